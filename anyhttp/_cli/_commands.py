@@ -1,0 +1,343 @@
+"""The command line: its options, their help, and what they are turned into."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+
+from anyhttp._proxies import checked_proxy
+from anyhttp._version import __version__
+
+from ._demo import Board, demonstrate, reason
+from ._fetch import Options, fetch
+from ._run import BACKENDS, INTERRUPTED, Leave
+from ._run import run as run_on
+from ._ws import Options as WSOptions
+from ._ws import talk
+
+SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+def with_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return a URL; ``http://`` may be left out."""
+    return value if SCHEME.match(value) else f"http://{value.removeprefix('//')}"
+
+
+def as_proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return the URL of a proxy; ``http://`` may be left out."""
+    if value is None:
+        return None
+    url = with_scheme(ctx, param, value)
+    try:
+        checked_proxy(url)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), ctx, param) from exc
+    return url
+
+
+def with_ws_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return a URL; ``ws://`` may be left out."""
+    return value if SCHEME.match(value) else f"ws://{value.removeprefix('//')}"
+
+
+def as_headers(
+    ctx: click.Context, param: click.Parameter, values: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return header fields as pairs."""
+    headers = []
+    for value in values:
+        name, colon, content = value.partition(":")
+        if not (name.strip() and colon):
+            raise click.BadParameter(f"{value!r} is not of the form 'Name: value'", ctx, param)
+        headers.append((name.strip(), content.strip()))
+    return headers
+
+
+def as_body(ctx: click.Context, param: click.Parameter, value: str | None) -> bytes | Path | None:
+    """Return a body: literal, or from the file that follows ``@``."""
+    if value is None:
+        return None
+    if value in {"-", "@-"}:
+        return sys.stdin.buffer.read()
+    if not value.startswith("@"):
+        return value.encode("utf-8", "surrogateescape")
+    path = Path(value[1:])
+    try:
+        # What can't be read twice, such as a pipe, could not follow a redirect.
+        if not path.is_file():
+            return path.read_bytes()
+        with path.open("rb"):
+            return path
+    except OSError as exc:
+        raise click.BadParameter(f"{path}: {exc.strerror}", ctx, param) from exc
+
+
+def as_json(ctx: click.Context, param: click.Parameter, value: str | None) -> bytes | None:
+    """Return a JSON body as it was written, if it is JSON."""
+    body = as_body(ctx, param, value)
+    if isinstance(body, Path):
+        body = body.read_bytes()
+    if body is not None:
+        try:
+            json.loads(body)
+        except ValueError as exc:
+            raise click.BadParameter(f"this is not JSON: {exc}", ctx, param) from exc
+    return body
+
+
+def as_tls(insecure: bool, ca_file: Path | None) -> ssl.SSLContext | bool:
+    """Return whom to trust, in the terms of a request's ``ssl=``."""
+    if insecure and ca_file:
+        raise click.UsageError("--insecure and --cacert exclude each other")
+    if not ca_file:
+        return not insecure
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as exc:
+        raise click.UsageError(f"{ca_file} holds no certificate in PEM") from exc
+
+
+@click.command("anyhttp", context_settings=CONTEXT)
+@click.argument("url", callback=with_scheme)
+@click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    metavar="'NAME: VALUE'",
+    multiple=True,
+    callback=as_headers,
+    help="Send this header field; may be repeated.",
+)
+@click.option(
+    "-d",
+    "--data",
+    metavar="TEXT|@FILE",
+    callback=as_body,
+    help="Send a form, or FILE with the type of its name; @- is standard input.",
+)
+@click.option(
+    "--json", "json_body", metavar="TEXT|@FILE", callback=as_json, help="Send and ask for JSON."
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save the body in FILE, which stays as it was unless all of it arrives.",
+)
+@click.option("-i", "--include", is_flag=True, help="Show status line and header fields, too.")
+@click.option("-f", "--fail", is_flag=True, help="Exit with 1 if the status is 400 or more.")
+@click.option(
+    "-x",
+    "--proxy",
+    metavar="URL",
+    callback=as_proxy,
+    help="Go through this proxy (http, https, socks4, socks4a, socks5 or socks5h), "
+    "not the environment's.",
+)
+@click.option("-k", "--insecure", is_flag=True, help="Do not verify certificates.")
+@click.option(
+    "--cacert",
+    "ca_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Trust the certificates in FILE (PEM) and no others.",
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Give up unless everything arrives in that time.",
+)
+@click.option(
+    "--max-redirects",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Follow at most N redirects; 0 shows the redirect itself.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="asyncio",
+    show_default=True,
+    help="Event loop to run on.",
+)
+@click.version_option(__version__, prog_name="anyhttp", message="%(prog)s %(version)s")
+@click.pass_obj
+def fetch_command(
+    leave: Leave | None,
+    url: str,
+    method: str | None,
+    headers: list[tuple[str, str]],
+    data: bytes | Path | None,
+    json_body: bytes | None,
+    output: Path | None,
+    include: bool,
+    fail: bool,
+    proxy: str | None,
+    insecure: bool,
+    ca_file: Path | None,
+    timeout: float | None,
+    max_redirects: int,
+    backend: str,
+) -> int:
+    """Fetch URL and print the body.
+
+    On a terminal JSON is indented and coloured; a pipe or FILE gets the bytes as they are.
+
+    "anyhttp ws URL" talks to a WebSocket, "anyhttp demo" shows what the client can do.
+    """
+    if data is not None and json_body is not None:
+        raise click.UsageError("--data and --json exclude each other")
+    automatic = []
+    if json_body is not None:
+        automatic = [("Content-Type", "application/json"), ("Accept", "application/json")]
+    elif isinstance(data, bytes):
+        automatic = [("Content-Type", FORM)]
+    given = {name.lower() for name, _ in headers}
+    body = data if json_body is None else json_body
+    options = Options(
+        url=url,
+        method=method or ("GET" if body is None else "POST"),
+        headers=[*headers, *(field for field in automatic if field[0].lower() not in given)],
+        body=body,
+        output=None if str(output) == "-" else output,
+        include=include,
+        fail=fail,
+        proxy=proxy,
+        tls=as_tls(insecure, ca_file),
+        timeout=timeout,
+        max_redirects=max_redirects,
+    )
+    return run_on(partial(fetch, options), backend, leave)
+
+
+@click.command("demo", context_settings=CONTEXT)
+@click.option("--backend", type=click.Choice(BACKENDS), help="Only this one.  [default: both]")
+@click.pass_obj
+def demo_command(leave: Leave | None, backend: str | None) -> int:
+    """Show what the client can do, on asyncio and on trio.
+
+    Server and client both run in this process, over loopback.  Exits with 1 if anything fails.
+    """
+    console = Console()
+    board = Board(console)
+    start = time.perf_counter()
+    console.print(
+        f"[bold]anyhttp {__version__}[/]  client and server in this process, over loopback",
+        highlight=False,
+    )
+    for name in (backend,) if backend else BACKENDS:
+        try:
+            status = run_on(partial(demonstrate, board, name), name, leave)
+        except (OSError, ExceptionGroup) as exc:  # between the steps, such as for want of a port
+            raise click.ClickException(reason(exc)) from exc
+        if status:
+            return status
+    return board.summarize(time.perf_counter() - start)
+
+
+@click.command("ws", context_settings=CONTEXT)
+@click.argument("url", callback=with_ws_scheme)
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    metavar="'NAME: VALUE'",
+    multiple=True,
+    callback=as_headers,
+    help="Send this header field with the handshake; may be repeated.",
+)
+@click.option(
+    "-p", "--protocol", "protocols", metavar="NAME", multiple=True, help="Offer this subprotocol."
+)
+@click.option("-z", "--compress", is_flag=True, help="Offer compression.")
+@click.option("-k", "--insecure", is_flag=True, help="Do not verify certificates.")
+@click.option(
+    "--cacert",
+    "ca_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Trust the certificates in FILE (PEM) and no others.",
+)
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Close after a file or pipe has ended and nothing more came for so long.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show opening, pings and closing on stderr.")
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="asyncio",
+    show_default=True,
+    help="Event loop to run on.",
+)
+@click.pass_obj
+def ws_command(
+    leave: Leave | None,
+    url: str,
+    headers: list[tuple[str, str]],
+    protocols: tuple[str, ...],
+    compress: bool,
+    insecure: bool,
+    ca_file: Path | None,
+    verbose: bool,
+    wait: float,
+    backend: str,
+) -> int:
+    """Talk to the WebSocket at URL: send each line of standard input, print each message.
+
+    The end of the input (Ctrl-D) closes it.
+    """
+    options = WSOptions(
+        url=url,
+        headers=headers,
+        protocols=protocols,
+        compress=compress,
+        tls=as_tls(insecure, ca_file),
+        verbose=verbose,
+        wait=wait,
+    )
+    return run_on(partial(talk, options), backend, leave)
+
+
+def run(args: Sequence[str], leave: Leave | None = None) -> int:
+    """Run the command line *args* and return the exit status.
+
+    ``demo`` and ``ws`` are the only subcommands; anything else is a URL with its options.
+    """
+    if args and args[0] == "demo":
+        command, name, rest = demo_command, "anyhttp demo", args[1:]
+    elif args and args[0] == "ws":
+        command, name, rest = ws_command, "anyhttp ws", args[1:]
+    else:
+        command, name, rest = fetch_command, "anyhttp", args
+    try:
+        status = command.main(list(rest), prog_name=name, standalone_mode=False, obj=leave)
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except click.Abort:  # Ctrl-C while standard input is read
+        return INTERRUPTED
+    except SystemExit:  # what rich and click make of a stdout that nobody reads any more
+        return 1
+    return int(status)

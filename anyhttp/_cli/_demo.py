@@ -1,0 +1,360 @@
+"""``anyhttp demo``: what the client can do, shown and checked on loopback.
+
+Every step checks its result and says what it saw; one that fails does not stop the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import ssl
+import stat
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Self
+
+import anyio
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+
+from anyhttp import (
+    ClientConnectorCertificateError,
+    ClientSession,
+    ClientTimeout,
+    CookieJar,
+    TCPConnector,
+)
+
+from ._certificate import throw_away_contexts
+from ._demo_server import (
+    COOKIE,
+    DOWNLOAD_PIECE,
+    DOWNLOAD_PIECES,
+    TABLE,
+    DemoServer,
+    download_sha256,
+)
+
+STEP_DEADLINE: Final = 30.0  # seconds; a step that hangs has failed
+# Seconds; asyncio closes a socket a turn of its loop after its transport, the peer a little later.
+LEAK_GRACE: Final = 2.0
+MEBIBYTE: Final = 1024 * 1024
+UPLOAD_SIZE: Final = 32 * MEBIBYTE
+MESSAGES: Final = 100
+MESSAGE_SIZE: Final = 8 * MEBIBYTE
+REQUESTS: Final = 200
+POOL: Final = 10
+STALLED: Final = 5
+
+
+class DemoFailure(Exception):
+    """A step saw something else than it should have."""
+
+
+def check(holds: bool, otherwise: str) -> None:
+    """Raise :exc:`DemoFailure` unless *holds*; an ``assert`` would be gone under ``-O``."""
+    if not holds:
+        raise DemoFailure(otherwise)
+
+
+@dataclass(slots=True)
+class Lab:
+    """What every step works with."""
+
+    server: DemoServer
+    session: ClientSession
+    trust: ssl.SSLContext
+    download_sha256: str
+    report: Callable[[int, int], None]  # done, total
+
+
+async def get_json(lab: Lab) -> str:
+    """Get a small answer and decode it."""
+    async with lab.session.get("/hello", params={"name": "world"}) as response:
+        answer = await response.json()
+    check(response.status == 200, f"status {response.status}")
+    check(answer["path"] == "/hello?name=world", f"the server saw {answer['path']}")
+    return f"GET /hello?name=world, {response.status} {response.reason}"
+
+
+async def download(lab: Lab) -> str:
+    """Stream a large body through a hash."""
+    received, sha256 = 0, hashlib.sha256()
+    expected = len(DOWNLOAD_PIECE) * DOWNLOAD_PIECES
+    async with lab.session.get("/download") as response:
+        async for piece in response.content.iter_chunked(len(DOWNLOAD_PIECE)):
+            sha256.update(piece)
+            received += len(piece)
+            lab.report(received, expected)
+    check(received == expected, f"{received} bytes instead of {expected}")
+    check(sha256.hexdigest() == lab.download_sha256, "the bytes differ from what was sent")
+    return f"{received // MEBIBYTE} MiB as it came, SHA-256 as sent"
+
+
+async def upload(lab: Lab) -> str:
+    """Stream a body whose length nobody announced."""
+    sha256 = hashlib.sha256()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for sent in range(0, UPLOAD_SIZE, len(DOWNLOAD_PIECE)):
+            lab.report(sent, UPLOAD_SIZE)
+            sha256.update(DOWNLOAD_PIECE)
+            yield DOWNLOAD_PIECE
+
+    async with lab.session.post("/upload", data=pieces()) as response:
+        answer = await response.json()
+    check(answer["size"] == UPLOAD_SIZE, f"the server got {answer['size']} bytes")
+    check(answer["sha256"] == sha256.hexdigest(), "the server got other bytes")
+    return f"{UPLOAD_SIZE // MEBIBYTE} MiB from a generator, SHA-256 as sent"
+
+
+async def follow_redirect(lab: Lab) -> str:
+    """Follow a redirect, and bring its cookie along."""
+    async with lab.session.get("/login") as response:
+        answer = await response.json()
+    statuses = [earlier.status for earlier in response.history]
+    check(statuses == [302], f"redirects: {statuses}")
+    check(response.url.path == "/welcome", f"ended at {response.url.path}")
+    check(answer["cookie"] == COOKIE, f"the server got the cookie {answer['cookie']!r}")
+    return "302 to /welcome, which got the cookie"
+
+
+async def decompress(lab: Lab) -> str:
+    """Get a compressed answer as if it were not."""
+    async with lab.session.get("/table") as response:
+        text = await response.text()
+        table = await response.json()
+    encoding, length = response.headers.get("Content-Encoding"), response.content_length or 0
+    check(encoding == "gzip", f"Content-Encoding: {encoding}")
+    check(table == TABLE, "the table differs from what was sent")
+    return f"gzip, {length / 1024:.0f} KiB became {len(text) / 1024:.0f} KiB"
+
+
+async def use_tls(lab: Lab) -> str:
+    """Speak TLS to a certificate that is trusted, and refuse it where it is not."""
+    url = f"{lab.server.tls_url}/secret"
+    async with lab.session.get(url, ssl=lab.trust) as response:
+        answer = await response.json()
+    check(answer["tls"] in {"TLSv1.2", "TLSv1.3"}, f"the server speaks {answer['tls']}")
+    try:
+        async with lab.session.get(url):
+            raise DemoFailure("an unknown certificate was accepted")
+    except ClientConnectorCertificateError:
+        return f"{answer['tls']}, verified; refused when unknown"
+
+
+async def share_pool(lab: Lab) -> str:
+    """Send many requests at once over few connections."""
+    before = lab.server.opened
+    answers = 0
+
+    async def get(session: ClientSession, path: str) -> None:
+        nonlocal answers
+        async with session.get(path) as response:
+            answer = await response.json()
+        check(answer["path"] == path, f"{path} got the answer to {answer['path']}")
+        answers += 1
+        lab.report(answers, REQUESTS)
+
+    async with ClientSession(lab.server.url, connector=TCPConnector(limit=POOL)) as session:
+        async with anyio.create_task_group() as tasks:
+            for number in range(REQUESTS):
+                tasks.start_soon(get, session, f"/{number}")
+    connections = lab.server.opened - before
+    check(answers == REQUESTS, f"{answers} answers")
+    check(connections <= POOL, f"the server saw {connections} connections")
+    return f"{answers} answers, server saw {connections} connections"
+
+
+async def time_out(lab: Lab) -> str:
+    """Give up on a server that does not answer."""
+    limit = 0.25
+    start = anyio.current_time()
+    try:
+        async with lab.session.get("/stall", timeout=ClientTimeout(total=limit)):
+            raise DemoFailure("a stalled request was answered")
+    except TimeoutError:
+        elapsed = anyio.current_time() - start
+    check(limit * 0.9 <= elapsed < limit + 2, f"raised after {elapsed:.2f} s")
+    await lab.server.wait_until(lambda: lab.server.stalled == 0)
+    return f"TimeoutError after {elapsed:.2f} s, socket closed"
+
+
+async def cancel(lab: Lab) -> str:
+    """Cancel requests that wait for an answer, and others that wait for a connection."""
+
+    async def stall(session: ClientSession) -> None:
+        async with session.get("/stall"):
+            raise DemoFailure("a stalled request was answered")
+
+    async with ClientSession(lab.server.url, connector=TCPConnector(limit=STALLED)) as session:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2 * STALLED):
+                tasks.start_soon(stall, session)
+            await lab.server.wait_until(lambda: lab.server.stalled == STALLED)
+            tasks.cancel_scope.cancel()
+        await lab.server.wait_until(lambda: lab.server.stalled == 0)
+        # A slot that was lost would let this wait for ever.
+        async with session.get("/next") as response:
+            check(response.status == 200, f"status {response.status}")
+    return f"{2 * STALLED} requests gone, the next one answered"
+
+
+async def use_websocket(lab: Lab) -> str:
+    """Have messages returned, small ones and one in pieces."""
+    sha256, echoed = hashlib.sha256(), hashlib.sha256()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for sent in range(0, MESSAGE_SIZE, len(DOWNLOAD_PIECE)):
+            lab.report(sent, MESSAGE_SIZE)
+            sha256.update(DOWNLOAD_PIECE)
+            yield DOWNLOAD_PIECE
+
+    async with lab.session.ws_connect("/websocket", compress=15) as websocket:
+        for number in range(MESSAGES):
+            await websocket.send_json({"number": number})
+            answer = await websocket.receive_json()
+            check(answer["number"] == number, f"{number} came back as {answer['number']}")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(websocket.send_stream, pieces())
+            async for piece in await websocket.receive_stream():
+                echoed.update(piece)
+    check(echoed.digest() == sha256.digest(), "the server returned other bytes")
+    check(websocket.close_code == 1000, f"closed with {websocket.close_code}")
+    return f"{MESSAGES} messages and {MESSAGE_SIZE // MEBIBYTE} MiB in pieces came back"
+
+
+STEPS: Final[Sequence[tuple[str, Callable[[Lab], Awaitable[str]]]]] = (
+    ("JSON", get_json),
+    ("streamed download", download),
+    ("streamed upload", upload),
+    ("redirect and cookie", follow_redirect),
+    ("compression", decompress),
+    ("TLS", use_tls),
+    ("WebSocket", use_websocket),
+    (f"{REQUESTS} over a pool of {POOL}", share_pool),
+    ("timeout", time_out),
+    ("cancellation", cancel),
+)
+
+
+def count_sockets() -> int | None:
+    """Return how many sockets this process holds, or ``None`` where that can't be known."""
+    try:
+        descriptors = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:  # Windows
+        return None
+    sockets = 0
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):  # the one that listdir() itself used
+            sockets += stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    return sockets
+
+
+async def find_leaks(server: DemoServer, before: int | None) -> str:
+    """Check that nothing the client opened is left, on either end."""
+    with anyio.move_on_after(LEAK_GRACE):
+        await server.wait_until(lambda: server.closed == server.opened)
+        while count_sockets() != before:  # noqa: ASYNC110 - no event tells
+            await anyio.sleep(0.01)
+    check(server.closed == server.opened, f"{server.opened - server.closed} connections are open")
+    left = count_sockets()
+    check(left == before, f"{left} sockets are open, before there were {before}")
+    return f"{server.opened} connections closed" + ("" if left is None else ", no socket left")
+
+
+def reason(failure: BaseException) -> str:
+    """Say in one line why a step failed."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return " ".join(f"{type(failure).__name__}: {failure}".split())
+
+
+class Board:
+    """Shows each step while it runs, and one line with its outcome afterwards."""
+
+    def __init__(self, console: Console) -> None:
+        self.passed = 0
+        self.failed = 0
+        self.console = console
+        self._good, self._bad = ("ok", "FAILED") if console.options.ascii_only else ("✓", "✗")
+        self._progress = Progress(
+            TextColumn(" "),
+            SpinnerColumn(style="cyan"),
+            TextColumn("{task.description:<21}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            console=console,
+            transient=True,
+            refresh_per_second=20,  # most steps are over in a few frames
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._progress.stop()
+
+    def report(self, done: int, total: int) -> None:
+        """Move the bar of the step that runs."""
+        self._progress.update(self._progress.task_ids[-1], completed=done, total=total)
+
+    async def step(self, name: str, work: Callable[[], Awaitable[str]]) -> None:
+        """Run one step and show what came of it."""
+        current = self._progress.add_task(name, total=None)
+        start = time.perf_counter()
+        failure: Exception | None = None
+        try:
+            with anyio.fail_after(STEP_DEADLINE):
+                detail = await work()
+        except Exception as exc:  # noqa: BLE001 - any failure is one, and the others still run
+            failure, detail = exc, reason(exc)
+        seconds = time.perf_counter() - start
+        self._progress.remove_task(current)
+        self.passed += failure is None
+        self.failed += failure is not None
+        mark, style = (self._bad, "red") if failure else (self._good, "green")
+        self.console.print(
+            f"  [{style}]{mark}[/] {name:<21} [dim]{seconds * 1000:7.1f} ms[/]  {escape(detail)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def summarize(self, seconds: float) -> int:
+        """Say how it went altogether, and return the exit status."""
+        total = self.passed + self.failed
+        if self.failed:
+            verdict = f"[bold red]{self.failed} of {total} checks failed[/]"
+        else:
+            verdict = f"[bold green]all {total} checks passed[/]"
+        self.console.print(f"\n{verdict} in {seconds:.1f} s", highlight=False)
+        return 1 if self.failed else 0
+
+
+async def demonstrate(board: Board, backend: str) -> int:
+    """Run every step on *backend*, which is the one that is running.
+
+    Returns 0: what failed is for :class:`Board` to count, and does not keep the other backend
+    from running.
+    """
+    board.console.print(f"\n[bold cyan]{backend}[/]", highlight=False)
+    server_tls, client_tls = throw_away_contexts()
+    server = DemoServer(server_tls)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(server.serve)
+        before = count_sockets()
+        with board:
+            # The jar ignores cookies of bare addresses unless told otherwise.
+            async with ClientSession(server.url, cookie_jar=CookieJar(unsafe=True)) as session:
+                lab = Lab(server, session, client_tls, download_sha256(), board.report)
+                for name, work in STEPS:
+                    await board.step(name, partial(work, lab))
+            await board.step("nothing left open", partial(find_leaks, server, before))
+        tasks.cancel_scope.cancel()
+    return 0

@@ -1,0 +1,42 @@
+"""The demo server's side of a WebSocket, by websockets' own protocol: an echo."""
+
+from __future__ import annotations
+
+import anyio
+from anyio.abc import ByteReceiveStream, ByteStream
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+__all__ = ("serve_echo",)
+
+
+async def serve_echo(head: bytes, reader: ByteReceiveStream, stream: ByteStream) -> None:
+    """Accept the handshake in *head*, and return every message until the client closes.
+
+    :raises anyio.EndOfStream: the client left, politely or not
+    """
+    protocol = ServerProtocol(extensions=[ServerPerMessageDeflateFactory()], max_size=None)
+    data = head
+    while True:
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if isinstance(event, Request):
+                protocol.send_response(protocol.accept(event))
+            elif isinstance(event, Frame):
+                _echo(protocol, event)
+        for piece in protocol.data_to_send():
+            if not piece:  # what stands for the end
+                raise anyio.EndOfStream
+            await stream.send(piece)
+        data = await reader.receive()
+
+
+def _echo(protocol: ServerProtocol, frame: Frame) -> None:
+    if frame.opcode is Opcode.TEXT:
+        protocol.send_text(frame.data, frame.fin)
+    elif frame.opcode is Opcode.BINARY:
+        protocol.send_binary(frame.data, frame.fin)
+    elif frame.opcode is Opcode.CONT:
+        protocol.send_continuation(frame.data, frame.fin)

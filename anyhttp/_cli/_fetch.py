@@ -1,0 +1,173 @@
+"""``anyhttp URL``: one request, its answer on stdout or in a file."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from anyio import to_thread
+from multidict import CIMultiDict
+from rich.console import Console
+
+from anyhttp import (
+    ClientError,
+    ClientHttpProxyError,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+    InvalidURL,
+    TooManyRedirects,
+)
+
+from ._save import save
+from ._terminal import BinaryBodyError, printable, show_body, show_head
+
+PIECE: Final = 64 * 1024  # bytes, as many as a Linux pipe holds
+# Seconds; without --timeout a download may take as long as it likes, but a dead host is noticed.
+CONNECT_TIMEOUT: Final = 30.0
+
+
+class HttpFailure(Exception):
+    """The status is an error, and ``--fail`` asked for an error then."""
+
+
+class OutputClosedError(Exception):
+    """Whoever read our stdout has gone, as ``head`` does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asked for."""
+
+    url: str
+    method: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes | Path | None
+    output: Path | None
+    include: bool
+    fail: bool
+    proxy: str | None
+    tls: ssl.SSLContext | bool
+    timeout: float | None
+    max_redirects: int
+
+
+async def fetch(options: Options) -> int:
+    """Do the request and return the exit status; every failure is one line on stderr."""
+    try:
+        await _fetch(options)
+    except OutputClosedError:
+        return 1
+    except (ClientError, HttpFailure, BinaryBodyError, OSError, ValueError, RuntimeError) as exc:
+        # The last: an extra that is not installed.
+        message = " ".join(describe(exc, options).split())
+        print(f"anyhttp: {printable(message)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _fetch(options: Options) -> None:
+    timeout = ClientTimeout(total=options.timeout, sock_connect=CONNECT_TIMEOUT)
+    with opened(options.body) as data:
+        async with ClientSession(timeout=timeout, trust_env=True) as session:
+            async with session.request(
+                options.method,
+                options.url,
+                headers=CIMultiDict(options.headers),
+                data=data,
+                proxy=options.proxy,
+                ssl=options.tls,
+                allow_redirects=options.max_redirects > 0,
+                max_redirects=options.max_redirects + 1,  # counts to the one that is refused
+            ) as response:
+                await _deliver(response, options)
+
+
+@contextmanager
+def opened(body: bytes | Path | None) -> Iterator[bytes | BinaryIO | None]:
+    """Open the body if it is a file."""
+    if isinstance(body, Path):
+        with body.open("rb") as file:
+            yield file
+    else:
+        yield body
+
+
+async def _deliver(response: ClientResponse, options: Options) -> None:
+    failed = options.fail and not response.ok
+    if options.output is None:
+        await _print(response, include=options.include)
+    elif not failed:  # an error page is not what the file is for
+        # Content-Length counts the bytes before they are decoded.
+        total = None if "Content-Encoding" in response.headers else response.content_length
+        pieces = response.content.iter_chunked(PIECE)
+        await save(options.output, pieces, total=total, console=Console(stderr=True))
+    if failed:
+        raise HttpFailure(f"{response.status} {response.reason}")
+
+
+async def _print(response: ClientResponse, *, include: bool) -> None:
+    pieces = response.content.iter_chunked(PIECE)
+    # Not rich's is_terminal, which the environment can override: a pipe gets every byte as it is.
+    if sys.stdout.isatty():
+        console = Console()
+        if include:
+            show_head(console, response)
+        await show_body(console, response, pieces)
+    else:
+        if include:
+            await write(raw_head(response))
+        async for piece in pieces:
+            await write(piece)
+
+
+def raw_head(response: ClientResponse) -> bytes:
+    """Return the head of the response as it was received."""
+    version = response.version or (1, 1)
+    status = f"HTTP/{version[0]}.{version[1]} {response.status} {response.reason}"
+    lines = [status.encode("utf-8", "surrogateescape")]
+    lines += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+async def write(data: bytes) -> None:
+    """Write *data* to stdout, waiting for a slow reader without ignoring Ctrl-C meanwhile.
+
+    :raises OutputClosedError: nobody reads it any more
+    """
+    descriptor = sys.stdout.fileno()
+
+    def write_all() -> None:
+        # Past sys.stdout, which a writer that was left behind would keep locked.
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    try:
+        await to_thread.run_sync(write_all, abandon_on_cancel=True)
+    except BrokenPipeError:
+        raise OutputClosedError from None
+
+
+def describe(failure: Exception, options: Options) -> str:
+    """Return what to tell the user of *failure*."""
+    if isinstance(failure, TooManyRedirects):
+        return f"more than {options.max_redirects} redirects"
+    if isinstance(failure, ClientHttpProxyError):
+        return f"the proxy refuses: {failure.status} {failure.message}"
+    if isinstance(failure, ClientResponseError):
+        return f"not a proper HTTP response: {failure.message}"
+    if isinstance(failure, InvalidURL):
+        return f"not a proper URL: {failure}"
+    if type(failure) is TimeoutError and options.timeout:  # the client's own say more themselves
+        return f"no complete answer within {options.timeout:g} seconds"
+    if isinstance(failure, OSError) and failure.filename:  # of ours: a file
+        return f"{failure.filename}: {failure.strerror}"
+    return str(failure) or type(failure).__name__

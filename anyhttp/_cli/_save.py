@@ -1,0 +1,110 @@
+"""Save a body in a file that is never half of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from io import FileIO
+from pathlib import Path
+
+from anyio import to_thread
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from ._terminal import printable
+
+
+class Target:
+    """The file to write to: a ``.part`` beside the one asked for, until it is complete.
+
+    What is there but is no regular file, such as ``/dev/null`` or a pipe, is written to directly;
+    replacing it would destroy it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # A link stays, what it points to is replaced.
+        self._path = Path(os.path.realpath(path))
+        replaces = self._path.is_file() or not self._path.exists()
+        self._part = self._path.with_name(f"{self._path.name}.part") if replaces else None
+        self._file: FileIO | None = None  # until opened
+
+    async def open(self) -> None:
+        """Open the file.
+
+        The new file is made by this thread: Ctrl-C on asyncio ends the waiting for another
+        thread, and nobody would know whether the file is there.  Opening a pipe waits for its
+        reader, which is left to a thread.
+        """
+        if self._part:
+            self._file = FileIO(self._part, "w")
+        else:
+            self._file = await to_thread.run_sync(FileIO, self._path, "w", abandon_on_cancel=True)
+
+    async def write(self, piece: bytes) -> None:
+        """Write all of *piece*."""
+        await to_thread.run_sync(self._write, piece, abandon_on_cancel=True)
+
+    def _write(self, piece: bytes) -> None:
+        assert self._file is not None  # opened
+        rest = memoryview(piece)
+        while rest:  # unbuffered, so that closing never waits for a pipe's reader
+            rest = rest[self._file.write(rest) :]
+
+    def finish(self) -> None:
+        """Put the complete file in its place."""
+        assert self._file is not None  # opened
+        self._file.close()
+        if self._part:
+            if self._path.exists():
+                shutil.copymode(self._path, self._part)
+            os.replace(self._part, self._path)
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        if self._file:
+            self._file.close()
+            if self._part:
+                self._part.unlink(missing_ok=True)
+
+
+async def save(
+    path: Path, pieces: AsyncIterator[bytes], *, total: int | None, console: Console
+) -> None:
+    """Write *pieces* to *path*, with a progress bar if *console* is a terminal.
+
+    :param total: how many bytes to expect, if that is known
+    :raises OSError: the file can't be written
+
+    Unless every piece arrived, *path* is left as it was.
+    """
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    target = Target(path)
+    try:
+        await target.open()
+        with progress:
+            shown = progress.add_task(printable(path.name, console.encoding), total=total)
+            async for piece in pieces:
+                await target.write(piece)
+                progress.advance(shown, len(piece))
+            if total is None:
+                progress.update(shown, total=progress.tasks[0].completed)
+        await to_thread.run_sync(target.finish)
+    except BaseException:
+        target.abandon()  # not awaited: a cancelled task could not
+        raise

@@ -1,0 +1,143 @@
+"""Show a response to a person: coloured, readable, and harmless to the terminal."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+from collections.abc import AsyncIterator
+from typing import Final
+
+from rich.console import Console
+from rich.highlighter import JSONHighlighter
+from rich.text import Text
+
+from anyhttp import ClientResponse
+
+# Characters that a terminal would obey.  C0 controls and DEL become their Unicode pictures, the
+# C1 controls have none.
+CONTROLS: Final = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
+# Bytes; a larger JSON body is shown as it came, because colouring it would take seconds.
+LARGEST_PRETTY: Final = 1024 * 1024
+
+
+class BinaryBodyError(Exception):
+    """The body is no text, which would garble the terminal."""
+
+
+def printable(text: str, encoding: str = "utf-8") -> str:
+    """Return *text* without anything a terminal would obey or could not encode."""
+    return text.translate(CONTROLS).encode(encoding, "replace").decode(encoding)
+
+
+def status_style(status: int) -> str:
+    """Return the colour of a status code."""
+    return {2: "green", 3: "cyan", 4: "yellow"}.get(status // 100, "red")
+
+
+def show_head(console: Console, response: ClientResponse) -> None:
+    """Show the status line, the header fields and a blank line."""
+    version = response.version or (1, 1)
+    status = printable(f"{response.status} {response.reason}", console.encoding)
+    head = Text.assemble(
+        (f"HTTP/{version[0]}.{version[1]} ", "dim"),
+        (status, f"bold {status_style(response.status)}"),
+    )
+    for name, value in response.headers.items():
+        head.append("\n" + printable(name, console.encoding), "cyan")
+        head.append(": ", "dim")
+        head.append(printable(value, console.encoding))
+    console.print(head, soft_wrap=True)
+    console.print()
+
+
+def is_json(response: ClientResponse) -> bool:
+    """Say whether the response claims to be JSON (:rfc:`8259`, :rfc:`6839#section-3.1`)."""
+    return response.content_type == "application/json" or response.content_type.endswith("+json")
+
+
+def looks_binary(piece: bytes, response: ClientResponse) -> bool:
+    """Judge by the first *piece* of a body: text has no NUL and, unless it says so, is UTF-8."""
+    if b"\0" in piece:
+        return True
+    if response.content_type.startswith("text/") or response.charset:
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(piece)
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def usable_charset(response: ClientResponse) -> str:
+    """Return the charset that the response names, or UTF-8 if Python does not know that one."""
+    if not response.charset:
+        return "utf-8"
+    try:
+        b"?".decode(response.charset, "replace")  # refuses what is no text encoding, such as "hex"
+    except (LookupError, UnicodeError):
+        return "utf-8"
+    return response.charset
+
+
+class TextPrinter:
+    """Prints a body as text while it arrives."""
+
+    def __init__(self, console: Console, charset: str) -> None:
+        decoder = codecs.getincrementaldecoder(charset)("replace")
+        # Every kind of line end becomes "\n": a lone "\r" would overwrite what was shown before.
+        self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
+        self._console = console
+        self._last = "\n"
+
+    def feed(self, piece: bytes, *, final: bool = False) -> None:
+        """Print what *piece* completes; at the end, leave the cursor at the start of a line."""
+        text = printable(self._decoder.decode(piece, final), self._console.encoding)
+        self._console.out(text, end="", highlight=False)
+        self._last = text[-1:] or self._last
+        if final and self._last != "\n":
+            self._console.out("")
+
+
+def pretty_json(console: Console, body: bytes) -> Text | None:
+    """Return *body* indented and coloured, or ``None`` if it is not JSON after all."""
+    try:
+        text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    shown = Text(printable(text, console.encoding))
+    JSONHighlighter().highlight(shown)
+    return shown
+
+
+async def show_body(
+    console: Console, response: ClientResponse, pieces: AsyncIterator[bytes]
+) -> None:
+    """Show the body that *pieces* brings.
+
+    :raises BinaryBodyError: it is no text
+    """
+    printer = TextPrinter(console, usable_charset(response))
+    held = bytearray()
+    holding = is_json(response)
+    first = True
+    async for piece in pieces:
+        if first and looks_binary(piece, response):
+            raise BinaryBodyError(
+                f"the body is binary ({response.content_type}); save it with -o FILE"
+            )
+        first = False
+        held += piece
+        holding = holding and len(held) <= LARGEST_PRETTY
+        if not holding:
+            printer.feed(bytes(held))
+            held.clear()
+    pretty = pretty_json(console, bytes(held)) if held else None
+    if pretty is None:
+        printer.feed(bytes(held), final=True)
+    else:
+        console.print(pretty, soft_wrap=True)

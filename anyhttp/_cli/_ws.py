@@ -1,0 +1,182 @@
+"""``anyhttp ws URL``: lines of standard input are sent, messages are printed."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+from anyio import to_thread
+from multidict import CIMultiDict
+
+from anyhttp import (
+    ClientConnectionError,
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    ClientWebSocketResponse,
+    WSCloseCode,
+    WSMessage,
+    WSMsgType,
+    WSServerHandshakeError,
+)
+
+from ._fetch import CONNECT_TIMEOUT, PIECE, OutputClosedError, write
+from ._terminal import printable
+
+#: Codes of a server that has nothing to complain about; 0 stands for none.
+FINE: Final = {0, WSCloseCode.OK, WSCloseCode.GOING_AWAY}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asked for."""
+
+    url: str
+    headers: Sequence[tuple[str, str]]
+    protocols: Sequence[str]
+    compress: bool
+    tls: ssl.SSLContext | bool
+    verbose: bool
+    wait: float
+
+
+async def talk(options: Options) -> int:
+    """Open the WebSocket, talk, and return the exit status; a failure is one line on stderr."""
+    try:
+        return await _talk(options)
+    except OutputClosedError:
+        return 1
+    except WSServerHandshakeError as exc:
+        complain(f"no WebSocket: {exc.message} ({exc.status})")
+    except (ClientError, OSError, ValueError) as exc:
+        complain(str(exc) or type(exc).__name__)
+    return 1
+
+
+def complain(message: str) -> None:
+    """Print one line on stderr."""
+    print(f"anyhttp: {printable(' '.join(message.split()))}", file=sys.stderr)
+
+
+def note(options: Options, message: str) -> None:
+    """Print one line on stderr if ``--verbose`` asks for it."""
+    if options.verbose:
+        print(printable(message), file=sys.stderr, flush=True)
+
+
+async def _talk(options: Options) -> int:
+    timeout = ClientTimeout(total=CONNECT_TIMEOUT)
+    status: int | None = None
+    async with ClientSession(timeout=timeout) as session:
+        async with session.ws_connect(
+            options.url,
+            headers=CIMultiDict(options.headers),
+            protocols=options.protocols,
+            compress=15 if options.compress else 0,
+            ssl=options.tls,
+            autoping=False,
+            max_msg_size=0,
+        ) as websocket:
+            note(options, f"* open, protocol {websocket.protocol}, compress {websocket.compress}")
+            async with anyio.create_task_group() as tasks:
+                conversation = _Conversation(websocket, options)
+                tasks.start_soon(conversation.send_lines)
+                status = await conversation.show()
+                tasks.cancel_scope.cancel()
+        note(options, f"* closed, code {websocket.close_code}")
+    if status is None:
+        raise OutputClosedError
+    return status
+
+
+class _Conversation:
+    """What the one who sends and the one who prints know of each other."""
+
+    def __init__(self, websocket: ClientWebSocketResponse, options: Options) -> None:
+        self._websocket = websocket
+        self._options = options
+        self._heard_at = anyio.current_time()
+
+    async def send_lines(self) -> None:
+        """Send standard input, and close when it has ended and been answered."""
+        try:
+            async for line in read_lines():
+                await self._websocket.send_str(line)
+            if not sys.stdin.isatty():
+                await self._wait_for_silence()
+            await self._websocket.close()
+        except ClientConnectionError:
+            pass  # who receives finds out why
+
+    async def _wait_for_silence(self) -> None:
+        """Wait for answers, until there was none for a while: nothing tells which is the last."""
+        self._heard_at = anyio.current_time()
+        left = self._options.wait
+        while left > 0:
+            await anyio.sleep(left)
+            left = self._heard_at + self._options.wait - anyio.current_time()
+
+    async def show(self) -> int | None:
+        """Print messages up to the end; return the exit status, ``None`` if nobody reads them."""
+        while True:
+            message = await self._websocket.receive()
+            self._heard_at = anyio.current_time()
+            match message.type:
+                case WSMsgType.TEXT | WSMsgType.BINARY:
+                    try:
+                        await write(shown(message))
+                    except OutputClosedError:
+                        return None
+                case WSMsgType.PING:
+                    note(self._options, f"< ping {message.data!r}")
+                    await self._websocket.pong(message.data)
+                case WSMsgType.PONG:
+                    note(self._options, f"< pong {message.data!r}")
+                case WSMsgType.CLOSE if message.data not in FINE:
+                    complain(f"closed by the server: {message.data} {message.extra}")
+                    return 1
+                case WSMsgType.CLOSE:
+                    return 0
+                case _:
+                    failure = message.data or self._websocket.exception()
+                    if failure is None:  # the other task closes it
+                        await self._websocket.close()
+                        return 0
+                    complain(f"the connection was lost: {failure}")
+                    return 1
+
+
+def shown(message: WSMessage) -> bytes:
+    """Return a message for stdout: a terminal gets nothing that it would obey."""
+    if message.type is WSMsgType.TEXT:
+        text: str = message.data
+        if sys.stdout.isatty():
+            text = printable(text, sys.stdout.encoding)
+        return f"{text}\n".encode(sys.stdout.encoding, "replace")
+    data: bytes = message.data
+    return b"[%d bytes]\n" % len(data) if sys.stdout.isatty() else data
+
+
+async def read_lines() -> AsyncIterator[str]:
+    """Yield the lines of standard input as they come, without their ends."""
+    rest = b""
+    while piece := await _read_piece(sys.stdin.fileno()):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.removesuffix(b"\r").decode(errors="replace")
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+async def _read_piece(descriptor: int) -> bytes:
+    try:
+        # Not in a thread if that can be avoided: one that waits for a terminal never ends.
+        await anyio.wait_readable(descriptor)
+    except (OSError, NotImplementedError):  # a plain file, or Windows
+        return await to_thread.run_sync(os.read, descriptor, PIECE, abandon_on_cancel=True)
+    return os.read(descriptor, PIECE)

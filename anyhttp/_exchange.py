@@ -1,0 +1,632 @@
+"""One call of a session: cookies, sending, retry, redirects, time limits."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from . import hdrs
+from ._auth import BasicAuth, netrc_auth
+from ._http1 import Exchange, Limits, MalformedResponse, Upload, goes_inline
+from ._proxies import ProxyOptions, environment_proxy
+from ._redirects import (
+    CREDENTIAL_HEADERS,
+    REDIRECT_STATUSES,
+    next_method,
+    redirect_target,
+    without_body_headers,
+)
+from ._task_owner import end_group
+from ._timeouts import ClientTimeout, Expired, Watchdog, deadline_after
+from ._upload_tracker import UploadTracker
+from ._values import HttpVersion, without_user_info
+from .abc import AbstractCookieJar
+from .client_exceptions import (
+    ClientConnectionError,
+    ClientOSError,
+    ClientPayloadError,
+    ClientResponseError,
+    ServerDisconnectedError,
+    TooManyRedirects,
+)
+from .client_middlewares import ClientMiddlewareType
+from .client_reqrep import ClientRequest, ClientResponse, SSLOption, request_by_name
+from .connector import BaseConnector, Connection
+from .cookiejar import cookie_header
+from .payload import Payload
+from .tracing import (
+    Trace,
+    TraceParams,
+    TraceRequestChunkSentParams,
+    TraceRequestEndParams,
+    TraceRequestExceptionParams,
+    TraceRequestHeadersSentParams,
+    TraceRequestRedirectParams,
+    TraceRequestStartParams,
+    TraceResponseChunkReceivedParams,
+    tell,
+)
+from .typedefs import LooseCookies
+
+logger: Final = logging.getLogger("anyhttp.client")
+
+__all__ = ("Call", "Hop", "RaiseForStatus", "SessionState", "Settings")
+
+RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
+
+IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+#: How long cleaning up after a failure may take, in seconds: the application's body may
+#: have something to clean up too.
+CLEAN_UP_SECONDS: Final = 5.0
+
+
+class SessionState(Protocol):
+    """What a call needs of its session."""
+
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def cookie_jar(self) -> AbstractCookieJar: ...
+    @property
+    def auth(self) -> BasicAuth | None: ...
+    @property
+    def requote_redirect_url(self) -> bool: ...
+
+    base_origin: URL | None
+    retry_connections: bool
+    request_class: type[ClientRequest]
+    response_class: type[ClientResponse]
+    fallback_charset_resolver: Callable[[ClientResponse, bytes], str]
+    task_group: TaskGroup | None
+    watchdog: Watchdog | None
+    exchanges: set[Exchange]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How responses are treated: the session's choice, or one request's."""
+
+    raise_for_status: RaiseForStatus
+    timeout: ClientTimeout
+    limits: Limits
+    read_bufsize: int
+    auto_decompress: bool
+    max_body_size: int | None
+    max_redirects: int = 10
+    read_until_eof: bool = True
+    trust_env: bool = False
+    middlewares: tuple[ClientMiddlewareType, ...] = ()
+
+
+@dataclass(slots=True)
+class Hop:
+    """What the caller asked for; some of it changes from one redirect to the next."""
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+    skip_auto_headers: frozenset[str]
+    payload: Payload | None
+    cookies: LooseCookies | None
+    auth: BasicAuth | None
+    compress: str | None
+    chunked: bool | None
+    expect100: bool
+    version: HttpVersion
+    ssl: SSLOption
+    server_hostname: str | None
+    proxy: ProxyOptions | None = None
+    #: what the environment says about the present URL
+    environment: ProxyOptions | None = None
+
+
+class Call:
+    """One call, from checked arguments to a response whose head is there."""
+
+    __slots__ = ("_connector", "_exchange", "_follows", "_hop", "_over", "_payload",
+                 "_phase", "_session", "_settings", "_total_at", "_traces", "_tracker",
+                 "_untold", "entered", "group", "in_block")  # fmt: skip
+
+    def __init__(
+        self,
+        session: SessionState,
+        connector: BaseConnector,
+        hop: Hop,
+        settings: Settings,
+        allow_redirects: bool,
+        tracker: UploadTracker | None = None,
+    ) -> None:
+        self._session = session
+        self._connector = connector
+        self._hop = hop
+        self._payload = hop.payload
+        self._settings = settings
+        self._follows = allow_redirects
+        #: tasks of the caller's block, or of a lone ``await``; :meth:`leave` ends them
+        self.group: TaskGroup | None = None
+        self._exchange: Exchange | None = None
+        self._total_at = math.inf
+        self._phase = "preparing the request"
+        self._over = False
+        self._tracker = tracker
+        #: those to be told that the request starts, and those that have been
+        self._untold: Sequence[Trace] = ()
+        self._traces: Sequence[Trace] = ()
+        #: whether an ``async with`` block runs it; to be said before it begins
+        self.in_block: bool = False
+        #: the response that such a block has entered
+        self.entered: ClientResponse | None = None
+
+    def trace(self, traces: Sequence[Trace]) -> None:
+        """Tell *traces* what happens from the start to the end."""
+        self._untold = traces
+
+    # -- tasks and time
+
+    async def run(self) -> ClientResponse:
+        """Return the final response; an ``async with`` block has entered it by then.
+
+        A streamed body is written by a task of the entered session.  Without one it is
+        written by a task of the caller's ``async with`` block, which :meth:`leave` ends; or,
+        for a bare ``await``, before this returns.
+        """
+        hop, session = self._hop, self._session
+        if session.closed:
+            raise RuntimeError("Session is closed")
+        if self._tracker is not None:
+            self._tracker._bind()  # from here on somebody has to tell it of the end
+        total = self._settings.timeout.total
+        if total:
+            watchdog = session.watchdog
+            self._total_at = deadline_after(total) if watchdog is None else watchdog.clock() + total
+        if session.task_group is None and self._may_need_tasks:
+            self.group = anyio.create_task_group()
+            await self.group.__aenter__()
+        try:
+            if self._untold:
+                await self._tell_start()
+            if self._settings.trust_env:
+                await self._look_up_credentials(default=True)
+                await self._look_up_proxy()
+            response = await self._send(self._make_request(hop))
+            if response.status in REDIRECT_STATUSES and self._follows:
+                response = await self._follow(response)
+            judge = self._settings.raise_for_status
+            if judge is True:
+                if not response.ok:
+                    await response._read_error_body(self._total_at)
+                response.raise_for_status()
+            elif judge is not False:
+                self._phase = "running the raise_for_status callback"
+                await self._within_total(judge(response))
+            if self.group is not None and not self.in_block and self._exchange is not None:
+                self._phase = "sending the body"
+                await self._within_total(self._exchange.wait_stopped())
+            if self._payload is not None:
+                await self._close_payload()
+            if self.group is not None and not (self.in_block and self._is_sending):
+                await self.leave()
+            if self._traces:
+                await self._tell(TraceRequestEndParams(hop.method, hop.url, hop.headers, response))
+            if self.in_block:
+                self.entered = response
+                response = await response.__aenter__()
+        except BaseException as exc:
+            if isinstance(exc, GeneratorExit) and self.group is None:
+                # The coroutine is thrown away, and cannot await anything any more.
+                if self._exchange is not None:
+                    self._exchange.close()
+                if self._tracker is not None:
+                    self._tracker._end_request()
+                raise
+            try:
+                await self._clean_up()
+            finally:  # asyncio cancels again, whatever is shielded
+                self._over = True
+                await self.leave(exc)
+                if self._tracker is not None:
+                    self._tracker._end_request()
+            if isinstance(exc, Expired):
+                timeout = self._timed_out()
+                if self._traces:
+                    await self._tell_failure(timeout)
+                raise timeout from None
+            if self._traces:
+                await self._tell_failure(exc)
+            raise
+        if self._tracker is not None:
+            self._tracker._end_request()
+        return response
+
+    @property
+    def _may_need_tasks(self) -> bool:
+        hop = self._hop
+        return not goes_inline(hop.payload, hop.compress, hop.expect100)
+
+    @property
+    def _is_sending(self) -> bool:
+        return self._exchange is not None and self._exchange.is_sending
+
+    async def leave(self, raised: BaseException | None = None) -> None:
+        """End the tasks of the ``async with`` block, which *raised* something or nothing."""
+        group, self.group = self.group, None
+        if group is not None:
+            await end_group(group, raised)
+
+    async def _within_total(self, work: Awaitable[None]) -> None:
+        with anyio.CancelScope(deadline=self._total_at) as scope:
+            await work
+        if scope.cancelled_caught:
+            raise Expired
+
+    def _timed_out(self) -> TimeoutError:
+        hop = self._hop
+        return TimeoutError(
+            f"the request's total timeout of {self._settings.timeout.total} s ran out while "
+            f"{self._phase} ({hop.method} {without_user_info(hop.url)})"
+        )
+
+    async def _clean_up(self) -> None:
+        """Leave nothing open or running after a failure."""
+        exchange = self._exchange
+        with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
+            if exchange is not None:
+                exchange.close()
+                await exchange.wait_stopped()
+            await self._connector.finish_closing()
+            await self._close_payload()
+
+    async def _close_payload(self) -> None:
+        """Close a file that was sent, unless it is still being sent."""
+        self._over = True
+        payload = self._payload
+        if payload is None or payload.autoclose:
+            return
+        upload = None if self._exchange is None else self._exchange.upload
+        if upload is None or upload.done.is_set():
+            try:
+                await payload.close()
+            except Exception as exc:  # noqa: BLE001  (it has been read, so nothing is lost)
+                logger.warning("closing the body of a request failed: %r", exc)
+
+    async def _upload(self, upload: Upload) -> None:
+        """Body of the task that writes."""
+        try:
+            await upload.run()
+        finally:
+            if self._over:
+                # The session or the block that is left cancels what it has started.
+                with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
+                    await self._close_payload()
+
+    def _track(self, tracker: UploadTracker, request: ClientRequest, exchange: Exchange) -> None:
+        """Tell *tracker* of a body that has gone out with the head, if it has."""
+        payload = request.payload
+        error = exchange.send_error
+        if payload is not None and error is None:
+            tracker._wrote(len((payload.in_memory() or b"")[: request.content_length]))
+        tracker._end_attempt(sent=error is None, error=error)
+
+    # -- redirects
+
+    async def _follow(self, response: ClientResponse) -> ClientResponse:
+        """Go to wherever *response* redirects, and on from there."""
+        history: list[ClientResponse] = []
+        while response.status in REDIRECT_STATUSES:
+            if self._traces:
+                hop = self._hop
+                await self._tell(
+                    TraceRequestRedirectParams(hop.method, hop.url, hop.headers, response)
+                )
+            target = redirect_target(
+                response.real_url,
+                response.headers,
+                requote=self._session.requote_redirect_url,
+            )
+            if target is None:
+                break
+            history.append(response)
+            limit = self._settings.max_redirects
+            if limit and len(history) >= limit:
+                raise TooManyRedirects(
+                    history[0].request_info,
+                    tuple(history),
+                    message=f"the limit of {limit} redirects was reached",
+                )
+            downgraded = response.url.scheme == "https" != target.scheme
+            self._redirect(self._hop, response, target)
+            if self._exchange is not None:
+                await self._exchange.drain()
+            response.release()
+            if self._settings.trust_env and not downgraded:
+                # "default" is for hosts that the user turns to, not those a server names.
+                await self._look_up_credentials(default=False)
+            if self._settings.trust_env:
+                await self._look_up_proxy()
+            response = await self._send(self._make_request(self._hop))
+        response._history = tuple(history)
+        return response
+
+    def _redirect(self, hop: Hop, response: ClientResponse, target: URL) -> None:
+        """Change *hop* into the one after *response*."""
+        method = next_method(response.status, hop.method)
+        if not method.keeps_body:
+            hop.payload = None
+            hop.compress = hop.chunked = None
+            hop.expect100 = False
+            hop.headers = without_body_headers(hop.headers)
+        elif hop.payload is not None and hop.payload.consumed:
+            raise ClientPayloadError(
+                "the body has been used up and cannot be sent again to follow a redirect"
+            )
+        hop.method = method.method
+        if hop.url.origin() != target.origin():
+            hop.cookies = hop.auth = None
+            hop.headers = hop.headers.copy()
+            for name in (*CREDENTIAL_HEADERS, hdrs.HOST):
+                hop.headers.popall(name, None)
+            if self._session.base_origin is None or self._session.base_origin == target.origin():
+                hop.auth = self._session.auth
+        if target.raw_user is not None or target.raw_password is not None:
+            hop.auth = BasicAuth.from_url(target)
+            hop.headers = hop.headers.copy()
+            hop.headers.popall(hdrs.AUTHORIZATION, None)
+            target = target.with_user(None)
+        hop.url = target
+
+    async def _look_up_credentials(self, *, default: bool) -> None:
+        """Ask the user's netrc, unless there are credentials already.
+
+        :param default: let its ``default`` entry stand for hosts that have none
+        """
+        hop = self._hop
+        if hop.auth is not None or hdrs.AUTHORIZATION in hop.headers:
+            return
+        self._phase = "reading the netrc file"
+        with anyio.CancelScope(deadline=self._total_at) as scope:
+            hop.auth = await netrc_auth(hop.url, default=default)
+        if scope.cancelled_caught:
+            raise Expired
+
+    async def _look_up_proxy(self) -> None:
+        """Ask the environment which proxy the present URL is for, unless one was named."""
+        hop = self._hop
+        given, hop.environment = hop.proxy, None
+        if (given is not None and given.url is not None) or not self._connector.uses_proxies:
+            return
+        self._phase = "looking for a proxy"
+        with anyio.CancelScope(deadline=self._total_at):
+            found = await environment_proxy(hop.url)
+            if found is None:
+                # It may be there for a proxy that this URL does not go through.
+                if hdrs.PROXY_AUTHORIZATION in hop.headers:
+                    hop.headers = hop.headers.copy()
+                    hop.headers.popall(hdrs.PROXY_AUTHORIZATION)
+            elif given is None:
+                hop.environment = found
+            else:
+                auth = found.auth if given.auth is None else given.auth
+                hop.environment = ProxyOptions(found.url, auth, given.headers)
+            return
+        raise Expired
+
+    # -- one hop
+
+    def _may_retry(self, request: ClientRequest, exchange: Exchange) -> bool:
+        """Decide as :rfc:`9110#section-9.2.2` allows: nothing of the request was processed."""
+        lease = exchange.first_lease
+        if not (isinstance(lease, Connection) and lease.reused):
+            return False
+        if exchange.upload is not None and exchange.upload.broken:
+            return False  # by the body, or whoever watches it, and not by the connection
+        if exchange.has_response or request.method not in IDEMPOTENT_METHODS:
+            return False
+        if not self._session.retry_connections:
+            return False
+        payload = request.payload
+        return payload is None or not payload.consumed
+
+    def _make_request(self, hop: Hop) -> ClientRequest:
+        """Build the request of one hop; the jar is asked anew for each."""
+        session = self._session
+        explicit = None
+        headers = hop.headers
+        if hdrs.COOKIE in headers:
+            headers = headers.copy()
+            explicit = "; ".join(headers.popall(hdrs.COOKIE))
+        make: Callable[..., ClientRequest] = session.request_class
+        if make is not ClientRequest:  # a subclass, whose constructor may know names only
+            make = partial(request_by_name, make)
+        request = make(
+            # By position, as Python makes a dict of what is given to a class by name.
+            hop.method,
+            hop.url,
+            headers,
+            hop.skip_auto_headers,
+            hop.payload,
+            cookie_header(session.cookie_jar, hop.url, explicit, hop.cookies),
+            hop.auth,
+            hop.version,
+            hop.compress,
+            hop.chunked,
+            hop.expect100,
+            not self._connector.force_close,
+            hop.ssl,
+            hop.server_hostname,
+            session,
+            session.response_class,
+        )
+        proxy = hop.environment or hop.proxy
+        if proxy is not None:
+            request.use_proxy(proxy)
+        return request
+
+    async def _send(self, request: ClientRequest, *, again: bool = False) -> ClientResponse:
+        """Send *request*, and once more if a kept connection turns out to be stale."""
+        settings, session, traces = self._settings, self._session, self._traces
+        target, fields = request.target(), request.fields()
+        tracker = self._tracker
+        if tracker is not None:
+            tracker._begin_attempt()
+        self._exchange = None
+        # connect() tells of reused connections too.
+        connection = None if traces else self._connector.connect_nowait(request)
+        if connection is None:
+            connection = await self._connect(request)
+        if session.closed:  # by another task, while this one was waiting for the connection
+            connection.close()
+            raise ClientConnectionError("Session is closed")
+        http1 = connection.protocol
+        assert http1 is not None
+        self._exchange = exchange = Exchange(
+            connection,
+            http1,
+            request,
+            settings.limits,
+            self._total_at,
+            settings.timeout.sock_read,
+            session.watchdog,
+            session.exchanges,
+        )
+        self._phase = "sending the request"
+        if traces:
+            await self._tell_sending(request)
+        upload = await exchange.send(target, fields)
+        if upload is not None:
+            if traces:
+                upload.on_chunk = partial(self._tell_chunk, request)
+            group = session.task_group or self.group
+            assert group is not None
+            if tracker is not None:
+                tracker._begin_writing()
+                upload.tracker = tracker
+            group.start_soon(self._upload, upload)
+            exchange.attach(upload)
+        elif tracker is not None:
+            self._track(tracker, request, exchange)
+        self._phase = "waiting for the response"
+        try:
+            head = await exchange.receive_head()
+        except (ServerDisconnectedError, ClientOSError):
+            if again or not self._may_retry(request, exchange):
+                raise
+            exchange.close()
+            await exchange.wait_stopped()
+            return await self._send(request, again=True)
+        except MalformedResponse as exc:
+            raise ClientResponseError(
+                request.request_info, (), status=400, message=str(exc)
+            ) from exc
+        if head.set_cookies:
+            session.cookie_jar.update_cookies_from_headers(head.set_cookies, request.url)
+        content = exchange.open_body(
+            limit=settings.read_bufsize,
+            auto_decompress=settings.auto_decompress,
+            read_until_eof=settings.read_until_eof,
+            max_body_size=settings.max_body_size,
+        )
+        response = request.response_class(
+            request,
+            head,
+            exchange,
+            content,
+            session.fallback_charset_resolver,
+        )
+        if traces:
+            response._on_body = self._tell_body
+        return response
+
+    async def _connect(self, request: ClientRequest) -> Connection:
+        """Wait for a connection, within ``total``."""
+        self._phase = "waiting for a connection"
+        with anyio.CancelScope(deadline=self._total_at):
+            return await self._connector.connect(request, self._traces, self._settings.timeout)
+        raise Expired
+
+    # -- tracing
+
+    async def _tell(self, params: TraceParams) -> None:
+        """Await the handlers of a signal, within ``total``."""
+        self._phase = "running trace handlers"
+        await self._within_total(tell(self._traces, params))
+
+    async def _tell_start(self) -> None:
+        """Tell that the request starts; only those who have been told hear of its end."""
+        hop = self._hop
+        # The handlers may change them, and they may be the session's.
+        hop.headers = hop.headers.copy()
+        self._phase = "running trace handlers"
+        params = TraceRequestStartParams(hop.method, hop.url, hop.headers)
+        for trace in self._untold:
+            await self._within_total(trace.send(params))
+            self._traces = (*self._traces, trace)
+        if hop.auth is not None and hdrs.AUTHORIZATION in hop.headers:
+            raise ValueError(
+                "a handler of on_request_start set an Authorization header, which cannot be "
+                "combined with auth"
+            )
+
+    async def _tell_sending(self, request: ClientRequest) -> None:
+        """Tell of the head that goes out next, and of a body that goes with it.
+
+        Were it told afterwards, a handler that fails would fail what may have been acted on.
+        """
+        headers = CIMultiDictProxy(request.headers)
+        await self._tell(TraceRequestHeadersSentParams(request.method, request.url, headers))
+        payload = request.payload
+        if payload is not None and goes_inline(payload, request.compress, request.expect100):
+            body = payload.in_memory()
+            if body and (chunk := body[: request.content_length]):
+                await self._tell_chunk(request, chunk)
+        self._phase = "sending the request"
+
+    async def _tell_chunk(self, request: ClientRequest, chunk: bytes) -> None:
+        """Tell of a piece of the body; for a streamed one, in the task that writes it."""
+        params = TraceRequestChunkSentParams(request.method, request.url, bytes(chunk))
+        await self._within_total(tell(self._traces, params))
+
+    async def _tell_body(self, response: ClientResponse, body: bytes) -> None:
+        """Tell of the body of *response*; called by whoever has read it."""
+        params = TraceResponseChunkReceivedParams(response.method, response.url, body)
+        if self._total_at <= anyio.current_time():
+            # The body was there in time, and lay waiting for its reader.
+            await tell(self._traces, params)
+            return
+        try:
+            await self._tell(params)
+        except Expired:
+            raise self._timed_out() from None
+
+    async def _tell_failure(self, error: BaseException) -> None:
+        """Tell that the request fails with *error*.
+
+        Its time may be over, so the handlers get some of their own.  A cancellation stays
+        one whatever they do: they are shielded from it, and their errors are only logged.
+        """
+        if isinstance(error, GeneratorExit):
+            return  # a coroutine that is thrown away cannot await anything
+        hop = self._hop
+        params = TraceRequestExceptionParams(hop.method, hop.url, hop.headers, error)
+        failed = isinstance(error, Exception)
+        with anyio.move_on_after(CLEAN_UP_SECONDS, shield=not failed) as scope:
+            try:
+                await tell(self._traces, params)
+            except Exception:
+                if failed:
+                    raise
+                logger.exception("a handler of on_request_exception failed")
+        if scope.cancelled_caught:
+            logger.warning(
+                "the handlers of on_request_exception took more than %s seconds",
+                CLEAN_UP_SECONDS,
+            )

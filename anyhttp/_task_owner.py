@@ -1,0 +1,132 @@
+"""Who owns the helper tasks of an entered session, and from where it may be left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from ._backend import asyncio_loop
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ("TaskOwner", "end_group")
+
+
+async def end_group(group: TaskGroup, raised: BaseException | None) -> None:
+    """Leave *group*, whose block *raised* something or nothing, and raise nothing in its place.
+
+    What happens in the block must leave it as it is, so the group, whose tasks never fail,
+    is not told about it.  If the tasks were cancelled from outside, the group wants to say
+    so; the scope that was cancelled will say it again if the block's own news lets it.
+
+    Only what ends programs, such as :exc:`KeyboardInterrupt`, gets out of a task.  The group
+    has cancelled the block for it, so it takes the place of that.
+    """
+    try:
+        await group.__aexit__(None, None, None)
+    except BaseExceptionGroup as errors:
+        _, ends = errors.split(anyio.get_cancelled_exc_class())
+        while isinstance(ends, BaseExceptionGroup):
+            ends = ends.exceptions[0]
+        raise (errors if ends is None else ends) from None
+    except BaseException:
+        if raised is None:
+            raise
+
+
+class TaskOwner:
+    """A task group for helpers that never fail, entered and left by a session.
+
+    A task group has to be left by the task that entered it, and after all that was entered
+    later.  Trio insists on that for everything, so there the group is the caller's own.
+    Programs for asyncio enter a session in one task and leave it in another, as fixtures and
+    the starts and stops of frameworks do; so there a task of the owner holds the group.
+    """
+
+    __slots__ = ("_context", "_group", "_host", "_leaving")
+
+    def __init__(self) -> None:
+        self._context: Context = copy_context()
+        self._group: TaskGroup | None = None
+        self._host: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Future[None] | None = None  # an event would be six times as large
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether only the task that entered may leave."""
+        return self._host is None
+
+    async def enter(self) -> TaskGroup:
+        """Return the group, which takes tasks until :meth:`leave`.
+
+        When this is cancelled, there is no group.
+        """
+        loop = asyncio_loop()
+        if loop is None:
+            self._group = group = anyio.create_task_group()
+            return await group.__aenter__()
+        import asyncio
+
+        entered: asyncio.Future[TaskGroup] = loop.create_future()
+        self._leaving = leaving = loop.create_future()
+        self._host = loop.create_task(self._hold(entered, leaving))
+        try:
+            with anyio.CancelScope(shield=True):  # one round of the loop
+                await asyncio.shield(entered)
+        except BaseException:
+            self._let_go()
+            raise
+        self._group = entered.result()
+        return self._group
+
+    @staticmethod
+    async def _hold(entered: asyncio.Future[TaskGroup], leaving: asyncio.Future[None]) -> None:
+        async with anyio.create_task_group() as group:
+            entered.set_result(group)
+            del entered
+            await leaving
+            group.cancel_scope.cancel()
+
+    def _let_go(self) -> None:
+        assert self._leaving is not None
+        if not self._leaving.done():  # cancelled together with the host
+            self._leaving.set_result(None)
+
+    def start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start a task of the owner's, whoever happens to be the one that needs it.
+
+        It would otherwise keep the context variables of that one for as long as it runs, and
+        with them whatever a server has noted there about one request.
+        """
+        assert self._group is not None
+        if self._host is not None and self._host.done():
+            return  # with its event loop; a session that is used in the next does without
+        self._context.run(self._group.start_soon, task)
+
+    async def leave(self, raised: BaseException | None) -> None:
+        """Cancel the tasks and wait for them, after a block that *raised* something or nothing.
+
+        When this is cancelled, the tasks have ended, or are about to.
+        """
+        assert self._group is not None
+        if self._host is None:
+            self._group.cancel_scope.cancel()
+            await end_group(self._group, raised)
+            return
+        import asyncio
+
+        self._let_go()
+        if not self._host.done():  # else its event loop may have ended
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait((self._host,))
+        failure = None if self._host.cancelled() else self._host.exception()
+        if raised is None:
+            if failure is not None:
+                raise failure
+            await checkpoint_if_cancelled()

@@ -1,0 +1,263 @@
+"""Small immutable values that every storey may use: they import nothing of the package."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self, TypeVar
+
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from anyio.abc import ByteStream
+    from multidict import MultiMapping
+
+__all__ = (
+    "ConnectionKey",
+    "ETag",
+    "FieldsMemo",
+    "HttpVersion",
+    "HttpVersion10",
+    "HttpVersion11",
+    "PastResponse",
+    "RequestInfo",
+    "shown_headers",
+    "with_plain_zone",
+    "without_user_info",
+    "without_zone",
+)
+
+
+class HttpVersion(NamedTuple):
+    """Version of the HTTP protocol, ordered as the numbers are (:rfc:`9110#section-2.5`)."""
+
+    major: int
+    minor: int
+
+
+HttpVersion10: Final = HttpVersion(1, 0)
+HttpVersion11: Final = HttpVersion(1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ETag:
+    """Tells one state of a resource from another (:rfc:`9110#section-8.8.3`).
+
+    :param value: what stands between the quotes
+    :param is_weak: whether states with this tag may differ in their bytes
+    """
+
+    value: str
+    is_weak: bool = False
+
+
+# What must not be read over somebody's shoulder; matched without case.
+SECRET_HEADERS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "authentication-info"}
+)
+
+# For text that yarl cannot parse: a password may hold any character there, so
+# everything from the start of the authority to the last "@" has to go.
+_UNPARSED_USER_INFO: Final = re.compile(r"\A([^/@]*//)?.*@", re.DOTALL)
+
+
+def without_user_info(url: str | URL) -> str:
+    """Return *url* as text for messages and logs, with user name and password left out.
+
+    :param url: may be text that is no valid URL; then too much rather than too little goes
+    """
+    if isinstance(url, str):
+        if "@" not in url:
+            return url
+        try:
+            parsed = URL(url)
+        except ValueError:
+            parsed = None
+        if parsed is None or parsed.raw_host is None:
+            return _UNPARSED_USER_INFO.sub(r"\1", url)
+        if parsed.raw_user is None and parsed.raw_password is None:
+            return url
+        url = parsed
+    if url.raw_user is None and url.raw_password is None:
+        return str(url)
+    return str(url.with_user(None))
+
+
+# The percent sign before the zone is itself percent-encoded in a URL (RFC 6874 §2).  Browsers
+# and curl take it as it is too, so "%25" alone can only be the zone with that number.
+_ZONE: Final = re.compile(r"%(?:25(?=[^\]]))?([^\]]*)")
+
+
+def without_zone(host: str) -> str:
+    """Return *host* without the zone that a link-local IPv6 address may name (:rfc:`6874`).
+
+    A zone means something on this machine only, so a peer is never told it.
+    """
+    return _ZONE.sub("", host) if "%" in host else host
+
+
+def with_plain_zone(host: str) -> str:
+    """Return *host* with its zone, if it has one, as the operating system writes it."""
+    return _ZONE.sub(r"%\1", host) if "%" in host else host
+
+
+def shown_headers(headers: MultiMapping[str]) -> str:
+    """Return the ``repr`` of *headers* with the values of credentials and cookies masked."""
+    pairs = ", ".join(
+        f"{str(name)!r}: {'***' if name.lower() in SECRET_HEADERS else value!r}"
+        for name, value in headers.items()
+    )
+    return f"<{type(headers).__name__}({pairs})>"
+
+
+Fields = tuple[tuple[str, str], ...]
+T = TypeVar("T")
+
+
+class FieldsMemo(dict[Fields, T]):
+    """What is made of header fields, kept for the next request that has the same.
+
+    Most requests of a program have.  As this outlives every session, nothing is kept of
+    fields with credentials or cookies: those are made anew each time.
+
+    :param make: makes it
+    """
+
+    __slots__ = ("_make",)
+
+    #: how many are kept
+    SIZE: Final = 256
+
+    def __init__(self, make: Callable[[Fields], T]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, fields: Fields) -> T:
+        made = self._make(fields)
+        if not _hold_secrets(tuple([name for name, _ in fields])):
+            if len(self) >= self.SIZE:
+                self.clear()
+            self[fields] = made
+        return made
+
+
+@lru_cache(maxsize=256)
+def _hold_secrets(names: tuple[str, ...]) -> bool:
+    return any(name.lower() in SECRET_HEADERS for name in names)
+
+
+class _RequestInfo(NamedTuple):
+    url: URL
+    method: str
+    headers: CIMultiDictProxy[str]
+    real_url: URL
+
+
+class RequestInfo(_RequestInfo):
+    """What a request was, as kept by responses and errors.
+
+    :param url: the URL asked for, without its fragment
+    :param method: the HTTP method in upper case
+    :param headers: the headers as they were sent
+    :param real_url: the URL with its fragment; *url* when left out
+
+    The ``repr`` shows neither user info nor the values of credential headers.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        url: URL,
+        method: str,
+        headers: CIMultiDictProxy[str],
+        real_url: URL | None = None,
+    ) -> Self:
+        return tuple.__new__(cls, (url, method, headers, url if real_url is None else real_url))
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(url={without_user_info(self.url)!r}, method={self.method!r}, "
+            f"headers={shown_headers(self.headers)}, "
+            f"real_url={without_user_info(self.real_url)!r})"
+        )
+
+    def __reduce__(
+        self,
+    ) -> tuple[
+        Callable[..., RequestInfo], tuple[type[RequestInfo], URL, str, CIMultiDict[str], URL]
+    ]:
+        # The read-only view of a multidict refuses to be pickled, a copy does not.
+        return _restored, (type(self), self.url, self.method, CIMultiDict(self.headers), self[3])
+
+
+def _restored(
+    cls: type[RequestInfo], url: URL, method: str, headers: CIMultiDict[str], real_url: URL
+) -> RequestInfo:
+    return cls(url, method, CIMultiDictProxy(headers), real_url)
+
+
+class PastResponse(Protocol):
+    """What can still be asked of a response that led somewhere else."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> URL: ...
+    @property
+    def real_url(self) -> URL: ...
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+
+
+class SupportsFingerprint(Protocol):
+    """The part of ``Fingerprint`` that making a connection needs."""
+
+    @property
+    def fingerprint(self) -> bytes: ...
+    def check(
+        self, stream: ByteStream, host: str | None = None, port: int | None = None
+    ) -> None: ...
+
+
+class SupportsBasicAuth(Protocol):
+    """The part of ``BasicAuth`` that a connection key needs: it tells two logins apart."""
+
+    @property
+    def login(self) -> str: ...
+
+
+class ConnectionKey(NamedTuple):
+    """Everything that makes one connection unfit for another one's request.
+
+    Two requests may share a connection exactly when their keys are equal.  It is hashed
+    for every request, so it stays a plain tuple.
+    """
+
+    host: str
+    port: int | None
+    is_ssl: bool
+    ssl: ssl.SSLContext | bool | SupportsFingerprint
+    proxy: URL | None
+    proxy_auth: SupportsBasicAuth | None
+    proxy_headers_hash: int | None
+    server_hostname: str | None = None
+
+    def __repr__(self) -> str:
+        proxy = None if self.proxy is None else without_user_info(self.proxy)
+        return (
+            f"{type(self).__name__}(host={self.host!r}, port={self.port!r}, "
+            f"is_ssl={self.is_ssl!r}, ssl={self.ssl!r}, proxy={proxy!r}, "
+            f"proxy_auth={'None' if self.proxy_auth is None else '***'}, "
+            f"proxy_headers_hash={self.proxy_headers_hash!r}, "
+            f"server_hostname={self.server_hostname!r})"
+        )

@@ -1,0 +1,106 @@
+"""Abstract base classes that callers may implement: resolvers and cookie jars."""
+
+from __future__ import annotations
+
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from http.cookies import BaseCookie, Morsel, SimpleCookie
+from typing import TypedDict
+
+from yarl import URL
+
+from ._deprecation import warn_about_loop
+from .typedefs import LooseCookies
+
+__all__ = ("AbstractCookieJar", "AbstractResolver", "ClearCookiePredicate", "ResolveResult")
+
+ClearCookiePredicate = Callable[["Morsel[str]"], bool]
+
+
+class ResolveResult(TypedDict):
+    """One address of a host, as a resolver returns it."""
+
+    hostname: str
+    host: str
+    port: int
+    family: int
+    proto: int
+    flags: int
+
+
+class AbstractResolver(ABC):
+    """Turns host names into addresses."""
+
+    @abstractmethod
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of *host*, the preferred one first.
+
+        :param family: ``AF_INET``, ``AF_INET6``, or ``AF_UNSPEC`` for both
+        :raises OSError: the name cannot be resolved
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Free what the resolver holds."""
+
+
+class AbstractCookieJar(Sized, Iterable["Morsel[str]"], ABC):
+    """Stores cookies from responses and chooses those that go with a request.
+
+    :param loop: accepted for the sake of jars written for aiohttp, without effect
+    """
+
+    def __init__(self, *, loop: object = None) -> None:
+        warn_about_loop(loop)
+
+    @property
+    @abstractmethod
+    def quote_cookie(self) -> bool:
+        """Whether values that need it are quoted when they are sent."""
+
+    @property
+    @abstractmethod
+    def unsafe(self) -> bool:
+        """Whether cookies of IP addresses are accepted."""
+
+    @property
+    def treat_as_secure_origin(self) -> frozenset[URL]:
+        """Origins without TLS to which ``Secure`` cookies are sent nevertheless."""
+        return frozenset()
+
+    @property
+    @abstractmethod
+    def cookies(self) -> Mapping[tuple[str, str], SimpleCookie]:
+        """The stored cookies by (domain, path)."""
+
+    @property
+    @abstractmethod
+    def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
+        """(domain, path, name) of the cookies that no subdomain gets."""
+
+    @abstractmethod
+    def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
+        """Forget all cookies, or those for which *predicate* is true."""
+
+    @abstractmethod
+    def clear_domain(self, domain: str) -> None:
+        """Forget the cookies of *domain* and its subdomains."""
+
+    @abstractmethod
+    def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:
+        """Store *cookies* as if the response from *response_url* had set them."""
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Store what the ``Set-Cookie`` values *headers* of one response ask for."""
+        for header in headers:
+            self.update_cookies(SimpleCookie(header), response_url)
+
+    @abstractmethod
+    def filter_cookies(self, request_url: URL) -> BaseCookie[str]:
+        """Return the cookies to send to *request_url*."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Morsel[str]]: ...

@@ -1,0 +1,382 @@
+"""A middleware for Digest authentication (:rfc:`7616`)."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import unicodedata
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+from urllib.parse import quote
+
+from yarl import URL
+
+from . import hdrs
+from ._challenges import Challenge, parse_challenges, parse_parameters, quoted_string
+from .client_exceptions import ClientError, ClientPayloadError
+from .client_middlewares import ClientHandlerType
+from .client_reqrep import ClientRequest, ClientResponse
+from .payload import AsyncIterablePayload
+
+__all__ = ("DigestAuthMiddleware", "DigestChallenge", "Nonce", "authorization", "understood")
+
+#: The names in challenges, and those in :mod:`hashlib`.
+_NAMES: Final = {
+    "MD5": "md5",
+    "SHA": "sha1",
+    "SHA-256": "sha256",
+    "SHA256": "sha256",
+    "SHA-512": "sha512",
+    "SHA512": "sha512",
+    "SHA-512-256": "sha512_256",  # where OpenSSL has it
+}
+
+Hash = Callable[[bytes], "hashlib._Hash"]
+
+# MD5 and SHA-1 are there for old servers, also where Python is told not to trust them.
+ALGORITHMS: Final[dict[str, Hash]] = {
+    name: partial(hashlib.new, function, usedforsecurity=False)
+    for name, function in _NAMES.items()
+    if function in hashlib.algorithms_available
+}
+
+
+@dataclass(slots=True)
+class Nonce:
+    """How often a nonce has been used, and by which name of ours."""
+
+    count: int = 0
+    #: of the first request; with the -sess algorithms it is part of the key of a session
+    cnonce: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def use(self, *, session: bool) -> tuple[str, str]:
+        """Return the count and the cnonce of one more request."""
+        self.count += 1
+        # A server may make the key with the cnonce of the first request, as it should, or
+        # with that of each: both agree if it is always the same.
+        fresh = not session and self.count > 1
+        return f"{self.count:08x}", secrets.token_hex(8) if fresh else self.cnonce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestChallenge:
+    """What a server said when it asked for a digest."""
+
+    realm: str
+    nonce: str
+    opaque: str | None
+    algorithm: str
+    qop: frozenset[str]
+    userhash: bool
+    utf8: bool
+    domain: str
+    use: Nonce = field(default_factory=Nonce, compare=False)
+
+    @property
+    def hash(self) -> Hash:
+        """The function that makes the digests."""
+        return ALGORITHMS[self.algorithm.upper().removesuffix("-SESS")]
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the key is made once and used for many requests."""
+        return self.algorithm.upper().endswith("-SESS")
+
+
+def understood(challenge: Challenge) -> DigestChallenge:
+    """Return what *challenge* says.
+
+    :raises ClientError: it lacks something, or asks for something that is not known here
+    """
+    given = challenge.parameters
+    for name in ("realm", "nonce"):
+        if name not in given:
+            raise ClientError(f"the server's Digest challenge has no {name}")
+    if not given["nonce"]:
+        raise ClientError("the server's Digest challenge has an empty nonce")
+    offered = [value.strip().lower() for value in given.get("qop", "").split(",")]
+    qop = frozenset(offered) & {"auth", "auth-int"}
+    if any(offered) and not qop:
+        raise ClientError(f"the server's Digest challenge has an unknown qop: {given['qop']!r}")
+    algorithm = given.get("algorithm", "MD5")
+    known = algorithm.isascii() and algorithm.upper().removesuffix("-SESS") in ALGORITHMS
+    if not known:
+        raise ClientError(f"the server's Digest challenge has an unknown algorithm: {algorithm!r}")
+    return DigestChallenge(
+        realm=given["realm"],
+        nonce=given["nonce"],
+        opaque=given.get("opaque"),
+        algorithm=algorithm,
+        qop=qop,
+        userhash=given.get("userhash", "").lower() == "true",
+        utf8=given.get("charset", "").lower() == "utf-8",
+        domain=given.get("domain", ""),
+    )
+
+
+def authorization(
+    challenge: DigestChallenge,
+    login: str,
+    password: str,
+    *,
+    method: str,
+    uri: str,
+    qop: str,
+    body_hash: str,
+    count: str,
+    cnonce: str,
+) -> str:
+    """Return the value of the ``Authorization`` header (:rfc:`7616#section-3.4`).
+
+    :param qop: ``"auth"``, ``"auth-int"``, or nothing as in :rfc:`2069`
+    :param body_hash: digest of the body, for ``"auth-int"``
+    :param count: of the uses of the nonce, eight hexadecimal digits
+    """
+
+    def digest(*parts: str) -> str:
+        # Octets of the server's that are not UTF-8 are kept as it sent them.
+        return challenge.hash(":".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+    if challenge.utf8:
+        login, password = (unicodedata.normalize("NFC", text) for text in (login, password))
+    key = digest(login, challenge.realm, password)
+    if challenge.has_session:
+        key = digest(key, challenge.nonce, cnonce)
+    request = digest(method, uri, body_hash) if qop == "auth-int" else digest(method, uri)
+    if qop:
+        response = digest(key, challenge.nonce, count, cnonce, qop, request)
+    else:
+        response = digest(key, challenge.nonce, request)
+
+    if challenge.userhash:
+        pairs = [f'username="{digest(login, challenge.realm)}"']
+    elif challenge.utf8 and not login.isascii():
+        pairs = [f"username*=UTF-8''{quote(login, safe='')}"]
+    else:
+        pairs = [f"username={quoted_string(login)}"]
+    pairs += [
+        f"realm={quoted_string(challenge.realm)}",
+        f"nonce={quoted_string(challenge.nonce)}",
+        f"uri={quoted_string(uri)}",
+        f'response="{response}"',
+        f"algorithm={challenge.algorithm}",
+    ]
+    if challenge.opaque is not None:
+        pairs.append(f"opaque={quoted_string(challenge.opaque)}")
+    if qop:
+        pairs += [f"qop={qop}", f"nc={count}", f'cnonce="{cnonce}"']
+    if challenge.userhash:
+        pairs.append("userhash=true")
+    return "Digest " + ", ".join(pairs)
+
+
+class _Signature(str):
+    """The value of a header that was made here."""
+
+    __slots__ = ()
+
+
+class DigestAuthMiddleware:
+    """Signs requests as a server asks for by ``401`` and ``WWW-Authenticate: Digest``.
+
+    Give one to a session or a request, as one of its ``middlewares``.  It belongs to the origin
+    (scheme, host and port) of the first request that it sees: requests to others pass as they
+    are, unless that origin has named them in the ``domain`` of its challenge (CVE-2026-54276).
+
+    It answers one 401 for each request.  What the server says to the answer is the response.
+
+    :param login: user name; must not hold a colon
+    :param password: password
+    :param preemptive: sign later requests at once, without waiting for another 401
+    :raises ValueError: *login* or *password* is ``None``, or *login* holds a colon
+
+    A call of it raises :exc:`ClientError` for a challenge that it does not understand, and
+    :exc:`ClientPayloadError` if a body that can be sent only once was sent before the 401 came.
+    """
+
+    def __init__(self, login: str, password: str, preemptive: bool = True) -> None:
+        if login is None:
+            raise ValueError("login must be a str, not None")
+        if password is None:
+            raise ValueError("password must be a str, not None")
+        if ":" in login:
+            raise ValueError('login must not hold a ":" (RFC 7616 section 3.4)')
+        self._login = login
+        self._password = password
+        self._preemptive = preemptive
+        self._origin: URL | None = None
+        # The URLs, other than all those of the origin, that the origin says it shares the
+        # credentials with, and the last challenge of each of the origins.
+        self._space: list[URL] = []
+        self._challenges: dict[URL, DigestChallenge] = {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(login={self._login!r}, password='***')"
+
+    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        """Answer *request* by way of *handler*, which is called once more after a 401."""
+        url = URL(request.url)
+        if self._origin is None:
+            self._origin = url.origin()
+        if not self._may_sign(url):
+            if isinstance(request.headers.get(hdrs.AUTHORIZATION), _Signature):
+                # Another middleware has changed where it goes since it was signed.
+                del request.headers[hdrs.AUTHORIZATION]
+            return await handler(request)
+        signed_for = self._challenge_for(url) if self._preemptive else None
+        if signed_for is not None:
+            await self._sign(request, signed_for)
+        response = await handler(request)
+        challenge = self._challenge_in(response)
+        if challenge is not None and self._may_sign(URL(request.url)):
+            signed_for = challenge
+            await self._sign(request, challenge)
+            response = await handler(request)
+            with suppress(ClientError):
+                self._challenge_in(response)
+        if signed_for is not None and response.status != 401:
+            self._look_for_next_nonce(response, signed_for)
+        return response
+
+    # -- where the credentials may go
+
+    def _may_sign(self, url: URL) -> bool:
+        return url.origin() == self._origin or self._is_in_space(url)
+
+    def _is_in_space(self, url: URL) -> bool:
+        """Whether *url* lies below one of those that the origin has named (§3.3)."""
+        path = url.raw_path
+        for space in self._space:
+            prefix = space.raw_path
+            if url.origin() == space.origin() and (
+                path == prefix or path.startswith(prefix.rstrip("/") + "/")
+            ):
+                return True
+        return False
+
+    def _named(self, domain: str) -> list[URL]:
+        """Return the URLs in the ``domain`` of a challenge, without those that are none."""
+        origin = self._origin
+        assert origin is not None
+        urls = []
+        for text in domain.split():
+            with suppress(ValueError):
+                url = origin.join(URL(text)) if text.startswith("/") else URL(text)
+                # What TLS protected is not sent without it.
+                if url.raw_host and url.scheme in {"https", origin.scheme}:
+                    url.origin()  # raises if there is none
+                    urls.append(url)
+        return urls
+
+    # -- what is known of the server
+
+    def _challenge_for(self, url: URL) -> DigestChallenge | None:
+        """Return the challenge by which a request for *url* can be signed without being asked."""
+        if not self._is_in_space(url):
+            return None
+        assert self._origin is not None
+        return self._challenges.get(url.origin()) or self._challenges.get(self._origin)
+
+    def _challenge_in(self, response: ClientResponse) -> DigestChallenge | None:
+        """Return the challenge to answer, ``None`` if there is none.
+
+        :raises ClientError: none of the challenges can be understood
+        """
+        if response.status != 401 or not self._may_sign(response.url):
+            return None
+        # A server that offers several has put the one it likes best first (§3.7).
+        failure: ClientError | None = None
+        for challenge in parse_challenges(response.headers.getall(hdrs.WWW_AUTHENTICATE, ())):
+            if challenge.scheme.lower() == "digest" and challenge.parameters:
+                try:
+                    return self._remember(response.url.origin(), understood(challenge))
+                except ClientError as exc:
+                    failure = failure or exc
+        if failure is not None:
+            raise failure
+        return None
+
+    def _remember(self, origin: URL, challenge: DigestChallenge) -> DigestChallenge:
+        before = self._challenges.get(origin)
+        if before is not None and before.nonce == challenge.nonce:
+            # Requests that were made at once have been given the same nonce.
+            challenge = replace(challenge, use=before.use)
+        if origin == self._origin:
+            self._space = self._named(challenge.domain) or [origin / ""]
+            self._challenges.clear()
+        self._challenges[origin] = challenge
+        return challenge
+
+    def _look_for_next_nonce(self, response: ClientResponse, challenge: DigestChallenge) -> None:
+        """Use the nonce that the server wants to see next time (§3.5)."""
+        origin = response.url.origin()
+        info = response.headers.get(hdrs.AUTHENTICATION_INFO)
+        if info and origin in self._challenges:
+            nonce = parse_parameters(info).get("nextnonce")
+            if nonce and nonce.isascii() and nonce != self._challenges[origin].nonce:
+                self._challenges[origin] = replace(challenge, nonce=nonce, use=Nonce())
+
+    # -- signing
+
+    async def _sign(self, request: ClientRequest, challenge: DigestChallenge) -> None:
+        qop, body_hash = "", ""
+        if challenge.qop:
+            qop = "auth"
+            # What is compressed on its way out is known only when it has been sent.
+            if "auth-int" in challenge.qop and request.compress is None:
+                qop, body_hash = "auth-int", await _body_hash(request, challenge.hash)
+            elif "auth" not in challenge.qop:
+                raise ClientError(
+                    "the server wants the body to be signed (qop=auth-int), which cannot be "
+                    "done for a body that is compressed while it is sent"
+                )
+        count, cnonce = challenge.use.use(session=challenge.has_session)
+        request.headers[hdrs.AUTHORIZATION] = _Signature(
+            authorization(
+                challenge,
+                self._login,
+                self._password,
+                method=request.method.upper(),
+                uri=URL(request.url).raw_path_qs,
+                qop=qop,
+                body_hash=body_hash,
+                count=count,
+                cnonce=cnonce,
+            )
+        )
+
+
+class _Hasher:
+    """A writer that keeps nothing but a digest."""
+
+    def __init__(self, function: Hash) -> None:
+        self.digest = function(b"")
+
+    async def write(self, chunk: bytes) -> None:
+        self.digest.update(chunk)
+
+
+async def _body_hash(request: ClientRequest, function: Hash) -> str:
+    """Return the digest of what will be sent as the body.
+
+    :raises ClientPayloadError: it could not be sent afterwards
+    """
+    payload = request.payload
+    hasher = _Hasher(function)
+    if payload is not None:
+        if payload.consumed:
+            raise ClientPayloadError(
+                "the body has been used up and cannot be signed (qop=auth-int) and sent again"
+            )
+        if isinstance(payload, AsyncIterablePayload):
+            await payload.as_bytes()  # which keeps it for sending
+        await payload.write_with_length(hasher, request.content_length)
+        if payload.consumed:
+            raise ClientPayloadError(
+                "the server wants the body to be signed (qop=auth-int), but it can be read only "
+                "once: give bytes or a file that can be rewound"
+            )
+    return hasher.digest.hexdigest()

@@ -1,0 +1,56 @@
+"""What stands between a session and the network: the types of middlewares, and their chain."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from .client_reqrep import ClientRequest, ClientResponse
+
+__all__ = (
+    "ClientHandlerType",
+    "ClientMiddlewareType",
+    "build_client_middlewares",
+    "checked_middlewares",
+)
+
+#: Sends a request and returns the response to it, when awaited.
+ClientHandlerType = Callable[[ClientRequest], Awaitable[ClientResponse]]
+
+#: Answers a request, as a rule by changing it and calling the handler.
+ClientMiddlewareType = Callable[[ClientRequest, ClientHandlerType], Awaitable[ClientResponse]]
+
+
+def build_client_middlewares(
+    handler: ClientHandlerType, middlewares: Sequence[ClientMiddlewareType]
+) -> ClientHandlerType:
+    """Return a handler that passes requests through *middlewares*, then to *handler*.
+
+    The first of them is the outermost: it sees the request first and the response last.
+    """
+    for middleware in reversed(middlewares):
+        handler = _around(middleware, handler)
+    return handler
+
+
+def _around(middleware: ClientMiddlewareType, handler: ClientHandlerType) -> ClientHandlerType:
+    def call(request: ClientRequest) -> Awaitable[ClientResponse]:
+        return middleware(request, handler)
+
+    return call
+
+
+def checked_middlewares(value: Iterable[ClientMiddlewareType]) -> tuple[ClientMiddlewareType, ...]:
+    """Return the ``middlewares`` argument of a session or a request.
+
+    :raises TypeError: it is not an iterable of callables
+    """
+    if not isinstance(value, Iterable):
+        raise TypeError(f"middlewares must be a sequence of callables, not {type(value).__name__}")
+    middlewares = tuple(value)
+    for middleware in middlewares:
+        if not callable(middleware):
+            raise TypeError(
+                f"middlewares must be a sequence of callables, but one of them is "
+                f"of type {type(middleware).__name__}"
+            )
+    return middlewares

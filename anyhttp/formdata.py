@@ -1,0 +1,215 @@
+"""Forms: fields and files, sent urlencoded or as ``multipart/form-data`` (:rfc:`7578`)."""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+import warnings
+from collections.abc import AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+from urllib.parse import urlencode
+
+import anyio
+from multidict import MultiDict, MultiDictProxy
+
+from . import hdrs
+from ._arguments import check_charset
+from .multipart import MultipartWriter
+from .payload import BytesPayload, Payload, file_name, get_payload
+
+__all__ = ("FormData",)
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL_BUT_TAB: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@dataclass(slots=True)
+class _Field:
+    name: str
+    value: object
+    content_type: str | None
+    filename: str | None
+    payload: Payload | None = None  # made when it is first needed as a part
+
+
+class FormData:
+    """Fields of a form, and files; calling it gives the body.
+
+    :param fields: mapping or pairs of names and values, or an open file; see
+        :meth:`add_fields`
+    :param quote_fields: write file names percent-encoded, and field names that are not ASCII
+        as ``name*=utf-8''...``; otherwise both are sent as they are, in UTF-8
+    :param charset: of the text; UTF-8 when left out
+    :param default_to_multipart: be a multipart even without a file
+    :raises TypeError: *fields* are none that a form has
+    :raises ValueError: *charset* is none that Python knows
+
+    The body is urlencoded unless something in it needs a multipart: a file, or a field with a
+    file name, content type or transfer encoding of its own.  It can be made again and again:
+    files are sent from where they stood the first time.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Any] | Iterable[Any] | io.IOBase = (),
+        quote_fields: bool = True,
+        charset: str | None = None,
+        *,
+        default_to_multipart: bool = False,
+    ) -> None:
+        self._fields: list[_Field] = []
+        if charset is not None:
+            check_charset("charset", charset)
+        self._quote_fields = quote_fields
+        self._charset = charset
+        self._is_multipart = default_to_multipart
+        # A redirected request makes the body again, but may not make its headers again.
+        self._boundary = secrets.token_hex(16)
+        if isinstance(fields, Mapping) and not isinstance(fields, (MultiDict, MultiDictProxy)):
+            self.add_fields(*fields.items())
+        elif isinstance(fields, (list, tuple)):
+            self.add_fields(*fields)
+        else:
+            self.add_fields(fields)
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether the body will be a multipart."""
+        return self._is_multipart
+
+    def add_field(
+        self,
+        name: str,
+        value: object,
+        *,
+        content_type: str | None = None,
+        filename: str | None = None,
+        content_transfer_encoding: str | None = None,
+    ) -> None:
+        """Add a field.
+
+        :param value: text, an open file, bytes, or anything else that can be a body; bytes
+            without *filename* are sent as a file called *name*, which is deprecated
+        :param content_type: of the part
+        :param filename: that of the file, or else *name*, when left out
+        :param content_transfer_encoding: deprecated; only makes the form a multipart
+        :raises TypeError: an argument is of the wrong type
+        :raises ValueError: an argument holds a control character
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a str, not {type(name).__name__}")
+        for argument, text in (
+            ("name", name),
+            ("content_type", content_type),
+            ("filename", filename),
+            ("content_transfer_encoding", content_transfer_encoding),
+        ):
+            _check_text(argument, text)
+        if content_transfer_encoding is not None:
+            warnings.warn(
+                "content_transfer_encoding is deprecated, and was not applied",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        if _is_file(value):
+            filename = filename or file_name(value) or name
+        elif (
+            isinstance(value, (bytes, bytearray, memoryview))
+            and filename is None
+            and content_transfer_encoding is None
+        ):
+            warnings.warn(
+                "bytes will no longer be sent as a file: give a filename, or a str",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            filename = name
+        if (
+            filename is not None
+            or content_type is not None
+            or content_transfer_encoding is not None
+            # neither can be urlencoded
+            or isinstance(value, (Payload, AsyncIterable))
+        ):
+            self._is_multipart = True
+        self._fields.append(_Field(name, value, content_type, filename))
+
+    def add_fields(self, *fields: Any) -> None:
+        """Add several fields.
+
+        :param fields: each a pair of name and value, a multidict of such, or an open file,
+            which gives the field its name
+        :raises TypeError: it is something else
+        """
+        for field in fields:
+            if _is_file(field):
+                self.add_field(file_name(field) or "unknown", field)
+            elif isinstance(field, (MultiDict, MultiDictProxy)):
+                self.add_fields(*field.items())
+            elif isinstance(field, (list, tuple)) and len(field) == 2:
+                self.add_field(*field)
+            else:
+                raise TypeError(
+                    "a form is made of (name, value) pairs, multidicts and open files, "
+                    f"not of {type(field).__name__}: see add_field() for more"
+                )
+
+    def __call__(self) -> Payload:
+        """Return the body.
+
+        :raises TypeError: a value cannot be sent
+        """
+        return self._multipart() if self._is_multipart else self._urlencoded()
+
+    def _urlencoded(self) -> Payload:
+        charset = self._charset or "utf-8"
+        content_type = "application/x-www-form-urlencoded"
+        if charset != "utf-8":
+            content_type = f"{content_type}; charset={charset}"
+        pairs = [(field.name, field.value) for field in self._fields]
+        return BytesPayload(
+            urlencode(pairs, doseq=True, encoding=charset).encode(), content_type=content_type
+        )
+
+    def _multipart(self) -> Payload:
+        writer = MultipartWriter("form-data", self._boundary)
+        for field in self._fields:
+            if field.payload is None:
+                field.payload = self._part(field)
+            writer.append_payload(field.payload)
+        return writer
+
+    def _part(self, field: _Field) -> Payload:
+        try:
+            part = get_payload(field.value, content_type=field.content_type, encoding=self._charset)
+        except LookupError:
+            raise TypeError(
+                f"field {field.name!r}: a value of type {type(field.value).__name__} "
+                "cannot be sent as a part"
+            ) from None
+        if field.content_type is not None:
+            part.headers[hdrs.CONTENT_TYPE] = field.content_type
+        # Ends at the boundary, and may not say otherwise (RFC 7578 §4.8).
+        part.headers.popall(hdrs.CONTENT_LENGTH, None)
+        params = {"name": field.name}
+        if field.filename is not None:
+            params["filename"] = field.filename
+        part.set_content_disposition("form-data", self._quote_fields, **params)
+        return part
+
+
+def _check_text(argument: str, text: str | None) -> None:
+    """Refuse what cannot stand in a header: a line break would end it (CVE-2026-34514)."""
+    if text is None:
+        return
+    if not isinstance(text, str):
+        raise TypeError(f"{argument} must be a str, not {type(text).__name__}")
+    control = _CONTROL_BUT_TAB if argument == "content_type" else _CONTROL
+    if control.search(text):
+        raise ValueError(f"{argument} holds a control character")
+
+
+def _is_file(value: object) -> TypeGuard[io.IOBase | anyio.AsyncFile[Any]]:
+    return isinstance(value, (io.IOBase, anyio.AsyncFile))

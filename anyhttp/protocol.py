@@ -1,0 +1,7 @@
+"""Another way to import names that older programs know from here."""
+
+from __future__ import annotations
+
+from .http import SERVER_SOFTWARE, HttpVersion, HttpVersion10, HttpVersion11
+
+__all__ = ("SERVER_SOFTWARE", "HttpVersion", "HttpVersion10", "HttpVersion11")

@@ -1,0 +1,506 @@
+"""Host names to addresses: the resolvers, and the cache that the connector puts before one."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import socket
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from functools import lru_cache
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+import anyio.to_thread
+import idna
+
+from ._network import on_asyncio
+from ._values import with_plain_zone
+from .abc import AbstractResolver, ResolveResult
+
+__all__ = ("AsyncResolver", "DefaultResolver", "DnsCache", "ThreadedResolver")
+
+T = TypeVar("T")
+
+_NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+#: Lookups of the operating system at once: as many as event loops allow blocking calls.
+MAX_THREADS: Final = 40
+
+#: Seconds that addresses of one family wait for those of the other.  Answers come within
+#: milliseconds of each other, unless something on the way drops one of the questions.
+OTHER_FAMILY: Final = 1.0
+
+#: Where the operating system keeps the file of known hosts.
+HOSTS_FILE: Final = (
+    os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), r"System32\drivers\etc\hosts")
+    if sys.platform == "win32"
+    else "/etc/hosts"
+)
+
+# An event loop's own, as a limiter cannot serve two.
+_limiter_of_loop: Final[anyio.lowlevel.RunVar[anyio.CapacityLimiter]] = anyio.lowlevel.RunVar(
+    f"{__name__}.limiter"
+)
+
+
+class ThreadedResolver(AbstractResolver):
+    """Asks the operating system (``getaddrinfo``), each time in a thread of its own.
+
+    There are at most 40 such threads for an event loop, apart from those that read files.  A
+    cancelled lookup is left alone: its thread ends when the operating system answers, and
+    neither the program's end nor anybody but the 41st lookup waits for that.
+    """
+
+    def __init__(self, loop: object = None) -> None:
+        """Accept *loop* for aiohttp's sake, without effect."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of *host* in the operating system's order.
+
+        :raises OSError: the name cannot be resolved
+        """
+        try:
+            # As bytes, because Python's own encoding of names is that of 2003.
+            name = host.encode("ascii") if host.isascii() else idna.encode(host, uts46=True)
+        except UnicodeError as exc:
+            raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name: {exc}") from exc
+        found = await _in_thread_of_its_own(
+            lambda: socket.getaddrinfo(
+                name, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+            )
+        )
+        return [
+            ResolveResult(
+                hostname=host,
+                host=_with_scope(sockaddr),
+                port=int(sockaddr[1]),
+                family=address_family,
+                proto=proto,
+                flags=_NUMERIC,
+            )
+            for address_family, _, proto, _, sockaddr in found
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing to free."""
+
+
+#: The resolver that connectors use by default.
+DefaultResolver = ThreadedResolver
+
+
+async def _in_thread_of_its_own(ask: Callable[[], T]) -> T:
+    """Return what *ask* returns in a new thread, which is left behind when this is cancelled.
+
+    The pools of threads that event loops have would do for less: but there a lookup that is
+    stuck holds up whoever reads files, and on asyncio the end of the program as well.
+    """
+    limiter = _thread_limiter()
+    place = object()
+    outcome: list[T | Exception] = []
+    done = anyio.Event()
+    loop = anyio.lowlevel.current_token()
+
+    def finish() -> None:
+        limiter.release_on_behalf_of(place)
+        done.set()
+
+    def run() -> None:
+        try:
+            outcome.append(ask())
+        except Exception as exc:  # noqa: BLE001  (raised again by who waits)
+            outcome.append(exc)
+        # The event loop may be gone, together with everybody who would want to know.
+        with suppress(RuntimeError):
+            anyio.from_thread.run_sync(finish, token=loop)
+
+    await limiter.acquire_on_behalf_of(place)
+    try:
+        threading.Thread(target=run, name=f"{__name__} lookup", daemon=True).start()
+    except BaseException:
+        limiter.release_on_behalf_of(place)
+        raise
+    await done.wait()
+    (found,) = outcome
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _thread_limiter() -> anyio.CapacityLimiter:
+    """Return the limiter of the running event loop."""
+    try:
+        return _limiter_of_loop.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(MAX_THREADS)
+        _limiter_of_loop.set(limiter)
+        return limiter
+
+
+class AsyncResolver(AbstractResolver):
+    """Asks name servers directly, through dnspython (extra ``dns``).
+
+    Before it asks, it looks into the file of known hosts; ``localhost`` and what ends so never
+    leave this machine (:rfc:`6761#section-6.3`).  Short names are completed by the search list
+    of the operating system's configuration, as the system itself does.
+
+    :param nameservers: addresses of the servers to ask, each with or without a port
+        (``"192.0.2.1"``, ``"192.0.2.1:5353"``, ``"[2001:db8::1]:5353"``); the operating system's
+        when left out
+    :param timeout: seconds for one lookup in all
+    :param hosts_file: path of the file of known hosts; ``None`` for none
+    :raises RuntimeError: dnspython is not installed
+    :raises ValueError: an entry of *nameservers* is no address
+    """
+
+    def __init__(
+        self,
+        nameservers: Iterable[str] | None = None,
+        *,
+        timeout: float = 5.0,
+        hosts_file: str | os.PathLike[str] | None = HOSTS_FILE,
+    ) -> None:
+        try:
+            import dns.asyncresolver
+            import dns.nameserver
+            import dns.resolver
+        except ImportError as exc:
+            raise RuntimeError("AsyncResolver needs dnspython: pip install 'anyhttp[dns]'") from exc
+        if isinstance(nameservers, str):
+            raise TypeError("nameservers must be an iterable of addresses, not a str")
+        self._hosts_file = hosts_file
+        try:
+            resolver = dns.asyncresolver.Resolver()
+        except dns.resolver.NoResolverConfiguration:
+            # resolv.conf(5): without an entry it is the server on the local machine
+            resolver = dns.asyncresolver.Resolver(configure=False)
+            resolver.nameservers = ["127.0.0.1"]
+        if nameservers is not None:
+            resolver.nameservers = [
+                dns.nameserver.Do53Nameserver(*_server_address(server)) for server in nameservers
+            ]
+        resolver.lifetime = timeout
+        resolver.use_search_by_default = True
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses that the file of hosts or the name servers give for *host*.
+
+        :raises OSError: there is no such name, or no server answered
+
+        After cancellation no socket is open.
+        """
+        literal = literal_address(host, port)
+        if literal is not None:
+            return [literal]
+        known = await self._look_up(host)
+        if known is None:
+            known = await self._ask(host, family)
+        found = [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=address_family,
+                proto=socket.IPPROTO_TCP,
+                flags=_NUMERIC,
+            )
+            for address, address_family in known
+            if family in {socket.AF_UNSPEC, address_family}
+        ]
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, f"{host} has no address of this family")
+        return found
+
+    async def _look_up(self, host: str) -> list[tuple[str, int]] | None:
+        """Return the addresses of a name that no server has to be asked for."""
+        name = host.rstrip(".").lower()
+        if self._hosts_file is not None:
+            entries = await anyio.to_thread.run_sync(_hosts_in, os.fspath(self._hosts_file))
+            if name in entries:
+                return entries[name]
+        if name == "localhost" or name.endswith(".localhost"):
+            return [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
+        return None
+
+    async def _ask(self, host: str, family: int) -> list[tuple[str, int]]:
+        """Ask for the addresses of each family, at the same time.
+
+        One question's failure says nothing of the other's: some servers deny a name that has
+        no AAAA record altogether, or do not answer such questions (:rfc:`4074#section-4`).
+        """
+        questions = [
+            (kind, own)
+            for kind, own in (("AAAA", socket.AF_INET6), ("A", socket.AF_INET))
+            if family in {socket.AF_UNSPEC, own}
+        ]
+        found: dict[int, tuple[object, list[str]]] = {}
+        errors: list[Exception] = []
+
+        async def ask(kind: str, own: int) -> None:
+            try:
+                found[own] = await self._query(host, kind)
+            except Exception as exc:  # noqa: BLE001  (raised below, outside of the group)
+                errors.append(exc)
+            else:
+                group.cancel_scope.deadline = anyio.current_time() + OTHER_FAMILY
+
+        async with anyio.create_task_group() as group:
+            for kind, own in questions:
+                group.start_soon(ask, kind, own)
+        if not found:
+            raise max(errors, key=_weight)
+        if len({name for name, _ in found.values()}) > 1:
+            # The search list has completed a short name in two ways: those are two hosts.
+            del found[socket.AF_INET6]
+        return [(address, own) for _, own in questions if own in found for address in found[own][1]]
+
+    async def _query(self, host: str, kind: str) -> tuple[object, list[str]]:
+        """Return the full name, and the addresses in its records of one *kind*.
+
+        :raises socket.gaierror: there are none, or no server answered
+        """
+        import dns.asyncbackend
+        import dns.exception
+        import dns.resolver
+
+        # By itself dnspython stays with the kind of event loop that it has seen first.
+        own = dns.asyncbackend.get_backend("asyncio" if on_asyncio() else "trio")
+        backend: Any = _CarefulBackend(own)
+        try:
+            answer = await self._resolver.resolve(host, kind, backend=backend)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer) as exc:
+            raise socket.gaierror(socket.EAI_NONAME, str(exc)) from exc
+        except dns.exception.DNSException as exc:
+            raise socket.gaierror(socket.EAI_AGAIN, f"cannot resolve {host}: {exc}") from exc
+        return answer.qname, [record.address for record in answer]
+
+    async def close(self) -> None:
+        """Do nothing: no socket outlives a query."""
+
+
+class _CarefulBackend:
+    """One of dnspython's backends, for event loops that lose a UDP socket when cancelled.
+
+    That is what uvloop does; it takes no network to make one, so cancelling waits for it.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    async def make_socket(self, family: int, kind: int, *args: Any, **options: Any) -> Any:
+        with anyio.CancelScope(shield=kind == socket.SOCK_DGRAM):
+            return await self._backend.make_socket(family, kind, *args, **options)
+
+
+def _weight(error: Exception) -> int:
+    """Return how much an error of one question says about the answer to both."""
+    if not isinstance(error, socket.gaierror):
+        return 2
+    return error.errno == socket.EAI_AGAIN  # it may be over soon; "unknown" will not
+
+
+def _server_address(server: str) -> tuple[str, int]:
+    """Return address and port of an entry of ``nameservers``."""
+    for address, port in ((server, "53"), server.rpartition(":")[::2]):
+        with suppress(ValueError):
+            return str(ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))), int(port)
+    raise ValueError(f"nameservers: {server!r} is no IP address, with or without a port")
+
+
+def _hosts_in(path: str) -> dict[str, list[tuple[str, int]]]:
+    """Return the addresses by name in the file of hosts at *path*, see hosts(5)."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return {}
+    return _parsed_hosts(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+
+
+@lru_cache(maxsize=4)
+def _parsed_hosts(path: str, version: object) -> dict[str, list[tuple[str, int]]]:
+    """Read the file of hosts at *path*; *version* is another one when it has changed."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = [line.partition("#")[0].split() for line in file]
+    except OSError:
+        return found
+    for address, *names in filter(None, lines):
+        literal = literal_address(address, 0)
+        if literal is None:
+            continue
+        for name in names:
+            addresses = found.setdefault(name.rstrip(".").lower(), [])
+            if (entry := (literal["host"], literal["family"])) not in addresses:
+                addresses.append(entry)
+    return found
+
+
+def _with_scope(sockaddr: tuple[object, ...]) -> str:
+    """Return the address of *sockaddr*, with the zone of a link-local IPv6 one."""
+    host = str(sockaddr[0])
+    if len(sockaddr) == 4 and sockaddr[3] and "%" not in host:
+        return f"{host}%{sockaddr[3]}"
+    return host
+
+
+def literal_address(host: str, port: int) -> ResolveResult | None:
+    """Return the address that *host* is when it is an IP literal, else ``None``."""
+    if not (":" in host or host[-1:].isdigit()):
+        return None
+    family = _family_of(host)
+    if family is None:
+        return None
+    return ResolveResult(
+        hostname=host,
+        host=with_plain_zone(host),
+        port=port,
+        family=family,
+        proto=0,
+        flags=_NUMERIC,
+    )
+
+
+@lru_cache(maxsize=64)
+def _family_of(host: str) -> socket.AddressFamily | None:
+    """Return the family of an address, ``None`` if it is none."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+    return socket.AF_INET if version == 4 else socket.AF_INET6
+
+
+class _Query:
+    """One lookup that several requests may wait for."""
+
+    __slots__ = ("addresses", "done", "error")
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.addresses: list[ResolveResult] | None = None
+        self.error: OSError | None = None
+
+
+class DnsCache:
+    """Answers by (host, port), bounded in age and number; equal queries share one lookup.
+
+    Nobody's lookup is another's: when the request that asks is cancelled, the next of
+    those that wait asks in its place.
+    """
+
+    def __init__(
+        self, ttl: float | None = 10, max_size: int = 1000, clock: Callable[[], float] | None = None
+    ) -> None:
+        if max_size < 1:
+            raise ValueError(f"dns_cache_max_size must be at least 1, got {max_size}")
+        self._ttl = math.inf if ttl is None else ttl
+        self._max_size = max_size
+        self._clock = anyio.current_time if clock is None else clock
+        self._answers: OrderedDict[tuple[str, int], tuple[float, list[ResolveResult]]] = (
+            OrderedDict()
+        )
+        self._queries: dict[tuple[str, int], _Query] = {}
+
+    @property
+    def answers(self) -> dict[tuple[str, int], list[ResolveResult]]:
+        """A copy of what is stored, the outdated included."""
+        return {key: list(addresses) for key, (_, addresses) in self._answers.items()}
+
+    def clear(self, key: tuple[str, int] | None = None) -> None:
+        """Forget the answer for *key*, or all answers."""
+        if key is None:
+            self._answers.clear()
+        else:
+            self._answers.pop(key, None)
+
+    def knows(self, key: tuple[str, int]) -> bool:
+        """Whether the addresses for *key* are stored, or are being asked for."""
+        if key in self._queries:
+            return True
+        entry = self._answers.get(key)
+        return entry is not None and self._clock() < entry[0]
+
+    def get(self, key: tuple[str, int]) -> list[ResolveResult] | None:
+        """Return the addresses stored for *key*, another one first each time."""
+        entry = self._answers.get(key)
+        if entry is None:
+            return None
+        expiry, addresses = entry
+        if self._clock() >= expiry:
+            del self._answers[key]
+            return None
+        self._answers.move_to_end(key)
+        result = list(addresses)
+        addresses.append(addresses.pop(0))
+        return result
+
+    async def resolve(
+        self, key: tuple[str, int], ask: Callable[[], Awaitable[list[ResolveResult]]]
+    ) -> list[ResolveResult]:
+        """Return the addresses for *key*, from here or from *ask*.
+
+        :raises OSError: what *ask* raised; it reaches everyone who waited for it
+
+        Cancelling one caller harms no other: somebody else's lookup goes on.
+        """
+        while True:
+            if (stored := self.get(key)) is not None:
+                return stored
+            query = self._queries.get(key)
+            if query is None:
+                return await self._ask(key, ask)
+            await query.done.wait()
+            if query.error is not None:
+                raise _copied(query.error)
+            if query.addresses is not None:
+                return list(query.addresses)
+
+    async def _ask(
+        self, key: tuple[str, int], ask: Callable[[], Awaitable[list[ResolveResult]]]
+    ) -> list[ResolveResult]:
+        query = self._queries[key] = _Query()
+        try:
+            addresses = await ask()
+            query.addresses = addresses
+        except OSError as exc:
+            query.error = exc
+            raise
+        finally:
+            del self._queries[key]
+            query.done.set()
+        if addresses:
+            self._store(key, addresses)
+        return list(addresses)
+
+    def _store(self, key: tuple[str, int], addresses: list[ResolveResult]) -> None:
+        self._answers[key] = (self._clock() + self._ttl, addresses[1:] + addresses[:1])
+        self._answers.move_to_end(key)
+        for oldest in list(islice(self._answers, max(len(self._answers) - self._max_size, 0))):
+            del self._answers[oldest]
+
+
+def _copied(error: OSError) -> OSError:
+    """Return an error like *error*: one object raised in several tasks mixes tracebacks."""
+    try:
+        copy = type(error)(*error.args)
+    except Exception:  # noqa: BLE001  (its class is a resolver's own, and takes other arguments)
+        copy = OSError(*error.args)
+    copy.__cause__ = error
+    return copy

@@ -1,0 +1,539 @@
+"""The body of a response as a stream that is pulled by whoever reads it."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from io import BytesIO
+from typing import Final, Generic, Protocol, TypeVar
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from .http_exceptions import LineTooLong
+
+__all__ = ("EMPTY_PAYLOAD", "AsyncStreamIterator", "BodySource", "StreamReader")
+
+T = TypeVar("T")
+
+#: A body with more bytes than this is put together as it comes: to keep the pieces would take
+#: twice the memory, and getting that from the operating system is what costs the time.
+LARGE: Final = 2**20
+
+#: Low-water mark of a reader that was told nothing else, in bytes.
+DEFAULT_LIMIT: Final = 2**16
+
+
+class BodySource(Protocol):
+    """Where a reader gets the bytes from that it does not have yet."""
+
+    async def pull(self) -> None:
+        """Feed the reader: at least one piece, the end, or an exception."""
+
+
+class AsyncStreamIterator(Generic[T]):
+    """Calls *read* until it returns the *end* value."""
+
+    __slots__ = ("_end", "_read")
+
+    def __init__(self, read: Callable[[], Awaitable[T]], end: T) -> None:
+        self._read = read
+        self._end = end
+
+    def __aiter__(self) -> AsyncStreamIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        value = await self._read()
+        if value == self._end:
+            raise StopAsyncIteration
+        return value
+
+
+class StreamReader:
+    """Bytes to read, with every way of reading them.
+
+    A response's reader pulls from the connection when it is read, so a slow reader slows
+    the server down and nothing is buffered without bound.  One made by hand gets its bytes
+    from :meth:`feed_data` and can be given as the body of a request.
+
+    :param source: where bytes come from; ``None`` for a reader that is fed by hand
+    :param limit: low-water mark in bytes; the high-water mark, which also bounds lines,
+        is twice that
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_chunk_ends",
+        "_cursor",
+        "_eof",
+        "_eof_callbacks",
+        "_exception",
+        "_fed",
+        "_limit",
+        "_offset",
+        "_reading",
+        "_size",
+        "_source",
+        "total_bytes",
+        "total_raw_bytes",
+    )
+
+    def __init__(self, source: BodySource | None = None, limit: int = DEFAULT_LIMIT) -> None:
+        self._source = source
+        self._limit = limit
+        self._buffer: deque[bytes] = deque()
+        self._offset = 0  # bytes of the first piece that have been read
+        self._size = 0  # bytes buffered
+        self._cursor = 0  # bytes handed out
+        self._chunk_ends: deque[int] | None = None
+        self._eof = False
+        self._eof_callbacks: list[Callable[[], object]] | None = None
+        self._exception: BaseException | None = None
+        self._fed: anyio.Event | None = None
+        self._reading = False
+        #: bytes of body so far, decoded
+        self.total_bytes: int = 0
+        #: bytes of body so far, as they came over the wire
+        self.total_raw_bytes: int = 0
+
+    def __repr__(self) -> str:
+        parts = [type(self).__name__]
+        if self._size:
+            parts.append(f"{self._size} bytes")
+        if self._eof:
+            parts.append("eof")
+        if self._exception is not None:
+            parts.append(f"e={self._exception!r}")
+        return f"<{' '.join(parts)}>"
+
+    # -- state
+
+    def get_read_buffer_limits(self) -> tuple[int, int]:
+        """Return the low-water and the high-water mark, in bytes."""
+        return (self._limit, self._limit * 2)
+
+    def exception(self) -> BaseException | None:
+        """Return the exception that reading raises, if there is one."""
+        return self._exception
+
+    def set_exception(self, exc: BaseException) -> None:
+        """Make every later read, and one that waits now, raise *exc*."""
+        self._exception = exc
+        self._wake()
+
+    def is_eof(self) -> bool:
+        """Whether the end has been received; there may be bytes left to read."""
+        return self._eof
+
+    def at_eof(self) -> bool:
+        """Whether the end has been received and everything has been read."""
+        return self._eof and not self._buffer
+
+    def on_eof(self, callback: Callable[[], object]) -> None:
+        """Call *callback* when the end is received; at once if it has been."""
+        if self._eof:
+            callback()
+        elif self._eof_callbacks is None:
+            self._eof_callbacks = [callback]
+        else:
+            self._eof_callbacks.append(callback)
+
+    # -- feeding
+
+    def feed_data(self, data: bytes) -> None:
+        """Add *data* to what can be read."""
+        if self._eof:
+            raise RuntimeError("feed_data() after feed_eof()")
+        if not data:
+            return
+        self._buffer.append(data)
+        self._size += len(data)
+        self.total_bytes += len(data)
+        self._wake()
+
+    def feed_pieces(
+        self, pieces: Collection[bytes], size: int, chunk_ends: Collection[int]
+    ) -> None:
+        """Add *pieces*, none of them empty, and the places where HTTP chunks end.
+
+        :param size: bytes in all of the pieces
+        :param chunk_ends: each as the number of bytes before it, from the very first on
+        """
+        self._buffer.extend(pieces)
+        self._size += size
+        self.total_bytes += size
+        if chunk_ends:
+            ends = self._chunk_ends
+            if ends is None:
+                self._chunk_ends = ends = deque()
+            while ends and ends[0] < self._cursor:
+                ends.popleft()  # read in another way than by chunks
+            ends.extend(chunk_ends)
+        self._wake()
+
+    def feed_eof(self) -> None:
+        """Say that no more data follows."""
+        self._eof = True
+        self._source = None
+        self._wake()
+        callbacks, self._eof_callbacks = self._eof_callbacks, None
+        for callback in callbacks or ():
+            callback()
+
+    def end_chunk(self) -> None:
+        """Mark that an HTTP chunk ended after the data fed so far."""
+        if self._chunk_ends is None:
+            self._chunk_ends = deque()
+        if not self._chunk_ends or self._chunk_ends[-1] != self.total_bytes:
+            self._chunk_ends.append(self.total_bytes)
+
+    def unread_data(self, data: bytes) -> None:
+        """Put *data* back in front of what can be read.
+
+        Deprecated: read less at once, by :meth:`readexactly` or :meth:`readuntil`.
+        """
+        warnings.warn(
+            "unread_data() is deprecated: read no more than is wanted",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        self._put_back(data)
+
+    def _put_back(self, data: bytes) -> None:
+        if not data:
+            return
+        if self._offset:
+            self._buffer[0] = self._buffer[0][self._offset :]
+            self._offset = 0
+        self._buffer.appendleft(data)
+        self._size += len(data)
+        self._cursor -= len(data)
+
+    def _wake(self) -> None:
+        if self._fed is not None:
+            self._fed.set()
+            self._fed = None
+
+    # -- reading
+
+    async def read(self, n: int = -1) -> bytes:
+        """Return up to *n* bytes as soon as any are there; everything to the end for -1.
+
+        ``b""`` means the end (or that *n* is 0).
+
+        :raises ClientPayloadError: the body ended early or could not be decoded
+        :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
+        :raises TimeoutError: the request's ``total`` time is over
+
+        Cancelling in the middle of ``read(-1)`` leaves what has arrived to be read again.
+        """
+        if n < 0:
+            return await self._read_all()
+        if n == 0:
+            self._raise_if_failed()
+            await checkpoint()
+            return b""
+        await self._wait_readable()
+        return self._take(n)
+
+    async def readany(self) -> bytes:
+        """Return whatever is there, waiting only if nothing is; ``b""`` at the end."""
+        await self._wait_readable()
+        return self._take_all()
+
+    async def readexactly(self, n: int) -> bytes:
+        """Return exactly *n* bytes.
+
+        :raises asyncio.IncompleteReadError: the end came before; it holds the ``partial`` bytes
+        """
+        if n < 0:
+            raise ValueError(f"n must not be negative, got {n}")
+        self._raise_if_failed()
+        if self._size >= n:
+            await checkpoint()
+            return self._take_exactly(n)
+        while self._size < n:
+            if self._eof:
+                from asyncio import IncompleteReadError  # a program for trio has not done that
+
+                raise IncompleteReadError(self._take_all(), n)
+            await self._wait()
+        return self._take_exactly(n)
+
+    async def readline(self, *, max_line_length: int | None = None) -> bytes:
+        r"""Return the next line with its ``b"\n"``; what is left at the end; then ``b""``.
+
+        :param max_line_length: in bytes; the high-water mark when left out
+        :raises LineTooLong: the line is longer than that
+        """
+        return await self.readuntil(max_size=max_line_length)
+
+    async def readuntil(self, separator: bytes = b"\n", *, max_size: int | None = None) -> bytes:
+        """Return the bytes up to and with *separator*; what is left at the end; then ``b""``.
+
+        :param max_size: in bytes; the high-water mark when left out
+        :raises ValueError: *separator* is empty
+        :raises LineTooLong: there are more bytes than that before the separator
+        """
+        if not separator:
+            raise ValueError("separator must hold at least one byte")
+        limit = self._limit * 2 if max_size is None else max_size
+        waited = False
+        found: list[bytes] = []  # pieces without a separator, which are never looked at again
+        size = 0
+        tail = b""
+        try:
+            while True:
+                self._raise_if_failed()
+                while self._buffer:
+                    end = self._find(separator, tail)
+                    if size + (end or len(self._buffer[0]) - self._offset) > limit:
+                        raise LineTooLong(b"".join(found)[:100] + b"...", limit)
+                    if end:
+                        found.append(self._take_exactly(end))
+                        return await self._hand_out(found, waited=waited)
+                    piece = self._take_piece()
+                    found.append(piece)
+                    size += len(piece)
+                    tail = (tail + piece)[-len(separator) + 1 :] if len(separator) > 1 else b""
+                if self._eof:
+                    return await self._hand_out(found, waited=waited)
+                await self._wait()
+                waited = True
+        except BaseException:
+            self._put_back(b"".join(found))
+            raise
+
+    async def _hand_out(self, found: list[bytes], *, waited: bool) -> bytes:
+        if not waited:
+            await checkpoint()
+        return b"".join(found)
+
+    def _find(self, separator: bytes, tail: bytes) -> int:
+        """Return how many bytes of the first piece go up to the end of *separator*, 0 for none.
+
+        *tail* are the bytes before that piece, in which a separator may begin.
+        """
+        piece, start = self._buffer[0], self._offset
+        if tail:
+            across = (tail + piece[start : start + len(separator) - 1]).find(separator)
+            if across >= 0:
+                return across + len(separator) - len(tail)
+        at = piece.find(separator, start)
+        return at - start + len(separator) if at >= 0 else 0
+
+    async def readchunk(self) -> tuple[bytes, bool]:
+        """Return the next piece and whether an HTTP chunk ends with it.
+
+        ``(b"", False)`` means the end; ``(b"", True)`` a chunk whose data were returned before.
+        """
+        self._raise_if_failed()
+        waited = False
+        while True:
+            while self._chunk_ends:
+                end = self._chunk_ends.popleft()
+                if end >= self._cursor:
+                    if not waited:
+                        await checkpoint()
+                    return self._take_exactly(end - self._cursor), True
+            if self._buffer or self._eof:
+                if not waited:
+                    await checkpoint()
+                return self._take_piece(), False
+            await self._wait()
+            waited = True
+
+    def read_nowait(self, n: int = -1) -> bytes:
+        """Return up to *n* of the bytes that are there, all of them for -1.
+
+        :raises RuntimeError: somebody is waiting to read
+        """
+        self._raise_if_failed()
+        if self._reading:
+            raise RuntimeError("another task is waiting to read from this stream")
+        return self._take_all() if n < 0 else self._take_exactly(min(n, self._size))
+
+    async def wait_eof(self) -> None:
+        """Wait until the end has been received; what comes before it stays to be read."""
+        self._raise_if_failed()
+        if self._eof:
+            await checkpoint()
+        while not self._eof:
+            await self._wait()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Iterate over the lines."""
+        return AsyncStreamIterator(self.readline, b"")
+
+    def iter_chunked(self, n: int) -> AsyncStreamIterator[bytes]:
+        """Iterate over pieces of at most *n* bytes."""
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
+        return AsyncStreamIterator(lambda: self.read(n), b"")
+
+    def iter_any(self) -> AsyncStreamIterator[bytes]:
+        """Iterate over whatever has arrived, as it arrives."""
+        return AsyncStreamIterator(self.readany, b"")
+
+    def iter_chunks(self) -> AsyncStreamIterator[tuple[bytes, bool]]:
+        """Iterate over pieces, each with whether an HTTP chunk ends with it."""
+        return AsyncStreamIterator(self.readchunk, (b"", False))
+
+    # -- looking without taking
+
+    async def _read_ahead(self, size: int) -> None:
+        """Buffer *size* bytes, or all up to the end; nothing is taken.
+
+        It does nothing while another task reads, and returns early when reading fails:
+        the failure is for whoever reads.
+        """
+        if self._reading:
+            return
+        while self._size < size and not self._eof and self._exception is None:
+            try:
+                await self._wait()
+            except Exception:  # noqa: BLE001  (it is kept, and what came before it counts)
+                return
+
+    def _peek(self, size: int) -> bytes | None:
+        """Return up to *size* bytes of the body's beginning, which stay to be read.
+
+        ``None`` means that nothing is there yet, or that the beginning has been taken.
+        """
+        if self._cursor or not (self._buffer or self._eof):
+            return None
+        found = bytearray()
+        for piece in self._buffer:
+            found += piece[: size - len(found)]
+            if len(found) == size:
+                break
+        return bytes(found)
+
+    # -- waiting
+
+    def _raise_if_failed(self) -> None:
+        if self._exception is not None:
+            raise self._exception
+
+    async def _wait_readable(self) -> None:
+        self._raise_if_failed()
+        if self._buffer or self._eof:
+            await checkpoint()
+            return
+        while not (self._buffer or self._eof):
+            await self._wait()
+
+    async def _read_all(self) -> bytes:
+        self._raise_if_failed()
+        if self._eof:
+            await checkpoint()
+        while not self._eof:
+            if self._size > LARGE:
+                return await self._read_large()
+            await self._wait()
+        return self._take_all()
+
+    async def _read_large(self) -> bytes:
+        """Do what :meth:`_read_all` does, without keeping all pieces until they are joined."""
+        whole = BytesIO()
+        try:
+            while True:
+                pieces = self._buffer
+                if self._offset:
+                    pieces[0] = pieces[0][self._offset :]
+                    self._offset = 0
+                whole.writelines(pieces)
+                pieces.clear()
+                if self._eof:
+                    break
+                await self._wait()
+        finally:
+            self._buffer.appendleft(whole.getvalue())
+        return self._take_all()
+
+    async def _wait(self) -> None:
+        """Wait for more to read."""
+        if self._reading:
+            raise RuntimeError("another task is waiting to read from this stream")
+        self._reading = True
+        try:
+            if self._source is not None:
+                await self._source.pull()
+            else:
+                if self._fed is None:
+                    self._fed = anyio.Event()
+                await self._fed.wait()
+        finally:
+            self._reading = False
+        self._raise_if_failed()
+
+    # -- taking
+
+    def _take_piece(self) -> bytes:
+        if not self._buffer:
+            return b""
+        piece = self._buffer.popleft()
+        if self._offset:
+            piece, self._offset = piece[self._offset :], 0
+        self._size -= len(piece)
+        self._cursor += len(piece)
+        return piece
+
+    def _take(self, n: int) -> bytes:
+        """Return up to *n* bytes of the first piece."""
+        if not self._buffer or len(self._buffer[0]) - self._offset <= n:
+            return self._take_piece()
+        data = self._buffer[0][self._offset : self._offset + n]
+        self._offset += n
+        self._size -= n
+        self._cursor += n
+        return data
+
+    def _take_exactly(self, n: int) -> bytes:
+        data = self._take(n)
+        if len(data) == n:
+            return data
+        parts = [data]
+        n -= len(data)
+        while n:
+            data = self._take(n)
+            parts.append(data)
+            n -= len(data)
+        return b"".join(parts)
+
+    def _take_all(self) -> bytes:
+        if len(self._buffer) <= 1:
+            return self._take_piece()
+        self._buffer[0] = self._buffer[0][self._offset :]
+        self._offset = 0
+        data = b"".join(self._buffer)
+        self._buffer.clear()
+        self._size = 0
+        self._cursor += len(data)
+        if self._chunk_ends:
+            last = self._chunk_ends[-1]
+            self._chunk_ends.clear()
+            self._chunk_ends.append(last)
+        return data
+
+
+class _EmptyReader(StreamReader):
+    """A reader that is at its end from the start and takes nothing."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._eof = True
+
+    def set_exception(self, exc: BaseException) -> None:
+        """Do nothing: this reader is shared by all who have nothing to read."""
+
+    def _put_back(self, data: bytes) -> None:
+        """Do nothing, for the same reason."""
+
+
+#: A reader without any bytes.
+EMPTY_PAYLOAD: Final[StreamReader] = _EmptyReader()

@@ -1,0 +1,360 @@
+"""Who is measured: one way to open a session per library, and the table of clients.
+
+The libraries are imported by name and only when measured: any of them may be missing, and a
+process that measures one must not pay for, or be helped by, the import of another.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import ssl
+from collections.abc import AsyncIterator, Callable, Sized
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, TypeAlias
+from urllib.parse import urlsplit
+
+Backend: TypeAlias = Literal["asyncio", "uvloop", "trio"]
+
+# Some peers wait 5 seconds for a free connection by default, which a slow one exceeds in the
+# queue.  The cost of having a timeout stays; running out of it is not what is measured.  For the
+# same reason idle connections are kept so long.
+PATIENCE: Final = 300.0
+
+# Pieces of the file that httpx2's users cut themselves; no smaller than those of the others.
+PIECE: Final = 2**18
+
+
+class WrongAnswer(Exception):
+    """The client gave a status or a body that the server did not send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all sessions of a workload have in common.
+
+    :ivar limit: connections that the session may open, and keep
+    :ivar keep: whether a connection is used again
+    :ivar context: what verifies the server, where TLS is spoken
+    """
+
+    limit: int
+    keep: bool = True
+    context: ssl.SSLContext | None = None
+
+
+class Session(Protocol):
+    """The two things every library can do, in its own documented idiom."""
+
+    async def read(self, url: str) -> Sized:
+        """Return the whole body of a 200 answer, as ``bytes`` or the library's equivalent."""
+        ...
+
+    async def stream(self, url: str, take: Callable[[Sized], None]) -> None:
+        """Hand each piece of the body of a 200 answer to *take*, as it comes."""
+        ...
+
+
+class FullSession(Session, Protocol):
+    """The rest, which is compared among fewer libraries."""
+
+    async def json(self, url: str) -> object:
+        """Return the value that the body of a 200 answer stands for."""
+        ...
+
+    async def post(self, url: str, value: object) -> Sized:
+        """Send *value* as JSON; return the whole body of a 200 answer."""
+        ...
+
+    async def upload(self, url: str, path: Path) -> bytes:
+        """Send the file at *path*; return the whole body of a 200 answer."""
+        ...
+
+
+def check(status: int) -> None:
+    """Refuse anything but 200."""
+    if status != 200:
+        raise WrongAnswer(f"status {status}")
+
+
+@dataclass(frozen=True, slots=True)
+class AiohttpSession:
+    """aiohttp, and anyhttp through the same code."""
+
+    session: Any
+
+    async def read(self, url: str) -> Sized:
+        async with self.session.get(url) as response:
+            check(response.status)
+            body: bytes = await response.read()
+            return body
+
+    async def stream(self, url: str, take: Callable[[Sized], None]) -> None:
+        async with self.session.get(url) as response:
+            check(response.status)
+            async for piece in response.content.iter_any():
+                take(piece)
+
+    async def json(self, url: str) -> object:
+        async with self.session.get(url) as response:
+            check(response.status)
+            value: object = await response.json()
+            return value
+
+    async def post(self, url: str, value: object) -> Sized:
+        async with self.session.post(url, json=value) as response:
+            check(response.status)
+            body: bytes = await response.read()
+            return body
+
+    async def upload(self, url: str, path: Path) -> bytes:
+        # Opening blocks for microseconds, and each library closes the file by itself.
+        async with self.session.post(url, data=path.open("rb")) as response:
+            check(response.status)
+            body: bytes = await response.read()
+            return body
+
+
+@dataclass(frozen=True, slots=True)
+class HttpxSession:
+    """httpx, and httpx2 through the same code."""
+
+    client: Any
+
+    async def read(self, url: str) -> Sized:
+        response = await self.client.get(url)
+        check(response.status_code)
+        body: bytes = response.content
+        return body
+
+    async def stream(self, url: str, take: Callable[[Sized], None]) -> None:
+        async with self.client.stream("GET", url) as response:
+            check(response.status_code)
+            async for piece in response.aiter_bytes():
+                take(piece)
+
+    async def json(self, url: str) -> object:
+        response = await self.client.get(url)
+        check(response.status_code)
+        value: object = response.json()
+        return value
+
+    async def post(self, url: str, value: object) -> Sized:
+        response = await self.client.post(url, json=value)
+        check(response.status_code)
+        body: bytes = response.content
+        return body
+
+    async def upload(self, url: str, path: Path) -> bytes:
+        async def pieces() -> AsyncIterator[bytes]:
+            async with await import_module("anyio").open_file(path, "rb") as file:
+                while piece := await file.read(PIECE):
+                    yield piece
+
+        # Without the header the body would be sent in HTTP chunks.
+        headers = {"Content-Length": str(path.stat().st_size)}
+        response = await self.client.post(url, content=pieces(), headers=headers)
+        check(response.status_code)
+        body: bytes = response.content
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class PyreqwestSession:
+    """pyreqwest."""
+
+    client: Any
+
+    async def read(self, url: str) -> Sized:
+        response = await self.client.get(url).build().send()
+        check(response.status)
+        body: Sized = await response.bytes()
+        return body
+
+    async def stream(self, url: str, take: Callable[[Sized], None]) -> None:
+        async with self.client.get(url).build_streamed() as response:
+            check(response.status)
+            reader = response.body_reader
+            while (piece := await reader.read_chunk()) is not None:
+                take(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class ZaprosSession:
+    """zapros."""
+
+    client: Any
+
+    async def read(self, url: str) -> Sized:
+        response = await self.client.get(url)
+        check(response.status)
+        body: bytes = await response.aread()
+        return body
+
+    async def stream(self, url: str, take: Callable[[Sized], None]) -> None:
+        async with self.client.stream("GET", url) as response:
+            check(response.status)
+            async for piece in response.async_iter_bytes():
+                take(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class BareSession:
+    """No library but anyio: what its byte stream alone costs.
+
+    It understands just enough of HTTP to find where the head ends, and how long the body is.
+    """
+
+    streams: Any
+    context: ssl.SSLContext | None
+
+    async def read(self, url: str) -> Sized:
+        pieces: list[bytes] = []
+        await self.stream(url, pieces.append)  # type: ignore[arg-type]  # all of them are bytes
+        return b"".join(pieces)
+
+    async def stream(self, url: str, take: Callable[[Sized], None]) -> None:
+        parts = urlsplit(url)
+        if not self.streams:
+            connect = import_module("anyio").connect_tcp
+            tls = {} if self.context is None else {"tls": True, "ssl_context": self.context}
+            self.streams.append(await connect(parts.hostname, parts.port, **tls))
+        stream = self.streams[0]
+        await stream.send(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += await stream.receive()
+        head, _, piece = received.partition(b"\r\n\r\n")
+        first, *fields = head.lower().split(b"\r\n")
+        check(int(first.split()[1]))
+        length = next(field for field in fields if field.startswith(b"content-length:"))
+        left = int(length.partition(b":")[2]) - len(piece)
+        if piece:
+            take(piece)
+        while left > 0:
+            piece = await stream.receive()
+            left -= len(piece)
+            take(piece)
+
+
+@asynccontextmanager
+async def open_bare(settings: Settings) -> AsyncIterator[Session]:
+    """Open nothing yet; close the one connection in the end."""
+    streams: list[Any] = []
+    yield BareSession(streams, settings.context)
+    for stream in streams:
+        await import_module("anyio").aclose_forcefully(stream)
+
+
+@asynccontextmanager
+async def open_aiohttp(
+    settings: Settings, *, package: str, **options: Any
+) -> AsyncIterator[Session]:
+    """Open an aiohttp or anyhttp session; *options* go to its connector."""
+    library = import_module(package)
+    if settings.context is not None:
+        options["ssl"] = settings.context
+    if settings.keep:
+        options["keepalive_timeout"] = PATIENCE
+    else:
+        options["force_close"] = True
+    connector = library.TCPConnector(limit=settings.limit, **options)
+    async with library.ClientSession(connector=connector) as session:
+        yield AiohttpSession(session)
+
+
+@asynccontextmanager
+async def open_httpx(settings: Settings, *, package: str) -> AsyncIterator[Session]:
+    """Open an httpx or httpx2 client that keeps every connection alive, as the others do."""
+    library = import_module(package)
+    limits = library.Limits(
+        max_connections=settings.limit,
+        max_keepalive_connections=settings.limit if settings.keep else 0,
+        keepalive_expiry=PATIENCE,
+    )
+    verify = True if settings.context is None else settings.context
+    async with library.AsyncClient(limits=limits, timeout=PATIENCE, verify=verify) as client:
+        yield HttpxSession(client)
+
+
+@asynccontextmanager
+async def open_pyreqwest(settings: Settings) -> AsyncIterator[Session]:
+    """Open a pyreqwest client."""
+    builder = import_module("pyreqwest.client").ClientBuilder()
+    async with builder.max_connections(settings.limit).build() as client:
+        yield PyreqwestSession(client)
+
+
+@asynccontextmanager
+async def open_zapros(settings: Settings) -> AsyncIterator[Session]:
+    """Open a zapros client; its own default is 10 connections per host."""
+    library = import_module("zapros")
+    limit = settings.limit
+    pool = {"max_connections_per_host": limit, "max_idle_connections_per_host": limit}
+    handler = library.AsyncStdNetworkHandler(http1=pool)
+    async with library.AsyncClient(handler) as client:
+        yield ZaprosSession(client)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A library on a backend.
+
+    :ivar open: called with the settings of the workload
+    :ivar needs: modules to be importable beside the library itself and the backend
+    """
+
+    name: str
+    package: str
+    backend: Backend
+    open: Callable[[Settings], AbstractAsyncContextManager[Session]]
+    needs: tuple[str, ...] = ()
+
+    def missing(self) -> list[str]:
+        """Return the modules this client needs that are not installed."""
+        modules = (self.package, self.backend, *self.needs)
+        return [name for name in modules if importlib.util.find_spec(name) is None]
+
+
+def _anyhttp(backend: Backend, engine: str) -> Client:
+    opener = partial(open_aiohttp, package="anyhttp", http1=engine)
+    return Client(f"anyhttp-{backend}-{engine}", "anyhttp", backend, opener, (engine,))
+
+
+def _aiohttp(backend: Backend) -> Client:
+    return Client(
+        f"aiohttp-{backend}", "aiohttp", backend, partial(open_aiohttp, package="aiohttp")
+    )
+
+
+def _httpx(package: str, backend: Backend) -> Client:
+    return Client(f"{package}-{backend}", package, backend, partial(open_httpx, package=package))
+
+
+def _bare(backend: Backend) -> Client:
+    return Client(f"anyio-{backend}", "anyio", backend, open_bare)
+
+
+YARDSTICK: Final = _aiohttp("asyncio")
+
+CLIENTS: Final = (
+    YARDSTICK,
+    _aiohttp("uvloop"),
+    _anyhttp("asyncio", "httptools"),
+    _anyhttp("asyncio", "h11"),
+    _anyhttp("uvloop", "httptools"),
+    _anyhttp("uvloop", "h11"),
+    _anyhttp("trio", "httptools"),
+    _anyhttp("trio", "h11"),
+    Client("pyreqwest-asyncio", "pyreqwest", "asyncio", open_pyreqwest),
+    Client("zapros-asyncio", "zapros", "asyncio", open_zapros),
+    _httpx("httpx2", "asyncio"),
+    _httpx("httpx2", "trio"),
+    _httpx("httpx", "asyncio"),
+    _httpx("httpx", "trio"),
+    _bare("asyncio"),
+    _bare("trio"),
+)

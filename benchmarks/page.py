@@ -1,0 +1,247 @@
+"""Put the figures of a run into the documentation: ``python -m benchmarks.page``.
+
+It reads what ``python -m benchmarks`` has written, and the figures of WebSockets if they are
+beside it, writes the plots, and replaces what stands between the marks in the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from . import svg
+from .clients import YARDSTICK
+from .footprint import FOOTPRINTS
+from .measure import Sample
+from .report import duration, figures
+from .targets import TARGETS, Costs, Target
+from .workloads import WORKLOADS
+
+RESULTS: Final = Path(__file__).parent / "results"
+PAGE: Final = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"
+
+Samples: TypeAlias = Mapping[str, Mapping[str, Sequence[Sample]]]
+
+WEBSOCKETS: Final = {
+    "echo20": "WebSocket echo of 20 bytes",
+    "echo10k": "WebSocket echo of 10 kB",
+    "echo1m": "WebSocket echo of 1 MB",
+}
+TITLES: Final = {w.name: w.title for w in WORKLOADS} | WEBSOCKETS
+CONCURRENCY: Final = {
+    "get1": "1",
+    "get50": "50",
+    "get1000": "1000",
+    "queue8000": "8000 queued",
+}
+BODIES: Final = (
+    *("stream100mb", "read100mb", "tlsstream100mb", "tlsread100mb"),
+    *("upload100mb", "chunks100k", "tlsnew"),
+)
+
+
+def read_samples(path: Path) -> tuple[dict[str, Any], Samples]:
+    """Return the file of the main benchmarks, and the samples in it."""
+    document: dict[str, Any] = json.loads(path.read_text())
+    samples: dict[str, dict[str, list[Sample]]] = {}
+    for result in document["results"]:
+        taken = [Sample(**sample) for sample in result["rounds"]]
+        samples.setdefault(result["workload"], {})[result["client"]] = taken
+    return document, samples
+
+
+def read_websockets(path: Path) -> Samples:
+    """Return the samples of the WebSocket benchmarks that the page shows."""
+    if not path.exists():
+        return {}
+    taken: dict[str, dict[str, list[dict[str, Any]]]] = json.loads(path.read_text())["samples"]
+    return {
+        workload: {client: [Sample(**s) for s in rounds] for client, rounds in clients.items()}
+        for workload, clients in taken.items()
+        if workload in WEBSOCKETS
+    }
+
+
+def costs_of(samples: Samples, footprints: Costs) -> Costs:
+    """Return the CPU seconds per request of each round, and the footprints."""
+    costs = {
+        workload: {client: [s.cpu / s.requests for s in taken] for client, taken in rows.items()}
+        for workload, rows in samples.items()
+    }
+    return {**costs, **footprints}
+
+
+# -- tables ----------------------------------------------------------------------------
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _head(*cells: str) -> list[str]:
+    return [_row(*cells), f"|{'---|' * len(cells)}"]
+
+
+def _percent(spread: float | None) -> str:
+    return "-" if spread is None else f"{spread:.0%}"
+
+
+def machine_block(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the figures were taken on."""
+    yield from _head("", "")
+    yield _row("taken", document["taken"])
+    for name, value in document["machine"].items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{package} {version}" for package, version in value.items())
+        yield _row(name, "any" if value is None else value)
+    yield _row("command", f"`{document['command']}`")
+
+
+def _compared_with(target: Target) -> str:
+    if target.workload != target.others[0][0]:
+        return "itself at 50 in flight"
+    names = [client for _, client in target.others]
+    return names[0] if len(names) == 1 else f"the best of {', '.join(names)}"
+
+
+def targets_block(costs: Costs) -> Iterator[str]:
+    """Yield the table of what was asked and what was measured."""
+    yield from _head("work", "on", "compared with", "asked", "measured", "spread", "")
+    for target in TARGETS:
+        sign = "≤" if target.kind == "cost" else "≥"
+        backend = target.client.split("-")[1]  # it is always anyhttp
+        cells = [target.work, backend, _compared_with(target), f"{sign} {target.asked:g}x"]
+        if ratio := target.measured(costs):
+            verdict = "" if target.is_met(ratio) else "**short**"
+            cells += [f"{ratio.median:.2f}x", _percent(ratio.spread), verdict]
+        else:
+            cells += ["-", "-", "not measured"]
+        yield _row(*cells)
+
+
+def tables_block(samples: Samples, footprints: Costs) -> Iterator[str]:
+    """Yield a table for each workload and each footprint, the cheapest client first."""
+    for name, rows in samples.items():
+        yield f"### `{name}`: {TITLES[name]}\n"
+        yield from _head("client", "CPU", "spread", "x", "wall clock", "spread", "x", "rounds")
+        yardstick = rows.get(YARDSTICK.name, ())
+        found = [(*figures(taken, yardstick), client, taken) for client, taken in rows.items()]
+        for cpu, wall, client, taken in sorted(found, key=lambda row: row[0].median):
+            cells = list[str]()
+            for figure in (cpu, wall):
+                ratio = "-" if figure.ratio is None else f"{figure.ratio:.2f}"
+                cells += [duration(figure.median), _percent(figure.spread), ratio]
+            yield _row(client, *cells, len(taken))
+        yield ""
+    for kind in FOOTPRINTS:
+        if not (taken_by := footprints.get(kind.name)):
+            continue
+        yield f"### `{kind.name}`: {kind.title}\n"
+        yield from _head("client", kind.unit, "spread", "rounds")
+        for client, values in sorted(taken_by.items(), key=lambda item: statistics.median(item[1])):
+            median = statistics.median(values)
+            spread = (max(values) - min(values)) / median if len(values) > 1 else None
+            yield _row(client, f"{median * kind.scale:.1f}", _percent(spread), len(values))
+        yield ""
+
+
+# -- plots -----------------------------------------------------------------------------
+
+
+def _medians(costs: Costs, name: str, scale: float) -> dict[str, float]:
+    found = {c: statistics.median(rounds) * scale for c, rounds in costs.get(name, {}).items()}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _speeds(costs: Costs, names: Iterable[str]) -> list[svg.Group]:
+    """Return how many times as fast as the yardstick each client is, the fastest first."""
+    groups = list[svg.Group]()
+    for name in names:
+        medians = _medians(costs, name, 1)
+        if yardstick := medians.get(YARDSTICK.name):
+            ratios = [(client, yardstick / value) for client, value in medians.items()]
+            groups.append(svg.Group(TITLES[name], ratios))
+    return groups
+
+
+def plots(costs: Costs) -> dict[str, tuple[str, str]]:
+    """Return the drawings there are figures for: by name, what each shows and the SVG."""
+    found: dict[str, tuple[str, str]] = {}
+
+    def add(name: str, title: str, drawing: str) -> None:
+        found[name] = (title, drawing)
+
+    if small := _medians(costs, "get50", 1e6):
+        title = "small GET, 50 in flight: µs of CPU per request (less is better)"
+        add("small", title, svg.bars(title, [svg.Group("", list(small.items()))]))
+    series = {
+        client: [_medians(costs, name, 1e6).get(client) for name in CONCURRENCY]
+        for client in costs.get("get1000", {})
+    }
+    if series:
+        title = "small GET: µs of CPU per request, by requests in flight (less is better)"
+        add("concurrency", title, svg.lines(title, list(CONCURRENCY.values()), series))
+    for name, what, names in (
+        ("bodies", "bodies and TLS", BODIES),
+        ("websockets", "WebSockets", tuple(WEBSOCKETS)),
+    ):
+        if groups := _speeds(costs, names):
+            title = f"{what}: times as fast as {YARDSTICK.name}, by CPU (more is better)"
+            add(name, title, svg.bars(title, groups, mark=1.0))
+    footprints = [
+        svg.Group(f"{kind.title}, {kind.unit}", list(medians.items()))
+        for kind in FOOTPRINTS
+        if (medians := _medians(costs, kind.name, kind.scale))
+    ]
+    if footprints:
+        title = "before anything is done (less is better)"
+        add("footprint", title, svg.bars(title, footprints))
+    return found
+
+
+# -- the page --------------------------------------------------------------------------
+
+
+def filled(page: str, block: str, text: str) -> str:
+    """Return *page* with *text* between the marks of *block*."""
+    marks = re.compile(rf"(<!-- begin: {block} -->\n).*?(<!-- end: {block} -->)", re.DOTALL)
+    if not marks.search(page):
+        raise SystemExit(f"the page has no marks for {block}")
+    return marks.sub(lambda match: f"{match[1]}\n{text.strip()}\n\n{match[2]}", page)
+
+
+def main() -> None:
+    """Fill the page and write the plots."""
+    parser = argparse.ArgumentParser("python -m benchmarks.page", description=__doc__)
+    parser.add_argument("--json", type=Path, default=RESULTS / "latest.json", dest="path")
+    parser.add_argument("--ws-json", type=Path, default=RESULTS / "latest-ws.json", dest="ws_path")
+    parser.add_argument("--page", type=Path, default=PAGE)
+    options = parser.parse_args()
+    document, http = read_samples(options.path)
+    samples = {**http, **read_websockets(options.ws_path)}
+    footprints: Costs = document["footprints"]
+    costs = costs_of(samples, footprints)
+    directory: Path = options.page.with_suffix("")
+    directory.mkdir(exist_ok=True)
+    images = list[str]()
+    for name, (title, drawing) in plots(costs).items():
+        (directory / f"{name}.svg").write_text(drawing)
+        images.append(f"![{title}]({directory.name}/{name}.svg)\n")
+    page: str = options.page.read_text()
+    for block, lines in (
+        ("machine", machine_block(document)),
+        ("targets", targets_block(costs)),
+        ("plots", images),
+        ("tables", tables_block(samples, footprints)),
+    ):
+        page = filled(page, block, "\n".join(lines))
+    options.page.write_text(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Sphinx configuration; built with warnings as errors and nitpicks (``nox -s docs``)."""
+
+from __future__ import annotations
+
+import builtins
+
+from docutils.nodes import Element, Text
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+from anyhttp._version import __version__
+
+project = "anyhttp"
+author = "The anyhttp maintainers"
+copyright = "the anyhttp maintainers"  # noqa: A001 (the name that Sphinx reads)
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"anyhttp {release}"
+exclude_patterns = ["_build"]
+
+add_module_names = False
+autodoc_default_options = {"members": True}
+autodoc_member_order = "bysource"
+python_use_unqualified_type_names = True
+
+# The build needs no network, so names of other projects stay plain text.
+OUTSIDE = ("anyio", "asyncio", "collections", "http", "multidict", "os", "socket", "ssl", "yarl")
+nitpick_ignore_regex = [(r"py:.*", rf"({'|'.join(OUTSIDE)})\..*")]
+
+
+def find(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: Element
+) -> Element | None:
+    """Find names that a docstring gives without their module, as it does for a neighbour.
+
+    A type in a signature stays unlinked if it is not documented; a name in prose must be found.
+    """
+    if node.get("refdomain") != "py":
+        return None
+    node["refspecific"] = True  # any module will do
+    found = env.domains.python_domain.resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], node["reftarget"], node, contnode
+    )
+    # Only references that somebody wrote as a role have the attribute.
+    of_signature = node["reftype"] == "class" and "refwarn" not in node
+    return contnode if found is None and of_signature else found
+
+
+def unlink_builtins(app: Sphinx, doctree: Element) -> None:
+    """Leave ``type`` in a signature alone: several classes have an attribute of that name."""
+    for node in list(doctree.findall(pending_xref)):
+        if node["reftype"] == "class" and node["reftarget"] in vars(builtins):
+            node.replace_self(Text(node["reftarget"]))
+
+
+def setup(app: Sphinx) -> None:
+    """Connect to Sphinx, after all those who may know where a reference leads."""
+    app.connect("doctree-read", unlink_builtins)
+    app.connect("missing-reference", find, priority=900)

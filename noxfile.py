@@ -1,0 +1,172 @@
+"""Every check of the project; ``nox -l`` lists them, each takes further arguments after ``--``.
+
+Plain ``nox`` runs lint, typing, docs and the tests.  A Python that is not on this machine is
+skipped with a word.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from itertools import chain
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = ("3.11", "3.12", "3.13")
+EXTRAS = ".[charset,cli,dns,socks,speedups,trio]"
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+# Under CI=true the default is to fail, but a machine with one Python is a fair place to test.
+nox.options.error_on_missing_interpreters = False
+# The tests come last, so that what pytest says is what is seen at the end.
+nox.options.sessions = ["lint", "typing", "docs", "tests_minimal", "tests"]
+
+
+def runs(python: Path | str, version: str) -> bool:
+    """Whether *python* can be started and is of that *version*."""
+    command = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except OSError:
+        return False
+    return result.returncode == 0 and result.stdout.strip() == version
+
+
+def find_pythons() -> None:
+    """Put the interpreters that pyenv has installed on ``PATH``.
+
+    Its shims stand there already, but each fails unless ``PYENV_VERSION`` selects its
+    version, and nox then takes the interpreter for absent.
+    """
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    for version in PYTHONS:
+        if runs(f"python{version}", version):
+            continue
+        # the newest patch release first, and 3.13.10 after 3.13.9
+        found = sorted(
+            (path for path in versions.glob(f"{version}.*") if path.name.count(".") == 2),
+            key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)],
+            reverse=True,
+        )
+        for path in found:
+            if runs(path / "bin" / f"python{version}", version):
+                os.environ["PATH"] = f"{path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+                break
+
+
+find_pythons()
+
+
+def install(session: nox.Session, *groups: str, package: str = EXTRAS, pins: str = "") -> None:
+    """Install the package as it stands here, together with dependency *groups*.
+
+    :param package: the package with the extras that are wanted
+    :param pins: path of a constraints file, or nothing
+    """
+    needed = nox.project.dependency_groups(PYPROJECT, *groups)
+    constraints = ("--constraint", pins) if pins else ()
+    session.install("--editable", package, *needed, *constraints)
+
+
+def measured_tests(session: nox.Session) -> None:
+    """Run the tests; what they covered stays in a file for the session ``coverage``."""
+    # Two at a time: most of them wait now and then, and few machines have a single core.
+    session.run(
+        "coverage", "run", "-m", "pytest", "--numprocesses=2", *(session.posargs or ["tests"])
+    )
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests on asyncio and trio, with every extra."""
+    install(session, "tests")
+    measured_tests(session)
+
+
+@nox.session(python=PYTHONS[0])
+def tests_lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions of the dependencies that are allowed."""
+    project = PYPROJECT["project"]
+    allowed = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    pins = Path(session.create_tmp()) / "lowest.txt"
+    pins.write_text("\n".join(name.replace(">=", "==") for name in allowed if ">=" in name))
+    install(session, "tests", pins=str(pins))
+    measured_tests(session)
+
+
+@nox.session
+def tests_minimal(session: nox.Session) -> None:
+    """Build and install the package alone, without any extra, and make one request."""
+    session.install(".")
+    script = ROOT / "tests" / "minimal_check.py"
+    with session.chdir(session.create_tmp()):  # away from the sources, as a user is
+        session.run("python", "-I", str(script), *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Combine what the sessions of tests measured, and fail under 100 %."""
+    session.install("coverage")
+    session.run("coverage", "combine")
+    session.run("coverage", "report", "--fail-under=100", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and spelling."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("ruff", "check", *(session.posargs or ["."]))
+    session.run("ruff", "format", "--check", *(session.posargs or ["."]))
+    session.run("codespell", *session.posargs)
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types of the code and its tests, and that every public name has one.
+
+    Among what is read is ``tests/typing``: programs that are never run, with the types that
+    the API promises and the mistakes that have to be found.
+    """
+    install(session, "typing")
+    session.run("mypy", *session.posargs)
+    session.run("pyright", *session.posargs)
+    session.run("pyright", "--verifytypes", "anyhttp", "--ignoreexternal")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning or a dead reference is an error."""
+    install(session, "docs")
+    target = "docs/_build"
+    strict = ("--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
+    for builder in ("html", "doctest"):
+        session.run(
+            "sphinx-build", *strict, "-b", builder, "docs", f"{target}/{builder}", *session.posargs
+        )
+
+
+@nox.session
+def compat(session: nox.Session) -> None:
+    """Run ``tests/compat`` against a pinned aiohttp and against anyhttp."""
+    install(session, "compat")
+    session.run("pytest", *(session.posargs or ["tests/compat"]))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks; they report and never fail a build.
+
+    Without arguments the documentation gets the figures.
+    """
+    session.install("--editable", EXTRAS, "--requirement", "benchmarks/requirements.txt")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+    if not session.posargs:  # or else they are of a part only
+        websockets = ("--workload", "echo20,echo10k,echo1m")
+        session.run("python", "-m", "benchmarks.ws", *websockets)
+        session.run("python", "-m", "benchmarks.page")

@@ -1,0 +1,195 @@
+"""The differences that docs/compatibility.md tells of, as far as they can be shown in a test."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from http.cookies import SimpleCookie
+from pathlib import Path
+from types import ModuleType
+
+import anyio
+from yarl import URL
+
+from tests.compat.comparison import different, failure, headers_seen, read, seen
+from tests.support.server import Server
+
+
+@different(there=[["Content-Language", "de"], ["Content-Type", "text/plain"]], here=[])
+async def test_headers_of_a_body_that_is_dropped(client: ModuleType, base: URL) -> object:
+    """A redirect that drops the body drops all headers that describe it."""
+    url = (base / "redirect-to").with_query(url="/echo", status=303)
+    headers = {"Content-Type": "text/plain", "Content-Language": "de"}
+    async with client.ClientSession() as session:
+        seen = await headers_seen(session.post(url, data=b"body", headers=headers))
+        return [pair for pair in seen if pair[0].startswith("Content-")]
+
+
+@different(there=2, here=1)
+async def test_idle_connections_and_the_limit(
+    client: ModuleType, base: URL, server: Server
+) -> object:
+    """The limit bounds open sockets, and not only those in use."""
+    connector = client.TCPConnector(limit=1)
+    async with client.ClientSession(connector=connector) as session:
+        await read(session.get(base / "json"))
+        await read(session.get(base.with_host("localhost") / "json"))
+        for _ in range(100):  # the server may be late to notice that one was closed
+            if server.open_connections == 1:
+                break
+            await anyio.sleep(0.01)
+        return server.open_connections
+
+
+@different(there=1, here=0)
+async def test_secure_cookies_over_http(client: ModuleType, base: URL) -> object:
+    """A Secure cookie that comes over plain http is refused."""
+    jar = client.CookieJar()
+    jar.update_cookies_from_headers(["a=b; Secure"], URL("http://example.com/"))
+    return len(jar)
+
+
+@different(there="nothing raised", here="ValueError")
+async def test_encodings_that_cannot_be_made(client: ModuleType, base: URL) -> object:
+    """The option compress names deflate or gzip; what it names is what is sent."""
+    async with client.ClientSession() as session:
+        found = await failure(session.post(base / "echo", data=b"body", compress="br"))
+        return found[0]
+
+
+@different(there="TimeoutError", here="ValueError")
+async def test_a_length_that_is_too_great(client: ModuleType, base: URL) -> object:
+    """A Content-Length of which the body is known to fall short is refused."""
+    headers = {"Content-Length": "10"}
+    timeout = client.ClientTimeout(total=0.1)  # the server waits for the rest
+    async with client.ClientSession(timeout=timeout) as session:
+        url = base / "upload"
+        return (await failure(session.post(url, data=b"short", headers=headers)))[0]
+
+
+@different(there=["DeprecationWarning"], here=[])
+async def test_credentials_that_are_deprecated(client: ModuleType, base: URL) -> object:
+    """BasicAuth does not warn."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        client.BasicAuth("user", "pass")
+    return [each.category.__name__ for each in caught]
+
+
+@different(there="TimeoutError", here="nothing raised")
+async def test_framing_by_hand(client: ModuleType, base: URL) -> object:
+    """Transfer-Encoding written by hand is the same as chunked=True."""
+    headers = {"Transfer-Encoding": "chunked"}
+    timeout = client.ClientTimeout(total=0.2)  # the server waits for the end of the chunks
+    async with client.ClientSession(timeout=timeout) as session:
+        return (await failure(session.post(base / "upload", data=b"", headers=headers)))[0]
+
+
+@different(there=["http://127.0.0.1", "/echo"], here=["InvalidUrlRedirectClientError"])
+async def test_redirects_to_a_scheme_without_a_host(client: ModuleType, base: URL) -> object:
+    """A Location such as ``http:echo`` is no URL of RFC 9110 §4.2.1."""
+    url = (base / "redirect-to").with_query(url="http:echo")
+    async with client.ClientSession() as session:
+        try:
+            async with session.get(url) as response:
+                return [str(response.url.origin().with_port(None)), response.url.path]
+        except client.ClientError as exc:
+            return [type(exc).__name__]
+
+
+@different(there=[["x-a", "2"]], here=[["X-A", "1"], ["x-a", "2"]])
+async def test_a_header_in_two_spellings(client: ModuleType, base: URL) -> object:
+    """Both are given, so both are sent; case does not tell names apart (RFC 9110 §5.1)."""
+    async with client.ClientSession() as session:
+        seen = await headers_seen(session.get(base / "echo", headers={"X-A": "1", "x-a": "2"}))
+        return [pair for pair in seen if pair[0].lower() == "x-a"]
+
+
+@different(there="nothing raised", here="ValueError")
+async def test_a_method_without_a_name(client: ModuleType, base: URL) -> object:
+    """A method is a token, which has one character at least (RFC 9110 §9.1)."""
+    async with client.ClientSession() as session:
+        return (await failure(session.request("", base / "echo")))[0]
+
+
+@different(there="nothing raised", here="ValueError")
+async def test_exactly_a_negative_number_of_bytes(client: ModuleType, base: URL) -> object:
+    """There is no such number; to the end of the body means ``read()``."""
+    async with client.ClientSession() as session, session.get(base / "bytes/3") as response:
+        return (await failure(response.content.readexactly(-1)))[0]
+
+
+@different(there=["Content-Length"], here=["Transfer-Encoding"])
+async def test_framing_of_a_text_file(client: ModuleType, base: URL, tmp_path: Path) -> object:
+    """How long its text is in bytes is known when it has been read and encoded."""
+    path = tmp_path / "text"
+    path.write_text("grün", "utf-8")
+    async with client.ClientSession() as session:
+        with path.open(encoding="utf-8") as file:
+            headers = await headers_seen(session.post(base / "echo", data=file))
+    return [name for name, _ in headers if name in {"Content-Length", "Transfer-Encoding"}]
+
+
+@different(there="", here="the limit of 2 redirects was reached")
+async def test_message_of_too_many_redirects(client: ModuleType, base: URL) -> object:
+    """The message says which limit it was."""
+    async with client.ClientSession() as session:
+        try:
+            await session.get(base / "redirect/3", max_redirects=2)
+        except client.TooManyRedirects as exc:
+            return exc.message
+        raise AssertionError
+
+
+@different(there=1, here=0)
+async def test_a_cookie_that_expires_at_the_epoch(client: ModuleType, base: URL) -> object:
+    """The usual way to delete a cookie deletes it."""
+    jar = client.CookieJar()
+    header = "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+    jar.update_cookies_from_headers([header], URL("http://example.com/"))
+    return len(jar)
+
+
+@different(there=True, here=False)
+async def test_soft_breaks_of_quoted_printable(client: ModuleType, base: URL) -> object:
+    """HTTP has no limit of 76 characters a line (RFC 9110 §8.3, RFC 7578 §4.7)."""
+    with client.MultipartWriter() as writer:
+        writer.append("a" * 100, {"Content-Transfer-Encoding": "quoted-printable"})
+    async with client.ClientSession() as session:
+        return "a=\\n" in str(await seen(session.post(base / "echo", data=writer)))
+
+
+@different(there=["BadHttpMessage", "HttpProcessingError"], here=[])
+async def test_bases_of_line_too_long(client: ModuleType, base: URL) -> object:
+    """It is raised by reading a stream, where no message of HTTP is bad."""
+    module = importlib.import_module(f"{client.__name__}.http_exceptions")
+    return [cls.__name__ for cls in module.LineTooLong.__mro__[1:-3]]
+
+
+@different(there="127.0.0.1", here="localhost")
+async def test_host_of_a_wrong_fingerprint(client: ModuleType, base: URL, server: Server) -> object:
+    """It is the host that was asked for, and not one of its addresses."""
+    async with client.ClientSession() as session:
+        try:
+            await session.get(server.https_url, ssl=client.Fingerprint(bytes(32)))
+        except client.ServerFingerprintMismatch as exc:
+            return exc.host
+        raise AssertionError
+
+
+@different(there=[["Cookie", "inner=1"]], here=[["Cookie", "outer=1"]])
+async def test_morsels_in_a_mapping(client: ModuleType, base: URL) -> object:
+    """The key in the mapping is the name of the cookie, whatever the morsel was called."""
+    cookies = {"outer": SimpleCookie("inner=1")["inner"]}
+    async with client.ClientSession() as session:
+        seen = await headers_seen(session.get(base / "echo", cookies=cookies))
+        return [pair for pair in seen if pair[0] == "Cookie"]
+
+
+@different(there="other.example", here="localhost")
+async def test_an_explicit_host_and_redirects(client: ModuleType, base: URL) -> object:
+    """A Host given by hand is meant for the origin that the request is made to."""
+    url = (base / "redirect-to").with_query(url=str(base.with_host("localhost") / "echo"))
+    async with client.ClientSession() as session:
+        headers = dict(await headers_seen(session.get(url, headers={"Host": "other.example"})))
+        return headers["Host"].partition(":")[0]

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import warnings
+from types import ModuleType
+from typing import Any
+from unittest.mock import AsyncMock, Mock, patch
+
+from yarl import URL
+
+from tests.compat.comparison import compared, different, failure, headers_seen, read
+
+
+def session_class(client: ModuleType, **members: object) -> Any:
+    """Return a subclass of the session; aiohttp advises against them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return type("Session", (client.ClientSession,), members)
+
+
+@compared
+async def test_a_session_with_a_request_of_its_own(client: ModuleType, base: URL) -> object:
+    """Every verb goes through ``_request``, where subclasses add headers, retry and count."""
+    calls = []
+
+    async def request(self: Any, method: str, url: URL, **options: Any) -> Any:
+        calls.append((method, url.path, sorted(options)))
+        headers = {**(options.pop("headers", None) or {}), "X-Added": "1"}
+        return await client.ClientSession._request(self, method, url, headers=headers, **options)
+
+    url = base / "echo"
+    async with session_class(client, _request=request)() as session:
+        return [
+            await headers_seen(session.get(url, params={"a": "b"})),
+            await headers_seen(session.post(url, json=1, headers={"X-Own": "2"})),
+            await headers_seen(session.request("PUT", url, data=b"x")),
+            await read(session.head(url)),
+            calls,
+        ]
+
+
+@compared
+async def test_a_request_made_through_the_private_name(client: ModuleType, base: URL) -> object:
+    """Wrappers call ``_request`` for a coroutine in the place of a context manager."""
+    async with client.ClientSession() as session:
+        response = await session._request("GET", base / "json", params={"a": "b"})
+        return response.status, response.url.query_string, await response.json()
+
+
+@compared
+async def test_requests_that_a_test_replaces(client: ModuleType, base: URL) -> object:
+    """Tests put a mock in the place of ``_request``, of all sessions or of one."""
+    results = []
+    answer = AsyncMock(return_value=Mock(status=418))
+    with patch.object(client.ClientSession, "_request", answer):
+        async with client.ClientSession() as session:
+            results.append((await session.get("http://host/", params={"a": "b"})).status)
+    async with client.ClientSession() as session:
+        with patch.object(session, "_request", answer):
+            results.append((await session.delete("http://host/")).status)
+    return results, answer.call_args_list
+
+
+@compared
+async def test_a_request_class_whose_constructor_takes_names(
+    client: ModuleType, base: URL
+) -> object:
+    """Options come by name for a subclass that says so, and by name or position for others."""
+
+    class Named(client.ClientRequest):  # type: ignore[name-defined, misc]
+        def __init__(self, method: str, url: URL, **options: Any) -> None:
+            super().__init__(method, url, **options)
+            self.headers["X-Kind"] = type(options["response_class"]).__name__
+
+    class Anything(client.ClientRequest):  # type: ignore[name-defined, misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.headers["X-Kind"] = "any"
+
+    results = []
+    for request_class in (Named, Anything):
+        async with client.ClientSession(request_class=request_class) as session:
+            results.append(await headers_seen(session.post(base / "echo", json=1)))
+    return results
+
+
+@different(there=[], here=["RuntimeWarning"] * 4)
+async def test_steps_that_do_not_exist(client: ModuleType, base: URL) -> object:
+    """A subclass with a step of aiohttp's that nobody calls is told so."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for parent, step in (
+            (client.ClientRequest, "send"),
+            (client.ClientRequest, "update_headers"),
+            (client.ClientResponse, "start"),
+            (client.TCPConnector, "_resolve_host"),
+        ):
+            type("Own", (parent,), {step: None})
+    return [each.category.__name__ for each in caught if each.filename == __file__]
+
+
+@compared
+async def test_a_response_that_carries_something(client: ModuleType, base: URL) -> object:
+    """Programs attach what they know to a response, and tests replace its methods."""
+    async with client.ClientSession() as session, session.get(base / "json") as response:
+        response.elapsed = 5
+        with patch.object(response, "json", AsyncMock(return_value="replaced")):
+            replaced = await response.json()
+        return response.elapsed, replaced, (await response.json())["title"]
+
+
+@compared
+async def test_a_stream_after_its_block(client: ModuleType, base: URL) -> object:
+    """What was not read is gone, and is not taken for an empty body."""
+    results = []
+    async with client.ClientSession() as session:
+        for path in ("json", "bytes/5000000"):
+            async with session.get(base / path) as response:
+                pass
+            content = response.content
+            actions = (content.read, content.readany, content.readline)
+            results += [await failure(action) for action in actions]
+    return results
+
+
+@compared
+async def test_a_session_whose_connector_is_closed(client: ModuleType, base: URL) -> object:
+    """It is closed with it, so that who shares a connector knows when to make another."""
+    connector = client.TCPConnector()
+    session = client.ClientSession(connector=connector)
+    before = session.closed
+    await connector.close()
+    return before, session.closed, await failure(session.get(base / "json"))
+
+
+def resolver_class(client: ModuleType, **extra: object) -> Any:
+    """Return a resolver that says of every host that it is here."""
+
+    async def resolve(self: Any, host: str, port: int = 0, family: int = 0) -> object:
+        address = {"hostname": host, "host": "127.0.0.1", "port": port}
+        return [{**address, **({"family": family} if extra.get("echoes") else {})}]
+
+    async def close(self: Any) -> None:
+        pass
+
+    return type("Resolver", (client.abc.AbstractResolver,), {"resolve": resolve, "close": close})
+
+
+@compared
+async def test_resolvers_that_say_little(client: ModuleType, base: URL) -> object:
+    """The family is that of the address, whatever the resolver says of it."""
+    results = []
+    for echoes in (True, False):
+        connector = client.TCPConnector(resolver=resolver_class(client, echoes=echoes)())
+        async with client.ClientSession(connector=connector) as session:
+            results.append(await read(session.get(base.with_host("host.test") / "json")))
+    return results
+
+
+@compared
+async def test_names_to_annotate_with(client: ModuleType, base: URL) -> object:
+    """Wrappers say that they return what a verb returns, for which aiohttp has private names."""
+    names = ("_RequestContextManager", "_RequestOptions")
+    return [name for name in names if hasattr(client.client, name)]
+
+
+@compared
+async def test_errors_that_tests_make(client: ModuleType, base: URL) -> object:
+    """Tests raise errors that have no connection key, and whoever catches them shows them."""
+    return [
+        repr(kind(None, OSError(1, "reason"))).count("reason")
+        for kind in (
+            client.ClientConnectorError,
+            client.ClientConnectorDNSError,
+            client.ClientConnectorSSLError,
+            client.ClientConnectorCertificateError,
+            client.ClientProxyConnectionError,
+        )
+    ]
+
+
+@compared
+async def test_sessions_that_are_given_nothing(client: ModuleType, base: URL) -> object:
+    """Wrappers pass on their own defaults, so ``None`` stands for the session's."""
+    names = "connector cookies headers cookie_jar timeout trace_configs loop base_url auth"
+    options = dict.fromkeys((names + " response_class raise_for_status middlewares").split())
+    async with client.ClientSession(**options) as session:
+        status, _ = await read(session.get(base / "status" / "404"))
+        return status, session.raise_for_status in {None, False}

@@ -1,0 +1,165 @@
+"""Backends, engines, peers and the census that every test passes."""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.register_assert_rewrite("tests.support")
+
+from tests.support.census import Census  # noqa: E402 (the line above comes first)
+from tests.support.peer import Script  # noqa: E402
+from tests.support.proxies import Proxies  # noqa: E402
+from tests.support.server import Server  # noqa: E402
+from tests.support.tls import Authority  # noqa: E402
+
+WIRE = Path(__file__).parent / "wire"
+
+
+def param(value: object, name: str, *, needs: str = "") -> Any:
+    """Return a parameter that is skipped, with a word, where a module is not installed."""
+    missing = bool(needs) and importlib.util.find_spec(needs) is None
+    marks = [pytest.mark.skip(reason=f"{needs} is not installed")] if missing else []
+    return pytest.param(value, id=name, marks=marks)
+
+
+ASYNCIO = param(("asyncio", {"use_uvloop": False}), "asyncio")
+UVLOOP = param(("asyncio", {"use_uvloop": True}), "uvloop", needs="uvloop")
+TRIO = param(("trio", {}), "trio")
+ENGINES = [param("h11", "h11"), param("httptools", "httptools", needs="httptools")]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option for the backends."""
+    parser.addoption(
+        "--uvloop",
+        action="store_true",
+        help="run each async test on uvloop too, not only those of tests/wire",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers for the backends."""
+    config.addinivalue_line("markers", "once: one backend (asyncio) says enough")
+    config.addinivalue_line("markers", "uvloop: also run on uvloop")
+
+
+def pytest_collection_finish() -> None:
+    """Make the census fast."""
+    # What exists before the first test is not garbage that a test makes; looking through it
+    # after each of them would take longer than the tests.
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Let others look through the garbage again (hypothesis does when it is imported)."""
+    gc.unfreeze()
+
+
+@pytest.hookimpl(tryfirst=True)  # so that its name comes first in the test's
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each async test on the backends that it should see."""
+    if "anyio_backend" not in metafunc.fixturenames:
+        return
+    test = metafunc.definition
+    if any("anyio_backend" in str(mark.args[:1]) for mark in test.iter_markers("parametrize")):
+        return  # the test chooses for itself
+    backends = [ASYNCIO, TRIO]
+    if test.get_closest_marker("once"):
+        backends = [ASYNCIO]
+    elif (
+        test.get_closest_marker("uvloop")
+        or WIRE in test.path.parents
+        or metafunc.config.getoption("--uvloop")
+    ):
+        backends = [ASYNCIO, UVLOOP, TRIO]
+    metafunc.parametrize("anyio_backend", backends, indirect=True, scope="module")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> None:
+    """Take the census of an async test inside its event loop."""
+    if collector.istestfunction(obj, name):
+        # hypothesis puts a plain function around the test
+        function = getattr(getattr(obj, "hypothesis", None), "inner_test", obj)
+        if inspect.iscoroutinefunction(function):
+            pytest.mark.usefixtures("anyio_backend", "census_in_loop")(obj)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """Backend and options, for anyio's plugin: asyncio, asyncio with uvloop, or trio."""
+    return request.param
+
+
+@pytest.fixture(params=ENGINES)
+def http1(request: pytest.FixtureRequest) -> str:
+    """Each engine, to be given to ``TCPConnector(http1=...)``."""
+    engine: str = request.param
+    return engine
+
+
+@pytest.fixture(autouse=True)
+def census() -> Iterator[None]:
+    """Fail a test that leaves a socket open or drops one unclosed."""
+    before = Census()
+    yield
+    before.check()
+
+
+@pytest.fixture
+async def census_in_loop() -> AsyncIterator[None]:
+    """Fail an async test that leaves a socket open or a task running, while the loop runs.
+
+    Later the loop would have cancelled the one, and the collector closed the other.
+    """
+    before = Census()
+    yield
+    await before.settle_and_check()
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    """Start scripted peers; see :mod:`tests.support.peer`."""
+    script = Script()
+    yield script
+    script.stop()
+
+
+@pytest.fixture
+def proxies(tls_ca: Authority) -> Iterator[Proxies]:
+    """Start proxies; see :mod:`tests.support.proxies`."""
+    proxies = Proxies(tls_ca)
+    yield proxies
+    proxies.stop()
+
+
+@pytest.fixture(scope="session")
+def tls_ca() -> Authority:
+    """A certificate authority: ``.server`` and ``.client`` are contexts."""
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def server_of_session(tls_ca: Authority) -> Iterator[Server]:
+    """The server that all tests share."""
+    server = Server(tls_ca.server)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(server_of_session: Server) -> Server:
+    """A general HTTP server, with its counters at zero; see :mod:`tests.support.server`."""
+    server_of_session.reset()
+    return server_of_session

@@ -1,0 +1,172 @@
+"""Cancelling an operation at each point where it can be cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import anyio
+import pytest
+import trio
+
+Operation = Callable[[], Coroutine[Any, Any, object]]
+How = Literal["scope", "every-task", "native"]
+
+# An operation with more points than this is taken for one that never ends.
+TOO_MANY = 5000
+
+
+async def cancel_at_every_checkpoint(
+    operation: Operation, *, after: Callable[[], Awaitable[object]], how: How = "scope"
+) -> int:
+    """Run *operation* over and over, cancelled at its 1st, 2nd, 3rd, … suspension point.
+
+    It ends with a run that reaches no further point and so is not cancelled.  *after* is
+    awaited behind each run, that last one included; it asserts that nothing is left.
+
+    :param how: ``"scope"`` cancels an anyio scope around the operation each time the
+        operation's own task gives way; ``"every-task"`` also when a task that it started does;
+        ``"native"`` cancels the asyncio task, once, as :func:`asyncio.timeout` does (on trio
+        the test is skipped)
+    :return: at how many points it was cancelled
+
+    An error of *operation* or *after* passes, with a note that names the point.
+    """
+    if how == "native" and trio.lowlevel.in_trio_task():
+        pytest.skip("trio has no cancellation but scopes")
+    run = {"scope": _in_scope, "every-task": _in_any_task, "native": _in_asyncio_task}[how]
+    for point in range(1, TOO_MANY):
+        try:
+            reached = await run(operation, point)
+            await after()
+        except BaseException as exc:
+            exc.add_note(f"cancelled at suspension point {point} ({how})")
+            raise
+        if not reached:
+            return point - 1
+    raise AssertionError(f"the operation has more than {TOO_MANY} suspension points")
+
+
+class _Countdown:
+    """Calls *cancel* at the given step."""
+
+    def __init__(self, steps: int, cancel: Callable[[], object]) -> None:
+        self._steps = steps
+        self._cancel = cancel
+        self.reached = False
+
+    def step(self) -> None:
+        self._steps -= 1
+        if not self._steps:
+            self.reached = True
+            self._cancel()
+
+
+@types.coroutine
+def _watched(
+    coroutine: Coroutine[Any, Any, object], countdown: _Countdown
+) -> Generator[Any, Any, object]:
+    """Run *coroutine*, and tell *countdown* whenever it gives way to the event loop.
+
+    The count comes before the event loop sees why the task waits, so the cancellation is
+    there when it starts to wait.
+    """
+    step = coroutine.send
+    value: Any = None
+    while True:
+        try:
+            yielded = step(value)
+        except StopIteration as exc:
+            return exc.value
+        countdown.step()
+        try:
+            value = yield yielded
+            step = coroutine.send
+        except BaseException as exc:  # noqa: BLE001 (the coroutine gets whatever it is)
+            value = exc
+            step = coroutine.throw
+
+
+async def _in_scope(operation: Operation, point: int) -> bool:
+    scope = anyio.CancelScope()
+    countdown = _Countdown(point, scope.cancel)
+    with scope:
+        await _watched(operation(), countdown)
+    return countdown.reached
+
+
+async def _in_any_task(operation: Operation, point: int) -> bool:
+    scope = anyio.CancelScope()
+    countdown = _Countdown(point, scope.cancel)
+    with scope:
+        if trio.lowlevel.in_trio_task():
+            with _trio_steps(countdown):
+                await operation()
+        else:
+            with _asyncio_steps(countdown):
+                await _watched(operation(), countdown)
+    return countdown.reached
+
+
+@contextmanager
+def _asyncio_steps(countdown: _Countdown) -> Iterator[None]:
+    """Count the steps of each task that is started meanwhile."""
+
+    async def run(coroutine: Coroutine[Any, Any, Any]) -> object:
+        return await _watched(coroutine, countdown)
+
+    def start(
+        loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+    ) -> asyncio.Task[Any]:
+        return asyncio.Task(run(coroutine), loop=loop, **options)
+
+    loop = asyncio.get_running_loop()
+    before = loop.get_task_factory()
+    loop.set_task_factory(start)  # type: ignore[arg-type]  # its options differ by version
+    try:
+        yield
+    finally:
+        loop.set_task_factory(before)
+
+
+@contextmanager
+def _trio_steps(countdown: _Countdown) -> Iterator[None]:
+    """Count the steps of this task and of those that it starts meanwhile."""
+    instrument = _Steps(trio.lowlevel.current_task(), countdown)
+    trio.lowlevel.add_instrument(instrument)
+    try:
+        yield
+    finally:
+        trio.lowlevel.remove_instrument(instrument)
+
+
+class _Steps(trio.abc.Instrument):
+    def __init__(self, top: trio.lowlevel.Task, countdown: _Countdown) -> None:
+        self._top = top
+        self._countdown = countdown
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Count the step if the task did not end with it and belongs to the operation."""
+        if task.parent_nursery is None or task not in task.parent_nursery.child_tasks:
+            return
+        above: trio.lowlevel.Task | None = task
+        while above is not None and above is not self._top:
+            above = above.parent_nursery.parent_task if above.parent_nursery else None
+        if above is not None:
+            self._countdown.step()
+
+
+async def _in_asyncio_task(operation: Operation, point: int) -> bool:
+    async def run() -> object:
+        return await _watched(operation(), countdown)
+
+    countdown = _Countdown(point, lambda: task.cancel())
+    task = asyncio.create_task(run())
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+        assert not countdown.reached, "the cancellation was swallowed"
+    return countdown.reached

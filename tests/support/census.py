@@ -1,0 +1,233 @@
+"""Counting what a test leaves behind: sockets, tasks, and garbage that was never closed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio.lowlevel
+import trio
+
+# Closing is sometimes finished by a callback that the event loop runs a few rounds later (an
+# aborted asyncio transport); no timer and no peer can pass within so few rounds.
+ROUNDS_OF_GRACE = 5
+FILE_DESCRIPTORS = Path("/proc/self/fd")  # on systems without it no sockets are counted
+
+# The peers and servers of the tests run in threads of this process.  Their sockets are not
+# the library's; this lock makes accepting one and writing it down a single step.
+lock = threading.RLock()
+_adopted: set[str] = set()
+
+Task = asyncio.Task[Any] | trio.lowlevel.Task
+
+
+class Leak(AssertionError):
+    """A test left something behind."""
+
+
+class Statistics(Protocol):
+    """What a connector tells of the connections it lends."""
+
+    @property
+    def in_use(self) -> int: ...
+    @property
+    def idle(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+
+
+class Connector(Protocol):
+    def statistics(self) -> Statistics: ...
+
+
+def assert_no_tokens(connector: Connector, *, idle: int | None = None) -> None:
+    """Assert that nobody holds a connection of *connector* or waits for one.
+
+    :param idle: how many connections must be kept alive for later, if that matters
+    """
+    now = connector.statistics()
+    assert (now.in_use, now.waiting) == (0, 0), f"connections still lent or wanted: {now}"
+    assert idle is None or now.idle == idle, f"{idle} idle connections expected: {now}"
+
+
+def adopt(sock: socket.socket) -> None:
+    """Leave *sock* out of every census; call it with the lock held since before it was opened."""
+    _adopted.add(_inode(sock.fileno()))
+
+
+def close(sock: socket.socket) -> None:
+    """Close a socket that was adopted, so that no census sees it between the two steps."""
+    with lock:
+        if sock.fileno() != -1:
+            inode = _inode(sock.fileno())
+            sock.close()
+            _adopted.discard(inode)
+
+
+def open_sockets() -> dict[str, int]:
+    """Return the open sockets of this process, as inode and descriptor.
+
+    Adopted ones are left out, and pairs of sockets without a name: an event loop wakes itself
+    up through such a pair, and uvloop makes a new one each time it is run.
+    """
+    with lock:
+        found = {inode: fd for fd in _descriptors() if (inode := _inode(fd))}
+        return {
+            inode: fd
+            for inode, fd in found.items()
+            if inode not in _adopted and ends(fd) != ("AF_UNIX", "", "")
+        }
+
+
+def running_tasks() -> set[Task]:
+    """Return the tasks of the event loop that runs in this thread, the caller's included."""
+    if trio.lowlevel.in_trio_run():
+        root = trio.lowlevel.current_root_task()
+        return set(_descendants(root)) if root else set()
+    try:
+        return {task for task in asyncio.all_tasks() if not _is_the_runners(task)}
+    except RuntimeError:  # no event loop
+        return set()
+
+
+class Census:
+    """What is open and running now; asked again later, it names what came on top.
+
+    Sockets and tasks that fixtures of a wider scope own are there before and after, and so
+    are the event loop's own; idle worker threads hold neither.
+    """
+
+    def __init__(self) -> None:
+        self._sockets = set(open_sockets())
+        self._tasks = running_tasks()
+
+    def check(self) -> None:
+        """Collect the garbage and raise for whatever was left behind.
+
+        :raises Leak: naming each socket, task and warning
+        """
+        self._check(self._new_sockets(), self._new_tasks())
+
+    async def settle_and_check(self) -> None:
+        """Do the same inside an event loop, which may first finish what is being closed.
+
+        :raises Leak: naming each socket, task and warning
+        """
+        for _ in range(ROUNDS_OF_GRACE):
+            if not self._new_sockets() and not self._new_tasks():
+                break
+            await anyio.lowlevel.checkpoint()
+        sockets, tasks = self._new_sockets(), self._new_tasks()
+        try:
+            self._check(sockets, tasks)
+        finally:
+            # one test's leak must neither hang nor fail the others
+            for task in tasks:
+                _cancel(task)
+            if sockets:
+                await _abort(set(sockets.values()))
+
+    def _new_sockets(self) -> dict[str, int]:
+        return {inode: fd for inode, fd in open_sockets().items() if inode not in self._sockets}
+
+    def _new_tasks(self) -> set[Task]:
+        return running_tasks() - self._tasks
+
+    def _check(self, sockets: dict[str, int], tasks: Iterable[Task]) -> None:
+        # The list is made first: collecting garbage may close the sockets that it names.
+        found = [_describe_socket(inode, fd) for inode, fd in sockets.items()]
+        found += [_describe_task(task) for task in tasks]
+        found += [f"from the garbage: {message}" for message in _collect_garbage()]
+        self._sockets.update(sockets)  # reported once
+        _adopted.update(sockets)  # not again by the census around this one
+        if found:
+            raise Leak("the test left behind:\n  " + "\n  ".join(sorted(found)))
+
+
+def _descriptors() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(FILE_DESCRIPTORS)]
+    except FileNotFoundError:
+        return []
+
+
+def _inode(fd: int) -> str:
+    """Return the kernel's name of the socket behind *fd*, or nothing if it is not a socket."""
+    try:
+        target = os.readlink(FILE_DESCRIPTORS / str(fd))
+    except OSError:  # closed meanwhile, such as the listing's own descriptor
+        return ""
+    return target if target.startswith("socket:") else ""
+
+
+def ends(fd: int) -> tuple[str, object, object]:
+    """Return a socket's address family, its own address and that of its peer, where known."""
+    try:
+        sock = socket.socket(fileno=fd)
+    except OSError:  # closed meanwhile
+        return "", None, None
+    own: object = None
+    try:
+        own = sock.getsockname()
+        return sock.family.name, own, sock.getpeername()
+    except OSError:  # not connected
+        return sock.family.name, own, None
+    finally:
+        sock.detach()  # the descriptor is not ours to close
+
+
+def _describe_socket(inode: str, fd: int) -> str:
+    family, own, peer = ends(fd)
+    return f"{inode} fd={fd} {family} {own!r} connected to {peer!r}"
+
+
+def _descendants(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
+    yield task
+    for nursery in task.child_nurseries:
+        for child in nursery.child_tasks:
+            yield from _descendants(child)
+
+
+def _is_the_runners(task: asyncio.Task[Any]) -> bool:
+    """Tell whether anyio's pytest plugin started *task*, as it does for each call into the loop."""
+    return getattr(task.get_coro(), "__qualname__", "") == "TestRunner._call_in_runner_task"
+
+
+def _describe_task(task: Task) -> str:
+    if isinstance(task, trio.lowlevel.Task):
+        return f"task {task.name!r}: {task.coro!r}"
+    return f"task {task.get_name()!r}: {task.get_coro()!r}"
+
+
+def _cancel(task: Task) -> None:
+    if isinstance(task, trio.lowlevel.Task):
+        if task.parent_nursery is not None:
+            task.parent_nursery.cancel_scope.cancel()
+    else:
+        task.cancel()
+
+
+async def _abort(descriptors: set[int]) -> None:
+    """Abort what uvloop has open there: it can't close a loop before."""
+    for item in gc.get_objects():
+        if type(item).__module__ == "uvloop.loop" and hasattr(item, "abort"):
+            sock = item.get_extra_info("socket")
+            if sock is not None and sock.fileno() in descriptors:
+                item.abort()
+    for _ in range(ROUNDS_OF_GRACE):
+        await anyio.lowlevel.checkpoint()
+
+
+def _collect_garbage() -> list[str]:
+    """Return what objects complain of as they are thrown away."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    return [f"{warning.category.__name__}: {warning.message}" for warning in caught]

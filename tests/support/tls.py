@@ -1,0 +1,68 @@
+"""A certificate authority for the tests."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from datetime import datetime
+
+import trustme
+from cryptography.hazmat.primitives import serialization
+
+NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Authority:
+    """Issues certificates, and makes the contexts that serve and trust them."""
+
+    def __init__(self) -> None:
+        self._ca = trustme.CA()
+        self._certificate = self._ca.issue_cert(*NAMES)
+        self.server = self._context(self._certificate)
+        """What a server on loopback speaks."""
+        self.client = ssl.create_default_context()
+        """What a client that trusts this authority speaks."""
+        self._ca.configure_trust(self.client)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The SHA-256 digest of the certificate in ``server``."""
+        pem = self._certificate.cert_chain_pems[0].bytes().decode()
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).digest()
+
+    @property
+    def ca_pem(self) -> bytes:
+        """The authority's own certificate."""
+        return self._ca.cert_pem.bytes()
+
+    @property
+    def server_pem(self) -> bytes:
+        """Key and certificate of ``server``, for a server that is another program."""
+        return self._certificate.private_key_and_cert_chain_pem.bytes()
+
+    @property
+    def server_key_pem(self) -> bytes:
+        """The key of ``server`` in PKCS #8, for programs that read no other form."""
+        pem = self._certificate.private_key_pem.bytes()
+        return serialization.load_pem_private_key(pem, None).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
+    def server_for(self, *names: str) -> ssl.SSLContext:
+        """Return a server context with a certificate for other *names*."""
+        return self._context(self._ca.issue_cert(*names))
+
+    def issue(self, *names: str, not_after: datetime | None = None) -> trustme.LeafCert:
+        """Return a certificate of this authority for *names*, a client's or a server's."""
+        return self._ca.issue_cert(*names, not_after=not_after)
+
+    def trust(self, context: ssl.SSLContext) -> None:
+        """Have *context* trust this authority."""
+        self._ca.configure_trust(context)
+
+    def _context(self, certificate: trustme.LeafCert) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        certificate.configure_cert(context)
+        return context

@@ -1,0 +1,56 @@
+"""A real WebSocket server, in a process of its own: ``python -m tests.support.websocket_server``.
+
+It prints its port.  ``/echo`` returns messages, ``/count/N`` sends the numbers below N, each in
+a text message, and ``/die/SECONDS`` echoes until it drops the connection without a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+
+async def echo(websocket: ServerConnection) -> None:
+    """Return every message."""
+    async for message in websocket:
+        await websocket.send(message)
+
+
+async def count(websocket: ServerConnection, number: str) -> None:
+    """Send numbers."""
+    for each in range(int(number)):
+        await websocket.send(str(each))
+    await websocket.recv()
+
+
+async def die(websocket: ServerConnection, seconds: str) -> None:
+    """Echo for a while, then cut the connection."""
+    try:
+        async with asyncio.timeout(float(seconds)):
+            await echo(websocket)
+    except TimeoutError:
+        websocket.transport.abort()
+
+
+async def handle(websocket: ServerConnection) -> None:
+    """Find out what is asked for."""
+    assert websocket.request is not None
+    _, route, *argument = websocket.request.path.split("/")
+    routes = {"count": count, "die": die}
+    try:
+        await (routes[route](websocket, *argument) if route in routes else echo(websocket))
+    except ConnectionClosed:
+        pass  # the client left, as it may at any time
+
+
+async def main() -> None:
+    """Serve until killed."""
+    async with serve(handle, "127.0.0.1", 0, max_size=None, ping_interval=None) as server:
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

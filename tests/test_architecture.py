@@ -1,0 +1,374 @@
+"""The floor plan: which room may import which, and where each outside library comes in.
+
+The plan is drawn in ``docs/explanation/floor-plan.md``; this file is what keeps it true.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import anyhttp
+from tests.support.server import Server
+
+PACKAGE: Final = Path(__file__).parent.parent / "anyhttp"
+
+# From the top storey to the ground.  Rooms on one line may import each other, one way.
+PLAN: Final = (
+    ("__main__", "_cli"),
+    ("__init__",),
+    # thin aliases of what other rooms hold
+    ("helpers", "protocol"),
+    # what the caller asks for
+    ("client", "_request_options", "_ws_connect"),
+    ("_middleware_call",),
+    ("_exchange",),
+    # who may have a connection
+    ("connector",),
+    ("_pool",),
+    # how one is made
+    ("_dial", "_tunnel", "resolver"),
+    # how one speaks
+    ("_http1",),
+    ("client_ws",),
+    ("_ws_heartbeat", "_ws_sender"),
+    ("_websocket",),
+    # bytes
+    ("_network",),
+    ("_asyncio_stream", "_tls_stream", "_trio_stream"),
+    # leaf rooms: values and pure functions
+    (
+        "_auth",
+        "_challenges",
+        "_charset",
+        "_compression",
+        "_content_disposition",
+        "_cookie_store",
+        "_maps",
+        "_multipart_writer",
+        "_old_spellings",
+        "_part_encodings",
+        "_proxies",
+        "_redirects",
+        "_response",
+        "_set_cookie",
+        "_upload_tracker",
+        "_urls",
+        "client_middleware_digest_auth",
+        "client_middlewares",
+        "client_reqrep",
+        "cookiejar",
+        "formdata",
+        "multipart",
+        "payload",
+        "streams",
+        "tracing",
+    ),
+    # ground: names everyone may use
+    (
+        "_deprecation",
+        "_arguments",
+        "_backend",
+        "_task_owner",
+        "_timeouts",
+        "_values",
+        "_version",
+        "_zlib_backend",
+        "abc",
+        "client_exceptions",
+        "hdrs",
+        "http",
+        "http_exceptions",
+        "typedefs",
+    ),
+)
+HTTP1_PLAN: Final = (
+    ("__init__",),
+    ("_connection",),
+    ("_upload",),
+    ("_h11", "_httptools"),
+    ("_engine",),
+    ("_strict",),
+)
+
+# The only rooms that import a library, or a part of the standard one.
+DOORS: Final = {
+    # "streams" for IncompleteReadError, "_old_spellings" for the attributes named loop
+    "asyncio": {"_asyncio_stream", "_backend", "_old_spellings", "_task_owner", "streams"},
+    "backports": {"_compression"},
+    "brotli": {"_compression"},
+    "brotlicffi": {"_compression"},
+    "charset_normalizer": {"_charset"},
+    "click": {"_cli"},
+    "dns": {"resolver"},
+    "h11": {"_http1._h11"},
+    "httptools": {"_http1._httptools"},
+    "rich": {"_cli"},
+    "socksio": {"_tunnel"},
+    "trio": {"_network", "_trio_stream"},
+    "truststore": {"_network"},
+    "websockets": {"_cli", "_websocket"},  # the first: the demo's server
+}
+
+# What opens a socket or starts TLS, as a full name or as a method of whatever object.
+OPENERS: Final = {
+    "anyhttp._tls_stream.TlsStream.wrap",
+    "anyio.connect_tcp",
+    "anyio.connect_unix",
+    "anyio.streams.tls.TLSStream.wrap",
+    "asyncio.open_connection",
+    "asyncio.open_unix_connection",
+    "socket.create_connection",
+    "socket.socket",
+    "ssl.SSLContext",
+    "ssl.create_default_context",
+    "trio.open_tcp_stream",
+    "trio.open_unix_socket",
+    ".create_connection",
+    ".create_unix_connection",
+    ".from_socket",
+    ".wrap_bio",
+    ".wrap_socket",
+}
+# The demo server of the command is on the other side.
+MAY_OPEN: Final = {"_asyncio_stream", "_cli", "_network", "_tls_stream", "_trio_stream"}
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of a module below the package: ``_http1._h11``, or ``client``."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+MODULES: Final = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+by_module = pytest.mark.parametrize("module", MODULES)
+
+
+def room(module: str) -> str:
+    """The top-level module or package that *module* is, or lies in."""
+    return module.split(".", maxsplit=1)[0]
+
+
+def imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
+    """Absolute names of all that *tree* imports, whether at the top, late, or for types only.
+
+    :param package: what relative imports start from, such as ``("anyhttp", "_http1")``
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            stem = ".".join((*base, *filter(None, [node.module])))
+            yield from (f"{stem}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (str(arg.value) for arg in node.args if isinstance(arg, ast.Constant))
+
+
+def imported_by(module: str) -> set[str]:
+    """Absolute names that one of our modules imports."""
+    path = MODULES[module]
+    package = path.relative_to(PACKAGE.parent).parts[:-1]
+    return set(imports(ast.parse(path.read_text("utf-8")), package))
+
+
+def ours(module: str) -> set[str]:
+    """Those of our modules that *module* imports."""
+    found = set()
+    for name in imported_by(module):
+        top, *rest = name.split(".")
+        if top != PACKAGE.name:
+            continue
+        # "anyhttp.hdrs.ACCEPT" is the module hdrs, "anyhttp.ClientSession" the package itself
+        stems = [".".join(rest[:length]) for length in range(len(rest), 0, -1)]
+        found.add(next((stem for stem in stems if stem in MODULES or stem in STOREY), "__init__"))
+    return found - {module}
+
+
+def calls(module: str) -> set[str]:
+    """What *module* calls, by the full names it imported, and ``.name`` for each method."""
+    origins = {name.rpartition(".")[2]: name for name in imported_by(module)}
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            first, dot, rest = ast.unparse(node.func).partition(".")
+            found |= {f"{origins.get(first, first)}{dot}{rest}", f".{rest.rpartition('.')[2]}"}
+    return found
+
+
+def storeys(plan: tuple[tuple[str, ...], ...]) -> dict[str, int]:
+    """The number of the storey each name stands on, counted from the top."""
+    return {name: number for number, names in enumerate(plan) for name in names}
+
+
+STOREY: Final = storeys(PLAN)
+HTTP1_STOREY: Final = storeys(HTTP1_PLAN)
+
+
+def test_imports_of_every_form_are_seen() -> None:
+    """Late imports and those for type checkers make a dependency like any other."""
+    source = """
+from __future__ import annotations
+import h11._events
+from . import hdrs
+from .._values import RequestInfo
+if TYPE_CHECKING:
+    from ._engine import Engine
+def late():
+    return importlib.import_module("httptools")
+"""
+    assert set(imports(ast.parse(source), ("anyhttp", "_http1"))) == {
+        "__future__.annotations",
+        "h11._events",
+        "anyhttp._http1.hdrs",
+        "anyhttp._values.RequestInfo",
+        "anyhttp._http1._engine.Engine",
+        "httptools",
+    }
+
+
+@by_module
+def test_every_module_has_a_place_in_the_plan(module: str) -> None:
+    """A new module is put on a storey before it is used."""
+    assert room(module) in STOREY
+    if room(module) == "_http1":
+        assert module == "_http1" or module.removeprefix("_http1.") in HTTP1_STOREY
+
+
+@by_module
+def test_imports_point_down(module: str) -> None:
+    """Nothing imports from a storey above its own."""
+    own = STOREY[room(module)]
+    assert not {name for name in ours(module) if STOREY[room(name)] < own}
+
+
+@by_module
+def test_imports_point_down_inside_http1(module: str) -> None:
+    """A connection drives an engine; engines know neither it nor each other."""
+    if room(module) != "_http1":
+        return
+
+    def storey(name: str) -> int:
+        return HTTP1_STOREY[name.removeprefix("_http1.") if "." in name else "__init__"]
+
+    inner = {name for name in ours(module) if room(name) == "_http1"}
+    assert not {name for name in inner if storey(name) <= storey(module)}
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    """Rooms on one storey may import each other one way only."""
+    waiting = {module: ours(module) for module in MODULES}
+    while settled := {module for module, needs in waiting.items() if not needs & waiting.keys()}:
+        waiting = {module: needs for module, needs in waiting.items() if module not in settled}
+    assert not waiting, f"a circle runs through some of these: {sorted(waiting)}"
+
+
+@by_module
+def test_each_outside_library_has_one_door(module: str) -> None:
+    """A library can be replaced, or its errors renamed, in the one module that imports it."""
+    libraries = {room(name) for name in imported_by(module)} & DOORS.keys()
+    assert not {name for name in libraries if not {module, room(module)} & DOORS[name]}
+
+
+@by_module
+def test_only_the_network_room_opens_sockets_and_tls(module: str) -> None:
+    """Deadlines and names of errors are kept in one place, so nobody goes around it."""
+    if room(module) in MAY_OPEN:
+        return
+    assert not calls(module) & OPENERS
+
+
+def undocumented(module: str) -> Iterator[str]:
+    """Names of public classes, functions and methods without a docstring, inherited or own."""
+    place = importlib.import_module(f"anyhttp.{module}")
+    for name in getattr(place, "__all__", ()):
+        value = getattr(place, name)
+        if (inspect.isclass(value) or inspect.isfunction(value)) and not inspect.getdoc(value):
+            yield name
+        for member in vars(value) if inspect.isclass(value) else ():
+            method = getattr(value, member)
+            if callable(method) and not member.startswith("_") and not inspect.getdoc(method):
+                yield f"{name}.{member}"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [name for name in MODULES if not any(part.startswith("_") for part in name.split("."))],
+)
+def test_everything_public_has_a_docstring(module: str) -> None:
+    """An override may inherit the one of its base, which is why no linter is asked."""
+    assert not set(undocumented(module))
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """What the package exports is described in the documentation, or at least named there."""
+    pages = (PACKAGE.parent / "docs" / "reference").glob("*.md")
+    words = set(re.findall(r"\w+", " ".join(page.read_text("utf-8") for page in pages)))
+    assert not {name for name in anyhttp.__all__ if name != "__version__"} - words
+
+
+# What most programs never use, or not on the backend they run on, with all that it imports.
+IMPORTED_LATE: Final = {
+    "anyio._backends",
+    "asyncio",
+    "charset_normalizer",
+    "click",
+    "dns",
+    "email",
+    "h11",
+    "http.client",
+    "importlib.metadata",
+    "rich",
+    "socksio",
+    "tempfile",
+    "trio",
+    "urllib.request",
+    "uvloop",
+    "websockets",
+}
+
+
+def test_a_bare_import_loads_only_what_most_programs_need() -> None:
+    """What a feature needs is imported by whoever first uses it."""
+    code = f"""
+import sys
+before = set(sys.modules)
+import anyhttp
+print(*sorted({IMPORTED_LATE} & (sys.modules.keys() - before)))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+@pytest.mark.parametrize(("backend", "other"), [("asyncio", "trio"), ("trio", "asyncio")])
+def test_a_program_loads_only_the_backend_it_runs_on(
+    server: Server, backend: str, other: str
+) -> None:
+    """Neither a request, with a task and a deadline, nor the end of the session needs both."""
+    code = f"""
+import sys
+before = set(sys.modules)
+import anyio, anyhttp
+
+async def body():
+    yield b"fine"
+
+async def main():
+    async with anyhttp.ClientSession() as session:
+        async with session.post({str(server.url / "echo-body")!r}, data=body()) as response:
+            print(await response.text())
+
+anyio.run(main, backend={backend!r})
+print(*{{{other!r}}} & (sys.modules.keys() - before))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["fine"]

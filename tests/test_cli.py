@@ -1,0 +1,1213 @@
+"""The ``anyhttp`` command, from the outside wherever that is possible."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import re
+import select
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple, Protocol
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+import anyhttp
+
+pytest.importorskip("click")
+pytest.importorskip("rich")
+pytest.importorskip("trio")
+
+from rich.console import Console
+
+from anyhttp._cli import _certificate, main
+from anyhttp._cli._commands import run
+from anyhttp._cli._demo import (
+    Board,
+    DemoFailure,
+    Lab,
+    cancel,
+    check,
+    count_sockets,
+    find_leaks,
+    reason,
+    time_out,
+    use_tls,
+)
+from anyhttp._cli._demo_server import TABLE, DemoServer
+from anyhttp._cli._run import leave_at_once
+from anyhttp._cli._run import run as run_on
+from tests.support.proxies import Proxies
+from tests.support.server import Server
+from tests.support.tls import Authority
+
+BACKENDS = ("asyncio", "trio")
+COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+POLITE = b'{"greeting": "hello", "n": [1, 2.50, null]}\n'
+
+
+class Received(NamedTuple):
+    """One request as the peer saw it."""
+
+    method: str
+    path: str
+    headers: Message
+    body: bytes
+
+
+class Peer(ThreadingHTTPServer):
+    """A loopback server that remembers its requests."""
+
+    daemon_threads = False  # closing the server waits for them
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.received: list[Received] = []
+        self.stalled = threading.Event()
+        self.stalls = True
+        self.address = f"127.0.0.1:{self.server_port}"
+        self.url = f"http://{self.address}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Stay quiet: half of these clients hang up on purpose."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Stay quiet."""
+
+    def reply(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response_only(status)
+        for name, value in {"Content_Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        peer = self.server
+        assert isinstance(peer, Peer)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        peer.received.append(Received(self.command, self.path, self.headers, body))
+        match self.path:
+            case "/json":
+                self.reply(200, POLITE, Content_Type="application/json")
+            case "/problem":
+                self.reply(200, POLITE, Content_Type="application/problem+json")
+            case "/not-json":
+                self.reply(200, b"[1, 2", Content_Type="application/json")
+            case "/page":
+                body = "<p>caf\xe9\r\nbell \x07, red \x1b[31m, over\rwritten".encode("latin-1")
+                self.reply(200, body, Content_Type="text/html; charset=latin-1")
+            case "/odd-charset":
+                self.reply(200, "é".encode(), Content_Type="text/plain; charset=hex")
+            case "/png":
+                self.reply(200, PNG, Content_Type="image/png")
+            case "/bytes":
+                self.reply(200, b"\xff\xfe\xfd", Content_Type="application/octet-stream")
+            case "/large":
+                self.reply(200, b"0123456789abcdef" * 65536, Content_Type="text/plain")
+            case "/gzip":
+                self.reply(200, gzip.compress(POLITE), Content_Encoding="gzip")
+            case "/missing":
+                self.reply(404, b"no such thing\n", Content_Type="text/plain")
+            case "/again":
+                self.reply(302, b"", Location="/again")
+            case "/moved":
+                self.reply(302, b"moved\n", Location="/json")
+            case "/cut":
+                self.reply(200, b"half", Content_Length="8")
+                self.close_connection = True
+            case "/nonsense":
+                self.wfile.write(b"HTTP/1.1 two hundred\r\n\r\n")
+                self.close_connection = True
+            case "/stall" if peer.stalls:
+                peer.stalled.set()
+                self.connection.recv(1)  # until the client hangs up
+                self.close_connection = True
+            case "/drip":
+                self.reply(200, b"begun", Content_Length="1000000")
+                peer.stalled.set()
+                self.connection.recv(1)
+                self.close_connection = True
+            case _:
+                self.reply(200, b"fine\n", Content_Type="text/plain")
+
+    do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815 - the names are BaseHTTPRequestHandler's
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    """A running server."""
+    with Peer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep this machine's colours and proxies out of the tests, and this package in the path."""
+    proxies = [f"{scheme}_proxy" for scheme in ("http", "https", "ws", "wss", "all", "no")]
+    for name in ("NO_COLOR", "FORCE_COLOR", *proxies, *map(str.upper, proxies)):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", os.devnull)
+    monkeypatch.setenv("PYTHONPATH", str(Path(anyhttp.__file__).parents[1]))
+
+
+class Start(Protocol):
+    """Starts the command in a process of its own."""
+
+    def __call__(
+        self, *args: str, python: Sequence[str] = ..., stdin: int | None = ..., stdout: int = ...
+    ) -> subprocess.Popen[bytes]: ...
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start the command in a process of its own, which does not outlive the test."""
+    with contextlib.ExitStack() as processes:
+
+        def start(
+            *args: str,
+            python: Sequence[str] = ("-m", "anyhttp"),
+            stdin: int | None = None,
+            stdout: int = subprocess.PIPE,
+        ) -> subprocess.Popen[bytes]:
+            process = subprocess.Popen(
+                [sys.executable, *python, *args],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+            )
+            processes.enter_context(process)
+            processes.callback(process.kill)  # before waiting for it
+            return process
+
+        yield start
+
+
+Fetch = Callable[..., tuple[int, bytes, str]]
+
+
+@pytest.fixture(params=BACKENDS)
+def fetch(request: pytest.FixtureRequest, capfdbinary: pytest.CaptureFixture[bytes]) -> Fetch:
+    """Run the command line in this process: exit status, stdout, stderr."""
+
+    def fetch(*args: str) -> tuple[int, bytes, str]:
+        status = run([*args, "--backend", request.param])
+        sys.stderr.flush()
+        out, err = capfdbinary.readouterr()
+        return status, out, err.decode()
+
+    return fetch
+
+
+Terminal = Callable[..., tuple[int, bytes]]
+
+
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Run the command line with a terminal for its output: exit status, what is shown."""
+    pty = pytest.importorskip("pty", reason="no terminals here")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def on_terminal(*args: str) -> tuple[int, bytes]:
+        ours, theirs = pty.openpty()
+        shown = bytearray()
+
+        def read() -> None:
+            try:
+                while piece := os.read(ours, 65536):
+                    shown.extend(piece)
+            except OSError:  # how Linux reports that the other side is closed
+                pass
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        with open(theirs, "w", encoding="utf-8") as terminal, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", terminal)
+            patch.setattr(sys, "stderr", terminal)
+            status = run(args)
+        reader.join()
+        os.close(ours)
+        return status, bytes(shown).replace(b"\r\n", b"\n")
+
+    return on_terminal
+
+
+# -- fetching
+
+
+def test_a_body_in_a_pipe_is_what_the_server_sent(peer: Peer, fetch: Fetch) -> None:
+    """Neither indented nor coloured nor decoded: a pipe gets the bytes as they are."""
+    assert fetch(f"{peer.url}/json") == (0, POLITE, "")
+    assert fetch(f"{peer.url}/png") == (0, PNG, "")
+    assert fetch(f"{peer.url}/page")[1].endswith(b"red \x1b[31m, over\rwritten")
+
+
+def test_a_url_without_a_scheme_is_http(peer: Peer, fetch: Fetch) -> None:
+    """A bare host is enough; a scheme inside the query is none of the URL's own."""
+    assert fetch(f"{peer.address}/json")[1] == POLITE
+    assert fetch(f"//{peer.address}/json")[1] == POLITE
+    assert fetch(f"{peer.address}/?next=http://example.com")[0] == 0
+    assert peer.received[-1].path == "/?next=http://example.com"
+
+
+def test_include_shows_the_head_as_received(peer: Peer, fetch: Fetch) -> None:
+    """``-i`` in a pipe: status line and fields in wire case, CRLF, then the body."""
+    status, out, _ = fetch("-i", f"{peer.url}/missing")
+    assert status == 0
+    assert out == (
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 14\r\nContent-Type: text/plain\r\n\r\n"
+        b"no such thing\n"
+    )
+
+
+def test_fail_turns_an_error_status_into_an_exit_status(peer: Peer, fetch: Fetch) -> None:
+    """The body of an error is printed either way; only ``--fail`` makes it a failure."""
+    assert fetch(f"{peer.url}/missing") == (0, b"no such thing\n", "")
+    assert fetch("-f", f"{peer.url}/missing") == (1, b"no such thing\n", "anyhttp: 404 Not Found\n")
+    assert fetch("-f", f"{peer.url}/json")[0] == 0
+
+
+def test_data_is_posted_as_a_form(peer: Peer, fetch: Fetch) -> None:
+    """``-d`` implies POST and the content type of a form."""
+    fetch("-d", "a=1&b=2", peer.url)
+    sent = peer.received[-1]
+    assert (sent.method, sent.body) == ("POST", b"a=1&b=2")
+    assert sent.headers["content-type"] == "application/x-www-form-urlencoded"
+
+
+def test_method_and_headers_are_the_users(peer: Peer, fetch: Fetch) -> None:
+    """``-X`` and ``-H`` win over what a body implies, and fields may repeat."""
+    fields = ("content-type: text/csv", "X-A: 1", "X-A:2")
+    fetch("-X", "PUT", "-d", "1,2", *(arg for field in fields for arg in ("-H", field)), peer.url)
+    sent = peer.received[-1]
+    assert sent.method == "PUT"
+    assert sent.headers.get_all("Content-Type") == ["text/csv"]
+    assert sent.headers.get_all("X-A") == ["1", "2"]
+    assert fetch("-X", "HEAD", "-i", f"{peer.url}/other")[1].startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_data_from_a_file_has_the_type_of_its_name(
+    peer: Peer, fetch: Fetch, tmp_path: Path
+) -> None:
+    """``-d @FILE`` sends the file as it is."""
+    path = tmp_path / "page.html"
+    path.write_bytes(b"<p>\r\n")
+    fetch("-d", f"@{path}", peer.url)
+    sent = peer.received[-1]
+    assert (sent.body, sent.headers["content-type"]) == (b"<p>\r\n", "text/html")
+
+
+@pytest.mark.parametrize("source", ["-", "@-"])
+def test_data_from_standard_input(
+    peer: Peer, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """``-`` and ``@-`` read the body from standard input."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"piped")))
+    assert fetch("-d", source, peer.url)[1] == b"fine\n"
+    assert peer.received[-1].body == b"piped"
+
+
+def test_ctrl_c_amid_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading the body may be what is interrupted, before any event loop runs."""
+
+    class Interrupted(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Interrupted()))
+    assert run(["-d", "-", "http://127.0.0.1:1/"]) == 130
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes in the file system")
+def test_data_from_a_pipe_in_the_file_system(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """Process substitution, ``-d @<(…)``, gives the name of a pipe."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(b"substituted",))
+    writer.start()
+    fetch("-d", f"@{path}", peer.url)
+    writer.join()
+    assert peer.received[-1].body == b"substituted"
+
+
+def test_json_is_sent_as_written_and_asked_for(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """``--json`` sets Content-Type and Accept, and leaves spelling alone."""
+    path = tmp_path / "body.txt"
+    path.write_bytes(b'{"a":  1.0}')
+    for value in ('{"a":  1.0}', f"@{path}"):
+        fetch("--json", value, peer.url)
+        sent = peer.received[-1]
+        assert (sent.method, sent.body) == ("POST", b'{"a":  1.0}')
+        assert sent.headers["content-type"] == sent.headers["accept"] == "application/json"
+
+
+def test_redirects_are_followed_up_to_a_limit(peer: Peer, fetch: Fetch) -> None:
+    """``--max-redirects N`` follows N of them; with 0 the redirect itself is the answer."""
+    assert fetch(f"{peer.url}/moved")[1] == POLITE
+    assert fetch("--max-redirects", "1", f"{peer.url}/moved")[1] == POLITE
+    assert fetch("--max-redirects", "0", f"{peer.url}/moved") == (0, b"moved\n", "")
+    status, _, err = fetch("--max-redirects", "3", f"{peer.url}/again")
+    assert (status, err) == (1, "anyhttp: more than 3 redirects\n")
+
+
+# -- into a file
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks4a", "socks5h"])
+def test_a_proxy_is_gone_through(
+    server: Server, tls_ca: Authority, proxies: Proxies, fetch: Fetch, tmp_path: Path, scheme: str
+) -> None:
+    """``-x`` names it, credentials included; TLS to the origin is verified behind it."""
+    if scheme.startswith("socks"):
+        pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
+    (tmp_path / "ca.pem").write_bytes(tls_ca.ca_pem)
+    proxy = proxies(scheme, login=("user", "secret"))
+    through = ["--cacert", str(tmp_path / "ca.pem"), "-x"]
+    status, out, err = fetch(str(server.https_url / "bytes/5"), *through, str(proxy.login_url))
+    assert (status, out, err) == (0, bytes(range(5)), "")
+    assert len(proxy.seen) == 1
+    if scheme == "http":
+        status, out, _ = fetch(str(server.url), *through, f"user:secret@localhost:{proxy.port}")
+        assert (status, out) == (0, b"no such route")
+        assert len(proxy.seen) == 2
+
+
+def test_a_proxy_of_the_environment(
+    server: Server, proxies: Proxies, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is gone through unless another one is named."""
+    proxy, other = proxies("http"), proxies("http")
+    monkeypatch.setenv("http_proxy", str(proxy.url))
+    assert fetch(str(server.url / "json"))[0] == 0
+    assert fetch(str(server.url / "json"), "--proxy", str(other.url))[0] == 0
+    assert (len(proxy.seen), len(other.seen)) == (1, 1)
+
+
+def test_a_proxy_that_refuses(server: Server, proxies: Proxies, fetch: Fetch) -> None:
+    """The message is about the proxy, and shows no password."""
+    proxy = proxies("http", login=("user", "secret"))
+    url = proxy.url.with_user("user").with_password("wrong")
+    status, out, err = fetch(str(server.https_url), "-x", str(url))
+    assert (status, out) == (1, b"")
+    assert err == "anyhttp: the proxy refuses: 407 Proxy Authentication Required\n"
+
+
+def test_a_missing_extra_for_a_proxy_is_named(
+    server: Server, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line says what to install."""
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    status, _, err = fetch(str(server.url), "-x", "socks5h://localhost:1")
+    assert status == 1
+    assert err.count("\n") == 1
+    assert "anyhttp[socks]" in err
+
+
+def test_output_saves_the_body(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """``-o FILE`` holds the body, stdout and stderr nothing, and no partial file is left."""
+    path = tmp_path / "large.txt"
+    assert fetch("-o", str(path), f"{peer.url}/large") == (0, b"", "")
+    assert path.read_bytes() == b"0123456789abcdef" * 65536
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_output_to_a_dash_is_stdout(peer: Peer, fetch: Fetch) -> None:
+    """``-o -`` prints, as without the option."""
+    assert fetch("-o", "-", f"{peer.url}/json")[1] == POLITE
+
+
+def test_output_of_unknown_size(peer: Peer, tmp_path: Path, on_terminal: Terminal) -> None:
+    """Content-Length counts encoded bytes, so the bar of an encoded body learns its end there."""
+    path = tmp_path / "file"
+    status, shown = on_terminal("-o", str(path), f"{peer.url}/gzip")
+    assert status == 0
+    assert path.read_bytes() == POLITE
+    assert f"{len(POLITE)}/{len(POLITE)} bytes".encode() in COLOUR.sub(b"", shown)
+
+
+@pytest.mark.parametrize("args", [("/cut",), ("/missing", "-f"), ("/drip", "--timeout", "0.2")])
+def test_a_failed_download_leaves_the_file_alone(
+    peer: Peer, fetch: Fetch, tmp_path: Path, args: Sequence[str]
+) -> None:
+    """An incomplete or refused body never replaces the file, and leaves no part behind."""
+    path = tmp_path / "kept"
+    path.write_bytes(b"older")
+    status, _, err = fetch("-o", str(path), f"{peer.url}{args[0]}", *args[1:])
+    assert status == 1
+    assert err.count("\n") == 1
+    assert path.read_bytes() == b"older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions and links")
+def test_output_keeps_permissions_and_links(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """Replacing a file neither opens it to others nor breaks the link it was named by."""
+    path, link = tmp_path / "secret", tmp_path / "link"
+    path.write_bytes(b"older")
+    path.chmod(0o600)
+    link.symlink_to(path)
+    assert fetch("-o", str(link), f"{peer.url}/json")[0] == 0
+    assert link.is_symlink()
+    assert path.read_bytes() == POLITE
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes in the file system")
+@pytest.mark.parametrize("path", ["/json", "/cut"])
+def test_output_to_a_pipe_writes_into_it(
+    peer: Peer, fetch: Fetch, tmp_path: Path, path: str
+) -> None:
+    """What is no regular file is not replaced: ``-o /dev/null`` must not destroy the device."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    status, _, _ = fetch("-o", str(pipe), f"{peer.url}{path}")
+    reader.join()
+    assert pipe.is_fifo()
+    assert status == (path == "/cut")
+    assert (POLITE if path == "/json" else b"half").startswith(read[0])
+
+
+def test_output_shows_progress_on_a_terminal(
+    peer: Peer, tmp_path: Path, on_terminal: Terminal
+) -> None:
+    """The bar ends full, beside the name of the file."""
+    path = tmp_path / "large.txt"
+    status, shown = on_terminal("-o", str(path), f"{peer.url}/large")
+    assert status == 0
+    assert path.stat().st_size == 1024 * 1024
+    assert b"large.txt" in shown
+    assert b"1.0/1.0 MiB" in COLOUR.sub(b"", shown)
+
+
+# -- on a terminal
+
+
+def test_json_is_indented_and_coloured_on_a_terminal(peer: Peer, on_terminal: Terminal) -> None:
+    """Any JSON media type (RFC 6839 §3.1) is shown for reading."""
+    for path in ("/json", "/problem"):
+        status, shown = on_terminal(f"{peer.url}{path}")
+        assert status == 0
+        assert COLOUR.search(shown)
+        plain = COLOUR.sub(b"", shown)
+        assert plain.startswith(b'{\n  "greeting": "hello",\n')
+        assert json.loads(plain) == json.loads(POLITE)
+
+
+def test_headers_are_coloured_on_a_terminal(peer: Peer, on_terminal: Terminal) -> None:
+    """``-i`` on a terminal says the same as in a pipe, in colour."""
+    _, shown = on_terminal("-i", f"{peer.url}/missing")
+    assert COLOUR.search(shown)
+    assert COLOUR.sub(b"", shown).startswith(b"HTTP/1.1 404 Not Found\nContent-Length: 14\n")
+    assert shown.endswith(b"\n\nno such thing\n")
+
+
+def test_the_environment_can_refuse_colours(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, on_terminal: Terminal
+) -> None:
+    """``NO_COLOR`` is honoured; see https://no-color.org."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    _, shown = on_terminal(f"{peer.url}/not-json")
+    assert shown == b"[1, 2\n"
+
+
+def test_text_can_not_command_the_terminal(peer: Peer, on_terminal: Terminal) -> None:
+    """Control characters are shown, not obeyed; the charset is the response's."""
+    _, shown = on_terminal(f"{peer.url}/page")
+    assert shown.decode() == "<p>café\nbell ␇, red ␛[31m, over\nwritten\n"
+
+
+def test_an_unusable_charset_falls_back_to_utf_8(peer: Peer, on_terminal: Terminal) -> None:
+    """Python knows "hex", but not as an encoding of text."""
+    assert on_terminal(f"{peer.url}/odd-charset") == (0, "é\n".encode())
+
+
+def test_large_text_is_shown_as_it_comes(peer: Peer, on_terminal: Terminal) -> None:
+    """Every piece arrives, in order."""
+    _, shown = on_terminal(f"{peer.url}/large")
+    assert shown == b"0123456789abcdef" * 65536 + b"\n"
+
+
+@pytest.mark.parametrize("path", ["/png", "/bytes"])
+def test_binary_is_kept_from_a_terminal(peer: Peer, path: str, on_terminal: Terminal) -> None:
+    """It would garble the terminal; the message says what to do instead."""
+    status, shown = on_terminal(f"{peer.url}{path}")
+    assert status == 1
+    assert shown.startswith(b"anyhttp: the body is binary (")
+    assert shown.endswith(b"); save it with -o FILE\n")
+
+
+# -- failures
+
+
+def closed_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["http://127.0.0.1:{closed}/"], "Cannot connect to host 127.0.0.1:{closed}"),
+        (["http:///path"], "not a proper URL: "),
+        (["{url}/cut"], ""),
+        (["{url}/nonsense"], "not a proper HTTP response: "),
+        (["{url}/stall", "--timeout", "0.2"], "no complete answer within 0.2 seconds"),
+        (["{url}/", "-X", "NOT A METHOD"], ""),
+        (["{url}/", "-H", "X: a\nb"], ""),
+        (["{url}/", "-o", "{tmp}/missing/file"], "{tmp}/missing/file.part: No such file"),
+    ],
+)
+def test_a_failure_is_one_line_and_status_1(
+    peer: Peer, fetch: Fetch, tmp_path: Path, args: Sequence[str], message: str
+) -> None:
+    """No traceback: one line on stderr that begins with the program's name."""
+    values = {"url": peer.url, "closed": closed_port(), "tmp": tmp_path}
+    status, _, err = fetch(*(arg.format(**values) for arg in args))
+    assert status == 1
+    assert err.startswith(f"anyhttp: {message.format(**values)}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--no-such-option", "http://localhost/"],
+        ["-H", "no colon", "http://localhost/"],
+        ["-H", ": no name", "http://localhost/"],
+        ["-d", "@{tmp}/missing", "http://localhost/"],
+        ["--json", "{{", "http://localhost/"],
+        ["--json", "1", "-d", "1", "http://localhost/"],
+        ["-k", "--cacert", "{tmp}/empty", "http://localhost/"],
+        ["--cacert", "{tmp}/empty", "http://localhost/"],
+        ["--timeout", "0", "http://localhost/"],
+        ["--backend", "twisted", "http://localhost/"],
+        ["-x", "ftp://localhost", "http://localhost/"],
+        ["-x", "http://localhost:x", "http://localhost/"],
+        ["demo", "http://localhost/"],
+    ],
+)
+def test_misuse_is_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], args: Sequence[str]
+) -> None:
+    """A command line that makes no sense is answered with its usage; nothing is sent."""
+    (tmp_path / "empty").touch()
+    assert run([arg.format(tmp=tmp_path) for arg in args]) == 2
+    assert capsys.readouterr().err.startswith("Usage: anyhttp ")
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both say it on stdout and succeed."""
+    assert run(["--help"]) == 0
+    assert "anyhttp demo" in capsys.readouterr().out
+    assert run(["--version"]) == 0
+    assert re.fullmatch(r"anyhttp \d+\.\S+\n", capsys.readouterr().out)
+
+
+def test_a_reader_that_leaves_is_no_error(peer: Peer, start: Start) -> None:
+    """``anyhttp URL | head``: quiet, whatever is still to come."""
+    process = start(f"{peer.url}/large")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.read(3) == b"012"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 1
+
+
+@pytest.mark.parametrize("args", [["{url}/large"], ["demo"]])
+def test_nobody_reads_from_the_start(
+    peer: Peer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, args: list[str]
+) -> None:
+    """The first write fails; the status is 1 and stderr stays empty."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    stdout = open(writing, "w", encoding="utf-8")  # noqa: SIM115 - closing it may fail
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        assert run([arg.format(url=peer.url) for arg in args]) == 1
+    with contextlib.suppress(BrokenPipeError):
+        stdout.close()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_reader_that_leaves_the_demo_is_no_error(start: Start) -> None:
+    """``anyhttp demo | head``: quiet, too."""
+    process = start("demo")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 1
+
+
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" may have disabled it
+{prelude}
+from anyhttp._cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("path", ["/stall", "/drip"])
+def test_ctrl_c_leaves_at_once(
+    peer: Peer, tmp_path: Path, backend: str, path: str, start: Start
+) -> None:
+    """Status 130, not a word, and no partial file: before the head and amid the body."""
+    output = tmp_path / "file"
+    process = start(
+        f"{peer.url}{path}",
+        "--backend",
+        backend,
+        "-o",
+        str(output),
+        python=["-c", INTERRUPTIBLE.format(prelude="")],
+    )
+    assert peer.stalled.wait(30)
+    if path == "/drip":  # a sign that the body is being received
+        while process.poll() is None and not output.with_name("file.part").exists():
+            time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10) == (b"", b"")
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ctrl_c_does_not_wait_for_a_slow_reader(peer: Peer, backend: str, start: Start) -> None:
+    """``anyhttp URL | less``: a pipe that is full holds up the output, not the leaving."""
+    reading, writing = os.pipe()
+    process = start(
+        f"{peer.url}/large",
+        "--backend",
+        backend,
+        python=["-c", INTERRUPTIBLE.format(prelude="")],
+        stdout=writing,
+    )
+    while process.poll() is None and select.select([], [writing], [], 0)[1]:  # not yet full
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10)[1] == b""
+    assert process.returncode == 130
+    os.close(reading)
+    os.close(writing)
+
+
+def interrupt_when_stalled(peer: Peer) -> None:
+    """Press Ctrl-C once the peer has seen the request that it never answers."""
+    if peer.stalled.wait(10):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture
+def handled_sigint() -> Iterator[None]:
+    """Handle SIGINT as usual, even if these tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
+@pytest.mark.usefixtures("handled_sigint")
+def test_ctrl_c_cancels_the_request(peer: Peer, fetch: Fetch) -> None:
+    """It is a cancellation like any other: the connection is closed behind it."""
+    thread = threading.Thread(target=interrupt_when_stalled, args=(peer,))
+    thread.start()
+    assert fetch(f"{peer.url}/stall") == (130, b"", "")
+    thread.join()
+
+
+@pytest.mark.usefixtures("handled_sigint")
+def test_ctrl_c_ends_the_line_on_a_terminal(peer: Peer, on_terminal: Terminal) -> None:
+    """The terminal shows "^C"; what the shell says next goes below that."""
+    thread = threading.Thread(target=interrupt_when_stalled, args=(peer,))
+    thread.start()
+    assert on_terminal(f"{peer.url}/stall") == (130, b"\n")
+    thread.join()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
+@pytest.mark.usefixtures("handled_sigint")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ctrl_c_ends_the_demonstration(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    """Neither the next step nor the verdict is shown."""
+
+    class Output(io.StringIO):
+        def write(self, text: str) -> int:
+            if "JSON" in text:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().write(text)
+
+    output = Output()
+    monkeypatch.setattr(sys, "stdout", output)
+    assert run(["demo", "--backend", backend]) == 130
+    assert "JSON" in output.getvalue()
+    assert "passed" not in output.getvalue()
+
+
+@pytest.mark.usefixtures("handled_sigint")
+def test_a_background_job_stays_deaf_to_ctrl_c() -> None:
+    """A shell starts those with SIGINT ignored, and so it stays."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    async def work() -> int:
+        await anyio.lowlevel.checkpoint()
+        return int(signal.getsignal(signal.SIGINT) != signal.SIG_IGN)
+
+    assert run_on(work, "asyncio", None) == 0
+
+
+STUCK_LOOKUP = """
+import socket, threading
+def getaddrinfo(*args, **kwargs):
+    if threading.current_thread() is threading.main_thread():
+        raise socket.gaierror(socket.EAI_NONAME, "")  # trio asks first whether this is an address
+    print("looking up", flush=True)
+    threading.Event().wait()
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ctrl_c_does_not_wait_for_a_name_lookup(backend: str, start: Start) -> None:
+    """The system's resolver can't be interrupted; it is left behind in its thread."""
+    process = start(
+        "http://slow.example/",
+        "--backend",
+        backend,
+        python=["-c", INTERRUPTIBLE.format(prelude=STUCK_LOOKUP)],
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("module", "result"),
+    [
+        ("click", "anyhttp: click is not installed; try: pip install 'anyhttp[cli]'"),
+        ("rich.console", "anyhttp: rich is not installed; try: pip install 'anyhttp[cli]'"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, module: str, result: str
+) -> None:
+    """Without click or rich the command says in one line how to get them, and exits with 1."""
+    without(monkeypatch, module)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == result  # which Python prints on stderr, exiting with 1
+
+
+def test_another_missing_module_is_not_blamed_on_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken installation is shown as what it is."""
+    without(monkeypatch, "anyhttp._cli._demo")
+    with pytest.raises(ModuleNotFoundError):
+        main()
+
+
+def without(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """Let the command be imported afresh, and *module* be missing."""
+    for name in list(sys.modules):
+        if name.startswith("anyhttp._cli."):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+
+
+def test_ctrl_c_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importing takes a moment, too; Ctrl-C then is status 130 as at any other time."""
+
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "anyhttp._cli._commands", Interrupted("_commands"))
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 130
+
+
+def test_the_exit_status_is_the_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``main`` takes the arguments of the process and exits."""
+    monkeypatch.setattr(sys, "argv", ["anyhttp", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("anyhttp ")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        (KeyboardInterrupt(), 130),
+        (BaseExceptionGroup("", [KeyboardInterrupt()]), 130),
+        (BrokenPipeError(), 1),
+        (BaseExceptionGroup("", [SystemExit(1)]), 1),
+    ],
+)
+def test_every_way_of_being_ended_is_a_status(
+    backend: str, raised: BaseException, status: int
+) -> None:
+    """Ctrl-C and a closed stdout may arrive in a group; leaving is prompt in each case."""
+    left: list[int] = []
+
+    async def work() -> int:
+        raise raised
+
+    assert run_on(work, backend, left.append) == status
+    assert left == [status]
+
+
+def test_a_cancelled_main_task_is_ctrl_c() -> None:
+    """So asyncio reports it where no signal can be waited for, as on Windows."""
+
+    async def work() -> int:
+        raise anyio.get_cancelled_exc_class()
+
+    assert run_on(work, "asyncio", None) == 130
+
+
+def test_success_does_not_leave_in_a_hurry() -> None:
+    """Only failures and Ctrl-C skip the end of the event loop."""
+
+    async def work() -> int:
+        return 0
+
+    left: list[int] = []
+    assert run_on(work, "asyncio", left.append) == 0
+    assert left == []
+
+
+def test_leaving_at_once_flushes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was printed is seen, as far as anyone still reads it."""
+    statuses: list[int] = []
+    monkeypatch.setattr(os, "_exit", statuses.append)
+    reading, writing = os.pipe()
+    os.close(reading)
+    error = io.TextIOWrapper(io.BytesIO())
+    error.write("said")
+    broken = open(writing, "w", encoding="utf-8")  # noqa: SIM115 - closing it fails
+    broken.write("lost")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", broken)
+        patch.setattr(sys, "stderr", error)
+        leave_at_once(3)
+    with pytest.raises(BrokenPipeError):
+        broken.close()
+    assert statuses == [3]
+    assert error.buffer.getvalue() == b"said"
+
+
+def test_a_missing_backend_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--backend trio`` without trio is a usage error that says how to get it."""
+    monkeypatch.setitem(sys.modules, "trio", None)
+    assert run(["--backend", "trio", "http://localhost/"]) == 2
+    assert "pip install 'anyhttp[trio]'" in capsys.readouterr().err
+
+
+def test_the_module_is_the_command(peer: Peer, start: Start) -> None:
+    """``python -m anyhttp`` does what ``anyhttp`` does."""
+    process = start("--json", "@-", peer.url, stdin=subprocess.PIPE)
+    assert process.communicate(b"[1]") == (b"fine\n", b"")
+    assert process.returncode == 0
+    assert peer.received[-1].body == b"[1]"
+
+
+def test_the_library_does_not_import_the_command(peer: Peer, start: Start) -> None:
+    """``import anyhttp`` needs no extra, and the command only the backend it runs on."""
+    code = """
+import sys, anyhttp
+assert not {"anyhttp._cli", "click", "rich"} & sys.modules.keys()
+from anyhttp._cli._commands import run
+run(sys.argv[1:])
+assert "trio" not in sys.modules
+"""
+    process = start(peer.url, python=["-c", code])
+    assert process.communicate() == (b"fine\n", b"")
+
+
+# -- TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate and its key, in one file."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    path.write_text("".join(_certificate.issue()))
+    return path
+
+
+def test_certificates_are_verified_unless_told_otherwise(
+    peer: Peer, fetch: Fetch, certificate: Path
+) -> None:
+    """By default against the system's, with ``--cacert`` against those, with ``-k`` not at all."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    peer.socket = context.wrap_socket(peer.socket, server_side=True)
+    url = f"https://{peer.address}/json"
+    status, out, err = fetch(url)
+    assert (status, out, err.count("\n")) == (1, b"", 1)
+    assert fetch("--cacert", str(certificate), url) == (0, POLITE, "")
+    assert fetch("-k", url) == (0, POLITE, "")
+
+
+def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> ssl.SSLObject:
+    """Let two contexts shake hands in memory, and return the client's side."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(to_client, to_server, server_hostname=name),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for end in [*ends, *ends]:
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+    return ends[0]
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+def test_the_throw_away_certificate_verifies(name: str) -> None:
+    """Both of its names pass a client that verifies strictly, as Python 3.13 does by default."""
+    server, client = _certificate.throw_away_contexts()
+    client.verify_flags |= ssl.VERIFY_X509_STRICT
+    assert client.verify_mode is ssl.CERT_REQUIRED
+    connection = handshake(server, client, name)
+    peer = connection.getpeercert()
+    assert peer is not None
+    assert peer["subjectAltName"] == (("DNS", "localhost"), ("IP Address", "127.0.0.1"))
+    not_before, not_after = (parsedate(peer[field]) for field in ("notBefore", "notAfter"))
+    now = datetime.now(UTC)
+    assert now - timedelta(hours=2) < not_before < now
+    assert now < not_after <= now + timedelta(days=1)
+
+
+def parsedate(field: object) -> datetime:
+    """Return a date of ``getpeercert()``."""
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(field)), UTC)
+
+
+def test_the_throw_away_certificate_is_good_for_nothing_else() -> None:
+    """Other names are refused, and so is another certificate of the same name."""
+    server, client = _certificate.throw_away_contexts()
+    with pytest.raises(ssl.SSLCertVerificationError, match="example"):
+        handshake(server, client, "example.com")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(server, _certificate.throw_away_contexts()[1], "localhost")
+
+
+def test_the_private_key_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The file that ``load_cert_chain`` needs is gone when the contexts are there."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    _certificate.throw_away_contexts()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_points_add_up() -> None:
+    """The group law of P-256: N - 1 times the base point is its mirror image, and one more is 0."""
+    base = _certificate.BASE
+    opposite = _certificate.multiply(_certificate.N - 1)
+    assert opposite == (base.x, _certificate.P - base.y)
+    assert _certificate.add(base, opposite) is None
+    assert _certificate.add(None, base) == base
+    assert _certificate.multiply(3) == _certificate.add(_certificate.multiply(2), base)
+
+
+@pytest.mark.parametrize(("size", "head"), [(0x7F, "047f"), (0x80, "048180"), (0xFFFF, "0482ffff")])
+def test_der_lengths(size: int, head: str) -> None:
+    """X.690 §8.1.3: one octet below 128, else the number of octets first."""
+    assert _certificate.der(_certificate.OCTET_STRING, bytes(size)).startswith(bytes.fromhex(head))
+
+
+# -- the demonstration
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_demonstration_passes(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every check holds, one line each, and the exit status says so."""
+    assert run(["demo", "--backend", backend]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("✓" in line or "ok" in line for line in lines) == 11
+    assert lines[-1].startswith("all 11 checks passed in ")
+
+
+def test_the_demonstration_runs_on_both_backends_and_a_terminal(on_terminal: Terminal) -> None:
+    """Without ``--backend``: asyncio first, then trio, with a bar while the download runs."""
+    status, shown = on_terminal("demo")
+    assert status == 0
+    plain = COLOUR.sub(b"", shown).decode()
+    assert plain.index("asyncio") < plain.index("trio")
+    assert "all 22 checks passed" in plain
+    assert "━" in plain
+
+
+def test_a_failed_check_fails_the_demonstration() -> None:
+    """It is shown with its reason, out of its group, and the ones after it still run."""
+    out = io.StringIO()
+    board = Board(Console(file=out, width=100))
+
+    async def bad() -> str:
+        raise ExceptionGroup("outer", [ExceptionGroup("inner", [DemoFailure("3 bytes\ninstead")])])
+
+    async def good() -> str:
+        return "as [it] should be"
+
+    async def both() -> None:
+        with board:
+            await board.step("first", bad)
+            await board.step("second", good)
+
+    anyio.run(both)
+    assert board.summarize(1.0) == 1
+    text = out.getvalue()
+    assert "DemoFailure: 3 bytes instead\n" in text
+    assert "as [it] should be\n" in text
+    assert "1 of 2 checks failed in 1.0 s" in text
+
+
+def test_a_demonstration_that_can_not_start_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a place for the temporary file there is no TLS to show: one line, status 1."""
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/place")
+    assert run(["demo", "--backend", "asyncio"]) == 1
+    assert capsys.readouterr().err.startswith("Error: FileNotFoundError: ")
+
+
+@pytest.mark.parametrize("step", [time_out, cancel])
+def test_an_answer_where_none_should_come_fails_the_check(
+    peer: Peer, step: Callable[[Lab], Awaitable[str]]
+) -> None:
+    """The demonstration of a timeout and of a cancellation can fail."""
+    peer.stalls = False
+
+    async def run_step() -> None:
+        server = DemoServer(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        server.url = peer.url  # where another one answers
+        async with anyhttp.ClientSession(server.url) as session:
+            trust = ssl.create_default_context()
+            await step(Lab(server, session, trust, "", lambda done, total: None))
+
+    with pytest.raises((DemoFailure, ExceptionGroup)) as caught:
+        anyio.run(run_step)
+    assert "DemoFailure: a stalled request was answered" in reason(caught.value)
+
+
+def test_accepting_an_unknown_certificate_fails_the_check() -> None:
+    """The demonstration of TLS can fail: here the session does not verify."""
+    server_tls, trust = _certificate.throw_away_contexts()
+
+    async def run_step() -> None:
+        server = DemoServer(server_tls)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(server.serve)
+            connector = anyhttp.TCPConnector(ssl=False)
+            async with anyhttp.ClientSession(connector=connector) as session:
+                with pytest.raises(DemoFailure, match="unknown certificate"):
+                    await use_tls(Lab(server, session, trust, "", lambda done, total: None))
+            tasks.cancel_scope.cancel()
+
+    anyio.run(run_step)
+
+
+def test_a_check_that_does_not_hold_says_what_was_seen() -> None:
+    """The message is the observation."""
+    check(True, "nothing")
+    with pytest.raises(DemoFailure, match="3 bytes"):
+        check(False, "3 bytes")
+
+
+def test_sockets_are_counted_where_the_system_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more socket is one more; without ``/dev/fd``, as on Windows, nothing is claimed."""
+    before = count_sockets()
+    if before is not None:
+        with socket.socket():
+            assert count_sockets() == before + 1
+
+    def no_such_directory(path: str) -> list[str]:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os, "listdir", no_such_directory)
+    assert count_sockets() is None
+
+
+def test_a_socket_about_to_be_closed_is_no_leak() -> None:
+    """A transport of asyncio is closed a moment before its socket is."""
+
+    async def look() -> None:
+        server = DemoServer(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        before = count_sockets()
+        late = socket.socket()
+
+        async def close_late() -> None:
+            late.close()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(close_late)
+            assert (await find_leaks(server, before)).startswith("0 connections closed")
+
+    anyio.run(look)
+
+
+def test_the_demonstration_compresses_only_on_request() -> None:
+    """A client that does not offer gzip gets the table in the clear."""
+    server_tls, _ = _certificate.throw_away_contexts()
+
+    async def fetch_table() -> None:
+        server = DemoServer(server_tls)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(server.serve)
+            async with anyhttp.ClientSession(server.url) as session:
+                async with session.get("/table", headers={"Accept-Encoding": "br"}) as response:
+                    assert "Content-Encoding" not in response.headers
+                    assert await response.json() == TABLE
+            tasks.cancel_scope.cancel()
+
+    anyio.run(fetch_table)

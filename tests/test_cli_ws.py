@@ -1,0 +1,132 @@
+"""``anyhttp ws``, from the outside."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("click")
+pytest.importorskip("rich")
+pytest.importorskip("trio")
+
+ROOT = Path(__file__).parent.parent
+BACKENDS = ("asyncio", "trio")
+WAIT = ("--wait", "0.3")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Host and port of a server of the package websockets."""
+    command = [sys.executable, "-m", "tests.support.websocket_server"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
+
+
+def ws(*args: str, lines: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run the command with *lines* on its standard input."""
+    command = [sys.executable, "-m", "anyhttp", "ws", *args]
+    return subprocess.run(
+        command, cwd=ROOT, input=lines, capture_output=True, timeout=30, check=False
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_lines_are_sent_and_messages_printed(address: str, backend: str) -> None:
+    """The scheme may be left out; a last line need not end."""
+    done = ws(f"{address}/echo", *WAIT, "--backend", backend, lines="one\r\nzwö\nthree".encode())
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == "one\nzwö\nthree\n".encode()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_lines_of_a_plain_file(address: str, backend: str, tmp_path: Path) -> None:
+    """A file cannot be waited for as a pipe can."""
+    path = tmp_path / "lines"
+    path.write_bytes(b"a\nb\n")
+    command = [sys.executable, "-m", "anyhttp", "ws", f"ws://{address}/echo", *WAIT]
+    with path.open("rb") as lines:
+        done = subprocess.run(
+            [*command, "--backend", backend],
+            cwd=ROOT, stdin=lines, capture_output=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, b"a\nb\n")
+
+
+def test_verbose_shows_opening_and_closing(address: str) -> None:
+    """On stderr, with what was agreed on."""
+    done = ws(f"{address}/echo", *WAIT, "-v", "-z", "-p", "chat", "-H", "X-A: b")
+    assert done.returncode == 0
+    assert done.stdout == b""
+    assert b"* open, protocol None, compress" in done.stderr
+    assert b"* closed, code 1000" in done.stderr
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_lost_connection_is_an_error(address: str, backend: str) -> None:
+    """One line on stderr, and status 1, though the input has not ended."""
+    command = [sys.executable, "-m", "anyhttp", "ws", f"{address}/die/0.1", "--backend", backend]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        assert b"the connection was lost" in process.stderr.read()
+        assert process.wait(30) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["ws://127.0.0.1:1/"], b"Cannot connect"),
+        (["{address}/echo", "-H", "Sec-WebSocket-Version: 8"], b"no WebSocket: Invalid response"),
+        (["ftp://example.org/"], b"ftp"),
+    ],
+)
+def test_what_does_not_open_is_an_error(address: str, args: list[str], message: bytes) -> None:
+    """One line on stderr, and status 1."""
+    done = ws(*(arg.replace("{address}", address) for arg in args))
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert message in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_reader_that_leaves_is_no_error_worth_a_word(address: str) -> None:
+    """``anyhttp ws … | head``."""
+    command = [sys.executable, "-m", "anyhttp", "ws", f"{address}/count/100000"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ctrl_d_closes_at_once_on_a_terminal(address: str, backend: str) -> None:
+    """Whoever types has seen the answers; what is printed cannot command the terminal."""
+    main, theirs = pty.openpty()
+    command = [sys.executable, "-m", "anyhttp", "ws", f"{address}/echo", "--wait", "60"]
+    with subprocess.Popen(
+        [*command, "--backend", backend], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        os.write(main, b"a\x1bb\n")
+        seen = b""
+        while "a\u241bb".encode() not in seen:
+            seen += os.read(main, 1000)
+        os.write(main, b"\x04")
+        assert process.wait(30) == 0
+    os.close(main)

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import base64
+import gc
+import gzip
+import warnings
+import weakref
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+import anyhttp
+from anyhttp import (
+    BasicAuth,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+    ContentTypeError,
+    HttpVersion10,
+    InvalidURL,
+    TCPConnector,
+)
+from tests.support.server import Server
+
+
+class Request(ClientRequest):
+    """A request class of an application."""
+
+
+class Response(ClientResponse):
+    """A response class of an application."""
+
+
+async def test_classes_of_a_session(server: Server) -> None:
+    """Each hop has a request and a response of the classes given."""
+    made = []
+
+    class Counted(Request):
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed on
+            made.append(self.url.path)
+
+    async with ClientSession(request_class=Counted, response_class=Response) as session:
+        async with session.get(server.url / "redirect/1") as response:
+            assert type(response) is Response
+            assert [type(each) for each in response.history] == [Response]
+    assert made == ["/redirect/1", "/redirect/0"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent"),
+    [
+        ({"A": "b"}, [("A", "b")]),
+        ({"host": "elsewhere", "A": "b"}, [("A", "b")]),
+        ({"Expect": "100-continue"}, []),
+    ],
+    ids=["another", "host", "expect"],
+)
+async def test_default_headers_of_a_request_class(
+    server: Server, headers: dict[str, str], sent: list[tuple[str, str]]
+) -> None:
+    """They go out as if they had been given: one ``Host``, and nothing to wait for."""
+
+    class Described(Request):
+        DEFAULT_HEADERS = headers
+
+    async with ClientSession(request_class=Described) as session:
+        async with session.get(server.url / "echo") as response:
+            got = [(name, value) for name, value in (await response.json())["headers"]]
+    assert got == [("Host", server.url.authority), *sent]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Content-Length": "5"}, {"Transfer-Encoding": "chunked"}],
+    ids=["length", "chunks"],
+)
+async def test_default_headers_that_announce_a_body(
+    server: Server, headers: dict[str, str]
+) -> None:
+    """A request that has none is refused, or ends the body, and never waits for an answer."""
+
+    class Described(Request):
+        DEFAULT_HEADERS = headers
+
+    async with ClientSession(request_class=Described) as session:
+        if "Content-Length" in headers:
+            with pytest.raises(ValueError, match="Content-Length announces a body"):
+                await session.get(server.url / "echo")
+        else:
+            async with session.get(server.url / "echo") as response:
+                assert (await response.json())["body"] == ""
+
+
+@pytest.mark.parametrize("headers", [None, {"A": "b"}], ids=["plain", "with headers"])
+async def test_a_request_class_that_goes_elsewhere(
+    server: Server, headers: dict[str, str] | None
+) -> None:
+    """A constructor that changes the URL does not change the host that is asked for."""
+
+    class Redirected(Request):
+        def __init__(self, method: str, url: URL, *args: Any, **options: Any) -> None:
+            super().__init__(method, url, *args, **options)
+            self.url = self.url.with_host("127.0.0.1")
+
+    async with ClientSession(request_class=Redirected) as session:
+        async with session.get(
+            (server.url / "echo").with_host("name.test"), headers=headers
+        ) as response:
+            got = dict((await response.json())["headers"])
+    assert got["Host"] == f"name.test:{server.url.port}"
+
+
+def test_the_host_after_a_change_has_no_zone() -> None:
+    """RFC 6874 §4: a middleware may ask another link-local host, which is told no zone."""
+    request = ClientRequest("GET", URL("http://[fe80::1%25lo]:81/"), CIMultiDict())
+    assert request.headers["Host"] == "[fe80::1]:81"
+    request.url = URL("http://[fe80::2%25lo]:82/")
+    request.settle(frozenset({"http"}))
+    assert dict(request.fields())["Host"] == "[fe80::2]:82"
+
+
+async def test_version_of_a_session(server: Server) -> None:
+    """All its requests are made by it."""
+    async with ClientSession(version=HttpVersion10) as session:
+        assert session.version == HttpVersion10
+        async with session.get(server.url / "echo") as response:
+            assert (await response.json())["version"] == "HTTP/1.0"
+
+
+@pytest.mark.parametrize("way", ["read", "release", "close"])
+async def test_request_without_a_block_closes_its_session(server: Server, way: str) -> None:
+    """When the response is read to its end, released or closed; nothing is left to close."""
+    response = await anyhttp.request("GET", server.url / "bytes/100000")
+    if way == "read":
+        assert len(await response.read()) == 100000
+    else:
+        getattr(response, way)()
+    assert response.closed
+
+
+async def test_request_takes_the_options_of_a_session(server: Server) -> None:
+    """Each has the effect that it has there; a connector that is given stays open."""
+    async with TCPConnector() as connector:
+        async with anyhttp.request(
+            "POST",
+            server.url / "echo",
+            params={"a": "b"},
+            data=b"body",
+            headers={"X-A": "b"},
+            cookies={"c": "d"},
+            auth=BasicAuth("user", "password"),
+            allow_redirects=False,
+            max_redirects=1,
+            compress="gzip",
+            expect100=True,
+            connector=connector,
+            read_until_eof=False,
+        ) as response:
+            seen = await response.json()
+        assert not connector.closed
+        assert connector.statistics().idle == 1
+        async with anyhttp.request(
+            "PUT", server.url / "echo", json={"a": 1}, connector=connector
+        ) as response:
+            assert base64.b64decode((await response.json())["body"]) == b'{"a": 1}'
+    headers = dict(seen["headers"])
+    assert (seen["method"], seen["query"]) == ("POST", [["a", "b"]])
+    assert gzip.decompress(base64.b64decode(seen["body"])) == b"body"
+    assert headers["X-A"] == "b"
+    assert headers["Cookie"] == "c=d"
+    assert headers["Authorization"] == "Basic dXNlcjpwYXNzd29yZA=="
+    assert headers["Expect"] == "100-continue"
+
+
+async def test_release_can_be_awaited(server: Server) -> None:
+    """It was a coroutine once; both ways to write it release."""
+    async with ClientSession() as session:
+        response = await session.get(server.url / "bytes/100000")
+        await response.release()
+        assert response.closed
+        response = await session.get(server.url / "bytes/100000")
+        response.release()
+        assert response.closed
+
+
+async def test_encoding_of_json_by_position(server: Server) -> None:
+    """It can be given by its name as well; the other arguments cannot be by position."""
+    async with ClientSession() as session:
+        body = '"ü"'.encode("latin-1")
+        async with session.post(server.url / "echo-body", data=body) as response:
+            assert await response.json("latin-1", content_type=None) == "ü"
+            assert await response.json(encoding="latin-1", content_type=None) == "ü"
+            with pytest.raises(TypeError):
+                await response.json("latin-1", len)  # type: ignore[call-arg]  # is tested
+
+
+async def test_a_body_that_is_compressed_already(server: Server) -> None:
+    """A Content-Encoding given by hand describes the body, which is sent as it is."""
+    body = gzip.compress(b"text")
+    headers = {"Content-Encoding": "gzip"}
+    async with ClientSession() as session:
+        async with session.post(server.url / "echo", data=body, headers=headers) as response:
+            seen = await response.json()
+    assert base64.b64decode(seen["body"]) == body
+    assert ["Content-Encoding", "gzip"] in seen["headers"]
+
+
+class TestAResponseClass:
+    async def test_that_enters_as_something_else(self, server: Server) -> None:
+        """``async with`` binds what ``__aenter__`` of the response returns."""
+
+        class Entering(Response):
+            async def __aenter__(self) -> Any:
+                return await super().__aenter__(), "more"
+
+        async with ClientSession(response_class=Entering) as session:
+            entered: Any
+            async with session.get(server.url / "echo") as entered:
+                response, more = entered
+                assert (type(response), more) == (Entering, "more")
+            assert response.closed
+
+    async def test_with_headers_of_its_own(self, server: Server) -> None:
+        """They say what the body is, as the peer's would."""
+
+        class Corrected(Response):
+            @property
+            def headers(self) -> CIMultiDictProxy[str]:
+                headers = super().headers.copy()
+                headers["Content-Type"] = "application/xml; charset=latin-1"
+                return CIMultiDictProxy(headers)
+
+        async with ClientSession(response_class=Corrected) as session:
+            async with session.get(server.url / "echo") as response:
+                assert (response.content_type, response.charset) == ("application/xml", "latin-1")
+                assert response.get_encoding() == "iso8859-1"
+                with pytest.raises(ContentTypeError, match="application/xml"):
+                    await response.json()
+                assert (await response.json(content_type="application/xml"))["method"] == "GET"
+
+    async def test_with_a_charset_of_its_own(self, server: Server) -> None:
+        """Text is decoded by it."""
+
+        class Corrected(Response):
+            @property
+            def charset(self) -> str:
+                return "latin-1"
+
+        async with ClientSession(response_class=Corrected) as session:
+            async with session.get(server.url / "echo") as response:
+                assert response.get_encoding() == "iso8859-1"
+
+
+class TestARequestThatNobodyAwaits:
+    @pytest.mark.parametrize("url", ["http://host.test/", "none"], ids=["good", "bad"])
+    def test_of_a_function(self, url: str) -> None:
+        """Python says so once."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            anyhttp.request("GET", url)
+            gc.collect()
+            said = [str(each.message) for each in caught if each.category is RuntimeWarning]
+            caught.clear()  # which holds the session, and its end is told too
+        assert said == ["coroutine 'request' was never awaited"]
+
+    @pytest.mark.parametrize("url", ["http://host.test/", "none"], ids=["good", "bad"])
+    async def test_of_a_session(self, url: str) -> None:
+        """Python says so in words that are the caller's, too."""
+        async with ClientSession() as session:
+            with pytest.warns(RuntimeWarning) as caught:
+                session.get(url)
+        assert [str(each.message) for each in caught] == [
+            "coroutine 'ClientSession.request' was never awaited"
+        ]
+
+    @pytest.mark.parametrize("url", ["http://host.test/", "none"], ids=["good", "bad"])
+    @pytest.mark.parametrize("end", ["close", "throw"])
+    def test_of_a_function_that_is_ended(self, end: str, url: str) -> None:
+        """Whoever ends it before it has begun knows, as tasks do that are cancelled so early."""
+        request = anyhttp.request("GET", url)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            if end == "close":
+                request.close()
+            else:
+                with pytest.raises(LookupError):
+                    request.throw(LookupError("enough"))
+            del request
+            gc.collect()
+        assert not [each for each in caught if each.category is RuntimeWarning]
+
+    async def test_that_nobody_could_make_leaves_no_garbage(self) -> None:
+        """Its error does not keep itself alive, and with it session and body."""
+        errors: list[weakref.ref[InvalidURL]] = []
+        async with ClientSession() as session:
+            gc.collect()
+            gc.disable()
+            try:
+                try:
+                    await session.get("none")
+                except InvalidURL as exc:
+                    errors.append(weakref.ref(exc))
+                assert [error() for error in errors] == [None]
+            finally:
+                gc.enable()

@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from anyhttp import ClientResponse, ClientSession
+from anyhttp import client_exceptions as errors
+from anyhttp._values import ConnectionKey, RequestInfo
+from anyhttp.http_exceptions import LineTooLong
+from tests.support.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEY = ConnectionKey("host", 443, True, True, None, None, None)
+HEADERS = CIMultiDictProxy(CIMultiDict([("A", "1"), ("Set-Cookie", "s=secret"), ("a", "2")]))
+INFO = RequestInfo(
+    URL("http://user:secret@host/path"),
+    "GET",
+    CIMultiDictProxy(CIMultiDict({"Authorization": "secret"})),
+    URL("http://user:secret@host/path#f"),
+)
+REFUSED = ConnectionRefusedError(111, "Connection refused")
+BAD_CERTIFICATE = ssl.SSLCertVerificationError(1, "certificate verify failed")
+
+# One of each class that can be raised, with arguments that tell it from any other.
+RAISED: list[Exception] = [
+    errors.ClientError("text"),
+    errors.ClientResponseError(INFO, (), status=404, message="Not Found", headers=HEADERS),
+    errors.ContentTypeError(INFO, (), message="m"),
+    errors.WSServerHandshakeError(INFO, (), status=200),
+    errors.TooManyRedirects(INFO, ()),
+    errors.ClientHttpProxyError(INFO, (), status=407, headers=CIMultiDict(A="1")),
+    errors.ClientConnectionError("text"),
+    errors.ClientConnectionResetError("text"),
+    errors.ClientOSError(32, "Broken pipe"),
+    errors.ClientConnectorError(KEY, REFUSED),
+    errors.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")),
+    errors.ClientProxyConnectionError(KEY, REFUSED),
+    errors.UnixClientConnectorError("/run/socket", KEY, REFUSED),
+    errors.ClientSSLError(KEY, REFUSED),
+    errors.ClientConnectorSSLError(KEY, ssl.SSLError(1, "wrong version")),
+    errors.ClientConnectorCertificateError(KEY, BAD_CERTIFICATE),
+    errors.ServerConnectionError("text"),
+    errors.ServerDisconnectedError(),
+    errors.ServerFingerprintMismatch(b"\1", b"\2", "host", 443),
+    errors.ServerTimeoutError("text"),
+    errors.ConnectionTimeoutError("text"),
+    errors.SocketTimeoutError("text"),
+    errors.ClientPayloadError("text"),
+    errors.UploadAbortedError("text"),
+    errors.InvalidURL("u", "why"),
+    errors.InvalidUrlClientError(URL("/u")),
+    errors.RedirectClientError("text"),
+    errors.NonHttpUrlClientError(URL("ftp://user:secret@host")),
+    errors.InvalidUrlRedirectClientError("u", "why"),
+    errors.NonHttpUrlRedirectClientError("ftp://user:secret@host"),
+    errors.WSMessageTypeError("text"),
+    errors.WebSocketError(1002, "text"),
+    LineTooLong(b"line", 4, 5),
+]
+
+BASES: dict[str, tuple[type[BaseException], ...]] = {
+    "ClientConnectionResetError": (errors.ClientConnectionError, ConnectionResetError),
+    "ClientOSError": (errors.ClientConnectionError, OSError),
+    "ClientConnectorError": (errors.ClientOSError,),
+    "ClientConnectorDNSError": (errors.ClientConnectorError,),
+    "ClientProxyConnectionError": (errors.ClientConnectorError,),
+    "UnixClientConnectorError": (errors.ClientConnectorError,),
+    "ClientSSLError": (errors.ClientConnectorError,),
+    "ClientConnectorSSLError": (errors.ClientSSLError, ssl.SSLError),
+    "ClientConnectorCertificateError": (errors.ClientSSLError, ssl.CertificateError),
+    "ServerDisconnectedError": (errors.ServerConnectionError,),
+    "ServerFingerprintMismatch": (errors.ServerConnectionError,),
+    "ServerTimeoutError": (errors.ServerConnectionError, TimeoutError),
+    "ConnectionTimeoutError": (errors.ServerTimeoutError,),
+    "SocketTimeoutError": (errors.ServerTimeoutError,),
+    "InvalidURL": (errors.ClientError, ValueError),
+    "InvalidUrlClientError": (errors.InvalidURL,),
+    "InvalidUrlRedirectClientError": (errors.InvalidUrlClientError, errors.RedirectClientError),
+    "NonHttpUrlRedirectClientError": (errors.NonHttpUrlClientError, errors.RedirectClientError),
+    "WSMessageTypeError": (TypeError,),
+    "WebSocketError": (Exception,),
+}
+FAMILIES = {
+    errors.ClientError: (
+        "ClientResponseError ClientConnectionError ClientPayloadError UploadAbortedError "
+        "RedirectClientError NonHttpUrlClientError"
+    ),
+    errors.ClientResponseError: (
+        "ContentTypeError WSServerHandshakeError TooManyRedirects ClientHttpProxyError"
+    ),
+    errors.ClientConnectionError: "ServerConnectionError",
+}
+for base, names in FAMILIES.items():
+    BASES |= dict.fromkeys(names.split(), (base,))
+
+
+def by_class(exc: Exception) -> str:
+    """Name the class of *exc*."""
+    return type(exc).__name__
+
+
+def attributes(exc: Exception) -> dict[str, object]:
+    """Every public attribute, in a form that can be compared."""
+    names = [name for name in dir(type(exc)) if name[0] != "_"] + list(vars(exc))
+    # "characters_written" is an attribute that most OSErrors do not have
+    values: dict[str, object] = {name: getattr(exc, name, None) for name in names if name != "code"}
+    return {
+        name: repr(value) if isinstance(value, Exception) else value
+        for name, value in values.items()
+        if not inspect.isroutine(value)
+    } | {"args": repr(exc.args), "str": str(exc), "repr": repr(exc)}
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_bases(name: str) -> None:
+    """The bases are the documented ones: they decide what an ``except`` catches."""
+    assert getattr(errors, name).__bases__ == BASES[name]
+
+
+def test_every_exception_is_exported() -> None:
+    """``__all__`` names each class of the module, and each is tested here."""
+    classes = {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, Exception)
+    }
+    assert set(errors.__all__) == classes
+    assert {by_class(exc) for exc in RAISED} == classes - {"FingerprintMismatch"} | {"LineTooLong"}
+    assert errors.FingerprintMismatch is errors.ServerFingerprintMismatch
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("exc", RAISED, ids=by_class)
+def test_pickling_keeps_everything(exc: Exception, protocol: int) -> None:
+    """An error raised in another process arrives with all that it knew."""
+    exc = copy.copy(exc)
+    exc.found_by = "me"  # type: ignore[attr-defined]  # users annotate errors
+    restored = pickle.loads(pickle.dumps(exc, protocol))
+    assert type(restored) is type(exc)
+    assert attributes(restored) == attributes(exc)
+
+
+@pytest.mark.parametrize("exc", RAISED, ids=by_class)
+def test_copying_keeps_everything(exc: Exception) -> None:
+    """``copy.copy`` gives an equal error."""
+    assert attributes(copy.copy(exc)) == attributes(exc)
+
+
+@pytest.mark.parametrize("exc", RAISED, ids=by_class)
+@pytest.mark.parametrize("show", [str, repr])
+def test_no_error_shows_a_secret(exc: Exception, show: Callable[[object], str]) -> None:
+    """Neither passwords in URLs nor credential headers nor cookies are ever shown."""
+    assert "secret" not in show(exc)
+
+
+def test_response_error() -> None:
+    """The text names status, reason and the URL with its fragment."""
+    exc = errors.ClientResponseError(INFO, (), status=404, message="Not Found", headers=HEADERS)
+    assert str(exc) == "404, message='Not Found', url='http://host/path#f'"
+    assert exc.args == (INFO, ())
+    assert (exc.request_info, exc.history, exc.headers) == (INFO, (), HEADERS)
+    assert exc.body is None
+    assert repr(exc) == (
+        f"ClientResponseError({INFO!r}, (), status=404, message='Not Found', "
+        "headers=<CIMultiDictProxy('A': '1', 'Set-Cookie': '***', 'a': '2')>)"
+    )
+
+
+def test_response_error_defaults() -> None:
+    """Without a response there is no status and no headers, and the ``repr`` skips them."""
+    exc = errors.ClientResponseError(INFO, ())
+    assert (exc.status, exc.message, exc.headers) == (0, "", None)
+    assert repr(exc) == f"ClientResponseError({INFO!r}, ())"
+
+
+def test_the_error_body_survives_pickling() -> None:
+    """``body`` is set after the error was made, and travels with it."""
+    exc = errors.ClientResponseError(INFO, (), status=500)
+    exc.body = b'{"reason": "none"}'
+    restored = pickle.loads(pickle.dumps(exc))
+    assert restored.body == exc.body
+
+
+def test_code_is_the_deprecated_name_of_status() -> None:
+    """``code`` works with a warning, as argument and as attribute."""
+    with pytest.warns(DeprecationWarning, match="status"):
+        exc = errors.ClientResponseError(INFO, (), code=400)
+    assert exc.status == 400
+    with pytest.warns(DeprecationWarning, match="status"):
+        assert exc.code == 400
+    with pytest.warns(DeprecationWarning, match="status"):
+        exc.code = 401
+    assert exc.status == 401
+
+
+def test_code_and_status_exclude_each_other() -> None:
+    """Two names of one thing cannot both be given."""
+    with pytest.raises(ValueError, match="status"):
+        errors.ClientResponseError(INFO, (), code=400, status=400)
+
+
+def test_connector_error() -> None:
+    """The text names host, port, the kind of TLS and the reason."""
+    exc = errors.ClientConnectorError(KEY, REFUSED)
+    assert str(exc) == "Cannot connect to host host:443 ssl:default [Connection refused]"
+    assert repr(exc) == f"<ClientConnectorError {exc}>"
+    assert (exc.host, exc.port, exc.ssl) == ("host", 443, True)
+    assert (exc.errno, exc.strerror) == (111, "Connection refused")
+    assert exc.os_error is REFUSED
+    assert exc.args == (KEY, REFUSED)
+    assert "ssl:False" in str(errors.ClientConnectorError(KEY._replace(ssl=False), REFUSED))
+
+
+def test_connector_error_without_errno_shows_the_message() -> None:
+    """An ``OSError`` made of a text alone has no ``strerror``; the text is shown instead."""
+    exc = errors.ClientConnectorError(KEY, OSError("all addresses failed"))
+    assert str(exc) == "Cannot connect to host host:443 ssl:default [all addresses failed]"
+
+
+def test_unix_connector_error() -> None:
+    """Of a unix socket the path is told."""
+    exc = errors.UnixClientConnectorError("/run/socket", KEY, REFUSED)
+    assert exc.path == "/run/socket"
+    assert str(exc) == (
+        "Cannot connect to unix socket /run/socket ssl:default [Connection refused]"
+    )
+
+
+def test_certificate_error() -> None:
+    """The certificate's own error is shown, and ``ssl`` says whether TLS was spoken."""
+    exc = errors.ClientConnectorCertificateError(KEY, BAD_CERTIFICATE)
+    assert exc.ssl is True
+    assert exc.certificate_error is BAD_CERTIFICATE
+    assert exc.os_error is BAD_CERTIFICATE
+    assert str(exc) == (
+        "Cannot connect to host host:443 ssl:True "
+        "[SSLCertVerificationError: (1, 'certificate verify failed')]"
+    )
+
+
+def test_certificate_error_that_is_no_os_error() -> None:
+    """Older verification code raises a ``ValueError``; it is kept as it is."""
+    exc = errors.ClientConnectorCertificateError(KEY, ValueError("bad name"))
+    assert type(exc.os_error) is OSError
+    assert "[ValueError: ('bad name',)]" in str(exc)
+    restored = pickle.loads(pickle.dumps(exc))
+    assert restored.certificate_error.args == ("bad name",)
+
+
+@pytest.mark.parametrize(("mode", "kept"), [(ssl.CERT_REQUIRED, True), (ssl.CERT_NONE, False)])
+def test_pickling_reduces_a_tls_context_to_whether_it_verifies(
+    mode: ssl.VerifyMode, kept: bool
+) -> None:
+    """A TLS context cannot leave its process, the error about it can."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = mode
+    exc = errors.UnixClientConnectorError("/p", KEY._replace(ssl=context), REFUSED)
+    assert exc.ssl is context
+    restored = pickle.loads(pickle.dumps(exc))
+    assert restored.ssl is kept
+    assert restored.args[1].ssl is kept
+
+
+def test_server_disconnected() -> None:
+    """The message has a default."""
+    assert str(errors.ServerDisconnectedError()) == "Server disconnected"
+    assert errors.ServerDisconnectedError("why").message == "why"
+
+
+def test_fingerprint_mismatch() -> None:
+    """Both fingerprints are kept and shown."""
+    exc = errors.ServerFingerprintMismatch(b"\1", b"\2", "host", 443)
+    assert (exc.expected, exc.got, exc.host, exc.port) == (b"\1", b"\2", "host", 443)
+    assert str(exc) == "certificate of host:443 has fingerprint 02, expected 01"
+    assert repr(exc) == (
+        r"<ServerFingerprintMismatch expected=b'\x01' got=b'\x02' host='host' port=443>"
+    )
+
+
+def test_timeouts_are_the_builtin_one() -> None:
+    """``except TimeoutError`` catches every timeout."""
+    with pytest.raises(TimeoutError):
+        raise errors.SocketTimeoutError("Timeout on reading data from socket")
+
+
+def test_invalid_url() -> None:
+    """The URL is kept as it was given, and shown without user info."""
+    exc = errors.InvalidURL("http://user:pw@[", "no host")
+    assert (exc.url, exc.description) == ("http://user:pw@[", "no host")
+    assert exc.args == ("http://user:pw@[", "no host")
+    assert str(exc) == "http://[ - no host"
+    assert repr(exc) == "<InvalidURL http://[ - no host>"
+    short = errors.InvalidURL(URL("/x"))
+    assert (str(short), short.args, short.description) == ("/x", (URL("/x"),), None)
+
+
+def test_non_http_url() -> None:
+    """The argument is the URL."""
+    assert str(errors.NonHttpUrlClientError(URL("ftp://u:p@host/x"))) == "ftp://host/x"
+    assert repr(errors.NonHttpUrlClientError(URL("ftp://h"))) == "<NonHttpUrlClientError ftp://h>"
+    assert str(errors.NonHttpUrlClientError(7)) == "7"
+
+
+def test_websocket_error() -> None:
+    """RFC 6455 §7.4.1: the code tells how the peer broke the protocol."""
+    exc = errors.WebSocketError(1002, "Reserved bit set")
+    assert (exc.code, str(exc), exc.args) == (1002, "Reserved bit set", (1002, "Reserved bit set"))
+
+
+def test_line_too_long() -> None:
+    """What was read and what was allowed are told."""
+    exc = LineTooLong(b"GET /...", 8190, "9000")
+    assert (exc.line, exc.limit, exc.actual_size, exc.code) == (b"GET /...", 8190, "9000", 400)
+    assert str(exc) == "Got more than 8190 bytes when reading: b'GET /...'."
+    assert LineTooLong(b"").args == (b"", "Unknown", "Unknown")
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+async def test_responses_in_the_history_of_an_error_are_pickled(
+    server: Server, protocol: int
+) -> None:
+    """They come back as they are after their release: what was received, and no connection."""
+    url = (server.url / "redirect/2").with_fragment("here")
+    async with ClientSession() as session:
+        with pytest.raises(errors.TooManyRedirects) as caught:
+            await session.get(url, headers={"Authorization": "secret"}, max_redirects=2)
+    restored: errors.TooManyRedirects = pickle.loads(pickle.dumps(caught.value, protocol))
+    assert len(restored.history) == 2
+    assert restored.request_info == caught.value.request_info
+    for response, original in zip(restored.history, caught.value.history, strict=True):
+        assert isinstance(response, ClientResponse)
+        assert isinstance(original, ClientResponse)
+        assert response.status == 302
+        assert response.method == "GET"
+        assert (response.url, response.real_url) == (original.url, original.real_url)
+        assert response.headers == original.headers
+        assert response.raw_headers == original.raw_headers
+        assert response.request_info == original.request_info
+        assert response.closed
+        assert response.connection is None
+        assert repr(response) == repr(original)
+        with pytest.raises(errors.ClientConnectionError, match="closed"):
+            await response.read()
+        response.release()
+
+
+async def test_a_response_that_has_been_read_is_pickled_with_its_body(server: Server) -> None:
+    """One that has not been read comes without; each is of its own class."""
+    async with ClientSession(response_class=Mine) as session:
+        async with session.get(server.url / "redirect/1") as response:
+            await response.read()
+            restored = pickle.loads(pickle.dumps(response))
+    assert type(restored) is Mine
+    assert (await restored.json())["path"] == "/redirect/0"
+    assert [each.status for each in restored.history] == [302]
+    assert restored.version == (1, 1)
+
+
+class Mine(ClientResponse):
+    """A response class of an application."""

@@ -1,0 +1,203 @@
+"""The examples run as they stand, as scripts and on both backends."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+from typing import Final, cast
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.support import websocket
+
+EXAMPLES: Final = Path(__file__).parent.parent / "examples"
+
+GREETING: Final = "200 application/json\n{'hello': 'world'}\n"
+PRINTED: Final = {
+    "chat": "hello\nhow are you\nbye\nclosed with 1000\n",
+    "cookies": "[303] /me\nhello ada\n",
+    "digest": "200 hello ada\n",
+    "download": "1000000 bytes\n",
+    "errors": (
+        "the server said 404 Not Found b'nothing here'\n"
+        "no connection to 127.0.0.1\n"
+        "not sent: InvalidUrlClientError\n"
+    ),
+    "get": GREETING,
+    "get_on_trio": GREETING,
+    "many_at_once": "0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n",
+    "middlewares": "GET /private 401\nGET /private 200\nfor you\nGET /private 200\nfor you\n",
+    "own_resolver": "200 shop.test\n",
+    "post_json": "201 /items?copies=2\n{'name': 'pencil', 'copies': 2}\n",
+    "proxies": "http://example.test/ 200\nhttps://example.test/ refused by the proxy: 501\n",
+    "timeouts": "timed out\ncancelled\nstill usable: 200\n",
+    "tracing": (
+        "first: GET / 200 on a new connection in less than a minute\n"
+        "second: GET / 200 on a connection used before in less than a minute\n"
+    ),
+    "upload": "8890 bytes\n",
+    "upload_tracker": "sent 8890 bytes\n",
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """What the examples ask for: a few fixed answers."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path == "/":
+            self.answer(200, json.dumps({"hello": "world"}), "application/json")
+        elif url.path == "/echo":
+            self.answer(200, parse_qs(url.query)["number"][0])
+        elif url.path == "/file":
+            self.answer(200, "x" * 1_000_000, "application/octet-stream")
+        elif url.path == "/me":
+            self.answer(200, f"hello {self.headers['Cookie'].removeprefix('user=')}")
+        elif url.path == "/private" or url.path == "/digest":
+            self.answer_authorized(url.path)
+        elif url.path == "/token":
+            self.answer(200, "fresh")
+        elif url.path == "/chat":
+            self.chat()
+        elif url.path == "/never":
+            cast(Server, self.server).over.wait()
+        else:
+            self.answer(404, "nothing here")
+
+    def answer_authorized(self, path: str) -> None:
+        """Ask for a token, or a digest, and believe it if there is one."""
+        given = self.headers.get("Authorization", "")
+        if given == "Bearer fresh":
+            self.answer(200, "for you")
+        elif given.startswith('Digest username="ada", realm="examples"'):
+            self.answer(200, "hello ada")
+        else:
+            scheme = "Bearer" if path == "/private" else 'Digest nonce="1", qop="auth",'
+            challenge = f'{scheme} realm="examples"'
+            self.answer(401, "who are you?", headers={"WWW-Authenticate": challenge})
+
+    def chat(self) -> None:
+        """Return what comes over a WebSocket, and close after "bye"."""
+        head = "".join(f"\r\n{name}: {value}" for name, value in self.headers.items())
+        self.wfile.write(websocket.Accept().data(head.encode()))
+        while (came := websocket.take_frame(self)).opcode != websocket.CLOSE:
+            self.wfile.write(websocket.frame(came.opcode, came.data))
+            if came.data == b"bye":
+                self.wfile.write(websocket.close(1000))
+        self.close_connection = True
+
+    def take(self, count: int) -> bytes:
+        """Read exactly *count* bytes."""
+        return self.rfile.read(count)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        url = urlsplit(self.path)
+        if url.path == "/login":
+            self.answer(303, "", headers={"Location": "/me", "Set-Cookie": "user=ada"})
+        else:
+            item = json.loads(body) | {"copies": int(parse_qs(url.query)["copies"][0])}
+            self.answer(201, json.dumps(item), "application/json")
+
+    def do_PUT(self) -> None:
+        count = 0
+        while size := int(self.rfile.readline(), 16):
+            count += len(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        self.answer(200, f"{count} bytes")
+
+    def answer(
+        self,
+        status: int,
+        text: str,
+        content_type: str = "text/plain",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        body = text.encode()
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep what the examples print free of the server's log."""
+
+
+class Server(ThreadingHTTPServer):
+    """Serves until it is closed; then lets go of the requests that it never answers."""
+
+    daemon_threads = False  # so that closing waits for all of them: a stuck one is a failure
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.over = threading.Event()
+        self.errors: list[BaseException] = []
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Remember what went wrong, unless the client only went away."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, ConnectionError):
+            self.errors.append(error)
+
+
+@pytest.fixture
+def base_url() -> Iterator[str]:
+    """The address of a server on loopback, which must not have failed in the end."""
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.over.set()
+        server.shutdown()
+        thread.join()
+    assert not server.errors
+
+
+def load(name: str) -> ModuleType:
+    """Import one example from its file."""
+    spec = importlib.util.spec_from_file_location(f"examples.{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_is_tested() -> None:
+    """An example that nobody runs is soon wrong."""
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == PRINTED.keys()
+
+
+@pytest.mark.parametrize("name", PRINTED)
+async def test_an_example_works_on_both_backends(
+    name: str, base_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing in ``main()`` depends on the backend, whichever the script starts."""
+    main = cast(Callable[[str], Awaitable[None]], load(name).main)
+    await main(base_url)
+    assert capsys.readouterr().out == PRINTED[name]
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_an_example_runs_as_a_script(name: str, base_url: str) -> None:
+    """It ends well, prints what it should, and leaves no warning behind."""
+    command = [sys.executable, "-X", "dev", "-W", "error", str(EXAMPLES / f"{name}.py"), base_url]
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (result.stderr, result.stdout) == ("", PRINTED[name])
+    assert result.returncode == 0

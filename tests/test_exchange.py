@@ -1,0 +1,395 @@
+"""One call from its start to its end: deadlines, redirects, and what is cleaned up when."""
+
+from __future__ import annotations
+
+import socket
+import time
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+import anyhttp
+from anyhttp import (
+    ClientConnectionError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    TCPConnector,
+)
+from anyhttp.abc import AbstractResolver, ResolveResult
+from tests.support.census import assert_no_tokens
+from tests.support.client import assert_free, client
+from tests.support.peer import DEADLINE, STALL, Flag, Script, Step, Tell, Wait
+from tests.support.server import Server
+
+pytestmark = pytest.mark.uvloop
+
+SHORT = 0.05
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(params=["entered", "unentered"])
+def entered(request: pytest.FixtureRequest) -> bool:
+    """Whether the session is used with ``async with``."""
+    return bool(request.param == "entered")
+
+
+@asynccontextmanager
+async def opened(session: ClientSession, *, entered: bool) -> AsyncIterator[ClientSession]:
+    """Give *session*, and check that none of its slots is taken in the end."""
+    try:
+        if entered:
+            async with session:
+                yield session
+                assert_free(session)
+        else:
+            yield session
+            assert_free(session)
+    finally:
+        await session.close()
+
+
+async def waiting(connector: TCPConnector, count: int) -> None:
+    """Wait until that many requests queue for a slot."""
+    with anyio.fail_after(DEADLINE):
+        while connector.statistics().waiting < count:  # noqa: ASYNC110  (nobody sets an event)
+            await anyio.sleep(0.001)
+
+
+class TestDeadlines:
+    async def test_total_holds_in_a_shielded_request(self, script: Script) -> None:
+        """It does not matter that the scope around the session has been cancelled."""
+        peer = await script([(b"GET / ", STALL)])
+        with anyio.CancelScope() as outer:
+            async with ClientSession() as session:
+                outer.cancel()
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(0.01)  # whatever the cancellation ends has ended
+                    with pytest.raises(TimeoutError, match="total timeout"):
+                        with anyio.fail_after(5):
+                            await session.get(peer.url, timeout=SHORT)
+                    assert_free(session)
+
+    async def test_a_deadline_that_passed_with_the_response_is_forgotten(
+        self, script: Script, entered: bool
+    ) -> None:
+        """When both are there at once the request may end either way, but the next one on
+        the connection begins without a deadline of the past.
+        """
+        answer = Flag()
+        exchange: Step = (b"GET ", [Wait(answer), OK])
+        peer = await script([exchange] * 20, repeat=True, partial=True)
+
+        async def ask() -> None:
+            try:
+                async with session.get(peer.url, timeout=SHORT) as response:
+                    await response.read()
+            except TimeoutError:
+                pass
+
+        async with opened(ClientSession(), entered=entered) as session:
+            for _ in range(4):
+                answer.clear()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(ask)
+                    await anyio.sleep(SHORT / 2)
+                    answer.set()
+                    time.sleep(2 * SHORT)  # noqa: ASYNC251 (the event loop sees both late)
+                async with session.get(peer.url, timeout=5) as response:
+                    assert await response.read() == b"ok"
+
+    async def test_sock_read_leaves_a_slow_reader_his_time(
+        self, server: Server, entered: bool
+    ) -> None:
+        """It limits how long the peer is waited for, and nobody waits while nobody reads."""
+        session = ClientSession(server.url, timeout=ClientTimeout(sock_read=SHORT))
+        async with opened(session, entered=entered):
+            async with session.get("/bytes/200000") as response:
+                await anyio.sleep(3 * SHORT)
+                first = await response.content.readany()
+                await anyio.sleep(3 * SHORT)
+                assert len(first + await response.read()) == 200_000
+
+    async def test_total_covers_the_callable_that_judges_the_status(
+        self, server: Server, entered: bool
+    ) -> None:
+        """An ``async`` *raise_for_status* is part of the call."""
+
+        async def judge(response: ClientResponse) -> None:
+            await anyio.sleep(DEADLINE)
+
+        async with opened(ClientSession(server.url), entered=entered) as session:
+            with pytest.raises(TimeoutError, match="total timeout"):
+                await session.get("/json", timeout=SHORT, raise_for_status=judge)
+
+
+class TestLeaving:
+    @pytest.mark.parametrize("how", ["block", "close", "detach"])
+    async def test_a_session_takes_its_requests_along(self, script: Script, how: str) -> None:
+        """Those of other tasks end when the session does, and the connector that it shared or
+        let go of has all its slots.
+        """
+        asked = Flag()
+        peer = await script([(b"GET / ", [Tell(asked), STALL])])
+
+        async def ask() -> None:
+            with pytest.raises(ClientConnectionError):
+                await session.get(peer.url)
+
+        async with TCPConnector() as connector, AsyncExitStack() as stack:
+            group = await stack.enter_async_context(anyio.create_task_group())
+            with anyio.fail_after(5):
+                session = ClientSession(connector=connector, connector_owner=how == "detach")
+                if how == "close":
+                    group.start_soon(ask)
+                    await asked.until_set()
+                    await peer.settled()
+                    await session.close()
+                else:
+                    async with session:
+                        group.start_soon(ask)
+                        await asked.until_set()
+                        await peer.settled()
+                        if how == "detach":
+                            session.detach()
+                assert_no_tokens(connector)
+                assert not connector.closed
+                await peer.wait_closed()
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    async def test_a_request_that_queues_learns_that_its_session_was_left(
+        self, server: Server, streamed: bool
+    ) -> None:
+        """It gets a :exc:`ClientConnectionError`, its body is not begun, the slot is free."""
+        begun = False
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal begun
+            begun = True
+            yield b"x"
+
+        async def post() -> None:
+            with pytest.raises(ClientConnectionError):
+                await session.post(server.url / "upload", data=body() if streamed else b"x")
+
+        async with TCPConnector(limit=1) as connector:
+            async with ClientSession(connector=connector, connector_owner=False) as holder:
+                held = await holder.get(server.url / "bytes/3000000")
+                with anyio.fail_after(5):
+                    async with anyio.create_task_group() as group:
+                        async with ClientSession(
+                            connector=connector, connector_owner=False
+                        ) as session:
+                            group.start_soon(post)
+                            await waiting(connector, 1)
+                        held.close()
+                assert_no_tokens(connector)
+                async with holder.get(server.url / "json") as response:
+                    await response.read()
+        assert not begun
+        assert "POST /upload" not in server.requests
+
+    async def test_two_tasks_may_close_a_connector_at_once(self, script: Script) -> None:
+        """Both return when it is closed, also while a connection is being made."""
+        peer = await script([STALL])
+        connector = TCPConnector(ssl=False)
+
+        async def ask() -> None:
+            with pytest.raises(ClientConnectionError):
+                await session.get(peer.url.with_scheme("https"))
+
+        async with ClientSession(connector=connector) as session:
+            with anyio.fail_after(5):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(ask)
+                    await peer.wait_connections(1)
+                    await peer.settled()
+                    group.start_soon(connector.close)
+                    group.start_soon(connector.close)
+            assert_no_tokens(connector, idle=0)
+
+    async def test_closing_a_response_wakes_its_reader(self, script: Script, http1: str) -> None:
+        """A task that reads it is told, whatever had arrived by then and however far it was."""
+        more = Flag()
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+        peer = await script([(b"GET ", [head, Wait(more), b"1\r\nb\r\n", STALL])], repeat=True)
+
+        async def read(response: ClientResponse) -> None:
+            with pytest.raises(ClientConnectionError):
+                await response.read()
+
+        for rounds in range(4):
+            more.clear()
+            async with client(http1) as session:
+                response = await session.get(peer.url)
+                with anyio.fail_after(5):
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(read, response)
+                        await peer.settled()
+                        await anyio.sleep(0.005)
+                        more.set()
+                        time.sleep(0.03)  # noqa: ASYNC251 (so that the chunk is there)
+                        for _ in range(rounds):
+                            await anyio.lowlevel.checkpoint()
+                        response.close()
+                assert_free(session)
+
+
+class NoNames(AbstractResolver):
+    """Knows no host at all."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Fail."""
+        await anyio.lowlevel.checkpoint()
+        raise OSError(socket.EAI_NONAME, "no such host")
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+# Targets that cannot be requested, whether their percent-encoding is normalised or not.
+NO_TARGETS = {
+    "colon in the login": b"http://a%3Ab:c@127.0.0.1:1/",
+    "login beyond latin-1": b"http://%E2%82%AC:x@127.0.0.1:1/",
+    "host that is no UTF-8": b"http://\xff/",
+    "port beyond 65535": b"http://h:99999/",
+    "open bracket": b"http://[::1",
+    "host that is half a number": b"http://127.1/",
+    "host of 3000 letters": b"http://" + b"\xc3\xa9" * 3000 + b"/",
+    "no host": b"http://user@/",
+}
+# Those that cannot be only when they are taken as they are.
+NO_TARGETS_RAW = {"space": b"/a b", "path that is no UTF-8": b"/\xff"}
+# Odd, but what they lead to is a URL: what follows is a :exc:`ClientError` of any kind.
+ODD_TARGETS = [
+    b"//", b"http:///x", b"http:x", b"?", b"/%", b"/\tx", b"http://x\t/", b"http://a..b/",
+    b"http://-a/", b"http://%00/", b"http://%2f/", b"http://" + b"a" * 300 + b"/",
+    b"http://127.0.0.1:1/\xe2\x82\xac", "http://ß.de:1/".encode(), b"http://127.0.0.1:0/",
+    b"http://[::1%25lo]:1/", b"http://[v1.x]/", b"HTTP://127.0.0.1:1/",
+]  # fmt: skip
+
+
+class TestRedirects:
+    async def follow(self, script: Script, location: bytes, *, requote: bool) -> None:
+        """Ask a peer that always redirects to *location*."""
+        response = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location
+        peer = await script([(b"GET ", response)] * 4, repeat=True, partial=True)
+        connector = TCPConnector(resolver=NoNames())
+        async with ClientSession(connector=connector, requote_redirect_url=requote) as session:
+            try:
+                await session.get(peer.url, max_redirects=3)
+            finally:
+                assert_free(session)
+
+    @pytest.mark.parametrize("requote", [True, False])
+    @pytest.mark.parametrize("location", NO_TARGETS.values(), ids=NO_TARGETS.keys())
+    async def test_a_target_that_cannot_be_requested(
+        self, script: Script, location: bytes, requote: bool
+    ) -> None:
+        """Whatever is wrong with it, one exception says that the server sent it."""
+        with pytest.raises(anyhttp.InvalidUrlRedirectClientError):
+            await self.follow(script, location, requote=requote)
+
+    @pytest.mark.parametrize("location", NO_TARGETS_RAW.values(), ids=NO_TARGETS_RAW.keys())
+    async def test_a_target_that_needs_quoting(self, script: Script, location: bytes) -> None:
+        """Without ``requote_redirect_url`` it cannot be requested; with it, it can."""
+        with pytest.raises(anyhttp.InvalidUrlRedirectClientError):
+            await self.follow(script, location, requote=False)
+        with pytest.raises(anyhttp.TooManyRedirects):
+            await self.follow(script, location, requote=True)
+
+    async def test_bytes_that_are_no_utf8_are_escaped(self, script: Script) -> None:
+        """A path is bytes to the server that named it, and is asked for with the same."""
+        moved = b"HTTP/1.1 302 Found\r\nLocation: /\xff\xc3\xbc\r\nContent-Length: 0\r\n\r\n"
+        peer = await script([(b"GET /a ", moved), (b"GET /%FF%C3%BC ", OK)])
+        async with ClientSession(peer.url) as session, session.get("/a") as response:
+            assert await response.text() == "ok"
+
+    @pytest.mark.once
+    @pytest.mark.parametrize("requote", [True, False])
+    @pytest.mark.parametrize("location", ODD_TARGETS)
+    async def test_an_odd_target(self, script: Script, location: bytes, requote: bool) -> None:
+        """Following it fails as any request may fail, and not as a bug would."""
+        with pytest.raises(anyhttp.ClientError):
+            await self.follow(script, location, requote=requote)
+
+    async def test_an_explicit_host_stays_with_its_origin(
+        self, script: Script, server: Server
+    ) -> None:
+        """A ``Host`` header set by the caller goes along within the origin, never beyond it."""
+        other = await script([(b"GET /there ", OK)])
+        here: Any
+        async with ClientSession(server.url, headers={"Host": "name.test"}) as session:
+            async with session.get("/redirect/1") as here:
+                assert ["host", "name.test"] in [
+                    [name.lower(), value] for name, value in (await here.json())["headers"]
+                ]
+            target = str(other.url / "there")
+            async with session.get("/redirect-to", params={"url": target}) as there:
+                assert await there.read() == b"ok"
+        assert b"name.test" not in other.requests[0]
+        assert b"Host: 127.0.0.1:%d\r\n" % other.port in other.requests[0]
+
+
+class TestHeads:
+    async def test_informational_heads_are_bounded(self, script: Script, http1: str) -> None:
+        """A few may come before the final one (RFC 9110 section 15.2); a peer that sends them
+        without end is refused.
+        """
+        hint = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+        peer = await script([(b"GET / ", [hint * 5 + OK]), (b"GET /more ", [hint * 500 + OK])])
+        async with client(http1) as session:
+            async with session.get(peer.url) as response:
+                assert await response.read() == b"ok"
+            with pytest.raises(anyhttp.ClientResponseError):
+                await session.get(peer.url / "more")
+            assert_free(session, idle=0)
+
+    async def test_connect_asks_for_an_authority(self, script: Script, http1: str) -> None:
+        """RFC 9112 section 3.2.3: CONNECT names host and port, and nothing else."""
+        refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+        peer = await script([(b"CONNECT ", refusal)])
+        async with client(http1) as session:
+            async with session.request("CONNECT", peer.url) as response:
+                assert response.status == 403
+        assert peer.requests[0].startswith(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % peer.port)
+
+    async def test_http_1_0_knows_no_chunks(self, script: Script, http1: str) -> None:
+        """RFC 9112 section 6.1: a body to be chunked is refused before anything is sent."""
+        peer = await script([(b"GET / HTTP/1.0\r\n", OK)])
+        async with client(http1, version=anyhttp.HttpVersion10) as session:
+            with pytest.raises(ValueError, match=r"1\.0"):
+                await session.post(peer.url, chunked=True)
+            async with session.get(peer.url) as response:
+                await response.read()
+
+    @pytest.mark.once
+    @pytest.mark.parametrize(
+        "value",
+        [
+            b"attachment; filename*=bogus''x",
+            b"attachment; filename*=undefined''x%ff",
+            b"attachment; filename*=idna''xn--a",
+            b"attachment; filename*=utf-8''%ff%fe",
+            b"attachment; filename*=utf-8'x",
+            b'attachment; filename="\xff',
+            b";;=",
+            b"",
+        ],
+    )
+    async def test_content_disposition_never_raises(self, script: Script, value: bytes) -> None:
+        """What cannot be understood is left out: the server chose it, not the caller."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Disposition: %b\r\nContent-Length: 0\r\n\r\n"
+        peer = await script([(b"GET ", head % value)])
+        async with ClientSession() as session, session.get(peer.url) as response:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # which say what was left out
+                disposition = response.content_disposition
+            assert disposition is None or disposition.filename != ""

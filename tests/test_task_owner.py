@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+
+import anyio
+import pytest
+
+from anyhttp import ClientSession
+from anyhttp._task_owner import TaskOwner
+from anyhttp._timeouts import Watchdog
+from tests.support.census import running_tasks
+from tests.support.server import Server
+from tests.test_timeouts import FakeStream, watch
+
+#: Whom a server works for, as it would note that.
+visitor: ContextVar[str] = ContextVar("visitor", default="nobody")
+
+# On trio none of this can be: there a nursery is left by the task that entered it, in order.
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    """Be a body that a helper task sends."""
+    yield b"a"
+    yield b"b"
+
+
+async def use(session: ClientSession) -> int:
+    """Make a request that needs a helper task."""
+    async with session.post("echo-body", data=pieces()) as response:
+        return len(await response.read())
+
+
+def test_a_session_of_a_fixture(server: Server) -> None:
+    """A generator may hold a session, of which one task runs the start and another the end."""
+
+    async def fixture() -> AsyncIterator[ClientSession]:
+        async with ClientSession(server.url) as session:
+            yield session
+
+    async def end() -> None:
+        with pytest.raises(StopAsyncIteration):
+            await anext(generator)
+
+    with asyncio.Runner() as runner:
+        generator = fixture()
+
+        async def start() -> ClientSession:
+            return await anext(generator)
+
+        session = runner.run(start())
+        assert runner.run(use(session)) == 2
+        runner.run(end())
+        assert session.closed
+        assert not asyncio.all_tasks(runner.get_loop())
+
+
+@pytest.mark.once
+async def test_sessions_that_end_in_the_order_in_which_they_began(server: Server) -> None:
+    """Two that one task has entered by hand may be left in any order, within another scope."""
+    with anyio.fail_after(10):
+        first, second = ClientSession(server.url), ClientSession(server.url)
+        await first.__aenter__()
+        await second.__aenter__()
+        await first.__aexit__(None, None, None)
+        assert await use(second) == 2
+        await second.__aexit__(None, None, None)
+    assert first.closed
+    assert second.closed
+
+
+@pytest.mark.once
+async def test_a_session_that_is_entered_by_hand_and_closed(server: Server) -> None:
+    """Closing it is enough: nothing of it runs on."""
+    before = asyncio.all_tasks()
+    session = await ClientSession(server.url).__aenter__()
+    assert await use(session) == 2
+    await session.close()
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.once
+async def test_a_block_in_which_the_session_is_closed(server: Server) -> None:
+    """It ends as any other."""
+    async with ClientSession(server.url) as session:
+        assert await use(session) == 2
+        await session.close()
+    assert session.closed
+
+
+async def test_leaving_a_session_that_was_not_entered(server: Server) -> None:
+    """A wrapper that enters nothing and passes on the end of its block closes the session."""
+    session = ClientSession(server.url)
+    assert await use(session) == 2
+    await session.__aexit__(None, None, None)
+    assert session.closed
+
+
+@pytest.mark.once
+async def test_what_is_entered_while_it_is_cancelled_is_closed() -> None:
+    """Nobody else could close a session whose block is never reached."""
+    session = ClientSession()
+    entering = asyncio.create_task(session.__aenter__())
+    await asyncio.sleep(0)
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert session.closed
+
+
+async def test_tasks_end_with_their_owner() -> None:
+    """Leaving cancels the tasks and waits for them."""
+    ended = False
+
+    async def helper() -> None:
+        nonlocal ended
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended = True
+
+    owner = TaskOwner()
+    group = await owner.enter()
+    group.start_soon(helper)
+    await anyio.wait_all_tasks_blocked()
+    await owner.leave(None)
+    assert ended
+
+
+async def test_tasks_know_nothing_of_who_needed_them() -> None:
+    """One starts in the context in which its owner was made, and keeps nothing else alive."""
+    seen: list[str] = []
+
+    async def helper() -> None:
+        seen.append(visitor.get())
+
+    owner = TaskOwner()
+    await owner.enter()
+    token = visitor.set("somebody")
+    owner.start(helper)
+    visitor.reset(token)
+    await anyio.wait_all_tasks_blocked()
+    await owner.leave(None)
+    assert seen == ["nobody"]
+
+
+async def test_a_session_that_is_not_used_runs_nothing(server: Server) -> None:
+    """Its helpers start when it has a connection; on asyncio one task holds the group."""
+    before = running_tasks()
+    async with ClientSession(server.url) as session:
+        on_entering = len(running_tasks() - before)
+        assert on_entering <= 1
+        assert await use(session) == 2
+        assert len(running_tasks() - before) == on_entering + 2  # the watchdog, the sweeper
+    assert running_tasks() == before
+
+
+async def test_a_watchdog_wakes_up_for_the_first_deadline() -> None:
+    """Its task starts then, and ends that wait and all others in time."""
+    owner = TaskOwner()
+    await owner.enter()
+    watchdog = Watchdog(owner.start)
+    before = running_tasks()
+    late, early, forgotten = FakeStream(), FakeStream(), FakeStream()
+    start = anyio.current_time()
+    watch(watchdog, late, start + 0.04)
+    assert len(running_tasks() - before) == 1
+    watch(watchdog, early, start + 0.02)
+    watch(watchdog, forgotten, start + 0.02)
+    del watchdog.deadlines[forgotten]
+    with anyio.fail_after(10):
+        while early.expired_at is None or late.expired_at is None:  # noqa: ASYNC110
+            await anyio.sleep(0.001)
+    assert early.expired_at >= start + 0.02
+    assert late.expired_at >= start + 0.04
+    assert forgotten.expired_at is None
+    watchdog.stop()
+    await owner.leave(None)
+
+
+async def test_a_watchdog_that_was_stopped_stays_asleep() -> None:
+    """Whoever still has it when the session has been left gets no task, and no error."""
+    owner = TaskOwner()
+    await owner.enter()
+    watchdog = Watchdog(owner.start)
+    watchdog.stop()
+    await owner.leave(None)
+    before = running_tasks()
+    watch(watchdog, FakeStream(), anyio.current_time())
+    assert running_tasks() == before
+
+
+def test_a_session_of_several_event_loops(server: Server) -> None:
+    """A connection stays with its event loop: in another one a new one is made."""
+    session = ClientSession(server.url)
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        for runner in (first, second, first):
+            assert runner.run(use(session)) == 2
+        first.run(session.close())
+    assert server.connections == 3
+
+
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")  # as it was
+def test_a_session_that_outlives_its_event_loop(server: Server) -> None:
+    """It works in the next one, and what is left of the last is closed."""
+    session = ClientSession(server.url)
+    for _ in range(2):
+        assert asyncio.run(use(session)) == 2
+    asyncio.run(session.close())
+    del session
+    gc.collect()
+    assert server.connections == 2
+
+
+def test_a_session_that_was_entered_in_an_event_loop_before(server: Server) -> None:
+    """Its helpers have ended with that one; a request that needs none is made all the same."""
+
+    async def enter() -> ClientSession:
+        return await ClientSession(server.url).__aenter__()
+
+    async def use_and_close(session: ClientSession) -> int:
+        async with session.get("echo") as response:
+            status = response.status
+        await session.close()
+        return status
+
+    assert asyncio.run(use_and_close(asyncio.run(enter()))) == 200

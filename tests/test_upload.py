@@ -1,0 +1,441 @@
+"""Bodies on their way out: time limits, files that misbehave, and what a failure leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import io
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import trio
+
+import anyhttp
+from anyhttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
+from anyhttp.payload import Writer
+from tests.support.client import assert_free, wait_free
+from tests.support.peer import DEAF, STALL, Flag, Head, Script
+from tests.support.server import Server
+
+pytestmark = pytest.mark.uvloop
+
+SHORT = 0.05
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(params=["entered", "unentered"])
+def entered(request: pytest.FixtureRequest) -> bool:
+    """Whether the session is used with ``async with``."""
+    return bool(request.param == "entered")
+
+
+@asynccontextmanager
+async def opened(session: ClientSession, *, entered: bool) -> AsyncIterator[ClientSession]:
+    """Give *session*, and check that none of its slots is taken in the end."""
+    try:
+        if entered:
+            async with session:
+                yield session
+                await wait_free(session)
+        else:
+            yield session
+            await wait_free(session)
+    finally:
+        await session.close()
+
+
+def one_slot(http1: str = "auto", **options: Any) -> ClientSession:
+    """Return a session that can have one connection in use."""
+    connector = anyhttp.TCPConnector(limit=1, http1=http1)
+    return ClientSession(connector=connector, **options)
+
+
+class File(io.RawIOBase):
+    """A file of three short pieces."""
+
+    def __init__(self) -> None:
+        self.left = 3
+
+    def readable(self) -> bool:
+        """Be one that is read."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Give the next piece."""
+        if not self.left:
+            return 0
+        self.left -= 1
+        memoryview(buffer)[:1] = b"x"
+        return 1
+
+
+class SlowToClose(File):
+    """One whose ``close()`` takes as long as the test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing = Flag()
+        self.go_on = threading.Event()
+
+    def close(self) -> None:
+        """Wait first."""
+        if not self.closed:
+            self.closing.set()
+            self.go_on.wait(5)
+        super().close()
+
+
+class CannotClose(File):
+    """One whose ``close()`` fails, as that of a full disk or a lost network drive does."""
+
+    def close(self) -> None:
+        """Close, and complain."""
+        if not self.closed:
+            super().close()
+            raise OSError(5, "the drive is gone")
+
+
+class CannotClosePaused(CannotClose):
+    """And which is slow to be read."""
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Pause before each piece."""
+        time.sleep(0.01)
+        return super().readinto(buffer)
+
+
+async def stuck() -> AsyncIterator[bytes]:
+    """Yield one piece and then no more."""
+    yield b"x"
+    await anyio.sleep(20)
+
+
+async def late_flood() -> AsyncIterator[bytes]:
+    """Yield one piece, pause, and yield more than any buffer on the way takes."""
+    yield b"x"
+    await anyio.sleep(12 * SHORT)
+    for _ in range(50):
+        yield b"y" * 1_000_000
+
+
+class TestTime:
+    @pytest.mark.parametrize("body", [stuck, late_flood])
+    async def test_an_upload_does_not_outlast_total(
+        self, script: Script, entered: bool, body: Callable[[], AsyncIterator[bytes]]
+    ) -> None:
+        """Neither when its producer hangs nor when the peer does not read, although the head
+        of the response is there.
+        """
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+        peer = await script([(Head(b"POST "), [head, DEAF])])
+        begin = anyio.current_time()
+        with anyio.fail_after(5):
+            async with opened(ClientSession(), entered=entered) as session:
+                if entered:
+                    response = await session.post(peer.url, data=body(), timeout=8 * SHORT)
+                    with pytest.raises(TimeoutError, match="total timeout"):
+                        await response.wait_for_close()
+                else:
+                    with pytest.raises(TimeoutError, match="total timeout"):
+                        await session.post(peer.url, data=body(), timeout=8 * SHORT)
+                assert_free(session)
+        assert anyio.current_time() - begin < 4
+
+    async def test_sock_read_begins_with_the_end_of_the_upload(
+        self, script: Script, entered: bool
+    ) -> None:
+        """Also when that comes while the body of the response is being read."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+        peer = await script([(Head(b"POST "), [head + b"x", STALL])])
+        uploaded_at = 0.0
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal uploaded_at
+            yield b"x"
+            await anyio.sleep(3 * SHORT)  # the time limit does not run here
+            uploaded_at = anyio.current_time()
+
+        timeout = ClientTimeout(total=10, sock_read=2 * SHORT)
+        async with opened(ClientSession(timeout=timeout), entered=entered) as session:
+            async with session.post(peer.url, data=body()) as response:
+                with pytest.raises(anyhttp.SocketTimeoutError):
+                    await response.read()
+                assert 1.9 * SHORT < anyio.current_time() - uploaded_at < 2
+
+    @pytest.mark.timeout(20)
+    async def test_a_file_that_blocks_does_not_outlast_total(
+        self, script: Script, entered: bool
+    ) -> None:
+        """A pipe that nobody writes to holds up neither the request nor the session."""
+        peer = await script([(Head(b"POST "), STALL)])
+        reading, writing = os.pipe()
+        file = os.fdopen(reading, "rb")
+        rescue = threading.Timer(5, os.write, [writing, b"x"])
+        rescue.start()
+        begin = time.monotonic()
+        try:
+            async with opened(ClientSession(), entered=entered) as session:
+                with pytest.raises(TimeoutError, match="total timeout"):
+                    async with session.post(peer.url, data=file, timeout=SHORT):
+                        pass
+                assert_free(session)
+            assert time.monotonic() - begin < 3
+        finally:
+            rescue.cancel()
+            os.close(writing)  # which ends the read
+            file.close()
+
+
+class TestFiles:
+    @pytest.mark.parametrize("how", ["scope", "native"])
+    async def test_cancelled_while_the_file_is_being_closed(
+        self, script: Script, entered: bool, how: str
+    ) -> None:
+        """Slot and socket are free, and the file is closed all the same."""
+        if how == "native" and trio.lowlevel.in_trio_task():
+            pytest.skip("trio has no cancellation but scopes")
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+        peer = await script([(b"POST ", [head, STALL])], [(b"GET ", OK)])
+        file = SlowToClose()
+
+        async def post() -> None:
+            async with session.post(peer.url, data=file):
+                await anyio.sleep(10)
+
+        async with opened(one_slot(), entered=entered) as session:
+            release = threading.Timer(SHORT, file.go_on.set)
+            with anyio.fail_after(5):
+                if how == "native":
+                    task = asyncio.ensure_future(post())
+                    await file.closing.until_set()
+                    task.cancel()
+                    release.start()
+                    await asyncio.wait({task})
+                    assert task.cancelled()
+                else:
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(post)
+                        await file.closing.until_set()
+                        group.cancel_scope.cancel()
+                        release.start()
+                await peer.wait_closed()
+                async with session.get(peer.url) as response:
+                    await response.read()
+            release.join()
+            with anyio.fail_after(5):
+                while not file.closed:  # noqa: ASYNC110  (nobody sets an event for it)
+                    await anyio.sleep(0.001)
+
+    @pytest.mark.parametrize("cancelled", [False, True], ids=["left", "cancelled"])
+    async def test_an_upload_that_is_cut_short_by_leaving(
+        self, script: Script, tmp_path: Path, entered: bool, cancelled: bool
+    ) -> None:
+        """The block of the session, or without one that of the request, closes the file."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"
+        path = tmp_path / "file"
+        path.write_bytes(bytes(8_000_000))  # more than the socket's buffers take
+        peer = await script([(Head(b"POST / "), [head, DEAF])])
+        file = path.open("rb")
+        async with AsyncExitStack() as stack:
+            session = ClientSession()
+            stack.push_async_callback(session.close)
+            with anyio.CancelScope() as scope:
+                if entered:
+                    async with session:
+                        stack.callback((await session.post(peer.url, data=file)).close)
+                        await self._leave(scope if cancelled else None)
+                else:
+                    async with session.post(peer.url, data=file):
+                        await self._leave(scope if cancelled else None)
+            assert file.closed
+
+    async def _leave(self, scope: anyio.CancelScope | None) -> None:
+        if scope is not None:
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+
+    @pytest.mark.parametrize("bare", [False, True], ids=["block", "await"])
+    async def test_a_file_that_cannot_be_closed(
+        self, server: Server, entered: bool, bare: bool
+    ) -> None:
+        """It was read, so the request is a success."""
+        file = CannotClose()
+        async with opened(one_slot(base_url=server.url), entered=entered) as session:
+            if bare:
+                response = await session.post("/upload", data=file)
+                assert (await response.json())["length"] == 3
+            else:
+                async with session.post("/upload", data=file) as response:
+                    assert (await response.json())["length"] == 3
+            assert file.closed
+            async with session.get("/json", timeout=5) as response:
+                await response.read()
+
+    async def test_a_file_that_cannot_be_closed_after_the_response(
+        self, script: Script, entered: bool
+    ) -> None:
+        """If the upload ends last, its failure to close the file ends neither the caller's
+        block nor the session.
+        """
+        peer = await script([(Head(b"POST "), OK), STALL], [(b"GET ", OK)], partial=True)
+        file = CannotClosePaused()
+        async with opened(one_slot(), entered=entered) as session:
+            async with session.post(peer.url, data=file) as response:
+                assert await response.read() == b"ok"
+                await anyio.sleep(2 * SHORT)
+            with anyio.fail_after(5):
+                while not file.closed:  # noqa: ASYNC110  (nobody sets an event for it)
+                    await anyio.sleep(0.001)
+
+    async def test_a_file_that_can_be_neither_sent_nor_closed(
+        self, script: Script, entered: bool
+    ) -> None:
+        """What is raised is why the request failed."""
+        peer = await script([(b"POST ", STALL)], partial=True)
+        file = CannotClose()
+        async with opened(one_slot(), entered=entered) as session:
+            with pytest.raises(TimeoutError, match="total timeout"):
+                await session.post(peer.url, data=file, timeout=SHORT)
+            assert file.closed
+
+
+class TooLong(anyhttp.Payload):
+    """A body of three bytes that writes a second request behind them."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._size = 3
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Not used here."""
+        raise NotImplementedError
+
+    async def write(self, writer: Writer) -> None:
+        """Write more than was announced."""
+        await writer.write(b"abcGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
+        """Write more than was announced, whatever that is."""
+        await self.write(writer)
+
+
+class Lingering(TooLong):
+    """A body that has been sent before its writer has come to its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = anyio.Event()
+
+    async def write(self, writer: Writer) -> None:
+        """Write what was announced."""
+        await writer.write(b"abc")
+        await self.go_on.wait()
+
+
+class TestFailures:
+    async def test_a_payload_that_is_longer_than_it_announced(
+        self, script: Script, entered: bool, http1: str
+    ) -> None:
+        """What is too much is not sent, where it would be the next request; the request fails
+        and its connection is not used again.
+        """
+        peer = await script([(Head(b"POST "), STALL)], [(b"GET /mine ", OK)])
+        async with opened(one_slot(http1), entered=entered) as session:
+            with pytest.raises((ClientPayloadError, ClientConnectionError)):
+                async with session.post(peer.url, data=TooLong()):
+                    pass
+            await peer.wait_closed()
+            async with session.get(peer.url / "mine") as response:
+                assert await response.read() == b"ok"
+        assert not any(b"smuggled" in received for received in peer.requests)
+
+    async def test_a_response_that_was_read_may_be_dropped(
+        self, server: Server, http1: str
+    ) -> None:
+        """Nobody is warned of a response that is complete; the end of the upload gives the
+        connection back.
+        """
+        async with one_slot(http1) as session:
+            response = await session.post(server.url / "upload", data=(body := Lingering()))
+            await response.read()
+            del response
+            gc.collect()
+            body.go_on.set()
+            await wait_free(session)
+            assert session.connector is not None
+            assert session.connector.statistics().idle == 1
+
+    async def test_a_failure_after_the_response_was_read(self, script: Script, http1: str) -> None:
+        """There is nobody to be told; the slot is free and the connection closed."""
+        peer = await script([(Head(b"POST "), OK), STALL], [(b"GET ", OK)])
+        go_on = anyio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"x"
+            await go_on.wait()
+            raise RuntimeError("boom")
+
+        async with one_slot(http1) as session:
+            response = await session.post(peer.url, data=body())
+            assert await response.read() == b"ok"
+            go_on.set()
+            with anyio.fail_after(5):
+                await peer.wait_closed()
+                await wait_free(session)
+                async with session.get(peer.url) as response:
+                    assert await response.read() == b"ok"
+
+
+class Ends(BaseException):
+    """Ends programs, as KeyboardInterrupt does, but not that of the tests."""
+
+
+class TestWhatIsNoError:
+    async def test_a_body_that_waits_for_a_cancelled_task(
+        self, script: Script, entered: bool
+    ) -> None:
+        """The request fails with an error; neither its task nor the session's is cancelled."""
+        if trio.lowlevel.in_trio_task():
+            pytest.skip("trio has no tasks that can be awaited")
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"x"
+            task = asyncio.ensure_future(asyncio.sleep(10))
+            task.cancel()
+            await task
+
+        peer = await script([(Head(b"POST / "), STALL)], [(b"GET / ", OK)])
+        async with opened(one_slot(), entered=entered) as session:
+            with anyio.fail_after(5), pytest.raises(ClientConnectionError) as caught:
+                await session.post(peer.url, data=body())
+            assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+            async with session.get(peer.url) as response:
+                assert await response.read() == b"ok"
+
+    async def test_a_body_that_ends_the_program(self, script: Script, entered: bool) -> None:
+        """It leaves the block of the session, or the request, as the object it is."""
+        error = Ends()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"x"
+            raise error
+
+        async def post() -> None:
+            async with session if entered else nullcontext():
+                await session.post(peer.url, data=body())
+
+        peer = await script([(Head(b"POST / "), STALL)])
+        session = one_slot()
+        with pytest.raises(Ends) as caught:
+            await post()
+        assert caught.value is error
+        assert_free(session)
+        await session.close()

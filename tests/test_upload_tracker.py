@@ -1,0 +1,444 @@
+"""``UploadTracker``: how far a body has got, and how its sending ended."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import anyio
+import pytest
+import trio
+from yarl import URL
+
+from anyhttp import (
+    ClientConnectionError,
+    ClientConnectorError,
+    ClientPayloadError,
+    ClientSession,
+    ClientTimeout,
+    TraceConfig,
+    UploadAbortedError,
+    UploadTracker,
+)
+from tests.support.client import assert_free, client
+from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Tell, Until, Wait
+from tests.support.server import Server
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+TOO_LARGE = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
+SIZE = 300_000
+
+
+async def pieces(count: int = 3, size: int = 100_000) -> AsyncIterator[bytes]:
+    """Yield some bytes."""
+    for _ in range(count):
+        yield bytes(size)
+
+
+async def broken() -> AsyncIterator[bytes]:
+    """Yield one piece and fail."""
+    yield b"x" * 10
+    raise LookupError("no more of it")
+
+
+BODIES: dict[str, tuple[Callable[[], Any], int]] = {
+    "inline": (lambda: b"x" * 1000, 1000),
+    "text": (lambda: "grün", 5),
+    "large": (lambda: bytes(SIZE), SIZE),
+    "stream": (pieces, SIZE),
+    "file": (lambda: io.BytesIO(bytes(SIZE)), SIZE),
+    "form": (lambda: {"a": "b"}, 3),
+    "empty": (lambda: b"", 0),
+    "none": (lambda: None, 0),
+}
+
+
+@pytest.fixture(params=["entered", "unentered"])
+def entered(request: pytest.FixtureRequest) -> bool:
+    """Whether the session is used with ``async with``."""
+    return bool(request.param == "entered")
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("options", [{}, {"compress": True}], ids=["plain", "compressed"])
+async def test_a_body_that_arrives(
+    body: str, options: dict[str, Any], entered: bool, http1: str, server: Server
+) -> None:
+    """Its bytes are counted before compression and framing; then the end comes."""
+    make, size = BODIES[body]
+    tracker = UploadTracker()
+    assert (tracker.attempts, tracker.bytes_written) == (0, 0)
+    session = client(http1)
+    try:
+        if entered:
+            await session.__aenter__()
+        async with session.post(
+            server.url / "upload", data=make(), upload_tracker=tracker, **options
+        ) as response:
+            await response.read()
+            with anyio.fail_after(5):
+                await tracker.upload_complete
+            await tracker.upload_complete  # again: it stays so
+        assert (tracker.attempts, tracker.bytes_written) == (1, size)
+        assert tracker.upload_complete.done()
+        assert tracker.upload_complete.exception() is None
+    finally:
+        if entered:
+            await session.__aexit__(None, None, None)
+        await session.close()
+
+
+async def test_progress_can_be_seen_while_it_goes_on(http1: str, script: Script) -> None:
+    """Another task may look, and wait for the end, before there is a response."""
+    half, go_on = Flag(), anyio.Event()
+    peer = await script(
+        [(Head(b"POST "), []), (Until(b"first"), Tell(half)), (Until(b"0\r\n\r\n"), OK)]
+    )
+    tracker = UploadTracker()
+    ended: list[int] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"first"
+        await go_on.wait()
+        yield b"second"
+
+    async def watch() -> None:
+        await tracker.upload_complete
+        ended.append(tracker.bytes_written)
+
+    async with client(http1) as session, anyio.create_task_group() as group:
+        group.start_soon(watch)
+
+        async def send() -> None:
+            async with session.post(peer.url, data=body(), upload_tracker=tracker) as response:
+                assert await response.read() == b"ok"
+
+        group.start_soon(send)
+        await half.until_set()
+        await anyio.wait_all_tasks_blocked()
+        assert (tracker.attempts, tracker.bytes_written) == (1, 5)
+        assert not tracker.upload_complete.done()
+        with pytest.raises(RuntimeError, match="not over"):
+            tracker.upload_complete.result()
+        assert "pending" in repr(tracker)
+        go_on.set()
+    assert ended == [11]
+    assert "sent" in repr(tracker)
+
+
+@pytest.mark.parametrize("data", [b"x" * 10, bytes(SIZE)], ids=["inline", "streamed"])
+async def test_a_redirect_that_sends_it_again(data: bytes, http1: str, server: Server) -> None:
+    """Each hop is an attempt, and the bytes are those of the latest."""
+    tracker = UploadTracker()
+    url = (server.url / "redirect-to").with_query(url="/upload", status="307")
+    async with client(http1) as session:
+        async with session.post(url, data=data, upload_tracker=tracker) as response:
+            assert (await response.json())["length"] == len(data)
+            await tracker.upload_complete
+    assert (tracker.attempts, tracker.bytes_written) == (2, len(data))
+
+
+async def test_a_redirect_that_drops_it(http1: str, server: Server) -> None:
+    """The request that counts in the end has no body, and nothing failed."""
+    tracker = UploadTracker()
+    url = (server.url / "redirect-to").with_query(url="/json", status="303")
+    async with client(http1) as session:
+        async with session.post(url, data=b"body", upload_tracker=tracker):
+            await tracker.upload_complete
+    assert (tracker.attempts, tracker.bytes_written) == (2, 0)
+
+
+async def test_a_retry(http1: str, script: Script) -> None:
+    """A kept connection turns out to be closed: the body goes out twice."""
+    peer = await script([(b"GET /a ", OK), (b"PUT /b ", CLOSE)], [(b"PUT /b ", OK)])
+    tracker = UploadTracker()
+    async with client(http1) as session:
+        async with session.get(peer.url / "a") as response:
+            await response.read()
+        async with session.put(peer.url / "b", data=b"body", upload_tracker=tracker) as response:
+            await response.read()
+        await tracker.upload_complete
+    assert (tracker.attempts, tracker.bytes_written) == (2, 4)
+
+
+async def test_the_failure_of_the_body_is_raised(entered: bool, http1: str, script: Script) -> None:
+    """As by the request itself."""
+    peer = await script([(Head(b"POST "), STALL)])
+    tracker = UploadTracker()
+    session = client(http1)
+    try:
+        if entered:
+            await session.__aenter__()
+        with pytest.raises(ClientConnectionError):
+            await session.post(peer.url, data=broken(), upload_tracker=tracker)
+        for _ in range(2):
+            with pytest.raises(ClientConnectionError, match="no more of it"):
+                await tracker.upload_complete
+        assert isinstance(tracker.upload_complete.exception(), ClientConnectionError)
+        assert tracker.bytes_written == 10
+        assert "failed" in repr(tracker)
+    finally:
+        if entered:
+            await session.__aexit__(None, None, None)
+        await session.close()
+
+
+async def test_an_answer_that_comes_first_aborts_it(
+    entered: bool, http1: str, script: Script
+) -> None:
+    """Leaving the block ends the upload: :exc:`UploadAbortedError`."""
+    peer = await script([(Head(b"POST "), [TOO_LARGE, DEAF])])
+    tracker = UploadTracker()
+    session = client(http1)
+    try:
+        if entered:
+            await session.__aenter__()
+        async with session.post(peer.url, data=pieces(1000), upload_tracker=tracker) as response:
+            assert response.status == 413
+            assert not tracker.upload_complete.done()
+        with anyio.fail_after(5), pytest.raises(UploadAbortedError):
+            await tracker.upload_complete
+        assert tracker.bytes_written < 1000 * 100_000
+    finally:
+        if entered:
+            await session.__aexit__(None, None, None)
+        await session.close()
+
+
+async def test_the_time_of_the_request_runs_out(entered: bool, http1: str, script: Script) -> None:
+    """A body that nobody takes ends with ``total``, also after the response has begun."""
+    peer = await script([(Head(b"POST "), [OK, DEAF])])
+    tracker = UploadTracker()
+    session = client(http1, timeout=ClientTimeout(total=0.1))
+    try:
+        if entered:
+            await session.__aenter__()
+        async with session.post(peer.url, data=pieces(1000), upload_tracker=tracker) as response:
+            assert await response.read() == b"ok"
+            with anyio.fail_after(5), pytest.raises(TimeoutError, match="body was being sent"):
+                await tracker.upload_complete
+        assert_free(session, idle=0)
+    finally:
+        if entered:
+            await session.__aexit__(None, None, None)
+        await session.close()
+
+
+async def test_a_bare_await_of_an_unentered_session(http1: str, server: Server) -> None:
+    """The upload is over when the call returns, as nothing could go on with it."""
+    session = client(http1)
+    try:
+        tracker = UploadTracker()
+        response = await session.post(server.url / "upload", data=pieces(), upload_tracker=tracker)
+        assert tracker.upload_complete.done()
+        tracker.upload_complete.result()
+        assert tracker.bytes_written == SIZE
+        await response.read()
+    finally:
+        await session.close()
+
+
+async def test_a_refused_expectation_aborts_it(http1: str, script: Script) -> None:
+    """Nothing of the body was sent."""
+    peer = await script([(Head(b"POST "), TOO_LARGE)])
+    tracker = UploadTracker()
+    async with client(http1) as session:
+        async with session.post(
+            peer.url, data=b"body", expect100=True, upload_tracker=tracker
+        ) as response:
+            assert response.status == 413
+        with anyio.fail_after(5), pytest.raises(UploadAbortedError):
+            await tracker.upload_complete
+    assert tracker.bytes_written == 0
+
+
+@pytest.mark.parametrize("data", [b"x" * 10, None], ids=["inline", "streamed"])
+async def test_a_request_that_is_cancelled(data: bytes | None, http1: str, script: Script) -> None:
+    """A body on its way is aborted, one that has gone out was sent."""
+    asked = Flag()
+    peer = await script([(Head(b"POST "), [Tell(asked), DEAF])])
+    tracker = UploadTracker()
+    async with client(http1) as session:
+
+        async def send() -> None:
+            body = pieces(1000) if data is None else data
+            await session.post(peer.url, data=body, upload_tracker=tracker)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(send)
+            await asked.until_set()
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+        if data is None:
+            with pytest.raises(UploadAbortedError):
+                await tracker.upload_complete
+        else:
+            await tracker.upload_complete
+        assert_free(session)
+
+
+async def test_no_connection(http1: str) -> None:
+    """It was tried, and nothing was sent."""
+    tracker = UploadTracker()
+    async with client(http1) as session:
+        with pytest.raises(ClientConnectorError):
+            await session.post("http://127.0.0.1:1/", data=b"x", upload_tracker=tracker)
+    with pytest.raises(UploadAbortedError):
+        await tracker.upload_complete
+    assert (tracker.attempts, tracker.bytes_written) == (1, 0)
+
+
+async def test_waiting_can_be_cancelled(http1: str, script: Script) -> None:
+    """The upload goes on; it is a wait like any other."""
+    go_on = Flag()
+    peer = await script([(b"POST ", [Wait(go_on), OK])])
+    tracker = UploadTracker()
+    async with client(http1) as session, anyio.create_task_group() as group:
+
+        async def send() -> None:
+            async with session.post(peer.url, data=pieces(), upload_tracker=tracker) as response:
+                await response.read()
+
+        group.start_soon(send)
+        with anyio.move_on_after(0.01) as scope:
+            await tracker.upload_complete
+        assert scope.cancelled_caught
+        go_on.set()
+        with anyio.fail_after(5):
+            await tracker.upload_complete
+    assert tracker.bytes_written == SIZE
+
+
+async def test_a_content_length_that_is_less_than_the_body(http1: str, server: Server) -> None:
+    """Only what is sent is counted."""
+    for data in (b"x" * 10, bytes(SIZE)):
+        tracker = UploadTracker()
+        async with client(http1) as session:
+            async with session.post(
+                server.url / "upload",
+                data=data,
+                headers={"Content-Length": "4"},
+                upload_tracker=tracker,
+            ) as response:
+                assert (await response.json())["length"] == 4
+        assert tracker.bytes_written == 4
+
+
+async def test_each_request_needs_its_own(server: Server) -> None:
+    """A second request with it is refused before anything is sent."""
+    tracker = UploadTracker()
+    async with ClientSession() as session:
+        with pytest.raises(ValueError):  # no request is made, so the tracker is still free
+            await session.post(server.url, data=b"x", json={}, upload_tracker=tracker)
+        async with session.post(server.url / "upload", data=b"x", upload_tracker=tracker):
+            pass
+        with pytest.raises(RuntimeError, match="upload_tracker"):
+            await session.post(server.url / "upload", data=b"x", upload_tracker=tracker)
+        with pytest.raises(TypeError, match="upload_tracker must be an UploadTracker"):
+            await session.get(server.url, upload_tracker=print)  # type: ignore[arg-type]
+        assert server.requests == ["POST /upload"]
+
+
+async def test_a_request_that_does_not_begin(server: Server) -> None:
+    """What nobody will send is not waited for: the tracker can be used for another request."""
+
+    def fail(trace_request_ctx: object) -> object:
+        raise LookupError("no context")
+
+    tracker = UploadTracker()
+    async with ClientSession(server.url) as session:
+        session.trace_configs.append(TraceConfig(fail))
+        with pytest.raises(LookupError):
+            await session.post("echo", data=b"x", upload_tracker=tracker)
+        session.trace_configs.clear()
+        async with session.post("echo", data=b"x", upload_tracker=tracker):
+            await tracker.upload_complete
+
+
+async def test_a_request_that_nobody_begins(server: Server) -> None:
+    """Closed before it begins, or awaited when the session is closed, it takes no tracker."""
+    tracker = UploadTracker()
+    closed = ClientSession(server.url)
+    late = closed.post("echo", data=b"x", upload_tracker=tracker)
+    await closed.close()
+    with pytest.raises(RuntimeError, match="Session is closed"):
+        await late
+    async with ClientSession(server.url) as session:
+        session.post("echo", data=b"x", upload_tracker=tracker).close()
+        async with session.post("echo", data=b"x", upload_tracker=tracker):
+            await tracker.upload_complete
+
+
+async def test_a_request_that_is_cancelled_twice(script: Script, entered: bool) -> None:
+    """Also where it is shielded, as asyncio can: its end is known, and no task is left."""
+    if trio.lowlevel.in_trio_task():
+        pytest.skip("trio has no cancellation but scopes")
+    stopping, go_on = anyio.Event(), anyio.Event()
+
+    async def slow_to_stop() -> AsyncIterator[bytes]:
+        try:
+            yield b"x"
+            await anyio.sleep_forever()
+        finally:
+            stopping.set()
+            with anyio.CancelScope(shield=True):
+                await go_on.wait()
+
+    async def post() -> None:
+        data = slow_to_stop()
+        async with session.post(peer.url, data=data, upload_tracker=tracker):
+            raise AssertionError("there is no response")
+
+    tracker = UploadTracker()
+    came = Flag()
+    peer = await script([(Until(b"x\r\n"), [Tell(came), STALL])])
+    session = ClientSession()
+    try:
+        if entered:
+            await session.__aenter__()
+        task = asyncio.create_task(post())
+        await came.until_set()
+        task.cancel()
+        await stopping.wait()
+        task.cancel()
+        await anyio.wait_all_tasks_blocked()
+        go_on.set()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        with anyio.fail_after(5), pytest.raises(UploadAbortedError):
+            await tracker.upload_complete
+        assert_free(session)
+    finally:
+        if entered:
+            await session.__aexit__(None, None, None)
+        await session.close()
+
+
+async def test_a_body_used_up(script: Script) -> None:
+    """A redirect that would send it again fails, after an attempt that succeeded."""
+    moved = b"HTTP/1.1 307 Moved\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"
+    peer = await script([(b"POST ", moved)])
+    tracker = UploadTracker()
+    async with ClientSession() as session:
+        with pytest.raises(ClientPayloadError):
+            await session.post(URL(peer.url), data=pieces(1, 10), upload_tracker=tracker)
+    await tracker.upload_complete
+    assert tracker.attempts == 1
+
+
+def test_it_can_be_made_before_there_is_a_loop(server: Server) -> None:
+    """Configuration is often written at the top of a program."""
+    tracker = UploadTracker()
+
+    async def main() -> None:
+        async with ClientSession() as session:
+            async with session.post(server.url / "upload", data=b"x", upload_tracker=tracker):
+                await tracker.upload_complete
+
+    for_trio = UploadTracker()
+    anyio.run(main, backend="asyncio")
+    tracker = for_trio
+    anyio.run(main, backend="trio")
+    assert for_trio.bytes_written == 1

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import NamedTuple
+
+import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from anyhttp._values import (
+    ConnectionKey,
+    ETag,
+    HttpVersion,
+    HttpVersion10,
+    HttpVersion11,
+    RequestInfo,
+    without_user_info,
+)
+
+
+class Login(NamedTuple):
+    """Looks like ``BasicAuth`` and has its ``repr``."""
+
+    login: str
+    password: str
+
+
+def headers(**fields: str) -> CIMultiDictProxy[str]:
+    """Make the read-only headers of a request."""
+    return CIMultiDictProxy(CIMultiDict(fields))
+
+
+def test_versions_are_ordered_tuples() -> None:
+    """RFC 9110 §2.5: major before minor."""
+    assert HttpVersion10 == (1, 0) < HttpVersion11 == HttpVersion(1, 1)
+    assert (HttpVersion11.major, HttpVersion11.minor) == (1, 1)
+
+
+def test_an_etag_is_a_value() -> None:
+    """Equal by its parts, which do not change; strong unless told otherwise."""
+    assert ETag("abc") == ETag(value="abc", is_weak=False) != ETag("abc", is_weak=True)
+    assert {ETag("abc"): 1}[ETag("abc")] == 1
+    assert repr(ETag("abc", True)) == "ETag(value='abc', is_weak=True)"
+    with pytest.raises(AttributeError):
+        ETag("abc").value = "other"  # type: ignore[misc]  # that is what is tested
+
+
+def test_real_url_defaults_to_url() -> None:
+    """``real_url`` may be left out and is the URL then."""
+    url = URL("http://host/")
+    assert RequestInfo(url, "GET", headers()).real_url is url
+    assert RequestInfo(url, "GET", headers(), URL("http://host/#f")).real_url.fragment == "f"
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_request_info_survives_pickling(protocol: int) -> None:
+    """A read-only multidict cannot be pickled, a request info that holds one can."""
+    info = RequestInfo(URL("http://host/"), "GET", headers(A="1"), URL("http://host/#f"))
+    restored = pickle.loads(pickle.dumps(info, protocol))
+    assert restored == info
+    assert type(restored) is RequestInfo
+    assert type(restored.headers) is CIMultiDictProxy
+    assert copy.copy(info) == info
+
+
+def test_request_info_shows_no_secret() -> None:
+    """Neither user info nor the value of a credential header stands in a ``repr``."""
+    url = URL("http://user:secret@host/path")
+    info = RequestInfo(url, "GET", headers(Authorization="secret", cookie="secret", Accept="a/b"))
+    assert "secret" not in repr(info)
+    assert "'http://host/path'" in repr(info)
+    assert "'Accept': 'a/b'" in repr(info)
+
+
+def test_connection_key_shows_no_secret() -> None:
+    """Neither the proxy's URL nor its login stands in clear in a ``repr``."""
+    key = ConnectionKey(
+        "host", 443, True, True, URL("http://u:secret@proxy"), Login("u", "secret"), None
+    )
+    assert "secret" not in repr(key)
+    assert "http://proxy" in repr(key)
+    assert "proxy=None, proxy_auth=None" in repr(key._replace(proxy=None, proxy_auth=None))
+
+
+def test_everything_in_a_connection_key_counts() -> None:
+    """CVE-2024-35195, CVE-2026-54275: what makes a connection different is in its key."""
+    key = ConnectionKey("host", 443, True, True, None, None, None)
+    others = {
+        key._replace(host="other"),
+        key._replace(port=444),
+        key._replace(is_ssl=False),
+        key._replace(ssl=False),
+        key._replace(proxy=URL("http://proxy")),
+        key._replace(proxy_auth=Login("u", "p")),
+        key._replace(proxy_headers_hash=1),
+        key._replace(server_hostname="name"),
+    }
+    assert len(others | {key}) == 9
+    assert key == ConnectionKey("host", 443, True, True, None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://host/@user", "http://host/@user"),
+        ("http://user:pw@host/p?q=1#f", "http://host/p?q=1#f"),
+        ("http://user@host/", "http://host/"),
+        ("//user:pw@host/", "//host/"),
+        ("http://:pw@host/", "http://host/"),
+        # no URL, so whatever could be a password goes
+        ("http://user:p/w@host/", "http://host/"),
+        ("http://user:p@w@[/", "http://[/"),
+        ("user:pw@host/", "host/"),
+        ("http://user:pw@/", "http:///"),
+        ("host/path", "host/path"),
+        ("", ""),
+    ],
+)
+def test_user_info_is_left_out(url: str, shown: str) -> None:
+    """Text for messages has neither user nor password, even if the URL is broken."""
+    assert without_user_info(url) == shown
+
+
+def test_user_info_of_url_objects_is_left_out() -> None:
+    """A parsed URL is treated as its text would be."""
+    assert without_user_info(URL("https://u:p@host:8443/x?y")) == "https://host:8443/x?y"
+    assert without_user_info(URL("https://host/x")) == "https://host/x"
+    assert without_user_info(URL("/relative")) == "/relative"
