@@ -13,6 +13,7 @@ __all__ = (
     "check_charset",
     "check_class",
     "check_count",
+    "check_instance",
     "check_local_addr",
     "check_seconds",
     "checked_path",
@@ -63,6 +64,16 @@ def check_count(name: str, value: object) -> None:
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if value < 0:
         raise ValueError(f"{name} must not be negative, got {value}")
+
+
+def check_instance(name: str, value: object, kind: type) -> None:
+    """Refuse what is neither ``None`` nor an object of *kind*.
+
+    :raises TypeError: it is something else
+    """
+    if not (value is None or isinstance(value, kind)):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(f"{name} must be {article} {kind.__name__}, not {type(value).__name__}")
 
 
 def check_local_addr(local_addr: object) -> None:

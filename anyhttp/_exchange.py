@@ -5,44 +5,35 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from . import hdrs
 from ._auth import BasicAuth, netrc_auth
-from ._http1 import Exchange, Limits, MalformedResponse, Upload, goes_inline
+from ._hop import Hop, Settings
+from ._http1 import Exchange, MalformedResponse, Upload, goes_inline
 from ._proxies import ProxyOptions, environment_proxy
-from ._redirects import (
-    CREDENTIAL_HEADERS,
-    REDIRECT_STATUSES,
-    next_method,
-    redirect_target,
-    without_body_headers,
-)
+from ._redirects import REDIRECT_STATUSES, redirect_target
 from ._task_owner import end_group
-from ._timeouts import ClientTimeout, Expired, Watchdog, deadline_after
+from ._timeouts import Expired, Watchdog, deadline_after
 from ._upload_tracker import UploadTracker
-from ._values import HttpVersion, without_user_info
+from ._values import without_user_info
 from .abc import AbstractCookieJar
 from .client_exceptions import (
     ClientConnectionError,
     ClientOSError,
-    ClientPayloadError,
     ClientResponseError,
     ServerDisconnectedError,
     TooManyRedirects,
 )
-from .client_middlewares import ClientMiddlewareType
-from .client_reqrep import ClientRequest, ClientResponse, SSLOption, request_by_name
+from .client_reqrep import ClientRequest, ClientResponse, request_by_name
 from .connector import BaseConnector, Connection
 from .cookiejar import cookie_header
-from .payload import Payload
 from .tracing import (
     Trace,
     TraceParams,
@@ -55,13 +46,10 @@ from .tracing import (
     TraceResponseChunkReceivedParams,
     tell,
 )
-from .typedefs import LooseCookies
 
 logger: Final = logging.getLogger("anyhttp.client")
 
-__all__ = ("Call", "Hop", "RaiseForStatus", "SessionState", "Settings")
-
-RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
+__all__ = ("Call", "SessionState")
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
@@ -90,44 +78,6 @@ class SessionState(Protocol):
     task_group: TaskGroup | None
     watchdog: Watchdog | None
     exchanges: set[Exchange]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How responses are treated: the session's choice, or one request's."""
-
-    raise_for_status: RaiseForStatus
-    timeout: ClientTimeout
-    limits: Limits
-    read_bufsize: int
-    auto_decompress: bool
-    max_body_size: int | None
-    max_redirects: int = 10
-    read_until_eof: bool = True
-    trust_env: bool = False
-    middlewares: tuple[ClientMiddlewareType, ...] = ()
-
-
-@dataclass(slots=True)
-class Hop:
-    """What the caller asked for; some of it changes from one redirect to the next."""
-
-    method: str
-    url: URL
-    headers: CIMultiDict[str]
-    skip_auto_headers: frozenset[str]
-    payload: Payload | None
-    cookies: LooseCookies | None
-    auth: BasicAuth | None
-    compress: str | None
-    chunked: bool | None
-    expect100: bool
-    version: HttpVersion
-    ssl: SSLOption
-    server_hostname: str | None
-    proxy: ProxyOptions | None = None
-    #: what the environment says about the present URL
-    environment: ProxyOptions | None = None
 
 
 class Call:
@@ -201,21 +151,10 @@ class Call:
             response = await self._send(self._make_request(hop))
             if response.status in REDIRECT_STATUSES and self._follows:
                 response = await self._follow(response)
-            judge = self._settings.raise_for_status
-            if judge is True:
-                if not response.ok:
-                    await response._read_error_body(self._total_at)
-                response.raise_for_status()
-            elif judge is not False:
-                self._phase = "running the raise_for_status callback"
-                await self._within_total(judge(response))
-            if self.group is not None and not self.in_block and self._exchange is not None:
-                self._phase = "sending the body"
-                await self._within_total(self._exchange.wait_stopped())
-            if self._payload is not None:
-                await self._close_payload()
-            if self.group is not None and not (self.in_block and self._is_sending):
-                await self.leave()
+            if self._settings.raise_for_status is not False:
+                await self._judge(response)
+            if self._payload is not None or self.group is not None:
+                await self._settle_body()
             if self._traces:
                 await self._tell(TraceRequestEndParams(hop.method, hop.url, hop.headers, response))
             if self.in_block:
@@ -223,30 +162,59 @@ class Call:
                 response = await response.__aenter__()
         except BaseException as exc:
             if isinstance(exc, GeneratorExit) and self.group is None:
-                # The coroutine is thrown away, and cannot await anything any more.
-                if self._exchange is not None:
-                    self._exchange.close()
-                if self._tracker is not None:
-                    self._tracker._end_request()
-                raise
-            try:
-                await self._clean_up()
-            finally:  # asyncio cancels again, whatever is shielded
-                self._over = True
-                await self.leave(exc)
-                if self._tracker is not None:
-                    self._tracker._end_request()
-            if isinstance(exc, Expired):
-                timeout = self._timed_out()
-                if self._traces:
-                    await self._tell_failure(timeout)
-                raise timeout from None
-            if self._traces:
-                await self._tell_failure(exc)
+                self._drop()
+            else:
+                await self._fail(exc)
             raise
         if self._tracker is not None:
             self._tracker._end_request()
         return response
+
+    async def _judge(self, response: ClientResponse) -> None:
+        """Let the session's ``raise_for_status``, or the request's, have its say."""
+        judge = self._settings.raise_for_status
+        if callable(judge):
+            self._phase = "running the raise_for_status callback"
+            await self._within_total(judge(response))
+            return
+        if not response.ok:
+            await response._read_error_body(self._total_at)
+        response.raise_for_status()
+
+    async def _settle_body(self) -> None:
+        """Leave a body that is still being sent to whoever has the tasks; wait if nobody has."""
+        if self.group is not None and not self.in_block and self._exchange is not None:
+            self._phase = "sending the body"
+            await self._within_total(self._exchange.wait_stopped())
+        if self._payload is not None:
+            await self._close_payload()
+        if self.group is not None and not (self.in_block and self._is_sending):
+            await self.leave()
+
+    async def _fail(self, exc: BaseException) -> None:
+        """End a call that failed with *exc*, and tell of it.
+
+        :raises TimeoutError: it was the ``total`` time that ran out
+        """
+        try:
+            await self._clean_up()
+        finally:  # asyncio cancels again, whatever is shielded
+            self._over = True
+            await self.leave(exc)
+            if self._tracker is not None:
+                self._tracker._end_request()
+        failure = self._timed_out() if isinstance(exc, Expired) else exc
+        if self._traces:
+            await self._tell_failure(failure)
+        if failure is not exc:
+            raise failure from None
+
+    def _drop(self) -> None:
+        """End a call whose coroutine is thrown away, and cannot await anything any more."""
+        if self._exchange is not None:
+            self._exchange.close()
+        if self._tracker is not None:
+            self._tracker._end_request()
 
     @property
     def _may_need_tasks(self) -> bool:
@@ -344,7 +312,7 @@ class Call:
                     message=f"the limit of {limit} redirects was reached",
                 )
             downgraded = response.url.scheme == "https" != target.scheme
-            self._redirect(self._hop, response, target)
+            self._hop.redirect(response.status, target, self._session)
             if self._exchange is not None:
                 await self._exchange.drain()
             response.release()
@@ -356,33 +324,6 @@ class Call:
             response = await self._send(self._make_request(self._hop))
         response._history = tuple(history)
         return response
-
-    def _redirect(self, hop: Hop, response: ClientResponse, target: URL) -> None:
-        """Change *hop* into the one after *response*."""
-        method = next_method(response.status, hop.method)
-        if not method.keeps_body:
-            hop.payload = None
-            hop.compress = hop.chunked = None
-            hop.expect100 = False
-            hop.headers = without_body_headers(hop.headers)
-        elif hop.payload is not None and hop.payload.consumed:
-            raise ClientPayloadError(
-                "the body has been used up and cannot be sent again to follow a redirect"
-            )
-        hop.method = method.method
-        if hop.url.origin() != target.origin():
-            hop.cookies = hop.auth = None
-            hop.headers = hop.headers.copy()
-            for name in (*CREDENTIAL_HEADERS, hdrs.HOST):
-                hop.headers.popall(name, None)
-            if self._session.base_origin is None or self._session.base_origin == target.origin():
-                hop.auth = self._session.auth
-        if target.raw_user is not None or target.raw_password is not None:
-            hop.auth = BasicAuth.from_url(target)
-            hop.headers = hop.headers.copy()
-            hop.headers.popall(hdrs.AUTHORIZATION, None)
-            target = target.with_user(None)
-        hop.url = target
 
     async def _look_up_credentials(self, *, default: bool) -> None:
         """Ask the user's netrc, unless there are credentials already.

@@ -260,7 +260,10 @@ class Handler:
                 exchange = cast("Exchange | None", response._exchange)
                 if exchange is not None and (kept is None or kept._exchange is not exchange):
                     if exchange.lease is not None:
-                        await exchange.drain()
+                        try:
+                            await exchange.drain()
+                        except Expired:
+                            raise self._call._timed_out() from None
                         # what was cut off must not be taken for the whole
                         response.release()
                     await exchange.wait_stopped()

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from types import EllipsisType
 from typing import Any, Final, TypedDict
 
+from multidict import CIMultiDict
 from yarl import URL
 
+from ._arguments import check_count, check_instance
 from ._auth import BasicAuth
-from ._exchange import RaiseForStatus
+from ._hop import RaiseForStatus, Settings
+from ._http1 import Limits
 from ._old_spellings import OldOptions
 from ._timeouts import ClientTimeout
 from ._upload_tracker import UploadTracker
 from ._urls import host_error, parse_error
 from ._values import HttpVersion, HttpVersion10, HttpVersion11, without_user_info
-from .client_middlewares import ClientMiddlewareType
-from .client_reqrep import SSLOption
+from .client_middlewares import ClientMiddlewareType, checked_middlewares
+from .client_reqrep import SSLOption, header_pairs
+from .formdata import FormData
+from .payload import JsonBytesPayload, JsonPayload, Payload, get_payload
 from .tracing import TraceConfig
-from .typedefs import LooseCookies, LooseHeaders, Query, StrOrURL
+from .typedefs import (
+    JSONBytesEncoder,
+    JSONEncoder,
+    LooseCookies,
+    LooseHeaders,
+    Query,
+    StrOrURL,
+)
 
 __all__ = (
     "OPTIONS",
@@ -26,7 +39,6 @@ __all__ = (
     "ReadOptions",
     "RequestOptions",
     "WriteOptions",
-    "check_tracker",
     "checked_auth",
     "checked_base_url",
     "checked_body_size",
@@ -38,7 +50,10 @@ __all__ = (
     "checked_timeout",
     "checked_trace_configs",
     "checked_version",
-    "given_size",
+    "make_payload",
+    "merged_headers",
+    "overridden",
+    "split_credentials",
     "with_params",
 )
 
@@ -109,12 +124,109 @@ OPTIONS: Final = RequestOptions.__optional_keys__
 PLAIN_OPTIONS: Final = OPTIONS - OldOptions.__optional_keys__ - {"chunked", "version"}
 
 
-# -- checks ----------------------------------------------------------------------------
+# -- what they make of the session's defaults --------------------------------------------
 
 
-def given_size(name: str, value: int | None, default: int) -> int:
+def overridden(
+    own: Settings,
+    *,
+    max_redirects: int = 10,
+    raise_for_status: RaiseForStatus | None = None,
+    read_until_eof: bool = True,
+    timeout: ClientTimeout | float | EllipsisType | None = ...,
+    read_bufsize: int | None = None,
+    auto_decompress: bool | None = None,
+    max_line_size: int | None = None,
+    max_field_size: int | None = None,
+    max_headers: int | None = None,
+    max_body_size: int | None = None,
+    middlewares: Sequence[ClientMiddlewareType] | None = None,
+) -> Settings:
+    """Return the session's settings with those of one request in their place."""
+    check_count("max_redirects", max_redirects)
+    limits = own.limits
+    return Settings(
+        max_redirects=max_redirects,
+        raise_for_status=(
+            own.raise_for_status
+            if raise_for_status is None
+            else checked_raise_for_status(raise_for_status)
+        ),
+        read_until_eof=read_until_eof,
+        trust_env=own.trust_env,
+        timeout=own.timeout if timeout is ... else checked_timeout(timeout),
+        read_bufsize=_given_size("read_bufsize", read_bufsize, own.read_bufsize),
+        auto_decompress=own.auto_decompress if auto_decompress is None else auto_decompress,
+        limits=Limits(
+            _given_size("max_line_size", max_line_size, limits.max_line_size),
+            _given_size("max_field_size", max_field_size, limits.max_field_size),
+            _given_size("max_headers", max_headers, limits.max_headers),
+        ),
+        max_body_size=(
+            own.max_body_size if max_body_size is None else checked_body_size(max_body_size)
+        ),
+        middlewares=own.middlewares if middlewares is None else checked_middlewares(middlewares),
+    )
+
+
+def _given_size(name: str, value: int | None, default: int) -> int:
     """Return *value*, checked, or *default* if none is given."""
     return default if value is None else checked_size(name, value)
+
+
+def merged_headers(own: CIMultiDict[str], headers: LooseHeaders) -> CIMultiDict[str]:
+    """Return the session's headers with those of the request in the place of equal names."""
+    pairs = header_pairs("headers", headers)
+    merged = own.copy()
+    if merged:
+        for name, _ in pairs:
+            merged.popall(name, None)
+    merged.extend(pairs)
+    return merged
+
+
+def split_credentials(url: URL, auth: BasicAuth | None) -> tuple[URL, BasicAuth | None]:
+    """Return *url* without credentials, and *auth* or else those in the URL.
+
+    :raises ValueError: there are both
+    """
+    checked_auth(auth)
+    if url.raw_user is None and url.raw_password is None:
+        return url, auth
+    if auth is not None:
+        raise ValueError("auth cannot be combined with credentials in the URL")
+    return url.with_user(None), BasicAuth.from_url(url)
+
+
+def make_payload(
+    data: Any, json: Any, dumps: JSONEncoder, dumps_bytes: JSONBytesEncoder | None
+) -> Payload | None:
+    """Return the body that the options *data* and *json* ask for.
+
+    :raises ValueError: both are given
+    :raises TypeError: *data* is nothing that can be sent
+    """
+    if json is not None:
+        if data is not None:
+            raise ValueError("data and json cannot be given together")
+        if dumps_bytes is not None:
+            return JsonBytesPayload(json, dumps_bytes)
+        return JsonPayload(json, dumps=dumps)
+    if data is None:
+        return None
+    if isinstance(data, FormData):
+        return data()
+    try:
+        return get_payload(data)
+    except LookupError:
+        pass
+    try:
+        return FormData(data)()
+    except TypeError as exc:
+        raise TypeError(f"data: {exc}") from exc
+
+
+# -- checks ----------------------------------------------------------------------------
 
 
 def checked_names(names: Iterable[str] | None) -> Iterable[str]:
@@ -158,12 +270,6 @@ def checked_server_hostname(name: str) -> str:
     return name
 
 
-def check_tracker(tracker: UploadTracker) -> None:
-    """Refuse a *tracker* that is none."""
-    if not isinstance(tracker, UploadTracker):
-        raise TypeError(f"upload_tracker must be an UploadTracker, not {type(tracker).__name__}")
-
-
 def checked_base_url(base_url: StrOrURL | None) -> URL | None:
     """Return the URL that relative ones extend."""
     if base_url is None:
@@ -187,8 +293,7 @@ def checked_base_url(base_url: StrOrURL | None) -> URL | None:
 
 def checked_auth(auth: BasicAuth | None) -> BasicAuth | None:
     """Return *auth* if it is credentials, or nothing."""
-    if auth is not None and not isinstance(auth, BasicAuth):
-        raise TypeError(f"auth must be a BasicAuth, not {type(auth).__name__}")
+    check_instance("auth", auth, BasicAuth)
     return auth
 
 

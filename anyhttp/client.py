@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http.cookies import SimpleCookie
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
@@ -14,10 +14,11 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from . import client_exceptions, hdrs
-from ._arguments import check_callable, check_class, check_count
+from ._arguments import check_callable, check_class, check_instance
 from ._auth import BasicAuth
 from ._deprecation import warn_about_loop, warn_deprecated
-from ._exchange import Call, Hop, RaiseForStatus, Settings
+from ._exchange import Call
+from ._hop import Hop, RaiseForStatus, Settings
 from ._http1 import Exchange, Limits
 from ._middleware_call import MiddlewareCall
 from ._network import clock
@@ -33,13 +34,18 @@ from ._old_spellings import (
     OldOptions as OldOptions,
 )
 from ._proxies import ProxyOptions, proxy_options
+from ._request_contexts import (
+    RequestContextManager,
+    SessionRequestContextManager,
+    SessionWSContextManager,
+    refused,
+)
 from ._request_options import (
     OPTIONS,
     PLAIN_OPTIONS,
     LoneRequestOptions,
     ReadOptions,
     WriteOptions,
-    check_tracker,
     checked_auth,
     checked_base_url,
     checked_body_size,
@@ -48,17 +54,19 @@ from ._request_options import (
     checked_raise_for_status,
     checked_server_hostname,
     checked_size,
-    checked_timeout,
     checked_trace_configs,
     checked_version,
-    given_size,
+    make_payload,
+    merged_headers,
+    overridden,
+    split_credentials,
     with_params,
 )
 from ._request_options import (
     RequestOptions as RequestOptions,
 )
 from ._task_owner import TaskOwner
-from ._timeouts import DEFAULT_TIMEOUT, ClientTimeout, Watchdog
+from ._timeouts import ClientTimeout, Watchdog
 from ._upload_tracker import UploadTracker
 from ._urls import checked_url
 from ._values import HttpVersion, HttpVersion11
@@ -79,8 +87,6 @@ from .client_reqrep import (
 from .client_ws import ClientWebSocketResponse
 from .connector import BaseConnector, NamedPipeConnector, TCPConnector, UnixConnector
 from .cookiejar import CookieJar
-from .formdata import FormData
-from .payload import JsonBytesPayload, JsonPayload, Payload, get_payload
 from .tracing import Trace, TraceConfig
 from .typedefs import (
     DEFAULT_JSON_ENCODER,
@@ -114,105 +120,6 @@ __all__ += client_exceptions.__all__  # which older programs import from here
 CLOSE_SECONDS: Final = 5.0
 
 _NO_NAMES: Final[frozenset[istr]] = frozenset()  # each empty one takes 216 bytes
-_UNSET: Final = DEFAULT_TIMEOUT  # identity matters: no timeout was given for the request
-
-
-class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
-    """A request that has not begun: await it, or enter it with ``async with``.
-
-    Awaiting returns a response that the caller releases; ``async with`` releases it at the
-    end of the block.
-    """
-
-    __slots__ = ("_call", "_coroutine", "_response")
-
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, ClientResponse], call: Call | None = None
-    ) -> None:
-        self._coroutine = coroutine
-        self._call = call  # whose coroutine it is; None for one that we know nothing of
-        self._response: ClientResponse | None = None
-
-    def send(self, value: Any) -> Any:
-        """Be a coroutine."""
-        return self._coroutine.send(value)
-
-    def throw(self, *args: Any) -> Any:
-        """Be a coroutine."""
-        return self._coroutine.throw(*args)
-
-    def close(self) -> None:
-        """Be a coroutine."""
-        self._coroutine.close()
-
-    def __await__(self) -> Generator[Any, None, ClientResponse]:
-        return self._coroutine.__await__()
-
-    # Each coroutine that only awaits another is passed through again whenever the task goes on.
-
-    def _begin(self) -> Coroutine[Any, Any, ClientResponse]:
-        call = self._call
-        if call is None:
-            return self._enter()
-        call.in_block = True
-        return self._coroutine
-
-    async def _enter(self) -> ClientResponse:
-        self._response = await self._coroutine
-        return await self._response.__aenter__()
-
-    def _end(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Coroutine[Any, Any, None]:
-        call = self._call
-        if call is None:
-            response, self._response = self._response, None
-        else:
-            response, call.entered = call.entered, None
-        assert response is not None
-        leaving = response.__aexit__(exc_type, exc, traceback)
-        return leaving if call is None or call.group is None else _leave(leaving, call, exc)
-
-    if TYPE_CHECKING:  # what AsyncExitStack asks for, as pyright reads it
-
-        async def __aenter__(self) -> ClientResponse:
-            raise NotImplementedError
-
-        async def __aexit__(
-            self,
-            exc_type: type[BaseException] | None,
-            exc: BaseException | None,
-            traceback: TracebackType | None,
-        ) -> None:
-            raise NotImplementedError
-
-    else:
-        __aenter__ = _begin
-        __aexit__ = _end
-
-
-async def _leave(
-    leaving: Coroutine[Any, Any, None], call: Call, raised: BaseException | None
-) -> None:
-    """Leave a response, and then the tasks of the block."""
-    try:
-        await leaving
-    finally:
-        await call.leave(raised)
-
-
-async def _fail(error: Exception) -> ClientResponse:
-    try:
-        raise error
-    finally:
-        del error  # whose traceback holds this frame
-
-
-# What Python calls a request that is never awaited.
-Call.run.__qualname__ = _fail.__qualname__ = "ClientSession.request"
 
 
 class ClientSession:
@@ -307,10 +214,8 @@ class ClientSession:
     ) -> None:
         self._base_url = checked_base_url(base_url)
         self.base_origin: URL | None = None if self._base_url is None else self._base_url.origin()
-        if connector is not None and not isinstance(connector, BaseConnector):
-            raise TypeError(f"connector must be a connector, not {type(connector).__name__}")
-        if cookie_jar is not None and not isinstance(cookie_jar, AbstractCookieJar):
-            raise TypeError(f"cookie_jar must be a cookie jar, not {type(cookie_jar).__name__}")
+        check_instance("connector", connector, BaseConnector)
+        check_instance("cookie_jar", cookie_jar, AbstractCookieJar)
         check_callable("json_serialize", json_serialize)
         if json_serialize_bytes is not None:
             check_callable("json_serialize_bytes", json_serialize_bytes)
@@ -324,8 +229,7 @@ class ClientSession:
         warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
         self._auth = checked_auth(auth)
         self._proxy = None if connector is None else connector.proxy_options
-        if proxy is not None or proxy_auth is not None or proxy_headers is not None:
-            self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
+        self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
         self._headers: CIMultiDict[str] = CIMultiDict(header_pairs("headers", headers))
         self._skip_auto_headers = (
             frozenset(map(istr, checked_names(skip_auto_headers))) or _NO_NAMES
@@ -586,7 +490,7 @@ class ClientSession:
         try:
             call = self._make_call(method, url, **options)
         except Exception as exc:  # noqa: BLE001  (is for whoever awaits the request)
-            return RequestContextManager(_fail(exc))
+            return RequestContextManager(refused(exc))
         return RequestContextManager(call.run(), call)
 
     def get(
@@ -706,15 +610,10 @@ class ClientSession:
         url = checked_url(url, connector.allowed_protocol_schema_set, self._base_url)
         if params:
             url = with_params(url, params)
-        merged = self._merge_headers(headers) if headers is not None else self._headers
-        if auth is not None:
-            checked_auth(auth)
-        if url.raw_user is not None or url.raw_password is not None:
-            if auth is not None:
-                raise ValueError("auth cannot be combined with credentials in the URL")
-            auth = BasicAuth.from_url(url)
-            url = url.with_user(None)
-        elif auth is None and self._auth is not None and self.base_origin in {None, url.origin()}:
+        merged = self._headers if headers is None else merged_headers(self._headers, headers)
+        if auth is not None or url.raw_user is not None or url.raw_password is not None:
+            url, auth = split_credentials(url, auth)
+        elif self._auth is not None and self.base_origin in {None, url.origin()}:
             auth = self._auth
         if auth is not None and hdrs.AUTHORIZATION in merged:
             raise ValueError("auth cannot be combined with an Authorization header")
@@ -726,7 +625,9 @@ class ClientSession:
             url,
             merged,
             skip,
-            None if data is None and json is None else self._make_payload(data, json),
+            None
+            if data is None and json is None
+            else make_payload(data, json, self._json_serialize, self._json_serialize_bytes),
             cookies,
             auth,
             None if compress is None else checked_compress(compress),
@@ -735,71 +636,15 @@ class ClientSession:
             self._version if version is None else checked_version(version),
             ssl if ssl is True else ssl_option(ssl),
             None if server_hostname is None else checked_server_hostname(server_hostname),
-            self._proxy
-            if proxy is None and proxy_auth is None and proxy_headers is None
-            else self._proxy_for(connector, proxy, proxy_auth, proxy_headers),
+            self._proxy_for(connector, proxy, proxy_auth, proxy_headers),
         )
-        effective = self._override(**settings) if settings else self._settings
+        check_instance("upload_tracker", upload_tracker, UploadTracker)
+        effective = overridden(self._settings, **settings) if settings else self._settings
         call_class = MiddlewareCall if effective.middlewares else Call
         call = call_class(self, connector, hop, effective, allow_redirects, upload_tracker)
         if self._trace_configs:
             call.trace([Trace(self, each, trace_request_ctx) for each in self._trace_configs])
-        if upload_tracker is not None:
-            check_tracker(upload_tracker)
         return call
-
-    def _override(
-        self,
-        *,
-        max_redirects: int = 10,
-        raise_for_status: RaiseForStatus | None = None,
-        read_until_eof: bool = True,
-        timeout: ClientTimeout | float | None = _UNSET,
-        read_bufsize: int | None = None,
-        auto_decompress: bool | None = None,
-        max_line_size: int | None = None,
-        max_field_size: int | None = None,
-        max_headers: int | None = None,
-        max_body_size: int | None = None,
-        middlewares: Sequence[ClientMiddlewareType] | None = None,
-    ) -> Settings:
-        """Return the session's settings with those of one request in their place."""
-        own = self._settings
-        check_count("max_redirects", max_redirects)
-        return Settings(
-            max_redirects=max_redirects,
-            raise_for_status=(
-                own.raise_for_status
-                if raise_for_status is None
-                else checked_raise_for_status(raise_for_status)
-            ),
-            read_until_eof=read_until_eof,
-            trust_env=own.trust_env,
-            timeout=own.timeout if timeout is _UNSET else checked_timeout(timeout),
-            read_bufsize=given_size("read_bufsize", read_bufsize, own.read_bufsize),
-            auto_decompress=own.auto_decompress if auto_decompress is None else auto_decompress,
-            limits=Limits(
-                given_size("max_line_size", max_line_size, own.limits.max_line_size),
-                given_size("max_field_size", max_field_size, own.limits.max_field_size),
-                given_size("max_headers", max_headers, own.limits.max_headers),
-            ),
-            max_body_size=(
-                own.max_body_size if max_body_size is None else checked_body_size(max_body_size)
-            ),
-            middlewares=(
-                own.middlewares if middlewares is None else checked_middlewares(middlewares)
-            ),
-        )
-
-    def _merge_headers(self, headers: LooseHeaders | None) -> CIMultiDict[str]:
-        """Return the session's headers with those of the request in the place of equal names."""
-        pairs = header_pairs("headers", headers)
-        merged = self._headers.copy()
-        if merged:
-            for name, _ in pairs:
-                merged.popall(name, None)
-        merged.extend(pairs)
-        return merged
 
     def _proxy_for(
         self,
@@ -807,32 +652,14 @@ class ClientSession:
         proxy: StrOrURL | None,
         auth: BasicAuth | None,
         headers: LooseHeaders | None,
-    ) -> ProxyOptions:
+    ) -> ProxyOptions | None:
         """Return what the arguments make of the session's proxy."""
+        if proxy is None and auth is None and headers is None:
+            return self._proxy
         if proxy is not None and connector is not None and not connector.uses_proxies:
             raise ValueError(f"proxy: a {type(connector).__name__} cannot use one")
         checked = None if headers is None else CIMultiDict(header_pairs("proxy_headers", headers))
         return proxy_options(proxy, auth, checked, self._proxy)
-
-    def _make_payload(self, data: Any, json: Any) -> Payload | None:
-        if json is not None:
-            if data is not None:
-                raise ValueError("data and json cannot be given together")
-            if self._json_serialize_bytes is not None:
-                return JsonBytesPayload(json, self._json_serialize_bytes)
-            return JsonPayload(json, dumps=self._json_serialize)
-        if data is None:
-            return None
-        if isinstance(data, FormData):
-            return data()
-        try:
-            return get_payload(data)
-        except LookupError:
-            pass
-        try:
-            return FormData(data)()
-        except TypeError as exc:
-            raise TypeError(f"data: {exc}") from exc
 
 
 # What programs for aiohttp annotate with, which has no public names for these.
@@ -843,43 +670,6 @@ _OWN_REQUEST: Final = ClientSession._request
 
 
 # -- without a session of one's own ----------------------------------------------------
-
-
-class SessionRequestContextManager(RequestContextManager):
-    """A request with a session of its own, which ends with the response."""
-
-    __slots__ = ("_session", "_started")
-
-    def __init__(
-        self, session: ClientSession, method: str, url: StrOrURL, options: Mapping[str, Any]
-    ) -> None:
-        # The session's own request, once it has begun: before, there is nothing to await.
-        self._started: list[RequestContextManager] = []
-        super().__init__(_request_alone(session, self._started, method, url, options))
-        self._session = session
-
-    async def __aenter__(self) -> ClientResponse:
-        try:
-            await self._session.__aenter__()
-        except BaseException:
-            self.close()  # the request, which has not begun
-            raise
-        try:
-            return await self._coroutine
-        except BaseException as exc:
-            await self._session.__aexit__(type(exc), exc, exc.__traceback__)
-            raise
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            await self._started.pop().__aexit__(exc_type, exc, traceback)
-        finally:
-            await self._session.__aexit__(exc_type, exc, traceback)
 
 
 def request(
@@ -916,76 +706,6 @@ def request(
     return SessionRequestContextManager(session, method, url, given)
 
 
-async def _request_alone(
-    session: ClientSession,
-    started: list[RequestContextManager],
-    method: str,
-    url: StrOrURL,
-    options: Mapping[str, Any],
-) -> ClientResponse:
-    request = session._start(method, url, options)
-    if session.task_group is not None:  # by an "async with", which ends it too
-        started.append(request)
-        return await request.__aenter__()
-    try:
-        response = await request
-    except BaseException:
-        await session.close()
-        raise
-    if session.exchanges:
-        # Nobody else holds the session: it is over when its last response is.
-        for exchange in session.exchanges:
-            exchange.on_end = lambda: _end_session(session)
-    else:
-        await session.close()
-    return response
-
-
-_request_alone.__qualname__ = "request"
-
-
-class _SessionWSContextManager(WSRequestContextManager):
-    """A WebSocket with a session of its own, which ends with it."""
-
-    __slots__ = ("_own",)
-
-    def __init__(self, session: ClientSession, url: StrOrURL, options: WSOptions) -> None:
-        super().__init__(session, url, options)
-        self._own = session
-
-    async def _open(self) -> ClientWebSocketResponse:
-        session = self._own
-        try:
-            websocket = await super()._open()
-        except BaseException:
-            if session.task_group is None:
-                await session.close()
-            raise
-        if session.task_group is None:
-            (exchange,) = session.exchanges
-            exchange.also_on_end(lambda: _end_session(session))
-        return websocket
-
-    async def __aenter__(self) -> ClientWebSocketResponse:
-        await self._own.__aenter__()
-        try:
-            return await super().__aenter__()
-        except BaseException as exc:
-            await self._own.__aexit__(type(exc), exc, exc.__traceback__)
-            raise
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            await super().__aexit__(exc_type, exc, traceback)
-        finally:
-            await self._own.__aexit__(exc_type, exc, traceback)
-
-
 def ws_connect(
     url: StrOrURL, *, connector: BaseConnector | None = None, **options: Unpack[WSOptions]
 ) -> WSRequestContextManager:
@@ -1001,14 +721,4 @@ def ws_connect(
         connector=TCPConnector(force_close=True) if connector is None else connector,
         connector_owner=connector is None,
     )
-    return _SessionWSContextManager(session, url, cast("WSOptions", folded))
-
-
-def _end_session(session: ClientSession) -> None:
-    """Close a session whose connection has just been given back, if it was the last."""
-    if session.exchanges:
-        return  # a middleware has asked for something else besides
-    connector = session.connector
-    session.detach()
-    if connector is not None and session.connector_owner:
-        connector.forget_warning()
+    return SessionWSContextManager(session, url, cast("WSOptions", folded))

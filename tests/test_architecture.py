@@ -29,11 +29,13 @@ PLAN: Final = (
     # thin aliases of what other rooms hold
     ("helpers", "protocol"),
     # what the caller asks for
-    ("client", "_request_options", "_ws_connect"),
+    ("client", "_request_contexts", "_request_options", "_ws_connect"),
     ("_middleware_call",),
     ("_exchange",),
+    ("_hop",),
     # who may have a connection
     ("connector",),
+    ("_base_connector",),
     ("_pool",),
     # how one is made
     ("_dial", "_tunnel", "resolver"),

@@ -613,7 +613,10 @@ class Exchange:
             await self.upload.done.wait()
 
     async def drain(self) -> None:
-        """Throw the rest of the body away: undecoded, and only if that is quick."""
+        """Throw the rest of the body away: undecoded, and only if that is quick.
+
+        :raises Expired: the ``total`` time is over
+        """
         engine = self._engine
         engine.pieces.clear()
         if self.upload is not None and not self.upload.ending:
@@ -624,7 +627,7 @@ class Exchange:
                 try:
                     data = await self._connection.stream.receive()
                     engine.receive(data)
-                except (Expired, ParseError, ClientConnectionError):
+                except (ParseError, ClientConnectionError):
                     break
                 engine.pieces.clear()
                 left -= len(data)
