@@ -35,7 +35,9 @@ from ._old_spellings import (
 )
 from ._proxies import ProxyOptions, proxy_options
 from ._request_contexts import (
-    RequestContextManager,
+    RequestContextManager as RequestContextManager,
+)
+from ._request_contexts import (
     SessionRequestContextManager,
     SessionWSContextManager,
     refused,

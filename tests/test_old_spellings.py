@@ -34,6 +34,7 @@ from anyhttp import (
     TCPConnector,
     UnixConnector,
 )
+from anyhttp._request_options import overridden
 from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.client import RequestOptions
 from anyhttp.client_exceptions import ClientConnectorCertificateError
@@ -128,9 +129,9 @@ def test_every_option_is_one_that_a_request_takes() -> None:
     """What type checkers allow is what is accepted, under each verb."""
     expected = RequestOptions.__optional_keys__
     named = set(inspect.signature(ClientSession._make_call).parameters)
-    named |= set(inspect.signature(ClientSession._override).parameters)
+    named |= set(inspect.signature(overridden).parameters)
     folded = {"encoding", "files", "verify_ssl", "ssl_context", "fingerprint"}
-    assert expected - folded == named - {"self", "method", "url", "settings"}
+    assert expected - folded == named - {"self", "method", "url", "settings", "own"}
 
 
 # -- options of a request ----------------------------------------------------------------
