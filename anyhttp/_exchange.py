@@ -16,7 +16,7 @@ from yarl import URL
 from . import hdrs
 from ._auth import BasicAuth, netrc_auth
 from ._hop import Hop, Settings
-from ._http1 import Exchange, MalformedResponse, Upload, goes_inline
+from ._http1 import Exchange, Head, MalformedResponse, Upload, goes_inline
 from ._proxies import ProxyOptions, environment_proxy
 from ._redirects import REDIRECT_STATUSES, redirect_target
 from ._task_owner import end_group
@@ -444,15 +444,7 @@ class Call:
             await self._tell_sending(request)
         upload = await exchange.send(target, fields)
         if upload is not None:
-            if traces:
-                upload.on_chunk = partial(self._tell_chunk, request)
-            group = session.task_group or self.group
-            assert group is not None
-            if tracker is not None:
-                tracker._begin_writing()
-                upload.tracker = tracker
-            group.start_soon(self._upload, upload)
-            exchange.attach(upload)
+            self._start_upload(upload, request, exchange)
         elif tracker is not None:
             self._track(tracker, request, exchange)
         self._phase = "waiting for the response"
@@ -468,6 +460,23 @@ class Call:
             raise ClientResponseError(
                 request.request_info, (), status=400, message=str(exc)
             ) from exc
+        return self._respond(request, exchange, head)
+
+    def _start_upload(self, upload: Upload, request: ClientRequest, exchange: Exchange) -> None:
+        """Have a task send the body from now on."""
+        if self._traces:
+            upload.on_chunk = partial(self._tell_chunk, request)
+        group = self._session.task_group or self.group
+        assert group is not None
+        if self._tracker is not None:
+            self._tracker._begin_writing()
+            upload.tracker = self._tracker
+        group.start_soon(self._upload, upload)
+        exchange.attach(upload)
+
+    def _respond(self, request: ClientRequest, exchange: Exchange, head: Head) -> ClientResponse:
+        """Return the response of which *head* has arrived, and keep its cookies."""
+        settings, session = self._settings, self._session
         if head.set_cookies:
             session.cookie_jar.update_cookies_from_headers(head.set_cookies, request.url)
         content = exchange.open_body(
@@ -483,7 +492,7 @@ class Call:
             content,
             session.fallback_charset_resolver,
         )
-        if traces:
+        if self._traces:
             response._on_body = self._tell_body
         return response
 
