@@ -386,8 +386,12 @@ class ClientSession:
 
     async def __aenter__(self) -> Self:
         self._check_open()
-        if self.task_group is not None:
-            raise RuntimeError("the session has been entered already")
+        if self._task_owner is not None:
+            if self._task_owner.is_bound:
+                raise RuntimeError(
+                    "the session has been entered already: on trio its tasks belong to that block"
+                )
+            return self  # as libraries for asyncio do; the first to leave closes it
         owner = TaskOwner()
         try:
             self.task_group = await owner.enter()
@@ -837,6 +841,7 @@ class ClientSession:
 
 # What programs for aiohttp annotate with, which has no public names for these.
 _RequestContextManager = RequestContextManager
+_WSRequestContextManager = WSRequestContextManager
 _RequestOptions = RequestOptions
 
 _OWN_REQUEST: Final = ClientSession._request
