@@ -670,11 +670,11 @@ class ClientSession:
             group.start_soon(websocket.run_heartbeat)
         return websocket
 
-    async def _request(self, method: str, url: StrOrURL, **options: Any) -> ClientResponse:
+    async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
         """Make a request: all verbs come here if this is overridden, as programs do."""
         if not PLAIN_OPTIONS.issuperset(options):
             options = fold_options(options, OPTIONS)
-        return await self._make_call(method, url, **options).run()
+        return await self._make_call(method, str_or_url, **options).run()
 
     def _make_call(
         self,

@@ -44,7 +44,9 @@ async def test_a_request_made_through_the_private_name(client: ModuleType, base:
     """Wrappers call ``_request`` for a coroutine in the place of a context manager."""
     async with client.ClientSession() as session:
         response = await session._request("GET", base / "json", params={"a": "b"})
-        return response.status, response.url.query_string, await response.json()
+        seen = [response.status, response.url.query_string, await response.json()]
+        named = await session._request(method="GET", str_or_url=base / "json")
+        return seen, await named.json()
 
 
 @compared
