@@ -161,7 +161,10 @@ def fold_timeouts(
     :raises ValueError: *timeout* is not a :class:`ClientTimeout`, or given beside an old name
     """
     if timeout is not None and not isinstance(timeout, ClientTimeout):
-        raise ValueError(f"timeout must be a ClientTimeout, not {type(timeout).__name__}")
+        raise ValueError(
+            f"timeout must be a ClientTimeout, such as ClientTimeout(total=60), "
+            f"not {type(timeout).__name__}"
+        )
     if read_timeout is ... and conn_timeout is ...:
         return DEFAULT_TIMEOUT if timeout is None else timeout
     if timeout is not None:

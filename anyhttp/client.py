@@ -292,8 +292,12 @@ class ClientSession:
 
     async def __aenter__(self) -> Self:
         self._check_open()
-        if self.task_group is not None:
-            raise RuntimeError("the session has been entered already")
+        if self._task_owner is not None:
+            if self._task_owner.is_bound:
+                raise RuntimeError(
+                    "the session has been entered already: on trio its tasks belong to that block"
+                )
+            return self  # as libraries for asyncio do; the first to leave closes it
         owner = TaskOwner()
         try:
             self.task_group = await owner.enter()
@@ -572,11 +576,11 @@ class ClientSession:
             group.start_soon(websocket.run_heartbeat)
         return websocket
 
-    async def _request(self, method: str, url: StrOrURL, **options: Any) -> ClientResponse:
+    async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
         """Make a request: all verbs come here if this is overridden, as programs do."""
         if not PLAIN_OPTIONS.issuperset(options):
             options = fold_options(options, OPTIONS)
-        return await self._make_call(method, url, **options).run()
+        return await self._make_call(method, str_or_url, **options).run()
 
     def _make_call(
         self,
@@ -666,6 +670,7 @@ class ClientSession:
 
 # What programs for aiohttp annotate with, which has no public names for these.
 _RequestContextManager = RequestContextManager
+_WSRequestContextManager = WSRequestContextManager
 _RequestOptions = RequestOptions
 
 _OWN_REQUEST: Final = ClientSession._request

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from ssl import CERT_NONE, SSLContext
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
+from typing import TYPE_CHECKING, ClassVar, TypedDict, Unpack
 
 from yarl import URL
 
@@ -21,7 +21,7 @@ from ._arguments import (
 )
 from ._auth import BasicAuth
 from ._base_connector import BaseConnector, Connection, ConnectorStatistics
-from ._deprecation import warn_deprecated, warn_of_unused
+from ._deprecation import warn_deprecated
 from ._dial import TcpOptions, dial_tcp
 from ._network import (
     AddrInfoType,
@@ -100,10 +100,6 @@ class TCPConnector(BaseConnector):
         BaseConnector.allowed_protocol_schema_set | {"tcp"}
     )
     uses_proxies: ClassVar[bool] = True
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        warn_of_unused(cls, ("_resolve_host",), "give the connector a resolver")
 
     def __init__(
         self,
@@ -265,13 +261,9 @@ class TCPConnector(BaseConnector):
     async def _resolve(
         self, key: ConnectionKey, host: str, port: int, traces: Sequence[Trace] = ()
     ) -> list[ResolveResult]:
-        """Return the addresses of *host*, which may be one already."""
-        literal = literal_address(host, port)
-        if literal is not None:
-            return [literal]
-        if traces:
+        if traces and literal_address(host, port) is None:
             return await self._resolve_traced(key, host, port, traces)
-        return await self._look_up(key, host, port)
+        return await self._look_up(key, host, port, traces)
 
     async def _resolve_traced(
         self, key: ConnectionKey, host: str, port: int, traces: Sequence[Trace]
@@ -281,29 +273,44 @@ class TCPConnector(BaseConnector):
         if self._use_dns_cache:
             if self._dns_cache.knows((host, port)):
                 await tell(traces, TraceDnsCacheHitParams(host))
-                return await self._look_up(key, host, port)
+                return await self._look_up(key, host, port, traces)
             await tell(traces, TraceDnsCacheMissParams(host))
         await tell(traces, TraceDnsResolveHostStartParams(host))
-        addresses = await self._look_up(key, host, port)
+        addresses = await self._look_up(key, host, port, traces)
         await tell(traces, TraceDnsResolveHostEndParams(host))
         return addresses
 
-    async def _look_up(self, key: ConnectionKey, host: str, port: int) -> list[ResolveResult]:
-        """Return the addresses of *host*, from the cache or the resolver."""
-
-        async def ask() -> list[ResolveResult]:
-            return await self._resolver.resolve(host, port, family=self._family)
-
+    async def _look_up(
+        self, key: ConnectionKey, host: str, port: int, traces: Sequence[Trace]
+    ) -> list[ResolveResult]:
         try:
-            if self._use_dns_cache:
-                addresses = await self._dns_cache.resolve((host, port), ask)
-            else:
-                addresses = await ask()
+            addresses = await self._resolve_host(host, port, traces)
             if not addresses:
                 raise OSError(None, f"the resolver returned no address for {host}")
         except OSError as exc:
             raise ClientConnectorDNSError(key, exc) from exc
         return addresses
+
+    async def _resolve_host(
+        self, host: str, port: int, traces: Sequence[Trace] | None = None
+    ) -> list[ResolveResult]:
+        """Return the addresses of *host*, which may be one already.
+
+        A subclass may override this to refuse some of them, as aiohttp's cookbook does.
+
+        :param traces: for aiohttp's sake; their handlers are told by the caller
+        :raises OSError: there is no such name, or the resolver failed
+        """
+        literal = literal_address(host, port)
+        if literal is not None:
+            return [literal]
+
+        async def ask() -> list[ResolveResult]:
+            return await self._resolver.resolve(host, port, family=self._family)
+
+        if self._use_dns_cache:
+            return await self._dns_cache.resolve((host, port), ask)
+        return await ask()
 
     async def _close_resolver(self) -> None:
         if self._owns_resolver:

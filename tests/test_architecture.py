@@ -27,7 +27,7 @@ PLAN: Final = (
     ("__main__", "_cli"),
     ("__init__",),
     # thin aliases of what other rooms hold
-    ("helpers", "protocol"),
+    ("helpers", "http_websocket", "protocol"),
     # what the caller asks for
     ("client", "_request_contexts", "_request_options", "_ws_connect"),
     ("_middleware_call",),

@@ -709,13 +709,30 @@ async def test_a_session_that_was_left_is_closed(server: Server) -> None:
         await session.get("/json")
 
 
-async def test_a_session_is_entered_once(server: Server) -> None:
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_on_trio_a_session_is_entered_once(server: Server) -> None:
     """Its tasks belong to one block."""
     async with ClientSession(server.url) as session:
         with pytest.raises(RuntimeError, match="entered already"):
             async with session:
                 pass
         await get(session)
+
+
+@pytest.mark.once
+async def test_on_asyncio_a_session_is_entered_again(server: Server) -> None:
+    """Libraries for aiohttp do so, some for each request; the first to leave closes it."""
+    async with ClientSession(server.url) as session:
+        for _ in range(3):
+            assert await session.__aenter__() is session
+        await get(session)
+        async with session:
+            await get(session)
+        assert session.closed
+        with pytest.raises(RuntimeError, match=r"^Session is closed$"):
+            async with session:
+                pass
+    await session.close()
 
 
 async def test_detach(server: Server) -> None:

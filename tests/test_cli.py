@@ -581,6 +581,8 @@ def closed_port() -> int:
     [
         (["http://127.0.0.1:{closed}/"], "Cannot connect to host 127.0.0.1:{closed}"),
         (["http:///path"], "not a proper URL: "),
+        (["ftp://localhost/"], "not an http or https URL: ftp://localhost/"),
+        (["{url}/", "-x", "localhost:{closed}"], "the proxy cannot be reached: Cannot connect to"),
         (["{url}/cut"], ""),
         (["{url}/nonsense"], "not a proper HTTP response: "),
         (["{url}/stall", "--timeout", "0.2"], "no complete answer within 0.2 seconds"),

@@ -10,7 +10,7 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from anyhttp import ClientResponse, ClientSession
+from anyhttp import ClientResponse, ClientSession, http_exceptions
 from anyhttp import client_exceptions as errors
 from anyhttp._values import ConnectionKey, RequestInfo
 from anyhttp.http_exceptions import LineTooLong
@@ -323,6 +323,14 @@ def test_line_too_long() -> None:
     assert (exc.line, exc.limit, exc.actual_size, exc.code) == (b"GET /...", 8190, "9000", 400)
     assert str(exc) == "Got more than 8190 bytes when reading: b'GET /...'."
     assert LineTooLong(b"").args == (b"", "Unknown", "Unknown")
+    assert exc.headers is None
+
+
+def test_what_programs_for_aiohttp_catch() -> None:
+    """Its names of errors of parsers can stand in an ``except`` clause, and catch ours."""
+    assert LineTooLong.__bases__ == (http_exceptions.BadHttpMessage,)
+    assert issubclass(http_exceptions.BadStatusLine, http_exceptions.BadHttpMessage)
+    assert http_exceptions.BadHttpMessage.__bases__ == (http_exceptions.HttpProcessingError,)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

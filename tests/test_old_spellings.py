@@ -370,7 +370,7 @@ def test_old_and_new_time_limits_contradict(name: str) -> None:
     with pytest.raises(ValueError, match="together with timeout"):
         ClientSession(**options)
     options = {"timeout": 3}
-    with pytest.raises(ValueError, match="timeout must be a ClientTimeout, not int"):
+    with pytest.raises(ValueError, match=r"timeout must be a ClientTimeout, such as .*, not int"):
         ClientSession(**options)
 
 
@@ -522,9 +522,22 @@ def test_unsafe_by_position() -> None:
     assert caught[0].filename == __file__
 
 
+def test_private_names_that_programs_annotate_with(server: Server) -> None:
+    """What the verbs and ``ws_connect()`` return has no public name in aiohttp."""
+    from anyhttp import client as client_module
+
+    session = ClientSession(server.url)
+    request = session.get("/json")
+    websocket = session.ws_connect("/ws")
+    assert isinstance(request, client_module._RequestContextManager)
+    assert isinstance(websocket, client_module._WSRequestContextManager)
+    request.close()
+    session.detach()
+
+
 def test_modules_of_older_versions() -> None:
     """What stands there is what stands elsewhere."""
-    from anyhttp import abc, connector, helpers, protocol, resolver
+    from anyhttp import abc, connector, helpers, http_websocket, protocol, resolver
     from anyhttp import client as client_module
 
     assert abc.AbstractCookieJar is anyhttp.AbstractCookieJar
@@ -534,6 +547,8 @@ def test_modules_of_older_versions() -> None:
     assert protocol.HttpVersion11 is anyhttp.HttpVersion11
     assert helpers.BasicAuth is anyhttp.BasicAuth
     assert helpers.DummyCookieJar is anyhttp.DummyCookieJar
+    for name in ("WSCloseCode", "WSMessage", "WSMsgType", "WebSocketError"):
+        assert getattr(http_websocket, name) is getattr(anyhttp, name)
     for name in (
         "ClientError",
         "ClientResponse",

@@ -18,11 +18,13 @@ from rich.console import Console
 from anyhttp import (
     ClientError,
     ClientHttpProxyError,
+    ClientProxyConnectionError,
     ClientResponse,
     ClientResponseError,
     ClientSession,
     ClientTimeout,
     InvalidURL,
+    NonHttpUrlClientError,
     TooManyRedirects,
 )
 
@@ -166,6 +168,10 @@ def describe(failure: Exception, options: Options) -> str:
         return f"not a proper HTTP response: {failure.message}"
     if isinstance(failure, InvalidURL):
         return f"not a proper URL: {failure}"
+    if isinstance(failure, NonHttpUrlClientError):
+        return f"not an http or https URL: {failure}"
+    if isinstance(failure, ClientProxyConnectionError):
+        return f"the proxy cannot be reached: {failure}"
     if type(failure) is TimeoutError and options.timeout:  # the client's own say more themselves
         return f"no complete answer within {options.timeout:g} seconds"
     if isinstance(failure, OSError) and failure.filename:  # of ours: a file

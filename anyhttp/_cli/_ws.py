@@ -19,6 +19,7 @@ from anyhttp import (
     ClientSession,
     ClientTimeout,
     ClientWebSocketResponse,
+    NonHttpUrlClientError,
     WSCloseCode,
     WSMessage,
     WSMsgType,
@@ -53,6 +54,8 @@ async def talk(options: Options) -> int:
         return 1
     except WSServerHandshakeError as exc:
         complain(f"no WebSocket: {exc.message} ({exc.status})")
+    except NonHttpUrlClientError as exc:
+        complain(f"not a ws or wss URL: {exc}")
     except (ClientError, OSError, ValueError) as exc:
         complain(str(exc) or type(exc).__name__)
     return 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -157,13 +156,6 @@ async def test_soft_breaks_of_quoted_printable(client: ModuleType, base: URL) ->
         writer.append("a" * 100, {"Content-Transfer-Encoding": "quoted-printable"})
     async with client.ClientSession() as session:
         return "a=\\n" in str(await seen(session.post(base / "echo", data=writer)))
-
-
-@different(there=["BadHttpMessage", "HttpProcessingError"], here=[])
-async def test_bases_of_line_too_long(client: ModuleType, base: URL) -> object:
-    """It is raised by reading a stream, where no message of HTTP is bad."""
-    module = importlib.import_module(f"{client.__name__}.http_exceptions")
-    return [cls.__name__ for cls in module.LineTooLong.__mro__[1:-3]]
 
 
 @different(there="127.0.0.1", here="localhost")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,3 +140,20 @@ async def test_tags_of_a_resource(client: ModuleType, base: URL) -> object:
         hash(tag) == hash(client.ETag("a", True)),
         (await failure(lambda: setattr(tag, "value", "b")))[-4:],
     ]
+
+
+@compared
+async def test_modules_that_programs_import_from(client: ModuleType, base: URL) -> object:
+    """Names that no page documents, and which programs have from there all the same."""
+    names = {
+        "client": ("_RequestContextManager", "_WSRequestContextManager", "ClientError"),
+        "http_exceptions": ("BadHttpMessage", "BadStatusLine", "HttpProcessingError"),
+        "http_websocket": ("WSCloseCode", "WSMessage", "WSMsgType", "WebSocketError"),
+    }
+    found: list[object] = []
+    for name, wanted in names.items():
+        module = importlib.import_module(f"{client.__name__}.{name}")
+        found.append([hasattr(module, each) for each in wanted])
+    too_long = importlib.import_module(f"{client.__name__}.http_exceptions").LineTooLong
+    found.append([cls.__name__ for cls in too_long.__mro__])
+    return found

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import warnings
 from types import ModuleType
 from typing import Any
@@ -43,7 +44,9 @@ async def test_a_request_made_through_the_private_name(client: ModuleType, base:
     """Wrappers call ``_request`` for a coroutine in the place of a context manager."""
     async with client.ClientSession() as session:
         response = await session._request("GET", base / "json", params={"a": "b"})
-        return response.status, response.url.query_string, await response.json()
+        seen = [response.status, response.url.query_string, await response.json()]
+        named = await session._request(method="GET", str_or_url=base / "json")
+        return seen, await named.json()
 
 
 @compared
@@ -83,7 +86,7 @@ async def test_a_request_class_whose_constructor_takes_names(
     return results
 
 
-@different(there=[], here=["RuntimeWarning"] * 4)
+@different(there=[], here=["RuntimeWarning"] * 3)
 async def test_steps_that_do_not_exist(client: ModuleType, base: URL) -> object:
     """A subclass with a step of aiohttp's that nobody calls is told so."""
     with warnings.catch_warnings(record=True) as caught:
@@ -92,7 +95,6 @@ async def test_steps_that_do_not_exist(client: ModuleType, base: URL) -> object:
             (client.ClientRequest, "send"),
             (client.ClientRequest, "update_headers"),
             (client.ClientResponse, "start"),
-            (client.TCPConnector, "_resolve_host"),
         ):
             type("Own", (parent,), {step: None})
     return [each.category.__name__ for each in caught if each.filename == __file__]
@@ -130,6 +132,48 @@ async def test_a_session_whose_connector_is_closed(client: ModuleType, base: URL
     before = session.closed
     await connector.close()
     return before, session.closed, await failure(session.get(base / "json"))
+
+
+@compared
+async def test_a_connector_that_refuses_addresses(client: ModuleType, base: URL) -> object:
+    """The cookbook keeps requests away from inner hosts so: by name, by address, from the cache."""
+
+    class RefusedError(client.ClientError):  # type: ignore[name-defined, misc]
+        pass
+
+    class Refusing(client.TCPConnector):  # type: ignore[name-defined, misc]
+        refused: frozenset[str] = frozenset()
+
+        async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:
+            found = await super()._resolve_host(host, port, traces)
+            if self.refused.intersection(each["host"] for each in found):
+                raise RefusedError(host)
+            return found
+
+    connector = Refusing(family=socket.AF_INET)
+    results: list[object] = []
+    async with client.ClientSession(connector=connector) as session:
+        for refused in ((), ("127.0.0.1",)):
+            connector.refused = frozenset(refused)
+            for host in ("localhost", "127.0.0.1"):
+                url = base.with_host(host) / "json"
+                results.append(await failure(session.get(url, headers={"Connection": "close"})))
+    return results
+
+
+@compared
+async def test_a_connector_that_resolves_by_itself(client: ModuleType, base: URL) -> object:
+    """What it raises is an error of DNS, as that of a resolver is."""
+
+    class Own(client.TCPConnector):  # type: ignore[name-defined, misc]
+        async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:
+            if host == "missing.example":
+                raise OSError(None, "no such host")
+            return await super()._resolve_host("127.0.0.1", port, traces)
+
+    async with client.ClientSession(connector=Own()) as session:
+        found = await read(session.get(base.with_host("inner.example") / "json"))
+        return found, await failure(session.get(base.with_host("missing.example")))
 
 
 def resolver_class(client: ModuleType, **extra: object) -> Any:

@@ -30,6 +30,7 @@ from anyhttp import (
 )
 from anyhttp.abc import AbstractCookieJar
 from anyhttp.client import RequestContextManager
+from anyhttp.typedefs import StrOrURL
 
 
 async def body() -> AsyncIterator[bytes]:
@@ -120,7 +121,10 @@ async def sessions() -> None:
         assert_type(await s.close(), None)
 
     class Mine(ClientSession):
-        pass
+        async def _request(
+            self, method: str, str_or_url: StrOrURL, **kwargs: Any
+        ) -> ClientResponse:
+            return await super()._request(method, str_or_url, **kwargs)
 
     async with Mine() as mine:
         assert_type(mine, Mine)
