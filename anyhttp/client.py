@@ -386,7 +386,7 @@ class ClientSession:
 
     async def __aenter__(self) -> Self:
         self._check_open()
-        if self.task_group is not None:
+        if self._task_owner is not None:
             raise RuntimeError("the session has been entered already")
         owner = TaskOwner()
         try:
@@ -420,6 +420,11 @@ class ClientSession:
                 self._connector.sweep_no_more_in(owner)
             self.task_group = self.watchdog = None
             await owner.leave(raised)
+
+    def let_go_of_lost_tasks(self) -> None:
+        """Do as if the session had not been entered, if its helper tasks can help no more."""
+        if self._task_owner is not None and self._task_owner.is_over:
+            self.task_group = self.watchdog = None
 
     def __enter__(self) -> None:
         raise TypeError("use 'async with ClientSession()', not 'with'")
@@ -655,6 +660,7 @@ class ClientSession:
         request = dict(options)
         method: Any = request.pop("method", hdrs.METH_GET)
         handshake = WSHandshake(**request)  # type: ignore[arg-type]  # the types are in WSOptions
+        self.let_go_of_lost_tasks()
         group = self.task_group or group
         if handshake.heartbeat and group is None:
             raise RuntimeError(
