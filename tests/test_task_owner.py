@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import anyio
 import pytest
 
-from anyhttp import ClientSession, ClientTimeout
+from anyhttp import ClientSession, ClientTimeout, TCPConnector
 from anyhttp._network import on_asyncio
 from anyhttp._task_owner import TaskOwner
 from anyhttp._timeouts import Watchdog
@@ -220,6 +220,20 @@ def test_a_session_that_outlives_its_event_loop(server: Server) -> None:
     del session
     gc.collect()
     assert server.connections == 2
+
+
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")  # as it was
+@pytest.mark.parametrize("backends", [("trio", "asyncio", "trio"), ("asyncio", "trio")])
+@pytest.mark.parametrize("close", ["asyncio", "trio"])
+def test_a_session_of_both_backends(server: Server, backends: tuple[str, ...], close: str) -> None:
+    """A kept connection is of no use on the other one, and neither is in its way there."""
+    session = ClientSession(server.url, connector=TCPConnector(limit=1))
+    for backend in backends:
+        assert anyio.run(use, session, backend=backend) == 2
+    anyio.run(session.close, backend=close)
+    del session
+    gc.collect()
+    assert server.connections == len(backends)
 
 
 def test_a_session_that_was_entered_in_an_event_loop_before(server: Server) -> None:
