@@ -9,6 +9,7 @@ from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from asyncio import TimerHandle as TimerHandle
 
 __all__ = ("asyncio_loop",)
 

@@ -79,6 +79,8 @@ class SessionState(Protocol):
     watchdog: Watchdog | None
     exchanges: set[Exchange]
 
+    def let_go_of_lost_tasks(self) -> None: ...
+
 
 class Call:
     """One call, from checked arguments to a response whose head is there."""
@@ -135,6 +137,8 @@ class Call:
             raise RuntimeError("Session is closed")
         if self._tracker is not None:
             self._tracker._bind()  # from here on somebody has to tell it of the end
+        if session.task_group is not None:
+            session.let_go_of_lost_tasks()
         total = self._settings.timeout.total
         if total:
             watchdog = session.watchdog

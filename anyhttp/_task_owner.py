@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,28 @@ async def end_group(group: TaskGroup, raised: BaseException | None) -> None:
     try:
         await group.__aexit__(None, None, None)
     except BaseExceptionGroup as errors:
-        _, ends = errors.split(anyio.get_cancelled_exc_class())
-        while isinstance(ends, BaseExceptionGroup):
-            ends = ends.exceptions[0]
-        raise (errors if ends is None else ends) from None
+        raise _first_of(errors) from None
     except BaseException:
         if raised is None:
             raise
+
+
+def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first of *errors* that is no cancellation."""
+    _, others = errors.split(anyio.get_cancelled_exc_class())
+    first: BaseException | None = others
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return errors if first is None else first
+
+
+def _runs(loop: asyncio.AbstractEventLoop) -> bool:
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:  # trio's runs
+        return False
 
 
 class TaskOwner:
@@ -61,6 +77,17 @@ class TaskOwner:
     def is_bound(self) -> bool:
         """Whether only the task that entered may leave."""
         return self._host is None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no task can be started any more, or none that would run now.
+
+        Programs for asyncio cancel all tasks that they find, and use a session in another
+        event loop than the one in which it was entered.
+        """
+        leaving = self._leaving
+        # Cancelling the host, which waits for it, cancels it too.
+        return leaving is not None and (leaving.done() or not _runs(leaving.get_loop()))
 
     async def enter(self) -> TaskGroup:
         """Return the group, which takes tasks until :meth:`leave`.
@@ -105,7 +132,7 @@ class TaskOwner:
         with them whatever a server has noted there about one request.
         """
         assert self._group is not None
-        if self._host is not None and self._host.done():
+        if self.is_over:
             return  # with its event loop; a session that is used in the next does without
         self._context.run(self._group.start_soon, task)
 
@@ -121,12 +148,18 @@ class TaskOwner:
             return
         import asyncio
 
+        assert self._leaving is not None
+        if not _runs(self._leaving.get_loop()):
+            # Nobody can wait here for what runs in another event loop, if that ever goes on.
+            with suppress(RuntimeError):  # it has been closed
+                self._leaving.get_loop().call_soon_threadsafe(self._let_go)
+            return
         self._let_go()
-        if not self._host.done():  # else its event loop may have ended
+        if not self._host.done():
             with anyio.CancelScope(shield=True):
                 await asyncio.wait((self._host,))
         failure = None if self._host.cancelled() else self._host.exception()
         if raised is None:
             if failure is not None:
-                raise failure
+                raise _first_of(failure) if isinstance(failure, BaseExceptionGroup) else failure
             await checkpoint_if_cancelled()

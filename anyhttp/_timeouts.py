@@ -6,13 +6,17 @@ import math
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import anyio
 from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from ._arguments import check_seconds
+from ._backend import asyncio_loop
+
+if TYPE_CHECKING:
+    from ._backend import TimerHandle
 
 __all__ = (
     "DEFAULT_TIMEOUT",
@@ -104,24 +108,31 @@ class TimedStream(SocketStream):
 
 
 class Watchdog:
-    """Ends the waits of many streams at their deadlines, in one task.
+    """Ends the waits of many streams at their deadlines, by one alarm.
 
     A cancel scope, or a timer, for each wait would cost more than all the rest of it.
     This one sleeps until the earliest deadline it knows of; as most limits are equal,
     the deadlines of new waits come later, and nothing has to be told to anybody.
 
+    On asyncio the alarm is a timer: programs that stop cancel all tasks they find, and make
+    a last request or two, which must not last for ever.  Trio has no timers, but there nobody
+    can cancel a task of ours.
+
     :param start: starts the task, when there is something to watch
     """
 
-    __slots__ = ("_news", "_scope", "_start", "clock", "deadlines", "wakes_at")
+    __slots__ = ("_loop", "_news", "_scope", "_start", "_timer", "clock", "deadlines",
+                 "wakes_at")  # fmt: skip
 
     def __init__(
         self,
         start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object],
         clock: Callable[[], float] = anyio.current_time,
     ) -> None:
-        # What the task needs is made for the first deadline: many sessions never have one.
         self._start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] | None = start
+        self._loop = asyncio_loop()
+        self._timer: TimerHandle | None = None
+        # What the task needs is made for the first deadline: many sessions never have one.
         self._news: anyio.Event | None = None
         self._scope: anyio.CancelScope | None = None
         #: anyio's clock, or the same of the backend itself, which is faster to ask
@@ -132,23 +143,36 @@ class Watchdog:
         self.wakes_at: float = math.inf
 
     def stop(self) -> None:
-        """End the task, or see to it that it never starts."""
+        """End the alarm, or see to it that there never is one."""
         self._start = None
+        if self._timer is not None:
+            self._timer.cancel()
         if self._scope is not None:
             self._scope.cancel()
 
     def wake(self, deadline: float) -> None:
         """Look at the deadlines again at *deadline*, which is earlier than any before."""
         self.wakes_at = deadline
-        start, self._start = self._start, None
-        if self._news is not None:
+        start = self._start
+        if start is None:
+            return
+        if self._loop is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._ring)
+        elif self._news is not None:
             self._news.set()
-        elif start is not None:
+        else:
             self._news = anyio.Event()
             # Deadlines hold even while everything around is being cancelled: a request may be
             # shielded from that.  Only stop() ends this task.
             self._scope = anyio.CancelScope(shield=True)
             start(self._run)
+
+    def _ring(self) -> None:
+        self._look()
+        if self.wakes_at < math.inf:
+            self.wake(self.wakes_at)
 
     async def _run(self) -> None:
         assert self._scope is not None
@@ -158,12 +182,16 @@ class Watchdog:
                 with anyio.CancelScope(deadline=self.wakes_at):
                     await self._news.wait()
                 self._news = anyio.Event()
-                now = self.clock()
-                deadlines = self.deadlines
-                for stream in [stream for stream, at in deadlines.items() if at <= now]:
-                    del deadlines[stream]
-                    stream.expire()
-                self.wakes_at = min(deadlines.values(), default=math.inf)
+                self._look()
+
+    def _look(self) -> None:
+        """End the waits whose time is over."""
+        now = self.clock()
+        deadlines = self.deadlines
+        for stream in [stream for stream, at in deadlines.items() if at <= now]:
+            del deadlines[stream]
+            stream.expire()
+        self.wakes_at = min(deadlines.values(), default=math.inf)
 
 
 def deadline_after(seconds: float | None) -> float:

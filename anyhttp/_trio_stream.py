@@ -18,6 +18,7 @@ from trio.lowlevel import (
     cancel_shielded_checkpoint,
     checkpoint,
     checkpoint_if_cancelled,
+    in_trio_run,
     notify_closing,
     wait_readable,
     wait_writable,
@@ -153,7 +154,8 @@ class TrioStream(TimedStream):
 
     async def aclose(self) -> None:
         self.abort()
-        await checkpoint()
+        if in_trio_run():
+            await checkpoint()
 
     def expire(self) -> None:
         """End waiting, now and until the deadline is set anew."""
@@ -170,5 +172,10 @@ class TrioStream(TimedStream):
     def abort(self) -> None:
         """Close the socket at once; whoever waits for it gets ``ClosedResourceError``."""
         if self._sock.fileno() >= 0:
-            notify_closing(self._sock)
+            if in_trio_run():
+                notify_closing(self._sock)
             self._sock.close()
+
+    def has_news(self) -> bool:
+        # Nothing has come, but elsewhere than on trio nobody could wait for it.
+        return not in_trio_run()

@@ -79,13 +79,18 @@ def without_user_info(url: str | URL) -> str:
         except ValueError:
             parsed = None
         if parsed is None or parsed.raw_host is None:
-            return _UNPARSED_USER_INFO.sub(r"\1", url)
+            return _without_any_user_info(url)
         if parsed.raw_user is None and parsed.raw_password is None:
             return url
         url = parsed
     if url.raw_user is None and url.raw_password is None:
-        return str(url)
+        # In one without a host, as of "user:password@host", they may be anywhere.
+        return str(url) if url.raw_host is not None else _without_any_user_info(str(url))
     return str(url.with_user(None))
+
+
+def _without_any_user_info(text: str) -> str:
+    return _UNPARSED_USER_INFO.sub(r"\1", text)
 
 
 # The percent sign before the zone is itself percent-encoded in a URL (RFC 6874 §2).  Browsers

@@ -174,6 +174,8 @@ class OpensWebSocket(Protocol):
 
     task_group: TaskGroup | None
 
+    def let_go_of_lost_tasks(self) -> None: ...
+
     async def _ws_connect(
         self, group: TaskGroup | None, url: StrOrURL, options: WSOptions
     ) -> ClientWebSocketResponse: ...
@@ -220,6 +222,7 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
         return self._started().__await__()
 
     async def __aenter__(self) -> ClientWebSocketResponse:
+        self._session.let_go_of_lost_tasks()
         if self._options.get("heartbeat") and self._session.task_group is None:
             group = anyio.create_task_group()
             await group.__aenter__()

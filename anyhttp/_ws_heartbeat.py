@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 import anyio
+from anyio.lowlevel import cancel_shielded_checkpoint
 
 from ._websocket import WSMsgType
 from ._ws_sender import Sender
@@ -53,15 +54,20 @@ class Heartbeat:
 
     async def _probe(self, patience: float) -> None:
         """Send a ping; give the peer up unless it shows a sign of life in time."""
-        before = self._heard_at
+        before, sent = self._heard_at, False
         with anyio.move_on_after(patience) as scope:
             try:
                 await self._sender.send_control(WSMsgType.PING, b"")
+                sent = True
                 while self._heard_at == before and not self._over:
                     await self._listen(self)
             except ClientConnectionError:
                 return  # dropped already, or about to be
             finally:
+                if sent and scope.cancel_called:
+                    # A program that has kept the event loop busy meanwhile finds the answer
+                    # when it finds that the time is over: whoever receives comes first.
+                    await cancel_shielded_checkpoint()
                 # Also when this was still sending, and the ping is torn now.
                 if scope.cancel_called and self._heard_at == before and not self._over:
                     what = f"the peer was silent for {patience} s after a ping"

@@ -331,6 +331,11 @@ class ClientSession:
             self.task_group = self.watchdog = None
             await owner.leave(raised)
 
+    def let_go_of_lost_tasks(self) -> None:
+        """Do as if the session had not been entered, if its helper tasks can help no more."""
+        if self._task_owner is not None and self._task_owner.is_over:
+            self.task_group = self.watchdog = None
+
     def __enter__(self) -> None:
         raise TypeError("use 'async with ClientSession()', not 'with'")
 
@@ -565,6 +570,7 @@ class ClientSession:
         request = dict(options)
         method: Any = request.pop("method", hdrs.METH_GET)
         handshake = WSHandshake(**request)  # type: ignore[arg-type]  # the types are in WSOptions
+        self.let_go_of_lost_tasks()
         group = self.task_group or group
         if handshake.heartbeat and group is None:
             raise RuntimeError(

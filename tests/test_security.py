@@ -246,6 +246,8 @@ class TestCredentialsStayWhereTheyBelong:
             "http://user:{}@/",
             "ftp://user:{}@host/",
             "//user:{}@host/",
+            "user:{}@host/",
+            "http:/user:{}@host/",
             "http://user:{}@127.0.0.1:1/",
             "https://user:{}@127.0.0.1:1/",
             "http://user:{}@" + "a" * 2000 + "/",
@@ -289,6 +291,7 @@ class TestCredentialsStayWhereTheyBelong:
         peer = await script(
             [(b"GET /a ", bad + b"Content-Length: 0\r\n\r\n"), (b"GET /b ", STALL)],
             [(b"GET /c ", b"garbage\r\n\r\n")],
+            [(b"GET /d ", bad.replace(b"; Secure", b"\x7f") + b"\r\n")],
         )
         auth = BasicAuth(SECRET, SECRET)
         options: dict[str, Any] = {
@@ -304,6 +307,7 @@ class TestCredentialsStayWhereTheyBelong:
             slow = session.get(peer.url / "b", timeout=ClientTimeout(sock_read=0.05), **options)
             failures.append(await failure(slow))
             failures.append(await failure(session.get(peer.url / "c", **options)))
+            failures.append(await failure(session.get(peer.url / "d", **options)))
             shown.append(repr(session.connector))
             shown.append(repr(session.cookie_jar))
         shown += [everything_shown(exc) for exc in failures]

@@ -156,6 +156,22 @@ class TestHeaderLines:
         """RFC 9110 §5.6.2 lists the characters."""
         refused(with_field(name + b": a"))
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"Set-Cookie: a=secret\x7f",
+            b"Set-Cookie : a=secret",
+            b"X: a\r\n secret: b",
+            b"X: a\r\n\tsecret",
+            b"X:\x00secret:a",
+        ],
+    )
+    def test_values_are_not_shown(self, line: bytes) -> None:
+        """The line that is wrong may hold a cookie or a token."""
+        error = refused(with_field(line))
+        assert "malformed header line" in error
+        assert "secret" not in error
+
     def test_a_line_without_colon_is_refused(self) -> None:
         """There is no field without a name."""
         assert "malformed header line" in refused(with_field(b"nothing"))

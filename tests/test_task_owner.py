@@ -3,12 +3,14 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from contextvars import ContextVar
 
 import anyio
 import pytest
 
-from anyhttp import ClientSession
+from anyhttp import ClientSession, ClientTimeout, TCPConnector
+from anyhttp._network import on_asyncio
 from anyhttp._task_owner import TaskOwner
 from anyhttp._timeouts import Watchdog
 from tests.support.census import running_tasks
@@ -19,6 +21,10 @@ from tests.test_timeouts import FakeStream, watch
 visitor: ContextVar[str] = ContextVar("visitor", default="nobody")
 
 # On trio none of this can be: there a nursery is left by the task that entered it, in order.
+
+
+class Thrown(BaseException):
+    """What no handler of errors expects."""
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -153,12 +159,14 @@ async def test_a_session_that_is_not_used_runs_nothing(server: Server) -> None:
         on_entering = len(running_tasks() - before)
         assert on_entering <= 1
         assert await use(session) == 2
-        assert len(running_tasks() - before) == on_entering + 2  # the watchdog, the sweeper
+        # The sweeper, and on trio the watchdog, which is a timer of asyncio's.
+        helpers = 1 if on_asyncio() else 2
+        assert len(running_tasks() - before) == on_entering + helpers
     assert running_tasks() == before
 
 
 async def test_a_watchdog_wakes_up_for_the_first_deadline() -> None:
-    """Its task starts then, and ends that wait and all others in time."""
+    """Its timer or task starts then, and ends that wait and all others in time."""
     owner = TaskOwner()
     await owner.enter()
     watchdog = Watchdog(owner.start)
@@ -166,7 +174,7 @@ async def test_a_watchdog_wakes_up_for_the_first_deadline() -> None:
     late, early, forgotten = FakeStream(), FakeStream(), FakeStream()
     start = anyio.current_time()
     watch(watchdog, late, start + 0.04)
-    assert len(running_tasks() - before) == 1
+    assert len(running_tasks() - before) == (0 if on_asyncio() else 1)
     watch(watchdog, early, start + 0.02)
     watch(watchdog, forgotten, start + 0.02)
     del watchdog.deadlines[forgotten]
@@ -214,6 +222,20 @@ def test_a_session_that_outlives_its_event_loop(server: Server) -> None:
     assert server.connections == 2
 
 
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")  # as it was
+@pytest.mark.parametrize("backends", [("trio", "asyncio", "trio"), ("asyncio", "trio")])
+@pytest.mark.parametrize("close", ["asyncio", "trio"])
+def test_a_session_of_both_backends(server: Server, backends: tuple[str, ...], close: str) -> None:
+    """A kept connection is of no use on the other one, and neither is in its way there."""
+    session = ClientSession(server.url, connector=TCPConnector(limit=1))
+    for backend in backends:
+        assert anyio.run(use, session, backend=backend) == 2
+    anyio.run(session.close, backend=close)
+    del session
+    gc.collect()
+    assert server.connections == len(backends)
+
+
 def test_a_session_that_was_entered_in_an_event_loop_before(server: Server) -> None:
     """Its helpers have ended with that one; a request that needs none is made all the same."""
 
@@ -227,3 +249,92 @@ def test_a_session_that_was_entered_in_an_event_loop_before(server: Server) -> N
         return status
 
     assert asyncio.run(use_and_close(asyncio.run(enter()))) == 200
+
+
+def test_a_session_that_was_entered_in_another_event_loop(server: Server) -> None:
+    """It is used as if it had not been entered, and closing it waits for nothing over there."""
+
+    async def time_out(session: ClientSession) -> None:
+        with pytest.raises(TimeoutError, match="total timeout"):
+            await session.get("hang", timeout=ClientTimeout(total=0.05))
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        session = first.run(ClientSession(server.url).__aenter__())
+        assert second.run(use(session)) == 2
+        second.run(time_out(session))
+        second.run(asyncio.wait_for(session.close(), 10))
+        assert not first.run(others())
+    assert session.closed
+
+
+async def others() -> set[asyncio.Task[None]]:
+    """Return the other tasks of this event loop, when those are gone that were cancelled."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return asyncio.all_tasks() - {asyncio.current_task()}
+
+
+def cancel_tasks(*, but: asyncio.Task[None] | None = None) -> None:
+    """Do as programs do that are told to stop."""
+    for task in asyncio.all_tasks() - {asyncio.current_task(), but}:
+        task.cancel()
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_program_that_cancels_all_tasks_before_its_last_request(
+    server: Server, used: bool
+) -> None:
+    """Its session goes on as if it had not been entered, and time limits hold as before."""
+
+    async def run() -> None:
+        async with ClientSession(server.url) as session:
+            if used:
+                assert await use(session) == 2
+            cancel_tasks()
+            assert not await others()
+            assert await use(session) == 2
+            async with asyncio.timeout(10):
+                with pytest.raises(TimeoutError, match="total timeout"):
+                    await session.get("hang", timeout=ClientTimeout(total=0.05))
+
+    asyncio.run(run())
+
+
+def test_time_limits_of_a_request_outlive_the_helper_tasks(server: Server) -> None:
+    """It was there before they were cancelled, and relied on them."""
+
+    async def time_out(session: ClientSession) -> None:
+        with pytest.raises(TimeoutError, match="total timeout"):
+            await session.get("hang", timeout=ClientTimeout(total=0.2))
+
+    async def run() -> None:
+        async with ClientSession(server.url) as session:
+            assert await use(session) == 2
+            request = asyncio.create_task(time_out(session))
+            await asyncio.sleep(0)
+            cancel_tasks(but=request)
+            await asyncio.wait_for(request, 10)
+
+    asyncio.run(run())
+
+
+@pytest.mark.uvloop
+@pytest.mark.parametrize("kind", [Thrown, GeneratorExit])
+async def test_what_ends_programs_leaves_a_session_as_it_is(
+    server: Server, kind: type[BaseException]
+) -> None:
+    """A helper task cannot keep it, and in no case is it wrapped in an exception group."""
+
+    async def fail() -> AsyncIterator[bytes]:
+        yield b"a"
+        raise thrown
+
+    async def upload() -> None:
+        async with ClientSession(server.url) as session:
+            with suppress(kind):  # on asyncio it has reached the caller by then
+                await session.post("upload", data=fail())
+
+    thrown = kind("by the body of a request")
+    with pytest.raises(kind) as caught:
+        await upload()
+    assert caught.value is thrown

@@ -127,3 +127,5 @@ def test_user_info_of_url_objects_is_left_out() -> None:
     assert without_user_info(URL("https://u:p@host:8443/x?y")) == "https://host:8443/x?y"
     assert without_user_info(URL("https://host/x")) == "https://host/x"
     assert without_user_info(URL("/relative")) == "/relative"
+    assert without_user_info(URL("user:pw@host/")) == "host/"
+    assert without_user_info(URL("http:/user:pw@host/")) == "http://host/"

@@ -71,6 +71,14 @@ def _check_start(data: bytes | bytearray) -> None:
         raise ParseError(f"not an HTTP/1.x response: it starts with {bytes(data[:20])!r}")
 
 
+def _shown(line: bytes) -> str:
+    """Return a header line for messages: without its value, which may be a cookie or a token."""
+    name, colon, _ = line[:100].partition(b":")
+    if name[:1] in {b" ", b"\t"}:
+        return "that goes on with the one before"  # and is a part of its value
+    return f"{name!r}" + ", value not shown" * bool(colon)
+
+
 def _line_error(kind: str, limit: int) -> ParseError:
     return ParseError(f"{kind} is longer than {limit} bytes")
 
@@ -173,7 +181,7 @@ class HeadReader:
         if not _HEAD.fullmatch(status_line + b"\r\n\r\n"):
             return f"malformed status line {status_line[:100]!r}"
         bad = next(line for line in fields if not _FIELD.fullmatch(line + b"\r\n"))
-        return f"malformed header line {bad[:100]!r}"
+        return f"malformed header line {_shown(bad)}"
 
 
 #: Fields that say something about body, connection and cookies.
@@ -402,9 +410,9 @@ class ChunkReader:
             self.complete = True
             return
         if not _FIELD.fullmatch(line):
-            raise ParseError(f"malformed trailer line {line[:60]!r}")
+            raise ParseError(f"malformed trailer line {_shown(line)}")
         if line.partition(b":")[0].lower() in _FRAMING:
-            raise ParseError(f"a trailer that speaks of framing: {line[:60]!r}")
+            raise ParseError(f"a trailer that speaks of framing: {_shown(line)}")
         self._trailers += 1
         if self._trailers > self._limits.max_headers:
             raise ParseError(f"more than {self._limits.max_headers} header and trailer lines")

@@ -1,0 +1,57 @@
+"""The task beside a WebSocket, apart from any connection; tests/wire/test_websocket.py has both."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import anyio
+import pytest
+
+from anyhttp import ServerTimeoutError
+from anyhttp._websocket import BytesLike
+from anyhttp._ws_heartbeat import Heartbeat
+from anyhttp._ws_sender import Sender
+
+pytestmark = pytest.mark.uvloop
+
+PROBES = 30
+
+
+class AnsweringSender(Sender):
+    """Brings the answer to each ping, and keeps the event loop busy until it is late."""
+
+    def __init__(self, peer: socket.socket) -> None:
+        self.probes = 0
+        self._peer = peer
+
+    async def send_control(self, opcode: int, message: BytesLike | str) -> None:
+        """Be answered."""
+        self.probes += 1
+        self._peer.send(b"x")
+        time.sleep(0.003)  # noqa: ASYNC251
+
+
+async def test_an_answer_counts_however_late_it_is_noticed() -> None:
+    """The event loop finds it together with the end of the time that the peer had for it."""
+    given_up: list[ServerTimeoutError] = []
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    sender = AnsweringSender(there)
+
+    async def receive() -> None:
+        while True:
+            await anyio.wait_readable(here)
+            here.recv(1)
+            heartbeat.hear()
+
+    heartbeat = Heartbeat(0.002, sender, Heartbeat.wait_news, given_up.append)
+    with here, there, anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receive)
+            tasks.start_soon(heartbeat.run)
+            while sender.probes < PROBES and not given_up:  # noqa: ASYNC110
+                await anyio.sleep(0.001)
+            heartbeat.finish()
+            tasks.cancel_scope.cancel()
+    assert not given_up
