@@ -107,6 +107,18 @@ def _deadline(morsel: Morsel[str], now: float) -> float | None:
     return parse_date(str(morsel["expires"]))
 
 
+def _keeps_promise(name: str, morsel: Morsel[str]) -> bool:
+    """Whether a cookie is what the prefix of its *name*, in lower case, says (§4.1.3).
+
+    Those that vouch for ``HttpOnly`` came later, with the successor of RFC 6265bis.
+    """
+    if name.startswith("__host-") and (morsel["domain"] or morsel["path"] != "/"):
+        return False
+    if name.startswith(("__http-", "__host-http-")) and not morsel["httponly"]:
+        return False
+    return bool(morsel["secure"]) or not name.startswith(("__secure-", "__host-", "__http-"))
+
+
 def placed(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
     """Give a cookie its scope, and write it into *morsel*; None if *origin* may not set it."""
     name, text = morsel.key, morsel.coded_value
@@ -119,12 +131,7 @@ def placed(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
     if origin.host is not None:
         if secure and not origin.secure:
             return None
-        prefix = name[:9].lower()
-        if prefix == "__secure-" and not secure:
-            return None
-        if prefix.startswith("__host-") and not (
-            secure and not morsel["domain"] and morsel["path"] == "/"
-        ):
+        if not _keeps_promise(name.lower(), morsel):
             return None
     path = morsel["path"]
     if not path.startswith("/"):

@@ -77,7 +77,8 @@ def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> U
         if target.scheme not in {"", "http", "https"}:
             raise NonHttpUrlRedirectClientError(location)
         if not target.scheme:
-            target = url.join(target)
+            # Where a target has a query alone, join() would keep the old fragment.
+            target = url.with_fragment(None).join(target)
         reason = host_error(target.raw_host)
         # Port and credentials are parsed only when they are asked for.
         if target.port is None or not str(target.raw_host).isascii():

@@ -288,7 +288,8 @@ def checked_base_url(base_url: StrOrURL | None) -> URL | None:
         raise ValueError(f"base_url: {reason}")
     if not url.raw_path.endswith("/"):
         raise ValueError("base_url must have a path that ends in '/'")
-    return url
+    # RFC 3986 §5.1: the fragment is no part of a base.
+    return url.with_fragment(None)
 
 
 def checked_auth(auth: BasicAuth | None) -> BasicAuth | None:

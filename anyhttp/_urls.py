@@ -9,6 +9,7 @@ from typing import Final
 
 from yarl import URL
 
+from ._values import with_plain_zone
 from .client_exceptions import InvalidUrlClientError, NonHttpUrlClientError
 from .typedefs import StrOrURL
 
@@ -74,9 +75,9 @@ def parse_error(error: ValueError) -> str:
 
 
 _AUTHORITY: Final = re.compile(r"(?:[^:/?#]*:)?//[^/?#]*")
-#: A URL that was made with ``encoded=True`` may hold anything; a resolver might read it as
-#: another host than whoever looked at it.
-_NOT_IN_HOST: Final = re.compile(r"[^\x21-\x7e]")
+#: What is in no host (RFC 3986 §3.2.2); a URL that was made with ``encoded=True`` may hold
+#: anything.  A resolver might read it as another host than whoever looked at it.
+_NOT_IN_HOST: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=%:]")
 _NUMERIC_LABEL: Final = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 
 
@@ -91,20 +92,30 @@ def host_error(host: str | None) -> str | None:
     """Say what is wrong with *host*.
 
     Other programs read ``127.1``, ``0177.0.0.1`` and ``2130706433`` as addresses; a check
-    made on such a host would not be made on where it leads.
+    made on such a host would not be made on where it leads.  The same goes for names with
+    escapes, such as ``%61.test``: some programs decode them.
     """
-    if not host:
+    if not host or not host.strip("."):
         return "the URL has no host"
-    if _NOT_IN_HOST.search(host):
+    is_name = ":" not in host
+    if _NOT_IN_HOST.search(host) or (is_name and "%" in host):
         return "the host holds characters that no host name has"
-    if ":" in host:
-        return None
+    if not is_name:
+        return _ipv6_error(host)
     last = host.rstrip(".").rpartition(".")[2]
     if _NUMERIC_LABEL.fullmatch(last):
         try:
             ipaddress.IPv4Address(host)
         except ValueError:
             return "the host is neither a name nor an IPv4 address in its usual form"
+    return None
+
+
+def _ipv6_error(host: str) -> str | None:
+    try:
+        ipaddress.IPv6Address(with_plain_zone(host))
+    except ValueError:
+        return "the host is not an IPv6 address"
     return None
 
 

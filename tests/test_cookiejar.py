@@ -368,10 +368,16 @@ def test_a_secure_cookie_is_left_alone_by_plain_http() -> None:
         ("__Host-a=1; Secure; Path=/; Domain=example.com", False),
         ("__host-a=1; Secure; Path=/; Domain=example.com", False),
         ("__Hosta=1; Domain=example.com", True),
+        ("__Http-a=1; Secure; HttpOnly; Domain=example.com", True),
+        ("__Http-a=1; Secure", False),
+        ("__http-a=1; HttpOnly", False),
+        ("__Host-Http-a=1; Secure; Path=/; HttpOnly", True),
+        ("__Host-Http-a=1; Secure; Path=/", False),
+        ("__host-http-a=1; Secure; HttpOnly", False),
     ],
 )
 def test_prefixes_are_promises(header: str, kept: bool) -> None:
-    """RFC 6265bis §4.1.3: a name that starts so vouches for the attributes."""
+    """RFC 6265bis §4.1.3, and its successor: a name that starts so vouches for the attributes."""
     assert len(jar_with(header)) == kept
     assert len(jar_with(header, url="http://example.com/")) == (kept and "Secure" not in header)
 

@@ -620,6 +620,24 @@ class TestRequestsCannotBeSplitOrConfused:
             with pytest.raises(InvalidUrlRedirectClientError):
                 await session.get(peer.url)
 
+    @pytest.mark.parametrize(
+        "host", ["%61.test", "bank.test%2f.evil.test", "a|b", "a<b", ".", "[1::2::3]", "[::1%a%b]"]
+    )
+    async def test_hosts_that_are_read_in_two_ways_are_refused(
+        self, host: str, http1: str, script: Script
+    ) -> None:
+        """RFC 3986 §3.2.2: some programs undo the escapes of a name, and others do not."""
+        url = f"http://{host}/"
+        peer = await script([(b"GET ", redirect(url))], [(b"GET ", redirect(url))])
+        async with client(http1) as session:
+            for given in (url, URL(url, encoded=True)):
+                with pytest.raises(InvalidUrlClientError):
+                    await session.get(given)
+        for requote in (True, False):
+            async with client(http1, requote_redirect_url=requote) as session:
+                with pytest.raises(InvalidUrlRedirectClientError):
+                    await session.get(peer.url)
+
     @pytest.mark.parametrize("char", ["a", "\N{LATIN SMALL LETTER U WITH DIAERESIS}"])
     async def test_the_length_of_a_host_is_bounded_before_idna(
         self, char: str, http1: str, script: Script

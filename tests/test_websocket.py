@@ -624,6 +624,7 @@ class TestAnswer:
             (200, {}, "Invalid response status"),
             (101, {"Upgrade": None}, "Invalid upgrade header"),
             (101, {"Upgrade": "h2c"}, "Invalid upgrade header"),
+            (101, {"Upgrade": "websocket, h2c"}, "Invalid upgrade header"),
             (101, {"Connection": None}, "Invalid connection header"),
             (101, {"Connection": "keep-alive"}, "Invalid connection header"),
             (101, {"Sec_WebSocket_Accept": None}, "Invalid challenge response"),
@@ -637,6 +638,13 @@ class TestAnswer:
         offer = Offer([], 0)
         with pytest.raises(HandshakeRefused, match=message):
             offer.check(status, answer(offer, **changed))
+
+    def test_a_second_protocol_to_switch_to_is_refused(self) -> None:
+        """RFC 6455 §4.1: every ``Upgrade`` must be to a WebSocket, in a line of its own or not."""
+        offer = Offer([], 0)
+        offer.check(101, answer(offer, ("Upgrade", "WebSocket")))
+        with pytest.raises(HandshakeRefused, match="Invalid upgrade header"):
+            offer.check(101, answer(offer, ("Upgrade", "h2c")))
 
     @pytest.mark.parametrize(
         ("theirs", "chosen"),

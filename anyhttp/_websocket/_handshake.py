@@ -120,7 +120,7 @@ class Offer:
         """
         if status != 101:
             raise HandshakeRefused("Invalid response status")
-        if headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+        if _tokens(headers, hdrs.UPGRADE) != {"websocket"}:
             raise HandshakeRefused("Invalid upgrade header")
         if "upgrade" not in _tokens(headers, hdrs.CONNECTION):
             raise HandshakeRefused("Invalid connection header")
