@@ -259,6 +259,7 @@ class BodyPartReader:
 
         They never end within a group of base64 or an escape of quoted-printable, so that each
         piece can be given to :meth:`decode`; if *size* is too small for one, it is exceeded.
+        What is not of base64's alphabet, and lies within a group, is left out.
         """
         if size < 1:
             raise ValueError(f"size must be at least 1, got {size}")
@@ -275,6 +276,8 @@ class BodyPartReader:
             if end:
                 self._carried = rest
                 return held[:end]
+            # Blanks may go on for ever.  Kept, they would be looked at again for each byte.
+            held = rest
 
     async def _read_raw(self, size: int) -> bytes:
         if self._carried:
