@@ -392,6 +392,9 @@ async def test_closing_closes_each_part() -> None:
     with pytest.raises(OSError, match="cannot be closed"):
         await body.close()
     assert closed == parts[::-1]
+    assert not body.autoclose
+    body = mixed()
+    body.append(b"")
     assert body.autoclose
     body.append(io.BytesIO())
     assert not body.autoclose

@@ -116,6 +116,29 @@ async def test_a_body_in_memory(body: Payload, data: bytes, content_type: str) -
     assert await written(body) == data
 
 
+async def test_a_subclass_says_what_is_written() -> None:
+    """write() is all that a payload of one's own needs; how much goes out is seen to."""
+
+    class Greeting(Payload):
+        async def write(self, writer: Writer) -> None:
+            await writer.write(b"hello ")
+            await writer.write(b"world!")
+
+    body = Greeting("world")
+    assert await body.as_bytes() == b"hello world!"
+    assert await written(body) == b"hello world!"
+    assert await written(body, 8) == b"hello wo"
+    assert body.size is None
+    assert body.autoclose
+    await body.close()
+
+
+def test_a_subclass_needs_to_say_what_is_written() -> None:
+    """Without a write() there is nothing to send."""
+    with pytest.raises(TypeError, match="abstract"):
+        Payload("nothing")  # type: ignore[abstract]  # that is the mistake
+
+
 def test_a_body_in_memory_is_decoded() -> None:
     """decode() goes by the charset of the body, then by the one given."""
     assert BytesPayload("ä".encode()).decode() == "ä"
