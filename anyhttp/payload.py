@@ -652,7 +652,9 @@ def _position(file: IO[Any]) -> int | None:
     """Return where *file* stands, ``None`` if it cannot be rewound to there."""
     try:
         return file.tell() if file.seekable() else None
-    except OSError:  # a text file that is being iterated over does not know
+    except (AttributeError, OSError):
+        # A text file that is being iterated over does not know, and a member of a tar archive
+        # that is read as a stream asks a file that has no answer.
         return None
 
 

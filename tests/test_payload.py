@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Any
@@ -259,6 +260,20 @@ FILES = {
     "random": BufferedReaderPayload,
     "text": TextIOPayload,
 }
+
+
+async def test_members_of_an_archive_that_is_a_stream(path: Path) -> None:
+    """Those of ``tarfile``'s mode ``r|`` cannot be rewound, and fail when they are asked."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as writer:
+        writer.add(path, "thing.txt")
+    archive.seek(0)
+    with tarfile.open(fileobj=archive, mode="r|") as reader:
+        for member in reader:
+            body = get_payload(reader.extractfile(member))
+            assert body.size is None
+            assert await written(body) == b"hello world!"
+            assert body.consumed
 
 
 @pytest.mark.parametrize("kind", FILES)
