@@ -16,7 +16,6 @@ from .payload import (
     TOO_LARGE_BYTES,
     BytesPayload,
     JsonPayload,
-    LimitedWriter,
     Payload,
     Writer,
     get_payload,
@@ -281,15 +280,6 @@ class MultipartWriter(Payload):
             gathered += self._end()
         if gathered:
             await writer.write(bytes(gathered))
-
-    async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
-        """Write the body, but no more than *content_length* bytes of it, wherever that cuts it.
-
-        :raises ClientPayloadError: a part has been written before and cannot be again
-        """
-        await self.write(
-            writer if content_length is None else LimitedWriter(writer, content_length)
-        )
 
     async def close(self) -> None:
         """Close every part, even if closing one of them fails."""

@@ -22,7 +22,7 @@ from ._deprecation import warn_of_unused
 from ._values import HttpVersion, RequestInfo, without_user_info
 from .client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
 from .cookiejar import response_cookies
-from .streams import EMPTY_PAYLOAD, StreamReader
+from .streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader
 from .typedefs import DEFAULT_JSON_DECODER, JSONDecoder, RawHeaders
 
 if TYPE_CHECKING:
@@ -83,6 +83,9 @@ class Holder(Protocol):
 
     @property
     def is_sending(self) -> bool: ...
+
+    @property
+    def read_limit(self) -> int: ...
 
     def checkpoint_if_cancelled(self) -> Awaitable[None]: ...
 
@@ -370,7 +373,8 @@ class ClientResponse:
     def content(self) -> StreamReader:
         """The body as a stream."""
         if isinstance(self._content, bytes):
-            reader = StreamReader()
+            exchange = self._exchange
+            reader = StreamReader(limit=DEFAULT_LIMIT if exchange is None else exchange.read_limit)
             reader.total_raw_bytes = len(self._content)
             reader.feed_data(self._content)
             reader.feed_eof()

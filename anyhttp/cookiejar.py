@@ -389,8 +389,8 @@ def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:
     given = make_morsel(record["key"], record["value"], record["coded_value"])
     for name, value in record.items():
         if name in ATTRIBUTES:
-            if not isinstance(value, (str, bool)):
-                raise TypeError(f"{name} is neither text nor a flag")
+            if not isinstance(value, (str, int)):  # programs set "version" to a number
+                raise TypeError(f"{name} is neither text nor a flag nor a number")
             given[name] = value
     if record.get("host_only"):
         given["domain"] = ""

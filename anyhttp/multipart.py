@@ -31,7 +31,7 @@ from ._multipart_writer import MAX_BOUNDARY, MultipartWriter
 from ._part_encodings import DECODED_ALONE, STEP, PartDecoder
 from .client_exceptions import ClientPayloadError
 from .http_exceptions import LineTooLong
-from .payload import PAYLOAD_REGISTRY, LimitedWriter, Order, Payload, Writer
+from .payload import PAYLOAD_REGISTRY, Order, Payload, Writer
 from .streams import AsyncStreamIterator, StreamReader
 from .typedefs import DEFAULT_JSON_DECODER, JSONDecoder, LooseHeaders
 
@@ -259,6 +259,7 @@ class BodyPartReader:
 
         They never end within a group of base64 or an escape of quoted-printable, so that each
         piece can be given to :meth:`decode`; if *size* is too small for one, it is exceeded.
+        What is not of base64's alphabet, and lies within a group, is left out.
         """
         if size < 1:
             raise ValueError(f"size must be at least 1, got {size}")
@@ -275,6 +276,8 @@ class BodyPartReader:
             if end:
                 self._carried = rest
                 return held[:end]
+            # Blanks may go on for ever.  Kept, they would be looked at again for each byte.
+            held = rest
 
     async def _read_raw(self, size: int) -> bytes:
         if self._carried:
@@ -427,18 +430,17 @@ class BodyPartReaderPayload(Payload):
     def describe_as_part(self, disptype: str | None = None, name: str | None = None) -> None:
         super().describe_as_part(disptype, self._value.name or name)
 
-    async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
+    async def write(self, writer: Writer) -> None:
         if self._consumed:
             raise ClientPayloadError("the part has been read and cannot be sent again")
         self._consumed = True
-        target = writer if content_length is None else LimitedWriter(writer, content_length)
         part = self._value
         decoder = part._decoder()
         while chunk := await part._read_raw(STEP):
             for piece in decoder.feed(chunk):
-                await target.write(piece)
+                await writer.write(piece)
         for piece in decoder.finish():
-            await target.write(piece)
+            await writer.write(piece)
 
 
 # A part can be iterated over as well, and its pieces would be sent as they are.

@@ -89,6 +89,9 @@ class Writer(Protocol):
 class Payload(ABC):
     """A body: some bytes, their type and, where it is known, their number.
 
+    A subclass says in :meth:`write` what is sent, and may set ``_size`` if it knows how many
+    bytes that is.  Its :meth:`close` is awaited when the request is over.
+
     :param value: what is sent
     :param headers: further headers that describe it
     :param content_type: of the body; guessed from *filename* when left out
@@ -151,8 +154,8 @@ class Payload(ABC):
 
     @property
     def autoclose(self) -> bool:
-        """Whether nothing needs to be closed after sending."""
-        return True
+        """Whether nothing needs to be closed after sending: there is no ``close()`` for it."""
+        return type(self).close is Payload.close
 
     def set_content_disposition(
         self, disptype: str, quote_fields: bool = True, **params: str
@@ -227,16 +230,17 @@ class Payload(ABC):
             data = collected.getvalue()
         return data
 
+    @abstractmethod
     async def write(self, writer: Writer) -> None:
         """Write all of the body."""
-        await self.write_with_length(writer, None)
 
-    @abstractmethod
     async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
         """Write the body, but no more than *content_length* bytes of it.
 
         :raises ClientPayloadError: it has been written before and cannot be again
         """
+        target: Writer = writer if content_length is None else LimitedWriter(writer, content_length)
+        await self.write(target)
 
     async def close(self) -> None:
         """Free what the body holds; a file that was given is closed."""
@@ -272,7 +276,17 @@ class LimitedWriter:
             await self._writer.write(chunk)
 
 
-class BytesPayload(Payload):
+class BoundedPayload(Payload):
+    """A payload that knows how to write a part of itself, and so also the whole."""
+
+    async def write(self, writer: Writer) -> None:
+        await self.write_with_length(writer, None)
+
+    @abstractmethod
+    async def write_with_length(self, writer: Writer, content_length: int | None) -> None: ...
+
+
+class BytesPayload(BoundedPayload):
     """Bytes in memory."""
 
     def __init__(
@@ -370,7 +384,7 @@ class JsonBytesPayload(BytesPayload):
         super().__init__(dumps(value), headers, content_type, filename, "utf-8")
 
 
-class IOBasePayload(Payload):
+class IOBasePayload(BoundedPayload):
     """A binary file, from where it stands; read in a worker thread and closed afterwards.
 
     :param disposition: type of the ``Content-Disposition`` that names the file when it is
@@ -406,11 +420,6 @@ class IOBasePayload(Payload):
         if not stat.S_ISREG(status.st_mode):
             return None
         return max(status.st_size - self._start, 0)
-
-    @property
-    def autoclose(self) -> bool:
-        """Whether nothing needs to be closed after sending: the file does."""
-        return False
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return what is left of the file as text, reading it here and now."""
@@ -521,7 +530,7 @@ class BufferedReaderPayload(IOBasePayload):
     """A file opened for buffered binary reading."""
 
 
-class AsyncIterablePayload(Payload):
+class AsyncIterablePayload(BoundedPayload):
     """Whatever an asynchronous iterable of bytes yields.
 
     It can be written once, unless :meth:`as_bytes` has read it into memory before.
@@ -607,9 +616,8 @@ class StreamerPayload(Payload):
     ) -> None:
         super().__init__(value, headers, content_type, filename, encoding)
 
-    async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
-        target: Writer = writer if content_length is None else LimitedWriter(writer, content_length)
-        await self._value(target)
+    async def write(self, writer: Writer) -> None:
+        await self._value(writer)
 
 
 class streamer(Generic[P]):  # noqa: N801  (aiohttp's name)
@@ -644,7 +652,9 @@ def _position(file: IO[Any]) -> int | None:
     """Return where *file* stands, ``None`` if it cannot be rewound to there."""
     try:
         return file.tell() if file.seekable() else None
-    except OSError:  # a text file that is being iterated over does not know
+    except (AttributeError, OSError):
+        # A text file that is being iterated over does not know, and a member of a tar archive
+        # that is read as a stream asks a file that has no answer.
         return None
 
 

@@ -21,6 +21,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import idna
 
+from ._deprecation import warn_about_loop
 from ._network import on_asyncio
 from ._values import with_plain_zone
 from .abc import AbstractResolver, ResolveResult
@@ -61,6 +62,7 @@ class ThreadedResolver(AbstractResolver):
 
     def __init__(self, loop: object = None) -> None:
         """Accept *loop* for aiohttp's sake, without effect."""
+        warn_about_loop(loop)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -159,6 +161,7 @@ class AsyncResolver(AbstractResolver):
         when left out
     :param timeout: seconds for one lookup in all
     :param hosts_file: path of the file of known hosts; ``None`` for none
+    :param loop: ignored
     :raises RuntimeError: dnspython is not installed
     :raises ValueError: an entry of *nameservers* is no address
     """
@@ -169,7 +172,9 @@ class AsyncResolver(AbstractResolver):
         *,
         timeout: float = 5.0,
         hosts_file: str | os.PathLike[str] | None = HOSTS_FILE,
+        loop: object = None,
     ) -> None:
+        warn_about_loop(loop)
         try:
             import dns.asyncresolver
             import dns.nameserver

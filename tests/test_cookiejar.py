@@ -759,6 +759,18 @@ def test_a_saved_jar_comes_back_whole(tmp_path: Path, clock: Clock) -> None:
     assert "c=3" not in sent(loaded, url)
 
 
+def test_attributes_that_are_numbers_are_saved(tmp_path: Path) -> None:
+    """``SimpleCookie`` takes them as they are, and what was saved can be loaded."""
+    cookies = SimpleCookie("a=1")
+    cookies["a"]["version"] = 1
+    jar = CookieJar()
+    jar.update_cookies(cookies, URL("https://example.com/"))
+    jar.save(tmp_path / "jar")
+    loaded = CookieJar()
+    loaded.load(tmp_path / "jar")
+    assert sent(loaded, "https://example.com/") == "a=1"
+
+
 def test_a_saved_jar_is_json_for_its_owner(tmp_path: Path) -> None:
     """CVE-2026-34993: no pickle; a new file has mode 0600."""
     path = tmp_path / "jar"

@@ -392,6 +392,9 @@ async def test_closing_closes_each_part() -> None:
     with pytest.raises(OSError, match="cannot be closed"):
         await body.close()
     assert closed == parts[::-1]
+    assert not body.autoclose
+    body = mixed()
+    body.append(b"")
     assert body.autoclose
     body.append(io.BytesIO())
     assert not body.autoclose
@@ -883,6 +886,21 @@ async def test_ways_of_reading_an_encoded_part_can_be_mixed() -> None:
     assert await part.read_chunk(6) == b"AAAA"
     await part.release()
     assert part.at_eof()
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_blanks_within_a_group_of_base64_are_not_gathered(size: int) -> None:
+    """They mean nothing (:rfc:`2045#section-6.8`): pieces do not grow with their number, and
+    none is looked at again when the next one comes.
+    """
+    blanks = b" " * 5000
+    data = b"QQ" + blanks + b"==" + blanks
+    part = await only_part(encoded_part(data, Content_Transfer_Encoding="base64"))
+    pieces = []
+    while piece := await part.read_chunk(size):
+        pieces.append(piece)
+    assert max(map(len, pieces)) <= max(size, 4)
+    assert b"".join(map(part.decode, pieces)) == b"A"
 
 
 # -- parts sent on, and responses

@@ -467,6 +467,15 @@ def test_connector_arguments_without_effect_say_so(
     connector_class(share_cookies=False, enable_cleanup_closed=False, loop=None)
 
 
+def test_loop_of_a_resolver() -> None:
+    """It runs wherever it is used."""
+    pytest.importorskip("dns", reason="dnspython is not installed")
+    for resolver_class in (anyhttp.ThreadedResolver, anyhttp.AsyncResolver):
+        resolver_class(loop=None)
+        with deprecated("loop"):
+            resolver_class(loop=object())
+
+
 def test_ssl_shutdown_timeout_of_a_connector() -> None:
     """TLS is never shut down by a handshake, so there is none to wait for."""
     with deprecated("ssl_shutdown_timeout"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Any
@@ -114,6 +115,29 @@ async def test_a_body_in_memory(body: Payload, data: bytes, content_type: str) -
     assert await written(body, 1) == data[:1]
     await body.close()
     assert await written(body) == data
+
+
+async def test_a_subclass_says_what_is_written() -> None:
+    """write() is all that a payload of one's own needs; how much goes out is seen to."""
+
+    class Greeting(Payload):
+        async def write(self, writer: Writer) -> None:
+            await writer.write(b"hello ")
+            await writer.write(b"world!")
+
+    body = Greeting("world")
+    assert await body.as_bytes() == b"hello world!"
+    assert await written(body) == b"hello world!"
+    assert await written(body, 8) == b"hello wo"
+    assert body.size is None
+    assert body.autoclose
+    await body.close()
+
+
+def test_a_subclass_needs_to_say_what_is_written() -> None:
+    """Without a write() there is nothing to send."""
+    with pytest.raises(TypeError, match="abstract"):
+        Payload("nothing")  # type: ignore[abstract]  # that is the mistake
 
 
 def test_a_body_in_memory_is_decoded() -> None:
@@ -236,6 +260,20 @@ FILES = {
     "random": BufferedReaderPayload,
     "text": TextIOPayload,
 }
+
+
+async def test_members_of_an_archive_that_is_a_stream(path: Path) -> None:
+    """Those of ``tarfile``'s mode ``r|`` cannot be rewound, and fail when they are asked."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as writer:
+        writer.add(path, "thing.txt")
+    archive.seek(0)
+    with tarfile.open(fileobj=archive, mode="r|") as reader:
+        for member in reader:
+            body = get_payload(reader.extractfile(member))
+            assert body.size is None
+            assert await written(body) == b"hello world!"
+            assert body.consumed
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -21,6 +21,7 @@ from anyhttp import (
     ClientSession,
     ContentTypeError,
 )
+from anyhttp.http_exceptions import LineTooLong
 from tests.support.client import assert_free, client, wait_free
 from tests.support.peer import CLOSE, Action, Head, Script, Until
 
@@ -258,6 +259,24 @@ class TestItsBody:
                         largest = max(largest, len(piece))
                     assert total == 500_000
                     assert largest <= 2 * low
+
+    async def test_read_bufsize_bounds_lines(self, http1: str, script: Script) -> None:
+        """Whether the body comes with the head or after it makes no difference."""
+        head, body = OK + b"Content-Length: 101\r\n\r\n", b"x" * 100 + b"\n"
+        replies = [[head + body], [head, body]]
+        peer = await script([(b"GET ", reply) for reply in replies for _ in range(3)])
+        async with client(http1) as session:
+            for _ in replies:
+                async with session.get(peer.url) as response:
+                    assert response.content.get_read_buffer_limits() == (2**18, 2**19)
+                    assert await response.content.readline() == body
+                async with session.get(peer.url, read_bufsize=50) as response:
+                    assert response.content.get_read_buffer_limits() == (50, 100)
+                    with pytest.raises(LineTooLong):
+                        await response.content.readline()
+                    assert await response.content.read() == body
+                async with session.get(peer.url, read_bufsize=51) as response:
+                    assert await response.content.readline() == body
 
 
 def compressed(coding: str, size: int) -> bytes:

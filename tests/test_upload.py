@@ -22,7 +22,7 @@ import anyhttp
 from anyhttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
 from anyhttp.payload import Writer
 from tests.support.client import assert_free, wait_free
-from tests.support.peer import DEAF, STALL, Flag, Head, Script
+from tests.support.peer import DEAF, STALL, Flag, Head, Script, Tell
 from tests.support.server import Server
 
 pytestmark = pytest.mark.uvloop
@@ -338,6 +338,68 @@ class Lingering(TooLong):
         """Write what was announced."""
         await writer.write(b"abc")
         await self.go_on.wait()
+
+
+class Resource(anyhttp.BytesPayload):
+    """A body in memory that holds something to be given back."""
+
+    closed = 0
+
+    async def close(self) -> None:
+        """Give it back."""
+        self.closed += 1
+
+
+class TestPayloadsOfOnesOwn:
+    """A payload's close() is awaited when the request is over, however that ends."""
+
+    async def test_one_that_only_says_what_to_write(self, server: Server, entered: bool) -> None:
+        """write() is enough: of unknown size it is sent in chunks, else with its length."""
+
+        class Greeting(anyhttp.Payload):
+            async def write(self, writer: Writer) -> None:
+                await writer.write(b"hello")
+
+        sized = Greeting(None)
+        sized._size = 5
+        async with opened(one_slot(base_url=server.url), entered=entered) as session:
+            for body in (Greeting(None), sized):
+                async with session.post("/upload", data=body) as response:
+                    assert (await response.json())["length"] == 5
+
+    async def test_closed_after_success(self, server: Server, entered: bool) -> None:
+        """Also if it went out with the head."""
+        body = Resource(b"hello")
+        async with opened(one_slot(base_url=server.url), entered=entered) as session:
+            async with session.post("/upload", data=body) as response:
+                assert (await response.json())["length"] == 5
+            assert body.closed == 1
+
+    async def test_closed_after_redirects(self, script: Script, entered: bool) -> None:
+        """Once, after the last time it was sent, or would have been."""
+        redirect = b"HTTP/1.1 307 X\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
+        peer = await script([(b"POST ", redirect), (b"POST ", redirect)])
+        body = Resource(b"hello")
+        async with opened(one_slot(), entered=entered) as session:
+            with pytest.raises(anyhttp.TooManyRedirects):
+                await session.post(peer.url, data=body, max_redirects=2)
+            assert body.closed == 1
+
+    async def test_closed_after_cancellation(self, script: Script, entered: bool) -> None:
+        """And when nobody waits for the response any more."""
+        sent = Flag()
+        peer = await script([(b"POST ", [Tell(sent), STALL])])
+        body = Resource(b"hello")
+
+        async def post() -> None:
+            await session.post(peer.url, data=body)
+
+        async with opened(one_slot(), entered=entered) as session:
+            async with anyio.create_task_group() as group:
+                group.start_soon(post)
+                await sent.until_set()
+                group.cancel_scope.cancel()
+            assert body.closed == 1
 
 
 class TestFailures:

@@ -20,7 +20,7 @@ from ..client_exceptions import (
     ServerDisconnectedError,
     SocketTimeoutError,
 )
-from ..streams import EMPTY_PAYLOAD, StreamReader
+from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader
 from ._strict import CHUNKED, UNTIL_EOF, Head, Limits, ParseError
 from ._upload import Outgoing, Upload, goes_inline
 
@@ -136,8 +136,8 @@ class Exchange:
 
     __slots__ = ("_connection", "_decoded", "_decoder", "_engine", "_head", "_max_body_size",
                  "_outgoing", "_read_size", "_registry", "_scope", "_send_error", "_sock_read",
-                 "_total_at", "_watchdog", "first_lease", "lease", "on_end", "reader",
-                 "upload")  # fmt: skip
+                 "_total_at", "_watchdog", "first_lease", "lease", "on_end", "read_limit",
+                 "reader", "upload")  # fmt: skip
 
     def __init__(
         self,
@@ -172,6 +172,8 @@ class Exchange:
         self._decoded = 0
         self._max_body_size: int | None = None
         self._read_size = 0
+        #: low-water mark of the reader, once :meth:`open_body` has been told
+        self.read_limit: int = DEFAULT_LIMIT
         self.reader: StreamReader = EMPTY_PAYLOAD
         #: called once, when the lease has been given back
         self.on_end: Callable[[], None] | None = None
@@ -349,6 +351,7 @@ class Exchange:
         assert head is not None
         if head.status == 101:
             return EMPTY_PAYLOAD
+        self.read_limit = limit
         if engine.complete:
             if not engine.pieces:
                 self._finish()
