@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from anyio.abc import TaskGroup
-
 from ._exchange import Call
 from ._http1 import Exchange
-from ._ws_connect import WSOptions, WSRequestContextManager
+from ._ws_connect import OpensWebSocket, WSOptions, WSRequestContextManager
 from .client_reqrep import ClientResponse
 from .client_ws import ClientWebSocketResponse
 from .typedefs import StrOrURL
@@ -129,10 +127,9 @@ Call.run.__qualname__ = refused.__qualname__ = "ClientSession.request"
 # -- with a session of its own ----------------------------------------------------------
 
 
-class LoneSession(Protocol):
+class LoneSession(OpensWebSocket, Protocol):
     """What a request needs of the session that is its own."""
 
-    task_group: TaskGroup | None
     exchanges: set[Exchange]
 
     @property
@@ -154,9 +151,6 @@ class LoneSession(Protocol):
     def _start(
         self, method: str, url: StrOrURL, options: Mapping[str, Any]
     ) -> RequestContextManager: ...
-    async def _ws_connect(
-        self, group: TaskGroup | None, url: StrOrURL, options: WSOptions
-    ) -> ClientWebSocketResponse: ...
 
 
 class SessionRequestContextManager(RequestContextManager):

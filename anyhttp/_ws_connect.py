@@ -20,7 +20,7 @@ from .client_reqrep import ClientResponse, SSLOption, header_pairs
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout
 from .typedefs import LooseHeaders, Query, StrOrURL
 
-__all__ = ("WSHandshake", "WSOptions", "WSRequestContextManager")
+__all__ = ("OpensWebSocket", "WSHandshake", "WSOptions", "WSRequestContextManager")
 
 DEFAULT_TIMEOUT: Final = ClientWSTimeout(None, 10.0)
 DEFAULT_SIZE: Final = 4 * 1024 * 1024
