@@ -198,6 +198,33 @@ class TestHeaderLines:
             with pytest.raises(ParseError, match="without CR"):
                 feed(HeadReader(Limits()), start, step=1)
 
+    @pytest.mark.parametrize("step", [1, 2, 7, 100])
+    @pytest.mark.parametrize(
+        ("start", "words"),
+        [
+            (b"HTTP/1.1 200 OK\r\rX: a", "CR"),
+            (OK + b"X: a\rY: b", "CR"),
+            (OK + b"X: a\r\r\nbody", "CR|header line"),
+            (OK + b"X: a\0\r\n", "header line"),
+            (OK + b"X : a\r\n", "header line"),
+            (OK + b"X: a\r\n b\r\n", "header line"),
+            (b"HTTP/1.1 20 OK\r\n", "status line"),
+        ],
+    )
+    def test_a_malformed_line_is_noticed_before_the_end_of_the_head(
+        self, start: bytes, words: str, step: int
+    ) -> None:
+        """The peer may take it for the end, and wait as we do."""
+        with pytest.raises(ParseError, match=words):
+            feed(HeadReader(Limits()), start, step=step)
+
+    def test_a_line_end_in_two_pieces_is_one(self) -> None:
+        """A CR is alone only if something else than LF follows it."""
+        reader = HeadReader(Limits())
+        for piece in (b"HTTP/1.1 200 OK\r", b"\nX: a\r", b"\n\r"):
+            assert reader.feed(piece) is None
+        assert reader.feed(b"\nbody") == (b"HTTP/1.1 200 OK\r\nX: a\r\n\r\n", b"body")
+
 
 # -- framing ---------------------------------------------------------------------------
 

@@ -51,10 +51,9 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELD_LINE = _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n"
 # RFC 9112 §4 and §5: no bare CR or LF, no folding, no space before the colon, no control
 # character but tab.  Versions other than 1.0 and 1.1 are not ours to understand.
-_HEAD = re.compile(
-    rb"HTTP/1\.[01] [1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*+)?+\r\n"
-    rb"(?:" + _FIELD_LINE + rb")*+\r\n"
-)
+_STATUS_LINE = rb"HTTP/1\.[01] [1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*+)?+\r\n"
+_HEAD = re.compile(_STATUS_LINE + rb"(?:" + _FIELD_LINE + rb")*+\r\n")
+_STATUS = re.compile(_STATUS_LINE)
 _FIELD = re.compile(_FIELD_LINE)
 # RFC 9112 §7.1.1, without the "bad whitespace" that only attackers send.
 _QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
@@ -81,6 +80,12 @@ def _shown(line: bytes) -> str:
 
 def _line_error(kind: str, limit: int) -> ParseError:
     return ParseError(f"{kind} is longer than {limit} bytes")
+
+
+def _malformed(line: bytes | bytearray, *, is_field: bool) -> ParseError:
+    if is_field:
+        return ParseError(f"malformed header line {_shown(bytes(line))}")
+    return ParseError(f"malformed status line {bytes(line[:100])!r}")
 
 
 def whole_head(data: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
@@ -144,7 +149,7 @@ class HeadReader:
             raise self._too_many()
         if not _HEAD.fullmatch(head):
             _check_start(head)
-            raise ParseError(self._explain(head))
+            raise self._explain(head)
 
     def _check_lines(self, head: bytes | bytearray) -> None:
         """Check the lines not seen before; the last one may still be growing."""
@@ -159,12 +164,18 @@ class HeadReader:
             elif length > limits.max_field_size + 2:  # 2 for ": "
                 raise _line_error("a header line", limits.max_field_size)
             if end < 0:
-                self._searched = stop - self._line_start
+                if 0 <= head.find(b"\r", self._line_start + self._searched) < stop - 1:
+                    raise ParseError("a CR in the head that no LF follows")
+                self._searched = stop - self._line_start - (head[stop - 1] == 13)
                 return
             if head[end - 1] != 13:
                 raise ParseError("a line of the head ends without CR")
             if length == 0:
                 return
+            # Now and not at the end of the head: who sends this may never send that.
+            pattern = _FIELD if self._lines else _STATUS
+            if not pattern.fullmatch(head, self._line_start, end + 1):
+                raise _malformed(head[self._line_start : end - 1], is_field=self._lines > 0)
             self._line_start = end + 1
             self._searched = 0
             self._lines += 1
@@ -175,13 +186,13 @@ class HeadReader:
         return ParseError(f"more than {self._limits.max_headers} header lines")
 
     @staticmethod
-    def _explain(head: bytes) -> str:
+    def _explain(head: bytes) -> ParseError:
         """Name the first line that is wrong."""
         status_line, *fields = head[:-4].split(b"\r\n")
-        if not _HEAD.fullmatch(status_line + b"\r\n\r\n"):
-            return f"malformed status line {status_line[:100]!r}"
+        if not _STATUS.fullmatch(status_line + b"\r\n"):
+            return _malformed(status_line, is_field=False)
         bad = next(line for line in fields if not _FIELD.fullmatch(line + b"\r\n"))
-        return f"malformed header line {_shown(bad)}"
+        return _malformed(bad, is_field=True)
 
 
 #: Fields that say something about body, connection and cookies.

@@ -8,7 +8,7 @@ from anyhttp import ClientPayloadError, ClientResponseError, ServerDisconnectedE
 from tests.support import vectors
 from tests.support.client import client
 from tests.support.engines import Answer, Refused, agreed
-from tests.support.peer import CLOSE, Script
+from tests.support.peer import CLOSE, STALL, Script
 
 LLHTTP = vectors.llhttp()
 
@@ -146,3 +146,13 @@ async def test_wpt_incomplete_response_on_the_wire(raw: bytes, http1: str, scrip
     async with client(http1) as session:
         with pytest.raises(ServerDisconnectedError):
             await session.post(peer.url)
+
+
+@pytest.mark.parametrize("raw", vectors.wpt_lone_cr())
+async def test_wpt_lone_cr_on_the_wire(raw: bytes, http1: str, script: Script) -> None:
+    """The request fails at once, also if the peer waits for the next one."""
+    peer = await script([(b"GET / ", [raw, STALL])])
+    async with client(http1) as session:
+        with pytest.raises(ClientResponseError) as caught:
+            await session.get(peer.url)
+    assert caught.value.status == 400
