@@ -11,6 +11,7 @@ from typing import TypedDict
 from yarl import URL
 
 from ._deprecation import warn_about_loop
+from ._set_cookie import read_all
 from .typedefs import LooseCookies
 
 __all__ = ("AbstractCookieJar", "AbstractResolver", "ClearCookiePredicate", "ResolveResult")
@@ -94,9 +95,14 @@ class AbstractCookieJar(Sized, Iterable["Morsel[str]"], ABC):
         """Store *cookies* as if the response from *response_url* had set them."""
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
-        """Store what the ``Set-Cookie`` values *headers* of one response ask for."""
-        for header in headers:
-            self.update_cookies(SimpleCookie(header), response_url)
+        """Store what the ``Set-Cookie`` values *headers* of one response ask for.
+
+        :meth:`update_cookies` is given all of them at once, as pairs of name and ``Morsel``:
+        there may be several of a name, for different paths.
+        """
+        cookies, _ = read_all(headers)
+        if cookies:
+            self.update_cookies([(morsel.key, morsel) for morsel in cookies], response_url)
 
     @abstractmethod
     def filter_cookies(self, request_url: URL) -> BaseCookie[str]:

@@ -49,8 +49,8 @@ class Jar(AbstractCookieJar):
 
     def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:
         """Store all."""
-        assert isinstance(cookies, SimpleCookie)
-        self.stored.update(cookies)
+        for name, morsel in cookies.items() if isinstance(cookies, Mapping) else cookies:
+            self.stored[name] = morsel
 
     def filter_cookies(self, request_url: URL) -> BaseCookie[str]:
         """Send all."""
@@ -71,6 +71,23 @@ async def test_a_jar_written_for_aiohttp_works(server: Server) -> None:
         async with session.get((server.url / "cookies/set").with_query(a="1")) as response:
             assert await response.json() == {"cookies": {"a": "1"}}
     assert [morsel.key for morsel in jar] == ["a"]
+
+
+def test_a_jar_written_for_aiohttp_gets_what_was_set() -> None:
+    """Also what ``http.cookies`` cannot parse, and more than one cookie of a name."""
+    given: list[tuple[str, str, str]] = []
+
+    class Listing(Jar):
+        def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:
+            assert isinstance(cookies, list)
+            given.extend((name, morsel.value, morsel["path"]) for name, morsel in cookies)
+
+    jar = Listing()
+    headers = ["a=1; Path=/; Partitioned", "a=2; Path=/x", 'b={"c": 1}; Path=/']
+    jar.update_cookies_from_headers(headers, URL("https://example.com/"))
+    assert given == [("a", "1", "/"), ("a", "2", "/x"), ("b", '{"c": 1}', "/")]
+    jar.update_cookies_from_headers(["", "=;"], URL("https://example.com/"))
+    assert len(given) == 3
 
 
 def test_a_loop_given_to_a_jar_is_ignored() -> None:

@@ -4,6 +4,7 @@ import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from multidict import MultiDict
 from yarl import URL
@@ -271,3 +272,39 @@ async def test_payloads_by_hand(client: ModuleType, base: URL) -> object:
             )
             for payload in payloads
         ]
+
+
+@compared
+async def test_payloads_of_ones_own(client: ModuleType, base: URL) -> object:
+    """A subclass says what is written, and is closed when the request is over."""
+    closed: list[str] = []
+
+    class Greeting(client.Payload):  # type: ignore[misc, name-defined]  # of either package
+        def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+            raise NotImplementedError
+
+        async def write(self, writer: Any) -> None:
+            await writer.write(b"hello ")
+            await writer.write(self._value.encode())
+
+        async def close(self) -> None:
+            closed.append(self._value)
+
+    class Sized(Greeting):
+        @property
+        def size(self) -> int:
+            return 11
+
+    async with client.ClientSession() as session:
+        results: list[object] = [
+            await seen(session.post(base / "echo", data=body, **options))
+            for body, options in (
+                (Greeting("world", content_type="text/x"), {}),
+                (Sized("world", headers={"X-A": "b"}), {}),
+                (Greeting("world"), {"headers": {"Content-Length": "8"}}),
+            )
+        ]
+        body = Sized("redirected")
+        url = (base / "redirect-to").with_query(url="/redirect-to", status=307)
+        results.append(await failure(session.post(url, data=body, max_redirects=1)))
+    return results, sorted(set(closed))  # aiohttp may close twice

@@ -185,3 +185,83 @@ async def test_an_explicit_host_and_redirects(client: ModuleType, base: URL) -> 
     async with client.ClientSession() as session:
         headers = dict(await headers_seen(session.get(url, headers={"Host": "other.example"})))
         return headers["Host"].partition(":")[0]
+
+
+@different(there=["a", "b"], here=[])
+async def test_cookies_of_a_top_level_domain(client: ModuleType, base: URL) -> object:
+    """They would be for everybody's hosts."""
+    jar = client.CookieJar()
+    jar.update_cookies_from_headers(["a=1; Domain=com"], URL("https://example.com/"))
+    jar.update_cookies_from_headers(["b=1; Domain=.com"], URL("https://other.com/"))
+    return sorted(cookie.key for cookie in jar)
+
+
+@different(
+    there=[("quoted", "example.com", "/app"), ("unseparated", "example.com", "/")],
+    here=[("na,me", "example.com", "/"), ("unseparated", "example.com", "/ Max-Age=5")],
+)
+async def test_cookies_of_another_grammar(client: ModuleType, base: URL) -> object:
+    """A Set-Cookie header is read as RFC 6265 has it, and browsers do."""
+    jar = client.CookieJar()
+    headers = [
+        'quoted=1; Domain="example.com"; Path="/app"',
+        "unseparated=1; Path=/ Max-Age=5",
+        "na,me=1; Path=/",
+    ]
+    jar.update_cookies_from_headers(headers, URL("https://example.com/"))
+    return sorted((cookie.key, cookie["domain"], cookie["path"]) for cookie in jar)
+
+
+@different(there=b"rest", here=b"too long\nrest")
+async def test_what_a_line_that_is_too_long_leaves(client: ModuleType, base: URL) -> object:
+    """The line is there to be read in another way."""
+    async with client.ClientSession() as session:
+        async with session.post(base / "echo-body", data=b"too long\nrest") as response:
+            await failure(response.content.readline(max_line_length=3))
+            return await response.content.read()
+
+
+@different(there=[["Expect", "100-continue"]], here=[])
+async def test_an_expectation_without_a_body(client: ModuleType, base: URL) -> object:
+    """RFC 9110 §10.1.1: a request without content must not ask to be waited for."""
+    async with client.ClientSession() as session:
+        seen = await headers_seen(session.post(base / "echo", expect100=True))
+        return [pair for pair in seen if pair[0] == "Expect"]
+
+
+@different(there=True, here=False)
+async def test_a_tracker_of_a_request_that_was_refused(client: ModuleType, base: URL) -> object:
+    """It waits for the request that can be made."""
+    tracker = client.UploadTracker()
+    async with client.ClientSession() as session:
+        await failure(session.post(base, data=b"", json={}, upload_tracker=tracker))
+    return tracker.upload_complete.done()
+
+
+@different(there=[["Content-Disposition", 'inline; filename="a.txt"']], here=[])
+async def test_disposition_of_a_body(client: ModuleType, base: URL, tmp_path: Path) -> object:
+    """Only the parts of a multipart have one by themselves."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"text")
+    async with client.ClientSession() as session:
+        with path.open("rb") as file:
+            body = client.get_payload(file, disposition="inline")
+            seen = await headers_seen(session.post(base / "echo", data=body))
+    return [pair for pair in seen if pair[0] == "Content-Disposition"]
+
+
+@different(there="attachment", here=None)
+async def test_quotes_that_do_not_match(client: ModuleType, base: URL) -> object:
+    """Nobody can tell what such a Content-Disposition says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return client.parse_content_disposition('attachment; filename=""a" b.html"')[0]
+
+
+@different(there="nothing raised", here="ClientResponseError")
+async def test_an_upgrade_that_nobody_asked_for(
+    client: ModuleType, base: URL, server: Server
+) -> object:
+    """RFC 9110 §7.8: a server must not switch to a protocol that was not named."""
+    async with client.ClientSession() as session:
+        return (await failure(session.get(base / "status" / "101")))[0]
