@@ -19,7 +19,7 @@ from ._hop import Hop, Settings
 from ._http1 import Exchange, Head, MalformedResponse, Upload, goes_inline
 from ._proxies import ProxyOptions, environment_proxy
 from ._redirects import REDIRECT_STATUSES, redirect_target
-from ._task_owner import end_group
+from ._task_owner import TaskOwner, end_group
 from ._timeouts import Expired, Watchdog, deadline_after
 from ._upload_tracker import UploadTracker
 from ._values import without_user_info
@@ -85,7 +85,7 @@ class SessionState(Protocol):
 class Call:
     """One call, from checked arguments to a response whose head is there."""
 
-    __slots__ = ("_connector", "_exchange", "_follows", "_hop", "_over", "_payload",
+    __slots__ = ("_connector", "_exchange", "_follows", "_hop", "_over", "_owner", "_payload",
                  "_phase", "_session", "_settings", "_total_at", "_traces", "_tracker",
                  "_untold", "entered", "group", "in_block")  # fmt: skip
 
@@ -106,6 +106,7 @@ class Call:
         self._follows = allow_redirects
         #: tasks of the caller's block, or of a lone ``await``; :meth:`leave` ends them
         self.group: TaskGroup | None = None
+        self._owner: TaskOwner | None = None  # of the group, if it is a block's
         self._exchange: Exchange | None = None
         self._total_at = math.inf
         self._phase = "preparing the request"
@@ -143,10 +144,9 @@ class Call:
         if total:
             watchdog = session.watchdog
             self._total_at = deadline_after(total) if watchdog is None else watchdog.clock() + total
-        if session.task_group is None and self._may_need_tasks:
-            self.group = anyio.create_task_group()
-            await self.group.__aenter__()
         try:
+            if session.task_group is None and self._may_need_tasks:
+                await self._enter_group()
             if self._untold:
                 await self._tell_start()
             if self._settings.trust_env:
@@ -229,10 +229,23 @@ class Call:
     def _is_sending(self) -> bool:
         return self._exchange is not None and self._exchange.is_sending
 
+    async def _enter_group(self) -> None:
+        if self.in_block:
+            # A generator that holds the block, and is dropped, ends in another task.
+            owner = TaskOwner()
+            self.group = await owner.enter()
+            self._owner = owner
+        else:
+            self.group = anyio.create_task_group()
+            await self.group.__aenter__()
+
     async def leave(self, raised: BaseException | None = None) -> None:
         """End the tasks of the ``async with`` block, which *raised* something or nothing."""
         group, self.group = self.group, None
-        if group is not None:
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            await owner.leave(raised)
+        elif group is not None:
             await end_group(group, raised)
 
     async def _within_total(self, work: Awaitable[None]) -> None:

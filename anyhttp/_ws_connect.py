@@ -8,12 +8,11 @@ from collections.abc import Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, TypedDict
 
-import anyio
 from anyio.abc import TaskGroup
 
 from ._auth import BasicAuth
 from ._deprecation import warn_deprecated
-from ._task_owner import end_group
+from ._task_owner import TaskOwner
 from ._websocket import HandshakeRefused, Offer
 from .client_exceptions import WSServerHandshakeError
 from .client_reqrep import ClientResponse, SSLOption, header_pairs
@@ -188,13 +187,15 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
     the block.
     """
 
-    __slots__ = ("_coroutine", "_group", "_options", "_session", "_url", "_websocket")
+    __slots__ = ("_coroutine", "_group", "_options", "_owner", "_session", "_url", "_websocket")
 
     def __init__(self, session: OpensWebSocket, url: StrOrURL, options: WSOptions) -> None:
         self._session = session
         self._url = url
         self._options = options
         self._coroutine: Coroutine[Any, Any, ClientWebSocketResponse] | None = None
+        # Who has the task of the heartbeat: generators that hold a block may end in another task.
+        self._owner: TaskOwner | None = None
         self._group: TaskGroup | None = None
         self._websocket: ClientWebSocketResponse | None = None
 
@@ -224,13 +225,13 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
     async def __aenter__(self) -> ClientWebSocketResponse:
         self._session.let_go_of_lost_tasks()
         if self._options.get("heartbeat") and self._session.task_group is None:
-            group = anyio.create_task_group()
-            await group.__aenter__()
-            self._group = group
+            owner = TaskOwner()
+            self._group = await owner.enter()
+            self._owner = owner
         try:
             self._websocket = await self._started()
         except BaseException as exc:
-            await self._end_group(exc)
+            await self._end_tasks(exc)
             raise
         return self._websocket
 
@@ -245,13 +246,12 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
         try:
             await websocket.__aexit__(exc_type, exc, traceback)
         finally:
-            await self._end_group(exc)
+            await self._end_tasks(exc)
 
-    async def _end_group(self, raised: BaseException | None) -> None:
-        group, self._group = self._group, None
-        if group is not None:
-            group.cancel_scope.cancel()
-            await end_group(group, raised)
+    async def _end_tasks(self, raised: BaseException | None) -> None:
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            await owner.leave(raised)
 
 
 # -- arguments -------------------------------------------------------------------------

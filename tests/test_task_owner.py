@@ -3,18 +3,23 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from contextvars import ContextVar
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from anyhttp import ClientSession, ClientTimeout, TCPConnector
+from anyhttp import ClientSession, ClientTimeout, ClientWSTimeout, TCPConnector
 from anyhttp._network import on_asyncio
 from anyhttp._task_owner import TaskOwner
 from anyhttp._timeouts import Watchdog
+from tests.support import websocket
 from tests.support.census import running_tasks
+from tests.support.client import wait_free
+from tests.support.peer import STALL, Head, Script
 from tests.support.server import Server
+from tests.support.websocket import Accept
 from tests.test_timeouts import FakeStream, watch
 
 #: Whom a server works for, as it would note that.
@@ -61,6 +66,51 @@ def test_a_session_of_a_fixture(server: Server) -> None:
         runner.run(end())
         assert session.closed
         assert not asyncio.all_tasks(runner.get_loop())
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("what", ["upload", "websocket"])
+@pytest.mark.parametrize("entered", [True, False])
+async def test_a_generator_that_is_dropped_in_the_middle_of_a_block(
+    script: Script, what: str, entered: bool
+) -> None:
+    """Asyncio ends it in a task of its own: whoever had begun it has nothing more to do with it."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"a"
+        await anyio.sleep_forever()
+
+    async def uploading() -> AsyncIterator[int]:
+        async with session.post(peer.url, data=endless()) as response:
+            yield response.status
+
+    async def listening() -> AsyncIterator[str]:
+        async with session.ws_connect(peer.url, heartbeat=30, timeout=timeout) as ws:
+            yield await ws.receive_str()
+
+    async def take_one() -> None:
+        async for _ in uploading() if what == "upload" else listening():
+            break
+
+    if what == "upload":
+        peer = await script(
+            [(Head(b"POST / "), [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", STALL])]
+        )
+    else:
+        peer = await script([(b"GET / ", [Accept(), websocket.frame(websocket.TEXT), STALL])])
+    timeout = ClientWSTimeout(ws_close=0.05)
+    session = ClientSession()
+    async with AsyncExitStack() as stack:
+        if entered:
+            await stack.enter_async_context(session)
+        else:
+            stack.push_async_callback(session.close)
+        with anyio.fail_after(10):
+            await take_one()
+            gc.collect()
+            await wait_free(session)
+            with anyio.fail_after(5):
+                await anyio.lowlevel.checkpoint()
 
 
 @pytest.mark.once
