@@ -90,6 +90,8 @@ class SessionState(Protocol):
     task_group: TaskGroup | None
     watchdog: Watchdog | None
     exchanges: set[Exchange]
+    #: who waits for a connection, and is cancelled with the session; then the event is set
+    connecting: dict[anyio.CancelScope, anyio.Event]
 
     def let_go_of_lost_tasks(self) -> None: ...
 
@@ -564,10 +566,17 @@ class Call:
         return response
 
     async def _connect(self, request: ClientRequest) -> Connection:
-        """Wait for a connection, within ``total``."""
+        """Wait for a connection, within ``total`` and the life of the session."""
         self._phase = "waiting for a connection"
-        with anyio.CancelScope(deadline=self._total_at):
-            return await self._connector.connect(request, self._traces, self._settings.timeout)
+        connecting = self._session.connecting
+        with anyio.CancelScope(deadline=self._total_at) as scope:
+            connecting[scope] = anyio.Event()
+            try:
+                return await self._connector.connect(request, self._traces, self._settings.timeout)
+            finally:
+                connecting.pop(scope).set()
+        if self._session.closed:
+            raise ClientConnectionError("Session is closed")
         raise Expired
 
     # -- tracing
