@@ -256,6 +256,10 @@ class Call:
 
     @property
     def _may_need_tasks(self) -> bool:
+        return self._streams
+
+    @property
+    def _streams(self) -> bool:
         hop = self._hop
         return not goes_inline(hop.payload, hop.compress, hop.expect100)
 
@@ -264,7 +268,7 @@ class Call:
         return self._exchange is not None and self._exchange.is_sending
 
     async def _enter_group(self) -> None:
-        if self.in_block:
+        if self.in_block and self._streams:
             # A generator that holds the block, and is dropped, ends in another task.
             owner = TaskOwner()
             self.group = await owner.enter()
