@@ -78,6 +78,8 @@ class SessionState(Protocol):
     task_group: TaskGroup | None
     watchdog: Watchdog | None
     exchanges: set[Exchange]
+    #: who waits for a connection, and is cancelled with the session; then the event is set
+    connecting: dict[anyio.CancelScope, anyio.Event]
 
     def let_go_of_lost_tasks(self) -> None: ...
 
@@ -222,6 +224,10 @@ class Call:
 
     @property
     def _may_need_tasks(self) -> bool:
+        return self._streams
+
+    @property
+    def _streams(self) -> bool:
         hop = self._hop
         return not goes_inline(hop.payload, hop.compress, hop.expect100)
 
@@ -230,7 +236,7 @@ class Call:
         return self._exchange is not None and self._exchange.is_sending
 
     async def _enter_group(self) -> None:
-        if self.in_block:
+        if self.in_block and self._streams:
             # A generator that holds the block, and is dropped, ends in another task.
             owner = TaskOwner()
             self.group = await owner.enter()
@@ -514,10 +520,17 @@ class Call:
         return response
 
     async def _connect(self, request: ClientRequest) -> Connection:
-        """Wait for a connection, within ``total``."""
+        """Wait for a connection, within ``total`` and the life of the session."""
         self._phase = "waiting for a connection"
-        with anyio.CancelScope(deadline=self._total_at):
-            return await self._connector.connect(request, self._traces, self._settings.timeout)
+        connecting = self._session.connecting
+        with anyio.CancelScope(deadline=self._total_at) as scope:
+            connecting[scope] = anyio.Event()
+            try:
+                return await self._connector.connect(request, self._traces, self._settings.timeout)
+            finally:
+                connecting.pop(scope).set()
+        if self._session.closed:
+            raise ClientConnectionError("Session is closed")
         raise Expired
 
     # -- tracing

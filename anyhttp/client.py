@@ -268,6 +268,7 @@ class ClientSession:
         self.task_group: TaskGroup | None = None
         self.watchdog: Watchdog | None = None
         self.exchanges: set[Exchange] = set()
+        self.connecting: dict[anyio.CancelScope, anyio.Event] = {}
         self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
         if cookies is not None:
             self._cookie_jar.update_cookies(cookies)
@@ -366,7 +367,16 @@ class ClientSession:
             if self._connector_owner:
                 await connector.close()
             else:
+                await self._stop_connecting()
                 await connector.finish_closing()
+
+    async def _stop_connecting(self) -> None:
+        """Let nobody wait any more for a connection of a connector that stays open."""
+        connecting = dict(self.connecting)
+        for scope in connecting:
+            scope.cancel()
+        for over in connecting.values():
+            await over.wait()
 
     def detach(self) -> None:
         """Let go of the connector without closing it; the session is closed then."""

@@ -619,6 +619,31 @@ class TestClosing:
                 await get(first)
         assert server.connections == 2
 
+    @pytest.mark.parametrize("entered", [True, False])
+    async def test_a_session_that_shares_one_takes_its_requests_along(
+        self, script: Script, entered: bool
+    ) -> None:
+        """What still queues, or makes a connection, holds no slot of the others any more."""
+        peer = await script([STALL], partial=True)
+        async with TCPConnector(limit=1) as connector:
+            session = ClientSession(connector=connector, connector_owner=False)
+
+            async def ask() -> None:
+                with pytest.raises(ClientConnectionError, match="Session is closed"):
+                    await session.get(peer.url.with_scheme("https"))
+
+            async with anyio.create_task_group() as group:
+                async with AsyncExitStack() as stack:
+                    if entered:
+                        await stack.enter_async_context(session)
+                    else:
+                        stack.push_async_callback(session.close)
+                    group.start_soon(ask)
+                    group.start_soon(ask)
+                    await peer.wait_connections(1)
+                    assert connector.statistics() == ConnectorStatistics(1, 0, 1)
+                assert_no_tokens(connector)
+
     @pytest.mark.parametrize("known", [False, True])
     async def test_forgetting_it_is_warned_about(self, server: Server, known: bool) -> None:
         """A connector with open connections that is dropped says so, unless its owner has."""
