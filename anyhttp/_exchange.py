@@ -78,8 +78,10 @@ class SessionState(Protocol):
     task_group: TaskGroup | None
     watchdog: Watchdog | None
     exchanges: set[Exchange]
-    #: who waits for a connection, and is cancelled with the session; then the event is set
-    connecting: dict[anyio.CancelScope, anyio.Event]
+    #: requests that wait for a connection, to be cancelled with the session
+    connecting: set[anyio.CancelScope]
+    #: set when the last of them has ended, if anybody waits for that
+    connected: anyio.Event | None
 
     def let_go_of_lost_tasks(self) -> None: ...
 
@@ -522,14 +524,16 @@ class Call:
     async def _connect(self, request: ClientRequest) -> Connection:
         """Wait for a connection, within ``total`` and the life of the session."""
         self._phase = "waiting for a connection"
-        connecting = self._session.connecting
+        session = self._session
         with anyio.CancelScope(deadline=self._total_at) as scope:
-            connecting[scope] = anyio.Event()
+            session.connecting.add(scope)
             try:
                 return await self._connector.connect(request, self._traces, self._settings.timeout)
             finally:
-                connecting.pop(scope).set()
-        if self._session.closed:
+                session.connecting.discard(scope)
+                if session.connected is not None and not session.connecting:
+                    session.connected.set()
+        if session.closed:
             raise ClientConnectionError("Session is closed")
         raise Expired
 

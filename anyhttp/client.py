@@ -268,7 +268,8 @@ class ClientSession:
         self.task_group: TaskGroup | None = None
         self.watchdog: Watchdog | None = None
         self.exchanges: set[Exchange] = set()
-        self.connecting: dict[anyio.CancelScope, anyio.Event] = {}
+        self.connecting: set[anyio.CancelScope] = set()
+        self.connected: anyio.Event | None = None
         self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
         if cookies is not None:
             self._cookie_jar.update_cookies(cookies)
@@ -372,11 +373,13 @@ class ClientSession:
 
     async def _stop_connecting(self) -> None:
         """Let nobody wait any more for a connection of a connector that stays open."""
-        connecting = dict(self.connecting)
-        for scope in connecting:
+        if not self.connecting:
+            return
+        if self.connected is None:
+            self.connected = anyio.Event()
+        for scope in self.connecting:
             scope.cancel()
-        for over in connecting.values():
-            await over.wait()
+        await self.connected.wait()
 
     def detach(self) -> None:
         """Let go of the connector without closing it; the session is closed then."""
