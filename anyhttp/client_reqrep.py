@@ -442,8 +442,9 @@ class ClientRequest:
             return
         self._check_framing()
         self.compress = None  # there is nothing to compress, and nothing to wait for
-        self.expect100 = False
-        headers.popall(hdrs.EXPECT, None)
+        if self.expect100:
+            self.expect100 = False
+            del headers[hdrs.EXPECT]
         if self.chunked:
             self._refuse_old_version()
             headers[hdrs.TRANSFER_ENCODING] = "chunked"

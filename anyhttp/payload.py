@@ -289,6 +289,13 @@ class BoundedPayload(Payload):
 class BytesPayload(BoundedPayload):
     """Bytes in memory."""
 
+    #: whether a subclass writes something else than the bytes that it was given
+    _writes_itself: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._writes_itself = cls.write_with_length is not BytesPayload.write_with_length
+
     def __init__(
         self,
         value: bytes | bytearray | memoryview,
@@ -312,9 +319,13 @@ class BytesPayload(BoundedPayload):
                 source=self,
             )
 
-    def in_memory(self) -> bytes:
-        """Return the whole body, which is always at hand."""
-        return self._data
+    def in_memory(self) -> bytes | None:
+        """Return the whole body, which is always at hand, unless a subclass makes it."""
+        return None if self._writes_itself else self._data
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the bytes as text."""
+        return self._data.decode(self._encoding or encoding, errors)
 
     async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
         """Write the body in pieces, but no more than *content_length* bytes of it."""

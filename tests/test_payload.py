@@ -134,6 +134,24 @@ async def test_a_subclass_says_what_is_written() -> None:
     await body.close()
 
 
+async def test_a_subclass_may_write_what_it_likes() -> None:
+    """Also one of bytes, which would otherwise be sent without asking it to write them."""
+
+    class Shouting(StringPayload):
+        async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
+            await writer.write(self._data.upper()[:content_length])
+
+    class Quiet(Shouting):
+        """Inherits that."""
+
+    for body in (Shouting("text"), Quiet("text")):
+        assert body.in_memory() is None
+        assert body.size == 4
+        assert await written(body, 3) == b"TEX"
+        assert await body.as_bytes() == b"TEXT"
+        assert body.decode() == "text"
+
+
 def test_a_subclass_needs_to_say_what_is_written() -> None:
     """Without a write() there is nothing to send."""
     with pytest.raises(TypeError, match="abstract"):

@@ -367,6 +367,26 @@ class TestPayloadsOfOnesOwn:
                 async with session.post("/upload", data=body) as response:
                     assert (await response.json())["length"] == 5
 
+    async def test_one_that_changes_what_it_was_given(self, script: Script, entered: bool) -> None:
+        """Its write_with_length() is what says what goes out."""
+
+        class Shouting(anyhttp.StringPayload):
+            async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
+                await writer.write(self._data.upper()[:content_length])
+
+        peer = await script([(b"POST ", OK)] * 2)
+        async with opened(one_slot(), entered=entered) as session:
+            for headers in ({}, {"Content-Length": "3"}):
+                body = Shouting("text")
+                async with session.post(peer.url, data=body, headers=headers) as response:
+                    assert await response.read() == b"ok"
+        (sent,) = peer.requests
+        assert [text.rpartition(b"\r\n")[2] for text in sent.split(b"POST /")] == [
+            b"",
+            b"TEXT",
+            b"TEX",
+        ]
+
     async def test_closed_after_success(self, server: Server, entered: bool) -> None:
         """Also if it went out with the head."""
         body = Resource(b"hello")

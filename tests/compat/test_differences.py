@@ -265,3 +265,12 @@ async def test_an_upgrade_that_nobody_asked_for(
     """RFC 9110 §7.8: a server must not switch to a protocol that was not named."""
     async with client.ClientSession() as session:
         return (await failure(session.get(base / "status" / "101")))[0]
+
+
+@different(there=b'name="a\\ b"', here=b'name="a b"')
+async def test_spaces_in_names_of_form_fields(client: ModuleType, base: URL) -> object:
+    """Within quotes they need no backslash (RFC 9110 §5.6.4)."""
+    form = client.FormData({"a b": "c"}, default_to_multipart=True)
+    async with client.ClientSession() as session:
+        async with session.post(base / "echo-body", data=form) as response:
+            return (await response.read()).partition(b"form-data; ")[2].partition(b"\r\n")[0]

@@ -557,6 +557,19 @@ class TestExpect100:
                 assert response.status == 200
         assert peer.requests[0].endswith(b"\r\n\r\n2\r\nhi\r\n0\r\n\r\n")
 
+    @pytest.mark.parametrize(
+        ("value", "sent"), [("100-Continue", None), ("something-else", "something-else")]
+    )
+    async def test_without_a_body(
+        self, value: str, sent: str | None, http1: str, script: Script
+    ) -> None:
+        """RFC 9110 §10.1.1: there is nothing to wait for; other expectations are the caller's."""
+        peer = await script([(b"POST ", OK)])
+        async with client(http1) as session:
+            async with session.post(peer.url, headers={"Expect": value}) as response:
+                assert response.status == 200
+        assert fields(peer.requests[0]).get("expect") == sent
+
 
 # -- stale connections -----------------------------------------------------------------
 
