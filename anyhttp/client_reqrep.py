@@ -35,13 +35,13 @@ from ._values import (
     without_user_info,
     without_zone,
 )
+from ._version import SERVER_SOFTWARE
 from .client_exceptions import (
     ClientPayloadError,
     InvalidUrlClientError,
     ServerFingerprintMismatch,
 )
 from .formdata import FormData
-from .http import SERVER_SOFTWARE
 from .payload import Payload, get_payload
 from .typedefs import LooseHeaders, StrOrURL
 

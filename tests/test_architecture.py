@@ -27,7 +27,7 @@ PLAN: Final = (
     ("__main__", "_cli"),
     ("__init__",),
     # thin aliases of what other rooms hold
-    ("helpers", "http_websocket", "protocol"),
+    ("helpers", "http", "http_websocket", "protocol"),
     # what the caller asks for
     ("client", "_request_contexts", "_request_options", "_ws_connect"),
     ("_middleware_call",),
@@ -88,7 +88,6 @@ PLAN: Final = (
         "abc",
         "client_exceptions",
         "hdrs",
-        "http",
         "http_exceptions",
         "typedefs",
     ),

@@ -148,6 +148,7 @@ async def test_modules_that_programs_import_from(client: ModuleType, base: URL) 
     names = {
         "client": ("_RequestContextManager", "_WSRequestContextManager", "ClientError"),
         "http_exceptions": ("BadHttpMessage", "BadStatusLine", "HttpProcessingError"),
+        "http": ("HttpVersion11", "HttpProcessingError", "WSCloseCode", "WSMessage", "WSMsgType"),
         "http_websocket": ("WSCloseCode", "WSMessage", "WSMsgType", "WebSocketError"),
     }
     found: list[object] = []
