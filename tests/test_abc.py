@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http.cookies import BaseCookie, Morsel, SimpleCookie
+from typing import cast
 
 import pytest
 from yarl import URL
@@ -49,7 +50,8 @@ class Jar(AbstractCookieJar):
 
     def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:
         """Store all."""
-        for name, morsel in cookies.items() if isinstance(cookies, Mapping) else cookies:
+        pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
+        for name, morsel in cast("Iterable[tuple[str, Morsel[str]]]", pairs):
             self.stored[name] = morsel
 
     def filter_cookies(self, request_url: URL) -> BaseCookie[str]:
@@ -80,7 +82,8 @@ def test_a_jar_written_for_aiohttp_gets_what_was_set() -> None:
     class Listing(Jar):
         def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:
             assert isinstance(cookies, list)
-            given.extend((name, morsel.value, morsel["path"]) for name, morsel in cookies)
+            pairs = cast("list[tuple[str, Morsel[str]]]", cookies)
+            given.extend((name, morsel.value, morsel["path"]) for name, morsel in pairs)
 
     jar = Listing()
     headers = ["a=1; Path=/; Partitioned", "a=2; Path=/x", 'b={"c": 1}; Path=/']

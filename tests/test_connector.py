@@ -78,6 +78,12 @@ class Sockets:
         """How many are open now."""
         return sum(sock.fileno() != -1 for sock in self.made)
 
+    async def until_closed(self) -> None:
+        """Wait until none is open."""
+        with anyio.fail_after(5):
+            while self.open:  # noqa: ASYNC110  (nothing tells)
+                await anyio.sleep(0.01)
+
     def __call__(self, address: AddrInfoType) -> socket.socket:
         """Make a socket for *address*."""
         sock = socket.socket(*address[:3])
@@ -379,7 +385,9 @@ class TestKeepAlive:
                 stack.push_async_callback(session.close)
             await get(session)
             assert sockets.open == 1
-            await anyio.sleep(0.12)
+            await anyio.sleep(0.06)
+            if entered:
+                await sockets.until_closed()
             assert sockets.open == (0 if entered else 1)
             await get(session)
             await rounds()
@@ -424,8 +432,7 @@ class TestKeepAlive:
                 await stack.enter_async_context(entered)
                 await get(used)
             assert sockets.open == 1
-            await anyio.sleep(0.12)
-            assert sockets.open == 0
+            await sockets.until_closed()
 
     @pytest.mark.parametrize("how", ["left", "detached"])
     async def test_a_session_that_is_gone_sweeps_no_more(self, server: Server, how: str) -> None:

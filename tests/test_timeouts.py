@@ -372,9 +372,9 @@ class TestPhases:
         """A kept connection forgets the deadline of the exchange before."""
         timeout = ClientTimeout()
         async with session_for(server.url, timeout, entered=entered) as session:
-            async with session.get("/json", timeout=ClientTimeout(total=0.5)) as response:
+            async with session.get("/json", timeout=ClientTimeout(total=1)) as response:
                 await response.read()
-            async with session.get("/drip?n=2&delay=0.6") as response:
+            async with session.get("/drip?n=2&delay=1.1") as response:
                 assert await response.read() == b"**"
         assert server.connections == 1
 

@@ -211,7 +211,7 @@ async def test_the_time_of_the_request_runs_out(entered: bool, http1: str, scrip
     """A body that nobody takes ends with ``total``, also after the response has begun."""
     peer = await script([(Head(b"POST "), [OK, DEAF])])
     tracker = UploadTracker()
-    session = client(http1, timeout=ClientTimeout(total=0.1))
+    session = client(http1, timeout=ClientTimeout(total=0.5))
     try:
         if entered:
             await session.__aenter__()

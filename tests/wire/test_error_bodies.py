@@ -83,7 +83,7 @@ class TestTheOption:
                 await session.get(peer.url)
             assert caught.value.body == LONG[:8192]
 
-    @pytest.mark.parametrize("timeout", [ClientTimeout(), ClientTimeout(total=0.1)])
+    @pytest.mark.parametrize("timeout", [ClientTimeout(), ClientTimeout(total=0.5)])
     async def test_it_is_not_waited_for_long(
         self, timeout: ClientTimeout, http1: str, script: Script
     ) -> None:
