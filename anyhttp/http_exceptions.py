@@ -43,7 +43,7 @@ class LineTooLong(BadHttpMessage):
         self.line = line
         self.limit = limit
         self.actual_size = actual_size
-        self.message = f"Got more than {limit} bytes when reading: {line!r}."
+        self.message: str = f"Got more than {limit} bytes when reading: {line!r}."
         super().__init__(line, limit, actual_size)
 
     def __str__(self) -> str:
