@@ -304,6 +304,9 @@ class ClientSession:
         except BaseException:
             await self._close()  # as the end of the block would, which is not reached
             raise
+        if self._task_owner is not None:  # another task has entered it meanwhile
+            await owner.leave(None)
+            return self
         self._task_owner = owner
         self.watchdog = Watchdog(owner.start, clock())
         assert self._connector is not None

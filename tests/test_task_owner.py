@@ -138,6 +138,17 @@ async def test_a_session_that_is_entered_by_hand_and_closed(server: Server) -> N
 
 
 @pytest.mark.once
+async def test_a_session_that_two_tasks_enter_at_once() -> None:
+    """It has the helper tasks of one of them, and nothing is left of the other's."""
+    before = asyncio.all_tasks()
+    session = ClientSession()
+    both = await asyncio.gather(session.__aenter__(), session.__aenter__())
+    assert set(both) == {session}
+    await session.close()
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.once
 async def test_a_block_in_which_the_session_is_closed(server: Server) -> None:
     """It ends as any other."""
     async with ClientSession(server.url) as session:
