@@ -68,6 +68,7 @@ from ._request_options import (
     RequestOptions as RequestOptions,
 )
 from ._task_owner import TaskOwner
+from ._timeouts import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
 from ._timeouts import ClientTimeout, Watchdog
 from ._upload_tracker import UploadTracker
 from ._urls import checked_url
