@@ -10,14 +10,20 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from anyhttp import ClientSession, ClientTimeout, ClientWSTimeout, TCPConnector
+from anyhttp import (
+    ClientConnectionError,
+    ClientSession,
+    ClientTimeout,
+    ClientWSTimeout,
+    TCPConnector,
+)
 from anyhttp._network import on_asyncio
 from anyhttp._task_owner import TaskOwner
 from anyhttp._timeouts import Watchdog
 from tests.support import websocket
 from tests.support.census import running_tasks
 from tests.support.client import wait_free
-from tests.support.peer import STALL, Head, Script
+from tests.support.peer import STALL, Flag, Head, Script, Tell, Until
 from tests.support.server import Server
 from tests.support.websocket import Accept
 from tests.test_timeouts import FakeStream, watch
@@ -359,6 +365,37 @@ def test_a_program_that_cancels_all_tasks_before_its_last_request(
                     await session.get("hang", timeout=ClientTimeout(total=0.05))
 
     asyncio.run(run())
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("entered", [True, False])
+async def test_a_request_whose_upload_a_program_cancels_with_all_tasks(
+    script: Script, entered: bool
+) -> None:
+    """It fails if it is not cancelled itself: nobody answers half a request."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"a"
+        await anyio.sleep_forever()
+
+    async def upload(session: ClientSession) -> None:
+        async with session.post(peer.url, data=endless()):
+            raise AssertionError("there is no response")
+
+    came = Flag()
+    peer = await script([(Until(b"a\r\n"), [Tell(came), STALL])])
+    session = ClientSession()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(session.close)
+        before = asyncio.all_tasks()
+        if entered:
+            await stack.enter_async_context(session)
+        request = asyncio.create_task(upload(session))
+        await came.until_set()
+        for task in asyncio.all_tasks() - before - {request}:
+            task.cancel()
+        with anyio.fail_after(10), pytest.raises(ClientConnectionError, match="was cancelled"):
+            await request
 
 
 def test_time_limits_of_a_request_outlive_the_helper_tasks(server: Server) -> None:
