@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from contextvars import ContextVar
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -341,7 +342,7 @@ async def others() -> set[asyncio.Task[None]]:
     return asyncio.all_tasks() - {asyncio.current_task()}
 
 
-def cancel_tasks(*, but: asyncio.Task[None] | None = None) -> None:
+def cancel_tasks(*, but: asyncio.Task[Any] | None = None) -> None:
     """Do as programs do that are told to stop."""
     for task in asyncio.all_tasks() - {asyncio.current_task(), but}:
         task.cancel()
@@ -363,6 +364,22 @@ def test_a_program_that_cancels_all_tasks_before_its_last_request(
             async with asyncio.timeout(10):
                 with pytest.raises(TimeoutError, match="total timeout"):
                     await session.get("hang", timeout=ClientTimeout(total=0.05))
+
+    asyncio.run(run())
+
+
+def test_a_program_that_cancels_all_tasks_while_a_session_is_entered(server: Server) -> None:
+    """Whoever enters it, if not cancelled as well, starts anew what had not begun."""
+
+    async def run() -> None:
+        session = ClientSession(server.url)
+        entering = asyncio.create_task(session.__aenter__())
+        await asyncio.sleep(0)
+        cancel_tasks(but=entering)
+        await asyncio.wait_for(entering, 10)
+        assert await use(session) == 2
+        await session.close()
+        assert not await others()
 
     asyncio.run(run())
 
