@@ -256,6 +256,30 @@ async def test_a_watchdog_wakes_up_for_the_first_deadline() -> None:
     await owner.leave(None)
 
 
+@pytest.mark.uvloop
+async def test_a_watchdog_knows_nothing_of_who_needed_it() -> None:
+    """Nor does its alarm keep alive what a server has noted about one request."""
+
+    class Nosy(FakeStream):
+        def expire(self) -> None:
+            super().expire()
+            seen.append(visitor.get())
+
+    seen: list[str] = []
+    owner = TaskOwner()
+    await owner.enter()
+    watchdog = Watchdog(owner.start)
+    token = visitor.set("somebody")
+    watch(watchdog, Nosy(), anyio.current_time())
+    visitor.reset(token)
+    with anyio.fail_after(10):
+        while not seen:  # noqa: ASYNC110
+            await anyio.sleep(0.001)
+    watchdog.stop()
+    await owner.leave(None)
+    assert seen == ["nobody"]
+
+
 async def test_a_watchdog_that_was_stopped_stays_asleep() -> None:
     """Whoever still has it when the session has been left gets no task, and no error."""
     owner = TaskOwner()
