@@ -102,13 +102,15 @@ class TaskOwner:
 
         entered: asyncio.Future[TaskGroup] = loop.create_future()
         self._leaving = leaving = loop.create_future()
-        self._host = loop.create_task(self._hold(entered, leaving))
+        self._host = host = loop.create_task(self._hold(entered, leaving))
         try:
             with anyio.CancelScope(shield=True):  # one round of the loop
-                await asyncio.shield(entered)
+                await asyncio.wait((entered, host), return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
             self._let_go()
             raise
+        if not entered.done():  # a program has cancelled all tasks, and this one had not begun
+            return await self.enter()
         self._group = entered.result()
         return self._group
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -121,8 +122,8 @@ class Watchdog:
     :param start: starts the task, when there is something to watch
     """
 
-    __slots__ = ("_loop", "_news", "_scope", "_start", "_timer", "clock", "deadlines",
-                 "wakes_at")  # fmt: skip
+    __slots__ = ("_context", "_loop", "_news", "_scope", "_start", "_timer", "clock",
+                 "deadlines", "wakes_at")  # fmt: skip
 
     def __init__(
         self,
@@ -132,6 +133,7 @@ class Watchdog:
         self._start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] | None = start
         self._loop = asyncio_loop()
         self._timer: TimerHandle | None = None
+        self._context = copy_context()  # and not that of whoever happens to need the timer
         # What the task needs is made for the first deadline: many sessions never have one.
         self._news: anyio.Event | None = None
         self._scope: anyio.CancelScope | None = None
@@ -159,7 +161,7 @@ class Watchdog:
         if self._loop is not None:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._ring)
+            self._timer = self._loop.call_at(deadline, self._ring, context=self._context)
         elif self._news is not None:
             self._news.set()
         else:

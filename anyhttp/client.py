@@ -68,6 +68,7 @@ from ._request_options import (
     RequestOptions as RequestOptions,
 )
 from ._task_owner import TaskOwner
+from ._timeouts import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
 from ._timeouts import ClientTimeout, Watchdog
 from ._upload_tracker import UploadTracker
 from ._urls import checked_url
@@ -306,6 +307,9 @@ class ClientSession:
         except BaseException:
             await self._close()  # as the end of the block would, which is not reached
             raise
+        if self._task_owner is not None:  # another task has entered it meanwhile
+            await owner.leave(None)
+            return self
         self._task_owner = owner
         self.watchdog = Watchdog(owner.start, clock())
         assert self._connector is not None

@@ -566,6 +566,7 @@ def test_modules_of_older_versions() -> None:
         "UnixConnector",
     ):
         assert getattr(client_module, name) is getattr(anyhttp, name)
+    assert ClientTimeout(total=300, sock_connect=30) == client_module.DEFAULT_TIMEOUT
 
 
 def test_multidicts_are_those_of_multidict() -> None:

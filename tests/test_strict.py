@@ -172,6 +172,13 @@ class TestHeaderLines:
         assert "malformed header line" in error
         assert "secret" not in error
 
+    @pytest.mark.parametrize("end", [b"\n", b"\r"])
+    def test_a_line_that_follows_the_status_line_in_the_wrong_way_is_not_shown(
+        self, end: bytes
+    ) -> None:
+        """It is meant as a header line, whatever it is for us."""
+        assert "secret" not in refused(b"HTTP/1.1 200 OK" + end + b"Set-Cookie: a=secret\r\n\r\n")
+
     def test_a_line_without_colon_is_refused(self) -> None:
         """There is no field without a name."""
         assert "malformed header line" in refused(with_field(b"nothing"))

@@ -5,19 +5,26 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from contextvars import ContextVar
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from anyhttp import ClientSession, ClientTimeout, ClientWSTimeout, TCPConnector
+from anyhttp import (
+    ClientConnectionError,
+    ClientSession,
+    ClientTimeout,
+    ClientWSTimeout,
+    TCPConnector,
+)
 from anyhttp._network import on_asyncio
 from anyhttp._task_owner import TaskOwner
 from anyhttp._timeouts import Watchdog
 from tests.support import websocket
 from tests.support.census import running_tasks
 from tests.support.client import wait_free
-from tests.support.peer import STALL, Head, Script
+from tests.support.peer import STALL, Flag, Head, Script, Tell, Until
 from tests.support.server import Server
 from tests.support.websocket import Accept
 from tests.test_timeouts import FakeStream, watch
@@ -138,6 +145,17 @@ async def test_a_session_that_is_entered_by_hand_and_closed(server: Server) -> N
 
 
 @pytest.mark.once
+async def test_a_session_that_two_tasks_enter_at_once() -> None:
+    """It has the helper tasks of one of them, and nothing is left of the other's."""
+    before = asyncio.all_tasks()
+    session = ClientSession()
+    both = await asyncio.gather(session.__aenter__(), session.__aenter__())
+    assert set(both) == {session}
+    await session.close()
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.once
 async def test_a_block_in_which_the_session_is_closed(server: Server) -> None:
     """It ends as any other."""
     async with ClientSession(server.url) as session:
@@ -238,6 +256,30 @@ async def test_a_watchdog_wakes_up_for_the_first_deadline() -> None:
     await owner.leave(None)
 
 
+@pytest.mark.uvloop
+async def test_a_watchdog_knows_nothing_of_who_needed_it() -> None:
+    """Nor does its alarm keep alive what a server has noted about one request."""
+
+    class Nosy(FakeStream):
+        def expire(self) -> None:
+            super().expire()
+            seen.append(visitor.get())
+
+    seen: list[str] = []
+    owner = TaskOwner()
+    await owner.enter()
+    watchdog = Watchdog(owner.start)
+    token = visitor.set("somebody")
+    watch(watchdog, Nosy(), anyio.current_time())
+    visitor.reset(token)
+    with anyio.fail_after(10):
+        while not seen:  # noqa: ASYNC110
+            await anyio.sleep(0.001)
+    watchdog.stop()
+    await owner.leave(None)
+    assert seen == ["nobody"]
+
+
 async def test_a_watchdog_that_was_stopped_stays_asleep() -> None:
     """Whoever still has it when the session has been left gets no task, and no error."""
     owner = TaskOwner()
@@ -324,7 +366,7 @@ async def others() -> set[asyncio.Task[None]]:
     return asyncio.all_tasks() - {asyncio.current_task()}
 
 
-def cancel_tasks(*, but: asyncio.Task[None] | None = None) -> None:
+def cancel_tasks(*, but: asyncio.Task[Any] | None = None) -> None:
     """Do as programs do that are told to stop."""
     for task in asyncio.all_tasks() - {asyncio.current_task(), but}:
         task.cancel()
@@ -348,6 +390,53 @@ def test_a_program_that_cancels_all_tasks_before_its_last_request(
                     await session.get("hang", timeout=ClientTimeout(total=0.05))
 
     asyncio.run(run())
+
+
+def test_a_program_that_cancels_all_tasks_while_a_session_is_entered(server: Server) -> None:
+    """Whoever enters it, if not cancelled as well, starts anew what had not begun."""
+
+    async def run() -> None:
+        session = ClientSession(server.url)
+        entering = asyncio.create_task(session.__aenter__())
+        await asyncio.sleep(0)
+        cancel_tasks(but=entering)
+        await asyncio.wait_for(entering, 10)
+        assert await use(session) == 2
+        await session.close()
+        assert not await others()
+
+    asyncio.run(run())
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("entered", [True, False])
+async def test_a_request_whose_upload_a_program_cancels_with_all_tasks(
+    script: Script, entered: bool
+) -> None:
+    """It fails if it is not cancelled itself: nobody answers half a request."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"a"
+        await anyio.sleep_forever()
+
+    async def upload(session: ClientSession) -> None:
+        async with session.post(peer.url, data=endless()):
+            raise AssertionError("there is no response")
+
+    came = Flag()
+    peer = await script([(Until(b"a\r\n"), [Tell(came), STALL])])
+    session = ClientSession()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(session.close)
+        before = asyncio.all_tasks()
+        if entered:
+            await stack.enter_async_context(session)
+        request = asyncio.create_task(upload(session))
+        await came.until_set()
+        for task in asyncio.all_tasks() - before - {request}:
+            task.cancel()
+        with anyio.fail_after(10), pytest.raises(ClientConnectionError, match="was cancelled"):
+            await request
 
 
 def test_time_limits_of_a_request_outlive_the_helper_tasks(server: Server) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from .._compression import ContentDecoder, DecodingError, decoder_for
 from .._timeouts import Expired, deadline_after
@@ -245,6 +246,7 @@ class Exchange:
             upload.watch(self._upload_ended)
             return await self._read_head()
         if upload.error is not None:
+            await checkpoint()  # what cancelled the upload may have cancelled this task too
             raise upload.failure()
         raise SocketTimeoutError(_READ_TIMEOUT)
 
@@ -383,7 +385,7 @@ class Exchange:
         """Feed the reader: at least one piece, the end, or an exception."""
         upload = self.upload
         if upload is not None and upload.broken:
-            self._fail_by_upload(upload)
+            await self._fail_by_upload(upload)
             return
         if upload is None:
             await self._pull()
@@ -391,7 +393,7 @@ class Exchange:
         with anyio.CancelScope() as self._scope:
             await self._pull()
         if self._scope.cancelled_caught:
-            self._fail_by_upload(upload)
+            await self._fail_by_upload(upload)
 
     def pull_nowait(self) -> None:
         """Feed the reader with what has been received already, which may be nothing."""
@@ -400,8 +402,9 @@ class Exchange:
         except DecodingError as exc:
             self._fail_decoding(exc)
 
-    def _fail_by_upload(self, upload: Upload) -> None:
+    async def _fail_by_upload(self, upload: Upload) -> None:
         """Say what ended the wait: the upload, or the time that its end began."""
+        await checkpoint()  # what cancelled the upload may have cancelled this task too
         if upload.error is None:
             self._fail(SocketTimeoutError(_READ_TIMEOUT))
         elif isinstance(upload.error, Expired):

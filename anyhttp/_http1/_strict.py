@@ -85,7 +85,9 @@ def _line_error(kind: str, limit: int) -> ParseError:
 def _malformed(line: bytes | bytearray, *, is_field: bool) -> ParseError:
     if is_field:
         return ParseError(f"malformed header line {_shown(bytes(line))}")
-    return ParseError(f"malformed status line {bytes(line[:100])!r}")
+    # What follows a bare CR is meant as another line, which may set a cookie.
+    shown = bytes(line[:100]).splitlines(keepends=True)[0]
+    return ParseError(f"malformed status line {shown!r}")
 
 
 def whole_head(data: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
@@ -143,13 +145,12 @@ class HeadReader:
 
     def _check_head(self, head: bytes) -> None:
         limits = self._limits
-        if len(head) > min(limits.max_line_size, limits.max_field_size):
+        shortest = min(limits.max_line_size, limits.max_field_size)
+        if len(head) > shortest or not _HEAD.fullmatch(head):
+            _check_start(head)
             self._check_lines(head)
         elif head.count(b"\n") - 2 > limits.max_headers:
             raise self._too_many()
-        if not _HEAD.fullmatch(head):
-            _check_start(head)
-            raise self._explain(head)
 
     def _check_lines(self, head: bytes | bytearray) -> None:
         """Check the lines not seen before; the last one may still be growing."""
@@ -184,15 +185,6 @@ class HeadReader:
 
     def _too_many(self) -> ParseError:
         return ParseError(f"more than {self._limits.max_headers} header lines")
-
-    @staticmethod
-    def _explain(head: bytes) -> ParseError:
-        """Name the first line that is wrong."""
-        status_line, *fields = head[:-4].split(b"\r\n")
-        if not _STATUS.fullmatch(status_line + b"\r\n"):
-            return _malformed(status_line, is_field=False)
-        bad = next(line for line in fields if not _FIELD.fullmatch(line + b"\r\n"))
-        return _malformed(bad, is_field=True)
 
 
 #: Fields that say something about body, connection and cookies.

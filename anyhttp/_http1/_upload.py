@@ -64,9 +64,9 @@ class Upload:
     It never raises: what goes wrong is kept for whoever waits for the response.
     """
 
-    __slots__ = ("_compressor", "_engine", "_go_ahead", "_on_end", "_outgoing", "_peer_left",
-                 "_scope", "_stream", "_watcher_failed", "_written", "done", "ending", "error",
-                 "finished", "on_chunk", "tracker")  # fmt: skip
+    __slots__ = ("_cancelled", "_compressor", "_engine", "_go_ahead", "_on_end", "_outgoing",
+                 "_peer_left", "_scope", "_stream", "_watcher_failed", "_written", "done", "ending",
+                 "error", "finished", "on_chunk", "tracker")  # fmt: skip
 
     def __init__(self, outgoing: Outgoing, engine: Engine, stream: NetworkStream) -> None:
         self._outgoing = outgoing
@@ -77,12 +77,13 @@ class Upload:
         self._on_end: Callable[[], None] | None = None
         self._written = 0
         self._peer_left = False
+        self._cancelled = False  # the task that writes
         self._compressor = _compressor(outgoing.compress)
         #: all that is left is to send the last bytes, and to notice that they were sent
         self.ending = False
         #: the whole body is on its way
         self.finished = False
-        #: what stopped it, other than cancellation
+        #: what stopped it, other than :meth:`cancel`
         self.error: BaseException | None = None
         self.done = anyio.Event()
         #: awaited with each piece of the body before it is sent
@@ -144,12 +145,14 @@ class Upload:
         except Exception as exc:  # noqa: BLE001  (kept for the one who awaits the response)
             self.error = exc
         except anyio.get_cancelled_exc_class() as exc:
+            # Whoever waits for the response need not have been cancelled too.
+            self.error = ClientConnectionError("the body of the request was cancelled")
+            self.error.__cause__ = exc
             if anyio.current_effective_deadline() == -math.inf:
+                self._cancelled = True
                 raise
             # Nobody has cancelled this task: the body waited for one of asyncio's that was.
             # Let out, it would cancel whoever has entered the session.
-            self.error = ClientConnectionError("the body of the request was cancelled")
-            self.error.__cause__ = exc
         except BaseException as exc:
             self.error = exc
             raise
@@ -162,6 +165,8 @@ class Upload:
 
     def _shown_error(self) -> Exception | None:
         """Return the error for those who do not wait for the response."""
+        if self._cancelled:
+            return None
         if isinstance(self.error, Expired):
             return TimeoutError("the request's total timeout ran out while its body was being sent")
         return upload_error(self.error) if isinstance(self.error, Exception) else None

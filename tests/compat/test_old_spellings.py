@@ -146,7 +146,12 @@ async def test_tags_of_a_resource(client: ModuleType, base: URL) -> object:
 async def test_modules_that_programs_import_from(client: ModuleType, base: URL) -> object:
     """Names that no page documents, and which programs have from there all the same."""
     names = {
-        "client": ("_RequestContextManager", "_WSRequestContextManager", "ClientError"),
+        "client": (
+            "_RequestContextManager",
+            "_WSRequestContextManager",
+            "ClientError",
+            "DEFAULT_TIMEOUT",
+        ),
         "http_exceptions": ("BadHttpMessage", "BadStatusLine", "HttpProcessingError"),
         "http": ("HttpVersion11", "HttpProcessingError", "WSCloseCode", "WSMessage", "WSMsgType"),
         "http_websocket": ("WSCloseCode", "WSMessage", "WSMsgType", "WebSocketError"),
