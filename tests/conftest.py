@@ -50,14 +50,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "uvloop: also run on uvloop")
 
 
-def pytest_collection_finish() -> None:
-    """Make the census fast."""
-    # What exists before the first test is not garbage that a test makes; looking through it
-    # after each of them would take longer than the tests.
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish() -> None:
     """Let others look through the garbage again (hypothesis does when it is imported)."""
@@ -107,6 +99,18 @@ def http1(request: pytest.FixtureRequest) -> str:
     """Each engine, to be given to ``TCPConnector(http1=...)``."""
     engine: str = request.param
     return engine
+
+
+@pytest.fixture(scope="module", autouse=True)
+def survivors() -> None:
+    """Make the census fast.
+
+    What exists before the first test of a module is not garbage that its tests make.  pytest
+    keeps reports of all that ran before, and to look through them after each test would take
+    longer than the tests.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
