@@ -648,6 +648,7 @@ class TestClosing:
                     group.start_soon(ask)
                     group.start_soon(ask)
                     await peer.wait_connections(1)
+                    await anyio.wait_all_tasks_blocked()  # also the one that queues
                     assert connector.statistics() == ConnectorStatistics(1, 0, 1)
                 assert_no_tokens(connector)
 
