@@ -303,7 +303,7 @@ class ClientSession:
             return self  # as libraries for asyncio do; the first to leave closes it
         owner = TaskOwner()
         try:
-            self.task_group = await owner.enter()
+            group = await owner.enter()
         except BaseException:
             await self._close()  # as the end of the block would, which is not reached
             raise
@@ -311,6 +311,7 @@ class ClientSession:
             await owner.leave(None)
             return self
         self._task_owner = owner
+        self.task_group = group
         self.watchdog = Watchdog(owner.start, clock())
         assert self._connector is not None
         self._connector.sweep_in(owner)

@@ -145,12 +145,18 @@ async def test_a_session_that_is_entered_by_hand_and_closed(server: Server) -> N
 
 
 @pytest.mark.once
-async def test_a_session_that_two_tasks_enter_at_once() -> None:
+async def test_a_session_that_two_tasks_enter_at_once(server: Server) -> None:
     """It has the helper tasks of one of them, and nothing is left of the other's."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"body"
+
     before = asyncio.all_tasks()
     session = ClientSession()
     both = await asyncio.gather(session.__aenter__(), session.__aenter__())
     assert set(both) == {session}
+    async with session.post(server.url / "echo-body", data=pieces()) as response:
+        assert await response.read() == b"body"
     await session.close()
     assert asyncio.all_tasks() == before
 
