@@ -22,6 +22,7 @@ from ._network import NetworkStream
 from ._old_spellings import EventLoop, running_loop, warn_without_effect
 from ._pool import Pool
 from ._proxies import ProxyOptions
+from ._slots import Slot, Slots
 from ._timeouts import ClientTimeout, deadline_after
 from ._values import ConnectionKey
 from .client_exceptions import ClientConnectionError, ConnectionTimeoutError
@@ -66,21 +67,6 @@ class ConnectorStatistics:
     waiting: int
 
 
-class _Slot:
-    """A place for one socket under the limits; the borrower of the limiters' tokens.
-
-    It stays with a socket that becomes idle, unless somebody waits for a place: then a
-    request that finds an idle connection has nothing to ask of the limiters.
-    """
-
-    __slots__ = ("counted", "host_limiter", "key")
-
-    def __init__(self, key: ConnectionKey) -> None:
-        self.key = key
-        self.host_limiter: anyio.CapacityLimiter | None = None
-        self.counted = False  # under the total limit
-
-
 class Connection:
     """The right to use one connection: a slot under the connector's limits, then a socket.
 
@@ -94,7 +80,7 @@ class Connection:
         self._connector = connector
         self._key = key
         self._http1: Http1Connection | None = None
-        self._slot: _Slot | None = None
+        self._slot: Slot | None = None
         self._reused = False
         self._callbacks: list[Callable[[], None]] | None = None
 
@@ -109,6 +95,17 @@ class Connection:
     def closed(self) -> bool:
         """Whether the connection is no longer in use here."""
         return self._http1 is None or self._http1.phase is Phase.CLOSED
+
+    @property
+    def waits(self) -> bool:
+        """Whether the limits do not allow it a socket yet."""
+        return self._slot is None or not self._slot.is_held
+
+    @property
+    def slot(self) -> Slot:
+        """Its place under the limits, or the one that it waits for."""
+        assert self._slot is not None
+        return self._slot
 
     @property
     def reused(self) -> bool:
@@ -236,17 +233,16 @@ class BaseConnector:
         self._limit_per_host = _checked_limit("limit_per_host", limit_per_host)
         self._engine_class = engine_class(http1)
         self._pool: Pool[Http1Connection] = Pool(self._keepalive_timeout)
-        # Limiters belong to the event loop they are made in, and there may be none yet.
-        self._limiter: anyio.CapacityLimiter | None = None
-        self._host_limiters: dict[ConnectionKey, anyio.CapacityLimiter] = {}
+        self._slots = Slots(self._limit, self._limit_per_host, self._evict)
         self._lent: set[Connection] = set()
-        self._slots: dict[Http1Connection, _Slot] = {}  # of idle connections
+        # A slot stays with a socket that becomes idle, unless somebody waits for one: then a
+        # request that finds an idle connection has nothing to ask of the limits.
+        self._idle_slots: dict[Http1Connection, Slot] = {}
         # Aborted, but the event loop may not have closed the sockets yet; in order.
         self._closing: dict[NetworkStream, None] = {}
         # Connections that are being made: close() cancels them and waits for the last.
         self._dialing: set[anyio.CancelScope] = set()
         self._dial_waiters: list[anyio.Event] = []
-        self._waiting = 0
         # Who runs sweep() as soon as there may be an idle connection.
         self._sweepers: list[TaskOwner] = []
         self._closed = False
@@ -294,7 +290,7 @@ class BaseConnector:
 
     def statistics(self) -> ConnectorStatistics:
         """Return how many connections are in use and idle, and how many requests wait."""
-        return ConnectorStatistics(len(self._lent), len(self._pool), self._waiting)
+        return ConnectorStatistics(len(self._lent), len(self._pool), self._slots.waiting)
 
     # -- lending
 
@@ -315,47 +311,84 @@ class BaseConnector:
         socket is open.
         """
         connection = Connection(self, req.connection_key)
-        try:
-            if not timeout.connect:
-                return await self._connect_slowly(connection, req, traces, timeout)
-            with anyio.CancelScope(deadline=deadline_after(timeout.connect)):
-                return await self._connect_slowly(connection, req, traces, timeout)
-        except BaseException:
-            self._give_up(connection)
-            raise
-        self._give_up(connection)
-        raise ConnectionTimeoutError(f"Connection timeout to host {req.shown_url}")
+        self._begin(connection)
+        return await self.finish(connection, req, traces, timeout)
 
-    def connect_nowait(self, req: ClientRequest) -> Connection | None:
-        """Return an idle connection for *req* if a slot is free too; ``None`` means: wait.
+    def begin(self, req: ClientRequest) -> Connection | None:
+        """Do the part of :meth:`connect` that awaits nothing.
 
+        :returns: a connection that is open, or has to :meth:`wait`, or is for :meth:`finish`;
+            ``None`` if a subclass has a :meth:`connect` of its own, which has to be asked
         :raises ClientConnectionError: the connector is closed
-
-        A subclass with a :meth:`connect` of its own is asked there for every request.
         """
-        if self._waiting or type(self).connect is not BaseConnector.connect:
+        if type(self).connect is not BaseConnector.connect:
             return None
         connection = Connection(self, req.connection_key)
-        return connection if self._take_idle(connection) else None
+        self._begin(connection)
+        return connection
 
-    async def _connect_slowly(
+    def _begin(self, connection: Connection) -> None:
+        # Those who wait want nothing that an idle connection has: they would have it.
+        if not self._take_idle(connection):
+            self._take_slot(connection)
+
+    async def wait(self, connection: Connection) -> bool:
+        """Wait until *connection* has a slot; it is open then if an idle one was left.
+
+        :returns: ``False`` if the wait was ended by :meth:`Slot.expire`
+        :raises ClientConnectionError: the connector is closed
+
+        Else, and after cancellation, no slot is taken.
+        """
+        slot = connection.slot
+        held = await self._slots.wait(slot)
+        if self._closed:
+            self._slots.free(slot)
+            raise ClientConnectionError("Connector is closed.")
+        if held:
+            self._lent.add(connection)
+            self._take_idle(connection)
+        return held
+
+    async def finish(
         self,
         connection: Connection,
         req: ClientRequest,
         traces: Sequence[Trace],
         timeout: ClientTimeout,
     ) -> Connection:
-        # Those who wait want nothing that an idle connection has: they would have it.
-        queues = not self._take_idle(connection) and not self._acquire_nowait(connection)
-        if queues:
-            await self._queue(connection, traces)
-        if connection._http1 is not None or self._take_idle(connection):
+        """Do what is left of :meth:`connect`, which raises the same."""
+        try:
+            if not timeout.connect:
+                return await self._finish(connection, req, traces, timeout)
+            with anyio.CancelScope(deadline=deadline_after(timeout.connect)):
+                return await self._finish(connection, req, traces, timeout)
+        except BaseException:
+            self._give_up(connection)
+            raise
+        self._give_up(connection)
+        raise ConnectionTimeoutError(f"Connection timeout to host {req.shown_url}")
+
+    async def _finish(
+        self,
+        connection: Connection,
+        req: ClientRequest,
+        traces: Sequence[Trace],
+        timeout: ClientTimeout,
+    ) -> Connection:
+        waits = connection.waits
+        if waits:
+            if traces:
+                await tell(traces, TraceConnectionQueuedStartParams())
+            await self.wait(connection)
+            if traces:
+                await tell(traces, TraceConnectionQueuedEndParams())
+        if connection._http1 is not None:
             if traces:
                 await tell(traces, TraceConnectionReuseconnParams())
-            if not queues:
+            if not waits:
                 await anyio.lowlevel.checkpoint()
-            if self._closed:
-                raise ClientConnectionError("Connector is closed.")
+            self._check_open()
             return connection
         await self._make_room()
         with self._until_closed(_shorter(timeout.sock_connect, self._conn_timeout)):
@@ -370,8 +403,7 @@ class BaseConnector:
                 if not self._closed:
                     return connection
             await stream.aclose()
-        if self._closed:
-            raise ClientConnectionError("Connector is closed.")
+        self._check_open()
         raise ConnectionTimeoutError(f"Connection timeout to host {req.shown_url}")
 
     @contextmanager
@@ -400,100 +432,33 @@ class BaseConnector:
         """
         raise NotImplementedError
 
-    def _acquire_nowait(self, connection: Connection) -> bool:
-        """Take a slot if one is free and nobody waits."""
-        self._check_open()
-        slot = _Slot(connection._key)
-        try:
-            if self._limit_per_host:
-                host_limiter = self._limiter_of(slot.key)
-                host_limiter.acquire_on_behalf_of_nowait(slot)
-                slot.host_limiter = host_limiter
-            if self._limit and not self._count_nowait(slot):
-                raise anyio.WouldBlock
-        except anyio.WouldBlock:
-            self._free(slot)
-            return False
-        self._lend(connection, slot)
-        return True
-
-    def _count_nowait(self, slot: _Slot) -> bool:
-        """Count *slot* under the total limit, if need be in the place of an idle connection."""
-        limiter = self._total_limiter()
-        try:
-            limiter.acquire_on_behalf_of_nowait(slot)
-        except anyio.WouldBlock:
-            if not self._evict():
-                return False
-            try:
-                limiter.acquire_on_behalf_of_nowait(slot)
-            except anyio.WouldBlock:  # the place went to somebody who waits
-                return False
-        slot.counted = True
-        return True
+    def _take_slot(self, connection: Connection) -> bool:
+        """Give *connection* a slot if one is free; else one that it has to wait for."""
+        if connection._slot is None:
+            connection._slot = Slot(connection._key)
+        if self._slots.take(connection._slot):
+            self._lent.add(connection)
+            return True
+        return False
 
     def _evict(self) -> bool:
         """Close the least recently used idle connection that has a slot, if there is one."""
-        while self._slots:
+        while self._idle_slots:
             oldest = self._pool.evict()
             assert oldest is not None
-            had_slot = oldest in self._slots
+            had_slot = oldest in self._idle_slots
             self._discard(oldest)
             if had_slot:
                 return True
         return False
 
-    async def _queue(self, connection: Connection, traces: Sequence[Trace]) -> None:
-        """Wait for a slot of the endpoint, then for one of all, in the order of asking."""
-        slot = _Slot(connection._key)
-        self._waiting += 1  # from here on nobody keeps a slot for an idle connection
-        try:
-            if traces:
-                await tell(traces, TraceConnectionQueuedStartParams())
-            if self._limit_per_host:
-                host_limiter = self._limiter_of(slot.key)
-                await host_limiter.acquire_on_behalf_of(slot)
-                slot.host_limiter = host_limiter
-                # An idle connection may have had a slot before.
-                if self._limit:
-                    self._count_nowait(slot)
-            if self._limit and not slot.counted:
-                await self._total_limiter().acquire_on_behalf_of(slot)
-                slot.counted = True
-        except BaseException:
-            self._free(slot)
-            self._drop_limiter(slot.key)
-            raise
-        finally:
-            self._waiting -= 1
-        self._lend(connection, slot)
-        self._check_open()
-        if traces:
-            await tell(traces, TraceConnectionQueuedEndParams())
-
-    def _lend(self, connection: Connection, slot: _Slot) -> None:
-        connection._slot = slot
-        self._lent.add(connection)
-
     def _check_open(self) -> None:
         if self._closed:
             raise ClientConnectionError("Connector is closed.")
 
-    def _total_limiter(self) -> anyio.CapacityLimiter:
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(self._limit)
-        return self._limiter
-
-    def _limiter_of(self, key: ConnectionKey) -> anyio.CapacityLimiter:
-        limiter = self._host_limiters.get(key)
-        if limiter is None:
-            limiter = self._host_limiters[key] = anyio.CapacityLimiter(self._limit_per_host)
-        return limiter
-
     def _take_idle(self, connection: Connection) -> bool:
         """Give *connection* the freshest idle socket that is still good, and a slot."""
-        if self._closed:
-            raise ClientConnectionError("Connector is closed.")
+        self._check_open()
         pool = self._pool
         now = monotonic()
         if now >= pool.due:
@@ -503,17 +468,16 @@ class BaseConnector:
             if not http1.is_usable:
                 self._discard(http1)
                 continue
-            slot = self._slots.pop(http1, None)
-            if slot is None:
-                # It was given back while somebody waited for its slot.
-                if connection._slot is None and not self._acquire_nowait(connection):
-                    pool.put(connection._key, http1, now)
-                    return False
-            else:
+            kept = self._idle_slots.pop(http1, None)
+            if kept is not None:
                 if connection._slot is not None:
-                    self._free(connection._slot)
-                connection._slot = slot
+                    self._slots.free(connection._slot)
+                connection._slot = kept
                 self._lent.add(connection)
+            elif connection.waits and not self._take_slot(connection):
+                # It was given back while somebody waited for its slot.
+                pool.put(connection._key, http1, now)
+                return False
             connection._http1 = http1
             connection._reused = True
             return True
@@ -532,8 +496,8 @@ class BaseConnector:
     def _take_back(self, connection: Connection, http1: Http1Connection) -> None:
         if http1.phase is _IDLE and self._keepalive_timeout > 0 and not self._closed:
             self._pool.put(connection._key, http1, monotonic())
-            if not self._waiting and connection._slot is not None:
-                self._slots[http1] = connection._slot
+            if not self._slots.waiting and connection._slot is not None:
+                self._idle_slots[http1] = connection._slot
                 connection._slot = None
                 self._lent.discard(connection)
                 return
@@ -544,38 +508,21 @@ class BaseConnector:
     def _discard(self, http1: Http1Connection) -> None:
         http1.abort()
         self._closing[http1.stream] = None
-        slot = self._slots.pop(http1, None)
+        slot = self._idle_slots.pop(http1, None)
         if slot is not None:
-            self._free(slot)
+            self._slots.free(slot)
 
     def _forget(self, connection: Connection) -> None:
         """Give the slot back."""
         slot, connection._slot = connection._slot, None
         if slot is not None:
             self._lent.discard(connection)
-            self._free(slot)
-
-    def _free(self, slot: _Slot) -> None:
-        if slot.counted:
-            slot.counted = False
-            self._total_limiter().release_on_behalf_of(slot)
-        limiter, slot.host_limiter = slot.host_limiter, None
-        if limiter is not None:
-            limiter.release_on_behalf_of(slot)
-            self._drop_limiter(slot.key)
+            self._slots.free(slot)
 
     def _give_up(self, connection: Connection) -> None:
         """Give back what *connection* has got by the time that asking for it is cut short."""
         connection.release()
         self._forget(connection)
-
-    def _drop_limiter(self, key: ConnectionKey) -> None:
-        """Forget the limiter of an endpoint that nobody uses or waits for."""
-        limiter = self._host_limiters.get(key)
-        if limiter is not None:
-            statistics = limiter.statistics()
-            if not (statistics.borrowed_tokens or statistics.tasks_waiting):
-                del self._host_limiters[key]
 
     async def finish_closing(self) -> None:
         """Await the end of sockets that were closed by plain calls."""
@@ -619,6 +566,7 @@ class BaseConnector:
         When it returns, or is cancelled, no socket is open.
         """
         self._closed = True
+        self._slots.end_waiting()
         for connection in list(self._lent):
             connection.close()
         for http1 in self._pool.clear():

@@ -49,13 +49,19 @@ from .tracing import (
 
 logger: Final = logging.getLogger("anyhttp.client")
 
-__all__ = ("Call", "SessionState")
+__all__ = ("Call", "Cancellable", "SessionState")
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
 #: How long cleaning up after a failure may take, in seconds: the application's body may
 #: have something to clean up too.
 CLEAN_UP_SECONDS: Final = 5.0
+
+
+class Cancellable(Protocol):
+    """What somebody waits in, or for."""
+
+    def cancel(self) -> None: ...
 
 
 class SessionState(Protocol):
@@ -78,8 +84,8 @@ class SessionState(Protocol):
     task_group: TaskGroup | None
     watchdog: Watchdog | None
     exchanges: set[Exchange]
-    #: requests that wait for a connection, to be cancelled with the session
-    connecting: set[anyio.CancelScope]
+    #: the waits for a connection, to be cancelled with the session
+    connecting: set[Cancellable]
     #: set when the last of them has ended, if anybody waits for that
     connected: anyio.Event | None
 
@@ -446,9 +452,9 @@ class Call:
             tracker._begin_attempt()
         self._exchange = None
         # connect() tells of reused connections too.
-        connection = None if traces else self._connector.connect_nowait(request)
-        if connection is None:
-            connection = await self._connect(request)
+        connection = None if traces else self._connector.begin(request)
+        if connection is None or connection.protocol is None:
+            connection = await self._connect(request, connection)
         if session.closed:  # by another task, while this one was waiting for the connection
             connection.close()
             raise ClientConnectionError("Session is closed")
@@ -521,21 +527,44 @@ class Call:
             response._on_body = self._tell_body
         return response
 
-    async def _connect(self, request: ClientRequest) -> Connection:
+    async def _connect(self, request: ClientRequest, begun: Connection | None) -> Connection:
         """Wait for a connection, within ``total`` and the life of the session."""
         self._phase = "waiting for a connection"
-        session = self._session
+        session, connector, timeout = self._session, self._connector, self._settings.timeout
+        watchdog = session.watchdog
+        if begun is not None and watchdog is not None and begun.waits and not timeout.connect:
+            # A cancel scope would cost more than all the rest of the wait.
+            slot = begun.slot
+            watchdog.watch(slot, self._total_at)
+            session.connecting.add(slot)
+            try:
+                held = await connector.wait(begun)
+            finally:
+                watchdog.forget(slot)
+                self._end_connecting(slot)
+            if not held:
+                raise self._not_connected()
+            if begun.protocol is not None:
+                return begun
         with anyio.CancelScope(deadline=self._total_at) as scope:
             session.connecting.add(scope)
             try:
-                return await self._connector.connect(request, self._traces, self._settings.timeout)
+                if begun is None:
+                    return await connector.connect(request, self._traces, timeout)
+                return await connector.finish(begun, request, (), timeout)
             finally:
-                session.connecting.discard(scope)
-                if session.connected is not None and not session.connecting:
-                    session.connected.set()
-        if session.closed:
-            raise ClientConnectionError("Session is closed")
-        raise Expired
+                self._end_connecting(scope)
+        raise self._not_connected()
+
+    def _end_connecting(self, wait: Cancellable) -> None:
+        session = self._session
+        session.connecting.discard(wait)
+        if session.connected is not None and not session.connecting:
+            session.connected.set()
+
+    def _not_connected(self) -> Exception:
+        """Return the reason for which waiting for a connection was ended."""
+        return ClientConnectionError("Session is closed") if self._session.closed else Expired()
 
     # -- tracing
 

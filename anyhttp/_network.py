@@ -160,14 +160,12 @@ class NetworkStream:
             timed.watched = watchdog is not None
             timed.expired = False
             if watchdog is not None and deadline != math.inf:
-                watchdog.deadlines[timed] = deadline
-                if deadline < watchdog.wakes_at:
-                    watchdog.wake(deadline)
+                watchdog.watch(timed, deadline)
 
     def end_deadline(self, watchdog: Watchdog | None) -> None:
         """Have *watchdog* forget this stream."""
         if watchdog is not None and self._timed is not None:
-            watchdog.deadlines.pop(self._timed, None)
+            watchdog.forget(self._timed)
 
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """Return the next bytes from the peer, ``b""`` when it sends no more.

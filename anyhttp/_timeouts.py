@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import anyio
 from anyio.abc import SocketStream
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = (
     "DEFAULT_TIMEOUT",
     "ClientTimeout",
+    "Expirable",
     "Expired",
     "TimedStream",
     "Watchdog",
@@ -60,6 +61,13 @@ DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
 
 class Expired(Exception):
     """A deadline has passed; whoever set it knows which limit that was."""
+
+
+class Expirable(Protocol):
+    """What somebody waits for."""
+
+    def expire(self) -> None:
+        """End the wait, because its time is over."""
 
 
 class TimedStream(SocketStream):
@@ -109,7 +117,7 @@ class TimedStream(SocketStream):
 
 
 class Watchdog:
-    """Ends the waits of many streams at their deadlines, by one alarm.
+    """Ends many waits at their deadlines, by one alarm.
 
     A cancel scope, or a timer, for each wait would cost more than all the rest of it.
     This one sleeps until the earliest deadline it knows of; as most limits are equal,
@@ -122,8 +130,8 @@ class Watchdog:
     :param start: starts the task, when there is something to watch
     """
 
-    __slots__ = ("_context", "_loop", "_news", "_scope", "_start", "_timer", "clock",
-                 "deadlines", "wakes_at")  # fmt: skip
+    __slots__ = ("_context", "_deadlines", "_loop", "_news", "_scope", "_start", "_timer",
+                 "_wakes_at", "clock")  # fmt: skip
 
     def __init__(
         self,
@@ -139,10 +147,18 @@ class Watchdog:
         self._scope: anyio.CancelScope | None = None
         #: anyio's clock, or the same of the backend itself, which is faster to ask
         self.clock: Callable[[], float] = clock
-        #: when the waits of each stream end; whoever adds one looks at :attr:`wakes_at`
-        self.deadlines: dict[TimedStream, float] = {}
-        #: whoever has an earlier deadline than this calls :meth:`wake`
-        self.wakes_at: float = math.inf
+        self._deadlines: dict[Expirable, float] = {}
+        self._wakes_at = math.inf
+
+    def watch(self, wait: Expirable, deadline: float) -> None:
+        """End *wait* at *deadline*, instead of when it was to end before."""
+        self._deadlines[wait] = deadline
+        if deadline < self._wakes_at:
+            self._wake(deadline)
+
+    def forget(self, wait: Expirable) -> None:
+        """Let *wait* last as long as it may."""
+        self._deadlines.pop(wait, None)
 
     def stop(self) -> None:
         """End the alarm, or see to it that there never is one."""
@@ -152,9 +168,9 @@ class Watchdog:
         if self._scope is not None:
             self._scope.cancel()
 
-    def wake(self, deadline: float) -> None:
+    def _wake(self, deadline: float) -> None:
         """Look at the deadlines again at *deadline*, which is earlier than any before."""
-        self.wakes_at = deadline
+        self._wakes_at = deadline
         start = self._start
         if start is None:
             return
@@ -173,15 +189,15 @@ class Watchdog:
 
     def _ring(self) -> None:
         self._look()
-        if self.wakes_at < math.inf:
-            self.wake(self.wakes_at)
+        if self._wakes_at < math.inf:
+            self._wake(self._wakes_at)
 
     async def _run(self) -> None:
         assert self._scope is not None
         assert self._news is not None
         with self._scope:
             while True:
-                with anyio.CancelScope(deadline=self.wakes_at):
+                with anyio.CancelScope(deadline=self._wakes_at):
                     await self._news.wait()
                 self._news = anyio.Event()
                 self._look()
@@ -189,11 +205,11 @@ class Watchdog:
     def _look(self) -> None:
         """End the waits whose time is over."""
         now = self.clock()
-        deadlines = self.deadlines
-        for stream in [stream for stream, at in deadlines.items() if at <= now]:
-            del deadlines[stream]
-            stream.expire()
-        self.wakes_at = min(deadlines.values(), default=math.inf)
+        deadlines = self._deadlines
+        for wait in [wait for wait, at in deadlines.items() if at <= now]:
+            del deadlines[wait]
+            wait.expire()
+        self._wakes_at = min(deadlines.values(), default=math.inf)
 
 
 def deadline_after(seconds: float | None) -> float:

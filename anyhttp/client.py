@@ -17,7 +17,7 @@ from . import client_exceptions, hdrs
 from ._arguments import check_callable, check_class, check_instance
 from ._auth import BasicAuth
 from ._deprecation import warn_about_loop, warn_deprecated
-from ._exchange import Call
+from ._exchange import Call, Cancellable
 from ._hop import Hop, RaiseForStatus, Settings
 from ._http1 import Exchange, Limits
 from ._middleware_call import MiddlewareCall
@@ -269,7 +269,7 @@ class ClientSession:
         self.task_group: TaskGroup | None = None
         self.watchdog: Watchdog | None = None
         self.exchanges: set[Exchange] = set()
-        self.connecting: set[anyio.CancelScope] = set()
+        self.connecting: set[Cancellable] = set()
         self.connected: anyio.Event | None = None
         self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
         if cookies is not None:
@@ -382,8 +382,8 @@ class ClientSession:
             return
         if self.connected is None:
             self.connected = anyio.Event()
-        for scope in self.connecting:
-            scope.cancel()
+        for wait in list(self.connecting):
+            wait.cancel()
         await self.connected.wait()
 
     def detach(self) -> None:

@@ -36,7 +36,7 @@ PLAN: Final = (
     # who may have a connection
     ("connector",),
     ("_base_connector",),
-    ("_pool",),
+    ("_pool", "_slots"),
     # how one is made
     ("_dial", "_tunnel", "resolver"),
     # how one speaks

@@ -311,7 +311,7 @@ class TestLimitPerHost:
             async with session.get(server.url.with_host("d.test") / "bytes/1000000"):
                 with anyio.move_on_after(0.01):
                     await get(session, server.url.with_host("e.test") / "json")
-            assert connector._host_limiters == {}
+            assert connector._slots._hosts == {}
 
 
 class TestKeepAlive:
