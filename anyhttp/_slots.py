@@ -21,16 +21,18 @@ _Line = OrderedDict["Slot", None]
 
 
 class Slot:
-    """A place for one socket, or the wish for one; the borrower of the limiters' tokens."""
+    """A place for one socket, or the wish for one."""
 
-    __slots__ = ("_called", "_counted", "_host", "_line", "is_held", "key")
+    __slots__ = ("_called", "_host", "_host_token", "_line", "_token", "is_held", "key")
 
     def __init__(self, key: ConnectionKey) -> None:
         self.key: ConnectionKey = key
         #: whether the limits allow a socket for it
         self.is_held: bool = False
-        self._host: _Host | None = None  # whose token it holds
-        self._counted = False  # holds a token of the total limit
+        # On whose behalf the limiters' tokens are borrowed: a slot's that had them before.
+        self._host_token: Slot | None = None
+        self._token: Slot | None = None
+        self._host: _Host | None = None
         self._line: _Line | None = None  # in which it waits
         self._called: anyio.Event | None = None
 
@@ -69,7 +71,8 @@ class _Host:
 class Slots:
     """The slots of a connector.
 
-    Nobody waits for what is free: whatever becomes free goes to the first in line at once.
+    Nobody waits for what is free: a token that is given back goes to the first in line at once,
+    which costs the limiters nothing.
 
     :param limit: slots in all; 0 for no limit
     :param limit_per_host: slots of one endpoint; 0 for no limit
@@ -124,15 +127,13 @@ class Slots:
         """Give *slot* back, or the wish for it up."""
         slot.is_held = False
         slot._leave()
-        if slot._counted:
-            slot._counted = False
-            assert self._total is not None
-            self._total.release_on_behalf_of(slot)
-            self._call_next()
-        host, slot._host = slot._host, None
-        if host is not None:
-            host.limiter.release_on_behalf_of(slot)
-            self._call_next_of(host)
+        token, slot._token = slot._token, None
+        if token is not None:
+            self._pass_on(token)
+        token, slot._host_token = slot._host_token, None
+        if token is not None:
+            assert slot._host is not None
+            self._pass_on_to_host(slot._host, token)
         if self._limit_per_host:
             self._forget_host(slot.key)
 
@@ -144,13 +145,13 @@ class Slots:
 
     def _advance(self, slot: Slot) -> _Line | None:
         """Take what is free of what *slot* needs; return the line for the rest, if any."""
-        if self._limit_per_host and slot._host is None:
+        if self._limit_per_host and slot._host_token is None:
             host = self._hosts.get(slot.key)
             if host is None:
                 host = self._hosts[slot.key] = _Host(self._limit_per_host)
-            if not _borrow(host.limiter, slot):
+            if host.line or not _borrow(host.limiter, slot):
                 return host.line
-            slot._host = host
+            slot._host, slot._host_token = host, slot
         if self._limit and not self._count(slot):
             return self._line
         slot.is_held = True
@@ -158,32 +159,40 @@ class Slots:
 
     def _count(self, slot: Slot) -> bool:
         """Count *slot* under the total limit, if need be in the place of an idle connection."""
+        if self._line:
+            return False
         if self._total is None:
             self._total = anyio.CapacityLimiter(self._limit)
         # The place of an idle connection may go to somebody who waits.
-        slot._counted = _borrow(self._total, slot) or (self._evict() and _borrow(self._total, slot))
-        return slot._counted
+        if _borrow(self._total, slot) or (self._evict() and _borrow(self._total, slot)):
+            slot._token = slot
+        return slot._token is not None
 
-    def _call_next(self) -> None:
-        """Give a slot that has become free to the first who waits for no more than that."""
+    def _pass_on(self, token: Slot) -> None:
+        """Give a token of the total limit to the first who waits for no more than that."""
         if self._line:
-            assert self._total is not None
             slot = next(iter(self._line))
-            if _borrow(self._total, slot):
-                slot._counted = slot.is_held = True
-                slot._leave()
-                slot._call()
-
-    def _call_next_of(self, host: _Host) -> None:
-        """Let the first who waits for a slot of *host* go on to the line for one of all."""
-        if host.line:
-            slot = next(iter(host.line))
+            slot._token = token
+            slot.is_held = True
             slot._leave()
-            line = self._advance(slot)
-            if line is None:
-                slot._call()
-            else:
-                slot._join(line)
+            slot._call()
+        else:
+            assert self._total is not None
+            self._total.release_on_behalf_of(token)
+
+    def _pass_on_to_host(self, host: _Host, token: Slot) -> None:
+        """Let the first who waits for *host* go on, if need be to the line for one of all."""
+        if not host.line:
+            host.limiter.release_on_behalf_of(token)
+            return
+        slot = next(iter(host.line))
+        slot._leave()
+        slot._host, slot._host_token = host, token
+        line = self._advance(slot)
+        if line is None:
+            slot._call()
+        else:
+            slot._join(line)
 
     def _forget_host(self, key: ConnectionKey) -> None:
         """Forget an endpoint that nobody uses or waits for."""
