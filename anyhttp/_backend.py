@@ -1,9 +1,10 @@
-"""Which event loop is running: asyncio's or trio's."""
+"""Which event loop is running, asyncio's or trio's, and what is cheaper done with it directly."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio.lowlevel import current_token
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from asyncio import TimerHandle as TimerHandle
 
-__all__ = ("asyncio_loop",)
+__all__ = ("Waiter", "asyncio_loop", "make_waiter")
 
 
 def asyncio_loop() -> AbstractEventLoop | None:
@@ -28,3 +29,21 @@ def asyncio_loop() -> AbstractEventLoop | None:
     import asyncio
 
     return native_token if isinstance(native_token, asyncio.AbstractEventLoop) else None
+
+
+class Waiter(Protocol):
+    """What one task awaits: as much of asyncio's future as that takes."""
+
+    def __await__(self) -> Generator[Any, None, None]: ...
+    def done(self) -> bool: ...
+    def set_result(self, result: None) -> None: ...
+
+
+def make_waiter() -> Waiter:
+    """Return something that the calling task awaits next, which is cheaper than an event."""
+    loop = asyncio_loop()
+    if loop is not None:
+        return loop.create_future()
+    from ._trio_waiter import TrioWaiter  # trio is imported only where it runs already
+
+    return TrioWaiter()

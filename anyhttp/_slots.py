@@ -11,7 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 import anyio
+from anyio.lowlevel import checkpoint
 
+from ._backend import Waiter, make_waiter
 from ._values import ConnectionKey
 
 __all__ = ("Slot", "Slots")
@@ -34,7 +36,7 @@ class Slot:
         self._token: Slot | None = None
         self._host: _Host | None = None
         self._line: _Line | None = None  # in which it waits
-        self._called: anyio.Event | None = None
+        self._called: Waiter | None = None
 
     def expire(self) -> None:
         """End waiting for it, without it; nothing happens once it is held."""
@@ -54,8 +56,10 @@ class Slot:
             self._line = None
 
     def _call(self) -> None:
-        assert self._called is not None
-        self._called.set()
+        called = self._called
+        assert called is not None
+        if not called.done():  # the task that waits may have been cancelled, and not know yet
+            called.set_result(None)
 
 
 class _Host:
@@ -105,15 +109,15 @@ class Slots:
         First come, first served; for a slot of the endpoint, then for one of all.  After
         cancellation it is not held.
         """
-        slot._called = anyio.Event()
         self.waiting += 1
         try:
             line = self._advance(slot)
             if line is None:
-                slot._call()
+                await checkpoint()
             else:
+                slot._called = make_waiter()
                 slot._join(line)
-            await slot._called.wait()
+                await slot._called
         except BaseException:
             self.free(slot)
             raise

@@ -82,6 +82,7 @@ PLAN: Final = (
         "_set_cookie",
         "_task_owner",
         "_timeouts",
+        "_trio_waiter",
         "_values",
         "_version",
         "_zlib_backend",
@@ -115,7 +116,7 @@ DOORS: Final = {
     "httptools": {"_http1._httptools"},
     "rich": {"_cli"},
     "socksio": {"_tunnel"},
-    "trio": {"_network", "_trio_stream"},
+    "trio": {"_network", "_trio_stream", "_trio_waiter"},
     "truststore": {"_network"},
     "websockets": {"_cli", "_websocket"},  # the first: the demo's server
 }

@@ -528,6 +528,39 @@ class TestClosing:
         await connector.close()
         await session.close()
 
+    @pytest.mark.parametrize("entered", [True, False])
+    @pytest.mark.parametrize("limits", [{"limit": 1}, {"limit": 2, "limit_per_host": 1}], ids=str)
+    async def test_nobody_waits_for_a_closed_connector(
+        self, server: Server, entered: bool, limits: dict[str, int]
+    ) -> None:
+        """All who are in line are told at once, and none of them connects."""
+        sockets = Sockets()
+        connector = TCPConnector(socket_factory=sockets, **limits)  # type: ignore[arg-type]
+        errors: list[str] = []
+
+        async def ask() -> None:
+            with pytest.raises(ClientConnectionError) as caught:
+                await get(session, "/json")
+            errors.append(str(caught.value))
+
+        async with AsyncExitStack() as stack:
+            session = ClientSession(server.url, connector=connector)
+            if entered:
+                await stack.enter_async_context(session)
+            else:
+                stack.push_async_callback(session.close)
+            response = await session.get("/bytes/1000000")
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(ask)
+                await blocked()
+                assert connector.statistics().waiting == 3
+                await connector.close()
+            assert errors == ["Connector is closed."] * 3
+            assert_no_tokens(connector)
+            response.close()
+        assert len(sockets.made) == 1
+
     async def test_those_who_wait_are_told(self, server: Server) -> None:
         """The queue ends with an error, not with a connection."""
         connector = TCPConnector(limit=1)

@@ -22,6 +22,8 @@ import pytest
 import trio
 from anyio.streams.tls import TLSAttribute, TLSStream
 
+from anyhttp._slots import Slot, Slots
+from anyhttp._values import ConnectionKey
 from tests.support import vectors
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.census import Census, Leak, assert_no_tokens, open_sockets
@@ -250,7 +252,7 @@ class TestCensus:
         await stream.aclose()
         await census.settle_and_check()
 
-    def test_tokens_in_use_or_wanted_are_noticed(self) -> None:
+    async def test_tokens_in_use_or_wanted_are_noticed(self) -> None:
         """Idle connections matter only to the test that counts them."""
 
         @dataclass
@@ -258,6 +260,12 @@ class TestCensus:
             in_use: int = 0
             idle: int = 0
             waiting: int = 0
+            limit: int = 0
+            limit_per_host: int = 0
+            _idle_slots: tuple[Slot, ...] = ()
+
+            def __post_init__(self) -> None:
+                self._slots = Slots(self.limit, self.limit_per_host, lambda: False)
 
             def statistics(self) -> Counts:
                 return self
@@ -269,6 +277,14 @@ class TestCensus:
                 assert_no_tokens(bad)
         with pytest.raises(AssertionError, match="2 idle"):
             assert_no_tokens(Counts(idle=3), idle=2)
+        for limits, complaint in (({"limit": 1}, "of the limit"), ({"limit_per_host": 1}, "hosts")):
+            leaky = Counts(**limits)
+            lost = Slot(ConnectionKey("a.test", 80, False, True, None, None, None, None))
+            assert leaky._slots.take(lost)
+            with pytest.raises(AssertionError, match=complaint):
+                assert_no_tokens(leaky)
+            leaky._idle_slots = (lost,)
+            assert_no_tokens(leaky)
 
 
 class TestPeer:

@@ -251,7 +251,7 @@ async def test_a_watchdog_wakes_up_for_the_first_deadline() -> None:
     assert len(running_tasks() - before) == (0 if on_asyncio() else 1)
     watch(watchdog, early, start + 0.02)
     watch(watchdog, forgotten, start + 0.02)
-    del watchdog.deadlines[forgotten]
+    watchdog.forget(forgotten)
     with anyio.fail_after(10):
         while early.expired_at is None or late.expired_at is None:  # noqa: ASYNC110
             await anyio.sleep(0.001)

@@ -44,6 +44,13 @@ class Statistics(Protocol):
 
 
 class Connector(Protocol):
+    _slots: Any
+    _idle_slots: Any
+
+    @property
+    def limit(self) -> int: ...
+    @property
+    def limit_per_host(self) -> int: ...
     def statistics(self) -> Statistics: ...
 
 
@@ -55,6 +62,11 @@ def assert_no_tokens(connector: Connector, *, idle: int | None = None) -> None:
     now = connector.statistics()
     assert (now.in_use, now.waiting) == (0, 0), f"connections still lent or wanted: {now}"
     assert idle is None or now.idle == idle, f"{idle} idle connections expected: {now}"
+    slots, kept = connector._slots, len(connector._idle_slots)
+    total = 0 if slots._total is None else slots._total.borrowed_tokens
+    assert total == (kept if connector.limit else 0), f"{total} tokens of the limit are borrowed"
+    by_host = sum(host.limiter.borrowed_tokens for host in slots._hosts.values())
+    assert by_host == (kept if connector.limit_per_host else 0), f"{by_host} of the hosts' tokens"
 
 
 def adopt(sock: socket.socket) -> None:
