@@ -277,8 +277,10 @@ class TestCensus:
                 assert_no_tokens(bad)
         with pytest.raises(AssertionError, match="2 idle"):
             assert_no_tokens(Counts(idle=3), idle=2)
-        for limits, complaint in (({"limit": 1}, "of the limit"), ({"limit_per_host": 1}, "hosts")):
-            leaky = Counts(**limits)
+        for leaky, complaint in (
+            (Counts(limit=1), "of the limit"),
+            (Counts(limit_per_host=1), "hosts"),
+        ):
             lost = Slot(ConnectionKey("a.test", 80, False, True, None, None, None, None))
             assert leaky._slots.take(lost)
             with pytest.raises(AssertionError, match=complaint):
