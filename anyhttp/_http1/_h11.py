@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import ClassVar, Final
 
@@ -32,36 +31,30 @@ class H11Engine(Engine):
         # counts whole heads, must never be the one that strikes.
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=sys.maxsize)
 
-    def send_head(
-        self,
-        method: str,
-        target: str,
-        headers: Sequence[tuple[str, str]],
-        *,
-        http10: bool = False,
-        chunked: bool = False,
-    ) -> bytes:
-        data = super().send_head(method, target, headers, http10=http10, chunked=chunked)
-        connection = self._connection
-        # h11 has to know what is answered, and to be done with it before anything can switch.
-        connection.send(_request(method, self._upgrade))
-        if self._upgrade or method == "CONNECT":
-            connection.send(_END)
-        return data
-
     def _parse_head(self, raw: bytes) -> Head:
+        connection = self._connection
+        # Most responses need no request.  h11 has to know one that an interim response, or a
+        # switch to another protocol, can follow; and for a switch, that it has been sent.
+        asks_switch = self._upgrade or self._method == "CONNECT"
         try:
-            self._connection.receive_data(raw)
-            event = self._connection.next_event()
+            if connection.our_state is h11.IDLE and (asks_switch or raw.startswith(b"1", 9)):
+                connection.send(_request(self._method, self._upgrade))
+                if asks_switch:
+                    connection.send(_END)
+            connection.receive_data(raw)
+            event = connection.next_event()
         except h11.RemoteProtocolError as exc:
             raise ParseError(str(exc)) from exc
         assert isinstance(event, (h11.Response, h11.InformationalResponse))
+        fields = event.headers.raw_items()
+        if any(value == b"chunked" for _, value in fields):
+            fields = _as_sent(raw, fields)
         return Head(
             self._method,
             HttpVersion10 if event.http_version == b"1.0" else HttpVersion11,
             event.status_code,
             event.reason.decode("utf-8", "surrogateescape"),
-            _as_sent(raw, event.headers.raw_items()),
+            fields,
             self._upgrade,
         )
 
