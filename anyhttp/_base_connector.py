@@ -340,6 +340,12 @@ class BaseConnector:
 
         Else, and after cancellation, no slot is taken.
         """
+        held = await self._wait(connection)
+        if held:
+            self._take_idle(connection)
+        return held
+
+    async def _wait(self, connection: Connection) -> bool:
         slot = connection.slot
         held = await self._slots.wait(slot)
         if self._closed:
@@ -347,7 +353,6 @@ class BaseConnector:
             raise ClientConnectionError("Connector is closed.")
         if held:
             self._lent.add(connection)
-            self._take_idle(connection)
         return held
 
     async def finish(
@@ -380,9 +385,10 @@ class BaseConnector:
         if waits:
             if traces:
                 await tell(traces, TraceConnectionQueuedStartParams())
-            await self.wait(connection)
+            await self._wait(connection)
             if traces:
                 await tell(traces, TraceConnectionQueuedEndParams())
+            self._take_idle(connection)  # after the handlers, which may take their time
         if connection._http1 is not None:
             if traces:
                 await tell(traces, TraceConnectionReuseconnParams())

@@ -489,6 +489,36 @@ class TestOrder:
                     assert recorder.take() == ["request_start", "connection_queued_start"]
             assert recorder.take()[:2] == ["connection_queued_end", "connection_create_start"]
 
+    async def test_closing_when_the_wait_has_ended(self, server: Server) -> None:
+        """No connection is announced that cannot be made any more."""
+        recorder = Recorder()
+        connector = TCPConnector(limit=1)
+
+        async def close(session: ClientSession, context: object, params: TraceParams) -> None:
+            await connector.close()
+
+        recorder.config.on_connection_queued_end.append(close)
+        async with ClientSession(
+            server.url, connector=connector, trace_configs=[recorder.config]
+        ) as session:
+
+            async def ask() -> None:
+                with pytest.raises(ClientConnectionError, match="Connector is closed"):
+                    await get(session)
+
+            async with anyio.create_task_group() as group:
+                async with session.get("/bytes/1000000"):
+                    recorder.take()
+                    group.start_soon(ask)
+                    await anyio.wait_all_tasks_blocked()
+            assert recorder.take() == [
+                "request_start",
+                "connection_queued_start",
+                "connection_queued_end",
+                "request_exception",
+            ]
+        assert_no_tokens(connector)
+
     async def test_redirects(self, server: Server) -> None:
         """Each hop has its own head, and its own connection or the one of before."""
         recorder = Recorder()
