@@ -384,7 +384,12 @@ class BaseConnector:
         waits = connection.waits
         if waits:
             if traces:
-                await tell(traces, TraceConnectionQueuedStartParams())
+                # As of now, so that no idle connection keeps a slot that this one will need.
+                self._slots.waiting += 1
+                try:
+                    await tell(traces, TraceConnectionQueuedStartParams())
+                finally:
+                    self._slots.waiting -= 1
             await self._wait(connection)
             if traces:
                 await tell(traces, TraceConnectionQueuedEndParams())

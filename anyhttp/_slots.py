@@ -91,7 +91,7 @@ class Slots:
         self._total: anyio.CapacityLimiter | None = None
         self._line: _Line = OrderedDict()
         self._hosts: dict[ConnectionKey, _Host] = {}
-        #: how many wait, or have been called and do not know yet
+        #: how many wait, or are about to, or have been called and do not know yet
         self.waiting: int = 0
 
     def take(self, slot: Slot) -> bool:
