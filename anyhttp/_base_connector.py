@@ -369,9 +369,9 @@ class BaseConnector:
             with anyio.CancelScope(deadline=deadline_after(timeout.connect)):
                 return await self._finish(connection, req, traces, timeout)
         except BaseException:
-            self._give_up(connection)
+            self.give_up(connection)
             raise
-        self._give_up(connection)
+        self.give_up(connection)
         raise ConnectionTimeoutError(f"Connection timeout to host {req.shown_url}")
 
     async def _finish(
@@ -530,7 +530,7 @@ class BaseConnector:
             self._lent.discard(connection)
             self._slots.free(slot)
 
-    def _give_up(self, connection: Connection) -> None:
+    def give_up(self, connection: Connection) -> None:
         """Give back what *connection* has got by the time that asking for it is cut short."""
         connection.release()
         self._forget(connection)

@@ -546,6 +546,9 @@ class Call:
                 raise self._not_connected()
             if begun.protocol is not None:
                 return begun
+            if session.closed:  # close() waits for the end of this wait, and for nothing later
+                connector.give_up(begun)
+                raise self._not_connected()
         with anyio.CancelScope(deadline=self._total_at) as scope:
             session.connecting.add(scope)
             try:

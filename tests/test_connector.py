@@ -685,6 +685,34 @@ class TestClosing:
                     assert connector.statistics() == ConnectorStatistics(1, 0, 1)
                 assert_no_tokens(connector)
 
+    @pytest.mark.parametrize("keep", [False, True])
+    async def test_a_slot_that_comes_as_the_session_is_closed(
+        self, server: Server, keep: bool
+    ) -> None:
+        """It is given back, and no connection is made any more."""
+        sockets = Sockets()
+        connector = TCPConnector(limit=1, socket_factory=sockets, force_close=not keep)
+        options: dict[str, Any] = {"connector": connector, "connector_owner": False}
+        async with connector, ClientSession(server.url, **options) as first:
+
+            async def ask() -> None:
+                with pytest.raises(ClientConnectionError, match="Session is closed"):
+                    await get(second)
+
+            async with (
+                anyio.create_task_group() as group,
+                ClientSession(server.url, **options) as second,
+            ):
+                response = await first.get("/bytes/1000000")
+                group.start_soon(ask)
+                await blocked()
+                assert connector.statistics() == ConnectorStatistics(1, 0, 1)
+                await response.read()
+                await second.close()
+                assert_no_tokens(connector, idle=0)
+                assert sockets.open == 0
+            assert len(sockets.made) == 1
+
     @pytest.mark.parametrize("known", [False, True])
     async def test_forgetting_it_is_warned_about(self, server: Server, known: bool) -> None:
         """A connector with open connections that is dropped says so, unless its owner has."""
