@@ -318,10 +318,11 @@ class BaseConnector:
         """Do the part of :meth:`connect` that awaits nothing.
 
         :returns: a connection that is open, or has to :meth:`wait`, or is for :meth:`finish`;
-            ``None`` if a subclass has a :meth:`connect` of its own, which has to be asked
+            ``None`` if there is another :meth:`connect`, of a subclass or put in its place,
+            which has to be asked
         :raises ClientConnectionError: the connector is closed
         """
-        if type(self).connect is not BaseConnector.connect:
+        if getattr(self.connect, "__func__", None) is not _CONNECT:
             return None
         connection = Connection(self, req.connection_key)
         self._begin(connection)
@@ -597,6 +598,9 @@ class BaseConnector:
     async def _close_resolver(self) -> None:
         """Close a resolver that the connector made for itself."""
         return
+
+
+_CONNECT: Final = BaseConnector.connect
 
 
 def _checked_limit(name: str, value: int | None) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import anyio
 import anyio.lowlevel
@@ -1093,6 +1094,19 @@ class TestSubclasses:
             for _ in range(2):
                 await get(session)
         assert asked == ["/json"] * 2
+
+    @pytest.mark.parametrize("of_the_class", [False, True])
+    async def test_one_whose_connect_is_replaced(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch, of_the_class: bool
+    ) -> None:
+        """Tests of programs do that, to one connector or to all."""
+        connector = TCPConnector()
+        refuse = mock.AsyncMock(side_effect=ClientConnectionError("no network"))
+        monkeypatch.setattr(BaseConnector if of_the_class else connector, "connect", refuse)
+        async with ClientSession(server.url, connector=connector) as session:
+            with pytest.raises(ClientConnectionError, match="no network"):
+                await get(session)
+        assert server.connections == 0
 
     @pytest.mark.parametrize("shielded", [False, True])
     async def test_closing_while_a_connection_is_made(self, server: Server, shielded: bool) -> None:
