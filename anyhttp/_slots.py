@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -59,7 +60,8 @@ class Slot:
         called = self._called
         assert called is not None
         if not called.done():  # the task that waits may have been cancelled, and not know yet
-            called.set_result(None)
+            with suppress(RuntimeError):  # its event loop has been closed: it is never told
+                called.set_result(None)
 
 
 class _Host:

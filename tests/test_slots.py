@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -311,6 +312,33 @@ class TestGivingUp:
             await task
         assert not slot.is_held
         assert_untouched(slots)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_whoever_waits_in_an_event_loop_that_is_closed(ends: bool) -> None:
+    """Closing is not held up by those who will never know, and what they get is not lost."""
+    slots = make(limit=1)
+    waits: list[asyncio.Task[bool]] = []
+
+    async def begin() -> Slot:
+        first = taken(slots)
+        waits.extend(asyncio.create_task(slots.wait(refused(slots))) for _ in range(2))
+        await settled()
+        return first
+
+    async def go_on(first: Slot) -> None:
+        if ends:
+            slots.end_waiting()
+        slots.free(first)
+        waits.clear()
+        gc.collect()
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)  # it complains of the tasks
+    first = loop.run_until_complete(begin())
+    loop.close()
+    asyncio.run(go_on(first))
+    assert_untouched(slots)
 
 
 @pytest.mark.parametrize("seed", range(20))
