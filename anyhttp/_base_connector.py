@@ -421,10 +421,9 @@ class BaseConnector:
     @contextmanager
     def _until_closed(self, seconds: float | None) -> Iterator[None]:
         """Cancel the block, which makes a connection, after *seconds* and by :meth:`close`."""
+        self._check_open()
         with anyio.CancelScope(deadline=deadline_after(seconds)) as scope:
-            if self._closed:
-                scope.cancel()
-            elif self._sweepers:
+            if self._sweepers:
                 self._start_sweepers()
             self._dialing.add(scope)
             try:

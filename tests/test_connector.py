@@ -611,7 +611,8 @@ class TestClosing:
             group.cancel_scope.cancel()
         await session.close()
 
-    async def test_a_request_that_makes_room_meanwhile(self, server: Server) -> None:
+    @pytest.mark.parametrize("host", ["b.test", "127.0.0.1"])
+    async def test_a_request_that_makes_room_meanwhile(self, server: Server, host: str) -> None:
         """It is told that the connector is closed before it opens anything."""
         sockets = Sockets()
         connector = TCPConnector(limit=1, resolver=Names(), socket_factory=sockets)
@@ -622,7 +623,7 @@ class TestClosing:
         async def ask() -> None:
             # the latter if it has not even begun
             with pytest.raises((ClientConnectionError, RuntimeError), match="is closed") as caught:
-                await get(session, server.url.with_host("b.test") / "json")
+                await get(session, server.url.with_host(host) / "json")
             errors.append(str(caught.value))
 
         async with anyio.create_task_group() as group:
