@@ -24,6 +24,9 @@ import anyhttp
 from anyhttp import (
     ClientConnectionError,
     ClientConnectorError,
+    ClientHandlerType,
+    ClientRequest,
+    ClientResponse,
     ClientSession,
     ClientTimeout,
     ServerDisconnectedError,
@@ -714,6 +717,32 @@ class TestClosing:
                 assert_no_tokens(connector, idle=0)
                 assert sockets.open == 0
             assert len(sockets.made) == 1
+
+    @pytest.mark.parametrize("limit", [1, 2])
+    async def test_a_request_that_comes_after_its_session_was_closed(
+        self, server: Server, limit: int
+    ) -> None:
+        """A middleware held it up: it neither waits nor makes a connection."""
+        connector = TCPConnector(limit=limit)
+        options: dict[str, Any] = {"connector": connector, "connector_owner": False}
+        gate = anyio.Event()
+
+        async def hold_up(req: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            await gate.wait()
+            return await handler(req)
+
+        async def ask() -> None:
+            with anyio.fail_after(5), pytest.raises(ClientConnectionError, match="is closed"):
+                await get(second)
+
+        async with connector, ClientSession(server.url, **options) as first:
+            second = ClientSession(server.url, middlewares=[hold_up], **options)
+            async with first.get("/bytes/1000000"), anyio.create_task_group() as group:
+                group.start_soon(ask)
+                await blocked()
+                await second.close()
+                gate.set()
+        assert server.connections == 1
 
     @pytest.mark.parametrize("known", [False, True])
     async def test_forgetting_it_is_warned_about(self, server: Server, known: bool) -> None:
