@@ -565,6 +565,53 @@ class TestClosing:
             response.close()
         assert len(sockets.made) == 1
 
+    async def test_whoever_waits_is_told_before_the_slot_is_free(self, server: Server) -> None:
+        """A connection that is made in spite of the closing holds up nobody but ``close()``."""
+        go = anyio.Event()
+        errors: list[str] = []
+
+        class Slow(BaseConnector):
+            async def _create_connection(
+                self, req: object, traces: object, timeout: ClientTimeout
+            ) -> anyio.abc.ByteStream:
+                with anyio.CancelScope(shield=True):
+                    await go.wait()
+                return await anyio.connect_tcp("127.0.0.1", server.url.port or 0)
+
+        async def ask() -> None:
+            with pytest.raises(ClientConnectionError) as caught:
+                await get(session)
+            errors.append(str(caught.value))
+
+        connector = Slow(limit=1)
+        async with ClientSession(server.url, connector=connector) as session:
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(ask)
+                await blocked()
+                group.start_soon(connector.close)
+                await blocked()
+                assert errors == ["Connector is closed."] * 2
+                go.set()
+        assert_no_tokens(connector)
+
+    async def test_a_slot_that_comes_as_the_connector_is_closed(self, server: Server) -> None:
+        """It is given back."""
+        connector = TCPConnector(limit=1)
+
+        async def ask() -> None:
+            with pytest.raises(ClientConnectionError, match="Connector is closed"):
+                await get(session)
+
+        async with ClientSession(server.url, connector=connector) as session:
+            response = await session.get("/bytes/1000000")
+            async with anyio.create_task_group() as group:
+                group.start_soon(ask)
+                await blocked()
+                response.close()
+                await connector.close()
+            assert_no_tokens(connector)
+
     async def test_those_who_wait_are_told(self, server: Server) -> None:
         """The queue ends with an error, not with a connection."""
         connector = TCPConnector(limit=1)
@@ -791,6 +838,22 @@ class TestTimeouts:
         """Nothing happens then."""
         async with ClientSession(server.url, timeout=ClientTimeout(connect=30)) as session:
             assert await get(session)
+
+    async def test_a_queue_is_watched_no_longer_than_it_lasts(self, server: Server) -> None:
+        """``total`` ends the wait; who has waited in vain or not is not kept until then."""
+        connector = TCPConnector(limit=1)
+        async with ClientSession(server.url, connector=connector) as session:
+            assert session.watchdog is not None
+            async with anyio.create_task_group() as group:
+                async with session.get("/bytes/1000000"):
+                    group.start_soon(get, session)
+                    await blocked()
+                    assert len(session.watchdog._deadlines) == 2
+                    with pytest.raises(TimeoutError, match="waiting for a connection"):
+                        await session.get("/json", timeout=ClientTimeout(total=0.01))
+                    assert connector.statistics().waiting == 1
+            assert not session.watchdog._deadlines
+        assert_no_tokens(connector)
 
     async def test_a_queue_that_is_too_long(self, server: Server) -> None:
         """``connect`` counts it."""

@@ -188,6 +188,22 @@ class TestPerHost:
         assert line.news == [("a", True)]
         assert_untouched(slots)
 
+    async def test_first_come_first_served(self) -> None:
+        """Each endpoint has a line of its own, and an order in it."""
+        slots = make(limit=0, limit_per_host=1)
+        first = taken(slots)
+        line = Line(slots)
+        async with anyio.create_task_group() as tasks:
+            for name in "abc":
+                await tasks.start(line.join, name, refused(slots))
+                await settled()
+            slots.free(first)
+            for name in "abc":
+                await settled()
+                assert list(line.held) == [name]
+                slots.free(line.held.pop(name))
+        assert_untouched(slots)
+
     async def test_from_one_line_to_the_next(self) -> None:
         """A slot of the endpoint does not help as long as there is none of all."""
         slots = make(limit=2, limit_per_host=1)
