@@ -318,10 +318,11 @@ class BaseConnector:
         """Do the part of :meth:`connect` that awaits nothing.
 
         :returns: a connection that is open, or has to :meth:`wait`, or is for :meth:`finish`;
-            ``None`` if a subclass has a :meth:`connect` of its own, which has to be asked
+            ``None`` if there is another :meth:`connect`, of a subclass or put in its place,
+            which has to be asked
         :raises ClientConnectionError: the connector is closed
         """
-        if type(self).connect is not BaseConnector.connect:
+        if getattr(self.connect, "__func__", None) is not _CONNECT:
             return None
         connection = Connection(self, req.connection_key)
         self._begin(connection)
@@ -340,6 +341,12 @@ class BaseConnector:
 
         Else, and after cancellation, no slot is taken.
         """
+        held = await self._wait(connection)
+        if held:
+            self._take_idle(connection)
+        return held
+
+    async def _wait(self, connection: Connection) -> bool:
         slot = connection.slot
         held = await self._slots.wait(slot)
         if self._closed:
@@ -347,7 +354,6 @@ class BaseConnector:
             raise ClientConnectionError("Connector is closed.")
         if held:
             self._lent.add(connection)
-            self._take_idle(connection)
         return held
 
     async def finish(
@@ -364,9 +370,9 @@ class BaseConnector:
             with anyio.CancelScope(deadline=deadline_after(timeout.connect)):
                 return await self._finish(connection, req, traces, timeout)
         except BaseException:
-            self._give_up(connection)
+            self.give_up(connection)
             raise
-        self._give_up(connection)
+        self.give_up(connection)
         raise ConnectionTimeoutError(f"Connection timeout to host {req.shown_url}")
 
     async def _finish(
@@ -379,10 +385,16 @@ class BaseConnector:
         waits = connection.waits
         if waits:
             if traces:
-                await tell(traces, TraceConnectionQueuedStartParams())
-            await self.wait(connection)
+                # As of now, so that no idle connection keeps a slot that this one will need.
+                self._slots.waiting += 1
+                try:
+                    await tell(traces, TraceConnectionQueuedStartParams())
+                finally:
+                    self._slots.waiting -= 1
+            await self._wait(connection)
             if traces:
                 await tell(traces, TraceConnectionQueuedEndParams())
+            self._take_idle(connection)  # after the handlers, which may take their time
         if connection._http1 is not None:
             if traces:
                 await tell(traces, TraceConnectionReuseconnParams())
@@ -409,10 +421,9 @@ class BaseConnector:
     @contextmanager
     def _until_closed(self, seconds: float | None) -> Iterator[None]:
         """Cancel the block, which makes a connection, after *seconds* and by :meth:`close`."""
+        self._check_open()
         with anyio.CancelScope(deadline=deadline_after(seconds)) as scope:
-            if self._closed:
-                scope.cancel()
-            elif self._sweepers:
+            if self._sweepers:
                 self._start_sweepers()
             self._dialing.add(scope)
             try:
@@ -519,7 +530,7 @@ class BaseConnector:
             self._lent.discard(connection)
             self._slots.free(slot)
 
-    def _give_up(self, connection: Connection) -> None:
+    def give_up(self, connection: Connection) -> None:
         """Give back what *connection* has got by the time that asking for it is cut short."""
         connection.release()
         self._forget(connection)
@@ -586,6 +597,9 @@ class BaseConnector:
     async def _close_resolver(self) -> None:
         """Close a resolver that the connector made for itself."""
         return
+
+
+_CONNECT: Final = BaseConnector.connect
 
 
 def _checked_limit(name: str, value: int | None) -> int:

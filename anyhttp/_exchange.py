@@ -532,7 +532,12 @@ class Call:
         self._phase = "waiting for a connection"
         session, connector, timeout = self._session, self._connector, self._settings.timeout
         watchdog = session.watchdog
-        if begun is not None and watchdog is not None and begun.waits and not timeout.connect:
+        if (
+            begun is not None
+            and begun.waits
+            and watchdog is not None
+            and not (timeout.connect or session.closed)
+        ):
             # A cancel scope would cost more than all the rest of the wait.
             slot = begun.slot
             watchdog.watch(slot, self._total_at)
@@ -546,6 +551,10 @@ class Call:
                 raise self._not_connected()
             if begun.protocol is not None:
                 return begun
+        if session.closed:  # meanwhile, or before: nobody ends a wait that begins now
+            if begun is not None:
+                connector.give_up(begun)
+            raise self._not_connected()
         with anyio.CancelScope(deadline=self._total_at) as scope:
             session.connecting.add(scope)
             try:

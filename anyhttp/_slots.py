@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -59,7 +60,8 @@ class Slot:
         called = self._called
         assert called is not None
         if not called.done():  # the task that waits may have been cancelled, and not know yet
-            called.set_result(None)
+            with suppress(RuntimeError):  # its event loop has been closed: it is never told
+                called.set_result(None)
 
 
 class _Host:
@@ -91,7 +93,7 @@ class Slots:
         self._total: anyio.CapacityLimiter | None = None
         self._line: _Line = OrderedDict()
         self._hosts: dict[ConnectionKey, _Host] = {}
-        #: how many wait, or have been called and do not know yet
+        #: how many wait, or are about to, or have been called and do not know yet
         self.waiting: int = 0
 
     def take(self, slot: Slot) -> bool:

@@ -366,11 +366,11 @@ class ClientSession:
         connector = self._connector
         for exchange in list(self.exchanges):
             exchange.close()
-        if connector is None:
-            return
         deadline = anyio.current_time() + CLOSE_SECONDS
         with anyio.CancelScope(shield=True, deadline=deadline):
-            if self._connector_owner:
+            if connector is None:
+                await self._stop_connecting()
+            elif self._connector_owner:
                 await connector.close()
             else:
                 await self._stop_connecting()

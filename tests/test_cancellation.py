@@ -750,6 +750,25 @@ async def test_detach(server: Server) -> None:
     await connector.close()
 
 
+async def test_detach_while_a_request_waits(server: Server) -> None:
+    """The wait ends with the session, which is the last to know of its time limit."""
+    connector = TCPConnector(limit=1)
+    options: dict[str, Any] = {"connector": connector, "connector_owner": False}
+    async with connector, ClientSession(server.url, **options) as first:
+        async with first.get("/bytes/1000000"), anyio.create_task_group() as group:
+
+            async def ask() -> None:
+                with pytest.raises(anyhttp.ClientConnectionError, match="Session is closed"):
+                    await get(second)
+
+            async with ClientSession(server.url, **options) as second:
+                group.start_soon(ask)
+                await anyio.wait_all_tasks_blocked()
+                second.detach()
+            assert connector.statistics().waiting == 0
+        assert_no_tokens(connector)
+
+
 def test_a_plain_with_says_what_to_write() -> None:
     """``with session`` cannot close it."""
     session = ClientSession()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import anyio
 import anyio.lowlevel
@@ -23,6 +24,9 @@ import anyhttp
 from anyhttp import (
     ClientConnectionError,
     ClientConnectorError,
+    ClientHandlerType,
+    ClientRequest,
+    ClientResponse,
     ClientSession,
     ClientTimeout,
     ServerDisconnectedError,
@@ -561,6 +565,53 @@ class TestClosing:
             response.close()
         assert len(sockets.made) == 1
 
+    async def test_whoever_waits_is_told_before_the_slot_is_free(self, server: Server) -> None:
+        """A connection that is made in spite of the closing holds up nobody but ``close()``."""
+        go = anyio.Event()
+        errors: list[str] = []
+
+        class Slow(BaseConnector):
+            async def _create_connection(
+                self, req: object, traces: object, timeout: ClientTimeout
+            ) -> anyio.abc.ByteStream:
+                with anyio.CancelScope(shield=True):
+                    await go.wait()
+                return await anyio.connect_tcp("127.0.0.1", server.url.port or 0)
+
+        async def ask() -> None:
+            with pytest.raises(ClientConnectionError) as caught:
+                await get(session)
+            errors.append(str(caught.value))
+
+        connector = Slow(limit=1)
+        async with ClientSession(server.url, connector=connector) as session:
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(ask)
+                await blocked()
+                group.start_soon(connector.close)
+                await blocked()
+                assert errors == ["Connector is closed."] * 2
+                go.set()
+        assert_no_tokens(connector)
+
+    async def test_a_slot_that_comes_as_the_connector_is_closed(self, server: Server) -> None:
+        """It is given back."""
+        connector = TCPConnector(limit=1)
+
+        async def ask() -> None:
+            with pytest.raises(ClientConnectionError, match="Connector is closed"):
+                await get(session)
+
+        async with ClientSession(server.url, connector=connector) as session:
+            response = await session.get("/bytes/1000000")
+            async with anyio.create_task_group() as group:
+                group.start_soon(ask)
+                await blocked()
+                response.close()
+                await connector.close()
+            assert_no_tokens(connector)
+
     async def test_those_who_wait_are_told(self, server: Server) -> None:
         """The queue ends with an error, not with a connection."""
         connector = TCPConnector(limit=1)
@@ -610,7 +661,8 @@ class TestClosing:
             group.cancel_scope.cancel()
         await session.close()
 
-    async def test_a_request_that_makes_room_meanwhile(self, server: Server) -> None:
+    @pytest.mark.parametrize("host", ["b.test", "127.0.0.1"])
+    async def test_a_request_that_makes_room_meanwhile(self, server: Server, host: str) -> None:
         """It is told that the connector is closed before it opens anything."""
         sockets = Sockets()
         connector = TCPConnector(limit=1, resolver=Names(), socket_factory=sockets)
@@ -621,7 +673,7 @@ class TestClosing:
         async def ask() -> None:
             # the latter if it has not even begun
             with pytest.raises((ClientConnectionError, RuntimeError), match="is closed") as caught:
-                await get(session, server.url.with_host("b.test") / "json")
+                await get(session, server.url.with_host(host) / "json")
             errors.append(str(caught.value))
 
         async with anyio.create_task_group() as group:
@@ -685,6 +737,60 @@ class TestClosing:
                     assert connector.statistics() == ConnectorStatistics(1, 0, 1)
                 assert_no_tokens(connector)
 
+    @pytest.mark.parametrize("keep", [False, True])
+    async def test_a_slot_that_comes_as_the_session_is_closed(
+        self, server: Server, keep: bool
+    ) -> None:
+        """It is given back, and no connection is made any more."""
+        sockets = Sockets()
+        connector = TCPConnector(limit=1, socket_factory=sockets, force_close=not keep)
+        options: dict[str, Any] = {"connector": connector, "connector_owner": False}
+        async with connector, ClientSession(server.url, **options) as first:
+
+            async def ask() -> None:
+                with pytest.raises(ClientConnectionError, match="Session is closed"):
+                    await get(second)
+
+            async with (
+                anyio.create_task_group() as group,
+                ClientSession(server.url, **options) as second,
+            ):
+                response = await first.get("/bytes/1000000")
+                group.start_soon(ask)
+                await blocked()
+                assert connector.statistics() == ConnectorStatistics(1, 0, 1)
+                await response.read()
+                await second.close()
+                assert_no_tokens(connector, idle=0)
+                assert sockets.open == 0
+            assert len(sockets.made) == 1
+
+    @pytest.mark.parametrize("limit", [1, 2])
+    async def test_a_request_that_comes_after_its_session_was_closed(
+        self, server: Server, limit: int
+    ) -> None:
+        """A middleware held it up: it neither waits nor makes a connection."""
+        connector = TCPConnector(limit=limit)
+        options: dict[str, Any] = {"connector": connector, "connector_owner": False}
+        gate = anyio.Event()
+
+        async def hold_up(req: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            await gate.wait()
+            return await handler(req)
+
+        async def ask() -> None:
+            with anyio.fail_after(5), pytest.raises(ClientConnectionError, match="is closed"):
+                await get(second)
+
+        async with connector, ClientSession(server.url, **options) as first:
+            second = ClientSession(server.url, middlewares=[hold_up], **options)
+            async with first.get("/bytes/1000000"), anyio.create_task_group() as group:
+                group.start_soon(ask)
+                await blocked()
+                await second.close()
+                gate.set()
+        assert server.connections == 1
+
     @pytest.mark.parametrize("known", [False, True])
     async def test_forgetting_it_is_warned_about(self, server: Server, known: bool) -> None:
         """A connector with open connections that is dropped says so, unless its owner has."""
@@ -732,6 +838,22 @@ class TestTimeouts:
         """Nothing happens then."""
         async with ClientSession(server.url, timeout=ClientTimeout(connect=30)) as session:
             assert await get(session)
+
+    async def test_a_queue_is_watched_no_longer_than_it_lasts(self, server: Server) -> None:
+        """``total`` ends the wait; who has waited in vain or not is not kept until then."""
+        connector = TCPConnector(limit=1)
+        async with ClientSession(server.url, connector=connector) as session:
+            assert session.watchdog is not None
+            async with anyio.create_task_group() as group:
+                async with session.get("/bytes/1000000"):
+                    group.start_soon(get, session)
+                    await blocked()
+                    assert len(session.watchdog._deadlines) == 2
+                    with pytest.raises(TimeoutError, match="waiting for a connection"):
+                        await session.get("/json", timeout=ClientTimeout(total=0.01))
+                    assert connector.statistics().waiting == 1
+            assert not session.watchdog._deadlines
+        assert_no_tokens(connector)
 
     async def test_a_queue_that_is_too_long(self, server: Server) -> None:
         """``connect`` counts it."""
@@ -1065,6 +1187,19 @@ class TestSubclasses:
             for _ in range(2):
                 await get(session)
         assert asked == ["/json"] * 2
+
+    @pytest.mark.parametrize("of_the_class", [False, True])
+    async def test_one_whose_connect_is_replaced(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch, of_the_class: bool
+    ) -> None:
+        """Tests of programs do that, to one connector or to all."""
+        connector = TCPConnector()
+        refuse = mock.AsyncMock(side_effect=ClientConnectionError("no network"))
+        monkeypatch.setattr(BaseConnector if of_the_class else connector, "connect", refuse)
+        async with ClientSession(server.url, connector=connector) as session:
+            with pytest.raises(ClientConnectionError, match="no network"):
+                await get(session)
+        assert server.connections == 0
 
     @pytest.mark.parametrize("shielded", [False, True])
     async def test_closing_while_a_connection_is_made(self, server: Server, shielded: bool) -> None:

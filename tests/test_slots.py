@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -187,6 +188,22 @@ class TestPerHost:
         assert line.news == [("a", True)]
         assert_untouched(slots)
 
+    async def test_first_come_first_served(self) -> None:
+        """Each endpoint has a line of its own, and an order in it."""
+        slots = make(limit=0, limit_per_host=1)
+        first = taken(slots)
+        line = Line(slots)
+        async with anyio.create_task_group() as tasks:
+            for name in "abc":
+                await tasks.start(line.join, name, refused(slots))
+                await settled()
+            slots.free(first)
+            for name in "abc":
+                await settled()
+                assert list(line.held) == [name]
+                slots.free(line.held.pop(name))
+        assert_untouched(slots)
+
     async def test_from_one_line_to_the_next(self) -> None:
         """A slot of the endpoint does not help as long as there is none of all."""
         slots = make(limit=2, limit_per_host=1)
@@ -311,6 +328,33 @@ class TestGivingUp:
             await task
         assert not slot.is_held
         assert_untouched(slots)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_whoever_waits_in_an_event_loop_that_is_closed(ends: bool) -> None:
+    """Closing is not held up by those who will never know, and what they get is not lost."""
+    slots = make(limit=1)
+    waits: list[asyncio.Task[bool]] = []
+
+    async def begin() -> Slot:
+        first = taken(slots)
+        waits.extend(asyncio.create_task(slots.wait(refused(slots))) for _ in range(2))
+        await settled()
+        return first
+
+    async def go_on(first: Slot) -> None:
+        if ends:
+            slots.end_waiting()
+        slots.free(first)
+        waits.clear()
+        gc.collect()
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)  # it complains of the tasks
+    first = loop.run_until_complete(begin())
+    loop.close()
+    asyncio.run(go_on(first))
+    assert_untouched(slots)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -37,6 +37,7 @@ from anyhttp import (
     UnixConnector,
 )
 from anyhttp.abc import AbstractResolver, ResolveResult
+from anyhttp.connector import ConnectorStatistics
 from anyhttp.tracing import Signal, TraceParams
 from tests.support.census import assert_no_tokens
 from tests.support.client import assert_free
@@ -488,6 +489,62 @@ class TestOrder:
                             await anyio.lowlevel.checkpoint()
                     assert recorder.take() == ["request_start", "connection_queued_start"]
             assert recorder.take()[:2] == ["connection_queued_end", "connection_create_start"]
+
+    @pytest.mark.parametrize("limit", [{"limit": 1}, {"limit_per_host": 1}], ids=str)
+    async def test_what_becomes_idle_meanwhile(self, server: Server, limit: dict[str, Any]) -> None:
+        """A connection given back while handlers are told of the wait is for whoever waits."""
+        connector = TCPConnector(**limit)
+        gate = anyio.Event()
+
+        async def tarry(session: ClientSession, context: object, params: TraceParams) -> None:
+            await gate.wait()
+
+        config = one_handler("on_connection_queued_start", tarry)
+        async with (
+            ClientSession(server.url, connector=connector, trace_configs=[config]) as session,
+            anyio.create_task_group() as group,
+        ):
+            async with session.get("/bytes/1000000") as response:
+                group.start_soon(get, session)
+                await anyio.wait_all_tasks_blocked()
+                assert connector.statistics().waiting == 1
+                await response.read()
+            gate.set()
+            with anyio.fail_after(DEADLINE):
+                while connector.statistics() != ConnectorStatistics(0, 1, 0):
+                    await anyio.lowlevel.checkpoint()
+        assert server.connections == 1
+        assert_no_tokens(connector)
+
+    async def test_closing_when_the_wait_has_ended(self, server: Server) -> None:
+        """No connection is announced that cannot be made any more."""
+        recorder = Recorder()
+        connector = TCPConnector(limit=1)
+
+        async def close(session: ClientSession, context: object, params: TraceParams) -> None:
+            await connector.close()
+
+        recorder.config.on_connection_queued_end.append(close)
+        async with ClientSession(
+            server.url, connector=connector, trace_configs=[recorder.config]
+        ) as session:
+
+            async def ask() -> None:
+                with pytest.raises(ClientConnectionError, match="Connector is closed"):
+                    await get(session)
+
+            async with anyio.create_task_group() as group:
+                async with session.get("/bytes/1000000"):
+                    recorder.take()
+                    group.start_soon(ask)
+                    await anyio.wait_all_tasks_blocked()
+            assert recorder.take() == [
+                "request_start",
+                "connection_queued_start",
+                "connection_queued_end",
+                "request_exception",
+            ]
+        assert_no_tokens(connector)
 
     async def test_redirects(self, server: Server) -> None:
         """Each hop has its own head, and its own connection or the one of before."""
