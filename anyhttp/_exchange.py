@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import Final, Protocol
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import Any, Final, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -15,6 +16,7 @@ from yarl import URL
 
 from . import hdrs
 from ._auth import BasicAuth, netrc_auth
+from ._backend import asyncio_loop
 from ._hop import Hop, Settings
 from ._http1 import Exchange, Head, MalformedResponse, Upload, goes_inline
 from ._proxies import ProxyOptions, environment_proxy
@@ -116,7 +118,7 @@ class Call:
         self._follows = allow_redirects
         #: tasks of the caller's block, or of a lone ``await``; :meth:`leave` ends them
         self.group: TaskGroup | None = None
-        self._owner: TaskOwner | None = None  # of the group, if it is a block's
+        self._owner: TaskOwner | None = None  # of the group, if it is to stream
         self._exchange: Exchange | None = None
         self._total_at = math.inf
         self._phase = "preparing the request"
@@ -244,8 +246,9 @@ class Call:
         return self._exchange is not None and self._exchange.is_sending
 
     async def _enter_group(self) -> None:
-        if self.in_block and self._streams:
-            # A generator that holds the block, and is dropped, ends in another task.
+        if self._streams:
+            # A generator that holds the block, and is dropped, ends in another task.  And if
+            # a program cancels the writer before its first step, the group is cancelled too.
             owner = TaskOwner()
             self.group = await owner.enter()
             self._owner = owner
@@ -502,7 +505,10 @@ class Call:
         if self._tracker is not None:
             self._tracker._begin_writing()
             upload.tracker = self._tracker
-        group.start_soon(self._upload, upload)
+        task = group.start_soon(self._upload, upload)
+        loop = asyncio_loop()
+        if loop is not None:  # which takes the task's first step before it calls this
+            loop.call_soon(_end_unless_begun, upload, task.coro)
         exchange.attach(upload)
 
     def _respond(self, request: ClientRequest, exchange: Exchange, head: Head) -> ClientResponse:
@@ -643,3 +649,13 @@ class Call:
                 "the handlers of on_request_exception took more than %s seconds",
                 CLEAN_UP_SECONDS,
             )
+
+
+def _end_unless_begun(upload: Upload, writer: Coroutine[Any, Any, None]) -> None:
+    """End *upload* if asyncio has not begun *writer*, as with a task that is cancelled at once.
+
+    Nothing of it runs then, and nobody but us can tell the request.
+    """
+    if getcoroutinestate(writer) == CORO_CREATED:
+        writer.close()  # or Python complains that nobody has awaited it
+        upload.cancelled_early()

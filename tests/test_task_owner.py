@@ -17,13 +17,14 @@ from anyhttp import (
     ClientTimeout,
     ClientWSTimeout,
     TCPConnector,
+    TraceConfig,
 )
 from anyhttp._network import on_asyncio
 from anyhttp._task_owner import TaskOwner
 from anyhttp._timeouts import Watchdog
 from tests.support import websocket
 from tests.support.census import running_tasks
-from tests.support.client import wait_free
+from tests.support.client import assert_free, wait_free
 from tests.support.peer import STALL, Flag, Head, Script, Tell, Until
 from tests.support.server import Server
 from tests.support.websocket import Accept
@@ -443,6 +444,50 @@ async def test_a_request_whose_upload_a_program_cancels_with_all_tasks(
             task.cancel()
         with anyio.fail_after(10), pytest.raises(ClientConnectionError, match="was cancelled"):
             await request
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("way", ["entered", "block", "await"])
+@pytest.mark.parametrize("all_of_them", [True, False])
+async def test_a_request_whose_upload_is_cancelled_before_its_first_step(
+    script: Script, way: str, all_of_them: bool
+) -> None:
+    """Asyncio does not begin such a task, so somebody else has to end the request."""
+    before = asyncio.all_tasks()
+
+    async def cancel_soon(*args: object) -> None:
+        asyncio.get_running_loop().call_soon(cancel)
+
+    def cancel() -> None:
+        for task in asyncio.all_tasks() - before - (set() if all_of_them else {request}):
+            task.cancel()
+
+    async def upload() -> None:
+        if way == "await":
+            await session.post(peer.url, data=never())
+        async with session.post(peer.url, data=never()):
+            raise AssertionError("there is no response")
+
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError("nobody asks for a piece")
+        yield b""
+
+    trace = TraceConfig()
+    trace.on_request_headers_sent.append(cancel_soon)
+    peer = await script([STALL])
+    session = ClientSession(trace_configs=[trace])
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(session.close)
+        if way == "entered":
+            await stack.enter_async_context(session)
+        request = asyncio.create_task(upload())
+        with anyio.fail_after(2):
+            await asyncio.wait({request})
+        assert request.cancelled() == all_of_them
+        if not all_of_them:
+            with pytest.raises(ClientConnectionError, match="was cancelled"):
+                await request
+        assert_free(session)
 
 
 def test_time_limits_of_a_request_outlive_the_helper_tasks(server: Server) -> None:
