@@ -21,7 +21,7 @@ from ._hop import Hop, Settings
 from ._http1 import Exchange, Head, MalformedResponse, Upload, goes_inline
 from ._proxies import ProxyOptions, environment_proxy
 from ._redirects import REDIRECT_STATUSES, redirect_target
-from ._task_owner import TaskOwner, end_group
+from ._task_owner import TaskOwner, end_group, work_for
 from ._timeouts import Expired, Watchdog, deadline_after
 from ._upload_tracker import UploadTracker
 from ._values import without_user_info
@@ -301,8 +301,9 @@ class Call:
             except Exception as exc:  # noqa: BLE001  (it has been read, so nothing is lost)
                 logger.warning("closing the body of a request failed: %r", exc)
 
-    async def _upload(self, upload: Upload) -> None:
-        """Body of the task that writes."""
+    async def _upload(self, upload: Upload, group: TaskGroup) -> None:
+        """Body of the task that writes, which is one of *group*."""
+        work_for(group)
         try:
             await upload.run()
         finally:
@@ -505,7 +506,7 @@ class Call:
         if self._tracker is not None:
             self._tracker._begin_writing()
             upload.tracker = self._tracker
-        task = group.start_soon(self._upload, upload)
+        task = group.start_soon(self._upload, upload, group)
         loop = asyncio_loop()
         if loop is not None:  # which takes the task's first step before it calls this
             loop.call_soon(_end_unless_begun, upload, task.coro)

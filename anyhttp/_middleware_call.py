@@ -6,6 +6,7 @@ import logging
 from typing import Any, Final, cast
 
 import anyio
+from anyio.abc import TaskGroup
 from yarl import URL
 
 from . import hdrs
@@ -165,8 +166,8 @@ class _Leg(Call):
         """Send *request*, once."""
         return await self._send(request, again=True)
 
-    async def _upload(self, upload: Upload) -> None:
-        await self._parent._upload(upload)
+    async def _upload(self, upload: Upload, group: TaskGroup) -> None:
+        await self._parent._upload(upload, group)
 
 
 class Handler:

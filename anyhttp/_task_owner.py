@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any
+from contextvars import Context, ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -16,7 +16,15 @@ from ._backend import asyncio_loop
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ("TaskOwner", "end_group")
+__all__ = ("TaskOwner", "end_group", "work_for")
+
+#: the groups that wait for the running task, or for one that has started it
+_worked_for: Final[ContextVar[tuple[TaskGroup, ...]]] = ContextVar("anyhttp", default=())
+
+
+def work_for(group: TaskGroup) -> None:
+    """Note that the running task is one of *group*, and is about to run code of the caller's."""
+    _worked_for.set((*_worked_for.get(), group))
 
 
 async def end_group(group: TaskGroup, raised: BaseException | None) -> None:
@@ -89,6 +97,11 @@ class TaskOwner:
         # Cancelling the host, which waits for it, cancels it too.
         return leaving is not None and (leaving.done() or not _runs(leaving.get_loop()))
 
+    @property
+    def waits_for_caller(self) -> bool:
+        """Whether the tasks cannot end before whatever asks: it is done by one of them."""
+        return self._group in _worked_for.get()
+
     async def enter(self) -> TaskGroup:
         """Return the group, which takes tasks until :meth:`leave`.
 
@@ -141,7 +154,8 @@ class TaskOwner:
     async def leave(self, raised: BaseException | None) -> None:
         """Cancel the tasks and wait for them, after a block that *raised* something or nothing.
 
-        When this is cancelled, the tasks have ended, or are about to.
+        When this is cancelled, the tasks have ended, or are about to; so it is when one of
+        them calls this, which cannot wait for itself.
         """
         assert self._group is not None
         if self._host is None:
@@ -157,10 +171,11 @@ class TaskOwner:
                 self._leaving.get_loop().call_soon_threadsafe(self._let_go)
             return
         self._let_go()
-        if not self._host.done():
+        if not self._host.done() and not self.waits_for_caller:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait((self._host,))
-        failure = None if self._host.cancelled() else self._host.exception()
+        ended = self._host.done() and not self._host.cancelled()
+        failure = self._host.exception() if ended else None
         if raised is None:
             if failure is not None:
                 raise _first_of(failure) if isinstance(failure, BaseExceptionGroup) else failure

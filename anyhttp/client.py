@@ -336,6 +336,8 @@ class ClientSession:
             if self._connector is not None:
                 self._connector.sweep_no_more_in(owner)
             self.task_group = self.watchdog = None
+            if owner.waits_for_caller:  # the body of a request closes its session
+                self._task_owner = owner  # for whoever can wait
             await owner.leave(raised)
 
     def let_go_of_lost_tasks(self) -> None:
