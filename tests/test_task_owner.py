@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
-from contextvars import ContextVar
-from typing import Any
+from contextvars import Context, ContextVar
+from typing import Any, TypeVarTuple
 
 import anyio
 import anyio.lowlevel
@@ -506,6 +506,46 @@ def test_time_limits_of_a_request_outlive_the_helper_tasks(server: Server) -> No
             await asyncio.wait_for(request, 10)
 
     asyncio.run(run())
+
+
+Args = TypeVarTuple("Args")
+
+
+class TimedLoop(asyncio.SelectorEventLoop):
+    """One that knows what it will call later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timers: list[asyncio.TimerHandle] = []
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Args], object],
+        *args: *Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Keep the timer."""
+        timer = super().call_at(when, callback, *args, context=context)
+        self.timers.append(timer)
+        return timer
+
+
+def test_no_timer_outlives_a_session_that_has_lost_its_tasks(server: Server) -> None:
+    """That of the time limits would ring minutes later."""
+
+    async def run() -> None:
+        async with ClientSession(server.url) as session:
+            assert await use(session) == 2
+            cancel_tasks()
+            assert not await others()
+            assert await use(session) == 2
+        soon = loop.time() + 60
+        assert all(timer.cancelled() for timer in loop.timers if timer.when() > soon)
+
+    loop = TimedLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(run())
 
 
 @pytest.mark.uvloop
