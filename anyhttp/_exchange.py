@@ -21,7 +21,7 @@ from ._hop import Hop, Settings
 from ._http1 import Exchange, Head, MalformedResponse, Upload, goes_inline
 from ._proxies import ProxyOptions, environment_proxy
 from ._redirects import REDIRECT_STATUSES, redirect_target
-from ._task_owner import TaskOwner, end_group, work_for
+from ._task_owner import TaskOwner, drop_group, end_group, work_for
 from ._timeouts import Expired, Watchdog, deadline_after
 from ._upload_tracker import UploadTracker
 from ._values import without_user_info
@@ -177,7 +177,7 @@ class Call:
                 self.entered = response
                 response = await response.__aenter__()
         except BaseException as exc:
-            if isinstance(exc, GeneratorExit) and self.group is None:
+            if isinstance(exc, GeneratorExit) and not self._must_await(exc):
                 self._drop()
             else:
                 await self._fail(exc)
@@ -227,10 +227,21 @@ class Call:
 
     def _drop(self) -> None:
         """End a call whose coroutine is thrown away, and cannot await anything any more."""
+        self._over = True
         if self._exchange is not None:
             self._exchange.close()
+        if self._owner is not None:
+            self._owner.let_go()
+        elif self.group is not None:
+            drop_group(self.group)
         if self._tracker is not None:
             self._tracker._end_request()
+
+    def _must_await(self, exc: GeneratorExit) -> bool:
+        """Whether there are tasks to wait for, as the body raised *exc*, or as trio insists."""
+        upload = None if self._exchange is None else self._exchange.upload
+        raised = upload is not None and upload.error is exc
+        return self.group is not None and (raised or asyncio_loop() is None)
 
     @property
     def _may_need_tasks(self) -> bool:

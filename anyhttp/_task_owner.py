@@ -16,7 +16,7 @@ from ._backend import asyncio_loop
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ("TaskOwner", "end_group", "work_for")
+__all__ = ("TaskOwner", "drop_group", "end_group", "work_for")
 
 #: the groups that wait for the running task, or for one that has started it
 _worked_for: Final[ContextVar[tuple[TaskGroup, ...]]] = ContextVar("anyhttp", default=())
@@ -44,6 +44,15 @@ async def end_group(group: TaskGroup, raised: BaseException | None) -> None:
     except BaseException:
         if raised is None:
             raise
+
+
+def drop_group(group: TaskGroup) -> None:
+    """Leave *group*, of asyncio's, whose tasks have been told to end, without waiting for them.
+
+    For a coroutine that is closed.  In another task than its own there is nothing to leave.
+    """
+    with suppress(RuntimeError):
+        group.cancel_scope.__exit__(None, None, None)
 
 
 def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -120,7 +129,7 @@ class TaskOwner:
             with anyio.CancelScope(shield=True):  # one round of the loop
                 await asyncio.wait((entered, host), return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
-            self._let_go()
+            self.let_go()
             raise
         if not entered.done():  # a program has cancelled all tasks, and this one had not begun
             return await self.enter()
@@ -135,7 +144,8 @@ class TaskOwner:
             await leaving
             group.cancel_scope.cancel()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Do as :meth:`leave`, without waiting; not possible where only that task may leave."""
         assert self._leaving is not None
         if not self._leaving.done():  # cancelled together with the host
             self._leaving.set_result(None)
@@ -168,9 +178,9 @@ class TaskOwner:
         if not _runs(self._leaving.get_loop()):
             # Nobody can wait here for what runs in another event loop, if that ever goes on.
             with suppress(RuntimeError):  # it has been closed
-                self._leaving.get_loop().call_soon_threadsafe(self._let_go)
+                self._leaving.get_loop().call_soon_threadsafe(self.let_go)
             return
-        self._let_go()
+        self.let_go()
         if not self._host.done() and not self.waits_for_caller:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait((self._host,))

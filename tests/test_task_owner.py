@@ -568,3 +568,31 @@ async def test_what_ends_programs_leaves_a_session_as_it_is(
     with pytest.raises(kind) as caught:
         await upload()
     assert caught.value is thrown
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", [Thrown, GeneratorExit])
+async def test_what_ends_programs_leaves_a_request_with_tasks_of_its_own(
+    server: Server, kind: type[BaseException]
+) -> None:
+    """Nothing of it is left to be told by the event loop."""
+
+    async def fail() -> AsyncIterator[bytes]:
+        yield b"a"
+        raise thrown
+
+    def tell(_: object, context: dict[str, Any]) -> None:
+        told.append(context)
+
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(tell)
+    thrown = kind("by the body of a request")
+    session = ClientSession(server.url)
+    with pytest.raises(kind) as caught:
+        await session.post("upload", data=fail())
+    assert caught.value is thrown
+    await session.close()
+    caught.value.__traceback__ = None
+    del caught
+    gc.collect()
+    assert not told
