@@ -145,7 +145,8 @@ def placed(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
 
 # -- the store -------------------------------------------------------------------------------
 
-# Firefox has the same limits: beyond the first number it evicts down to the second.
+# Firefox has the same limits: beyond the first number it evicts down to the second, which
+# counts the cookie that comes.
 MAX_COOKIES_PER_DOMAIN: Final = 180
 DOMAIN_QUOTA: Final = 150
 MAX_COOKIES: Final = 3300
@@ -238,22 +239,29 @@ class Store:
         )
 
     def _make_room(self, cookie: Cookie, now: float) -> bool:
-        """Evict what it takes to add *cookie*; False if it is not worth that."""
-        if len(self.sites.get(cookie.domain, ())) >= MAX_COOKIES_PER_DOMAIN:
+        """Evict what it takes to add *cookie*; False if it is not worth that.
+
+        Where cookies that are over have taken the room, no other has to go.
+        """
+        if self._is_full(cookie.domain):
             self.expire(now)
-            site = self.sites.get(cookie.domain, {}).values()
-            if len(site) > DOMAIN_QUOTA - 1:
-                # Secure ones are what a site without TLS must not be able to push out.
-                stale = [other for other in site if not other.secure]
-                if not stale and len(site) >= MAX_COOKIES_PER_DOMAIN:
-                    if not cookie.secure:
-                        return False
-                    stale = list(site)
-                self._evict(stale, len(site) - (DOMAIN_QUOTA - 1))
+        if self._is_full(cookie.domain):
+            site = self.sites[cookie.domain].values()
+            # Secure ones are what a site without TLS must not be able to push out.
+            stale = [other for other in site if not other.secure]
+            if not stale:
+                if not cookie.secure:
+                    return False
+                stale = list(site)
+            self._evict(stale, len(site) - (DOMAIN_QUOTA - 1))
         if self.count >= MAX_COOKIES:
             self.expire(now)
+        if self.count >= MAX_COOKIES:
             self._evict(self, self.count - (TOTAL_QUOTA - 1))
         return True
+
+    def _is_full(self, domain: str) -> bool:
+        return len(self.sites.get(domain, ())) >= MAX_COOKIES_PER_DOMAIN
 
     def _evict(self, cookies: Iterable[Cookie], surplus: int) -> None:
         """Forget *surplus* of *cookies*, least recently used first."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import Final, Protocol
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import Any, Final, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -15,11 +16,12 @@ from yarl import URL
 
 from . import hdrs
 from ._auth import BasicAuth, netrc_auth
+from ._backend import asyncio_loop
 from ._hop import Hop, Settings
 from ._http1 import Exchange, Head, MalformedResponse, Upload, goes_inline
 from ._proxies import ProxyOptions, environment_proxy
 from ._redirects import REDIRECT_STATUSES, redirect_target
-from ._task_owner import TaskOwner, end_group
+from ._task_owner import TaskOwner, drop_group, end_group, work_for
 from ._timeouts import Expired, Watchdog, deadline_after
 from ._upload_tracker import UploadTracker
 from ._values import without_user_info
@@ -116,7 +118,7 @@ class Call:
         self._follows = allow_redirects
         #: tasks of the caller's block, or of a lone ``await``; :meth:`leave` ends them
         self.group: TaskGroup | None = None
-        self._owner: TaskOwner | None = None  # of the group, if it is a block's
+        self._owner: TaskOwner | None = None  # of the group, if it is to stream
         self._exchange: Exchange | None = None
         self._total_at = math.inf
         self._phase = "preparing the request"
@@ -175,7 +177,7 @@ class Call:
                 self.entered = response
                 response = await response.__aenter__()
         except BaseException as exc:
-            if isinstance(exc, GeneratorExit) and self.group is None:
+            if isinstance(exc, GeneratorExit) and not self._must_await(exc):
                 self._drop()
             else:
                 await self._fail(exc)
@@ -225,10 +227,21 @@ class Call:
 
     def _drop(self) -> None:
         """End a call whose coroutine is thrown away, and cannot await anything any more."""
+        self._over = True
         if self._exchange is not None:
             self._exchange.close()
+        if self._owner is not None:
+            self._owner.let_go()
+        elif self.group is not None:
+            drop_group(self.group)
         if self._tracker is not None:
             self._tracker._end_request()
+
+    def _must_await(self, exc: GeneratorExit) -> bool:
+        """Whether there are tasks to wait for, as the body raised *exc*, or as trio insists."""
+        upload = None if self._exchange is None else self._exchange.upload
+        raised = upload is not None and upload.error is exc
+        return self.group is not None and (raised or asyncio_loop() is None)
 
     @property
     def _may_need_tasks(self) -> bool:
@@ -244,8 +257,9 @@ class Call:
         return self._exchange is not None and self._exchange.is_sending
 
     async def _enter_group(self) -> None:
-        if self.in_block and self._streams:
-            # A generator that holds the block, and is dropped, ends in another task.
+        if self._streams:
+            # A generator that holds the block, and is dropped, ends in another task.  And if
+            # a program cancels the writer before its first step, the group is cancelled too.
             owner = TaskOwner()
             self.group = await owner.enter()
             self._owner = owner
@@ -298,8 +312,9 @@ class Call:
             except Exception as exc:  # noqa: BLE001  (it has been read, so nothing is lost)
                 logger.warning("closing the body of a request failed: %r", exc)
 
-    async def _upload(self, upload: Upload) -> None:
-        """Body of the task that writes."""
+    async def _upload(self, upload: Upload, group: TaskGroup) -> None:
+        """Body of the task that writes, which is one of *group*."""
+        work_for(group)
         try:
             await upload.run()
         finally:
@@ -502,7 +517,10 @@ class Call:
         if self._tracker is not None:
             self._tracker._begin_writing()
             upload.tracker = self._tracker
-        group.start_soon(self._upload, upload)
+        task = group.start_soon(self._upload, upload, group)
+        loop = asyncio_loop()
+        if loop is not None:  # which takes the task's first step before it calls this
+            loop.call_soon(_end_unless_begun, upload, task.coro)
         exchange.attach(upload)
 
     def _respond(self, request: ClientRequest, exchange: Exchange, head: Head) -> ClientResponse:
@@ -652,3 +670,13 @@ class Call:
                 "the handlers of on_request_exception took more than %s seconds",
                 CLEAN_UP_SECONDS,
             )
+
+
+def _end_unless_begun(upload: Upload, writer: Coroutine[Any, Any, None]) -> None:
+    """End *upload* if asyncio has not begun *writer*, as with a task that is cancelled at once.
+
+    Nothing of it runs then, and nobody but us can tell the request.
+    """
+    if getcoroutinestate(writer) == CORO_CREATED:
+        writer.close()  # or Python complains that nobody has awaited it
+        upload.cancelled_early()

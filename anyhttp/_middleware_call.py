@@ -6,6 +6,7 @@ import logging
 from typing import Any, Final, cast
 
 import anyio
+from anyio.abc import TaskGroup
 from yarl import URL
 
 from . import hdrs
@@ -130,6 +131,12 @@ class MiddlewareCall(Call):
                 except Exception as exc:  # noqa: BLE001  (it is not needed any more)
                     logger.warning("closing the body of a request failed: %r", exc)
 
+    def _drop(self) -> None:
+        for leg in self._legs:
+            if leg._exchange is not None:
+                leg._exchange.close()
+        super()._drop()
+
     async def _clean_up(self) -> None:
         exchanges = [leg._exchange for leg in self._legs if leg._exchange is not None]
         for exchange in exchanges:
@@ -165,8 +172,8 @@ class _Leg(Call):
         """Send *request*, once."""
         return await self._send(request, again=True)
 
-    async def _upload(self, upload: Upload) -> None:
-        await self._parent._upload(upload)
+    async def _upload(self, upload: Upload, group: TaskGroup) -> None:
+        await self._parent._upload(upload, group)
 
 
 class Handler:
@@ -222,6 +229,8 @@ class Handler:
         self._repeatable = self._repeatable and request.method in IDEMPOTENT_METHODS
         try:
             response = await leg.send(request)
+        except GeneratorExit:
+            raise  # nothing can be awaited any more: the call closes what there is
         except BaseException as exc:
             call._phase = leg._phase
             exchange = leg._exchange

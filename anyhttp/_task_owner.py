@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any
+from contextvars import Context, ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -16,7 +16,15 @@ from ._backend import asyncio_loop
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ("TaskOwner", "end_group")
+__all__ = ("TaskOwner", "drop_group", "end_group", "work_for")
+
+#: the groups that wait for the running task, or for one that has started it
+_worked_for: Final[ContextVar[tuple[TaskGroup, ...]]] = ContextVar("anyhttp", default=())
+
+
+def work_for(group: TaskGroup) -> None:
+    """Note that the running task is one of *group*, and is about to run code of the caller's."""
+    _worked_for.set((*_worked_for.get(), group))
 
 
 async def end_group(group: TaskGroup, raised: BaseException | None) -> None:
@@ -36,6 +44,15 @@ async def end_group(group: TaskGroup, raised: BaseException | None) -> None:
     except BaseException:
         if raised is None:
             raise
+
+
+def drop_group(group: TaskGroup) -> None:
+    """Leave *group*, of asyncio's, whose tasks have been told to end, without waiting for them.
+
+    For a coroutine that is closed.  In another task than its own there is nothing to leave.
+    """
+    with suppress(RuntimeError):
+        group.cancel_scope.__exit__(None, None, None)
 
 
 def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -89,6 +106,11 @@ class TaskOwner:
         # Cancelling the host, which waits for it, cancels it too.
         return leaving is not None and (leaving.done() or not _runs(leaving.get_loop()))
 
+    @property
+    def waits_for_caller(self) -> bool:
+        """Whether the tasks cannot end before whatever asks: it is done by one of them."""
+        return self._group in _worked_for.get()
+
     async def enter(self) -> TaskGroup:
         """Return the group, which takes tasks until :meth:`leave`.
 
@@ -107,7 +129,7 @@ class TaskOwner:
             with anyio.CancelScope(shield=True):  # one round of the loop
                 await asyncio.wait((entered, host), return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
-            self._let_go()
+            self.let_go()
             raise
         if not entered.done():  # a program has cancelled all tasks, and this one had not begun
             return await self.enter()
@@ -122,7 +144,8 @@ class TaskOwner:
             await leaving
             group.cancel_scope.cancel()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Do as :meth:`leave`, without waiting; not possible where only that task may leave."""
         assert self._leaving is not None
         if not self._leaving.done():  # cancelled together with the host
             self._leaving.set_result(None)
@@ -141,7 +164,8 @@ class TaskOwner:
     async def leave(self, raised: BaseException | None) -> None:
         """Cancel the tasks and wait for them, after a block that *raised* something or nothing.
 
-        When this is cancelled, the tasks have ended, or are about to.
+        When this is cancelled, the tasks have ended, or are about to; so it is when one of
+        them calls this, which cannot wait for itself.
         """
         assert self._group is not None
         if self._host is None:
@@ -154,13 +178,14 @@ class TaskOwner:
         if not _runs(self._leaving.get_loop()):
             # Nobody can wait here for what runs in another event loop, if that ever goes on.
             with suppress(RuntimeError):  # it has been closed
-                self._leaving.get_loop().call_soon_threadsafe(self._let_go)
+                self._leaving.get_loop().call_soon_threadsafe(self.let_go)
             return
-        self._let_go()
-        if not self._host.done():
+        self.let_go()
+        if not self._host.done() and not self.waits_for_caller:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait((self._host,))
-        failure = None if self._host.cancelled() else self._host.exception()
+        ended = self._host.done() and not self._host.cancelled()
+        failure = self._host.exception() if ended else None
         if raised is None:
             if failure is not None:
                 raise _first_of(failure) if isinstance(failure, BaseExceptionGroup) else failure

@@ -267,7 +267,8 @@ class ClientSession:
         self._connector_owner = connector_owner
         self._task_owner: TaskOwner | None = None
         self.task_group: TaskGroup | None = None
-        self.watchdog: Watchdog | None = None
+        self.watchdog: Watchdog | None = None  # for requests that begin now
+        self._watchdog: Watchdog | None = None  # to be stopped at the end
         self.exchanges: set[Exchange] = set()
         self.connecting: set[Cancellable] = set()
         self.connected: anyio.Event | None = None
@@ -312,7 +313,7 @@ class ClientSession:
             return self
         self._task_owner = owner
         self.task_group = group
-        self.watchdog = Watchdog(owner.start, clock())
+        self.watchdog = self._watchdog = Watchdog(owner.start, clock())
         assert self._connector is not None
         self._connector.sweep_in(owner)
         return self
@@ -331,15 +332,20 @@ class ClientSession:
     async def _end_tasks(self, raised: BaseException | None) -> None:
         owner, self._task_owner = self._task_owner, None
         if owner is not None:
-            if self.watchdog is not None:
-                self.watchdog.stop()
+            if self._watchdog is not None:
+                self._watchdog.stop()
             if self._connector is not None:
                 self._connector.sweep_no_more_in(owner)
             self.task_group = self.watchdog = None
+            if owner.waits_for_caller:  # the body of a request closes its session
+                self._task_owner = owner  # for whoever can wait
             await owner.leave(raised)
 
     def let_go_of_lost_tasks(self) -> None:
-        """Do as if the session had not been entered, if its helper tasks can help no more."""
+        """Do as if the session had not been entered, if its helper tasks can help no more.
+
+        The requests that have begun keep their watchdog, which needs no task on asyncio.
+        """
         if self._task_owner is not None and self._task_owner.is_over:
             self.task_group = self.watchdog = None
 

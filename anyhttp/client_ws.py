@@ -21,6 +21,7 @@ from ._websocket import (
     CLOSED_MESSAGE,
     CLOSING_MESSAGE,
     END,
+    FRAMES_IN_A_ROW,
     Accepted,
     ClientWSTimeout,
     FrameReader,
@@ -419,7 +420,11 @@ class ClientWebSocketResponse:
         raise ClientConnectionError("the websocket was closed in the middle of a message")
 
     async def _fill(self) -> None:
-        """Wait for bytes, or for the end of the connection."""
+        """Wait for bytes, or for the end of the connection; or only let others run."""
+        if not self._reader.frames_left:
+            await checkpoint()
+            self._reader.frames_left = FRAMES_IN_A_ROW
+            return
         if self._closed:
             self._unread = False  # that was all
             await checkpoint()

@@ -24,6 +24,7 @@ import anyhttp
 from anyhttp import (
     ClientHandlerType,
     ClientRequest,
+    ClientResponse,
     ClientSession,
     TCPConnector,
     TraceConfig,
@@ -32,6 +33,7 @@ from anyhttp.abc import AbstractResolver, ResolveResult
 from tests.support import census
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens, open_sockets, running_tasks
+from tests.support.peer import STALL, Flag, Script, Tell, Until
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
@@ -824,3 +826,60 @@ def test_a_request_that_is_thrown_away(server: Server) -> None:
 
     asyncio.run(main())
     assert server.connections == 2
+
+
+async def pass_on(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Be a middleware."""
+    return await handler(request)
+
+
+async def replace_body(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Be one whose body needs a task."""
+    await request.update_body(stream())
+    return await handler(request)
+
+
+async def stream() -> AsyncIterator[bytes]:
+    """Yield one piece, and then no more."""
+    yield b"x"
+    await anyio.sleep_forever()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("entered", [False, True])
+@pytest.mark.parametrize(
+    ("middlewares", "body"),
+    [
+        ((), stream),
+        ((pass_on,), lambda: b"x"),
+        ((pass_on,), stream),
+        ((replace_body,), lambda: b""),
+    ],
+    ids=["stream", "middleware", "both", "replaced"],
+)
+async def test_a_request_with_tasks_that_is_thrown_away(
+    script: Script, entered: bool, middlewares: Any, body: Callable[[], Any]
+) -> None:
+    """It cannot wait for them; they end by themselves, and nobody's cancel scopes are confused."""
+    came = Flag()
+    peer = await script([(Until(b"x"), [Tell(came), STALL])])
+    before = running_tasks()
+    connector = TCPConnector()
+    session = ClientSession(connector=connector, middlewares=middlewares)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(session.close)
+        if entered:
+            await stack.enter_async_context(session)
+        with anyio.CancelScope():
+            request = session.post(peer.url, data=body())
+            while not came.is_set():  # what a task does
+                future = request.send(None)
+                await asyncio.sleep(0)
+                if future is not None:
+                    future._asyncio_future_blocking = False
+                    while not (future.done() or came.is_set()):  # noqa: ASYNC110  (two things)
+                        await asyncio.sleep(0.001)
+            request.close()
+            assert_no_tokens(connector)
+    await anyio.wait_all_tasks_blocked()
+    assert running_tasks() == before

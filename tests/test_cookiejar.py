@@ -473,6 +473,29 @@ def test_expired_cookies_go_first(clock: Clock) -> None:
     assert len(jar) == 141
 
 
+@pytest.mark.parametrize("live", [148, 149, 150, 151, 179])
+def test_no_cookie_goes_for_room_that_expired_ones_make(clock: Clock, live: int) -> None:
+    """However few of them there are: the domain is not over its limit any more."""
+    jar = CookieJar()
+    fill(jar, live)
+    fill(jar, 180 - live, "; Max-Age=5; Path=/short")
+    clock.now += 5
+    jar_with("new=1", jar=jar)
+    assert names(jar) == {"new", *(f"c{number}" for number in range(live))}
+
+
+@pytest.mark.parametrize("live", [2999, 3000, 3299])
+def test_no_cookie_of_the_jar_goes_for_room_that_expired_ones_make(clock: Clock, live: int) -> None:
+    """The same holds for all domains together."""
+    jar = CookieJar()
+    for number in range(3300):
+        suffix = "" if number < live else "; Max-Age=5"
+        jar_with(f"a=1{suffix}", url=f"https://h{number}.test/", jar=jar)
+    clock.now += 5
+    jar_with("a=1", url="https://new.test/", jar=jar)
+    assert len(jar) == live + 1
+
+
 def test_cookies_without_secure_go_before_secure_ones() -> None:
     """A site without TLS cannot push out what was set with it."""
     jar = CookieJar()

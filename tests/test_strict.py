@@ -164,6 +164,10 @@ class TestHeaderLines:
             b"X: a\r\n secret: b",
             b"X: a\r\n\tsecret",
             b"X:\x00secret:a",
+            b"secret",
+            b"Set-Cookie; a=secret",
+            b"see secret://here",
+            b"\xffsecret: a",
         ],
     )
     def test_values_are_not_shown(self, line: bytes) -> None:
@@ -179,9 +183,14 @@ class TestHeaderLines:
         """It is meant as a header line, whatever it is for us."""
         assert "secret" not in refused(b"HTTP/1.1 200 OK" + end + b"Set-Cookie: a=secret\r\n\r\n")
 
+    @pytest.mark.parametrize("line", [b"X : secret", b"X\t: secret", b"X: secret\0"])
+    def test_a_name_is_shown(self, line: bytes) -> None:
+        """It tells which of many lines is wrong."""
+        assert "malformed header line b'X" in refused(with_field(line))
+
     def test_a_line_without_colon_is_refused(self) -> None:
         """There is no field without a name."""
-        assert "malformed header line" in refused(with_field(b"nothing"))
+        assert "malformed header line without a colon" in refused(with_field(b"nothing"))
 
     @pytest.mark.parametrize(
         "raw",
@@ -395,6 +404,12 @@ class TestChunks:
     def test_malformed_trailers_are_refused(self, trailer: bytes) -> None:
         """CVE-2023-47627: the rules of header lines hold for trailers too."""
         refused(CHUNKS + b"2\r\nhi\r\n0\r\n%b\r\n\r\n" % trailer)
+
+    def test_what_a_malformed_trailer_says_is_not_shown(self) -> None:
+        """It may be a token as well as a header line may."""
+        error = refused(CHUNKS + b"0\r\nsecret\r\n\r\n")
+        assert "malformed trailer line without a colon, of 6 bytes" in error
+        assert "secret" not in error
 
     @pytest.mark.parametrize("name", [b"Content-Length", b"TRANSFER-ENCODING"])
     def test_a_trailer_must_not_speak_of_framing(self, name: bytes) -> None:

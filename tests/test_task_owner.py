@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
-from contextvars import ContextVar
-from typing import Any
+from contextvars import Context, ContextVar
+from typing import Any, TypeVarTuple
 
 import anyio
 import anyio.lowlevel
@@ -17,13 +17,14 @@ from anyhttp import (
     ClientTimeout,
     ClientWSTimeout,
     TCPConnector,
+    TraceConfig,
 )
 from anyhttp._network import on_asyncio
 from anyhttp._task_owner import TaskOwner
 from anyhttp._timeouts import Watchdog
 from tests.support import websocket
 from tests.support.census import running_tasks
-from tests.support.client import wait_free
+from tests.support.client import assert_free, wait_free
 from tests.support.peer import STALL, Flag, Head, Script, Tell, Until
 from tests.support.server import Server
 from tests.support.websocket import Accept
@@ -445,6 +446,50 @@ async def test_a_request_whose_upload_a_program_cancels_with_all_tasks(
             await request
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("way", ["entered", "block", "await"])
+@pytest.mark.parametrize("all_of_them", [True, False])
+async def test_a_request_whose_upload_is_cancelled_before_its_first_step(
+    script: Script, way: str, all_of_them: bool
+) -> None:
+    """Asyncio does not begin such a task, so somebody else has to end the request."""
+    before = asyncio.all_tasks()
+
+    async def cancel_soon(*args: object) -> None:
+        asyncio.get_running_loop().call_soon(cancel)
+
+    def cancel() -> None:
+        for task in asyncio.all_tasks() - before - (set() if all_of_them else {request}):
+            task.cancel()
+
+    async def upload() -> None:
+        if way == "await":
+            await session.post(peer.url, data=never())
+        async with session.post(peer.url, data=never()):
+            raise AssertionError("there is no response")
+
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError("nobody asks for a piece")
+        yield b""
+
+    trace = TraceConfig()
+    trace.on_request_headers_sent.append(cancel_soon)
+    peer = await script([STALL])
+    session = ClientSession(trace_configs=[trace])
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(session.close)
+        if way == "entered":
+            await stack.enter_async_context(session)
+        request = asyncio.create_task(upload())
+        with anyio.fail_after(2):
+            await asyncio.wait({request})
+        assert request.cancelled() == all_of_them
+        if not all_of_them:
+            with pytest.raises(ClientConnectionError, match="was cancelled"):
+                await request
+        assert_free(session)
+
+
 def test_time_limits_of_a_request_outlive_the_helper_tasks(server: Server) -> None:
     """It was there before they were cancelled, and relied on them."""
 
@@ -461,6 +506,46 @@ def test_time_limits_of_a_request_outlive_the_helper_tasks(server: Server) -> No
             await asyncio.wait_for(request, 10)
 
     asyncio.run(run())
+
+
+Args = TypeVarTuple("Args")
+
+
+class TimedLoop(asyncio.SelectorEventLoop):
+    """One that knows what it will call later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timers: list[asyncio.TimerHandle] = []
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Args], object],
+        *args: *Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Keep the timer."""
+        timer = super().call_at(when, callback, *args, context=context)
+        self.timers.append(timer)
+        return timer
+
+
+def test_no_timer_outlives_a_session_that_has_lost_its_tasks(server: Server) -> None:
+    """That of the time limits would ring minutes later."""
+
+    async def run() -> None:
+        async with ClientSession(server.url) as session:
+            assert await use(session) == 2
+            cancel_tasks()
+            assert not await others()
+            assert await use(session) == 2
+        soon = loop.time() + 60
+        assert all(timer.cancelled() for timer in loop.timers if timer.when() > soon)
+
+    loop = TimedLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(run())
 
 
 @pytest.mark.uvloop
@@ -483,3 +568,31 @@ async def test_what_ends_programs_leaves_a_session_as_it_is(
     with pytest.raises(kind) as caught:
         await upload()
     assert caught.value is thrown
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", [Thrown, GeneratorExit])
+async def test_what_ends_programs_leaves_a_request_with_tasks_of_its_own(
+    server: Server, kind: type[BaseException]
+) -> None:
+    """Nothing of it is left to be told by the event loop."""
+
+    async def fail() -> AsyncIterator[bytes]:
+        yield b"a"
+        raise thrown
+
+    def tell(_: object, context: dict[str, Any]) -> None:
+        told.append(context)
+
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(tell)
+    thrown = kind("by the body of a request")
+    session = ClientSession(server.url)
+    with pytest.raises(kind) as caught:
+        await session.post("upload", data=fail())
+    assert caught.value is thrown
+    await session.close()
+    caught.value.__traceback__ = None
+    del caught
+    gc.collect()
+    assert not told

@@ -21,8 +21,9 @@ import trio
 import anyhttp
 from anyhttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
 from anyhttp.payload import Writer
+from tests.support.census import running_tasks
 from tests.support.client import assert_free, wait_free
-from tests.support.peer import DEAF, STALL, Flag, Head, Script, Tell
+from tests.support.peer import DEAF, STALL, Flag, Head, Script, Tell, Until
 from tests.support.server import Server
 
 pytestmark = pytest.mark.uvloop
@@ -192,6 +193,33 @@ class TestTime:
             rescue.cancel()
             os.close(writing)  # which ends the read
             file.close()
+
+
+@pytest.mark.parametrize("in_task", [False, True])
+@pytest.mark.parametrize("in_block", [False, True])
+async def test_a_body_that_closes_the_session(
+    script: Script, entered: bool, in_task: bool, in_block: bool
+) -> None:
+    """It cannot wait for the task that sends it: the request ends like all others."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        if in_task:
+            async with anyio.create_task_group() as group:
+                group.start_soon(session.close)
+        else:
+            await session.close()
+        raise AssertionError("a session that is closed sends no more")
+
+    peer = await script([(Until(b"x\r\n"), STALL)])
+    before = running_tasks()
+    with anyio.fail_after(4):
+        async with opened(ClientSession(), entered=entered) as session:
+            request = session.post(peer.url, data=body())
+            with pytest.raises(ClientConnectionError):
+                await (request.__aenter__() if in_block else request)
+            assert session.closed
+    assert running_tasks() == before
 
 
 class TestFiles:

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from anyhttp import WebSocketError, WSMessage, WSMsgType
 from anyhttp._websocket import (
     END,
+    FRAMES_IN_A_ROW,
     Deflater,
     FrameReader,
     HandshakeRefused,
@@ -35,13 +36,21 @@ def reader(
     return FrameReader(limit, inflater, decode_text=decode_text)
 
 
+def goes_on(target: FrameReader) -> bool:
+    """Whether *target* has read many frames, and only lets others run."""
+    paused = not target.frames_left
+    target.frames_left = FRAMES_IN_A_ROW
+    return paused
+
+
 def read(target: FrameReader, data: bytes, *, step: int = 0) -> Iterator[tuple[int, object]]:
     """Feed *data*, at once or *step* bytes at a time; yield type and data of each message."""
     size = step or max(len(data), 1)
     for start in range(0, len(data), size):
         target.feed(data[start : start + size])
-        while (message := target.next_message()) is not None:
-            yield message.type, message.data
+        while (message := target.next_message()) is not None or goes_on(target):
+            if message is not None:
+                yield message.type, message.data
 
 
 def pieces(target: FrameReader, data: bytes, step: int = 0) -> list[object]:
@@ -57,8 +66,9 @@ def pieces(target: FrameReader, data: bytes, step: int = 0) -> list[object]:
                 break
             found.append(kind)
             started = not isinstance(kind, WSMessage)
-        while started and (piece := target.next_piece()) is not None:
-            found.append(piece)
+        while started and ((piece := target.next_piece()) is not None or goes_on(target)):
+            if piece is not None:
+                found.append(piece)
             if piece is END:
                 return found
     return found
@@ -479,6 +489,19 @@ class TestPieces:
 
 
 class TestControlAndClose:
+    @pytest.mark.parametrize("frames", [b"\x8a\0", b"\0\0", b"\0\1x"])
+    def test_no_more_than_some_thousand_frames_are_read_in_a_row(self, frames: bytes) -> None:
+        """Their reader lets others run before it goes on."""
+        target = reader()
+        target.feed(b"\1\0" + frames * 2 * FRAMES_IN_A_ROW + b"\x80\1y")
+        pauses = 0
+        while (message := target.next_message()) is None or message.type is WSMsgType.PONG:
+            if message is None:
+                assert goes_on(target)
+                pauses += 1
+        assert message.data == ("x" * (len(frames) - 2) * 2 * FRAMES_IN_A_ROW + "y")
+        assert pauses == 2
+
     def test_control_frames_are_taken_only_if_they_are_next(self) -> None:
         """A heartbeat answers pings, and leaves messages and CLOSE where they are."""
         target = reader()

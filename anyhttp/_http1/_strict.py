@@ -55,6 +55,7 @@ _STATUS_LINE = rb"HTTP/1\.[01] [1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*+)?+\r\n"
 _HEAD = re.compile(_STATUS_LINE + rb"(?:" + _FIELD_LINE + rb")*+\r\n")
 _STATUS = re.compile(_STATUS_LINE)
 _FIELD = re.compile(_FIELD_LINE)
+_NAME = re.compile(_TOKEN + rb"[\t ]*+")  # the space is a common mistake
 # RFC 9112 §7.1.1, without the "bad whitespace" that only attackers send.
 _QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
 _CHUNK_LINE = re.compile(
@@ -72,10 +73,15 @@ def _check_start(data: bytes | bytearray) -> None:
 
 def _shown(line: bytes) -> str:
     """Return a header line for messages: without its value, which may be a cookie or a token."""
-    name, colon, _ = line[:100].partition(b":")
+    line = line.rstrip(b"\r\n")
+    name, colon, _ = line.partition(b":")
     if name[:1] in {b" ", b"\t"}:
         return "that goes on with the one before"  # and is a part of its value
-    return f"{name!r}" + ", value not shown" * bool(colon)
+    if not colon:  # it may be a value, or the rest of one
+        return f"without a colon, of {len(line)} bytes"
+    if not _NAME.fullmatch(name):  # so may what comes before a colon
+        return f"without a name, of {len(line)} bytes"
+    return f"{name[:100]!r}, value not shown"
 
 
 def _line_error(kind: str, limit: int) -> ParseError:

@@ -157,11 +157,19 @@ class Upload:
             self.error = exc
             raise
         finally:
-            self.done.set()
-            if self.tracker is not None:
-                self.tracker._end_attempt(sent=self.finished, error=self._shown_error())
-            if self._on_end is not None:
-                self._on_end()
+            self._end()
+
+    def cancelled_early(self) -> None:
+        """Fail, as the task has been cancelled before it could begin to :meth:`run` this."""
+        self.error = ClientConnectionError("the body of the request was cancelled")
+        self._end()
+
+    def _end(self) -> None:
+        self.done.set()
+        if self.tracker is not None:
+            self.tracker._end_attempt(sent=self.finished, error=self._shown_error())
+        if self._on_end is not None:
+            self._on_end()
 
     def _shown_error(self) -> Exception | None:
         """Return the error for those who do not wait for the response."""

@@ -9,7 +9,7 @@ permessage-deflate.
 from __future__ import annotations
 
 from ._deflate import Deflater, Inflater
-from ._frames import END, BytesLike, FrameReader, close_payload, frame
+from ._frames import END, FRAMES_IN_A_ROW, BytesLike, FrameReader, close_payload, frame
 from ._handshake import Accepted, HandshakeRefused, Offer
 from ._models import (
     CLOSED_MESSAGE,
@@ -34,6 +34,7 @@ __all__ = (
     "CLOSED_MESSAGE",
     "CLOSING_MESSAGE",
     "END",
+    "FRAMES_IN_A_ROW",
     "Accepted",
     "BytesLike",
     "ClientWSTimeout",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from websockets.extensions import Extension
     from websockets.frames import Frame, Opcode
 
-__all__ = ("END", "BytesLike", "FrameReader", "close_payload", "frame")
+__all__ = ("END", "FRAMES_IN_A_ROW", "BytesLike", "FrameReader", "close_payload", "frame")
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 
@@ -41,6 +41,10 @@ DEFLATED_PIECE: Final = 4 * 1024
 #: Most bytes that are reserved for a message because its header announces them: no more than a
 #: peer could make us hold by sending them.
 RESERVED: Final = 256 * 1024
+
+#: Frames that are read closely before others get a turn.  They take a few milliseconds; a peer
+#: may send thirty times as many, of two bytes each, in what is received at once.
+FRAMES_IN_A_ROW: Final = 4096
 
 
 class _End(enum.Enum):
@@ -131,7 +135,7 @@ class FrameReader:
 
     __slots__ = ("_at_glance", "_compressed", "_data", "_decode_text", "_decoder", "_inflater",
                  "_inflating", "_last", "_max_size", "_opcode", "_pos", "_size", "_whole",
-                 "left")  # fmt: skip
+                 "frames_left", "left")  # fmt: skip
 
     def __init__(self, max_size: int, inflater: Inflater | None, *, decode_text: bool) -> None:
         self._max_size = max_size
@@ -142,6 +146,8 @@ class FrameReader:
         # What has been received and not been read yet.
         self._data = b""
         self._pos = 0
+        #: frames to be read closely; at 0 more bytes seem to be needed, until it is set anew
+        self.frames_left: int = FRAMES_IN_A_ROW
         # The frame being read, and the message that it belongs to.
         #: bytes of payload that the frame being read has still to come, or -1
         self.left: int = _BETWEEN
@@ -395,8 +401,9 @@ class FrameReader:
         """
         data, pos = self._data, self._pos
         have = len(data) - pos
-        if have < 2:
+        if have < 2 or not self.frames_left:
             return None
+        self.frames_left -= 1
         first, length = data[pos], data[pos + 1]
         if length & 0x80:
             raise _violation("a frame from a server is masked")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -584,6 +584,70 @@ async def stream_of(*pieces: object) -> AsyncIterator[object]:
         if isinstance(piece, Exception):
             raise piece
         yield piece
+
+
+class TestManyFrames:
+    """A peer may send a hundred thousand frames of two bytes in what is received at once."""
+
+    COUNT = 100_000
+    FRAGMENTS = websocket.frame(TEXT, b"a", last=False) + b"\0\0" * COUNT + b"\x80\0"
+    PONGS = b"\x8a\0" * COUNT + websocket.frame(TEXT, b"a")
+    MESSAGES = b"\x81\0" * COUNT
+
+    @staticmethod
+    @asynccontextmanager
+    async def others_run(at_least: int) -> AsyncIterator[None]:
+        """Check that another task goes on meanwhile, *at_least* as many times."""
+        turns = 0
+
+        async def run() -> None:
+            nonlocal turns
+            while True:
+                await anyio.lowlevel.checkpoint()
+                turns += 1
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(run)
+            yield
+            group.cancel_scope.cancel()
+        assert turns >= at_least
+
+    @pytest.mark.parametrize("frames", [FRAGMENTS, PONGS], ids=["fragments", "pongs"])
+    @pytest.mark.parametrize("streamed", [False, True])
+    async def test_others_run_while_they_are_read(
+        self, script: Script, frames: bytes, streamed: bool
+    ) -> None:
+        """Also by whoever takes the message in pieces."""
+        peer = await script([(GET, [Accept(), frames]), FAREWELL])
+        async with ClientSession() as session, session.ws_connect(peer.url) as ws:
+            await peer.settled()
+            async with self.others_run(at_least=20):
+                if streamed:
+                    assert [piece async for piece in await ws.receive_stream()] == ["a"]
+                else:
+                    assert await ws.receive() == text("a")
+
+    async def test_others_run_while_they_are_thrown_away(self, script: Script) -> None:
+        """On the way to the CLOSE of the peer."""
+        peer = await script([(GET, [Accept(), self.MESSAGES]), FAREWELL])
+        async with ClientSession() as session:
+            ws = await session.ws_connect(peer.url)
+            await peer.settled()
+            async with self.others_run(at_least=20):
+                await ws.close()
+            assert ws.close_code == 1000
+
+    async def test_others_run_while_a_message_in_pieces_is_passed_over(
+        self, script: Script
+    ) -> None:
+        """By a call that wants the next one."""
+        frames = self.FRAGMENTS.replace(b"\0\0", b"\0\1x") + websocket.frame(TEXT, b"b")
+        peer = await script([(GET, [Accept(), frames]), FAREWELL])
+        async with ClientSession() as session, session.ws_connect(peer.url) as ws:
+            await ws.receive_stream()
+            await peer.settled()
+            async with self.others_run(at_least=20):
+                assert await ws.receive() == text("b")
 
 
 class TestStreams:
