@@ -85,13 +85,15 @@ class Slots:
     :param evict: frees a slot that an idle connection has, and tells whether there was one
     """
 
+    __slots__ = ("_evict", "_hosts", "_limit", "_limit_per_host", "_line", "_total", "waiting")
+
     def __init__(self, limit: int, limit_per_host: int, evict: Callable[[], bool]) -> None:
         self._limit = limit
         self._limit_per_host = limit_per_host
         self._evict = evict
         # Limiters belong to the event loop they are made in, and there may be none yet.
         self._total: anyio.CapacityLimiter | None = None
-        self._line: _Line = OrderedDict()
+        self._line: _Line | None = None  # until somebody has to wait
         self._hosts: dict[ConnectionKey, _Host] = {}
         #: how many wait, or are about to, or have been called and do not know yet
         self.waiting: int = 0
@@ -146,7 +148,7 @@ class Slots:
     def end_waiting(self) -> None:
         """End everybody's wait."""
         for line in (self._line, *(host.line for host in self._hosts.values())):
-            for slot in list(line):
+            for slot in list(line or ()):
                 slot.expire()
 
     def _advance(self, slot: Slot) -> _Line | None:
@@ -159,6 +161,8 @@ class Slots:
                 return host.line
             slot._host, slot._host_token = host, slot
         if self._limit and not self._count(slot):
+            if self._line is None:
+                self._line = OrderedDict()
             return self._line
         slot.is_held = True
         return None
