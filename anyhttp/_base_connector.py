@@ -336,7 +336,7 @@ class BaseConnector:
     async def wait(self, connection: Connection) -> bool:
         """Wait until *connection* has a slot; it is open then if an idle one was left.
 
-        :returns: ``False`` if the wait was ended by :meth:`Slot.expire`
+        :returns: ``False`` if the wait was ended before that
         :raises ClientConnectionError: the connector is closed
 
         Else, and after cancellation, no slot is taken.

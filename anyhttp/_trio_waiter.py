@@ -30,7 +30,7 @@ class TrioWaiter:
         """Whether the wait is over."""
         return self._task is None
 
-    def set_result(self, result: None) -> None:
+    def set_result(self, result: None, /) -> None:
         """End the wait."""
         task, self._task = self._task, None
         assert task is not None
