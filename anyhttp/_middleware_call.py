@@ -131,16 +131,18 @@ class MiddlewareCall(Call):
                 except Exception as exc:  # noqa: BLE001  (it is not needed any more)
                     logger.warning("closing the body of a request failed: %r", exc)
 
-    def _drop(self) -> None:
-        for leg in self._legs:
-            if leg._exchange is not None:
-                leg._exchange.close()
-        super()._drop()
-
-    async def _clean_up(self) -> None:
+    def _close_exchanges(self) -> list[Exchange]:
         exchanges = [leg._exchange for leg in self._legs if leg._exchange is not None]
         for exchange in exchanges:
             exchange.close()
+        return exchanges
+
+    def _drop(self) -> None:
+        self._close_exchanges()
+        super()._drop()
+
+    async def _clean_up(self) -> None:
+        exchanges = self._close_exchanges()
         try:
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                 for exchange in exchanges:
