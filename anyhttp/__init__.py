@@ -5,16 +5,50 @@ from __future__ import annotations
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy, istr
 
 from . import hdrs
-from ._auth import BasicAuth, encode_basic_auth
-from ._charset import guess_charset
-from ._maps import ChainMapProxy
-from ._timeouts import ClientTimeout
-from ._upload_tracker import UploadTracker
-from ._values import ETag, HttpVersion, HttpVersion10, HttpVersion11
-from ._version import __version__
-from ._zlib_backend import set_zlib_backend
-from .abc import AbstractCookieJar, AbstractResolver
-from .client import ClientSession, request, ws_connect
+from ._codings import set_zlib_backend
+from ._common import (
+    ChainMapProxy,
+    ConnectionKey,
+    ETag,
+    HttpVersion,
+    HttpVersion10,
+    HttpVersion11,
+    RequestInfo,
+    __version__,
+)
+from ._headers import (
+    BadContentDispositionHeader,
+    BadContentDispositionParam,
+    content_disposition_filename,
+    parse_content_disposition,
+)
+from ._http1 import UploadTracker
+from ._network import (
+    AddrInfoType,
+    Fingerprint,
+    SocketFactoryType,
+)
+from ._targets import (
+    BasicAuth,
+    encode_basic_auth,
+)
+from ._tasks import ClientTimeout
+from ._websocket import (
+    ClientWSTimeout,
+    WSCloseCode,
+    WSMessage,
+    WSMessageStream,
+    WSMsgType,
+)
+from .abc import (
+    AbstractCookieJar,
+    AbstractResolver,
+)
+from .client import (
+    ClientSession,
+    request,
+    ws_connect,
+)
 from .client_exceptions import (
     ClientConnectionError,
     ClientConnectionResetError,
@@ -51,43 +85,34 @@ from .client_exceptions import (
     WSServerHandshakeError,
 )
 from .client_middleware_digest_auth import DigestAuthMiddleware
-from .client_middlewares import ClientHandlerType, ClientMiddlewareType
+from .client_middlewares import (
+    ClientHandlerType,
+    ClientMiddlewareType,
+)
 from .client_reqrep import (
     ClientRequest,
     ClientResponse,
     ContentDisposition,
-    Fingerprint,
-    RequestInfo,
+    guess_charset,
 )
-from .client_ws import (
-    ClientWebSocketResponse,
-    ClientWSTimeout,
-    WSCloseCode,
-    WSMessage,
-    WSMessageStream,
-    WSMsgType,
-)
+from .client_ws import ClientWebSocketResponse
 from .connector import (
-    AddrInfoType,
     BaseConnector,
     Connection,
-    ConnectionKey,
     NamedPipeConnector,
     ProxyConnector,
-    SocketFactoryType,
     TCPConnector,
     UnixConnector,
 )
-from .cookiejar import CookieJar, DummyCookieJar
+from .cookiejar import (
+    CookieJar,
+    DummyCookieJar,
+)
 from .formdata import FormData
 from .multipart import (
-    BadContentDispositionHeader,
-    BadContentDispositionParam,
     BodyPartReader,
     MultipartReader,
     MultipartWriter,
-    content_disposition_filename,
-    parse_content_disposition,
 )
 from .payload import (
     PAYLOAD_REGISTRY,
@@ -106,8 +131,15 @@ from .payload import (
     payload_type,
     streamer,
 )
-from .resolver import AsyncResolver, DefaultResolver, ThreadedResolver
-from .streams import EMPTY_PAYLOAD, StreamReader
+from .resolver import (
+    AsyncResolver,
+    DefaultResolver,
+    ThreadedResolver,
+)
+from .streams import (
+    EMPTY_PAYLOAD,
+    StreamReader,
+)
 from .tracing import (
     TraceConfig,
     TraceConnectionCreateEndParams,

@@ -10,8 +10,8 @@ from typing import TypedDict
 
 from yarl import URL
 
-from ._deprecation import warn_about_loop
-from ._set_cookie import read_all
+from ._common import warn_about_loop
+from ._headers import read_all
 from .typedefs import LooseCookies
 
 __all__ = ("AbstractCookieJar", "AbstractResolver", "ClearCookiePredicate", "ResolveResult")

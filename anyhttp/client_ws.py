@@ -16,7 +16,7 @@ from typing import Any, Final, Self, TypeVar, cast
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ._timeouts import Expired
+from ._tasks import Expired
 from ._websocket import (
     CLOSED_MESSAGE,
     CLOSING_MESSAGE,
@@ -25,6 +25,9 @@ from ._websocket import (
     Accepted,
     ClientWSTimeout,
     FrameReader,
+    Heartbeat,
+    Link,
+    Sender,
     WSCloseCode,
     WSMessage,
     WSMessageStream,
@@ -34,9 +37,8 @@ from ._websocket import (
     data_of,
     reason_text,
     shortened,
+    weakly,
 )
-from ._ws_heartbeat import Heartbeat
-from ._ws_sender import Link, Sender, weakly
 from .client_exceptions import (
     ClientConnectionError,
     ServerDisconnectedError,

@@ -15,9 +15,14 @@ import anyio
 from multidict import MultiDict, MultiDictProxy
 
 from . import hdrs
-from ._arguments import check_charset
+from ._common import check_charset
 from .multipart import MultipartWriter
-from .payload import BytesPayload, Payload, file_name, get_payload
+from .payload import (
+    BytesPayload,
+    Payload,
+    file_name,
+    get_payload,
+)
 
 __all__ = ("FormData",)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ._auth import BasicAuth, encode_basic_auth
-from ._maps import ChainMapProxy
-from ._values import ETag
+from ._common import ChainMapProxy, ETag
+from ._targets import (
+    BasicAuth,
+    encode_basic_auth,
+)
 from .cookiejar import DummyCookieJar
 
 __all__ = ("BasicAuth", "ChainMapProxy", "DummyCookieJar", "ETag", "encode_basic_auth")

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from ._values import HttpVersion, HttpVersion10, HttpVersion11
-from ._version import SERVER_SOFTWARE
+from ._common import (
+    SERVER_SOFTWARE,
+    HttpVersion,
+    HttpVersion10,
+    HttpVersion11,
+)
+from ._websocket import (
+    WSCloseCode,
+    WSMessage,
+    WSMsgType,
+)
 from .client_exceptions import WebSocketError
-from .client_ws import WSCloseCode, WSMessage, WSMsgType
 from .http_exceptions import HttpProcessingError
 
 __all__ = (

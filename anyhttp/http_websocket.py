@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from ._websocket import (
+    WSCloseCode,
+    WSMessage,
+    WSMsgType,
+)
 from .client_exceptions import WebSocketError
-from .client_ws import WSCloseCode, WSMessage, WSMsgType
 
 __all__ = ("WSCloseCode", "WSMessage", "WSMsgType", "WebSocketError")

@@ -36,10 +36,15 @@ from anyio.lowlevel import checkpoint
 from multidict import CIMultiDict
 
 from . import hdrs
-from ._content_disposition import content_disposition
+from ._headers import content_disposition
 from .client_exceptions import ClientPayloadError
 from .streams import StreamReader
-from .typedefs import DEFAULT_JSON_ENCODER, JSONBytesEncoder, JSONEncoder, LooseHeaders
+from .typedefs import (
+    DEFAULT_JSON_ENCODER,
+    JSONBytesEncoder,
+    JSONEncoder,
+    LooseHeaders,
+)
 
 __all__ = (
     "PAYLOAD_REGISTRY",

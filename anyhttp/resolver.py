@@ -21,10 +21,12 @@ import anyio.lowlevel
 import anyio.to_thread
 import idna
 
-from ._deprecation import warn_about_loop
-from ._network import on_asyncio
-from ._values import with_plain_zone
-from .abc import AbstractResolver, ResolveResult
+from ._common import warn_about_loop, with_plain_zone
+from ._tasks import on_asyncio
+from .abc import (
+    AbstractResolver,
+    ResolveResult,
+)
 
 __all__ = ("AsyncResolver", "DefaultResolver", "DnsCache", "ThreadedResolver")
 

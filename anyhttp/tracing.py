@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Never, Self, TypeVar, overload
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ._response import ClientResponse
+from .client_reqrep import ClientResponse
 
 __all__ = (
     "Signal",

@@ -9,7 +9,7 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from anyhttp._version import __version__
+from anyhttp._common.version import __version__
 
 project = "anyhttp"
 author = "The anyhttp maintainers"

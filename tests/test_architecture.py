@@ -25,105 +25,56 @@ PACKAGE: Final = Path(__file__).parent.parent / "anyhttp"
 # From the top storey to the ground.  Rooms on one line may import each other, one way.
 PLAN: Final = (
     ("__main__", "_cli"),
-    ("__init__",),
-    # thin aliases of what other rooms hold
-    ("helpers", "http", "http_websocket", "protocol"),
-    # what the caller asks for
-    ("client", "_request_contexts", "_request_options", "_ws_connect"),
-    ("_middleware_call",),
-    ("_exchange",),
-    ("_hop",),
-    # who may have a connection
-    ("connector",),
-    ("_base_connector",),
-    ("_pool", "_slots"),
-    # how one is made
-    ("_dial", "_tunnel", "resolver"),
-    # how one speaks
-    ("_http1",),
-    ("client_ws",),
-    ("_ws_heartbeat", "_ws_sender"),
-    ("_websocket",),
-    # bytes
-    ("_network",),
-    ("_asyncio_stream", "_tls_stream", "_trio_stream"),
-    # leaf rooms: values and pure functions
-    (
-        "_auth",
-        "_challenges",
-        "_charset",
-        "_compression",
-        "_content_disposition",
-        "_cookie_store",
-        "_maps",
-        "_multipart_writer",
-        "_old_spellings",
-        "_part_encodings",
-        "_proxies",
-        "_redirects",
-        "_response",
-        "_upload_tracker",
-        "_urls",
-        "client_middleware_digest_auth",
-        "client_middlewares",
-        "client_reqrep",
-        "cookiejar",
-        "formdata",
-        "multipart",
-        "payload",
-        "streams",
-        "tracing",
-    ),
-    # ground: names everyone may use
-    (
-        "_deprecation",
-        "_arguments",
-        "_backend",
-        "_set_cookie",
-        "_task_owner",
-        "_timeouts",
-        "_trio_waiter",
-        "_values",
-        "_version",
-        "_zlib_backend",
-        "abc",
-        "client_exceptions",
-        "hdrs",
-        "http_exceptions",
-        "typedefs",
-    ),
-)
-HTTP1_PLAN: Final = (
-    ("__init__",),
-    ("_connection",),
-    ("_upload",),
-    ("_h11", "_httptools"),
-    ("_engine",),
-    ("_strict",),
+    ("__init__", "helpers", "http", "http_websocket", "protocol"),
+    ("client",),
+    ("connector", "client_middleware_digest_auth"),
+    ("tracing", "client_middlewares"),
+    ("client_reqrep",),
+    ("client_ws", "formdata"),
+    ("_http1", "_websocket", "cookiejar", "multipart", "resolver"),
+    ("_network", "_targets", "abc", "payload"),
+    ("_headers", "_tasks", "client_exceptions", "streams"),
+    ("_codings", "_common", "hdrs", "http_exceptions", "typedefs"),
 )
 
-# The only rooms that import a library, or a part of the standard one.
+HTTP1_PLAN: Final = (
+    ("__init__",),
+    ("exchange",),
+    ("connection",),
+    ("upload",),
+    ("h11_engine", "httptools_engine", "upload_tracker"),
+    ("engine",),
+    ("strict",),
+)
+
+# The only modules that import a library, or a part of the standard one.
 DOORS: Final = {
-    # "streams" for IncompleteReadError, "_old_spellings" for the attributes named loop
-    "asyncio": {"_asyncio_stream", "_backend", "_old_spellings", "_task_owner", "streams"},
-    "backports": {"_compression"},
-    "brotli": {"_compression"},
-    "brotlicffi": {"_compression"},
-    "charset_normalizer": {"_charset"},
+    # "streams" for IncompleteReadError, "_common.deprecation" for the attributes named loop
+    "asyncio": {
+        "_common.deprecation",
+        "_network.asyncio_stream",
+        "_tasks.backend",
+        "_tasks.owner",
+        "streams",
+    },
+    "backports": {"_codings.compression"},
+    "brotli": {"_codings.compression"},
+    "brotlicffi": {"_codings.compression"},
+    "charset_normalizer": {"client_reqrep._charset"},
     "click": {"_cli"},
     "dns": {"resolver"},
-    "h11": {"_http1._h11"},
-    "httptools": {"_http1._httptools"},
+    "h11": {"_http1.h11_engine"},
+    "httptools": {"_http1.httptools_engine"},
     "rich": {"_cli"},
-    "socksio": {"_tunnel"},
-    "trio": {"_network", "_trio_stream", "_trio_waiter"},
-    "truststore": {"_network"},
+    "socksio": {"connector._tunnel"},
+    "trio": {"_network.trio_stream", "_tasks.backend", "_tasks.trio_waiter"},
+    "truststore": {"_network.trust"},
     "websockets": {"_cli", "_websocket"},  # the first: the demo's server
 }
 
 # What opens a socket or starts TLS, as a full name or as a method of whatever object.
 OPENERS: Final = {
-    "anyhttp._tls_stream.TlsStream.wrap",
+    "anyhttp._network.tls_stream.TlsStream.wrap",
     "anyio.connect_tcp",
     "anyio.connect_unix",
     "anyio.streams.tls.TLSStream.wrap",
@@ -142,7 +93,7 @@ OPENERS: Final = {
     ".wrap_socket",
 }
 # The demo server of the command is on the other side.
-MAY_OPEN: Final = {"_asyncio_stream", "_cli", "_network", "_tls_stream", "_trio_stream"}
+MAY_OPEN: Final = {"_cli", "_network"}
 
 
 def name_of(path: Path) -> str:
@@ -222,9 +173,9 @@ def test_imports_of_every_form_are_seen() -> None:
 from __future__ import annotations
 import h11._events
 from . import hdrs
-from .._values import RequestInfo
+from .._common import RequestInfo
 if TYPE_CHECKING:
-    from ._engine import Engine
+    from .engine import Engine
 def late():
     return importlib.import_module("httptools")
 """
@@ -232,18 +183,16 @@ def late():
         "__future__.annotations",
         "h11._events",
         "anyhttp._http1.hdrs",
-        "anyhttp._values.RequestInfo",
-        "anyhttp._http1._engine.Engine",
+        "anyhttp._common.RequestInfo",
+        "anyhttp._http1.engine.Engine",
         "httptools",
     }
 
 
 @by_module
 def test_every_module_has_a_place_in_the_plan(module: str) -> None:
-    """A new module is put on a storey before it is used."""
+    """A new room is put on a storey before it is used."""
     assert room(module) in STOREY
-    if room(module) == "_http1":
-        assert module == "_http1" or module.removeprefix("_http1.") in HTTP1_STOREY
 
 
 @by_module
@@ -264,6 +213,61 @@ def test_imports_point_down_inside_http1(module: str) -> None:
 
     inner = {name for name in ours(module) if room(name) == "_http1"}
     assert not {name for name in inner if storey(name) <= storey(module)}
+
+
+@by_module
+def test_other_rooms_are_entered_by_their_doors(module: str) -> None:
+    """What a room holds in its files is its own affair: others import from its ``__init__``."""
+    assert not {name for name in ours(module) if "." in name and room(name) != room(module)}
+
+
+def test_nothing_in_a_public_room_is_public_but_its_door() -> None:
+    """``anyhttp.client`` is what programs import, and no file in it."""
+    assert not {
+        module
+        for module in MODULES
+        if "." in module and module[0] != "_" and not module.split(".")[1].startswith("_")
+    }
+
+
+def private_attributes(tree: ast.AST) -> set[str]:
+    """The names with one underscore that *tree* reads or writes as attributes of anything."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr)
+    }
+
+
+def private_definitions(tree: ast.AST) -> set[str]:
+    """The names with one underscore that *tree* defines: methods, slots, attributes of self."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and ast.unparse(node.value) in {"self", "cls"}
+        ):
+            found.add(node.attr)
+    return found
+
+
+# Those of the standard library: sys._getframe(), os._exit(), namedtuple._replace(), zlib._Compress.
+THEIR_PRIVATES: Final = {"_Compress", "_exit", "_getframe", "_replace"}
+
+
+@by_module
+def test_no_module_touches_the_private_attributes_of_another_room(module: str) -> None:
+    """An underscore says that a name is the affair of the room that defines it."""
+    own = set(THEIR_PRIVATES)
+    for name, path in MODULES.items():
+        if room(name) == room(module):
+            own |= private_definitions(ast.parse(path.read_text("utf-8")))
+    assert not private_attributes(ast.parse(MODULES[module].read_text("utf-8"))) - own
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:

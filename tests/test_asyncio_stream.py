@@ -15,8 +15,8 @@ import anyio.lowlevel
 import pytest
 from anyio.abc import SocketAttribute
 
-from anyhttp._asyncio_stream import READ_AHEAD, AsyncioStream
-from anyhttp._timeouts import Expired
+from anyhttp._network.asyncio_stream import READ_AHEAD, AsyncioStream
+from anyhttp._tasks.timeouts import Expired
 from tests.support.census import ROUNDS_OF_GRACE
 
 ASYNCIO = [

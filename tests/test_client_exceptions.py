@@ -12,7 +12,7 @@ from yarl import URL
 
 from anyhttp import ClientResponse, ClientSession, http_exceptions
 from anyhttp import client_exceptions as errors
-from anyhttp._values import ConnectionKey, RequestInfo
+from anyhttp._common.values import ConnectionKey, RequestInfo
 from anyhttp.http_exceptions import LineTooLong
 from tests.support.server import Server
 

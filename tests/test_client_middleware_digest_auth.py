@@ -26,7 +26,7 @@ from anyhttp import (
     DigestAuthMiddleware,
     TCPConnector,
 )
-from anyhttp._challenges import Challenge, parse_challenges, parse_parameters
+from anyhttp._headers.challenges import Challenge, parse_challenges, parse_parameters
 from anyhttp.client_middleware_digest_auth import authorization, understood
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.client import assert_free

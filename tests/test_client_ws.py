@@ -30,7 +30,7 @@ from anyhttp import (
     WSMsgType,
     WSServerHandshakeError,
 )
-from anyhttp._network import NetworkStream
+from anyhttp._network.stream import NetworkStream
 from tests.support import websocket
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.client import assert_free

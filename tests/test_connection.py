@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from anyhttp._http1 import engine_class
-from anyhttp._http1._connection import Http1Connection, Phase
-from anyhttp._network import NetworkStream
+from anyhttp._http1.connection import Http1Connection, Phase
+from anyhttp._network.stream import NetworkStream
 
 MOVES = {
     Phase.FRESH: {Phase.BUSY, Phase.CLOSED},

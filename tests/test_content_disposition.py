@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from anyhttp._content_disposition import (
+from anyhttp._headers.disposition import (
     BadContentDispositionHeader,
     BadContentDispositionParam,
     content_disposition,
     content_disposition_filename,
-    media_type,
     parse_content_disposition,
+    parse_media_type,
 )
 
 WELL_FORMED = [
@@ -190,7 +190,7 @@ def test_types_and_parameters_are_named_by_tokens(kind: str, param: str) -> None
 )
 def test_a_media_type_is_parsed(header: str, kind: str, params: dict[str, str]) -> None:
     """RFC 9110 §8.3.1: names without case; the first of a repeated parameter counts."""
-    found, its_params = media_type(header)
+    found, its_params = parse_media_type(header)
     assert found == kind
     assert its_params.items() >= params.items()
     assert its_params.keys() - {"x"} == params.keys()
@@ -225,4 +225,4 @@ def test_warnings_say_nothing_that_a_peer_sent() -> None:
 def test_no_header_is_slow(header: str) -> None:
     """CVE-2025-69229: cost is linear in the length of what a peer sends."""
     parse_content_disposition(header)
-    media_type(header)
+    parse_media_type(header)

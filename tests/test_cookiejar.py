@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from yarl import URL
 
-from anyhttp.cookiejar import (
-    CookieJar,
-    DummyCookieJar,
-    cookie_header,
-    response_cookies,
-)
+from anyhttp.cookiejar import CookieJar, DummyCookieJar, cookie_header, response_cookies
 
 if TYPE_CHECKING:
     from collections.abc import Callable

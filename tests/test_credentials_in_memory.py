@@ -10,7 +10,7 @@ from types import FrameType, FunctionType, ModuleType
 import pytest
 
 from anyhttp import BasicAuth
-from anyhttp._values import Fields, FieldsMemo
+from anyhttp._common.values import Fields, FieldsMemo
 from tests.support.client import client
 from tests.support.server import Server
 

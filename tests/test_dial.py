@@ -11,9 +11,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from anyhttp._dial import TcpOptions, _attempt, _Race, dial_tcp, interleaved
-from anyhttp._network import AddrInfoType
+from anyhttp._network.sockets import AddrInfoType
 from anyhttp.abc import ResolveResult
+from anyhttp.connector._dial import TcpOptions, _attempt, _Race, dial_tcp, interleaved
 from tests.support import census
 
 pytestmark = pytest.mark.uvloop

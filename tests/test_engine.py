@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 from anyhttp._http1 import Limits, engine_class
-from anyhttp._http1._strict import ParseError
+from anyhttp._http1.strict import ParseError
 from tests.support.engines import NAMES, Answer, Refused, agreed, started
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -30,7 +30,7 @@ class TestChoice:
     def test_without_httptools_there_is_h11(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """And asking for the missing one names the extra that brings it."""
         choose = engine_class.__wrapped__
-        monkeypatch.setitem(sys.modules, "anyhttp._http1._httptools", None)
+        monkeypatch.setitem(sys.modules, "anyhttp._http1.httptools_engine", None)
         assert choose("auto").name == "h11"
         with pytest.raises(RuntimeError, match=r"anyhttp\[speedups\]"):
             choose("httptools")

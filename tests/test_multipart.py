@@ -23,13 +23,7 @@ from anyhttp.multipart import (
     MultipartResponseWrapper,
     MultipartWriter,
 )
-from anyhttp.payload import (
-    AsyncIterablePayload,
-    BytesPayload,
-    Payload,
-    StringPayload,
-    get_payload,
-)
+from anyhttp.payload import AsyncIterablePayload, BytesPayload, Payload, StringPayload, get_payload
 from anyhttp.streams import StreamReader
 
 

@@ -14,7 +14,7 @@ import pytest
 from yarl import URL
 
 from anyhttp import BasicAuth, ClientSession, ClientTimeout
-from anyhttp._auth import netrc_auth
+from anyhttp._targets.auth import netrc_auth
 from tests.support.server import Server
 
 FILE = """\

@@ -22,17 +22,11 @@ from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.stapled import StapledByteStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-from anyhttp._network import (
-    AddrInfoType,
-    NetworkStream,
-    connect_tcp,
-    connect_unix,
-    dial_errors,
-    socket_errors,
-    start_tls,
-)
-from anyhttp._timeouts import Expired
-from anyhttp._values import ConnectionKey
+from anyhttp._common.values import ConnectionKey
+from anyhttp._network.errors import dial_errors, socket_errors
+from anyhttp._network.sockets import AddrInfoType, connect_tcp, connect_unix, start_tls
+from anyhttp._network.stream import NetworkStream
+from anyhttp._tasks.timeouts import Expired
 from anyhttp.client_exceptions import (
     ClientConnectionResetError,
     ClientConnectorCertificateError,

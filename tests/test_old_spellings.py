@@ -34,9 +34,9 @@ from anyhttp import (
     TCPConnector,
     UnixConnector,
 )
-from anyhttp._request_options import overridden
 from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.client import RequestOptions
+from anyhttp.client._options import overridden
 from anyhttp.client_exceptions import ClientConnectorCertificateError
 from anyhttp.connector import BaseConnector
 from tests.support.server import Server

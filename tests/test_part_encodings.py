@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
-from anyhttp._part_encodings import DECODED_ALONE, STEP, PartDecoder, encode
 from anyhttp.client_exceptions import ClientPayloadError
+from anyhttp.multipart._encodings import DECODED_ALONE, STEP, PartDecoder, encode
 
 
 def decoded(*pieces: bytes, transfer: str = "", content: str = "") -> bytes:

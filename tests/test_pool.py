@@ -9,8 +9,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from anyhttp._pool import Pool
-from anyhttp._values import ConnectionKey
+from anyhttp._common.values import ConnectionKey
+from anyhttp.connector._pool import Pool
 
 
 def key(host: str) -> ConnectionKey:

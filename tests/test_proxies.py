@@ -13,7 +13,6 @@ import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
-import anyhttp._proxies
 from anyhttp import (
     BasicAuth,
     ClientRequest,
@@ -24,7 +23,8 @@ from anyhttp import (
     UnixConnector,
     request,
 )
-from anyhttp._proxies import (
+from anyhttp._targets import proxies
+from anyhttp._targets.proxies import (
     ProxyOptions,
     bypasses,
     checked_proxy,
@@ -366,7 +366,7 @@ async def test_settings_of_the_system_are_asked_in_a_thread(
         threads.add(threading.current_thread())
         return host == "direct.test"
 
-    monkeypatch.setattr(anyhttp._proxies, "_HAS_SYSTEM_PROXIES", True)
+    monkeypatch.setattr(proxies, "_HAS_SYSTEM_PROXIES", True)
     monkeypatch.setattr(urllib.request, "getproxies", getproxies)
     monkeypatch.setattr(urllib.request, "proxy_bypass", proxy_bypass)
     assert await environment_proxy(URL("http://origin.test/")) == ProxyOptions(PROXY)

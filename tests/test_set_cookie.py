@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anyhttp._set_cookie import parse_date, response_cookies
+from anyhttp._headers.set_cookie import parse_date, response_cookies
 
 
 def test_response_cookies_have_their_attributes() -> None:

@@ -13,8 +13,8 @@ import pytest
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 
-from anyhttp._network import on_asyncio
-from anyhttp._slots import Slot, Slots
+from anyhttp._tasks.backend import on_asyncio
+from anyhttp.connector._slots import Slot, Slots
 from tests.test_pool import A, B, C
 
 

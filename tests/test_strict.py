@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from anyhttp import HttpVersion10, HttpVersion11
-from anyhttp._http1._strict import (
+from anyhttp._http1.strict import (
     CHUNKED,
     UNTIL_EOF,
     ChunkReader,

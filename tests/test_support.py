@@ -22,8 +22,8 @@ import pytest
 import trio
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-from anyhttp._slots import Slot, Slots
-from anyhttp._values import ConnectionKey
+from anyhttp._common.values import ConnectionKey
+from anyhttp.connector._slots import Slot, Slots
 from tests.support import vectors
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.census import Census, Leak, assert_no_tokens, open_sockets

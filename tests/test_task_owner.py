@@ -19,9 +19,9 @@ from anyhttp import (
     TCPConnector,
     TraceConfig,
 )
-from anyhttp._network import on_asyncio
-from anyhttp._task_owner import TaskOwner
-from anyhttp._timeouts import Watchdog
+from anyhttp._tasks.backend import on_asyncio
+from anyhttp._tasks.owner import TaskOwner
+from anyhttp._tasks.timeouts import Watchdog
 from tests.support import websocket
 from tests.support.census import running_tasks
 from tests.support.client import assert_free, wait_free

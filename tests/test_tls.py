@@ -33,7 +33,7 @@ from anyhttp import (
     TCPConnector,
     UnixConnector,
 )
-from anyhttp._network import _unverified_context
+from anyhttp._network.trust import _unverified_context
 from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.connector import Connection
 from tests.support.census import assert_no_tokens

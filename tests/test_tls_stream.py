@@ -15,7 +15,7 @@ import pytest
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute
 
-from anyhttp._tls_stream import RECORD, TlsStream
+from anyhttp._network.tls_stream import RECORD, TlsStream
 from tests.support.programs import free_port, program
 from tests.support.tls import Authority
 

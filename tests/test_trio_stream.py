@@ -15,8 +15,8 @@ import pytest
 import trio
 from anyio.abc import SocketAttribute
 
-from anyhttp._timeouts import Expired
-from anyhttp._trio_stream import TrioStream
+from anyhttp._network.trio_stream import TrioStream
+from anyhttp._tasks.timeouts import Expired
 
 pytestmark = pytest.mark.parametrize(
     "anyio_backend", [pytest.param(("trio", {}), id="trio")], indirect=True, scope="module"

@@ -32,8 +32,8 @@ from anyhttp import (
     encode_basic_auth,
 )
 from anyhttp._http1 import engine_class
-from anyhttp._network import NetworkStream
-from anyhttp._tunnel import ConnectRequest, open_http_tunnel
+from anyhttp._network.stream import NetworkStream
+from anyhttp.connector._tunnel import ConnectRequest, open_http_tunnel
 from tests.support.census import assert_no_tokens
 from tests.support.proxies import REFUSAL, Proxies, Proxy
 from tests.support.server import Server

@@ -8,7 +8,7 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from anyhttp._values import (
+from anyhttp._common.values import (
     ConnectionKey,
     ETag,
     HttpVersion,

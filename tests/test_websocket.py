@@ -21,7 +21,7 @@ from anyhttp._websocket import (
     close_payload,
     frame,
 )
-from anyhttp._websocket._deflate import MAX_STREAMS
+from anyhttp._websocket.deflate import MAX_STREAMS
 from tests.support import websocket as peer
 from tests.support.websocket import BINARY, CLOSE, PING, PONG, TEXT
 

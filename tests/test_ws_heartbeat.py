@@ -10,8 +10,8 @@ import pytest
 
 from anyhttp import ServerTimeoutError
 from anyhttp._websocket import BytesLike
-from anyhttp._ws_heartbeat import Heartbeat
-from anyhttp._ws_sender import Sender
+from anyhttp._websocket.heartbeat import Heartbeat
+from anyhttp._websocket.sender import Sender
 
 pytestmark = pytest.mark.uvloop
 

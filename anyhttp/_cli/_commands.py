@@ -15,12 +15,23 @@ from typing import Final
 import click
 from rich.console import Console
 
-from anyhttp._proxies import checked_proxy
-from anyhttp._version import __version__
+from anyhttp._common import __version__
+from anyhttp._targets import checked_proxy
 
-from ._demo import Board, demonstrate, reason
-from ._fetch import Options, fetch
-from ._run import BACKENDS, INTERRUPTED, Leave
+from ._demo import (
+    Board,
+    demonstrate,
+    reason,
+)
+from ._fetch import (
+    Options,
+    fetch,
+)
+from ._run import (
+    BACKENDS,
+    INTERRUPTED,
+    Leave,
+)
 from ._run import run as run_on
 from ._ws import Options as WSOptions
 from ._ws import talk

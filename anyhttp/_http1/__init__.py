@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from ._connection import Exchange, Http1Connection, MalformedResponse, Phase
-from ._engine import Engine
-from ._strict import Head, Limits, ParseError
-from ._upload import Outgoing, Upload, goes_inline
+from .connection import Http1Connection, Phase
+from .engine import Engine
+from .exchange import Exchange, MalformedResponse
+from .strict import Head, Limits, ParseError
+from .upload import Outgoing, Upload, goes_inline
+from .upload_tracker import UploadComplete, UploadTracker
 
 __all__ = (
     "Engine",
@@ -20,6 +22,8 @@ __all__ = (
     "ParseError",
     "Phase",
     "Upload",
+    "UploadComplete",
+    "UploadTracker",
     "engine_class",
     "goes_inline",
 )
@@ -36,7 +40,7 @@ def engine_class(name: str) -> type[Engine]:
         raise ValueError(f'http1 must be "auto", "h11" or "httptools", not {name!r}')
     if name != "h11":
         try:
-            from ._httptools import HttptoolsEngine
+            from .httptools_engine import HttptoolsEngine
         except ImportError as exc:
             if name == "httptools":
                 raise RuntimeError(
@@ -44,6 +48,6 @@ def engine_class(name: str) -> type[Engine]:
                 ) from exc
         else:
             return HttptoolsEngine
-    from ._h11 import H11Engine
+    from .h11_engine import H11Engine
 
     return H11Engine

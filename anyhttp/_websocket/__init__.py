@@ -1,17 +1,24 @@
-"""How a WebSocket speaks (:rfc:`6455`, :rfc:`7692`), without any I/O.
+"""How a WebSocket speaks (:rfc:`6455`, :rfc:`7692`), who may send, and the heartbeat.
 
-``_handshake`` makes the headers of the request and judges those of the answer, ``_frames``
-turns bytes into messages and messages into bytes, ``_deflate`` compresses them.  This package is
-the only user of ``websockets``: of its frames, its close payloads, and its negotiation of
-permessage-deflate.
+``handshake``, ``frames`` and ``deflate`` do no I/O: headers of the request, bytes into messages
+and messages into bytes, compression.  This package is the only user of ``websockets``: of its
+frames, its close payloads, and its negotiation of permessage-deflate.
 """
 
 from __future__ import annotations
 
-from ._deflate import Deflater, Inflater
-from ._frames import END, FRAMES_IN_A_ROW, BytesLike, FrameReader, close_payload, frame
-from ._handshake import Accepted, HandshakeRefused, Offer
-from ._models import (
+from .deflate import Deflater, Inflater
+from .frames import (
+    END,
+    FRAMES_IN_A_ROW,
+    BytesLike,
+    FrameReader,
+    close_payload,
+    frame,
+)
+from .handshake import Accepted, HandshakeRefused, Offer
+from .heartbeat import Heartbeat
+from .models import (
     CLOSED_MESSAGE,
     CLOSING_MESSAGE,
     ClientWSTimeout,
@@ -21,7 +28,7 @@ from ._models import (
     WSMsgType,
     data_of,
 )
-from ._outgoing import (
+from .outgoing import (
     Fragments,
     as_bytes,
     checked_bits,
@@ -29,6 +36,7 @@ from ._outgoing import (
     reason_text,
     shortened,
 )
+from .sender import Link, Sender, weakly
 
 __all__ = (
     "CLOSED_MESSAGE",
@@ -42,8 +50,11 @@ __all__ = (
     "Fragments",
     "FrameReader",
     "HandshakeRefused",
+    "Heartbeat",
     "Inflater",
+    "Link",
     "Offer",
+    "Sender",
     "WSCloseCode",
     "WSMessage",
     "WSMessageStream",
@@ -56,4 +67,5 @@ __all__ = (
     "frame",
     "reason_text",
     "shortened",
+    "weakly",
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from anyhttp._set_cookie import parse_date
+from anyhttp._headers.set_cookie import parse_date
 from anyhttp.cookiejar import CookieJar, cookie_header, response_cookies
 
 SITE = URL("https://www.example.com/a/b")

@@ -7,15 +7,15 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anyhttp._content_disposition import (
+from anyhttp._headers.disposition import (
     content_disposition,
     content_disposition_filename,
     parse_content_disposition,
 )
-from anyhttp._part_encodings import ENCODERS, PartDecoder
 from anyhttp.client_exceptions import ClientPayloadError
 from anyhttp.http_exceptions import LineTooLong
 from anyhttp.multipart import BodyPartReader, MultipartReader, MultipartWriter
+from anyhttp.multipart._encodings import ENCODERS, PartDecoder
 from anyhttp.streams import StreamReader
 
 # Bytes that are likely to be taken for something.

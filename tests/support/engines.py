@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from anyhttp._http1 import Engine, Limits, engine_class
-from anyhttp._http1._strict import ParseError
+from anyhttp._http1.strict import ParseError
 
 NAMES = ("h11", "httptools")
 

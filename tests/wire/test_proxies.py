@@ -27,7 +27,7 @@ from anyhttp import (
     TCPConnector,
     encode_basic_auth,
 )
-from anyhttp._compression import accept_encoding
+from anyhttp._codings.compression import accept_encoding
 from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.http import SERVER_SOFTWARE
 from tests.support.client import assert_free, client

@@ -26,7 +26,7 @@ from anyhttp import (
     SocketTimeoutError,
     TooManyRedirects,
 )
-from anyhttp._compression import accept_encoding
+from anyhttp._codings.compression import accept_encoding
 from anyhttp.http import SERVER_SOFTWARE
 from tests.support.client import assert_free, client, wait_free
 from tests.support.peer import (

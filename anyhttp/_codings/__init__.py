@@ -1,0 +1,16 @@
+"""Content codings: what is compressed on the way, in both directions (:rfc:`9110#section-8.4`)."""
+
+from __future__ import annotations
+
+from .backend import Compressor, set_zlib_backend, zlib_backend
+from .compression import ContentDecoder, DecodingError, accept_encoding, decoder_for
+
+__all__ = (
+    "Compressor",
+    "ContentDecoder",
+    "DecodingError",
+    "accept_encoding",
+    "decoder_for",
+    "set_zlib_backend",
+    "zlib_backend",
+)

@@ -1,0 +1,213 @@
+"""Header values with parameters, as parts of multiparts need them: built and parsed.
+
+A ``Content-Disposition`` (:rfc:`6266`, :rfc:`7578#section-4.2`) may come from anybody, so
+parsing one costs time linear in its length and never raises: what is malformed is left out,
+with a warning.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, unquote
+
+__all__ = (
+    "BadContentDispositionHeader",
+    "BadContentDispositionParam",
+    "content_disposition",
+    "content_disposition_filename",
+    "parse_media_type",
+    "parse_content_disposition",
+)
+
+_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_IS_TOKEN: Final = re.compile(_TOKEN)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+# The possessive quantifiers never give back what they took: no input makes them slow.
+_QUOTED: Final = r'"((?:[^"\\]|\\.)*+)"'
+_TYPE: Final = re.compile(rf"[ \t]*({_TOKEN})[ \t]*+(?=;|\Z)", re.DOTALL)
+_PARAMETER: Final = re.compile(
+    rf";[ \t]*+({_TOKEN}(?:[ \t]*+\*)?)[ \t]*+=[ \t]*+(?:{_QUOTED}|([^;]*+))[ \t]*+(?=;|\Z)",
+    re.DOTALL,
+)
+_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+_CONTINUED: Final = re.compile(r"\*[0-9]+\*?\Z")
+# charset "'" [language] "'" value, where the value is of plain characters and %XX
+_EXTENDED: Final = re.compile(r"([^']*)'[^']*'([!#$%&+\-.^_`|~0-9A-Za-z]*)")
+
+
+class BadContentDispositionHeader(RuntimeWarning):
+    """A ``Content-Disposition`` header is malformed."""
+
+
+class BadContentDispositionParam(RuntimeWarning):
+    """A parameter of a ``Content-Disposition`` header is malformed and was left out."""
+
+
+# -- building --------------------------------------------------------------------------
+
+
+def content_disposition(disptype: str, params: Mapping[str, str], *, quote_fields: bool) -> str:
+    """Return the value of a ``Content-Disposition`` header.
+
+    :param disptype: such as ``"form-data"`` or ``"attachment"``
+    :param quote_fields: write a file name percent-encoded and other text that is not ASCII as
+        ``name*=utf-8''...`` (:rfc:`8187`); otherwise both go out as they are, in UTF-8
+    :raises ValueError: the type or the name of a parameter is not a token, or a value holds
+        a control character, which could end the header (CVE-2026-34514)
+    """
+    if not _IS_TOKEN.fullmatch(disptype):
+        raise ValueError(f"bad content disposition type {disptype!r}")
+    parts = [disptype]
+    for name, value in params.items():
+        if not _IS_TOKEN.fullmatch(name):
+            raise ValueError(f"bad name of a content disposition parameter: {name!r}")
+        if _CONTROL.search(value):
+            raise ValueError(f"content disposition: the {name} holds a control character")
+        if quote_fields and name == "filename":
+            parts.append(f'{name}="{quote(value, safe="")}"')
+        elif quote_fields and not value.isascii():
+            parts.append(f"{name}*=utf-8''{quote(value, safe='')}")
+        else:
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            parts.append(f'{name}="{escaped}"')
+    return "; ".join(parts)
+
+
+# -- parsing ---------------------------------------------------------------------------
+
+
+def _unescaped(quoted: str) -> str:
+    return _QUOTED_PAIR.sub(r"\1", quoted)
+
+
+def parse_media_type(header: str) -> tuple[str, dict[str, str]]:
+    """Return the media type of a ``Content-Type`` header in lower case, and its parameters.
+
+    What is malformed, and what comes after it, is left out.
+    """
+    kind, _, _ = header.partition(";")
+    params: dict[str, str] = {}
+    position = len(kind)
+    while match := _PARAMETER.match(header, position):
+        name, quoted, plain = match.groups()
+        params.setdefault(name.lower(), plain.strip() if quoted is None else _unescaped(quoted))
+        position = match.end()
+    return kind.strip().lower(), params
+
+
+def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str, str]]:
+    """Return the disposition type in lower case, and the parameters.
+
+    Extended values (:rfc:`8187`) come decoded, under their name with its ``*``; pieces of a
+    continued value (:rfc:`2231`) as they are.  :func:`content_disposition_filename` picks the
+    best one.  ``(None, {})`` stands for no header, and for a malformed one, which is also told
+    by :exc:`BadContentDispositionHeader`; a malformed extended or continued value is left
+    out with :exc:`BadContentDispositionParam`.
+    """
+    if not header:
+        return None, {}
+    start = _TYPE.match(header)
+    if start is None:
+        return _malformed()
+    params: dict[str, str] = {}
+    position = start.end()
+    while position < len(header):
+        match = _PARAMETER.match(header, position)
+        if match is None:
+            if header[position + 1 : position + 2] not in {"", ";"}:
+                return _malformed()
+            _malformed()  # two semicolons, or one at the end: nothing is lost
+            position += 1
+            continue
+        position = match.end()
+        name, quoted, plain = match.groups()
+        key = "".join(name.lower().split())
+        if key in params:
+            return _malformed()
+        if "*" in key:
+            # A space before the asterisk makes it another parameter's name, or none's.
+            value = None if name[:-1].endswith((" ", "\t")) else _extended(key, quoted, plain)
+            if value is None:
+                warnings.warn(
+                    "a parameter of a Content-Disposition is malformed and was left out",
+                    BadContentDispositionParam,
+                    stacklevel=2,
+                )
+                continue
+        elif quoted is not None:
+            value = _unescaped(quoted)
+            if key == "filename":
+                value = value.lstrip("/\\")  # never an absolute path (RFC 6266 §4.3)
+        elif _IS_TOKEN.fullmatch(plain):
+            value = plain
+        else:
+            return _malformed()
+        params[key] = value
+    return start[1].lower(), params
+
+
+def _malformed() -> tuple[None, dict[str, str]]:
+    # Python remembers each different text that it warned with: none may come from a peer.
+    warnings.warn("a Content-Disposition is malformed", BadContentDispositionHeader, stacklevel=3)
+    return None, {}
+
+
+def _extended(key: str, quoted: str | None, plain: str | None) -> str | None:
+    """Return the value of a parameter with an asterisk in its name, ``None`` if malformed."""
+    if _CONTINUED.search(key):
+        if quoted is not None:
+            return _unescaped(quoted)
+        return plain if plain and _IS_TOKEN.fullmatch(plain) else None
+    if plain is None or not key.endswith("*"):
+        return None
+    return _decoded(plain)
+
+
+def _decoded(extended: str) -> str | None:
+    match = _EXTENDED.fullmatch(extended)
+    if match is None:
+        return None
+    try:
+        return unquote(match[2], match[1] or "utf-8", "strict")
+    except (LookupError, UnicodeError):
+        return None
+
+
+def content_disposition_filename(params: Mapping[str, str], name: str = "filename") -> str | None:
+    """Return the best value for *name* that the parsed parameters hold.
+
+    An extended value is preferred to a plain one, and that to a continued one
+    (:rfc:`6266#section-4.3`, :rfc:`2231#section-3`).  It is what the sender chose: use no
+    more than its last component, if any, as the name of a file.
+    """
+    for key in (f"{name}*", name):
+        if key in params:
+            return params[key]
+    pieces: list[str] = []
+    extended = False
+    # One number after the other, without leading zeros; the first gap ends the value.
+    while True:
+        key = f"{name}*{len(pieces)}"
+        if f"{key}*" in params:
+            extended = extended or not pieces
+            pieces.append(params[f"{key}*"])
+        elif key in params:
+            # In an extended value this piece stands for itself, percent signs and all.
+            pieces.append(params[key].replace("%", "%25") if extended else params[key])
+        else:
+            break
+    if not pieces:
+        return None
+    value = "".join(pieces)
+    if not extended:
+        return value
+    charset, _, rest = value.partition("'")
+    _, _, text = rest.partition("'")
+    try:
+        return unquote(text, charset or "utf-8", "strict")
+    except (LookupError, UnicodeError):
+        return None

@@ -1,0 +1,77 @@
+"""Methods, names and values of header fields as they may be sent (:rfc:`9110#section-5`)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from .._common import Fields, pairs_of
+from ..typedefs import LooseHeaders
+
+__all__ = (
+    "check_fields",
+    "checked_method",
+    "header_pairs",
+)
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def header_pairs(name: str, headers: LooseHeaders | None) -> list[tuple[str, str]]:
+    """Return *headers*, an argument called *name*, as checked pairs.
+
+    :raises TypeError: they are no pairs, or a name or value is not a ``str``
+    :raises ValueError: a name is not a token, or a value holds a control character
+    """
+    if headers is None:
+        return []
+    pairs: list[tuple[str, str]] = []
+    for field, value in pairs_of(name, headers):
+        if not isinstance(field, str):
+            raise TypeError(f"{name}: a name must be a str, not {type(field).__name__}")
+        if not isinstance(value, str):
+            raise TypeError(f"{name}: {field} must be a str, not {type(value).__name__}")
+        check_header(name, field, value)
+        pairs.append((field, value))
+    return pairs
+
+
+def check_header(argument: str, field: str, value: str) -> None:
+    """Refuse what could split a request (CVE-2023-49081).
+
+    :raises ValueError: the name is not a token, or the value holds a control character
+    """
+    if not _TOKEN.fullmatch(field):
+        raise ValueError(f"{argument}: {field!r} is not a valid header name")
+    if _CONTROL.search(value):
+        raise ValueError(f"{argument}: the value of {field} holds a control character")
+
+
+@lru_cache(maxsize=64)
+def checked_method(method: str) -> str:
+    """Return *method* in upper case.
+
+    :raises TypeError: it is not a ``str``
+    :raises ValueError: it holds characters that no method has (:rfc:`9110#section-9.1`)
+    """
+    if not isinstance(method, str):
+        raise TypeError(f"method must be a str, not {type(method).__name__}")
+    if not _TOKEN.fullmatch(method):
+        raise ValueError(f"method {method!r} holds characters that no HTTP method has")
+    return method.upper()
+
+
+@lru_cache(maxsize=256)
+def _is_token(name: str) -> bool:
+    return _TOKEN.fullmatch(name) is not None
+
+
+def check_fields(fields: Fields) -> Fields:
+    for name, value in fields:
+        if not _is_token(name) or _CONTROL.search(value):
+            check_header("headers", name, value)
+    return fields

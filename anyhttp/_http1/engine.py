@@ -1,0 +1,223 @@
+"""What the connection asks of a parser: one engine object speaks one exchange.
+
+An engine does no I/O.  It is given the request and returns bytes to send; it is given
+bytes received and fills :attr:`~Engine.head`, :attr:`~Engine.pieces` and
+:attr:`~Engine.complete`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from .._common import (
+    Fields,
+    FieldsMemo,
+)
+from .strict import (
+    CHUNKED,
+    UNTIL_EOF,
+    ChunkReader,
+    Head,
+    HeadReader,
+    Limits,
+    ParseError,
+    whole_head,
+)
+
+__all__ = ("Engine",)
+
+#: From this size on a body is large, in bytes.
+LARGE: Final = 256 * 1024
+
+#: What surrounds a field value without being part of it (:rfc:`9110#section-5.5`).
+_FIELD_SPACE: Final = " \t"
+
+#: While it waits for the head, an exchange takes as little memory as it can.
+_NO_PIECES: Final[deque[bytes]] = deque(maxlen=0)
+_NO_ENDS: Final[deque[int]] = deque(maxlen=0)
+
+
+class Engine(ABC):
+    """One request and its responses; the two parsers fill in how these are read."""
+
+    __slots__ = ("_chunked", "_chunks", "_informed", "_left", "_limits", "_method", "_reader",
+                 "_upgrade", "chunk_ends", "complete", "error", "head", "pieces",
+                 "surplus")  # fmt: skip
+
+    name: ClassVar[str]
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._method = ""
+        self._chunked = False
+        self._upgrade = False
+        self._reader: HeadReader | None = None  # of a head that comes in several pieces
+        self._informed = False
+        self._chunks: ChunkReader | None = None
+        self._left = 0
+        #: the head being answered with; informational ones (1xx) are replaced by the next
+        self.head: Head | None = None
+        #: body pieces received and not yet taken, in order
+        self.pieces: deque[bytes] = _NO_PIECES
+        #: how many bytes of body there were when an HTTP chunk ended, likewise
+        self.chunk_ends: deque[int] = _NO_ENDS
+        #: what is wrong with the body, if that came together with a head that is fine; it is
+        #: for whoever reads the body, however the peer's packets were cut
+        self.error: ParseError | None = None
+        #: the response has been received to its end
+        self.complete: bool = False
+        #: bytes after the end of the response: another protocol's, or nobody's
+        self.surplus: bytes = b""
+
+    # -- sending
+
+    def send_head(
+        self,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[str, str]],
+        *,
+        http10: bool = False,
+        chunked: bool = False,
+    ) -> bytes:
+        """Return the bytes of a request head whose parts have been checked by the caller."""
+        self._method = method
+        self._chunked = chunked
+        block, self._upgrade = _header_blocks[tuple(headers)]
+        start = f"{method} {target} HTTP/1.{0 if http10 else 1}\r\n"
+        return start.encode("utf-8", "surrogateescape") + block
+
+    def send_data(self, data: bytes) -> bytes:
+        """Return the bytes that carry one piece of body."""
+        if self._chunked:
+            return b"%x\r\n%b\r\n" % (len(data), data)
+        return data
+
+    def send_end(self) -> bytes:
+        """Return the bytes that end the body; empty unless it is chunked."""
+        return b"0\r\n\r\n" if self._chunked else b""
+
+    # -- receiving
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the peer; ``b""`` means that it sends no more.
+
+        :raises ParseError: they are not what :rfc:`9112` allows at this place
+        """
+        if self.head is None:
+            if not data:
+                raise ParseError("the connection was closed in the middle of the head")
+            if self._reader is None:
+                read = whole_head(data, self._limits)
+                if read is None:
+                    self._reader = HeadReader(self._limits)
+                    read = self._reader.feed(data)
+            else:
+                read = self._reader.feed(data)
+            if read is None:
+                return
+            raw, data = read
+            self.head = head = self._parse_head(raw)
+            if data and head.length == len(data):  # as of nearly every small body
+                self.pieces = deque((data,))
+                self.complete = True
+                return
+            self.pieces = deque()
+            self._start_body(head)
+            if data:
+                try:
+                    self._receive_body(data)
+                except ParseError as exc:
+                    self.error = exc
+        elif data:
+            self._receive_body(data)
+        else:
+            self._receive_eof()
+
+    def _receive_body(self, data: bytes) -> None:
+        if self.complete:
+            self.surplus += data
+        elif self._chunks is not None:
+            pieces, ends, taken = self._chunks.feed(data)
+            self.pieces.extend(pieces)
+            self.chunk_ends.extend(ends)
+            self.surplus = data[taken:]
+            self.complete = self._chunks.complete
+        else:
+            self._receive_identity(data)
+
+    def next_response(self) -> None:
+        """Forget an informational head and go on with the response that follows it."""
+        self._informed = True
+        left, self.surplus = self.surplus, b""
+        self.head = None
+        self.complete = False
+        self._reader = None
+        if left:
+            self.receive(left)
+
+    @property
+    def wanted(self) -> int:
+        """How many bytes to ask of the stream: more of them for the rest of a large body."""
+        if self._left == UNTIL_EOF:
+            return LARGE
+        # Nobody knows how long a chunked body is, but one that was long will go on.
+        known = self._left if self._chunks is None else self._chunks.total
+        return LARGE if known >= LARGE else 64 * 1024
+
+    @property
+    def has_started(self) -> bool:
+        """Whether any byte of a response has arrived, an informational one included."""
+        return self._informed or self.head is not None or self._reader is not None
+
+    def _start_body(self, head: Head) -> None:
+        if head.length == CHUNKED:
+            self.chunk_ends = deque()
+            self._chunks = ChunkReader(self._limits, len(head.raw_headers))
+        elif head.length == 0:
+            self.complete = True
+        else:
+            self._left = head.length
+
+    def _receive_identity(self, data: bytes) -> None:
+        if self._left == UNTIL_EOF:
+            self.pieces.append(data)
+        elif len(data) < self._left:
+            self._left -= len(data)
+            self.pieces.append(data)
+        else:
+            self.surplus = data[self._left :]
+            self.pieces.append(data[: self._left] if self.surplus else data)
+            self._left = 0
+            self.complete = True
+
+    def _receive_eof(self) -> None:
+        if self._left == UNTIL_EOF:
+            self.complete = True
+        elif self._chunks is not None:
+            raise ParseError("the connection was closed in the middle of a chunked body")
+        else:
+            raise ParseError(f"the connection was closed {self._left} bytes before the body's end")
+
+    @abstractmethod
+    def _parse_head(self, raw: bytes) -> Head:
+        """Return the head in *raw*, whose lines have been checked."""
+
+
+def _header_block(headers: Fields) -> tuple[bytes, bool]:
+    """Return the header lines with the empty line, and whether they ask for an upgrade.
+
+    :raises ValueError: a field could split the request, which callers should have noticed
+    """
+    text = "".join([f"{name}: {value.strip(_FIELD_SPACE)}\r\n" for name, value in headers])
+    if text.count("\r") != len(headers) or text.count("\n") != len(headers):
+        raise ValueError("the request head is not valid HTTP/1.1: a field holds a line break")
+    block = f"{text}\r\n".encode("utf-8", "surrogateescape")
+    return block, any(name.lower() == "upgrade" for name, _ in headers)
+
+
+# The same headers go out again and again: most requests add none of their own.
+_header_blocks: Final = FieldsMemo(_header_block)

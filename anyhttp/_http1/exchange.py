@@ -1,0 +1,569 @@
+"""One request and its response on one connection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from .._codings import ContentDecoder, DecodingError, decoder_for
+from .._tasks import Expired, deadline_after
+from ..client_exceptions import (
+    ClientConnectionError,
+    ClientConnectionResetError,
+    ClientError,
+    ClientOSError,
+    ClientPayloadError,
+    ServerDisconnectedError,
+    SocketTimeoutError,
+)
+from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader
+from .connection import _BUSY, _IDLE, Http1Connection, Lease, Phase
+from .strict import CHUNKED, UNTIL_EOF, Head, Limits, ParseError
+from .upload import Outgoing, Upload, goes_inline
+
+if TYPE_CHECKING:
+    from .._network import NetworkStream
+    from .._tasks import Watchdog
+
+__all__ = (
+    "Exchange",
+    "MalformedResponse",
+)
+
+#: What is read and thrown away to keep a connection: bytes, and seconds.
+DRAIN_BYTES: Final = 64 * 1024
+
+
+DRAIN_SECONDS: Final = 1.0
+
+
+#: Heads with status 1xx that may come before the final one.
+MAX_INFORMATIONAL: Final = 32
+
+
+_READ_TIMEOUT: Final = "Timeout on reading data from socket"
+
+
+class MalformedResponse(ClientError):
+    """The response head breaks HTTP/1.1; whoever knows the request says for which one."""
+
+
+class Exchange:
+    """One request and its response, from the head that is sent to the last byte received.
+
+    It owns the lease from its first byte to one synchronous :meth:`release` or
+    :meth:`close`, and it is what a response's :class:`StreamReader` pulls from.
+    """
+
+    __slots__ = ("_connection", "_decoded", "_decoder", "_engine", "_head", "_max_body_size",
+                 "_outgoing", "_read_size", "_registry", "_scope", "_send_error", "_sock_read",
+                 "_total_at", "_watchdog", "first_lease", "lease", "on_end", "read_limit",
+                 "reader", "upload")  # fmt: skip
+
+    def __init__(
+        self,
+        lease: Lease,
+        connection: Http1Connection,
+        outgoing: Outgoing,
+        limits: Limits,
+        total_at: float = math.inf,
+        sock_read: float | None = None,
+        watchdog: Watchdog | None = None,
+        registry: set[Exchange] | None = None,
+    ) -> None:
+        #: the connection in use, ``None`` once it has been given back
+        self.lease: Lease | None = lease
+        #: the same, which stays here after that
+        self.first_lease = lease
+        self._connection = connection
+        self._outgoing = outgoing
+        self._engine = connection.start(limits)
+        self._total_at = total_at
+        self._watchdog = watchdog
+        self._registry = registry
+        if registry is not None:
+            registry.add(self)
+        self._send_error: ClientOSError | None = None
+        self._sock_read = sock_read
+        #: the writer of a streamed body
+        self.upload: Upload | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._head: Head | None = None
+        self._decoder: ContentDecoder | None = None
+        self._decoded = 0
+        self._max_body_size: int | None = None
+        self._read_size = 0
+        #: low-water mark of the reader, once :meth:`open_body` has been told
+        self.read_limit: int = DEFAULT_LIMIT
+        self.reader: StreamReader = EMPTY_PAYLOAD
+        #: called once, when the lease has been given back
+        self.on_end: Callable[[], None] | None = None
+
+    # -- sending, and the head of the response
+
+    @property
+    def is_received(self) -> bool:
+        """Whether the response has been received to its end."""
+        return self._engine.complete
+
+    @property
+    def has_response(self) -> bool:
+        """Whether any byte of a response has arrived."""
+        return self._engine.has_started
+
+    @property
+    def send_error(self) -> ClientOSError | None:
+        """What sending the head, and a small body with it, failed with."""
+        return self._send_error
+
+    async def send(self, target: str, fields: Sequence[tuple[str, str]]) -> Upload | None:
+        """Send the head, and the body if it is small; else return the writer to be run.
+
+        A peer that does not take the request may have answered already, so its refusal is
+        kept for :meth:`receive_head`.
+        """
+        outgoing, engine = self._outgoing, self._engine
+        chunked = bool(outgoing.chunked)
+        data = engine.send_head(
+            outgoing.method, target, fields, http10=outgoing.http10, chunked=chunked
+        )
+        payload = outgoing.payload
+        upload: Upload | None = None
+        if payload is not None and not goes_inline(payload, outgoing.compress, outgoing.expect100):
+            upload = Upload(outgoing, engine, self._connection.stream)
+        else:
+            if payload is not None and (body := payload.in_memory()):
+                data += engine.send_data(body[: outgoing.content_length])
+            data += engine.send_end()
+        stream = self._connection.stream
+        stream.set_deadline(self._total_at, self._watchdog)
+        try:
+            await stream.send(data)
+        except ClientOSError as exc:
+            self._send_error = exc
+        return upload
+
+    def attach(self, upload: Upload) -> None:
+        """Wait from now on for *upload* too, whose task has been started."""
+        self.upload = upload
+
+    def receive_head(self) -> Awaitable[Head]:
+        """Return the head of the final response, when awaited.
+
+        :raises ServerDisconnectedError: the connection was closed before
+        :raises ClientOSError: it broke before
+        :raises MalformedResponse: the response is not HTTP/1.1
+        :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
+        :raises Expired: the ``total`` time is over
+        :raises ClientConnectionError: the body to send failed
+        """
+        upload = self.upload
+        return self._read_head() if upload is None else self._read_head_beside(upload)
+
+    async def _read_head_beside(self, upload: Upload) -> Head:
+        # Whatever ends the upload has to reach the one who waits here.
+        with anyio.CancelScope() as self._scope:
+            upload.watch(self._upload_ended)
+            return await self._read_head()
+        if upload.error is not None:
+            await checkpoint()  # what cancelled the upload may have cancelled this task too
+            raise upload.failure()
+        raise SocketTimeoutError(_READ_TIMEOUT)
+
+    def _upload_ended(self) -> None:
+        """Called in the writer's task."""
+        upload = self.upload
+        assert upload is not None
+        if self._head is not None and self._engine.complete:
+            self._finish()
+        elif not upload.broken:
+            self._limit_wait()
+        elif self._scope is not None:
+            self._scope.cancel()
+
+    def _limit_wait(self) -> None:
+        """Count ``sock_read`` from now."""
+        if self._scope is not None and self._sock_read:
+            self._scope.deadline = deadline_after(self._sock_read)
+
+    async def _read_head(self) -> Head:
+        engine = self._engine
+        stream = self._connection.stream
+        informed = 0
+        while True:
+            try:
+                if self._sock_read:
+                    data = await self._receive_timed()
+                else:
+                    data = await stream.receive()
+                if not data:
+                    self._raise_if_unsent()
+                    raise ServerDisconnectedError
+                if self.lease is None:
+                    raise ClientConnectionResetError("the connection has been closed")
+                engine.receive(data)
+            except ClientOSError:
+                self._raise_if_unsent()
+                raise
+            except ParseError as exc:
+                raise MalformedResponse(str(exc)) from exc
+            while (head := engine.head) is not None:
+                informed += 1
+                if informed > MAX_INFORMATIONAL:
+                    raise MalformedResponse(f"more than {MAX_INFORMATIONAL} informational heads")
+                if head.status >= 200 or head.status == 101:
+                    self._head = head
+                    if self.upload is not None:
+                        self.upload.refuse()
+                    return head
+                if head.status == 100 and self.upload is not None:
+                    self.upload.go_ahead()
+                try:
+                    engine.next_response()
+                except ParseError as exc:
+                    raise MalformedResponse(str(exc)) from exc
+
+    async def _receive_timed(self) -> bytes:
+        """Receive bytes within ``total`` and, once the body is sent, ``sock_read``.
+
+        :raises Expired: the ``total`` time is over
+        :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
+        """
+        stream = self._connection.stream
+        if self.upload is not None:
+            # The end of the upload, in another task, begins the time of this wait.
+            if self.upload.finished:
+                self._limit_wait()
+            return await stream.receive()
+        read_at = deadline_after(self._sock_read)
+        if read_at >= self._total_at:
+            stream.set_deadline(self._total_at, self._watchdog)
+            return await stream.receive()
+        stream.set_deadline(read_at, self._watchdog)
+        try:
+            return await stream.receive()
+        except Expired:
+            raise SocketTimeoutError(_READ_TIMEOUT) from None
+        finally:
+            # The peer's time runs only while it is waited for.
+            stream.set_deadline(self._total_at, self._watchdog)
+
+    def _raise_if_unsent(self) -> None:
+        """Raise what sending ended with: without a response, that is the news."""
+        if self._send_error is not None:
+            raise self._send_error
+        if self.upload is not None and self.upload.error is not None:
+            raise self.upload.failure()
+
+    # -- the body of the response
+
+    def open_body(
+        self,
+        *,
+        limit: int,
+        auto_decompress: bool,
+        read_until_eof: bool = True,
+        max_body_size: int | None = None,
+    ) -> StreamReader | bytes:
+        """Return the reader of the body, or the body itself if it came with the head.
+
+        Call it once, after :meth:`receive_head`.
+        """
+        head, engine = self._head, self._engine
+        assert head is not None
+        if head.status == 101:
+            return EMPTY_PAYLOAD
+        self.read_limit = limit
+        if engine.complete:
+            if not engine.pieces:
+                self._finish()
+                return EMPTY_PAYLOAD
+            if (
+                head.length > 0
+                and not head.content_encoding
+                and (max_body_size is None or head.length <= max_body_size)
+            ):
+                self._finish()
+                return engine.pieces[0] if len(engine.pieces) == 1 else b"".join(engine.pieces)
+        if head.length == UNTIL_EOF and not read_until_eof:
+            self.close()
+            return EMPTY_PAYLOAD
+        self.reader = reader = StreamReader(self, limit)
+        self._read_size = reader.get_read_buffer_limits()[1]
+        self._max_body_size = max_body_size
+        if auto_decompress and head.content_encoding:
+            try:
+                self._decoder = decoder_for(head.content_encoding)
+            except DecodingError as exc:
+                self._fail(ClientPayloadError(f"Cannot decode the response: {exc}"))
+                return reader
+        if self._decoder is None and head.length != CHUNKED:
+            self._move_pieces()
+        return reader
+
+    async def pull(self) -> None:
+        """Feed the reader: at least one piece, the end, or an exception."""
+        upload = self.upload
+        if upload is not None and upload.broken:
+            await self._fail_by_upload(upload)
+            return
+        if upload is None:
+            await self._pull()
+            return
+        with anyio.CancelScope() as self._scope:
+            await self._pull()
+        if self._scope.cancelled_caught:
+            await self._fail_by_upload(upload)
+
+    def pull_nowait(self) -> None:
+        """Feed the reader with what has been received already, which may be nothing."""
+        try:
+            self._feed()
+        except DecodingError as exc:
+            self._fail_decoding(exc)
+
+    async def _fail_by_upload(self, upload: Upload) -> None:
+        """Say what ended the wait: the upload, or the time that its end began."""
+        await checkpoint()  # what cancelled the upload may have cancelled this task too
+        if upload.error is None:
+            self._fail(SocketTimeoutError(_READ_TIMEOUT))
+        elif isinstance(upload.error, Expired):
+            self._fail(_total_timeout())
+        else:
+            failure = upload.failure()
+            self._fail(failure, failure.__cause__)
+
+    async def _pull(self) -> None:
+        try:
+            stream = self._connection.stream
+            while not self._feed():
+                if self._engine.error is not None:
+                    raise self._engine.error
+                if self._sock_read:
+                    data = await self._receive_timed()
+                else:
+                    data = await stream.receive(min(self._engine.wanted, self._read_size))
+                if self.lease is None:
+                    break
+                self._engine.receive(data)
+        except Expired:
+            self._fail(_total_timeout())
+        except SocketTimeoutError as exc:
+            self._fail(exc)
+        except DecodingError as exc:
+            self._fail_decoding(exc)
+        except ParseError as exc:
+            self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
+        except ClientConnectionError as exc:
+            if self.lease is not None:
+                self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
+        closed = self.lease is None and not self._engine.complete
+        if closed and self.reader.exception() is None:
+            # by another task, while this one was waiting
+            self.reader.set_exception(ClientConnectionError("Connection closed"))
+
+    def _feed(self) -> bool:
+        """Give the reader something to return, if there is; else ask for more from the peer."""
+        if self.reader.is_eof() or self.reader.exception() is not None:
+            return True
+        if self._decoder is None:
+            return self._move_pieces()
+        return self._decode()
+
+    def _move_pieces(self) -> bool:
+        """Move the received pieces of a body that is not encoded to the reader."""
+        engine, reader = self._engine, self.reader
+        pieces, ends = engine.pieces, engine.chunk_ends
+        moved = bool(pieces or ends)
+        if moved:
+            size = sum(map(len, pieces))
+            reader.total_raw_bytes += size
+            if self._max_body_size is not None and not self._count(size):
+                return True
+            reader.feed_pieces(pieces, size, ends)
+            pieces.clear()
+            ends.clear()
+        if engine.complete:
+            self._finish()
+            reader.feed_eof()
+            return True
+        return moved
+
+    def _decode(self) -> bool:
+        """Decode until there is something to return or more is needed."""
+        engine, reader, decoder = self._engine, self.reader, self._decoder
+        assert decoder is not None
+        limit = reader.get_read_buffer_limits()[0]
+        ends = engine.chunk_ends
+        while not (output := decoder.read(limit)):
+            if ends and ends[0] == reader.total_raw_bytes:
+                ends.popleft()
+                reader.end_chunk()
+            if engine.complete:
+                self._finish()
+            if not engine.pieces:
+                if not engine.complete:
+                    return False
+                decoder.finish()
+                reader.feed_eof()
+                return True
+            piece = engine.pieces.popleft()
+            reader.total_raw_bytes += len(piece)
+            decoder.feed(piece)
+        if self._count(len(output)):
+            reader.feed_data(output)
+        return True
+
+    def _count(self, size: int) -> bool:
+        """Count decoded bytes against ``max_body_size``."""
+        self._decoded += size
+        if self._max_body_size is None or self._decoded <= self._max_body_size:
+            return True
+        self._fail(
+            ClientPayloadError(
+                f"the response body is larger than max_body_size ({self._max_body_size} bytes)"
+            )
+        )
+        return False
+
+    def _fail_decoding(self, cause: DecodingError) -> None:
+        assert self._head is not None
+        coding = self._head.content_encoding
+        self._fail(ClientPayloadError(f"Can not decode content-encoding: {coding}"), cause)
+
+    def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
+        error.__cause__ = cause
+        self.close()
+        self.reader.set_exception(error)
+
+    def also_on_end(self, callback: Callable[[], None]) -> None:
+        """Call *callback* when the lease has been given back, after what is called already."""
+        before = self.on_end
+
+        def both() -> None:
+            if before is not None:
+                before()
+            callback()
+
+        self.on_end = both
+
+    def lend_away(self) -> tuple[NetworkStream, bytes]:
+        """After a 101: return the stream for another protocol, and the bytes that came of it.
+
+        The connection stays held until :meth:`close`; none of the request's time limits holds
+        for it any more.
+        """
+        stream, engine = self._connection.stream, self._engine
+        self._connection.move(Phase.LENT_AWAY)
+        stream.set_deadline(math.inf, self._watchdog)
+        stream.end_deadline(self._watchdog)
+        surplus, engine.surplus = engine.surplus, b""
+        return stream, surplus
+
+    # -- the end
+
+    def _finish(self) -> None:
+        """The response has been received: give the connection back, unless a body goes out."""
+        if self.lease is None:
+            return
+        upload = self.upload
+        if upload is not None and not upload.done.is_set():
+            return  # _upload_ended comes back here
+        engine, head = self._engine, self._head
+        assert head is not None
+        if (
+            head.keep_alive
+            and self._outgoing.keep_alive
+            and not engine.surplus
+            and (upload is None or upload.finished)
+            and self._connection.phase is _BUSY
+        ):
+            self._connection.move(_IDLE)
+            self._end(self.lease.release)
+        else:
+            self.close()
+
+    def release(self) -> None:
+        """Give the connection back if the response was received, else close it."""
+        if self.lease is None:
+            return
+        upload = self.upload
+        if self._engine.complete and (upload is None or upload.done.is_set()):
+            self._finish()
+        elif self._engine.complete and upload is not None and upload.ending:
+            upload.hurry(DRAIN_SECONDS)  # _upload_ended gives the connection back
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection and free its slot at once; a body going out is cut short."""
+        if self.lease is None:
+            return
+        if self.upload is not None and not self.upload.done.is_set():
+            self.upload.cancel()
+        self._end(self.lease.close)
+
+    def _end(self, give_back: Callable[[], None]) -> None:
+        self.lease = None
+        self._connection.stream.end_deadline(self._watchdog)
+        if self._registry is not None:
+            self._registry.discard(self)
+        give_back()
+        if self.on_end is not None:
+            self.on_end()
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a task writes the body."""
+        return self.upload is not None and not self.upload.done.is_set()
+
+    def checkpoint_if_cancelled(self) -> Awaitable[None]:
+        """Let the caller be cancelled, if there is cause to, in the cheapest way there is."""
+        stream = self._connection.stream
+        return stream.checkpoint_if_cancelled()
+
+    async def wait_sent(self) -> None:
+        """Wait until the body has been sent.
+
+        :raises TimeoutError: the ``total`` time is over; the connection is closed then
+        """
+        with anyio.CancelScope(deadline=self._total_at) as scope:
+            await self.wait_stopped()
+        if scope.cancelled_caught:
+            self.close()
+            raise TimeoutError("the request's total timeout ran out while its body was being sent")
+
+    async def wait_stopped(self) -> None:
+        """Wait until no task writes the body any more, after it has been sent or cut short."""
+        if self.upload is not None:
+            await self.upload.done.wait()
+
+    async def drain(self) -> None:
+        """Throw the rest of the body away: undecoded, and only if that is quick.
+
+        :raises Expired: the ``total`` time is over
+        """
+        engine = self._engine
+        engine.pieces.clear()
+        if self.upload is not None and not self.upload.ending:
+            self.close()
+        left = DRAIN_BYTES if engine.error is None else 0
+        with anyio.move_on_after(DRAIN_SECONDS):
+            while self.lease is not None and not engine.complete and left > 0:
+                try:
+                    data = await self._connection.stream.receive()
+                    engine.receive(data)
+                except (ParseError, ClientConnectionError):
+                    break
+                engine.pieces.clear()
+                left -= len(data)
+        self.release()
+        await self.wait_stopped()
+
+
+def _total_timeout() -> TimeoutError:
+    return TimeoutError("the request's total timeout ran out while its body was being read")

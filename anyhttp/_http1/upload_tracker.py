@@ -1,0 +1,136 @@
+"""Watching a request's body on its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import anyio
+
+from ..client_exceptions import UploadAbortedError
+
+__all__ = ("UploadComplete", "UploadTracker")
+
+
+class UploadComplete:
+    """The end of an upload: await it, or ask.
+
+    Awaiting it returns ``None`` once the body has been sent, and raises what stopped it
+    otherwise; any number of tasks may do so.  Cancelling one of them has no effect on the
+    upload.
+    """
+
+    __slots__ = ("_error", "_over")
+
+    def __init__(self) -> None:
+        self._over = anyio.Event()
+        self._error: Exception | None = None
+
+    def __repr__(self) -> str:
+        state = "pending" if not self.done() else "sent" if self._error is None else "failed"
+        return f"<{type(self).__name__} {state}>"
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> None:
+        await self._over.wait()
+        self.result()
+
+    def done(self) -> bool:
+        """Whether the upload is over, well or badly."""
+        return self._over.is_set()
+
+    def result(self) -> None:
+        """Return if the body was sent.
+
+        :raises RuntimeError: the upload is not over yet
+        :raises UploadAbortedError: it was cut short
+        :raises ClientError: it failed
+        :raises TimeoutError: the request's ``total`` time was over
+        """
+        error = self.exception()
+        if error is not None:
+            raise error
+
+    def exception(self) -> Exception | None:
+        """Return what stopped the upload, ``None`` if the body was sent.
+
+        :raises RuntimeError: the upload is not over yet
+        """
+        if not self.done():
+            raise RuntimeError("the upload is not over yet")
+        return self._error
+
+    def _settle(self, error: Exception | None) -> None:
+        self._error = error
+        self._over.set()
+
+
+class UploadTracker:
+    """Tells how far the body of one request has got.
+
+    Give it to the request as ``upload_tracker``, and look at it from another task, or from
+    the block of the response.  It can be made anywhere, also before there is an event loop.
+    """
+
+    def __init__(self) -> None:
+        #: how often the request was sent: redirects and retries send it again
+        self.attempts: int = 0
+        #: bytes of body written in the latest attempt, before compression and framing
+        self.bytes_written: int = 0
+        #: the end of the upload, to be awaited: it comes when the request is over, or will
+        #: be sent no more, and the latest attempt has ended.  It raises
+        #: :exc:`UploadAbortedError` if that was cut short, or never begun
+        self.upload_complete: UploadComplete = UploadComplete()
+        self._bound = False
+        self._last = False  # no further attempt follows
+        self._writing = False
+        self._sent = False
+        self._error: Exception | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} attempts={self.attempts} "
+            f"bytes_written={self.bytes_written} {self.upload_complete!r}>"
+        )
+
+    # -- told by the request
+
+    def _bind(self) -> None:
+        if self._bound:
+            raise RuntimeError("upload_tracker is that of another request: each needs its own")
+        self._bound = True
+
+    def _begin_attempt(self) -> None:
+        self.attempts += 1
+        self.bytes_written = 0
+        self._sent = False
+        self._error = None
+
+    def _begin_writing(self) -> None:
+        self._writing = True
+
+    def _wrote(self, size: int) -> None:
+        self.bytes_written += size
+
+    def _end_attempt(self, *, sent: bool, error: Exception | None = None) -> None:
+        self._writing = False
+        self._sent = sent
+        self._error = error
+        if self._last:
+            self._settle()
+
+    def _end_request(self) -> None:
+        """Know that the request has returned or failed; its last attempt may still go on."""
+        self._last = True
+        if not self._writing:
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._sent:
+            self.upload_complete._settle(None)
+        else:
+            self.upload_complete._settle(
+                self._error or UploadAbortedError("the body of the request was not sent to its end")
+            )

@@ -1,0 +1,28 @@
+"""Sockets and TLS: who opens them, the streams over them, whom to trust, names of errors."""
+
+from __future__ import annotations
+
+from .errors import dial_errors
+from .sockets import (
+    AddrInfoType,
+    SocketFactoryType,
+    connect_tcp,
+    connect_unix,
+    start_tls,
+)
+from .stream import NetworkStream
+from .trust import Fingerprint, SSLOption, fold_ssl, ssl_option
+
+__all__ = (
+    "AddrInfoType",
+    "Fingerprint",
+    "NetworkStream",
+    "SSLOption",
+    "SocketFactoryType",
+    "connect_tcp",
+    "connect_unix",
+    "dial_errors",
+    "fold_ssl",
+    "ssl_option",
+    "start_tls",
+)

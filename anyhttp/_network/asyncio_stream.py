@@ -1,0 +1,310 @@
+"""A byte stream that sits directly on an asyncio transport.
+
+anyio's own ``SocketStream`` pays several trips through the event loop for one exchange; an
+HTTP exchange needs one.  This stream keeps what anyio promises (cancellation loses no
+bytes, one reader and one writer at a time, typed attributes) and gives up nothing else.
+Three things come on top for a connection pool: it keeps reading while nobody waits, so an
+idle connection knows when the peer spoke or left; waiting ends at a deadline without the
+cost of a cancel scope; and it can be closed without awaiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import sys
+from collections import deque
+from typing import ClassVar, Final, cast
+from weakref import WeakKeyDictionary
+
+import anyio
+import anyio.lowlevel
+from anyio.lowlevel import current_token
+
+from .._tasks import (
+    Expired,
+    TimedStream,
+)
+
+__all__ = ("AsyncioStream",)
+
+#: Bytes received at once, at most.
+INBOX: Final = 256 * 1024
+
+#: Bytes kept for a reader that does not come before the peer is made to wait: twice what
+#: the event loop reads at a time would be held by pausing any later.
+READ_AHEAD: Final = 256 * 1024
+
+
+# An event loop receives and hands over in one go, so all of its streams can receive into
+# one buffer.  Without it every receive would allocate as much as could come at most.
+_inboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
+
+
+def _inbox(loop: asyncio.AbstractEventLoop) -> memoryview:
+    """Return the buffer into which streams of *loop* receive."""
+    if sys.platform == "win32" and isinstance(loop, asyncio.ProactorEventLoop):  # pragma: no cover
+        return memoryview(bytearray(INBOX // 4))  # receives in the background
+    inbox = _inboxes.get(loop)
+    if inbox is None:
+        inbox = _inboxes[loop] = memoryview(bytearray(INBOX))
+    return inbox
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
+    """A connected socket on asyncio (or uvloop); see :class:`anyio.abc.SocketStream`."""
+
+    receive_size: ClassVar[int] = INBOX
+
+    _transport: asyncio.Transport  # there when wrap() returns
+
+    def __init__(self, raw_socket: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        self._sock = raw_socket
+        self._loop = loop
+        self._inbox = _inbox(loop)
+        self._pieces: deque[bytes] = deque()
+        self._buffered = 0
+        self._reading_paused = False
+        self._at_eof = False
+        self._closed = False
+        self._lost = False
+        self._closers: tuple[asyncio.Future[bool], ...] = ()  # who wait until it is
+        self._error: Exception | None = None
+        self._reader: asyncio.Future[bool] | None = None
+        self._writer: asyncio.Future[bool] | None = None
+        self._writing_paused = False
+        # anyio's function finds out each time which event loop runs.  The token knows; should
+        # it ever not, the function still does.
+        self.checkpoint_if_cancelled = getattr(
+            current_token(), "backend_class", anyio.lowlevel
+        ).checkpoint_if_cancelled
+
+    @classmethod
+    async def wrap(cls, raw_socket: socket.socket) -> AsyncioStream:
+        """Take over a connected, non-blocking socket; it is closed if this fails."""
+        loop = asyncio.get_running_loop()
+        taken: list[AsyncioStream] = []
+
+        def protocol() -> AsyncioStream:
+            taken.append(cls(raw_socket, loop))
+            return taken[0]
+
+        try:
+            with anyio.CancelScope(shield=True):  # two rounds of the loop, no network
+                await loop.create_connection(protocol, sock=raw_socket)
+        except BaseException:
+            # From here on the transport owns the descriptor and closes it by itself.
+            if not taken:
+                raw_socket.close()
+            raise
+        return taken[0]
+
+    @property
+    def _raw_socket(self) -> socket.socket:
+        return self._sock
+
+    # -- what the caller asks for
+
+    async def receive(self, max_bytes: int = INBOX) -> bytes:
+        if max_bytes < 1:
+            raise ValueError("max_bytes must be a positive integer")
+        if self._reader is not None:
+            raise anyio.BusyResourceError("reading from")
+        if self.expired or (not self.watched and self._loop.time() >= self.deadline):
+            raise Expired  # however fast the peer, so that it cannot outlast its time
+        if self._pieces or self._at_eof or self._closed:
+            await self.checkpoint_if_cancelled()
+        else:
+            self._reader = reader = self._loop.create_future()
+            try:
+                if not self.watched:
+                    await self._wait(reader)
+                elif not await reader:
+                    raise Expired
+            finally:
+                self._reader = None
+        if not self._pieces:
+            if self._closed:
+                raise anyio.ClosedResourceError
+            if self._error is not None:
+                raise anyio.BrokenResourceError from self._error
+            raise anyio.EndOfStream
+        piece = self._pieces.popleft()
+        if len(piece) > max_bytes:
+            self._pieces.appendleft(piece[max_bytes:])
+            piece = piece[:max_bytes]
+        self._buffered -= len(piece)
+        if self._reading_paused and not self._pieces:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        return piece
+
+    async def send(self, item: bytes) -> None:
+        await self.checkpoint_if_cancelled()
+        if not self.send_nowait(item):
+            await self.drain()
+
+    def send_nowait(self, item: bytes | memoryview) -> bool:
+        if self._writer is not None:
+            raise anyio.BusyResourceError("writing to")
+        if self.expired:
+            raise Expired
+        self._check_writable()
+        self._transport.write(item)
+        if self._transport.is_closing() and not self._closed:
+            self._salvage()
+        return not self._writing_paused
+
+    async def drain(self) -> None:
+        if self._writing_paused:
+            self._writer = self._loop.create_future()
+            try:
+                await self._wait(self._writer)
+            finally:
+                self._writer = None
+            self._check_writable()
+
+    async def _wait(self, waiter: asyncio.Future[bool]) -> None:
+        """Wait until *waiter* is set, by an event or by the deadline."""
+        if self.watched or self.deadline == math.inf:
+            if not await waiter:
+                raise Expired
+            return
+        timer = self._loop.call_at(self.deadline, _set, waiter, False)
+        try:
+            if not await waiter:
+                raise Expired
+        finally:
+            timer.cancel()
+
+    async def send_eof(self) -> None:
+        await self.checkpoint_if_cancelled()
+        if self._closed:
+            raise anyio.ClosedResourceError
+        self._transport.write_eof()
+
+    async def aclose(self) -> None:
+        self.abort()
+        if self._loop is not _running_loop():
+            return  # which alone could say when it is done
+        # The descriptor is gone when the event loop says so, not before.
+        if not self._lost:
+            gone: asyncio.Future[bool] = self._loop.create_future()
+            self._closers += (gone,)
+            with anyio.CancelScope(shield=True):
+                await gone
+        await self.checkpoint_if_cancelled()
+
+    def abort(self) -> None:
+        """Close without waiting; the descriptor goes in the event loop's next round."""
+        again, self._closed = self._closed, True
+        if self._loop.is_closed():
+            self._sock.close()
+        elif again:
+            return
+        elif _running_loop() in {self._loop, None}:
+            self._transport.abort()
+        else:
+            self._loop.call_soon_threadsafe(self._transport.abort)
+        self._wake()
+
+    def expire(self) -> None:
+        """End waiting, now and until the deadline is set anew."""
+        self.expired = True
+        _set(self._reader, False)
+        _set(self._writer, False)
+
+    def interrupt(self) -> None:
+        """End the wait of whoever receives at this moment."""
+        _set(self._reader, False)
+
+    def has_news(self) -> bool:
+        # In another event loop than its own there might be, and nobody would ever know.
+        return (
+            bool(self._pieces) or self._at_eof or self._closed or self._loop is not _running_loop()
+        )
+
+    # -- what the event loop reports
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are none by inheritance
+        self._transport = cast("asyncio.Transport", transport)
+        # send() returns when the bytes are with the operating system, so that a slow
+        # peer slows the sender down and nothing is lost in between.
+        self._transport.set_write_buffer_limits(0)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._inbox
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._pieces.append(bytes(self._inbox[:nbytes]))
+        self._buffered += nbytes
+        if self._buffered > READ_AHEAD and not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+        _set(self._reader)
+
+    def eof_received(self) -> bool:
+        self._at_eof = True
+        _set(self._reader)
+        return True  # the request may still be on its way out
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        _set(self._writer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._at_eof = True
+        self._writing_paused = False
+        if self._error is None:
+            self._error = exc
+        self._lost = True
+        self._wake()
+        for gone in self._closers:
+            _set(gone)
+
+    def _wake(self) -> None:
+        _set(self._reader)
+        _set(self._writer)
+
+    def _check_writable(self) -> None:
+        if self._closed:
+            raise anyio.ClosedResourceError
+        if self._error is not None or self._lost:
+            raise anyio.BrokenResourceError from self._error
+
+    def _salvage(self) -> None:
+        """Keep what the peer said before it stopped listening.
+
+        A server may refuse an upload with a complete response and a reset.  The failed
+        write makes the transport drop the socket together with bytes already received.
+        """
+        self._at_eof = True
+        try:
+            while piece := self._sock.recv(65536):
+                self._pieces.append(piece)
+                self._buffered += len(piece)
+                if self._buffered > READ_AHEAD:
+                    break
+        except OSError as exc:
+            if not isinstance(exc, BlockingIOError):
+                self._error = exc
+        if self._error is None:
+            self._error = BrokenPipeError("the peer closed the connection")
+        self._wake()
+
+
+def _set(waiter: asyncio.Future[bool] | None, in_time: bool = True) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(in_time)

@@ -1,0 +1,69 @@
+"""Errors of the operating system, of TLS and of anyio, under our names."""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from .._common import ConnectionKey
+from ..client_exceptions import (
+    ClientConnectionResetError,
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ClientOSError,
+)
+
+__all__ = (
+    "STREAM_ERRORS",
+    "dial_errors",
+    "socket_errors",
+)
+
+
+@contextmanager
+def dial_errors(key: ConnectionKey) -> Iterator[None]:
+    """Raise our exception for whatever setting up a connection to *key* raised."""
+    try:
+        yield
+    except ssl.SSLCertVerificationError as exc:
+        raise ClientConnectorCertificateError(key, exc) from exc
+    except ssl.SSLError as exc:
+        raise ClientConnectorSSLError(key, exc) from exc
+    except OSError as exc:
+        if isinstance(exc, ClientOSError):
+            raise
+        raise ClientConnectorError(key, exc) from exc
+    except (anyio.EndOfStream, anyio.BrokenResourceError) as exc:
+        reason = OSError(errno.ECONNRESET, "the peer closed the connection during the handshake")
+        raise ClientConnectorError(key, _os_error(exc, reason)) from exc
+
+
+def socket_errors(exc: Exception) -> Exception:
+    """Return our exception for one of a stream in use."""
+    if isinstance(exc, anyio.ClosedResourceError):
+        return ClientConnectionResetError("the connection has been closed")
+    fallback = OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    cause = _os_error(exc, fallback)
+    return ClientOSError(cause.errno, cause.strerror or str(cause))
+
+
+def _os_error(exc: BaseException, fallback: OSError) -> OSError:
+    """Find the operating system's error below anyio's."""
+    below: BaseException | None = exc
+    while below is not None:
+        if isinstance(below, OSError):
+            return below
+        below = below.__cause__
+    return fallback
+
+
+STREAM_ERRORS: Final = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)

@@ -1,0 +1,166 @@
+"""The only opener of sockets and TLS, and the place where their errors change names.
+
+A :class:`NetworkStream` is an anyio byte stream together with what a connection pool needs
+of it: whether it is still quiet, and a way to close it without awaiting.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from .._common import (
+    ConnectionKey,
+    without_zone,
+)
+from .._tasks import (
+    on_asyncio,
+)
+from .errors import dial_errors
+from .stream import NetworkStream
+from .tls_stream import TlsStream
+from .trust import check_protocol, context_for
+
+__all__ = (
+    "AddrInfoType",
+    "SocketFactoryType",
+    "connect_tcp",
+    "connect_unix",
+    "start_tls",
+)
+
+#: ``(family, type, proto, canonname, sockaddr)``, as ``socket.getaddrinfo`` returns it.
+AddrInfoType = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
+SocketFactoryType = Callable[[AddrInfoType], socket.socket]
+
+
+#: Seconds of silence before the operating system asks whether the peer is still there, and
+#: between its questions.  A NAT forgets a quiet connection after a few minutes, and then a
+#: request without ``sock_read`` would wait for ever.
+KEEPALIVE_AFTER: Final = 60
+KEEPALIVE_INTERVAL: Final = 15
+
+#: Wait before a Unix socket whose queue of connections is full is tried again, in seconds.
+UNIX_RETRY: Final = 0.01
+
+
+# -- errors ----------------------------------------------------------------------------
+
+
+# -- streams ---------------------------------------------------------------------------
+
+
+# -- sockets ---------------------------------------------------------------------------
+
+
+async def connect_tcp(
+    address: AddrInfoType,
+    local_address: tuple[str, int] | None = None,
+    socket_factory: SocketFactoryType | None = None,
+) -> NetworkStream:
+    """Connect to one resolved address.
+
+    :raises OSError: it cannot be reached, or *local_address* cannot be bound
+
+    After cancellation the socket is closed.
+    """
+    family, kind, proto, _, sockaddr = address
+    if socket_factory is None:
+        raw_socket = socket.socket(family, kind, proto)
+        _keep_alive(raw_socket)
+    else:
+        raw_socket = socket_factory(address)
+    try:
+        raw_socket.setblocking(False)
+        # Small requests must not wait for the acknowledgement of the one before.
+        raw_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if local_address is not None:
+            raw_socket.bind(local_address)
+        await _finish_connect(raw_socket, sockaddr)
+    except BaseException:
+        raw_socket.close()
+        raise
+    return await _stream_from(raw_socket)
+
+
+def _keep_alive(raw_socket: socket.socket) -> None:
+    """Notice a peer that is gone without a word, as after a power failure."""
+    raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_AFTER),
+        ("TCP_KEEPALIVE", KEEPALIVE_AFTER),  # its name on macOS
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL),
+    ):
+        if (option := getattr(socket, name, None)) is not None:
+            raw_socket.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+async def connect_unix(path: str | bytes) -> NetworkStream:
+    """Connect to the Unix socket at *path*.
+
+    :raises OSError: nobody listens there, or it may not be opened
+    """
+    raw_socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        raw_socket.setblocking(False)
+        while (code := raw_socket.connect_ex(path)) == errno.EAGAIN:  # noqa: ASYNC110
+            await anyio.sleep(UNIX_RETRY)  # nothing tells when the queue has room
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        raw_socket.close()
+        raise
+    return await _stream_from(raw_socket)
+
+
+async def _finish_connect(raw_socket: socket.socket, sockaddr: tuple[Any, ...]) -> None:
+    code = raw_socket.connect_ex(sockaddr)
+    if code in {errno.EINPROGRESS, errno.EWOULDBLOCK}:
+        await anyio.wait_writable(raw_socket)
+        code = raw_socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+async def _stream_from(raw_socket: socket.socket) -> NetworkStream:
+    """Make a stream of a connected socket, or close the socket."""
+    if on_asyncio():
+        from .asyncio_stream import AsyncioStream  # only where asyncio runs already
+
+        return NetworkStream(await AsyncioStream.wrap(raw_socket))
+    from .trio_stream import TrioStream  # only where trio runs already
+
+    return NetworkStream(TrioStream(raw_socket))
+
+
+# -- TLS -------------------------------------------------------------------------------
+
+
+async def start_tls(below: NetworkStream, hostname: str, key: ConnectionKey) -> NetworkStream:
+    """Do the TLS handshake over *below*, which is closed when that fails or is cancelled.
+
+    :param hostname: the name to send and to verify, but for a last dot or a zone
+    :raises ClientConnectorSSLError: the handshake failed
+    :raises ClientConnectorCertificateError: the certificate is not to be trusted
+    :raises ServerFingerprintMismatch: it is not the pinned one
+    """
+    try:
+        with dial_errors(key):
+            context = await context_for(key.ssl)
+            name = without_zone(hostname).rstrip(".")
+            stream = await TlsStream.wrap(below.stream, context, name)
+            check_protocol(stream)
+        if not isinstance(key.ssl, (bool, ssl.SSLContext)):
+            key.ssl.check(stream, key.host, key.port)
+    except BaseException:
+        await below.aclose()
+        raise
+    return NetworkStream(stream)

@@ -1,0 +1,270 @@
+"""A byte stream to a peer, with what a pool of connections needs of it."""
+
+from __future__ import annotations
+
+import math
+import select
+import socket
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final, cast
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+from anyio.abc import AnyByteStream, ByteStream, SocketAttribute
+from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.streams.tls import TLSAttribute, TLSStream
+
+from .._tasks import Expired, TimedStream, Watchdog
+from .errors import STREAM_ERRORS, socket_errors
+from .tls_stream import TlsStream
+
+__all__ = ("NetworkStream",)
+
+#: Bytes asked of a stream at once.  More would make the allocator ask the operating system
+#: for memory each time, which costs more than it brings unless a body is large.
+RECEIVE_SIZE: Final = 64 * 1024
+
+
+#: Names that asyncio's transports have for typed attributes.
+_EXTRA_INFO: Final[Mapping[str, Any]] = {
+    "socket": SocketAttribute.raw_socket,
+    "peername": SocketAttribute.remote_address,
+    "sockname": SocketAttribute.local_address,
+    "ssl_object": TLSAttribute.ssl_object,
+    "peercert": TLSAttribute.peer_certificate,
+    "cipher": TLSAttribute.cipher,
+}
+
+
+class NetworkStream:
+    """A byte stream to a peer, with the socket below it."""
+
+    __slots__ = ("_bare", "_poll", "_raw_socket", "_ssl_objects", "_timed", "_transport",
+                 "checkpoint_if_cancelled", "stream")  # fmt: skip
+
+    def __init__(self, stream: ByteStream) -> None:
+        #: the anyio stream, which callers may be given after an upgrade
+        self.stream: ByteStream = stream
+        #: outermost first: there is another one below in a tunnel through an https proxy
+        self._ssl_objects: tuple[ssl.SSLObject, ...] = _ssl_objects_of(stream)
+        self._transport = transport = _transport_of(stream)
+        if isinstance(transport, _Foreign) and not self._ssl_objects:
+            self.stream = transport
+        self._poll: select.poll | None = None
+        # Asked once, as isinstance() is slow for abstract classes.
+        self._timed = timed = transport if isinstance(transport, TimedStream) else None
+        self._bare = timed if stream is transport else None  # without TLS
+        #: as in :mod:`anyio.lowlevel`
+        self.checkpoint_if_cancelled: Callable[[], Awaitable[None]] = (
+            checkpoint_if_cancelled if timed is None else timed.checkpoint_if_cancelled
+        )
+        self._raw_socket: socket.socket | None = (
+            stream.extra(SocketAttribute.raw_socket, None) if timed is None else timed._raw_socket
+        )
+
+    def set_deadline(self, deadline: float, watchdog: Watchdog | None) -> None:
+        """Let every later wait end with :exc:`Expired` at *deadline*.
+
+        :param watchdog: what is to end it; each wait by itself when there is none
+        """
+        self._transport.deadline = deadline
+        if (timed := self._timed) is not None:
+            timed.watched = watchdog is not None
+            timed.expired = False
+            if watchdog is not None and deadline != math.inf:
+                watchdog.watch(timed, deadline)
+
+    def end_deadline(self, watchdog: Watchdog | None) -> None:
+        """Have *watchdog* forget this stream."""
+        if watchdog is not None and self._timed is not None:
+            watchdog.forget(self._timed)
+
+    async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """Return the next bytes from the peer, ``b""`` when it sends no more.
+
+        :raises ClientOSError: the connection broke
+        :raises Expired: the deadline passed
+        """
+        try:
+            return await self.stream.receive(max_bytes)
+        except anyio.EndOfStream:
+            return b""
+        except STREAM_ERRORS as exc:
+            raise socket_errors(exc) from exc
+
+    async def send(self, data: bytes) -> None:
+        """Hand all of *data* to the operating system.
+
+        :raises ClientOSError: the peer is gone
+        :raises Expired: the deadline passed
+
+        A cancelled send may have sent a part: the stream must not be used again.
+        Other tasks run only if it has to wait; who sends on and on must see to them.
+        """
+        bare = self._bare
+        try:
+            if bare is None:
+                await self.stream.send(data)
+            else:
+                await self.checkpoint_if_cancelled()
+                if not bare.send_nowait(data):
+                    await bare.drain()
+        except STREAM_ERRORS as exc:
+            raise socket_errors(exc) from exc
+
+    @property
+    def receive_size(self) -> int:
+        """How many bytes to ask for where nobody knows how many will come."""
+        return RECEIVE_SIZE if self._bare is None else self._bare.receive_size
+
+    async def transmit(self, data: bytes | memoryview) -> None:
+        """Do what :meth:`send` does, for a caller who has just been at a checkpoint.
+
+        A cancellation that is already there does not keep it from beginning.
+        """
+        bare = self._bare
+        try:
+            if bare is None:
+                # TLS over our own streams takes any buffer.
+                item = data if self._timed is not None else bytes(data)
+                await self.stream.send(cast("bytes", item))
+            elif not bare.send_nowait(data):
+                await bare.drain()
+        except STREAM_ERRORS as exc:
+            raise socket_errors(exc) from exc
+
+    def interrupt(self) -> None:
+        """End the wait of whoever receives at this moment with :exc:`Expired`."""
+        self._transport.interrupt()
+
+    def extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what asyncio's transports call *name*, *default* if there is no such thing."""
+        attribute = _EXTRA_INFO.get(name)
+        if attribute is not None:
+            return self.stream.extra(attribute, default)
+        if not self._ssl_objects:
+            return default
+        ssl_object = self._ssl_objects[0]
+        if name == "sslcontext":
+            return ssl_object.context
+        return ssl_object.compression() if name == "compression" else default
+
+    def is_quiet(self) -> bool:
+        """Whether the peer has neither spoken nor left since the last answer was read."""
+        if self._timed is not None and self._timed.has_news():
+            return False
+        if self._ssl_objects and not self._is_tls_quiet():
+            return False
+        raw_socket = self._raw_socket
+        if raw_socket is None:
+            return True
+        if raw_socket.fileno() < 0:
+            return False
+        if self._poll is None:
+            if sys.platform == "win32":  # pragma: no cover
+                return not select.select([raw_socket], [], [], 0)[0]
+            self._poll = select.poll()
+            self._poll.register(raw_socket, select.POLLIN)
+        return not self._poll.poll(0)
+
+    def _is_tls_quiet(self) -> bool:
+        for ssl_object in self._ssl_objects:
+            try:
+                ssl_object.read(1)
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError:
+                pass
+            return False
+        return True
+
+    def abort(self) -> None:
+        """Close the socket at once; :meth:`aclose` has still to be awaited some time."""
+        self._transport.abort()
+
+    async def aclose(self) -> None:
+        """Close the socket; it is gone when this returns, even if it is cancelled.
+
+        TLS is cut without the closing handshake, for which a peer could make us wait.
+        HTTP's own framing tells a whole message from a cut one.
+        """
+        self.abort()
+        if self._timed is not None:
+            await self._timed.aclose()
+        else:
+            await anyio.aclose_forcefully(self.stream)
+
+
+class _Foreign(ByteStream):
+    """A stream that a caller's connector made, with a deadline."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self.deadline: float = math.inf
+        self._receiving: anyio.CancelScope | None = None
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        with anyio.CancelScope(deadline=self.deadline) as self._receiving:
+            return await self._stream.receive(max_bytes)
+        raise Expired
+
+    def interrupt(self) -> None:
+        """End the wait of whoever receives at this moment."""
+        if self._receiving is not None:
+            self._receiving.cancel()
+
+    async def send(self, item: bytes) -> None:
+        with anyio.CancelScope(deadline=self.deadline) as scope:
+            await self._stream.send(item)
+        if scope.cancelled_caught:
+            raise Expired
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        return self._stream.extra_attributes
+
+    def abort(self) -> None:
+        """Shut the socket down, if there is one; only awaiting can close the stream."""
+        theirs = self._stream.extra(SocketAttribute.raw_socket, None)
+        if theirs is not None and theirs.fileno() >= 0:
+            # A copy, as what uvloop calls a socket has no shutdown().
+            with socket.fromfd(theirs.fileno(), theirs.family, theirs.type) as raw_socket:
+                with suppress(OSError):
+                    raw_socket.shutdown(socket.SHUT_RDWR)
+
+
+def _ssl_objects_of(stream: AnyByteStream) -> tuple[ssl.SSLObject, ...]:
+    """Return what decrypts the bytes of *stream*, the last first."""
+    if isinstance(stream, TimedStream):
+        return ()
+    if isinstance(stream, TlsStream):
+        return (stream.ssl_object, *_ssl_objects_of(stream.transport_stream))
+    ssl_object = stream.extra(TLSAttribute.ssl_object, None)
+    if ssl_object is None:
+        return ()
+    below = _ssl_objects_of(stream.transport_stream) if isinstance(stream, TLSStream) else ()
+    return (ssl_object, *below)
+
+
+def _transport_of(stream: AnyByteStream) -> TimedStream | _Foreign:
+    """Return the stream below TLS, with a deadline."""
+    if isinstance(stream, (TimedStream, _Foreign)):
+        return stream
+    if isinstance(stream, TlsStream):
+        return _transport_of(stream.transport_stream)
+    if isinstance(stream, TLSStream):  # of a caller's own connector
+        below = _transport_of(stream.transport_stream)
+        if isinstance(below, _Foreign) and not isinstance(stream.transport_stream, TLSStream):
+            stream.transport_stream = below
+        return below
+    return _Foreign(cast("ByteStream", stream))

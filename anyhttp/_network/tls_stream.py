@@ -1,0 +1,274 @@
+"""TLS on top of any byte stream.
+
+anyio's own ``TLSStream`` hands over one record, of at most 16 KiB, for each call.  This one
+decrypts all that has arrived, so that a large body costs little more than its decryption.  It
+also lets one task send while another receives where TLS itself has to send in order to
+receive, or the other way round.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+import idna
+from anyio.abc import ByteStream
+from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.streams.tls import TLSAttribute
+
+from .._tasks import TimedStream
+
+__all__ = ("TlsStream",)
+
+#: Most bytes that one TLS record carries (RFC 8446 section 5.1).
+RECORD: Final = 16 * 1024
+
+#: Encrypted bytes asked of another stream at least.
+RECEIVE_SIZE: Final = 64 * 1024
+
+
+class TlsStream(ByteStream):
+    """The client's side of TLS over another stream; :meth:`wrap` makes one.
+
+    There is no closing handshake, for which a peer could make us wait, and a connection that
+    is cut ends the stream: HTTP's own framing tells a whole message from a cut one.  A record
+    that has been tampered with is an error, now and ever after.
+    """
+
+    def __init__(
+        self,
+        transport_stream: ByteStream,
+        ssl_object: ssl.SSLObject,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+    ) -> None:
+        #: the stream that carries the encrypted bytes
+        self.transport_stream: ByteStream = transport_stream
+        #: what encrypts and decrypts
+        self.ssl_object: ssl.SSLObject = ssl_object
+        self._incoming = incoming
+        self._outgoing = outgoing
+        timed = transport_stream if isinstance(transport_stream, TimedStream) else None
+        self._timed = timed  # one of our own
+        self._receive_size = RECEIVE_SIZE if timed is None else timed.receive_size
+        self._checkpoint_if_cancelled: Callable[[], Awaitable[None]] = (
+            checkpoint_if_cancelled if timed is None else timed.checkpoint_if_cancelled
+        )
+        self._unread = False  # there may be something to decrypt, or an end to report
+        self._at_end = False
+        self._failure: ssl.SSLError | None = None
+        self._torn = False  # a record was sent in part, or not at all
+        self._receiving = False
+        self._sending = False
+        # Who waits for the stream below; and what the other task waits for meanwhile.
+        self._feeding = False
+        self._flushing = False
+        self._fed: anyio.Event | None = None
+        self._flushed: anyio.Event | None = None
+
+    @classmethod
+    async def wrap(
+        cls, transport_stream: ByteStream, context: ssl.SSLContext, hostname: str
+    ) -> TlsStream:
+        """Do the handshake.
+
+        :param hostname: the name to send, and to look for in the certificate
+        :raises ssl.SSLError: it failed
+        :raises anyio.EndOfStream: the peer left
+
+        The stream below stays open whatever happens.
+        """
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        # Given text, ssl would encode it by the rules of 2003.
+        name = hostname.encode("ascii") if hostname.isascii() else idna.encode(hostname, uts46=True)
+        if type(context) is ssl.SSLContext:
+            ssl_object = context.wrap_bio(incoming, outgoing, server_hostname=name)
+        else:
+            # One that asks the operating system whom to trust may read files.
+            ssl_object = await anyio.to_thread.run_sync(
+                context.wrap_bio, incoming, outgoing, False, name
+            )
+        stream = cls(transport_stream, ssl_object, incoming, outgoing)
+        await stream._shake_hands()
+        return stream
+
+    async def _shake_hands(self) -> None:
+        while True:
+            try:
+                self.ssl_object.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._feed()
+            except ssl.SSLError as exc:
+                if _is_end(exc):
+                    raise anyio.EndOfStream from None
+                raise
+            else:
+                await self._flush()
+                self._unread = self._incoming.pending > 0
+                return
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        ssl_object = self.ssl_object
+        names: Any = TLSAttribute  # annotated with the types of the values, not with their own
+        return {
+            **self.transport_stream.extra_attributes,
+            names.alpn_protocol: ssl_object.selected_alpn_protocol,
+            names.channel_binding_tls_unique: ssl_object.get_channel_binding,
+            names.cipher: ssl_object.cipher,
+            names.peer_certificate: ssl_object.getpeercert,
+            names.peer_certificate_binary: lambda: ssl_object.getpeercert(True),
+            names.server_side: lambda: False,
+            names.shared_ciphers: lambda: None,
+            names.standard_compatible: lambda: False,
+            names.ssl_object: lambda: ssl_object,
+            names.tls_version: ssl_object.version,
+        }
+
+    # -- what the caller asks for
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        if max_bytes < 1:
+            raise ValueError("max_bytes must be a positive integer")
+        if self._receiving:
+            raise anyio.BusyResourceError("reading from")
+        self._receiving = True
+        try:
+            if self._unread:
+                await self._checkpoint_if_cancelled()
+            else:
+                await self._feed(max_bytes)
+            while not (data := self._decrypt(max_bytes)):
+                await self._feed(max_bytes)
+        finally:
+            self._receiving = False
+        return data
+
+    async def send(self, item: bytes) -> None:
+        if self._sending:
+            raise anyio.BusyResourceError("writing to")
+        self._sending = True
+        try:
+            await self._checkpoint_if_cancelled()
+            while not self._encrypt(item):
+                await self._feed()  # the peer asked for another handshake
+            while self._flushing:
+                # The receiving task has begun to send, and takes along what is there now.
+                self._flushed = self._flushed or anyio.Event()
+                await self._flushed.wait()
+            self._check_writable()
+            await self._flush()
+        finally:
+            self._sending = False
+
+    async def send_eof(self) -> None:
+        raise NotImplementedError("a TLS stream is closed in both directions or not at all")
+
+    async def aclose(self) -> None:
+        await self.transport_stream.aclose()
+
+    # -- between OpenSSL and the stream below
+
+    def _decrypt(self, max_bytes: int) -> bytes:
+        """Return up to *max_bytes* of what has arrived; ``b""`` if more has to come first."""
+        pieces: list[bytes] = []
+        left, size = max_bytes, RECORD
+        incoming = self._incoming
+        read, pending = self.ssl_object.read, self.ssl_object.pending
+        try:
+            while left and self._failure is None:
+                if left < size:
+                    size = left
+                piece = read(size)
+                if not piece:
+                    self._at_end = True
+                    break
+                pieces.append(piece)
+                left -= len(piece)
+                if not incoming.pending and not pending():
+                    self._unread = False
+                    break
+        except ssl.SSLWantReadError:
+            self._unread = False
+        except ssl.SSLError as exc:
+            if _is_end(exc):
+                self._at_end = True
+            else:
+                self._failure = exc  # asked again, OpenSSL would call it an end
+        if pieces:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._failure is not None:
+            raise anyio.BrokenResourceError from self._failure
+        if self._at_end:
+            raise anyio.EndOfStream
+        return b""
+
+    def _encrypt(self, item: bytes) -> bool:
+        """Encrypt *item*; or tell that something has to be received before."""
+        self._check_writable()
+        try:
+            if item:
+                self.ssl_object.write(item)
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError as exc:
+            raise anyio.BrokenResourceError from exc
+        return True
+
+    def _check_writable(self) -> None:
+        if self._torn or self._failure is not None:
+            raise anyio.BrokenResourceError from self._failure
+
+    async def _feed(self, max_bytes: int = RECEIVE_SIZE) -> None:
+        """Wait until OpenSSL has been given more bytes, or the end."""
+        if self._outgoing.pending and not (self._flushing or self._torn):
+            await self._checkpoint_if_cancelled()
+            await self._flush()
+        if self._feeding:
+            self._fed = self._fed or anyio.Event()
+            await self._fed.wait()
+            return
+        self._feeding = True
+        try:
+            data = await self.transport_stream.receive(max(max_bytes, self._receive_size))
+        except anyio.EndOfStream:
+            self._incoming.write_eof()
+            self._unread = True
+        else:
+            self._incoming.write(data)
+            self._unread = True
+        finally:
+            self._feeding = False
+            if self._fed is not None:
+                self._fed.set()
+                self._fed = None
+
+    async def _flush(self) -> None:
+        """Send what OpenSSL has to say, and what it has to say meanwhile."""
+        self._flushing = True
+        try:
+            while self._outgoing.pending:
+                data = self._outgoing.read()
+                if self._timed is None:
+                    await self.transport_stream.send(data)
+                elif not self._timed.send_nowait(data):
+                    await self._timed.drain()
+        except BaseException:
+            # Records are numbered: the peer could not decrypt any that follows.
+            self._torn = True
+            raise
+        finally:
+            self._flushing = False
+            if self._flushed is not None:
+                self._flushed.set()
+                self._flushed = None
+
+
+def _is_end(exc: ssl.SSLError) -> bool:
+    """Whether *exc* says that the peer sends no more."""
+    return isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) or (
+        "UNEXPECTED_EOF_WHILE_READING" in (exc.strerror or "")
+    )

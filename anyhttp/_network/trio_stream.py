@@ -1,0 +1,184 @@
+"""A byte stream that sits directly on a socket under trio.
+
+It does what anyio's ``SocketStream`` does, with fewer layers in between and the same two
+additions as its asyncio twin: a deadline that waiting observes, and closing without awaiting.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import NoReturn
+
+import anyio
+import trio
+from trio.lowlevel import (
+    cancel_shielded_checkpoint,
+    checkpoint,
+    checkpoint_if_cancelled,
+    in_trio_run,
+    notify_closing,
+    wait_readable,
+    wait_writable,
+)
+
+from .._tasks import (
+    Expired,
+    TimedStream,
+)
+
+__all__ = ("TrioStream",)
+
+
+class TrioStream(TimedStream):
+    """A connected, non-blocking socket on trio; see :class:`anyio.abc.SocketStream`."""
+
+    checkpoint_if_cancelled = staticmethod(checkpoint_if_cancelled)
+
+    def __init__(self, raw_socket: socket.socket) -> None:
+        self._sock = raw_socket
+        self._reading = False
+        self._writing = False
+        self._interrupted = False
+        self._unsent: memoryview | bytes = b""  # of send_nowait(), for drain()
+        # After a request was sent the answer takes a while: trying to read at once
+        # would only cost a system call.
+        self._expects_delay = False
+
+    @property
+    def _raw_socket(self) -> socket.socket:
+        return self._sock
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        if max_bytes < 1:
+            raise ValueError("max_bytes must be a positive integer")
+        if self._reading:
+            raise anyio.BusyResourceError("reading from")
+        if self.expired or (not self.watched and trio.current_time() >= self.deadline):
+            raise Expired  # however fast the peer, so that it cannot outlast its time
+        self._reading = True
+        try:
+            if self._expects_delay:
+                self._expects_delay = False
+                data = None
+            else:
+                await checkpoint_if_cancelled()
+                data = self._receive_nowait(max_bytes)
+                if data is not None:
+                    await cancel_shielded_checkpoint()
+            while data is None:
+                if self.watched and not self.expired:
+                    await wait_readable(self._sock)
+                else:
+                    await self._wait(wait_readable)
+                data = self._receive_nowait(max_bytes)
+        except (OSError, trio.ClosedResourceError) as exc:
+            if self._interrupted:
+                raise Expired from None
+            self._fail(exc)
+        finally:
+            self._reading = self._interrupted = False
+        if not data:
+            raise anyio.EndOfStream
+        return data
+
+    def _receive_nowait(self, max_bytes: int) -> bytes | None:
+        try:
+            return self._sock.recv(max_bytes)
+        except BlockingIOError:
+            return None
+
+    async def send(self, item: bytes) -> None:
+        await checkpoint_if_cancelled()
+        if not self.send_nowait(item):
+            await self.drain()
+
+    def send_nowait(self, item: bytes | memoryview) -> bool:
+        if self._writing:
+            raise anyio.BusyResourceError("writing to")
+        if self.expired:
+            raise Expired
+        self._expects_delay = True
+        try:
+            sent = self._sock.send(item)
+        except BlockingIOError:
+            sent = 0
+        except OSError as exc:
+            self._fail(exc)
+        if sent == len(item):
+            return True
+        self._unsent = memoryview(item)[sent:]
+        return False
+
+    async def drain(self) -> None:
+        unsent, self._unsent = self._unsent, b""
+        self._writing = True
+        try:
+            while unsent:
+                await self._wait_writable()
+                with suppress(BlockingIOError):
+                    unsent = unsent[self._sock.send(unsent) :]
+        except (OSError, trio.ClosedResourceError) as exc:
+            self._fail(exc)
+        finally:
+            self._writing = False
+
+    async def _wait(self, wait: Callable[[socket.socket], Awaitable[None]]) -> None:
+        if self.expired:
+            raise Expired
+        if self.watched or self.deadline == math.inf:
+            await wait(self._sock)
+            return
+        with trio.CancelScope(deadline=self.deadline) as scope:
+            await wait(self._sock)
+        if scope.cancelled_caught:
+            raise Expired
+
+    async def _wait_writable(self) -> None:
+        try:
+            await self._wait(wait_writable)
+        except trio.ClosedResourceError:
+            # interrupt() wakes whoever waits for the socket, and means only the reader
+            if self.expired or self._sock.fileno() < 0:
+                raise
+
+    def _fail(self, exc: OSError | trio.ClosedResourceError) -> NoReturn:
+        if self.expired:
+            raise Expired from None
+        if self._sock.fileno() < 0:
+            raise anyio.ClosedResourceError from exc
+        raise anyio.BrokenResourceError from exc
+
+    async def send_eof(self) -> None:
+        await checkpoint_if_cancelled()
+        self._sock.shutdown(socket.SHUT_WR)
+
+    async def aclose(self) -> None:
+        self.abort()
+        if in_trio_run():
+            await checkpoint()
+
+    def expire(self) -> None:
+        """End waiting, now and until the deadline is set anew."""
+        if self._sock.fileno() >= 0:
+            self.expired = True
+            notify_closing(self._sock)  # wakes who waits; the socket stays open
+
+    def interrupt(self) -> None:
+        """End the wait of whoever receives at this moment."""
+        if self._reading and self._sock.fileno() >= 0:
+            self._interrupted = True
+            notify_closing(self._sock)
+
+    def abort(self) -> None:
+        """Close the socket at once; whoever waits for it gets ``ClosedResourceError``."""
+        if self._sock.fileno() >= 0:
+            if in_trio_run():
+                notify_closing(self._sock)
+            self._sock.close()
+
+    def has_news(self) -> bool:
+        # Nothing has come, but elsewhere than on trio nobody could wait for it.
+        return not in_trio_run()

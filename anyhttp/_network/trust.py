@@ -1,0 +1,188 @@
+"""Whose certificate is accepted: contexts, fingerprints, and the option ``ssl``."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from functools import cache
+from hashlib import sha256
+from ssl import SSLContext
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import truststore
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSAttribute
+
+from .._common import warn_deprecated
+from ..client_exceptions import ServerFingerprintMismatch
+from .tls_stream import TlsStream
+
+__all__ = (
+    "Fingerprint",
+    "SSLOption",
+    "check_protocol",
+    "context_for",
+    "fold_ssl",
+    "ssl_option",
+)
+
+
+class Fingerprint:
+    """Accepts the one certificate whose SHA-256 digest is given, and checks nothing else.
+
+    :param fingerprint: digest of the certificate in DER form, 32 bytes
+    :raises TypeError: *fingerprint* is not bytes
+    :raises ValueError: the digest has another length, as those of MD5 and SHA-1 have
+    """
+
+    __slots__ = ("_fingerprint",)
+
+    def __init__(self, fingerprint: bytes) -> None:
+        if not isinstance(fingerprint, (bytes, bytearray, memoryview)):
+            raise TypeError(f"fingerprint must be bytes, not {type(fingerprint).__name__}")
+        if len(fingerprint) != 32:
+            raise ValueError(
+                f"fingerprint must be a SHA-256 digest of 32 bytes, not {len(fingerprint)} bytes"
+            )
+        self._fingerprint = bytes(fingerprint)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._fingerprint.hex()}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fingerprint) and other._fingerprint == self._fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self._fingerprint)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The expected digest."""
+        return self._fingerprint
+
+    def check(self, stream: ByteStream, host: str | None = None, port: int | None = None) -> None:
+        """Compare with the certificate of the peer on *stream*; without TLS do nothing.
+
+        :param host: the peer's name for the error; its address when left out
+        :param port: the same with its port
+        :raises ServerFingerprintMismatch: it has another one
+        """
+        if stream.extra(TLSAttribute.ssl_object, None) is None:
+            return
+        certificate = stream.extra(TLSAttribute.peer_certificate_binary)
+        got = sha256(certificate or b"").digest()
+        if got != self._fingerprint:
+            address = stream.extra(SocketAttribute.remote_address, ())
+            if host is None and isinstance(address, tuple) and address:
+                host, port = str(address[0]), address[1]
+            raise ServerFingerprintMismatch(self._fingerprint, got, host or "", port or 0)
+
+
+SSLOption = SSLContext | bool | Fingerprint
+
+
+def ssl_option(value: object) -> SSLOption:
+    """Check the ``ssl`` argument of a connector or a request.
+
+    :raises TypeError: it is none of those that are documented
+    """
+    if value is None:
+        warn_deprecated("ssl=None is deprecated: True means the default")
+        return True
+    if isinstance(value, (bool, SSLContext, Fingerprint)):
+        return value
+    raise TypeError(
+        f"ssl must be True, False, an ssl.SSLContext or a Fingerprint, not {type(value).__name__}"
+    )
+
+
+@cache
+def _verified_context() -> ssl.SSLContext:
+    """Return the default context: the operating system's trust store, TLS 1.2 or newer."""
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _set_defaults(context)
+    return context
+
+
+@cache
+def _unverified_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    _set_defaults(context)
+    return context
+
+
+def _set_defaults(context: ssl.SSLContext) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    _log_keys(context)
+
+
+def _log_keys(context: ssl.SSLContext) -> None:
+    """Write session keys to the file named by ``SSLKEYLOGFILE``, as other programs do."""
+    path = os.environ.get("SSLKEYLOGFILE")
+    if not path or sys.flags.ignore_environment:
+        return
+    try:
+        context.keylog_filename = path
+    except OSError as exc:
+        raise OSError(exc.errno, f"SSLKEYLOGFILE={path}: {exc.strerror}") from exc
+
+
+async def context_for(option: object) -> ssl.SSLContext:
+    if isinstance(option, ssl.SSLContext):
+        return option
+    if option is True:
+        if not _verified_context.cache_info().currsize:
+            # Reading the trust store blocks, so not on the event loop's thread.
+            await anyio.to_thread.run_sync(_verified_context)
+        return _verified_context()
+    return _unverified_context()
+
+
+def check_protocol(stream: TlsStream) -> None:
+    """Refuse a protocol that a caller's context offered and we do not speak.
+
+    Other clients add "h2" to a context that is shared with them; what a server says then
+    would look like rubbish.
+    """
+    chosen = stream.ssl_object.selected_alpn_protocol()
+    if chosen not in {None, "http/1.1", "http/1.0"}:
+        reason = f"the server chose {chosen!r} by ALPN; the SSLContext must offer http/1.1 alone"
+        raise ssl.SSLError(ssl.SSLErrorNumber.SSL_ERROR_SSL, reason)
+
+
+def fold_ssl(
+    ssl: SSLOption | None,
+    *,
+    verify_ssl: bool | None,
+    ssl_context: SSLContext | None,
+    fingerprint: bytes | None,
+) -> SSLOption:
+    """Return the ``ssl`` option that these arguments of a connector or a request stand for.
+
+    :raises TypeError: one of them is of a type that it cannot be
+    :raises ValueError: more than one of them says something
+    """
+    said: list[SSLOption] = [] if ssl is True else [ssl_option(ssl)]
+    if verify_ssl is not None:
+        warn_deprecated("verify_ssl is deprecated: ssl=False stands for verify_ssl=False")
+        # True is what happens anyway, and older programs say it beside a context.
+        if not verify_ssl or ssl is False:
+            said.append(bool(verify_ssl))
+    if ssl_context is not None:
+        warn_deprecated("ssl_context is deprecated: give it as ssl")
+        if not isinstance(ssl_context, SSLContext):
+            name = type(ssl_context).__name__
+            raise TypeError(f"ssl_context must be an ssl.SSLContext, not {name}")
+        said.append(ssl_context)
+    if fingerprint is not None:
+        warn_deprecated("fingerprint is deprecated: give ssl=Fingerprint(...)")
+        said.append(Fingerprint(fingerprint))
+    if len(said) > 1:
+        raise ValueError("only one of ssl, verify_ssl, ssl_context and fingerprint can be given")
+    return said[0] if said else True

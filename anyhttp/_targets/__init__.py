@@ -1,0 +1,35 @@
+"""Where a request goes and as whom: URLs, proxies, credentials."""
+
+from __future__ import annotations
+
+from .auth import BasicAuth, encode_basic_auth, netrc_auth
+from .proxies import (
+    HTTP_PROXIES,
+    ProxyOptions,
+    checked_proxy,
+    environment_proxy,
+    proxy_options,
+)
+from .urls import (
+    checked_url,
+    host_error,
+    host_is_too_long,
+    parse_error,
+    target_error,
+)
+
+__all__ = (
+    "BasicAuth",
+    "HTTP_PROXIES",
+    "ProxyOptions",
+    "checked_proxy",
+    "checked_url",
+    "encode_basic_auth",
+    "environment_proxy",
+    "host_error",
+    "host_is_too_long",
+    "netrc_auth",
+    "parse_error",
+    "proxy_options",
+    "target_error",
+)

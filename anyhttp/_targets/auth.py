@@ -1,0 +1,169 @@
+"""Credentials: Basic authentication (:rfc:`7617`)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import netrc
+import os
+from typing import Final, NamedTuple, Self
+
+from anyio.to_thread import run_sync
+from yarl import URL
+
+from .._common import check_charset
+
+logger: Final = logging.getLogger("anyhttp.client")
+
+__all__ = ("BasicAuth", "encode_basic_auth", "netrc_auth")
+
+
+class _BasicAuth(NamedTuple):
+    login: str
+    password: str
+    encoding: str
+
+
+class BasicAuth(_BasicAuth):
+    """User name and password for Basic authentication.
+
+    :param login: user name; must not hold a colon
+    :param password: password
+    :param encoding: charset in which both are sent
+    :raises ValueError: *login* or *password* is ``None``, *login* holds a colon, or *encoding*
+        is no charset
+    :raises TypeError: an argument is not a ``str``
+
+    The ``repr`` does not show the password.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, login: str, password: str = "", encoding: str = "latin1") -> Self:
+        if login is None:
+            raise ValueError("login must be a str, not None")
+        if password is None:
+            raise ValueError("password must be a str, not None")
+        for name, value in (("login", login), ("password", password)):
+            if not isinstance(value, str):
+                raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+        if ":" in login:
+            raise ValueError('login must not hold a ":" (RFC 7617 section 2)')
+        check_charset("encoding", encoding)
+        return super().__new__(cls, login, password, encoding)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(login={self.login!r}, password='***')"
+
+    @classmethod
+    def decode(cls, auth_header: str, encoding: str = "latin1") -> Self:
+        """Make it from the value of an ``Authorization`` header.
+
+        :raises ValueError: the header is not valid Basic authentication
+        """
+        scheme, space, encoded = auth_header.strip().partition(" ")
+        if scheme.lower() != "basic":
+            # One word alone may be the credentials, which no message shows.
+            shown = f"unknown authorization method {scheme[:20]!r}" if space else "no method"
+            raise ValueError(f"{shown}, expected Basic")
+        try:
+            decoded = base64.b64decode(encoded.strip().encode("ascii"), validate=True)
+        except (binascii.Error, UnicodeEncodeError):
+            raise ValueError("the credentials are not valid base64") from None
+        login, colon, password = decoded.decode(encoding).partition(":")
+        if not colon:
+            raise ValueError('the credentials hold no ":"')
+        return cls(login, password, encoding)
+
+    @classmethod
+    def from_url(cls, url: URL, *, encoding: str = "latin1") -> Self | None:
+        """Make it from the user info of *url*; ``None`` if there is none."""
+        if not isinstance(url, URL):
+            raise TypeError(f"url must be a yarl.URL, not {type(url).__name__}")
+        if url.raw_user is None and url.raw_password is None:
+            return None
+        return cls(url.user or "", url.password or "", encoding)
+
+    def encode(self) -> str:
+        """Return the value of the ``Authorization`` header."""
+        return encode_basic_auth(self.login, self.password, self.encoding)
+
+
+def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:
+    """Return the value of an ``Authorization`` header for Basic authentication.
+
+    :raises ValueError: *login* holds a colon, or *encoding* cannot express them
+    """
+    if ":" in login:
+        raise ValueError('login must not hold a ":" (RFC 7617 section 2)')
+    try:
+        credentials = f"{login}:{password}".encode(encoding)
+    except UnicodeEncodeError:
+        # Python's own error holds what could not be encoded.
+        raise ValueError(f"auth: login or password cannot be encoded as {encoding}") from None
+    return "Basic " + base64.b64encode(credentials).decode("ascii")
+
+
+# -- the user's netrc file -------------------------------------------------------------
+
+
+async def netrc_auth(url: URL, *, default: bool = True) -> BasicAuth | None:
+    """Return the credentials that the user's netrc file has for the host of *url*.
+
+    The host is taken from the parsed URL, whatever is written before it, and compared as a
+    whole (CVE-2024-47081); its port and the scheme do not count, as the file knows neither.
+    A file that cannot be read or understood is passed over, with a warning in the log.
+
+    :param default: let the entry ``default`` stand for hosts that have none
+
+    The file is read in a worker thread, which is left to itself when this is cancelled.
+    """
+    names = {name.lower() for name in (url.raw_host, url.host) if name}
+    return await run_sync(_from_netrc, names, default, abandon_on_cancel=True)
+
+
+def _from_netrc(names: set[str], default: bool) -> BasicAuth | None:
+    path = _netrc_path()
+    if path is None:
+        return None
+    try:
+        hosts = netrc.netrc(path).hosts
+    except OSError as exc:
+        logger.warning("cannot read the netrc file %s: %s", path, exc.strerror)
+        return None
+    except netrc.NetrcParseError as exc:
+        # The text of the error may hold a word of the file, which may be a password.
+        logger.warning("cannot parse the netrc file %s: see line %s", path, exc.lineno)
+        return None
+    except UnicodeDecodeError:
+        logger.warning("cannot parse the netrc file %s: it is not text", path)
+        return None
+    for name, entry in hosts.items():
+        # To the parser "default" is a machine like others; it must not be one here.
+        if name != "default" and name.lower() in names:
+            return _netrc_credentials(path, entry)
+    if default and "default" in hosts:
+        return _netrc_credentials(path, hosts["default"])
+    return None
+
+
+def _netrc_path() -> str | None:
+    """Return the path of the file: ``$NETRC``, or the usual one if it exists."""
+    if path := os.environ.get("NETRC"):
+        return path
+    path = os.path.expanduser("~/_netrc" if os.name == "nt" else "~/.netrc")
+    return path if os.path.exists(path) else None
+
+
+def _netrc_credentials(path: str, entry: tuple[str, str | None, str | None]) -> BasicAuth | None:
+    login, account, password = entry
+    login = login or account or ""
+    if not login and not password:
+        return None  # a machine may be listed for the sake of its macros
+    try:
+        # UTF-8 sends the bytes of the file (RFC 7617 section 2.1 lets servers ask for it).
+        return BasicAuth(login, password or "", "utf-8")
+    except ValueError as exc:
+        logger.warning("cannot use an entry of the netrc file %s: %s", path, exc)
+        return None

@@ -1,0 +1,234 @@
+"""Which proxy a request goes through, and with which credentials.
+
+What is decided here is decided by plain functions; only :func:`environment_proxy` awaits,
+where asking the operating system or reading a file could block.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio.to_thread
+from multidict import CIMultiDict
+from yarl import URL
+
+from .. import hdrs
+from .._common import without_user_info
+from ..client_exceptions import InvalidURL
+from ..typedefs import StrOrURL
+from .auth import (
+    BasicAuth,
+    netrc_auth,
+)
+from .urls import (
+    host_error,
+    host_is_too_long,
+)
+
+__all__ = (
+    "HTTP_PROXIES",
+    "ProxyOptions",
+    "bypasses",
+    "checked_proxy",
+    "chosen_entry",
+    "environment_proxy",
+    "proxy_options",
+)
+
+logger: Final = logging.getLogger("anyhttp.client")
+
+#: The schemes of a proxy's URL, with the port each stands for.
+DEFAULT_PORTS: Final = {
+    "http": 80,
+    "https": 443,
+    "socks4": 1080,
+    "socks4a": 1080,
+    "socks5": 1080,
+    "socks5h": 1080,
+}
+
+#: Those of proxies that read HTTP themselves; the others pass bytes on.
+HTTP_PROXIES: Final = frozenset({"http", "https"})
+
+# Where the proxies of the desktop's settings are looked up when no variable is set.
+_HAS_SYSTEM_PROXIES: Final = sys.platform in {"darwin", "win32"}
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyOptions:
+    """What a session or a request says about its proxy; ``None`` where it says nothing."""
+
+    url: URL | None
+    auth: BasicAuth | None = None
+    #: for the proxy alone
+    headers: CIMultiDict[str] | None = field(default=None, repr=False)
+
+
+def proxy_options(
+    proxy: StrOrURL | None,
+    auth: BasicAuth | None,
+    headers: CIMultiDict[str] | None = None,
+    default: ProxyOptions | None = None,
+) -> ProxyOptions:
+    """Return what the arguments ``proxy``, ``proxy_auth`` and ``proxy_headers`` come to.
+
+    :param default: what the session says, for where they are silent; credentials and headers
+        that it has for its own proxy are for no other one
+    :raises InvalidURL: *proxy* is no URL of a proxy
+    :raises ValueError: *auth* is no ``BasicAuth``, or *headers* hold credentials too
+    """
+    if auth is not None and not isinstance(auth, BasicAuth):
+        raise ValueError(f"proxy_auth must be a BasicAuth, not {type(auth).__name__}")
+    if auth is not None and headers is not None and hdrs.PROXY_AUTHORIZATION in headers:
+        raise ValueError("proxy_auth cannot be combined with a Proxy-Authorization header")
+    url = None
+    if proxy is not None:
+        url, found = checked_proxy(proxy)
+        auth = found if auth is None else auth
+    if default is not None and (url is None or default.url in {None, url}):
+        url = default.url if url is None else url
+        auth = default.auth if auth is None else auth
+        headers = default.headers if headers is None else headers
+    return ProxyOptions(url, auth, headers)
+
+
+def checked_proxy(proxy: StrOrURL) -> tuple[URL, BasicAuth | None]:
+    """Return where *proxy* is, in one spelling for each, and the credentials in its URL.
+
+    :raises InvalidURL: it is no URL of a proxy
+    :raises TypeError: it is neither a ``str`` nor a URL
+    """
+    if not isinstance(proxy, (str, URL)):
+        raise TypeError(f"proxy must be a str or a yarl.URL, not {type(proxy).__name__}")
+    if isinstance(proxy, str) and host_is_too_long(proxy):
+        raise InvalidURL(without_user_info(proxy)[:100] + "...", "the host is too long")
+    try:
+        url = URL(proxy)
+        port = url.port
+        if url.scheme not in DEFAULT_PORTS:
+            raise InvalidURL(
+                proxy, f"proxy must be a URL of one of the schemes {', '.join(DEFAULT_PORTS)}"
+            )
+        reason = host_error(url.raw_host)
+        if reason is not None:
+            raise InvalidURL(proxy, f"proxy: {reason}")
+        auth = BasicAuth.from_url(url)
+    except InvalidURL:
+        raise
+    except ValueError:  # whose text may hold a piece of the password
+        raise InvalidURL(proxy, "proxy: this is not a valid URL") from None
+    url = url.origin()
+    if port is None:
+        url = url.with_port(DEFAULT_PORTS[url.scheme])
+    elif url.is_default_port():
+        url = url.with_port(None)  # written out or not, it is the same proxy
+    return url, auth
+
+
+# -- the environment -------------------------------------------------------------------
+
+
+async def environment_proxy(url: URL) -> ProxyOptions | None:
+    """Return the proxy that the environment wants for *url*, ``None`` for none.
+
+    Credentials come from the proxy's URL there, or else from netrc.
+    """
+    # It imports half of the standard library, which nobody else here needs.
+    from urllib.request import getproxies_environment
+
+    entries = getproxies_environment()
+    if entries:
+        entry = chosen_entry(url, entries)
+    elif _HAS_SYSTEM_PROXIES:
+        entry = await anyio.to_thread.run_sync(_system_entry, url, abandon_on_cancel=True)
+    else:
+        entry = None
+    if entry is None:
+        return None
+    try:
+        proxy, auth = checked_proxy(entry if "://" in entry else f"http://{entry}")
+    except InvalidURL as exc:
+        logger.warning("a proxy of the environment cannot be used, so it is not: %s", exc)
+        return None
+    if auth is None:
+        auth = await netrc_auth(proxy)
+    return ProxyOptions(proxy, auth)
+
+
+def chosen_entry(url: URL, entries: Mapping[str, str]) -> str | None:
+    """Return the entry for *url* among those of the environment, ``None`` for none.
+
+    :param entries: values of the ``*_PROXY`` variables by the word before the underscore,
+        in lower case; ``no`` lists the hosts to go to directly, ``all`` is for every scheme
+        that has no entry of its own
+    """
+    entry = entries.get(url.scheme) or entries.get("all")
+    if not entry or bypasses(url.raw_host or "", url.port, entries.get("no", "")):
+        return None
+    return entry
+
+
+def _system_entry(url: URL) -> str | None:
+    """Return what the settings of the operating system say; asking may block."""
+    from urllib.request import getproxies, proxy_bypass
+
+    host = url.raw_host or ""
+    entry = getproxies().get(url.scheme)
+    return None if not entry or proxy_bypass(host) else entry
+
+
+_ENTRY: Final = re.compile(r"(?:\[(?P<literal>[^\]]+)\]|(?P<host>[^:]*))(?::(?P<port>[0-9]+))?")
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def bypasses(host: str, port: int | None, no_proxy: str) -> bool:
+    """Whether the list *no_proxy* names *host*.
+
+    Its entries are separated by commas or spaces.  Each is a name, which stands for its
+    subdomains too, with or without ``.`` or ``*.`` before it; an address; a network such as
+    ``10.0.0.0/8`` or ``fd00::/8``; or ``*`` for every host.  All but a network may end in a
+    port, and name only that port then.
+    """
+    host = host.lower().rstrip(".")
+    address = _address(host)
+    return any(
+        _names(entry, host, address, port) for entry in no_proxy.lower().replace(",", " ").split()
+    )
+
+
+def _names(entry: str, host: str, address: _Address | None, port: int | None) -> bool:
+    """Whether one *entry* of the list names the host."""
+    if entry == "*":
+        return True
+    if "/" in entry:
+        try:
+            network = ipaddress.ip_network(entry, strict=False)
+        except ValueError:
+            return False
+        return address is not None and address in network
+    if (literal := _address(entry)) is not None:  # an IPv6 one needs no brackets without a port
+        return literal == address
+    match = _ENTRY.fullmatch(entry)
+    if match is None or (match["port"] and int(match["port"]) != port):
+        return False
+    name = match["literal"] or match["host"]
+    if address is not None:
+        return _address(name) == address
+    name = name.removeprefix("*").removeprefix(".").rstrip(".")
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _address(host: str) -> _Address | None:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    # an IPv4 address in the clothes of IPv6 leads to the same host
+    return getattr(address, "ipv4_mapped", None) or address

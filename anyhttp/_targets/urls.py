@@ -1,0 +1,129 @@
+"""Which URLs can be requested."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from typing import Final
+
+from yarl import URL
+
+from .._common import with_plain_zone
+from ..client_exceptions import (
+    InvalidUrlClientError,
+    NonHttpUrlClientError,
+)
+from ..typedefs import StrOrURL
+
+__all__ = ("checked_url", "host_error", "host_is_too_long", "parse_error", "target_error")
+
+#: Longest host, in characters, that is given to IDNA (CVE-2026-45409); DNS ends at 253.
+MAX_HOST: Final = 1024
+
+_NOT_IN_TARGET: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+def checked_url(url: StrOrURL, schemes: frozenset[str], base_url: URL | None = None) -> URL:
+    """Return *url* as an absolute URL that can be requested.
+
+    :param schemes: those that the connector speaks
+    :raises InvalidUrlClientError: it cannot be parsed, has no host, or a host that is neither
+        a name nor a well-formed address
+    :raises NonHttpUrlClientError: its scheme is not among *schemes*
+    :raises TypeError: it is neither a ``str`` nor a URL
+    """
+    if isinstance(url, str):
+        if "@" in url:  # what is kept must not hold passwords
+            return _parse(url, schemes, base_url)
+        return _parsed(url, schemes, base_url)
+    if not isinstance(url, URL):
+        raise TypeError(f"url must be a str or a yarl.URL, not {type(url).__name__}")
+    return _absolute(url, schemes, base_url)
+
+
+def _parse(text: str, schemes: frozenset[str], base_url: URL | None) -> URL:
+    if host_is_too_long(text):
+        raise InvalidUrlClientError(text[:100] + "...", "the host is too long")
+    try:
+        url = URL(text)
+    except ValueError as exc:
+        raise InvalidUrlClientError(text, parse_error(exc)) from None
+    return _absolute(url, schemes, base_url)
+
+
+# A program asks the same few URLs again and again.  What is found here has been checked,
+# and brings along what yarl keeps with a URL: host, port, path and query as they are sent.
+_parsed: Final = lru_cache(maxsize=512)(_parse)
+
+
+def _absolute(given: URL, schemes: frozenset[str], base_url: URL | None) -> URL:
+    url = given
+    if base_url is not None and not url.absolute:
+        url = base_url.join(url)
+    if not url.scheme:
+        raise InvalidUrlClientError(given, "the URL is relative and the session has no base_url")
+    if url.scheme not in schemes:
+        raise NonHttpUrlClientError(given)
+    reason = host_error(url.raw_host)
+    if reason is not None:
+        raise InvalidUrlClientError(given, reason)
+    return url
+
+
+def parse_error(error: ValueError) -> str:
+    """Return what *error*, of parsing a URL, says: some of them quote the user info."""
+    text = str(error)
+    return "the URL cannot be parsed" if "@" in text else text
+
+
+_AUTHORITY: Final = re.compile(r"(?:[^:/?#]*:)?//[^/?#]*")
+#: What is in no host (RFC 3986 §3.2.2); a URL that was made with ``encoded=True`` may hold
+#: anything.  A resolver might read it as another host than whoever looked at it.
+_NOT_IN_HOST: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=%:]")
+_NUMERIC_LABEL: Final = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
+
+
+def host_is_too_long(text: str) -> bool:
+    """Whether *text*, a URL not parsed yet, has a host that IDNA should not be given."""
+    authority = _AUTHORITY.match(text)
+    return authority is not None and len(authority[0]) > MAX_HOST
+
+
+@lru_cache(maxsize=1024)
+def host_error(host: str | None) -> str | None:
+    """Say what is wrong with *host*.
+
+    Other programs read ``127.1``, ``0177.0.0.1`` and ``2130706433`` as addresses; a check
+    made on such a host would not be made on where it leads.  The same goes for names with
+    escapes, such as ``%61.test``: some programs decode them.
+    """
+    if not host or not host.strip("."):
+        return "the URL has no host"
+    is_name = ":" not in host
+    if _NOT_IN_HOST.search(host) or (is_name and "%" in host):
+        return "the host holds characters that no host name has"
+    if not is_name:
+        return _ipv6_error(host)
+    last = host.rstrip(".").rpartition(".")[2]
+    if _NUMERIC_LABEL.fullmatch(last):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            return "the host is neither a name nor an IPv4 address in its usual form"
+    return None
+
+
+def _ipv6_error(host: str) -> str | None:
+    try:
+        ipaddress.IPv6Address(with_plain_zone(host))
+    except ValueError:
+        return "the host is not an IPv6 address"
+    return None
+
+
+def target_error(target: str) -> str | None:
+    """Say what is wrong with a request target (:rfc:`9112#section-3.2`)."""
+    if _NOT_IN_TARGET.search(target):
+        return "the URL holds spaces or control characters"
+    return None

@@ -1,0 +1,32 @@
+"""The event loop that runs, deadlines, and who owns helper tasks."""
+
+from __future__ import annotations
+
+from .backend import Waiter, asyncio_loop, clock, make_waiter, on_asyncio
+from .owner import TaskOwner, drop_group, end_group, work_for
+from .timeouts import (
+    DEFAULT_TIMEOUT,
+    ClientTimeout,
+    Expired,
+    TimedStream,
+    Watchdog,
+    deadline_after,
+)
+
+__all__ = (
+    "ClientTimeout",
+    "DEFAULT_TIMEOUT",
+    "Expired",
+    "TaskOwner",
+    "TimedStream",
+    "Waiter",
+    "Watchdog",
+    "asyncio_loop",
+    "clock",
+    "deadline_after",
+    "drop_group",
+    "end_group",
+    "make_waiter",
+    "on_asyncio",
+    "work_for",
+)

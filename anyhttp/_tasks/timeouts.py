@@ -1,0 +1,217 @@
+"""Time limits: what the caller may ask for, and deadlines made from it."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+import anyio
+from anyio.abc import SocketStream
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from .._common import check_seconds
+from .backend import asyncio_loop
+
+if TYPE_CHECKING:
+    from .backend import TimerHandle
+
+__all__ = (
+    "DEFAULT_TIMEOUT",
+    "ClientTimeout",
+    "Expirable",
+    "Expired",
+    "TimedStream",
+    "Watchdog",
+    "deadline_after",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTimeout:
+    """Time limits of one request, in seconds; ``None`` or 0 sets no limit.
+
+    :param total: the whole request, redirects and reading of the body included; its
+        expiry is :exc:`TimeoutError`
+    :param connect: waiting for a free connection and making one; its expiry, and that of
+        *sock_connect*, is :exc:`ConnectionTimeoutError`
+    :param sock_read: the gap between two pieces received, counted from the end of sending;
+        its expiry is :exc:`SocketTimeoutError`
+    :param sock_connect: making one new connection, TLS included
+    :param ceil_threshold: accepted for aiohttp's sake, without effect
+    """
+
+    total: float | None = None
+    connect: float | None = None
+    sock_read: float | None = None
+    sock_connect: float | None = None
+    ceil_threshold: float = 5
+
+    def __post_init__(self) -> None:
+        for name in ("total", "connect", "sock_read", "sock_connect"):
+            check_seconds(name, getattr(self, name))
+
+
+#: What a session uses unless told otherwise, as aiohttp documents it.
+DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
+
+
+class Expired(Exception):
+    """A deadline has passed; whoever set it knows which limit that was."""
+
+
+class Expirable(Protocol):
+    """What somebody waits for."""
+
+    def expire(self) -> None:
+        """End the wait, because its time is over."""
+
+
+class TimedStream(SocketStream):
+    """A socket whose waits end at a deadline."""
+
+    #: anyio's, or the same of the backend itself, which is faster
+    checkpoint_if_cancelled: Callable[[], Awaitable[None]] = staticmethod(checkpoint_if_cancelled)
+    #: bytes to ask for where nobody knows how many will come: one that has received them
+    #: already would have to cut them up for less
+    receive_size: ClassVar[int] = 64 * 1024
+    #: when waiting ends with :exc:`Expired`, on anyio's clock
+    deadline: float = math.inf
+    #: whether a :class:`Watchdog` ends the wait; else the wait itself must
+    watched: bool = False
+    #: whether :meth:`expire` has been called since the deadline was set
+    expired: bool = False
+
+    @abstractmethod
+    def send_nowait(self, item: bytes | memoryview) -> bool:
+        """Send *item*, and tell whether the operating system has taken all of it.
+
+        :raises BusyResourceError: another task is sending
+        :raises ClosedResourceError: the stream has been closed
+        :raises BrokenResourceError: the peer is gone
+        :raises Expired: the deadline has passed
+        """
+
+    @abstractmethod
+    async def drain(self) -> None:
+        """Wait until the operating system has taken what was sent; raises the same."""
+
+    def has_news(self) -> bool:
+        """Whether bytes, the end, or an error have arrived here that nobody has taken."""
+        return False  # what does not read ahead leaves them to the operating system
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Close without waiting; whoever waits for bytes gets ``ClosedResourceError``."""
+
+    @abstractmethod
+    def expire(self) -> None:
+        """End waiting, now and from now on, with :exc:`Expired`."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """End the wait of whoever receives at this moment with :exc:`Expired`; no byte is lost."""
+
+
+class Watchdog:
+    """Ends many waits at their deadlines, by one alarm.
+
+    A cancel scope, or a timer, for each wait would cost more than all the rest of it.
+    This one sleeps until the earliest deadline it knows of; as most limits are equal,
+    the deadlines of new waits come later, and nothing has to be told to anybody.
+
+    On asyncio the alarm is a timer: programs that stop cancel all tasks they find, and make
+    a last request or two, which must not last for ever.  Trio has no timers, but there nobody
+    can cancel a task of ours.
+
+    :param start: starts the task, when there is something to watch
+    """
+
+    __slots__ = ("_context", "_deadlines", "_loop", "_news", "_scope", "_start", "_timer",
+                 "_wakes_at", "clock")  # fmt: skip
+
+    def __init__(
+        self,
+        start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object],
+        clock: Callable[[], float] = anyio.current_time,
+    ) -> None:
+        self._start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] | None = start
+        self._loop = asyncio_loop()
+        self._timer: TimerHandle | None = None
+        self._context = copy_context()  # and not that of whoever happens to need the timer
+        # What the task needs is made for the first deadline: many sessions never have one.
+        self._news: anyio.Event | None = None
+        self._scope: anyio.CancelScope | None = None
+        #: anyio's clock, or the same of the backend itself, which is faster to ask
+        self.clock: Callable[[], float] = clock
+        self._deadlines: dict[Expirable, float] = {}
+        self._wakes_at = math.inf
+
+    def watch(self, wait: Expirable, deadline: float) -> None:
+        """End *wait* at *deadline*, instead of when it was to end before."""
+        self._deadlines[wait] = deadline
+        if deadline < self._wakes_at:
+            self._wake(deadline)
+
+    def forget(self, wait: Expirable) -> None:
+        """Let *wait* last as long as it may."""
+        self._deadlines.pop(wait, None)
+
+    def stop(self) -> None:
+        """End the alarm, or see to it that there never is one."""
+        self._start = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def _wake(self, deadline: float) -> None:
+        """Look at the deadlines again at *deadline*, which is earlier than any before."""
+        self._wakes_at = deadline
+        start = self._start
+        if start is None:
+            return
+        if self._loop is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._ring, context=self._context)
+        elif self._news is not None:
+            self._news.set()
+        else:
+            self._news = anyio.Event()
+            # Deadlines hold even while everything around is being cancelled: a request may be
+            # shielded from that.  Only stop() ends this task.
+            self._scope = anyio.CancelScope(shield=True)
+            start(self._run)
+
+    def _ring(self) -> None:
+        self._look()
+        if self._wakes_at < math.inf:
+            self._wake(self._wakes_at)
+
+    async def _run(self) -> None:
+        assert self._scope is not None
+        assert self._news is not None
+        with self._scope:
+            while True:
+                with anyio.CancelScope(deadline=self._wakes_at):
+                    await self._news.wait()
+                self._news = anyio.Event()
+                self._look()
+
+    def _look(self) -> None:
+        """End the waits whose time is over."""
+        now = self.clock()
+        deadlines = self._deadlines
+        for wait in [wait for wait, at in deadlines.items() if at <= now]:
+            del deadlines[wait]
+            wait.expire()
+        self._wakes_at = min(deadlines.values(), default=math.inf)
+
+
+def deadline_after(seconds: float | None) -> float:
+    """Return the moment *seconds* from now on anyio's clock; without a limit, infinity."""
+    return anyio.current_time() + seconds if seconds else math.inf

@@ -1,0 +1,153 @@
+"""permessage-deflate (:rfc:`7692#section-7.2`): what a negotiated compression does to bytes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from ..client_exceptions import WebSocketError
+from .models import WSCloseCode
+
+__all__ = ("Deflater", "Inflater")
+
+#: What a sync flush ends with; the sender leaves it away at the end of a message.
+TAIL: Final = b"\x00\x00\xff\xff"
+
+#: Compressed at a time, in bytes: about a millisecond, after which others may run.
+COMPRESS_PIECE: Final = 64 * 1024
+
+#: Most DEFLATE streams in one message.  Each costs a new decompressor, so that a few megabytes
+#: of empty ones would keep us busy for minutes; no known sender makes more than one.
+MAX_STREAMS: Final = 64
+
+#: How much longer than needed a window may become before it is cut, in bytes.
+WINDOW_SLACK: Final = 4 * 1024
+
+
+class Deflater:
+    """Compresses what is sent.
+
+    :param bits: size of the window, as a power of two
+    :param takes_over: later messages may refer to earlier ones
+    """
+
+    __slots__ = ("_bits", "_compressor", "_takes_over")
+
+    def __init__(self, bits: int, *, takes_over: bool) -> None:
+        self._bits = bits
+        self._takes_over = takes_over
+        self._compressor = self._new()
+
+    def _new(self) -> zlib._Compress:
+        # The fastest level: what it saves on the wire is nearly what the others save.
+        return zlib.compressobj(zlib.Z_BEST_SPEED, wbits=-self._bits)
+
+    def compress(self, data: bytes | bytearray | memoryview, *, last: bool = True) -> bytes:
+        """Return a whole message, or one fragment of it, compressed.
+
+        :param last: whether the message ends with it
+        """
+        return b"".join(self.pieces(data, last=last))
+
+    def pieces(self, data: bytes | bytearray | memoryview, *, last: bool = True) -> Iterator[bytes]:
+        """Yield the same in pieces, between which the caller may let others run."""
+        compressor = self._compressor
+        if len(data) > COMPRESS_PIECE:
+            view = memoryview(data)
+            for start in range(0, len(data), COMPRESS_PIECE):
+                yield compressor.compress(view[start : start + COMPRESS_PIECE])
+        else:
+            yield compressor.compress(data)
+        flushed = compressor.flush(zlib.Z_SYNC_FLUSH)
+        if last:
+            # zlib does not flush twice in a row: there is no tail to leave away then, and an
+            # empty block (RFC 7692 §7.2.3.6) takes the place of nothing.
+            flushed = flushed[:-4] if flushed.endswith(TAIL) else flushed + b"\x00"
+            if not self._takes_over:
+                self._compressor = self._new()
+        yield flushed
+
+
+class Inflater:
+    """Decompresses what is received.
+
+    :param bits: size of the window, as a power of two
+    :param takes_over: later messages may refer to earlier ones
+    """
+
+    __slots__ = ("_bits", "_decompressor", "_input", "_streams", "_takes_over", "_window")
+
+    def __init__(self, bits: int, *, takes_over: bool) -> None:
+        self._bits = bits
+        self._takes_over = takes_over
+        self._input = b""
+        self._streams = 1
+        self._decompressor = zlib.decompressobj(-bits)
+        # What may be referred to, for the next stream: zlib keeps it to itself.
+        self._window = bytearray()
+
+    def inflate(self, data: bytes, limit: int) -> bytes:
+        """Return a whole message.
+
+        :param limit: most bytes that it may have, 0 for any number
+        :raises WebSocketError: it has more, or is not well compressed
+        """
+        self.feed(data)
+        self.feed(TAIL)
+        output = self.read(limit + 1 if limit else 0)
+        if limit and len(output) > limit:
+            raise WebSocketError(
+                WSCloseCode.MESSAGE_TOO_BIG, f"the message inflates to more than {limit} bytes"
+            )
+        self.end_message()
+        return output
+
+    def feed(self, data: bytes) -> None:
+        """Take compressed bytes."""
+        self._input = self._input + data if self._input else data
+
+    def read(self, limit: int) -> bytes:
+        """Return what has been fed, inflated; fewer than *limit* bytes mean that it was all.
+
+        :param limit: most bytes to return, 0 for any number
+        :raises WebSocketError: it is not well compressed
+        """
+        output = self._inflate(limit)
+        while self._decompressor.eof:
+            # RFC 7692 §7.2.3.4: a message may end its DEFLATE stream, and begin another.
+            self._streams += 1
+            if self._streams > MAX_STREAMS:
+                raise WebSocketError(
+                    WSCloseCode.PROTOCOL_ERROR, "the message has too many DEFLATE streams"
+                )
+            self._input = self._decompressor.unused_data
+            self._decompressor = zlib.decompressobj(-self._bits, zdict=self._window)
+            if limit and len(output) >= limit:
+                break
+            if self._input:
+                output += self._inflate(limit - len(output) if limit else 0)
+        return output
+
+    def _inflate(self, limit: int) -> bytes:
+        data, self._input = self._input, b""
+        try:
+            output = self._decompressor.decompress(data, limit)
+        except zlib.error as exc:
+            raise WebSocketError(
+                WSCloseCode.PROTOCOL_ERROR, f"the message is not well compressed: {exc}"
+            ) from exc
+        self._input = self._decompressor.unconsumed_tail
+        size = 1 << self._bits
+        self._window += output[-size:]
+        if len(self._window) > size + WINDOW_SLACK:
+            del self._window[:-size]
+        return output
+
+    def end_message(self) -> None:
+        """Begin the next message."""
+        self._input = b""
+        self._streams = 1
+        if not self._takes_over:
+            self._decompressor = zlib.decompressobj(-self._bits)
+            self._window.clear()

@@ -1,0 +1,492 @@
+"""Bytes to messages, and messages to bytes (:rfc:`6455#section-5`).
+
+Frames are written by ``websockets``.  They are read here: its parser wants a whole frame in
+memory, while we hand out messages of any size piece by piece, and nearly every frame can be
+recognised at a glance.
+"""
+
+from __future__ import annotations
+
+import codecs
+import enum
+import sys
+from functools import cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from ..client_exceptions import WebSocketError
+from .deflate import (
+    TAIL,
+    Inflater,
+)
+from .models import (
+    WSCloseCode,
+    WSMessage,
+    WSMsgType,
+)
+
+if TYPE_CHECKING:
+    from websockets.extensions import Extension
+    from websockets.frames import Frame, Opcode
+
+__all__ = ("END", "FRAMES_IN_A_ROW", "BytesLike", "FrameReader", "close_payload", "frame")
+
+BytesLike: TypeAlias = bytes | bytearray | memoryview
+
+#: Longest payload of a control frame, in bytes (:rfc:`6455#section-5.5`).
+MAX_CONTROL: Final = 125
+
+#: Longest payload of a frame that is called short here, in bytes: that of a length of two bytes.
+MAX_SHORT: Final = 65535
+
+#: Largest piece that is handed out of a compressed message, in bytes.
+INFLATED_PIECE: Final = 64 * 1024
+
+#: Compressed bytes that are looked at at a time, as they may become a thousand times as many.
+DEFLATED_PIECE: Final = 4 * 1024
+
+#: Most bytes that are reserved for a message because its header announces them: no more than a
+#: peer could make us hold by sending them.
+RESERVED: Final = 256 * 1024
+
+#: Frames that are read closely before others get a turn.  They take a few milliseconds; a peer
+#: may send thirty times as many, of two bytes each, in what is received at once.
+FRAMES_IN_A_ROW: Final = 4096
+
+
+class _End(enum.Enum):
+    END = "no piece follows"
+
+
+#: Returned by :meth:`FrameReader.next_piece` after the last piece of a message.
+END: Final = _End.END
+
+
+# -- sending ---------------------------------------------------------------------------
+
+
+@cache
+def _library() -> tuple[type[Frame], dict[int, Opcode], tuple[Extension]]:
+    """Return what frames are made with: the class, its opcodes, and the mark of compression.
+
+    The first frame imports ``websockets``, which takes a while.
+    """
+    from websockets.extensions import Extension
+    from websockets.frames import Frame, Opcode
+
+    class Compressed(Extension):
+        """Marks the first frame of a message that has been compressed already."""
+
+        name = "permessage-deflate"  # type: ignore[assignment, unused-ignore]
+
+        def encode(self, frame: Frame) -> Frame:
+            frame.rsv1 = True
+            return frame
+
+    return Frame, {int(opcode): opcode for opcode in Opcode}, (Compressed(),)
+
+
+def frame(opcode: int, data: BytesLike, *, last: bool = True, compressed: bool = False) -> bytes:
+    """Return one masked frame.
+
+    :param last: whether it is the last of its message
+    :param compressed: whether *data* begins a compressed message
+    """
+    new, opcodes, mark = _library()
+    made = new(opcodes[opcode], data, last)
+    return made.serialize(mask=True, extensions=mark if compressed else None)
+
+
+def close_payload(code: int, reason: str) -> bytes:
+    """Return the payload of a CLOSE frame.
+
+    :raises ValueError: the code may not be sent (:rfc:`6455#section-7.4`), or the reason is too
+        long for a control frame
+    """
+    from websockets.exceptions import ProtocolError
+    from websockets.frames import Close
+
+    try:
+        payload = Close(code, reason).serialize()
+    except ProtocolError:
+        raise ValueError(f"code must be one that RFC 6455 lets a client send, not {code}") from None
+    if len(payload) > MAX_CONTROL:
+        raise ValueError(f"message must be at most {MAX_CONTROL - 2} bytes in UTF-8")
+    return payload
+
+
+# -- receiving -------------------------------------------------------------------------
+
+_BETWEEN: Final = -1  # bytes of payload that are missing where no frame has begun
+_KINDS: Final = {1: WSMsgType.TEXT, 2: WSMsgType.BINARY}
+_CONTROL_KINDS: Final = {9: WSMsgType.PING, 10: WSMsgType.PONG}
+_TEXT: Final = WSMsgType.TEXT
+_BINARY: Final = WSMsgType.BINARY
+
+
+def _violation(message: str) -> WebSocketError:
+    return WebSocketError(WSCloseCode.PROTOCOL_ERROR, message)
+
+
+class FrameReader:
+    """Takes bytes as they come, and gives them back as messages.
+
+    Either whole, by :meth:`next_message`, or in pieces, by :meth:`next_start` and then
+    :meth:`next_piece`.  What breaks the protocol raises :exc:`WebSocketError` with the code to
+    close with; nothing may be asked of the reader after that.
+
+    :param max_size: most bytes of a message that is returned whole; 0 for any number
+    :param inflater: what decompresses, if compression was negotiated
+    :param decode_text: return the text of TEXT messages as ``str``
+    """
+
+    __slots__ = ("_at_glance", "_compressed", "_data", "_decode_text", "_decoder", "_inflater",
+                 "_inflating", "_last", "_max_size", "_opcode", "_pos", "_size", "_whole",
+                 "frames_left", "left")  # fmt: skip
+
+    def __init__(self, max_size: int, inflater: Inflater | None, *, decode_text: bool) -> None:
+        self._max_size = max_size
+        self._inflater = inflater
+        self._decode_text = decode_text
+        # The longest message that is recognised at a glance.
+        self._at_glance = min(MAX_SHORT, max_size or MAX_SHORT)
+        # What has been received and not been read yet.
+        self._data = b""
+        self._pos = 0
+        #: frames to be read closely; at 0 more bytes seem to be needed, until it is set anew
+        self.frames_left: int = FRAMES_IN_A_ROW
+        # The frame being read, and the message that it belongs to.
+        #: bytes of payload that the frame being read has still to come, or -1
+        self.left: int = _BETWEEN
+        self._last = True
+        self._opcode = 0
+        self._compressed = False
+        self._whole: BytesIO | None = None  # what there is of it, unless it came in one piece
+        self._size = 0
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._inflating = False
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        if self._pos == len(self._data):
+            self._data = data
+        else:
+            self._data = self._data[self._pos :] + data
+        self._pos = 0
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes have been received and not been read."""
+        return len(self._data) - self._pos
+
+    # -- whole messages
+
+    def glance(self) -> WSMessage | None:
+        """Return the next message if it is one like nearly all: short, whole and plain.
+
+        For what is not, :meth:`next_message` has to be asked.
+        """
+        data, pos = self._data, self._pos
+        if self._opcode or len(data) - pos < 4:
+            return None
+        length, start = data[pos + 1], pos + 2
+        if length >= 126:
+            if length > 126 or (length := data[start] << 8 | data[start + 1]) < 126:
+                return None
+            start = pos + 4
+        if length > self._at_glance or (end := start + length) > len(data):
+            return None
+        first = data[pos]
+        if first == 0x82:
+            self._pos = end
+            return tuple.__new__(WSMessage, (_BINARY, data[start:end], ""))
+        if first == 0x81:
+            try:
+                message = self._text(data[start:end])
+            except WebSocketError:
+                return None
+            self._pos = end
+            return message
+        return None
+
+    def next_message(self) -> WSMessage | None:
+        """Return the next message or control frame; ``None``: more bytes are needed.
+
+        :raises WebSocketError: the peer broke the protocol, or sent too large a message
+        """
+        if (message := self.glance()) is not None:
+            return message
+        while True:
+            if self.left < 0:
+                found = self._read_header(self._max_size)
+                if found is not True:
+                    return found
+            whole = self._whole
+            if whole is None:
+                if self._last and self.buffered >= self.left:
+                    piece, self.left = self._take(self.left), _BETWEEN
+                    return self._finish(piece)
+                # What is written here becomes the message without another copy, and there is no
+                # list of pieces, which for small ones would take more memory than their bytes.
+                whole = self._whole = BytesIO(bytes(min(self.left, RESERVED)))
+            self._move_payload(whole)
+            if self.left:
+                return None
+            self.left = _BETWEEN
+            if self._last:
+                self._whole = None
+                return self._finish(whole.getvalue())
+
+    def _move_payload(self, whole: BytesIO) -> None:
+        """Move to *whole* what has been received of the frame."""
+        data, pos = self._data, self._pos
+        end = min(pos + self.left, len(data))
+        whole.write(memoryview(data)[pos:end])
+        self.left -= end - pos
+        self._pos = end
+        if end == len(data):
+            self._data, self._pos = b"", 0
+
+    def _take(self, count: int) -> bytes:
+        """Take up to *count* bytes of what has been received."""
+        data, pos = self._data, self._pos
+        if pos == 0 and len(data) <= count:
+            self._data = b""
+            return data
+        piece = data[pos : pos + count]
+        self._pos = pos + len(piece)
+        return piece
+
+    def _finish(self, payload: bytes) -> WSMessage:
+        opcode = self._opcode
+        self._opcode = self._size = 0
+        if self._compressed:
+            assert self._inflater is not None
+            payload = self._inflater.inflate(payload, self._max_size)
+        if opcode == 1:
+            return self._text(payload)
+        return WSMessage(_BINARY, payload, "")
+
+    def _text(self, payload: bytes) -> WSMessage:
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError as exc:
+            raise WebSocketError(WSCloseCode.INVALID_TEXT, f"a text is not UTF-8: {exc}") from exc
+        data = text if self._decode_text else payload
+        return tuple.__new__(WSMessage, (_TEXT, data, ""))
+
+    # -- messages in pieces
+
+    def next_start(self) -> WSMessage | WSMsgType | None:
+        """Return the type of the next message, whose pieces follow, or a control frame.
+
+        ``None``: more bytes are needed.
+
+        :raises WebSocketError: the peer broke the protocol
+        """
+        if not self._opcode:
+            found = self._read_header(0)
+            if found is not True:
+                return found
+        if self._whole is not None:  # collected before somebody asked for pieces
+            self._whole.truncate()
+            self._whole.seek(0)
+        if self._opcode == 1:
+            self._decoder = codecs.getincrementaldecoder("utf-8")()
+        return _KINDS[self._opcode]
+
+    def next_piece(self) -> bytes | str | WSMessage | _End | None:
+        """Return the next piece, :data:`END` after the last one, or a control frame.
+
+        ``None``: more bytes are needed.
+
+        :raises WebSocketError: the peer broke the protocol
+        """
+        while True:
+            if self._inflating:
+                assert self._inflater is not None
+                piece = self._inflater.read(INFLATED_PIECE)
+                if not piece:
+                    self._inflating = False
+                    if not self._compressed:
+                        self._inflater.end_message()
+                    continue
+            else:
+                found = self._next_payload()
+                if found is END:
+                    if self._compressed:
+                        self._feed_inflater(TAIL)
+                        self._compressed = False
+                        continue
+                    return self._decoded(b"", last=True) or END
+                if not isinstance(found, bytes):
+                    return found
+                if self._compressed:
+                    self._feed_inflater(found)
+                    continue
+                piece = found
+            if decoded := self._decoded(piece, last=False):
+                return decoded
+
+    def _next_payload(self) -> bytes | WSMessage | _End | None:
+        """Return bytes as they were sent, and otherwise what :meth:`next_piece` does."""
+        while True:
+            most = DEFLATED_PIECE if self._compressed else sys.maxsize
+            if self._whole is not None:
+                if piece := self._whole.read(most):
+                    return piece
+                self._whole = None
+            if self.left > 0:
+                piece = self._take(min(self.left, most))
+                self.left -= len(piece)
+                return piece or None
+            if self.left == 0:
+                self.left = _BETWEEN
+                if self._last:
+                    self._opcode = self._size = 0
+            if not self._opcode:
+                return END
+            found = self._read_header(0)
+            if found is not True:
+                return found
+
+    def _feed_inflater(self, data: bytes) -> None:
+        assert self._inflater is not None
+        self._inflater.feed(data)
+        self._inflating = True
+
+    def _decoded(self, piece: bytes, *, last: bool) -> bytes | str:
+        """Return *piece*, of a text message as text without a character cut in two."""
+        decoder = self._decoder
+        if decoder is None:
+            return piece
+        try:
+            text: str = decoder.decode(piece, last)
+        except UnicodeDecodeError as exc:
+            raise WebSocketError(WSCloseCode.INVALID_TEXT, f"a text is not UTF-8: {exc}") from exc
+        if last:
+            self._decoder = None
+        return text if self._decode_text else piece
+
+    # -- control frames, and what is not wanted
+
+    def next_control(self) -> WSMessage | None:
+        """Return a PING or PONG if that is the very next thing that has been received."""
+        if self.left >= 0 or self.buffered < 2 or self._data[self._pos] not in {0x89, 0x8A}:
+            return None
+        found = self._read_header(0)
+        return found if isinstance(found, WSMessage) else None
+
+    def skip_to_close(self) -> WSMessage | None:
+        """Throw everything away up to a CLOSE; ``None``: more bytes are needed.
+
+        :raises WebSocketError: the peer broke the protocol
+        """
+        self._whole = None
+        while True:
+            if self.left < 0:
+                found = self._read_header(0)
+                if found is not True:
+                    if found is None or found.type is WSMsgType.CLOSE:
+                        return found
+                    continue
+            self.left -= len(self._take(self.left))
+            if self.left:
+                return None
+            self.left = _BETWEEN
+            if self._last:
+                self._opcode = self._size = 0
+
+    # -- headers
+
+    def _read_header(self, limit: int) -> WSMessage | Literal[True] | None:
+        """Read the header of a frame: of a message's (``True``), or a control frame whole.
+
+        ``None``: more bytes are needed.
+
+        :param limit: most bytes of a message; 0 for any number
+        """
+        data, pos = self._data, self._pos
+        have = len(data) - pos
+        if have < 2 or not self.frames_left:
+            return None
+        self.frames_left -= 1
+        first, length = data[pos], data[pos + 1]
+        if length & 0x80:
+            raise _violation("a frame from a server is masked")
+        if first & 0x08:
+            return self._read_control(first, length)
+        self._check_data(first)
+        pos += 2
+        if length >= 126:
+            size = 2 if length == 126 else 8
+            if have < 2 + size:
+                return None
+            length = int.from_bytes(data[pos : pos + size], "big")
+            if length < (126 if size == 2 else 65536) or length >> 63:
+                raise _violation("the length of a frame is not in its shortest form")
+            pos += size
+        opcode = first & 0x0F
+        size = length + (0 if opcode else self._size)
+        if limit and size > limit:
+            raise WebSocketError(
+                WSCloseCode.MESSAGE_TOO_BIG,
+                f"a message of {size} bytes or more exceeds the limit of {limit} bytes",
+            )
+        self._pos = pos
+        self._size = size
+        self.left = length
+        self._last = first >= 0x80
+        if opcode:
+            self._opcode = opcode
+            self._compressed = bool(first & 0x40)
+        return True
+
+    def _check_data(self, first: int) -> None:
+        """Check the first byte of a frame that carries data."""
+        opcode, reserved = first & 0x0F, first & 0x70
+        if opcode > 2:
+            raise _violation(f"the opcode {opcode} is reserved")
+        if opcode and self._opcode:
+            raise _violation("a message begins inside another one")
+        if not opcode and not self._opcode:
+            raise _violation("a message is continued that has not begun")
+        if reserved and (reserved != 0x40 or not opcode or self._inflater is None):
+            raise _violation("a reserved bit is set")
+
+    def _read_control(self, first: int, length: int) -> WSMessage | None:
+        opcode = first & 0x0F
+        if opcode > 10:
+            raise _violation(f"the opcode {opcode} is reserved")
+        if first & 0x70:
+            raise _violation("a reserved bit is set in a control frame")
+        if first < 0x80:
+            raise _violation("a control frame is fragmented")
+        if length > MAX_CONTROL:
+            raise _violation(f"a control frame is longer than {MAX_CONTROL} bytes")
+        start = self._pos + 2
+        if len(self._data) < start + length:
+            return None
+        payload = self._data[start : start + length]
+        self._pos = start + length
+        if opcode != 8:
+            return WSMessage(_CONTROL_KINDS[opcode], payload, "")
+        return _close_message(payload)
+
+
+def _close_message(payload: bytes) -> WSMessage:
+    """Return the CLOSE message with *payload* (:rfc:`6455#section-5.5.1`)."""
+    from websockets.exceptions import ProtocolError
+    from websockets.frames import Close
+
+    if not payload:
+        return WSMessage(WSMsgType.CLOSE, 0, "")
+    try:
+        close = Close.parse(payload)
+    except ProtocolError as exc:
+        raise _violation(f"a CLOSE frame is wrong: {exc}") from exc
+    except UnicodeDecodeError as exc:
+        raise WebSocketError(
+            WSCloseCode.INVALID_TEXT, f"the reason of a CLOSE frame is not UTF-8: {exc}"
+        ) from exc
+    return WSMessage(WSMsgType.CLOSE, int(close.code), close.reason)

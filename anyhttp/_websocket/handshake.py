@@ -1,0 +1,186 @@
+"""The opening handshake: the headers that ask for a WebSocket, and those that grant it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha1
+from typing import TYPE_CHECKING, Final
+
+from multidict import MultiMapping
+
+from .. import hdrs
+from .deflate import (
+    Deflater,
+    Inflater,
+)
+
+if TYPE_CHECKING:
+    from websockets.extensions.permessage_deflate import PerMessageDeflate
+
+__all__ = ("Accepted", "HandshakeRefused", "Offer")
+
+#: What the server shows with that it understood the request (:rfc:`6455#section-1.3`).
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})(?:[ \t]*=[ \t]*("?)({_TOKEN})\2)?')
+_NAME: Final = re.compile(rf"[ \t]*({_TOKEN})")
+
+
+class HandshakeRefused(Exception):
+    """The answer does not grant what was asked for; the text says in what way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What client and server agreed on."""
+
+    protocol: str | None
+    compression: PerMessageDeflate | None = None
+    #: size of the window that we compress with, as a power of two; 0 without compression
+    window_bits: int = 0
+
+    @property
+    def no_takeover(self) -> bool:
+        """Whether each message that we send is compressed by itself."""
+        return self.compression is not None and self.compression.local_no_context_takeover
+
+    def deflater(self) -> Deflater | None:
+        """Return what compresses, if that was agreed on."""
+        if self.compression is None:
+            return None
+        return Deflater(self.window_bits, takes_over=not self.no_takeover)
+
+    def inflater(self) -> Inflater | None:
+        """Return what decompresses, if that was agreed on."""
+        agreed = self.compression
+        if agreed is None:
+            return None
+        # zlib reads a small window with a larger one, but not with one of 8 bits.
+        bits = max(9, agreed.remote_max_window_bits)
+        return Inflater(bits, takes_over=not agreed.remote_no_context_takeover)
+
+
+class Offer:
+    """What a client asks for.
+
+    :param protocols: subprotocols, the preferred one first
+    :param compress: size of the window of either side, as a power of two from 9 to 15; 0 for no
+        compression
+    :raises TypeError: *protocols* is a ``str``, or one of them is not
+    :raises ValueError: *compress* is another number, or a protocol is not a token
+    """
+
+    __slots__ = ("_compress", "_extension", "_key", "_protocols")
+
+    def __init__(self, protocols: Sequence[str], compress: int) -> None:
+        if isinstance(protocols, str):
+            raise TypeError("protocols must be a sequence of names, not a str")
+        self._protocols = tuple(protocols)
+        for protocol in self._protocols:
+            if not isinstance(protocol, str):
+                raise TypeError(f"protocols must be str, not {type(protocol).__name__}")
+            if not re.fullmatch(_TOKEN, protocol):
+                raise ValueError(f"protocols: {protocol!r} is not a valid name")
+        if compress and (compress is True or compress not in range(9, 16)):
+            raise ValueError(f"compress must be 0, or window bits from 9 to 15, not {compress!r}")
+        self._compress = compress
+        # Only now is somebody going to speak it: importing it takes a while.
+        from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+        self._extension = ClientPerMessageDeflateFactory(
+            server_max_window_bits=compress if 0 < compress < 15 else None,
+            client_max_window_bits=True,
+        )
+        self._key = b64encode(secrets.token_bytes(16))
+
+    def headers(self) -> list[tuple[str, str]]:
+        """Return the fields to send (:rfc:`6455#section-4.1`)."""
+        fields: list[tuple[str, str]] = [
+            (hdrs.UPGRADE, "websocket"),
+            (hdrs.CONNECTION, "Upgrade"),
+            (hdrs.SEC_WEBSOCKET_VERSION, "13"),
+            (hdrs.SEC_WEBSOCKET_KEY, self._key.decode()),
+        ]
+        if self._protocols:
+            fields.append((hdrs.SEC_WEBSOCKET_PROTOCOL, ",".join(self._protocols)))
+        if self._compress:
+            offer = str(self._extension.name)
+            # The order in which other clients name them.
+            for name, value in reversed(self._extension.get_request_params()):
+                offer += f"; {name}" if value is None else f"; {name}={value}"
+            fields.append((hdrs.SEC_WEBSOCKET_EXTENSIONS, offer))
+        return fields
+
+    def check(self, status: int, headers: MultiMapping[str]) -> Accepted:
+        """Judge an answer.
+
+        :raises HandshakeRefused: it is not a valid one to this offer
+        """
+        if status != 101:
+            raise HandshakeRefused("Invalid response status")
+        if _tokens(headers, hdrs.UPGRADE) != {"websocket"}:
+            raise HandshakeRefused("Invalid upgrade header")
+        if "upgrade" not in _tokens(headers, hdrs.CONNECTION):
+            raise HandshakeRefused("Invalid connection header")
+        digest = b64encode(sha1(self._key + _GUID, usedforsecurity=False).digest()).decode()
+        if headers.getall(hdrs.SEC_WEBSOCKET_ACCEPT, ()) != [digest]:
+            raise HandshakeRefused("Invalid challenge response")
+        compression = self._negotiated(headers)
+        bits = 0
+        if compression is not None:
+            bits = min(self._compress, compression.local_max_window_bits)
+        return Accepted(self._protocol(headers), compression, bits)
+
+    def _protocol(self, headers: MultiMapping[str]) -> str | None:
+        """Return the first of the server's protocols that was offered."""
+        line = ",".join(headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ()))
+        named = [name.strip() for name in line.split(",")]
+        return next((name for name in named if name in self._protocols), None)
+
+    def _negotiated(self, headers: MultiMapping[str]) -> PerMessageDeflate | None:
+        """Return the compression that the server accepted (:rfc:`7692#section-7.1`)."""
+        from websockets.exceptions import NegotiationError
+
+        lines = headers.getall(hdrs.SEC_WEBSOCKET_EXTENSIONS, ())
+        agreed: PerMessageDeflate | None = None
+        for name, parameters in _extensions(",".join(lines)):
+            if name != self._extension.name or not self._compress or agreed is not None:
+                raise HandshakeRefused(f"Invalid extension {name}, which was not offered")
+            try:
+                agreed = self._extension.process_response_params(parameters, ())
+            except NegotiationError as exc:
+                what = "window size" if "window_bits" in str(exc) else "extension parameters"
+                raise HandshakeRefused(f"Invalid {what}: {exc}") from exc
+        return agreed
+
+
+def _tokens(headers: MultiMapping[str], name: str) -> set[str]:
+    """Return the members of a list of tokens, in lower case."""
+    lines = headers.getall(name, ())
+    return {token.strip().lower() for line in lines for token in line.split(",")}
+
+
+def _extensions(line: str) -> list[tuple[str, list[tuple[str, str | None]]]]:
+    """Parse a ``Sec-WebSocket-Extensions`` header (:rfc:`6455#section-9.1`)."""
+    found = []
+    pos = 0
+    while pos < len(line):
+        name = _NAME.match(line, pos)
+        if name is None:
+            raise HandshakeRefused("Invalid extensions header")
+        pos = name.end()
+        parameters: list[tuple[str, str | None]] = []
+        while (parameter := _PARAMETER.match(line, pos)) is not None:
+            parameters.append((parameter[1], parameter[3]))
+            pos = parameter.end()
+        found.append((name[1], parameters))
+        rest = line[pos:].lstrip(" \t")
+        if rest and not rest.startswith(","):
+            raise HandshakeRefused("Invalid extensions header")
+        pos = len(line) - len(rest) + 1
+    return found

@@ -1,0 +1,37 @@
+"""What the caller asks for: sessions, and one call of them."""
+
+from __future__ import annotations
+
+from .. import client_exceptions
+from .._common import RequestInfo
+from .._network import Fingerprint
+from .._tasks import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
+from .._tasks import ClientTimeout
+from ..client_exceptions import *  # noqa: F403  (listed below)
+from ..client_reqrep import ClientRequest, ClientResponse
+from ..connector import NamedPipeConnector, TCPConnector, UnixConnector
+from ._contexts import RequestContextManager as RequestContextManager
+from ._old_spellings import OldOptions as OldOptions
+from ._options import RequestOptions as RequestOptions
+from ._session import ClientSession, request, ws_connect
+from ._ws_connect import WSRequestContextManager
+
+__all__ = [
+    "ClientRequest",
+    "ClientResponse",
+    "ClientSession",
+    "ClientTimeout",
+    "Fingerprint",
+    "NamedPipeConnector",
+    "RequestInfo",
+    "TCPConnector",
+    "UnixConnector",
+    "request",
+    "ws_connect",
+]
+__all__ += client_exceptions.__all__  # which older programs import from here
+
+# What programs for aiohttp annotate with, which has no public names for these.
+_RequestContextManager = RequestContextManager
+_WSRequestContextManager = WSRequestContextManager
+_RequestOptions = RequestOptions

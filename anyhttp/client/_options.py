@@ -1,0 +1,378 @@
+"""What a request may be given, and the checks of what it and its session are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import EllipsisType
+from typing import Any, Final, TypedDict
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from .._common import (
+    HttpVersion,
+    HttpVersion10,
+    HttpVersion11,
+    check_count,
+    check_instance,
+    without_user_info,
+)
+from .._headers import header_pairs
+from .._http1 import Limits, UploadTracker
+from .._network import SSLOption
+from .._targets import (
+    BasicAuth,
+    host_error,
+    parse_error,
+)
+from .._tasks import ClientTimeout
+from ..client_middlewares import (
+    ClientMiddlewareType,
+    checked_middlewares,
+)
+from ..formdata import FormData
+from ..payload import (
+    JsonBytesPayload,
+    JsonPayload,
+    Payload,
+    get_payload,
+)
+from ..tracing import TraceConfig
+from ..typedefs import (
+    JSONBytesEncoder,
+    JSONEncoder,
+    LooseCookies,
+    LooseHeaders,
+    Query,
+    StrOrURL,
+)
+from ._hop import (
+    RaiseForStatus,
+    Settings,
+)
+from ._old_spellings import OldOptions
+
+__all__ = (
+    "OPTIONS",
+    "PLAIN_OPTIONS",
+    "LoneRequestOptions",
+    "ReadOptions",
+    "RequestOptions",
+    "WriteOptions",
+    "checked_auth",
+    "checked_base_url",
+    "checked_body_size",
+    "checked_compress",
+    "checked_names",
+    "checked_raise_for_status",
+    "checked_server_hostname",
+    "checked_size",
+    "checked_timeout",
+    "checked_trace_configs",
+    "checked_version",
+    "make_payload",
+    "merged_headers",
+    "overridden",
+    "split_credentials",
+    "with_params",
+)
+
+
+# -- options --------------------------------------------------------------------------
+
+
+class _CommonOptions(OldOptions, total=False):
+    params: Query
+    json: Any
+    cookies: LooseCookies | None
+    headers: LooseHeaders | None
+    skip_auto_headers: Iterable[str] | None
+    auth: BasicAuth | None
+    max_redirects: int
+    compress: str | bool | None
+    chunked: bool | None
+    expect100: bool
+    raise_for_status: RaiseForStatus | None
+    read_until_eof: bool
+    timeout: ClientTimeout | float | None
+    proxy: StrOrURL | None
+    proxy_auth: BasicAuth | None
+    proxy_headers: LooseHeaders | None
+    ssl: SSLOption | None
+    server_hostname: str | None
+    trace_request_ctx: object
+    read_bufsize: int | None
+    auto_decompress: bool | None
+    max_line_size: int | None
+    max_field_size: int | None
+    max_headers: int | None
+    max_body_size: int | None
+    upload_tracker: UploadTracker | None
+    middlewares: Sequence[ClientMiddlewareType] | None
+
+
+class _DataOption(TypedDict, total=False):
+    data: Any
+
+
+class _RedirectOption(TypedDict, total=False):
+    allow_redirects: bool
+
+
+class _VersionOption(TypedDict, total=False):
+    version: HttpVersion | None  # deprecated: of the session
+
+
+class ReadOptions(_CommonOptions, _DataOption, _VersionOption, total=False):
+    """Options of the verbs that have ``allow_redirects`` as a parameter."""
+
+
+class WriteOptions(_CommonOptions, _RedirectOption, _VersionOption, total=False):
+    """Options of the verbs that have ``data`` as a parameter."""
+
+
+class LoneRequestOptions(_CommonOptions, _DataOption, _RedirectOption, total=False):
+    """Options of :func:`request`, which has a session of its own."""
+
+
+class RequestOptions(LoneRequestOptions, _VersionOption, total=False):
+    """Options of one request; what is left out is the session's."""
+
+
+OPTIONS: Final = RequestOptions.__optional_keys__
+# Those that are what they seem; the others may be said in an older way.
+PLAIN_OPTIONS: Final = OPTIONS - OldOptions.__optional_keys__ - {"chunked", "version"}
+
+
+# -- what they make of the session's defaults --------------------------------------------
+
+
+def overridden(
+    own: Settings,
+    *,
+    max_redirects: int = 10,
+    raise_for_status: RaiseForStatus | None = None,
+    read_until_eof: bool = True,
+    timeout: ClientTimeout | float | EllipsisType | None = ...,
+    read_bufsize: int | None = None,
+    auto_decompress: bool | None = None,
+    max_line_size: int | None = None,
+    max_field_size: int | None = None,
+    max_headers: int | None = None,
+    max_body_size: int | None = None,
+    middlewares: Sequence[ClientMiddlewareType] | None = None,
+) -> Settings:
+    """Return the session's settings with those of one request in their place."""
+    check_count("max_redirects", max_redirects)
+    limits = own.limits
+    return Settings(
+        max_redirects=max_redirects,
+        raise_for_status=(
+            own.raise_for_status
+            if raise_for_status is None
+            else checked_raise_for_status(raise_for_status)
+        ),
+        read_until_eof=read_until_eof,
+        trust_env=own.trust_env,
+        timeout=own.timeout if timeout is ... else checked_timeout(timeout),
+        read_bufsize=_given_size("read_bufsize", read_bufsize, own.read_bufsize),
+        auto_decompress=own.auto_decompress if auto_decompress is None else auto_decompress,
+        limits=Limits(
+            _given_size("max_line_size", max_line_size, limits.max_line_size),
+            _given_size("max_field_size", max_field_size, limits.max_field_size),
+            _given_size("max_headers", max_headers, limits.max_headers),
+        ),
+        max_body_size=(
+            own.max_body_size if max_body_size is None else checked_body_size(max_body_size)
+        ),
+        middlewares=own.middlewares if middlewares is None else checked_middlewares(middlewares),
+    )
+
+
+def _given_size(name: str, value: int | None, default: int) -> int:
+    """Return *value*, checked, or *default* if none is given."""
+    return default if value is None else checked_size(name, value)
+
+
+def merged_headers(own: CIMultiDict[str], headers: LooseHeaders) -> CIMultiDict[str]:
+    """Return the session's headers with those of the request in the place of equal names."""
+    pairs = header_pairs("headers", headers)
+    merged = own.copy()
+    if merged:
+        for name, _ in pairs:
+            merged.popall(name, None)
+    merged.extend(pairs)
+    return merged
+
+
+def split_credentials(url: URL, auth: BasicAuth | None) -> tuple[URL, BasicAuth | None]:
+    """Return *url* without credentials, and *auth* or else those in the URL.
+
+    :raises ValueError: there are both
+    """
+    checked_auth(auth)
+    if url.raw_user is None and url.raw_password is None:
+        return url, auth
+    if auth is not None:
+        raise ValueError("auth cannot be combined with credentials in the URL")
+    return url.with_user(None), BasicAuth.from_url(url)
+
+
+def make_payload(
+    data: Any, json: Any, dumps: JSONEncoder, dumps_bytes: JSONBytesEncoder | None
+) -> Payload | None:
+    """Return the body that the options *data* and *json* ask for.
+
+    :raises ValueError: both are given
+    :raises TypeError: *data* is nothing that can be sent
+    """
+    if json is not None:
+        if data is not None:
+            raise ValueError("data and json cannot be given together")
+        if dumps_bytes is not None:
+            return JsonBytesPayload(json, dumps_bytes)
+        return JsonPayload(json, dumps=dumps)
+    if data is None:
+        return None
+    if isinstance(data, FormData):
+        return data()
+    try:
+        return get_payload(data)
+    except LookupError:
+        pass
+    try:
+        return FormData(data)()
+    except TypeError as exc:
+        raise TypeError(f"data: {exc}") from exc
+
+
+# -- checks ----------------------------------------------------------------------------
+
+
+def checked_names(names: Iterable[str] | None) -> Iterable[str]:
+    """Return the names that ``skip_auto_headers`` holds."""
+    if names is None:
+        return ()
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise TypeError(
+            f"skip_auto_headers must be an iterable of header names, not {type(names).__name__}"
+        )
+    names = tuple(names)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"skip_auto_headers: a name must be a str, not {type(name).__name__}")
+    return names
+
+
+def with_params(url: URL, params: Query) -> URL:
+    """Return *url* with the query that *params* adds."""
+    try:
+        return url.extend_query(params)
+    except (TypeError, ValueError) as exc:
+        raise type(exc)(f"params: {exc}") from exc
+
+
+def checked_version(version: HttpVersion) -> HttpVersion:
+    """Return the HTTP version if it is one that is spoken here."""
+    if not isinstance(version, HttpVersion):
+        raise TypeError(f"version must be an HttpVersion, not {type(version).__name__}")
+    if version not in {HttpVersion10, HttpVersion11}:
+        raise ValueError(f"version must be 1.0 or 1.1, not {version.major}.{version.minor}")
+    return version
+
+
+def checked_server_hostname(name: str) -> str:
+    """Return *name* if a TLS certificate can be for it."""
+    if not isinstance(name, str):
+        raise TypeError(f"server_hostname must be a str, not {type(name).__name__}")
+    if not name or not name.isprintable() or " " in name:
+        raise ValueError(f"server_hostname is not the name of a host: {name!r}")
+    return name
+
+
+def checked_base_url(base_url: StrOrURL | None) -> URL | None:
+    """Return the URL that relative ones extend."""
+    if base_url is None:
+        return None
+    if not isinstance(base_url, (str, URL)):
+        raise TypeError(f"base_url must be a str or a yarl.URL, not {type(base_url).__name__}")
+    try:
+        url = URL(base_url)
+    except ValueError as exc:
+        raise ValueError(f"base_url: {parse_error(exc)}") from None
+    if not (url.scheme and url.absolute):
+        raise ValueError(
+            f"base_url must be an absolute URL, got {without_user_info(str(base_url))!r}"
+        )
+    if (reason := host_error(url.raw_host)) is not None:
+        raise ValueError(f"base_url: {reason}")
+    if not url.raw_path.endswith("/"):
+        raise ValueError("base_url must have a path that ends in '/'")
+    # RFC 3986 §5.1: the fragment is no part of a base.
+    return url.with_fragment(None)
+
+
+def checked_auth(auth: BasicAuth | None) -> BasicAuth | None:
+    """Return *auth* if it is credentials, or nothing."""
+    check_instance("auth", auth, BasicAuth)
+    return auth
+
+
+def checked_raise_for_status(value: RaiseForStatus) -> RaiseForStatus:
+    """Return *value* if it can judge a status."""
+    if not (isinstance(value, bool) or callable(value)):
+        raise TypeError(
+            f"raise_for_status must be a bool or an async callable, not {type(value).__name__}"
+        )
+    return value
+
+
+def checked_trace_configs(configs: Iterable[TraceConfig] | None) -> list[TraceConfig]:
+    """Return *configs* as a list, all of them frozen."""
+    checked = [] if configs is None else list(configs)
+    for config in checked:
+        if not isinstance(config, TraceConfig):
+            raise TypeError(f"trace_configs must hold TraceConfigs, not {type(config).__name__}")
+        config.freeze()
+    return checked
+
+
+def checked_size(name: str, value: int) -> int:
+    """Return *value* if it is a number of bytes or lines."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return value
+
+
+def checked_body_size(value: int | None) -> int | None:
+    """Return *value* if it is a number of bytes, or nothing."""
+    return None if value is None else checked_size("max_body_size", value)
+
+
+def checked_timeout(timeout: ClientTimeout | float | None) -> ClientTimeout:
+    """Return time limits; a number stands for ``total``, ``None`` for no limits."""
+    if timeout is None:
+        return ClientTimeout()
+    if isinstance(timeout, ClientTimeout):
+        return timeout
+    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool):
+        return ClientTimeout(total=timeout)
+    raise ValueError(
+        f"timeout must be a ClientTimeout, a number of seconds or None, "
+        f"not {type(timeout).__name__}"
+    )
+
+
+def checked_compress(compress: str | bool | None) -> str | None:
+    """Return the coding that *compress* stands for."""
+    if compress is None or compress is False:
+        return None
+    if compress is True:
+        return "deflate"
+    if not isinstance(compress, str):
+        raise TypeError(f"compress must be a str or a bool, not {type(compress).__name__}")
+    if compress not in {"deflate", "gzip"}:
+        raise ValueError(f'compress must be "deflate" or "gzip", not {compress!r}')
+    return compress

@@ -1,0 +1,104 @@
+"""Where a redirect leads, and what may go along: decisions without side effects."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from multidict import CIMultiDict, MultiMapping
+from yarl import URL
+
+from .. import hdrs
+from .._targets import (
+    BasicAuth,
+    host_error,
+    host_is_too_long,
+    target_error,
+)
+from ..client_exceptions import (
+    InvalidUrlRedirectClientError,
+    NonHttpUrlRedirectClientError,
+)
+
+__all__ = ("CREDENTIAL_HEADERS", "next_method", "redirect_target", "without_body_headers")
+
+REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
+
+#: Headers that never follow a redirect to another origin.
+CREDENTIAL_HEADERS: Final = (hdrs.AUTHORIZATION, hdrs.COOKIE, hdrs.PROXY_AUTHORIZATION)
+
+_BODY_HEADERS: Final = frozenset({"transfer-encoding", "expect"})
+
+# Bytes of a header that are no UTF-8, as they are decoded: with "surrogateescape".
+_AUTHORITY: Final = re.compile(r"(?:[^:/?#]*:)?//[^/?#]*")
+_NO_UTF8: Final = re.compile("[\udc80-\udcff]")
+
+
+class NextMethod(NamedTuple):
+    """How the redirected request is made."""
+
+    method: str
+    keeps_body: bool
+
+
+def next_method(status: int, method: str) -> NextMethod:
+    """Return the method after a redirect (:rfc:`9110#section-15.4`)."""
+    if status == 303 and method != hdrs.METH_HEAD:
+        return NextMethod(hdrs.METH_GET, keeps_body=False)
+    # Browsers have always turned a redirected POST into a GET; servers count on it.
+    if status in {301, 302} and method == hdrs.METH_POST:
+        return NextMethod(hdrs.METH_GET, keeps_body=False)
+    return NextMethod(method, keeps_body=True)
+
+
+def without_body_headers(headers: CIMultiDict[str]) -> CIMultiDict[str]:
+    """Return *headers* without those that describe a body: it is dropped (CVE-2023-45803)."""
+    return CIMultiDict(
+        (name, value)
+        for name, value in headers.items()
+        if not (name.lower().startswith("content-") or name.lower() in _BODY_HEADERS)
+    )
+
+
+def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> URL | None:
+    """Return where the response *headers* for *url* point to; ``None`` if nowhere.
+
+    :param requote: normalise the percent-encoding of the target
+    :raises InvalidUrlRedirectClientError: the target is no URL that can be requested
+    :raises NonHttpUrlRedirectClientError: it is not an http or https URL
+    """
+    location = headers.get(hdrs.LOCATION) or headers.get(hdrs.URI)
+    if location is None:
+        return None
+    if host_is_too_long(location):
+        raise InvalidUrlRedirectClientError(location[:100] + "...", "the host is too long")
+    if requote and not location.isascii():
+        # Versions of yarl differ in what they make of bytes that are no UTF-8; in a host,
+        # which cannot be escaped, all refuse them.
+        authority = _AUTHORITY.match(location)
+        start = 0 if authority is None else authority.end()
+        path = _NO_UTF8.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location[start:])
+        location = location[:start] + path
+    try:
+        target = URL(location, encoded=not requote)
+        if target.scheme not in {"", "http", "https"}:
+            raise NonHttpUrlRedirectClientError(location)
+        if not target.scheme:
+            # Where a target has a query alone, join() would keep the old fragment.
+            target = url.with_fragment(None).join(target)
+        reason = host_error(target.raw_host)
+        # Port and credentials are parsed only when they are asked for.
+        if target.port is None or not str(target.raw_host).isascii():
+            reason = reason or "the host or the port is invalid"
+        if (credentials := BasicAuth.from_url(target)) is not None:
+            credentials.encode()
+        target.raw_path_qs.encode()
+    except ValueError:
+        # What it says may quote the user info.
+        raise InvalidUrlRedirectClientError(
+            location, "the server redirects to something that is not a URL"
+        ) from None
+    reason = reason or target_error(target.raw_path_qs)
+    if reason is not None:
+        raise InvalidUrlRedirectClientError(location, reason)
+    return target

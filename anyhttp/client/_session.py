@@ -1,0 +1,773 @@
+"""What the caller holds: the session, its verbs, and :func:`request`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http.cookies import SimpleCookie
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
+
+import anyio
+from anyio.abc import TaskGroup
+from multidict import CIMultiDict, istr
+from yarl import URL
+
+from .. import (
+    hdrs,
+)
+from .._common import (
+    EventLoop,
+    HttpVersion,
+    HttpVersion11,
+    check_callable,
+    check_class,
+    check_instance,
+    running_loop,
+    warn_about_loop,
+    warn_deprecated,
+    warn_without_effect,
+)
+from .._headers import (
+    checked_method,
+    header_pairs,
+)
+from .._http1 import (
+    Exchange,
+    Limits,
+    UploadTracker,
+)
+from .._network import (
+    SSLOption,
+    ssl_option,
+)
+from .._targets import (
+    BasicAuth,
+    ProxyOptions,
+    checked_url,
+    proxy_options,
+)
+from .._tasks import (
+    ClientTimeout,
+    TaskOwner,
+    Watchdog,
+    clock,
+)
+from ..abc import AbstractCookieJar
+from ..client_middlewares import (
+    ClientMiddlewareType,
+    checked_middlewares,
+)
+from ..client_reqrep import (
+    ClientRequest,
+    ClientResponse,
+)
+from ..client_ws import ClientWebSocketResponse
+from ..connector import (
+    BaseConnector,
+    TCPConnector,
+)
+from ..cookiejar import CookieJar
+from ..tracing import (
+    Trace,
+    TraceConfig,
+)
+from ..typedefs import (
+    DEFAULT_JSON_ENCODER,
+    JSONBytesEncoder,
+    JSONEncoder,
+    LooseCookies,
+    LooseHeaders,
+    Query,
+    StrOrURL,
+)
+from ._call import (
+    Call,
+    Cancellable,
+)
+from ._contexts import (
+    RequestContextManager,
+    SessionRequestContextManager,
+    SessionWSContextManager,
+    refused,
+)
+from ._hop import (
+    Hop,
+    RaiseForStatus,
+    Settings,
+)
+from ._middleware_call import MiddlewareCall
+from ._old_spellings import (
+    cookies_of,
+    fold_options,
+    fold_timeouts,
+)
+from ._options import (
+    OPTIONS,
+    PLAIN_OPTIONS,
+    LoneRequestOptions,
+    ReadOptions,
+    RequestOptions,
+    WriteOptions,
+    checked_auth,
+    checked_base_url,
+    checked_body_size,
+    checked_compress,
+    checked_names,
+    checked_raise_for_status,
+    checked_server_hostname,
+    checked_size,
+    checked_trace_configs,
+    checked_version,
+    make_payload,
+    merged_headers,
+    overridden,
+    split_credentials,
+    with_params,
+)
+from ._ws_connect import (
+    WSHandshake,
+    WSOptions,
+    WSRequestContextManager,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ("ClientSession", "request", "ws_connect")
+
+#: How long leaving a session may take to close what is open, in seconds.
+CLOSE_SECONDS: Final = 5.0
+
+_NO_NAMES: Final[frozenset[istr]] = frozenset()  # each empty one takes 216 bytes
+
+
+class ClientSession:
+    """Makes requests, and keeps cookies and connections between them.
+
+    Enter it with ``async with``: then nothing that it started outlives the block.  It also
+    works without, and has to be closed with :meth:`close` then.
+
+    :param base_url: absolute URL with a path that ends in ``/``, which relative URLs extend
+    :param connector: lends connections; a :class:`TCPConnector` of its own when left out
+    :param connector_owner: close the connector with the session
+    :param cookies: cookies sent to every host
+    :param cookie_jar: keeps cookies; a :class:`CookieJar` of its own when left out
+    :param headers: sent with every request
+    :param skip_auto_headers: names of headers that are not added by themselves
+    :param auth: credentials sent with every request; with *base_url* only to its origin
+    :param proxy: URL of the proxy that requests go through unless they name another
+    :param proxy_auth: credentials for it; they go before those in its URL
+    :param proxy_headers: headers for it, which no origin behind a tunnel sees
+    :param json_serialize: turns the ``json`` option into text
+    :param json_serialize_bytes: turns it into bytes; goes before *json_serialize*
+    :param request_class: made for each hop
+    :param response_class: made for each response
+    :param ws_response_class: made for each WebSocket
+    :param version: of HTTP, for requests
+    :param raise_for_status: whether statuses from 400 on raise an exception, or an async
+        callable that decides by raising one
+    :param timeout: time limits
+    :param read_timeout: deprecated; stands for ``ClientTimeout(total=...)``
+    :param conn_timeout: deprecated; stands for ``ClientTimeout(connect=...)``
+    :param ssl_shutdown_timeout: accepted for aiohttp's sake, without effect
+    :param auto_decompress: decode gzip, deflate, and br and zstd where they are installed
+    :param trust_env: use the proxies that the environment names, for requests without one, and
+        take credentials from the user's netrc file where there are no others
+    :param requote_redirect_url: normalise the percent-encoding of redirect targets
+    :param read_bufsize: low-water mark of the body buffer, in bytes
+    :param max_line_size: longest status line and chunk-size line, in bytes
+    :param max_field_size: longest header, name and value, in bytes
+    :param max_headers: most header and trailer lines
+    :param max_body_size: most bytes of decoded body; ``None`` for any number
+    :param fallback_charset_resolver: tells the charset of a text that does not
+    :param trace_configs: handlers for what happens to the requests; they are frozen here
+    :param retry_connections: send an idempotent request once more if a kept connection
+        turns out to be closed
+    :param middlewares: each request goes through them, the first of them the outermost; a
+        request may have others in their place
+    :param loop: accepted for aiohttp's sake, without effect
+    :raises ValueError: an argument has a value that is not among those above
+    :raises TypeError: an argument is of a type that it cannot be
+    """
+
+    _closed = True  # for __del__ after a constructor that raised
+
+    def __init__(
+        self,
+        base_url: StrOrURL | None = None,
+        *,
+        connector: BaseConnector | None = None,
+        connector_owner: bool = True,
+        cookies: LooseCookies | None = None,
+        cookie_jar: AbstractCookieJar | None = None,
+        headers: LooseHeaders | None = None,
+        skip_auto_headers: Iterable[str] | None = None,
+        auth: BasicAuth | None = None,
+        proxy: StrOrURL | None = None,
+        proxy_auth: BasicAuth | None = None,
+        proxy_headers: LooseHeaders | None = None,
+        json_serialize: JSONEncoder = DEFAULT_JSON_ENCODER,
+        json_serialize_bytes: JSONBytesEncoder | None = None,
+        request_class: type[ClientRequest] = ClientRequest,
+        response_class: type[ClientResponse] | None = ClientResponse,
+        ws_response_class: type[ClientWebSocketResponse] = ClientWebSocketResponse,
+        version: HttpVersion = HttpVersion11,
+        raise_for_status: RaiseForStatus | None = False,
+        timeout: ClientTimeout | None = None,
+        read_timeout: float | EllipsisType | None = ...,
+        conn_timeout: float | EllipsisType | None = ...,
+        ssl_shutdown_timeout: float | None = None,
+        auto_decompress: bool = True,
+        trust_env: bool = False,
+        requote_redirect_url: bool = True,
+        read_bufsize: int = 2**18,
+        max_line_size: int = 8190,
+        max_field_size: int = 8190,
+        max_headers: int = 128,
+        max_body_size: int | None = None,
+        fallback_charset_resolver: Callable[[ClientResponse, bytes], str] = lambda r, b: "utf-8",
+        trace_configs: Iterable[TraceConfig] | None = None,
+        retry_connections: bool = True,
+        middlewares: Sequence[ClientMiddlewareType] | None = (),
+        loop: object = None,
+    ) -> None:
+        self._base_url = checked_base_url(base_url)
+        self.base_origin: URL | None = None if self._base_url is None else self._base_url.origin()
+        check_instance("connector", connector, BaseConnector)
+        check_instance("cookie_jar", cookie_jar, AbstractCookieJar)
+        check_callable("json_serialize", json_serialize)
+        if json_serialize_bytes is not None:
+            check_callable("json_serialize_bytes", json_serialize_bytes)
+        check_class("request_class", request_class, ClientRequest)
+        if response_class is None:
+            response_class = ClientResponse
+        check_class("response_class", response_class, ClientResponse)
+        check_class("ws_response_class", ws_response_class, ClientWebSocketResponse)
+        check_callable("fallback_charset_resolver", fallback_charset_resolver)
+        warn_about_loop(loop)
+        warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
+        self._auth = checked_auth(auth)
+        self._proxy = None if connector is None else connector.proxy_options
+        self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
+        self._headers: CIMultiDict[str] = CIMultiDict(header_pairs("headers", headers))
+        self._skip_auto_headers = (
+            frozenset(map(istr, checked_names(skip_auto_headers))) or _NO_NAMES
+        )
+        self._skip_lower = frozenset(name.lower() for name in self._skip_auto_headers) or _NO_NAMES
+        self._json_serialize = json_serialize
+        self._json_serialize_bytes = json_serialize_bytes
+        self.request_class = request_class
+        self.response_class = response_class
+        self.ws_response_class = ws_response_class
+        self._version = checked_version(version)
+        self._requote_redirect_url = requote_redirect_url
+        self._settings = Settings(
+            raise_for_status=(
+                False if raise_for_status is None else checked_raise_for_status(raise_for_status)
+            ),
+            timeout=fold_timeouts(timeout, read_timeout, conn_timeout),
+            limits=Limits(
+                checked_size("max_line_size", max_line_size),
+                checked_size("max_field_size", max_field_size),
+                checked_size("max_headers", max_headers),
+            ),
+            read_bufsize=checked_size("read_bufsize", read_bufsize),
+            auto_decompress=auto_decompress,
+            max_body_size=checked_body_size(max_body_size),
+            trust_env=trust_env,
+            middlewares=() if middlewares is None else checked_middlewares(middlewares),
+        )
+        self.fallback_charset_resolver = fallback_charset_resolver
+        self.retry_connections = retry_connections
+        self._trace_configs = checked_trace_configs(trace_configs)
+        self._connector_owner = connector_owner
+        self._task_owner: TaskOwner | None = None
+        self.task_group: TaskGroup | None = None
+        self.watchdog: Watchdog | None = None  # for requests that begin now
+        self._watchdog: Watchdog | None = None  # to be stopped at the end
+        self.exchanges: set[Exchange] = set()
+        self.connecting: set[Cancellable] = set()
+        self.connected: anyio.Event | None = None
+        self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
+        if cookies is not None:
+            self._cookie_jar.update_cookies(cookies)
+        self._connector: BaseConnector | None = TCPConnector() if connector is None else connector
+        self._closed = False
+
+    def __del__(self) -> None:
+        if not self._closed and not self.closed:
+            warnings.warn(
+                f"Unclosed client session {self!r}: use 'async with' or await session.close()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+            if self._connector_owner and self._connector is not None:
+                self._connector.forget_warning()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__name__} at {id(self):#x}>"
+
+    # -- its life
+
+    async def __aenter__(self) -> Self:
+        self._check_open()
+        if self._task_owner is not None:
+            if self._task_owner.is_bound:
+                raise RuntimeError(
+                    "the session has been entered already: on trio its tasks belong to that block"
+                )
+            return self  # as libraries for asyncio do; the first to leave closes it
+        owner = TaskOwner()
+        try:
+            group = await owner.enter()
+        except BaseException:
+            await self._close()  # as the end of the block would, which is not reached
+            raise
+        if self._task_owner is not None:  # another task has entered it meanwhile
+            await owner.leave(None)
+            return self
+        self._task_owner = owner
+        self.task_group = group
+        self.watchdog = self._watchdog = Watchdog(owner.start, clock())
+        assert self._connector is not None
+        self._connector.sweep_in(owner)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self._close()
+        finally:
+            await self._end_tasks(exc)
+
+    async def _end_tasks(self, raised: BaseException | None) -> None:
+        owner, self._task_owner = self._task_owner, None
+        if owner is not None:
+            if self._watchdog is not None:
+                self._watchdog.stop()
+            if self._connector is not None:
+                self._connector.sweep_no_more_in(owner)
+            self.task_group = self.watchdog = None
+            if owner.waits_for_caller:  # the body of a request closes its session
+                self._task_owner = owner  # for whoever can wait
+            await owner.leave(raised)
+
+    def let_go_of_lost_tasks(self) -> None:
+        """Do as if the session had not been entered, if its helper tasks can help no more.
+
+        The requests that have begun keep their watchdog, which needs no task on asyncio.
+        """
+        if self._task_owner is not None and self._task_owner.is_over:
+            self.task_group = self.watchdog = None
+
+    def __enter__(self) -> None:
+        raise TypeError("use 'async with ClientSession()', not 'with'")
+
+    def __exit__(self, *args: object) -> None:
+        """Exist, so that ``with`` reaches :meth:`__enter__`."""
+
+    async def close(self) -> None:
+        """Close responses and, if the session owns it, the connector.
+
+        Calls after the first do nothing.  When it returns, or is cancelled, no socket of the
+        session is open.
+        """
+        await self._close()
+        owner = self._task_owner
+        if owner is not None and not owner.is_bound:
+            await self._end_tasks(None)
+        await anyio.lowlevel.checkpoint()
+
+    async def _close(self) -> None:
+        self._closed = True
+        connector = self._connector
+        for exchange in list(self.exchanges):
+            exchange.close()
+        deadline = anyio.current_time() + CLOSE_SECONDS
+        with anyio.CancelScope(shield=True, deadline=deadline):
+            if connector is None:
+                await self._stop_connecting()
+            elif self._connector_owner:
+                await connector.close()
+            else:
+                await self._stop_connecting()
+                await connector.finish_closing()
+
+    async def _stop_connecting(self) -> None:
+        """Let nobody wait any more for a connection of a connector that stays open."""
+        if not self.connecting:
+            return
+        if self.connected is None:
+            self.connected = anyio.Event()
+        for wait in list(self.connecting):
+            wait.cancel()
+        await self.connected.wait()
+
+    def detach(self) -> None:
+        """Let go of the connector without closing it; the session is closed then."""
+        if self._connector is not None and self._task_owner is not None:
+            self._connector.sweep_no_more_in(self._task_owner)
+        self._connector = None
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise RuntimeError("Session is closed")
+
+    # -- what it was made with
+
+    @property
+    def closed(self) -> bool:
+        """Whether it, or its connector, has been closed, or the connector detached."""
+        connector = self._connector
+        return self._closed or connector is None or connector._closed
+
+    @property
+    def connector(self) -> BaseConnector | None:
+        """The connector; ``None`` once it has been detached."""
+        return self._connector
+
+    @property
+    def connector_owner(self) -> bool:
+        """Whether the connector is closed with the session."""
+        return self._connector_owner
+
+    @property
+    def cookie_jar(self) -> AbstractCookieJar:
+        """The cookies."""
+        return self._cookie_jar
+
+    @property
+    def version(self) -> HttpVersion:
+        """Version of HTTP that requests are made with."""
+        return self._version
+
+    @property
+    def timeout(self) -> ClientTimeout:
+        """Time limits of requests that set none."""
+        return self._settings.timeout
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """Headers sent with every request; may be changed."""
+        return self._headers
+
+    @property
+    def skip_auto_headers(self) -> frozenset[istr]:
+        """Names of headers that are not added by themselves."""
+        return self._skip_auto_headers
+
+    @property
+    def auth(self) -> BasicAuth | None:
+        """Credentials sent with every request."""
+        return self._auth
+
+    @property
+    def json_serialize(self) -> JSONEncoder:
+        """What turns the ``json`` option into text."""
+        return self._json_serialize
+
+    @property
+    def raise_for_status(self) -> RaiseForStatus:
+        """Whether statuses from 400 on raise an exception."""
+        return self._settings.raise_for_status
+
+    @property
+    def auto_decompress(self) -> bool:
+        """Whether bodies are decoded."""
+        return self._settings.auto_decompress
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether the user's environment has a say in how requests are made."""
+        return self._settings.trust_env
+
+    @property
+    def requote_redirect_url(self) -> bool:
+        """Whether redirect targets are normalised; setting it is deprecated."""
+        return self._requote_redirect_url
+
+    @requote_redirect_url.setter
+    def requote_redirect_url(self, value: bool) -> None:
+        warn_deprecated("give requote_redirect_url to ClientSession()")
+        self._requote_redirect_url = value
+
+    @property
+    def cookies(self) -> SimpleCookie:
+        """Deprecated: the cookies of :attr:`cookie_jar` by name."""
+        return cookies_of(self._cookie_jar)
+
+    @property
+    def loop(self) -> EventLoop | None:
+        """Deprecated: asyncio's running event loop, ``None`` on trio."""
+        return running_loop()
+
+    @property
+    def trace_configs(self) -> list[TraceConfig]:
+        """What its requests are traced by; may be changed."""
+        return self._trace_configs
+
+    # -- requests
+
+    def request(
+        self, method: str, url: StrOrURL, **options: Unpack[RequestOptions]
+    ) -> RequestContextManager:
+        """Make a request; see :class:`RequestOptions` for its options.
+
+        :raises ValueError: an option has a value that cannot be sent, or contradicts another
+        :raises TypeError: an option is of a type that it cannot be
+        :raises InvalidURL: *url* is none that can be requested
+        :raises ClientConnectionError: the connection failed
+        :raises ClientResponseError: the response was not HTTP, or not wanted
+        :raises TimeoutError: a time limit ran out
+
+        When awaiting it is cancelled, the connection is closed and its slot is free.
+        """
+        return self._start(method, url, options)
+
+    def _start(
+        self, method: str, url: StrOrURL, options: Mapping[str, Any]
+    ) -> RequestContextManager:
+        if not PLAIN_OPTIONS.issuperset(options):
+            options = fold_options(options, OPTIONS)
+        request = self._request
+        if getattr(request, "__func__", None) is not _OWN_REQUEST:
+            return RequestContextManager(request(method, url, **options))
+        try:
+            call = self._make_call(method, url, **options)
+        except Exception as exc:  # noqa: BLE001  (is for whoever awaits the request)
+            return RequestContextManager(refused(exc))
+        return RequestContextManager(call.run(), call)
+
+    def get(
+        self, url: StrOrURL, *, allow_redirects: bool = True, **options: Unpack[ReadOptions]
+    ) -> RequestContextManager:
+        """Make a GET request; see :meth:`request`."""
+        return self._start(hdrs.METH_GET, url, {**options, "allow_redirects": allow_redirects})
+
+    def options(
+        self, url: StrOrURL, *, allow_redirects: bool = True, **options: Unpack[ReadOptions]
+    ) -> RequestContextManager:
+        """Make an OPTIONS request; see :meth:`request`."""
+        return self._start(hdrs.METH_OPTIONS, url, {**options, "allow_redirects": allow_redirects})
+
+    def head(
+        self, url: StrOrURL, *, allow_redirects: bool = False, **options: Unpack[ReadOptions]
+    ) -> RequestContextManager:
+        """Make a HEAD request, without following redirects; see :meth:`request`."""
+        return self._start(hdrs.METH_HEAD, url, {**options, "allow_redirects": allow_redirects})
+
+    def post(
+        self, url: StrOrURL, *, data: Any = None, **options: Unpack[WriteOptions]
+    ) -> RequestContextManager:
+        """Make a POST request; see :meth:`request`."""
+        return self._start(hdrs.METH_POST, url, {**options, "data": data})
+
+    def put(
+        self, url: StrOrURL, *, data: Any = None, **options: Unpack[WriteOptions]
+    ) -> RequestContextManager:
+        """Make a PUT request; see :meth:`request`."""
+        return self._start(hdrs.METH_PUT, url, {**options, "data": data})
+
+    def patch(
+        self, url: StrOrURL, *, data: Any = None, **options: Unpack[WriteOptions]
+    ) -> RequestContextManager:
+        """Make a PATCH request; see :meth:`request`."""
+        return self._start(hdrs.METH_PATCH, url, {**options, "data": data})
+
+    def delete(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> RequestContextManager:
+        """Make a DELETE request; see :meth:`request`."""
+        return self._start(hdrs.METH_DELETE, url, options)
+
+    def ws_connect(self, url: StrOrURL, **options: Unpack[WSOptions]) -> WSRequestContextManager:
+        """Open a WebSocket; see :class:`WSOptions` for the options.
+
+        ``async with`` closes it at the end of the block; a bare ``await`` leaves that to the
+        caller.  It holds its connection, which counts for the limits of the connector, until it
+        is closed.  The session's ``total`` time limits the handshake only.
+
+        :raises WSServerHandshakeError: the server answered, but did not grant it
+        :raises RuntimeError: ``heartbeat`` needs a task, but neither the session has been entered
+            nor is this an ``async with``
+        :raises ValueError: an option has a value that cannot be
+        :raises TypeError: an option is of a type that it cannot be
+
+        For the rest see :meth:`request`.
+        """
+        folded = fold_options(options, WSOptions.__optional_keys__)
+        return WSRequestContextManager(self, url, cast("WSOptions", folded))
+
+    async def _ws_connect(
+        self, group: TaskGroup | None, url: StrOrURL, options: WSOptions
+    ) -> ClientWebSocketResponse:
+        """Open a WebSocket, whose heartbeat is a task of *group* if the session has none."""
+        self._check_open()
+        request = dict(options)
+        method: Any = request.pop("method", hdrs.METH_GET)
+        handshake = WSHandshake(**request)  # type: ignore[arg-type]  # the types are in WSOptions
+        self.let_go_of_lost_tasks()
+        group = self.task_group or group
+        if handshake.heartbeat and group is None:
+            raise RuntimeError(
+                "heartbeat needs a task: enter the session, or use 'async with ws_connect(...)'"
+            )
+        response = await self._make_call(method, url, **handshake.request).run()
+        websocket = handshake.finish(response, self.ws_response_class)
+        if handshake.heartbeat and group is not None:
+            group.start_soon(websocket.run_heartbeat)
+        return websocket
+
+    async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
+        """Make a request: all verbs come here if this is overridden, as programs do."""
+        if not PLAIN_OPTIONS.issuperset(options):
+            options = fold_options(options, OPTIONS)
+        return await self._make_call(method, str_or_url, **options).run()
+
+    def _make_call(
+        self,
+        method: str,
+        url: StrOrURL,
+        *,
+        params: Query = None,
+        data: Any = None,
+        json: Any = None,
+        cookies: LooseCookies | None = None,
+        headers: LooseHeaders | None = None,
+        skip_auto_headers: Iterable[str] | None = None,
+        auth: BasicAuth | None = None,
+        allow_redirects: bool = True,
+        compress: str | bool | None = None,
+        chunked: bool | None = None,
+        expect100: bool = False,
+        version: HttpVersion | None = None,
+        proxy: StrOrURL | None = None,
+        proxy_auth: BasicAuth | None = None,
+        proxy_headers: LooseHeaders | None = None,
+        ssl: SSLOption | None = True,
+        server_hostname: str | None = None,
+        trace_request_ctx: object = None,
+        upload_tracker: UploadTracker | None = None,
+        **settings: Any,
+    ) -> Call:
+        """Check the options of a request and fill in the session's defaults."""
+        connector = self._connector
+        if connector is None:
+            raise RuntimeError("Session is closed")
+        method = checked_method(method)
+        url = checked_url(url, connector.allowed_protocol_schema_set, self._base_url)
+        if params:
+            url = with_params(url, params)
+        merged = self._headers if headers is None else merged_headers(self._headers, headers)
+        if auth is not None or url.raw_user is not None or url.raw_password is not None:
+            url, auth = split_credentials(url, auth)
+        elif self._auth is not None and self.base_origin in {None, url.origin()}:
+            auth = self._auth
+        if auth is not None and hdrs.AUTHORIZATION in merged:
+            raise ValueError("auth cannot be combined with an Authorization header")
+        skip = self._skip_lower
+        if skip_auto_headers is not None:
+            skip |= {name.lower() for name in checked_names(skip_auto_headers)}
+        hop = Hop(
+            method,
+            url,
+            merged,
+            skip,
+            None
+            if data is None and json is None
+            else make_payload(data, json, self._json_serialize, self._json_serialize_bytes),
+            cookies,
+            auth,
+            None if compress is None else checked_compress(compress),
+            True if chunked else None,
+            expect100,
+            self._version if version is None else checked_version(version),
+            ssl if ssl is True else ssl_option(ssl),
+            None if server_hostname is None else checked_server_hostname(server_hostname),
+            self._proxy_for(connector, proxy, proxy_auth, proxy_headers),
+        )
+        check_instance("upload_tracker", upload_tracker, UploadTracker)
+        effective = overridden(self._settings, **settings) if settings else self._settings
+        call_class = MiddlewareCall if effective.middlewares else Call
+        call = call_class(self, connector, hop, effective, allow_redirects, upload_tracker)
+        if self._trace_configs:
+            call.trace([Trace(self, each, trace_request_ctx) for each in self._trace_configs])
+        return call
+
+    def _proxy_for(
+        self,
+        connector: BaseConnector | None,
+        proxy: StrOrURL | None,
+        auth: BasicAuth | None,
+        headers: LooseHeaders | None,
+    ) -> ProxyOptions | None:
+        """Return what the arguments make of the session's proxy."""
+        if proxy is None and auth is None and headers is None:
+            return self._proxy
+        if proxy is not None and connector is not None and not connector.uses_proxies:
+            raise ValueError(f"proxy: a {type(connector).__name__} cannot use one")
+        checked = None if headers is None else CIMultiDict(header_pairs("proxy_headers", headers))
+        return proxy_options(proxy, auth, checked, self._proxy)
+
+
+_OWN_REQUEST: Final = ClientSession._request
+
+
+# -- without a session of one's own ----------------------------------------------------
+
+
+def request(
+    method: str,
+    url: StrOrURL,
+    *,
+    version: HttpVersion = HttpVersion11,
+    connector: BaseConnector | None = None,
+    loop: object = None,
+    request_class: type[ClientRequest] = ClientRequest,
+    response_class: type[ClientResponse] = ClientResponse,
+    **options: Unpack[LoneRequestOptions],
+) -> SessionRequestContextManager:
+    """Make one request with a session of its own; see :meth:`ClientSession.request`.
+
+    With ``async with`` the end of the block closes response and session; a bare ``await``
+    returns a response that closes the session when it is read to its end or released.
+
+    :param connector: used and left open; one without keep-alive when left out
+    """
+    given: dict[str, Any] = {**options}
+    if not PLAIN_OPTIONS.issuperset(given):
+        given = fold_options(given, OPTIONS)
+    owner = connector is None
+    session = ClientSession(
+        connector=TCPConnector(force_close=True) if connector is None else connector,
+        connector_owner=owner,
+        cookies=given.pop("cookies", None),
+        version=version,
+        request_class=request_class,
+        response_class=response_class,
+        loop=loop,
+    )
+    return SessionRequestContextManager(session, method, url, given)
+
+
+def ws_connect(
+    url: StrOrURL, *, connector: BaseConnector | None = None, **options: Unpack[WSOptions]
+) -> WSRequestContextManager:
+    """Open a WebSocket with a session of its own; see :meth:`ClientSession.ws_connect`.
+
+    With ``async with`` the end of the block closes both; a bare ``await`` returns a WebSocket
+    that closes the session when it is closed.
+
+    :param connector: used and left open; one of its own when left out
+    """
+    folded = fold_options(options, WSOptions.__optional_keys__)
+    session = ClientSession(
+        connector=TCPConnector(force_close=True) if connector is None else connector,
+        connector_owner=connector is None,
+    )
+    return SessionWSContextManager(session, url, cast("WSOptions", folded))

@@ -1,0 +1,291 @@
+"""What ``ws_connect()`` is asked for: its options, the request they make, and how it is judged."""
+
+from __future__ import annotations
+
+import math
+import ssl as ssl_module
+from collections.abc import Coroutine, Generator, Sequence
+from types import TracebackType
+from typing import Any, Final, Protocol, TypedDict
+
+from anyio.abc import TaskGroup
+
+from .._common import warn_deprecated
+from .._headers import header_pairs
+from .._network import SSLOption
+from .._targets import BasicAuth
+from .._tasks import TaskOwner
+from .._websocket import (
+    ClientWSTimeout,
+    HandshakeRefused,
+    Offer,
+)
+from ..client_exceptions import WSServerHandshakeError
+from ..client_reqrep import ClientResponse
+from ..client_ws import ClientWebSocketResponse
+from ..typedefs import (
+    LooseHeaders,
+    Query,
+    StrOrURL,
+)
+
+__all__ = ("OpensWebSocket", "WSHandshake", "WSOptions", "WSRequestContextManager")
+
+DEFAULT_TIMEOUT: Final = ClientWSTimeout(None, 10.0)
+DEFAULT_SIZE: Final = 4 * 1024 * 1024
+
+
+class WSOptions(TypedDict, total=False):
+    """Options of ``ws_connect()``.
+
+    ``method``
+        of the handshake; GET
+    ``protocols``
+        names of subprotocols, the preferred one first
+    ``timeout``
+        a :class:`ClientWSTimeout`; a number (deprecated) is its ``ws_close``
+    ``receive_timeout``
+        deprecated: ``ws_receive`` of the timeout
+    ``autoclose``
+        answer the peer's CLOSE and close the connection, before it is delivered; ``True``
+    ``autoping``
+        answer pings and hide pings and pongs; ``True``
+    ``heartbeat``
+        seconds of silence after which the peer is pinged; it then has half of that time to show
+        a sign of life
+    ``origin``
+        sent as ``Origin``
+    ``compress``
+        offer compression with windows of so many bits, 9 to 15; 0 for none
+    ``max_msg_size``
+        most bytes of a message that is received whole, 4 MiB; 0 for any number
+    ``decode_text``
+        return text messages as ``str`` and not as ``bytes``; ``True``
+
+    The others are those of a request; see :class:`~anyhttp.client.RequestOptions`.
+    """
+
+    method: str
+    protocols: Sequence[str]
+    timeout: ClientWSTimeout | float
+    receive_timeout: float | None
+    autoclose: bool
+    autoping: bool
+    heartbeat: float | None
+    auth: BasicAuth | None
+    origin: str | None
+    params: Query
+    headers: LooseHeaders | None
+    proxy: StrOrURL | None
+    proxy_auth: BasicAuth | None
+    proxy_headers: LooseHeaders | None
+    ssl: SSLOption | None
+    verify_ssl: bool | None
+    fingerprint: bytes | None
+    ssl_context: ssl_module.SSLContext | None
+    server_hostname: str | None
+    compress: int
+    max_msg_size: int
+    decode_text: bool
+
+
+class WSHandshake:
+    """One call of ``ws_connect()``, with its options checked."""
+
+    __slots__ = ("_offer", "_options", "_origin", "_request", "heartbeat")
+
+    def __init__(
+        self,
+        *,
+        protocols: Sequence[str] = (),
+        timeout: ClientWSTimeout | float = DEFAULT_TIMEOUT,
+        receive_timeout: float | None = None,
+        autoclose: bool = True,
+        autoping: bool = True,
+        heartbeat: float | None = None,
+        origin: str | None = None,
+        headers: LooseHeaders | None = None,
+        compress: int = 0,
+        max_msg_size: int = DEFAULT_SIZE,
+        decode_text: bool = True,
+        **request: Any,
+    ) -> None:
+        self._offer = Offer(protocols, compress)
+        self.heartbeat = _checked_heartbeat(heartbeat)
+        if not isinstance(max_msg_size, int) or isinstance(max_msg_size, bool):
+            raise TypeError(f"max_msg_size must be an int, not {type(max_msg_size).__name__}")
+        if max_msg_size < 0:
+            raise ValueError(f"max_msg_size must not be negative, got {max_msg_size}")
+        self._options: dict[str, Any] = {
+            "timeout": _checked_timeout(timeout, receive_timeout),
+            "autoclose": autoclose,
+            "autoping": autoping,
+            "heartbeat": self.heartbeat,
+            "max_msg_size": max_msg_size,
+            "decode_text": decode_text,
+        }
+        # What a request may be told in several ways, and what it knows only if proxies or older
+        # spellings are given, is left to its own defaults.
+        self._request = {name: value for name, value in request.items() if value is not None}
+        self._request["headers"] = self._headers(headers, origin)
+        self._request["raise_for_status"] = False
+
+    def _headers(self, given: LooseHeaders | None, origin: str | None) -> list[tuple[str, str]]:
+        """Return the headers of the caller with ours; three of ours give way to the caller's."""
+        pairs = header_pairs("headers", given)
+        if origin is not None:
+            pairs = [pair for pair in pairs if pair[0].lower() != "origin"]
+            pairs.append(("Origin", origin))
+        ours = self._offer.headers()
+        named = {name.lower() for name, _ in pairs}
+        kept = [pair for pair in ours if pair[0].lower() not in named & _OVERRIDABLE]
+        fixed = {name.lower() for name, _ in kept}
+        return [*(pair for pair in pairs if pair[0].lower() not in fixed), *kept]
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """Options of the request to make."""
+        return self._request
+
+    def finish(
+        self, response: ClientResponse, websocket_class: type[ClientWebSocketResponse]
+    ) -> ClientWebSocketResponse:
+        """Return the open WebSocket.
+
+        :raises WSServerHandshakeError: the server did not grant it; the response is closed then
+        """
+        try:
+            accepted = self._offer.check(response.status, response.headers)
+        except HandshakeRefused as exc:
+            response.close()
+            raise WSServerHandshakeError(
+                response.request_info,
+                response.history,
+                message=str(exc),
+                status=response.status,
+                headers=response.headers,
+            ) from None
+        # From now on the websocket holds the connection, and not the response.
+        link: Any
+        link, response._exchange = response._exchange, None
+        try:
+            return websocket_class(link, accepted, **self._options)
+        except BaseException:
+            link.close()
+            raise
+
+
+_OVERRIDABLE: Final = frozenset({"upgrade", "connection", "sec-websocket-version"})
+
+
+class OpensWebSocket(Protocol):
+    """What a context manager needs of its session."""
+
+    task_group: TaskGroup | None
+
+    def let_go_of_lost_tasks(self) -> None: ...
+
+    async def _ws_connect(
+        self, group: TaskGroup | None, url: StrOrURL, options: WSOptions
+    ) -> ClientWebSocketResponse: ...
+
+
+class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
+    """A WebSocket that is not open yet: await it, or enter it with ``async with``.
+
+    Awaiting returns a WebSocket that the caller closes; ``async with`` closes it at the end of
+    the block.
+    """
+
+    __slots__ = ("_coroutine", "_group", "_options", "_owner", "_session", "_url", "_websocket")
+
+    def __init__(self, session: OpensWebSocket, url: StrOrURL, options: WSOptions) -> None:
+        self._session = session
+        self._url = url
+        self._options = options
+        self._coroutine: Coroutine[Any, Any, ClientWebSocketResponse] | None = None
+        # Who has the task of the heartbeat: generators that hold a block may end in another task.
+        self._owner: TaskOwner | None = None
+        self._group: TaskGroup | None = None
+        self._websocket: ClientWebSocketResponse | None = None
+
+    def _started(self) -> Coroutine[Any, Any, ClientWebSocketResponse]:
+        if self._coroutine is None:
+            self._coroutine = self._open()
+        return self._coroutine
+
+    async def _open(self) -> ClientWebSocketResponse:
+        return await self._session._ws_connect(self._group, self._url, self._options)
+
+    def send(self, value: Any) -> Any:
+        """Be a coroutine."""
+        return self._started().send(value)
+
+    def throw(self, *args: Any) -> Any:
+        """Be a coroutine."""
+        return self._started().throw(*args)
+
+    def close(self) -> None:
+        """Be a coroutine."""
+        self._started().close()
+
+    def __await__(self) -> Generator[Any, None, ClientWebSocketResponse]:
+        return self._started().__await__()
+
+    async def __aenter__(self) -> ClientWebSocketResponse:
+        self._session.let_go_of_lost_tasks()
+        if self._options.get("heartbeat") and self._session.task_group is None:
+            owner = TaskOwner()
+            self._group = await owner.enter()
+            self._owner = owner
+        try:
+            self._websocket = await self._started()
+        except BaseException as exc:
+            await self._end_tasks(exc)
+            raise
+        return self._websocket
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        websocket, self._websocket = self._websocket, None
+        assert websocket is not None
+        try:
+            await websocket.__aexit__(exc_type, exc, traceback)
+        finally:
+            await self._end_tasks(exc)
+
+    async def _end_tasks(self, raised: BaseException | None) -> None:
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            await owner.leave(raised)
+
+
+# -- arguments -------------------------------------------------------------------------
+
+
+def _checked_heartbeat(heartbeat: float | None) -> float | None:
+    if not heartbeat:
+        return None
+    if not isinstance(heartbeat, (int, float)) or isinstance(heartbeat, bool):
+        raise TypeError(f"heartbeat must be a number of seconds or None, not {heartbeat!r}")
+    if not 0 < heartbeat < math.inf:
+        raise ValueError(f"heartbeat must be positive and finite, got {heartbeat!r}")
+    return heartbeat
+
+
+def _checked_timeout(
+    timeout: ClientWSTimeout | float, receive_timeout: float | None
+) -> ClientWSTimeout:
+    if not isinstance(timeout, ClientWSTimeout):
+        if not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
+            raise TypeError(f"timeout must be a ClientWSTimeout, not {type(timeout).__name__}")
+        warn_deprecated("a number as timeout is deprecated: use ClientWSTimeout(ws_close=...)")
+        timeout = ClientWSTimeout(ws_close=timeout)
+    if receive_timeout is not None:
+        warn_deprecated("receive_timeout is deprecated: use ClientWSTimeout(ws_receive=...)")
+        timeout = ClientWSTimeout(receive_timeout, timeout.ws_close)
+    return timeout

@@ -1,0 +1,22 @@
+"""One request in its final form, and the response to it."""
+
+from __future__ import annotations
+
+from .._common import RequestInfo
+from .._headers import header_pairs
+from .._network import Fingerprint, ssl_option
+from ._charset import guess_charset
+from ._request import ClientRequest, request_by_name
+from ._response import ClientResponse, ContentDisposition
+
+__all__ = (
+    "ClientRequest",
+    "ClientResponse",
+    "ContentDisposition",
+    "Fingerprint",
+    "RequestInfo",
+    "guess_charset",
+    "header_pairs",
+    "request_by_name",
+    "ssl_option",
+)

@@ -1,0 +1,601 @@
+"""One request in its final form; the response to it is in ``_response``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from inspect import signature
+from typing import Any, ClassVar, Final
+
+from anyio.lowlevel import checkpoint
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from .. import hdrs
+from .._codings import accept_encoding
+from .._common import (
+    SERVER_SOFTWARE,
+    ConnectionKey,
+    Fields,
+    FieldsMemo,
+    HttpVersion,
+    HttpVersion10,
+    HttpVersion11,
+    RequestInfo,
+    warn_of_unused,
+    without_user_info,
+    without_zone,
+)
+from .._headers import check_fields, checked_method, header_pairs
+from .._network import SSLOption, ssl_option
+from .._targets import (
+    HTTP_PROXIES,
+    BasicAuth,
+    ProxyOptions,
+    checked_proxy,
+    checked_url,
+    target_error,
+)
+from ..client_exceptions import (
+    ClientPayloadError,
+    InvalidUrlClientError,
+)
+from ..formdata import FormData
+from ..payload import (
+    Payload,
+    get_payload,
+)
+from ..typedefs import (
+    StrOrURL,
+)
+from ._response import (
+    ClientResponse,
+)
+
+__all__ = (
+    "ClientRequest",
+    "request_by_name",
+)
+
+_TLS_SCHEMES: Final = frozenset({"https", "wss"})
+_FRAMING: Final = frozenset(
+    {hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING, hdrs.CONTENT_ENCODING, hdrs.EXPECT}
+)
+
+
+# -- values ----------------------------------------------------------------------------
+
+
+# -- the request -----------------------------------------------------------------------
+
+#: Methods that subclasses for aiohttp replace, and that nobody would call here.
+_STEPS_OF_AIOHTTP: Final = (
+    "send", "terminate", "update_auth", "update_auto_headers", "update_body_from_data",
+    "update_content_encoding", "update_cookies", "update_expect_continue", "update_headers",
+    "update_host", "update_proxy", "update_transfer_encoding", "update_version", "write_bytes",
+)  # fmt: skip
+
+
+_DEFAULT_HEADERS: Final[dict[str, str]] = {
+    hdrs.ACCEPT: "*/*",
+    hdrs.ACCEPT_ENCODING: accept_encoding(),
+    hdrs.USER_AGENT: SERVER_SOFTWARE,
+}
+
+# A key is made for every request, and its class is called by way of Python.
+_make_key: Final[Callable[[tuple[object, ...]], ConnectionKey]] = partial(
+    tuple.__new__, ConnectionKey
+)
+
+
+class ClientRequest:
+    """One hop of a request: what goes to one server, once.
+
+    Middlewares may change its attributes; what they say when the request is sent counts.
+
+    :param skip_auto_headers: names, in lower case, of headers that are not added by themselves
+    """
+
+    GET_METHODS: ClassVar[frozenset[str]] = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+    POST_METHODS: ClassVar[frozenset[str]] = frozenset({"PATCH", "POST", "PUT"})
+    ALL_METHODS: ClassVar[frozenset[str]] = GET_METHODS | POST_METHODS | {"DELETE"}
+    DEFAULT_HEADERS: ClassVar[dict[str, str]] = _DEFAULT_HEADERS
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        warn_of_unused(cls, _STEPS_OF_AIOHTTP, "write a middleware")
+
+    # Few requests have any of these, and none pays for them.
+    _proxy: URL | None = None
+    #: credentials for the proxy; nobody else sees them
+    proxy_auth: BasicAuth | None = None
+    #: headers for the proxy; no origin behind a tunnel sees them
+    proxy_headers: CIMultiDict[str] | None = None
+    _chunked_by_itself = False  # because the length of what is sent is not known
+    _default_content_type: ClassVar[str] = "application/octet-stream"
+    _typed_by_itself = False  # because every POST says what its body is
+    _settled_url: URL | None = None  # that the Host header was made for, after a change
+
+    def __init__(
+        self,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        skip_auto_headers: frozenset[str] = frozenset(),
+        data: object = None,
+        cookies: str | None = None,
+        auth: BasicAuth | None = None,
+        version: HttpVersion = HttpVersion11,
+        compress: str | None = None,
+        chunked: bool | None = None,
+        expect100: bool = False,
+        keep_alive: bool = True,
+        ssl: SSLOption = True,
+        server_hostname: str | None = None,
+        session: Any = None,  # a ClientSession, which stands above this module
+        response_class: type[ClientResponse] | None = None,
+    ) -> None:
+        self.method: str = method
+        self.original_url = url
+        self.url: URL = url.with_fragment(None) if url.raw_fragment else url
+        self.version = version
+        self.compress = compress
+        self.chunked = chunked
+        self.expect100: bool = expect100
+        self.ssl = ssl
+        self.server_hostname = server_hostname
+        self.session = session
+        self.response_class: type[ClientResponse] = (
+            ClientResponse if response_class is None else response_class
+        )
+        self.skip_auto_headers = skip_auto_headers
+        self.keep_alive = keep_alive
+        self.body: Payload | bytes = b""
+        # Most requests say nothing of their own, and nobody looks at their headers.
+        self._headers: CIMultiDict[str] | None = None
+        if (
+            headers
+            or skip_auto_headers
+            or cookies
+            or auth is not None
+            or data is not None
+            or chunked
+            or method not in self.GET_METHODS
+            or self.DEFAULT_HEADERS is not _DEFAULT_HEADERS  # which may say how a body is sent
+        ):
+            self._headers = self._start_headers(headers)
+            if cookies:
+                self._headers[hdrs.COOKIE] = cookies
+            if auth is not None:
+                self._headers[hdrs.AUTHORIZATION] = auth.encode()
+            self._set_body(data)
+        else:
+            # Of the URL as it is now: a subclass may go elsewhere and still ask for this host.
+            self._plain_host = self.url.host_port_subcomponent or ""
+            self.compress = None
+            self.expect100 = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.method} {self.shown_url}>"
+
+    # -- where to
+
+    def is_ssl(self) -> bool:
+        """Whether it goes over TLS."""
+        return self.url.scheme in _TLS_SCHEMES
+
+    @property
+    def host(self) -> str:
+        """Host it goes to, as it stands in the URL (IDNA encoded)."""
+        return self.url.raw_host or ""
+
+    @property
+    def port(self) -> int | None:
+        """Port it goes to."""
+        return self.url.port
+
+    @property
+    def shown_url(self) -> str:
+        """The URL for messages, without user info."""
+        return without_user_info(self.url)
+
+    @property
+    def connection_key(self) -> ConnectionKey:
+        """Everything that a connection must fit to be used for this request."""
+        url = self.url
+        proxied = self._proxy is not None
+        return _make_key(
+            (
+                url.raw_host or "",
+                url.port,
+                url.scheme in _TLS_SCHEMES,
+                self.ssl,
+                self._proxy,
+                self.proxy_auth if proxied else None,
+                self._proxy_headers_hash() if proxied else None,
+                self.server_hostname,
+            )
+        )
+
+    # -- through whom
+
+    @property
+    def proxy(self) -> URL | None:
+        """The proxy it goes through, without credentials; ``None`` for none.
+
+        Credentials in a URL that is set go to ``proxy_auth``, if there are none yet.
+
+        :raises InvalidURL: what is set is no URL of a proxy
+        """
+        return self._proxy
+
+    @proxy.setter
+    def proxy(self, proxy: StrOrURL | None) -> None:
+        if proxy is None:
+            self._proxy = None
+            return
+        self._proxy, auth = checked_proxy(proxy)
+        if self.proxy_auth is None:
+            self.proxy_auth = auth
+
+    def use_proxy(self, options: ProxyOptions) -> None:
+        """Take over what has been checked already."""
+        self._proxy = options.url
+        self.proxy_auth = options.auth
+        self.proxy_headers = options.headers
+
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether the proxy reads the request and makes it in our place, without a tunnel."""
+        proxy = self._proxy
+        return proxy is not None and proxy.scheme in HTTP_PROXIES and not self.is_ssl()
+
+    def headers_for_proxy(self) -> CIMultiDict[str]:
+        """Return the headers that are meant for the proxy, credentials included.
+
+        :raises ValueError: one of them could split the request
+        """
+        headers = CIMultiDict(header_pairs("proxy_headers", self.proxy_headers))
+        if self.proxy_auth is not None and hdrs.PROXY_AUTHORIZATION not in headers:
+            headers[hdrs.PROXY_AUTHORIZATION] = self.proxy_auth.encode()
+        return headers
+
+    def _proxy_headers_hash(self) -> int | None:
+        headers = self.proxy_headers
+        return hash(tuple(headers.items())) if headers else None
+
+    @property
+    def request_info(self) -> RequestInfo:
+        """What is kept of the request."""
+        return RequestInfo(self.url, self.method, CIMultiDictProxy(self.headers), self.original_url)
+
+    # -- headers
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """The headers; may be changed."""
+        if self._headers is None:
+            self._headers = CIMultiDict(_plain_fields(self._plain_host))
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: CIMultiDict[str]) -> None:
+        self._headers = headers
+
+    def _start_headers(self, given: CIMultiDict[str]) -> CIMultiDict[str]:
+        """Return ``Host``, the given headers and the automatic ones, in this order."""
+        host = self.url.host_port_subcomponent or ""
+        if not (given or self.skip_auto_headers) and self.DEFAULT_HEADERS is _DEFAULT_HEADERS:
+            return CIMultiDict(_plain_fields(host))
+        if "%" in host:
+            host = without_zone(host)
+        hosts = given.getall(hdrs.HOST, None)
+        headers = CIMultiDict({hdrs.HOST: hosts[-1] if hosts else host})
+        headers.extend((name, value) for name, value in given.items() if name.lower() != "host")
+        for name, value in self.DEFAULT_HEADERS.items():
+            if name not in headers and not self._skips(name):
+                headers[name] = value
+        return headers
+
+    def _skips(self, name: str) -> bool:
+        return bool(self.skip_auto_headers) and name.lower() in self.skip_auto_headers
+
+    def _set_body(self, data: object) -> None:
+        """Take *data* as the body and make the headers that describe it.
+
+        :raises ValueError: the headers given contradict how it is to be sent
+        :raises ClientPayloadError: it has been sent before, and cannot be again
+        """
+        headers = self.headers
+        payload = None if data is None else _payload_of(data)
+        if payload is None:
+            self.body = b""
+            self._frame_empty()
+            return
+        if payload.consumed:
+            raise ClientPayloadError("the body has been used up and cannot be sent again")
+        self.body = payload
+        for name, value in payload.headers.items():
+            if name not in headers and not self._skips(name):
+                headers[name] = value
+        self._frame(payload)
+
+    def _frame_empty(self) -> None:
+        headers = self.headers
+        if self.method in self.GET_METHODS and not (headers.keys() & _FRAMING or self.chunked):
+            self.compress = None
+            self.expect100 = False
+            return
+        self._check_framing()
+        self.compress = None  # there is nothing to compress, and nothing to wait for
+        if self.expect100:
+            self.expect100 = False
+            del headers[hdrs.EXPECT]
+        if self.chunked:
+            self._refuse_old_version()
+            headers[hdrs.TRANSFER_ENCODING] = "chunked"
+        elif headers.get(hdrs.CONTENT_LENGTH, "0") != "0":
+            raise ValueError("headers: Content-Length announces a body, but there is none")
+        elif self.method not in self.GET_METHODS:
+            headers[hdrs.CONTENT_LENGTH] = "0"
+        self._default_type()
+
+    def _default_type(self) -> None:
+        if (
+            self.method in self.POST_METHODS
+            and hdrs.CONTENT_TYPE not in self.headers
+            and not self._skips(hdrs.CONTENT_TYPE)
+        ):
+            self.headers[hdrs.CONTENT_TYPE] = self._default_content_type
+            self._typed_by_itself = True
+
+    def _frame(self, payload: Payload) -> None:
+        """Announce the length of the body, or chunks (:rfc:`9112#section-6`)."""
+        headers = self.headers
+        self._check_framing()
+        size = payload.size
+        if self.compress is not None:
+            if size == 0:
+                self.compress = None
+            else:
+                headers[hdrs.CONTENT_ENCODING] = self.compress
+                if not self.chunked:
+                    self.chunked = self._chunked_by_itself = True
+        if (length := headers.get(hdrs.CONTENT_LENGTH)) is not None:
+            if size is not None and int(length) > size:
+                raise ValueError(
+                    f"headers: Content-Length announces {length} bytes, but the body has {size}"
+                )
+        else:
+            if self.chunked or size is None:
+                if not self.chunked:
+                    self.chunked = self._chunked_by_itself = True
+                self._refuse_old_version()
+                headers[hdrs.TRANSFER_ENCODING] = "chunked"
+            else:
+                headers[hdrs.CONTENT_LENGTH] = str(size)
+        self._default_type()
+
+    # -- changes
+
+    async def update_body(self, body: object) -> None:
+        """Send *body* in the place of the present one, which is closed.
+
+        The headers that say how long the body is, and how it is encoded, are made anew.  A
+        ``Content-Type`` stays if there is one; take it away first for a body of another type.
+
+        :param body: whatever the ``data`` option of a request may be, or a :class:`Payload`,
+            such as ``JsonPayload({...})``; ``None`` for no body
+        :raises TypeError: it is nothing that can be sent
+        :raises ValueError: the other headers contradict how it is to be sent
+
+        The old body has been closed when this is cancelled.
+        """
+        old = self.payload
+        new = None if body is None else _payload_of(body)
+        self._replace_body(old, new)
+        if old is not None and old is not new and not old.autoclose:
+            await old.close()
+        else:
+            await checkpoint()
+
+    def _replace_body(self, old: Payload | None, new: Payload | None) -> None:
+        headers = self.headers
+        self._forget_framing(old)
+        headers.popall(hdrs.CONTENT_LENGTH, None)
+        if self._typed_by_itself:
+            self._typed_by_itself = False
+            if headers.get(hdrs.CONTENT_TYPE) == self._default_content_type:
+                del headers[hdrs.CONTENT_TYPE]
+        if old is not None and old is not new:
+            for name, value in old.headers.items():
+                if name.lower() != "content-type" and headers.get(name) == value:
+                    del headers[name]
+        self._set_body(new)
+
+    def _forget_framing(self, payload: Payload | None) -> None:
+        """Take away the headers that were made for *payload*, and would be made again."""
+        headers = self.headers
+        if self._chunked_by_itself:
+            self.chunked, self._chunked_by_itself = None, False
+            headers.popall(hdrs.TRANSFER_ENCODING, None)
+        elif self.chunked and headers.get(hdrs.TRANSFER_ENCODING, "").lower() == "chunked":
+            del headers[hdrs.TRANSFER_ENCODING]
+        size = 0 if payload is None else payload.size
+        if headers.getall(hdrs.CONTENT_LENGTH, ()) == [str(size)]:
+            del headers[hdrs.CONTENT_LENGTH]
+        if self.compress is not None and headers.get(hdrs.CONTENT_ENCODING) == self.compress:
+            del headers[hdrs.CONTENT_ENCODING]
+
+    def settle(self, schemes: frozenset[str]) -> None:
+        """Check what middlewares changed, and make the rest of the request fit.
+
+        :param schemes: those that the connector speaks
+        :raises TypeError: an attribute is of a type that it cannot be
+        :raises ValueError: an attribute has a value that cannot be sent, or contradicts another
+        :raises InvalidURL: the URL is none that can be requested
+        """
+        headers = self.headers
+        self.method = checked_method(self.method)
+        self._settle_url(checked_url(self.url, schemes))
+        self.ssl = ssl_option(self.ssl)
+        if self.compress not in {None, "deflate", "gzip"}:
+            raise ValueError(f'compress must be "deflate" or "gzip", not {self.compress!r}')
+        for name, value in headers.items():
+            if not isinstance(value, str):
+                raise TypeError(f"headers: {name} must be a str, not {type(value).__name__}")
+        typed = hdrs.CONTENT_TYPE in headers
+        body = self.body
+        if isinstance(body, Payload):
+            self._forget_framing(body)
+            self._frame(body)
+        elif body:  # was put there without update_body(), which would have changed the headers
+            self._replace_body(None, _payload_of(body))
+            typed = True
+        else:
+            self._forget_framing(None)
+            self._frame_empty()
+        if not typed:  # a middleware has taken it away, and it stays away
+            headers.popall(hdrs.CONTENT_TYPE, None)
+            self._typed_by_itself = False
+
+    def _settle_url(self, url: URL) -> None:
+        """Let the ``Host`` header follow the URL, unless it is another one on purpose."""
+        url = url.with_fragment(None) if url.raw_fragment else url
+        before = self._settled_url or self.original_url
+        if self.headers.get(hdrs.HOST) in {None, without_zone(before.host_port_subcomponent or "")}:
+            self.headers[hdrs.HOST] = without_zone(url.host_port_subcomponent or "")
+        self.url = self._settled_url = url
+
+    def _refuse_old_version(self) -> None:
+        if self.http10:
+            raise ValueError("a body of unknown length needs chunks, which HTTP/1.0 does not have")
+
+    def _check_framing(self) -> None:
+        headers = self.headers
+        for name in (hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING):
+            if len(headers.getall(name, ())) > 1:
+                raise ValueError(f"headers: {name} can be given only once")
+        coding = headers.get(hdrs.TRANSFER_ENCODING)
+        if coding is not None:
+            if coding.strip().lower() != "chunked":
+                raise ValueError(f"headers: Transfer-Encoding can only be chunked, not {coding!r}")
+            if self.chunked:
+                raise ValueError("chunked cannot be set if there is a Transfer-Encoding header")
+            self.chunked = True
+        length = headers.get(hdrs.CONTENT_LENGTH)
+        if length is not None:
+            if not (length.isascii() and length.isdigit()):
+                raise ValueError(f"headers: Content-Length must be a number, not {length!r}")
+            if self.chunked:
+                raise ValueError("chunked cannot be set if there is a Content-Length header")
+        if self.compress is not None:
+            if hdrs.CONTENT_ENCODING in headers:
+                raise ValueError("compress cannot be set if there is a Content-Encoding header")
+            if length is not None:
+                raise ValueError("compress cannot be set if there is a Content-Length header")
+        if headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+            self.expect100 = True
+        elif self.expect100:
+            headers[hdrs.EXPECT] = "100-continue"
+
+    # -- in the form in which it is sent
+
+    def target(self) -> str:
+        """Return the request target (:rfc:`9112#section-3.2`).
+
+        :raises InvalidUrlClientError: it holds spaces or control characters
+        """
+        if self.method == hdrs.METH_CONNECT:
+            return f"{self.url.host_subcomponent}:{self.url.port}"
+        target = self.url.raw_path_qs
+        reason = target_error(target)
+        if reason is not None:
+            raise InvalidUrlClientError(self.url, reason)
+        if self._proxy is not None and self.is_forwarded:
+            # RFC 9112 §3.2.2; a proxy knows ws as http with an upgrade.
+            return f"http://{self.url.host_port_subcomponent}{target}"
+        return target
+
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """Return the header fields to send.
+
+        :raises ValueError: one of them could split the request
+        """
+        if (
+            self._headers is None
+            and self._proxy is None
+            and self.keep_alive
+            and self.version is HttpVersion11
+        ):
+            return _plain_fields(self._plain_host)
+        headers = self.headers
+        if hdrs.CONNECTION not in headers:
+            if self.http10:
+                if self.keep_alive:
+                    headers[hdrs.CONNECTION] = "keep-alive"
+            elif not self.keep_alive:
+                headers[hdrs.CONNECTION] = "close"
+        if self._proxy is not None:
+            headers = self._addressed(headers)
+        return _checked_fields[tuple(headers.items())]
+
+    def _addressed(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
+        """Return *headers* with those for the proxy, or, in a tunnel, without any for it."""
+        headers = headers.copy()
+        if self.is_forwarded:
+            headers.update(self.headers_for_proxy())
+        else:
+            headers.popall(hdrs.PROXY_AUTHORIZATION, None)
+        return headers
+
+    @property
+    def http10(self) -> bool:
+        """Whether it is made by HTTP/1.0."""
+        return self.version == HttpVersion10
+
+    @property
+    def payload(self) -> Payload | None:
+        """The body, ``None`` if there is none."""
+        body = self.body
+        # bytes first, as isinstance() is slow for abstract classes
+        return None if type(body) is bytes or not isinstance(body, Payload) else body
+
+    @property
+    def content_length(self) -> int | None:
+        """The announced number of body bytes, ``None`` if they come in chunks."""
+        length = self.headers.get(hdrs.CONTENT_LENGTH)
+        return None if length is None else int(length)
+
+
+def _payload_of(data: Any) -> Payload:
+    if isinstance(data, Payload):
+        return data
+    if isinstance(data, FormData):
+        return data()
+    try:
+        return get_payload(data)
+    except LookupError:
+        return FormData(data)()
+
+
+@lru_cache(maxsize=256)
+def _plain_fields(host: str) -> Fields:
+    """Return the header fields of a request to *host* that says nothing of its own."""
+    fields = {hdrs.HOST: without_zone(host), **_DEFAULT_HEADERS}
+    return check_fields(tuple(fields.items()))
+
+
+# Middlewares and the session's own headers can hold anything, so all are checked each time;
+# but they are the same most of the time.
+_checked_fields: Final = FieldsMemo(check_fields)
+
+
+def request_by_name(
+    request_class: Callable[..., ClientRequest], method: str, url: URL, *values: object
+) -> ClientRequest:
+    """Make a request of a class whose constructor takes all but method and URL by name."""
+    return request_class(method, url, **dict(zip(_NAMES, values, strict=True)))
+
+
+_NAMES: Final = tuple(signature(ClientRequest).parameters)[2:]

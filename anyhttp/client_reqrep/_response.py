@@ -1,0 +1,629 @@
+"""The response to one request, and what can be told from its head."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from http.cookies import SimpleCookie
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, Self
+
+import anyio
+from anyio.lowlevel import checkpoint
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
+from yarl import URL
+
+from .. import hdrs
+from .._common import (
+    HttpVersion,
+    RequestInfo,
+    warn_of_unused,
+    without_user_info,
+)
+from .._headers import (
+    LINK,
+    LINK_PARAMETER,
+    announced_encoding,
+    content_disposition_filename,
+    encoding_of,
+    is_of_type,
+    media_type,
+    parse_content_disposition,
+    response_cookies,
+)
+from ..client_exceptions import (
+    ClientConnectionError,
+    ClientResponseError,
+    ContentTypeError,
+)
+from ..streams import (
+    DEFAULT_LIMIT,
+    EMPTY_PAYLOAD,
+    StreamReader,
+)
+from ..typedefs import (
+    DEFAULT_JSON_DECODER,
+    JSONDecoder,
+    RawHeaders,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = (
+    "ClientResponse",
+    "ContentDisposition",
+)
+
+#: How long leaving a response waits for the task that sends the body, in seconds.
+STOP_SECONDS: Final = 5.0
+
+#: How much of an error's body goes into the exception, in bytes, and how long it is waited
+#: for, in seconds: enough for what a service has to say, not for a page that was meant to
+#: be looked at.
+ERROR_BODY: Final = 8 * 1024
+ERROR_BODY_SECONDS: Final = 1.0
+
+
+class ContentDisposition(NamedTuple):
+    """A parsed ``Content-Disposition`` header (:rfc:`6266`)."""
+
+    type: str | None
+    parameters: MultiDictProxy[str]
+    filename: str | None
+
+
+class Asked(Protocol):
+    """What a response needs of the request."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> URL: ...
+    @property
+    def original_url(self) -> URL: ...
+    @property
+    def request_info(self) -> RequestInfo: ...
+
+
+class Holder(Protocol):
+    """What a response needs of the exchange that it belongs to."""
+
+    @property
+    def lease(self) -> object: ...
+
+    @property
+    def upload(self) -> object: ...
+
+    @property
+    def is_received(self) -> bool: ...
+
+    def release(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def pull_nowait(self) -> None: ...
+
+    @property
+    def is_sending(self) -> bool: ...
+
+    @property
+    def read_limit(self) -> int: ...
+
+    def checkpoint_if_cancelled(self) -> Awaitable[None]: ...
+
+    async def wait_sent(self) -> None: ...
+
+    async def wait_stopped(self) -> None: ...
+
+
+class ResponseHead(Protocol):
+    """What a response needs of the parsed head."""
+
+    @property
+    def version(self) -> HttpVersion: ...
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def raw_headers(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _PastHead:
+    version: HttpVersion
+    status: int
+    reason: str
+    raw_headers: RawHeaders
+
+
+class _PastRequest(NamedTuple):
+    """What is left of the request when a response has been pickled."""
+
+    url: URL
+    method: str
+    original_url: URL
+    request_info: RequestInfo
+
+
+def _restored(
+    cls: type[ClientResponse],
+    info: RequestInfo,
+    head: _PastHead,
+    body: bytes | None,
+    history: tuple[ClientResponse, ...],
+) -> ClientResponse:
+    """Return a response as it is after its release."""
+    response = cls.__new__(cls)
+    request = _PastRequest(info.url, info.method, info.real_url, info)
+    ClientResponse.__init__(response, request, head, None)
+    response._body = body
+    response._history = history
+    response._released = True
+    return response
+
+
+class _Released:
+    """What a plain ``release()`` returns, so that ``await response.release()`` works too."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+_RELEASED: Final = _Released()
+
+
+def _utf8(_: ClientResponse, body: bytes) -> str:
+    return "utf-8"
+
+
+class ClientResponse:
+    """The response to a request; its head is there, its body may still be coming.
+
+    Read it or release it: by ``async with``, by reading to the end, or by hand.
+    """
+
+    __slots__ = (
+        "__dict__",  # for what applications and their tests put there; made when needed
+        "__weakref__",
+        "_body",
+        "_content",
+        "_cookies",
+        "_exchange",
+        "_fallback_charset",
+        "_headers",
+        "_history",
+        "_in_context",
+        "_on_body",
+        "_raw_headers",
+        "_released",
+        "_request",
+        "method",
+        "reason",
+        "status",
+        "version",
+    )
+
+    #: whether a subclass tells the type of the body in another way
+    _says_more: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        warn_of_unused(cls, ("start",), "write a middleware")
+        cls._says_more = any(
+            getattr(cls, name) is not getattr(ClientResponse, name)
+            for name in ("headers", "content_type", "charset")
+        )
+
+    def __init__(
+        self,
+        request: Asked,
+        head: ResponseHead,
+        exchange: Holder | None,
+        content: StreamReader | bytes = EMPTY_PAYLOAD,
+        fallback_charset_resolver: Callable[[ClientResponse, bytes], str] = _utf8,
+    ) -> None:
+        self._request = request
+        self._exchange = exchange
+        self._raw_headers = head.raw_headers
+        self._fallback_charset = fallback_charset_resolver
+        self._headers: CIMultiDictProxy[str] | None = None
+        self._cookies: SimpleCookie | None = None
+        self._history: tuple[ClientResponse, ...] = ()
+        self._body: bytes | None = None
+        self._released = False
+        self._in_context = False
+        self._on_body: Callable[[ClientResponse, bytes], Awaitable[None]] | None = None
+        #: method of the request
+        self.method: str = request.method
+        #: version of HTTP that the peer speaks
+        self.version: HttpVersion = head.version
+        #: status code
+        self.status: int = head.status
+        #: reason phrase, which may be empty
+        self.reason: str = head.reason
+        # A body that is whole becomes a stream only if somebody asks for one.
+        self._content = content
+
+    def __del__(self) -> None:
+        try:
+            exchange = self._exchange
+        except AttributeError:  # a constructor of a subclass has raised
+            return
+        # A connection whose response has been received is given back by the end of the upload.
+        if exchange is not None and exchange.lease is not None and not exchange.is_received:
+            warnings.warn(
+                f"Unclosed response {self!r}: read it to its end or release it",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+    def __repr__(self) -> str:
+        url = without_user_info(self.url)
+        return f"<{type(self).__name__}({url}) [{self.status} {self.reason}]>"
+
+    def __reduce__(self) -> tuple[Callable[..., ClientResponse], tuple[object, ...]]:
+        # Errors carry responses in their history, and have to survive pickling.  Of a response
+        # that is what was received; the connection stays with the original.
+        head = _PastHead(self.version, self.status, self.reason, self.raw_headers)
+        return _restored, (type(self), self.request_info, head, self._body, self._history)
+
+    # -- the head
+
+    @property
+    def url(self) -> URL:
+        """URL that was asked, without its fragment."""
+        return self._request.url
+
+    @property
+    def real_url(self) -> URL:
+        """URL that was asked, with its fragment."""
+        return self._request.original_url
+
+    @property
+    def host(self) -> str:
+        """Host that was asked."""
+        return self.url.host or ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is below 400."""
+        return self.status < 400
+
+    @property
+    def request_info(self) -> RequestInfo:
+        """What was asked, as it was sent."""
+        return self._request.request_info
+
+    @property
+    def history(self) -> tuple[ClientResponse, ...]:
+        """The responses that redirected here, the oldest first."""
+        return self._history
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """Header fields as text (UTF-8; other bytes are kept as lone surrogates)."""
+        if self._headers is None:
+            self._headers = CIMultiDictProxy(
+                CIMultiDict(
+                    [
+                        (name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
+                        for name, value in self._raw_headers
+                    ]
+                )
+            )
+        return self._headers
+
+    @property
+    def raw_headers(self) -> RawHeaders:
+        """Header fields as the peer sent them."""
+        return tuple(self._raw_headers)
+
+    @property
+    def cookies(self) -> SimpleCookie:
+        """Cookies that this response sets; the last of a name wins."""
+        if self._cookies is None:
+            self._cookies = response_cookies(self.headers.getall(hdrs.SET_COOKIE, ()))
+        return self._cookies
+
+    @property
+    def content_type(self) -> str:
+        """Media type of the body; ``application/octet-stream`` if it is absent or invalid."""
+        return media_type(self._said_type())[0]
+
+    @property
+    def charset(self) -> str | None:
+        """The ``charset`` parameter of the media type."""
+        return media_type(self._said_type())[1]
+
+    def _said_type(self) -> str | None:
+        """Return the ``Content-Type``, which many programs need of all headers alone."""
+        if self._headers is not None or self._says_more:
+            return self.headers.get(hdrs.CONTENT_TYPE)
+        for name, value in self._raw_headers:
+            if name.lower() == b"content-type":
+                return str(value, "utf-8", "surrogateescape")
+        return None
+
+    @property
+    def content_length(self) -> int | None:
+        """The announced length of the body as it is sent, in bytes."""
+        length = self.headers.get(hdrs.CONTENT_LENGTH)
+        return int(length) if length and length.isascii() and length.isdigit() else None
+
+    @property
+    def content_disposition(self) -> ContentDisposition | None:
+        """The parsed ``Content-Disposition`` header."""
+        raw = self.headers.get(hdrs.CONTENT_DISPOSITION)
+        if raw is None:
+            return None
+        kind, parameters = parse_content_disposition(raw)
+        return ContentDisposition(
+            kind,
+            MultiDictProxy(MultiDict(parameters)),
+            content_disposition_filename(parameters),
+        )
+
+    @property
+    def links(self) -> MultiDictProxy[MultiDictProxy[str | URL]]:
+        """The ``Link`` headers by relation (:rfc:`8288`), with the parameters of each."""
+        links: MultiDict[MultiDictProxy[str | URL]] = MultiDict()
+        for part in LINK.finditer(", ".join(self.headers.getall(hdrs.LINK, ()))):
+            parameters: MultiDict[str | URL] = MultiDict()
+            for name, quoted, single, bare in LINK_PARAMETER.findall(part["parameters"]):
+                value = re.sub(r"\\(.)", r"\1", quoted) if quoted else single or bare
+                if name.lower() != "rel" or "rel" not in parameters:  # RFC 8288 section 3.3
+                    parameters.add(name.lower(), value)
+            key = str(parameters.get("rel", part["url"]))
+            try:
+                parameters["url"] = self.url.join(URL(part["url"].strip()))
+            except ValueError:
+                continue
+            links.add(key, MultiDictProxy(parameters))
+        return MultiDictProxy(links)
+
+    # -- the body
+
+    @property
+    def content(self) -> StreamReader:
+        """The body as a stream."""
+        if isinstance(self._content, bytes):
+            exchange = self._exchange
+            reader = StreamReader(limit=DEFAULT_LIMIT if exchange is None else exchange.read_limit)
+            reader.total_raw_bytes = len(self._content)
+            reader.feed_data(self._content)
+            reader.feed_eof()
+            if self._body is not None:
+                reader.read_nowait()
+            if self._released:  # before anybody could have read it
+                reader.set_exception(ClientConnectionError("Connection closed"))
+            self._content = reader
+        return self._content
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is no longer needed: all was read, or it was given back."""
+        return self._exchange is None or self._exchange.lease is None
+
+    @property
+    def connection(self) -> object:
+        """The :class:`Connection` in use; ``None`` once it has been given back."""
+        return None if self._exchange is None else self._exchange.lease
+
+    async def read(self) -> bytes:
+        """Return the whole body, which is kept: later calls return it again, until the release.
+
+        :raises ClientPayloadError: it ended early, could not be decoded, or is too large
+        :raises ClientConnectionError: the response was released before
+        :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
+        :raises TimeoutError: the request's ``total`` time is over
+
+        When this fails or is cancelled, the connection is closed.
+        """
+        if self._released:
+            raise ClientConnectionError("Connection closed")
+        if self._body is not None:
+            await checkpoint()
+            return self._body
+        if isinstance(self._content, bytes):
+            self._body = self._content
+            if self._on_body is not None:
+                await self._tell_body(self._on_body, self._body)
+            # The request has just given way to other tasks, and without asking again
+            # this line is not reached twice: being cancellable is all that is owed here.
+            if self._exchange is not None:
+                await self._exchange.checkpoint_if_cancelled()
+            return self._body
+        try:
+            self._body = await self._content.read()
+        except BaseException:
+            self.close()
+            raise
+        if self._on_body is not None:
+            await self._tell_body(self._on_body, self._body)
+        return self._body
+
+    async def _tell_body(
+        self, on_body: Callable[[ClientResponse, bytes], Awaitable[None]], body: bytes
+    ) -> None:
+        try:
+            await on_body(self, body)
+        except BaseException:
+            self.close()
+            raise
+
+    async def text(self, encoding: str | None = None, errors: str = "strict") -> str:
+        """Return the whole body as text.
+
+        :param encoding: charset; :meth:`get_encoding` when left out
+        :param errors: what is done with bytes that it cannot decode
+        :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
+        """
+        body = await self._kept_body()
+        return body.decode(self.get_encoding() if encoding is None else encoding, errors)
+
+    async def json(
+        self,
+        encoding: str | None = None,
+        *,
+        loads: JSONDecoder = DEFAULT_JSON_DECODER,
+        content_type: str | None = "application/json",
+    ) -> Any:
+        """Return the body, which is JSON, as Python objects; ``None`` if it is empty.
+
+        :param loads: turns text into objects
+        :param content_type: what the response must say it is, ``None`` for anything; the
+            default also stands for ``application/*+json``
+        :raises ContentTypeError: it says it is something else
+        :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
+        """
+        body = await self._kept_body()
+        if content_type is not None and not is_of_type(self._said_type(), content_type):
+            raise ContentTypeError(
+                self.request_info,
+                self.history,
+                status=self.status,
+                message=(
+                    f"Attempt to decode JSON with unexpected mimetype: "
+                    f"{self.headers.get(hdrs.CONTENT_TYPE, '')}"
+                ),
+                headers=self.headers,
+            )
+        stripped = body.strip()
+        if not stripped:
+            return None
+        return loads(stripped.decode(self.get_encoding() if encoding is None else encoding))
+
+    async def _kept_body(self) -> bytes:
+        """Return the body: once it has been read it can be had after the release, too."""
+        if self._body is None:
+            return await self.read()
+        await checkpoint()
+        return self._body
+
+    def get_encoding(self) -> str:
+        """Return the charset of the body: as announced, else UTF-8 for JSON, else a guess.
+
+        :raises RuntimeError: a guess is needed and the body has not been read
+        """
+        encoding = (
+            encoding_of(self.content_type, self.charset)
+            if self._says_more
+            else announced_encoding(self._said_type())
+        )
+        if encoding is not None:
+            return encoding
+        if self._body is None:
+            raise RuntimeError("the encoding of a body that has not been read cannot be told")
+        return self._fallback_charset(self, self._body)
+
+    # -- the end
+
+    def raise_for_status(self) -> None:
+        """Raise an error if the status is 400 or higher; outside ``async with``, release first.
+
+        The error's ``body`` has the first 8 KiB of what has arrived of the body: this is a
+        plain call and cannot wait for more.  Call it after :meth:`read`, or have the request
+        do it (``raise_for_status=True``), where all of them should be there.
+
+        :raises ClientResponseError: it is
+        """
+        if self.ok:
+            return
+        body = self._error_body()
+        if not self._in_context:
+            self.release()
+        error = ClientResponseError(
+            self.request_info,
+            self.history,
+            status=self.status,
+            message=self.reason,
+            headers=self.headers,
+        )
+        error.body = body
+        raise error
+
+    def _error_body(self) -> bytes | None:
+        """Return the beginning of the body, if it is there, and leave it to be read."""
+        if self._body is not None:
+            return self._body[:ERROR_BODY]
+        if self._released:
+            return None
+        if isinstance(self._content, bytes):
+            return self._content[:ERROR_BODY]
+        beginning = self._content._peek(ERROR_BODY)
+        if beginning is None and self._exchange is not None:
+            self._exchange.pull_nowait()
+            beginning = self._content._peek(ERROR_BODY)
+        return beginning
+
+    async def _read_error_body(self, total_at: float) -> None:
+        """Wait a short time for the beginning of the body of an error.
+
+        :param total_at: when the request's time is over, on anyio's clock
+
+        When cancelled, it has taken nothing; the connection is of no more use then.
+        """
+        if isinstance(self._content, bytes):
+            return
+        deadline = min(total_at, anyio.current_time() + ERROR_BODY_SECONDS)
+        with anyio.CancelScope(deadline=deadline):
+            await self._content._read_ahead(ERROR_BODY)
+
+    def release(self) -> Awaitable[None]:
+        """Give the connection back if the body was received, else close it.
+
+        This is a plain call; what it returns can be awaited, to no further effect.
+        """
+        self._let_go()
+        if self._exchange is not None and self._exchange.lease is not None:
+            self._exchange.release()
+        return _RELEASED
+
+    def close(self) -> None:
+        """Close the connection, whether the body was received or not."""
+        self._let_go()
+        if self._exchange is not None:
+            self._exchange.close()
+
+    def _let_go(self) -> None:
+        self._released = True
+        content = self._content
+        if isinstance(content, bytes):
+            self._content = b""
+        elif not content.at_eof() and content.exception() is None:
+            content.set_exception(ClientConnectionError("Connection closed"))
+
+    async def wait_for_close(self) -> None:
+        """Wait until the body of the request is no longer being sent, then release."""
+        if self._exchange is not None:
+            await self._exchange.wait_sent()
+        self.release()
+
+    async def __aenter__(self) -> Self:
+        self._in_context = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._in_context = False
+        self.release()
+        exchange = self._exchange
+        if exchange is not None and exchange.upload is not None and exchange.is_sending:
+            # It has been told to stop.  A cancellation must not take the place of what
+            # the block may have raised.
+            with anyio.move_on_after(STOP_SECONDS, shield=True):
+                await exchange.wait_stopped()

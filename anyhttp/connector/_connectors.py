@@ -1,0 +1,478 @@
+"""The connectors: how a connection to a host, a proxy or a Unix socket is made."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from functools import partial
+from ssl import CERT_NONE, SSLContext
+from types import EllipsisType
+from typing import TYPE_CHECKING, ClassVar, TypedDict, Unpack
+
+from yarl import URL
+
+from .._common import (
+    ConnectionKey,
+    check_callable,
+    check_count,
+    check_local_addr,
+    check_seconds,
+    checked_path,
+    warn_deprecated,
+    warn_without_effect,
+)
+from .._network import (
+    AddrInfoType,
+    Fingerprint,
+    NetworkStream,
+    SocketFactoryType,
+    connect_unix,
+    dial_errors,
+    fold_ssl,
+    start_tls,
+)
+from .._targets import (
+    BasicAuth,
+    ProxyOptions,
+    checked_proxy,
+    proxy_options,
+)
+from .._tasks import ClientTimeout
+from ..abc import (
+    AbstractResolver,
+    ResolveResult,
+)
+from ..client_exceptions import (
+    ClientConnectorDNSError,
+    UnixClientConnectorError,
+)
+from ..resolver import (
+    DefaultResolver,
+    DnsCache,
+    literal_address,
+)
+from ..tracing import (
+    Trace,
+    TraceDnsCacheHitParams,
+    TraceDnsCacheMissParams,
+    TraceDnsResolveHostEndParams,
+    TraceDnsResolveHostStartParams,
+    tell,
+)
+from ..typedefs import StrOrURL
+from ._base import (
+    BaseConnector,
+    Connection,
+    ConnectorStatistics,
+)
+from ._dial import (
+    TcpOptions,
+    dial_tcp,
+)
+from ._tunnel import (
+    Way,
+    dial_through_proxy,
+)
+
+if TYPE_CHECKING:
+    from ..client_reqrep import ClientRequest
+
+__all__ = (
+    "AddrInfoType",
+    "BaseConnector",
+    "Connection",
+    "ConnectionKey",
+    "ConnectorStatistics",
+    "NamedPipeConnector",
+    "ProxyConnector",
+    "SocketFactoryType",
+    "TCPConnector",
+    "UnixConnector",
+)
+
+
+class TCPConnector(BaseConnector):
+    """Connects over TCP, with TLS for https.
+
+    While the addresses of one host are raced, each attempt has a socket.  They count as the
+    one connection that comes out of them: before it carries a request the others are closed.
+
+    :param ssl: ``True`` verifies certificates by the operating system's trust store,
+        ``False`` not at all; an :class:`ssl.SSLContext` is used as it is; a
+        :class:`Fingerprint` accepts the one certificate it names
+    :param use_dns_cache: keep answers of the resolver
+    :param ttl_dns_cache: for how many seconds; ``None`` for ever
+    :param dns_cache_max_size: and how many of them
+    :param family: only addresses of this family, 0 for all
+    :param local_addr: (host, port) to connect from
+    :param resolver: turns host names into addresses
+    :param happy_eyeballs_delay: seconds before the next address is tried beside the one
+        that has not answered (:rfc:`8305`); ``None`` tries one after the other
+    :param interleave: how many addresses of the first family come before one of the
+        other; 1 when addresses are raced, else 0
+    :param socket_factory: makes the socket for an address
+    :param ssl_shutdown_timeout: accepted for aiohttp's sake, without effect
+    :param verify_ssl: deprecated; False stands for ``ssl=False``
+    :param ssl_context: deprecated; stands for *ssl*
+    :param fingerprint: deprecated; stands for ``ssl=Fingerprint(fingerprint)``
+    :param resolve: deprecated; stands for *use_dns_cache*
+    :raises TypeError: an argument is of a type that it cannot be
+    :raises ValueError: more than one of *ssl* and its old names, or a bad value
+    """
+
+    allowed_protocol_schema_set: ClassVar[frozenset[str]] = (
+        BaseConnector.allowed_protocol_schema_set | {"tcp"}
+    )
+    uses_proxies: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        ssl: SSLContext | bool | Fingerprint | None = True,
+        verify_ssl: bool | None = None,
+        ssl_context: SSLContext | None = None,
+        fingerprint: bytes | None = None,
+        resolve: bool | None = None,
+        use_dns_cache: bool = True,
+        ttl_dns_cache: float | None = 10,
+        dns_cache_max_size: int = 1000,
+        family: socket.AddressFamily = socket.AddressFamily.AF_UNSPEC,
+        local_addr: tuple[str, int] | None = None,
+        resolver: AbstractResolver | None = None,
+        happy_eyeballs_delay: float | None = 0.25,
+        interleave: int | None = None,
+        socket_factory: SocketFactoryType | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        keepalive_timeout: float | EllipsisType | None = ...,
+        force_close: bool = False,
+        limit: int | None = 100,
+        limit_per_host: int | None = 0,
+        conn_timeout: float | None = None,
+        enable_cleanup_closed: bool = False,
+        disable_cleanup_closed: bool = False,
+        share_cookies: bool = False,
+        loop: object = None,
+        timeout_ceil_threshold: float = 5,
+        http1: str = "auto",
+    ) -> None:
+        tls = fold_ssl(ssl, verify_ssl=verify_ssl, ssl_context=ssl_context, fingerprint=fingerprint)
+        super().__init__(
+            keepalive_timeout=keepalive_timeout,
+            force_close=force_close,
+            limit=limit,
+            limit_per_host=limit_per_host,
+            conn_timeout=conn_timeout,
+            enable_cleanup_closed=enable_cleanup_closed,
+            disable_cleanup_closed=disable_cleanup_closed,
+            share_cookies=share_cookies,
+            loop=loop,
+            timeout_ceil_threshold=timeout_ceil_threshold,
+            http1=http1,
+        )
+        warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
+        if resolve is not None:
+            warn_deprecated("resolve is deprecated: it is named use_dns_cache now")
+            use_dns_cache = bool(resolve)
+        check_seconds("ttl_dns_cache", ttl_dns_cache)
+        check_count("dns_cache_max_size", dns_cache_max_size)
+        check_count("family", family)
+        check_local_addr(local_addr)
+        if resolver is not None and not callable(getattr(resolver, "resolve", None)):
+            raise TypeError(f"resolver must be a resolver, not {type(resolver).__name__}")
+        check_seconds("happy_eyeballs_delay", happy_eyeballs_delay)
+        if interleave is not None:
+            check_count("interleave", interleave)
+        if socket_factory is not None:
+            check_callable("socket_factory", socket_factory)
+        self._ssl = tls
+        self._family = family
+        self._owns_resolver = resolver is None
+        self._resolver = DefaultResolver() if resolver is None else resolver
+        self._use_dns_cache = use_dns_cache
+        self._dns_cache = DnsCache(ttl_dns_cache, dns_cache_max_size)
+        if interleave is None:
+            interleave = 1 if happy_eyeballs_delay is not None else 0
+        self._options = TcpOptions(local_addr, socket_factory, happy_eyeballs_delay, interleave)
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """Family of addresses that are used, ``AF_UNSPEC`` for all."""
+        return self._family
+
+    @property
+    def use_dns_cache(self) -> bool:
+        """Whether answers of the resolver are kept."""
+        return self._use_dns_cache
+
+    @property
+    def dns_cache(self) -> bool:
+        """Other name of :attr:`use_dns_cache`."""
+        return self._use_dns_cache
+
+    @property
+    def cached_hosts(self) -> dict[tuple[str, int], list[ResolveResult]]:
+        """The stored answers of the resolver by (host, port)."""
+        return self._dns_cache.answers
+
+    def clear_dns_cache(self, host: str | None = None, port: int | None = None) -> None:
+        """Forget the addresses of *host* and *port*, or all.
+
+        :raises ValueError: only one of the two is given
+        """
+        if host is not None and port is not None:
+            self._dns_cache.clear((host, port))
+        elif host is not None or port is not None:
+            raise ValueError("host and port must be given together, or neither of them")
+        else:
+            self._dns_cache.clear()
+
+    @property
+    def verify_ssl(self) -> bool:
+        """Whether certificates are verified by whoever signed them; *ssl* says more."""
+        if isinstance(self._ssl, SSLContext):
+            return self._ssl.verify_mode is not CERT_NONE
+        return self._ssl is True
+
+    @property
+    def ssl_context(self) -> SSLContext | None:
+        """The TLS context given as *ssl*."""
+        return self._ssl if isinstance(self._ssl, SSLContext) else None
+
+    @property
+    def fingerprint(self) -> bytes | None:
+        """The digest of the :class:`Fingerprint` given as *ssl*."""
+        return self._ssl.fingerprint if isinstance(self._ssl, Fingerprint) else None
+
+    @property
+    def resolve(self) -> bool:
+        """Deprecated name of :attr:`use_dns_cache`."""
+        warn_deprecated("resolve is deprecated: it is named use_dns_cache now")
+        return self._use_dns_cache
+
+    @property
+    def resolved_hosts(self) -> dict[tuple[str, int], list[ResolveResult]]:
+        """Other name of :attr:`cached_hosts`."""
+        return self.cached_hosts
+
+    def clear_resolved_hosts(self, host: str | None = None, port: int | None = None) -> None:
+        """Do what :meth:`clear_dns_cache` does."""
+        self.clear_dns_cache(host, port)
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+    ) -> NetworkStream:
+        key = req.connection_key
+        if key.proxy is not None:
+            return await dial_through_proxy(req, self._way(key, traces))
+        assert key.port is not None
+        addresses = await self._resolve(key, key.host, key.port, traces)
+        with dial_errors(key):
+            stream = await dial_tcp(addresses, self._options)
+        if not key.is_ssl:
+            return stream
+        effective = key if key.ssl is not True else key._replace(ssl=self._ssl)
+        return await start_tls(stream, key.server_hostname or key.host, effective)
+
+    def _way(self, key: ConnectionKey, traces: Sequence[Trace]) -> Way:
+        """Return how the proxy of *key* is reached, and the origin behind it."""
+        tls = proxy_tls = self._ssl if key.ssl is True else key.ssl
+        if key.is_ssl and not isinstance(tls, (bool, SSLContext)):
+            # A fingerprint is the origin's: the certificate of the proxy is verified as usual.
+            proxy_tls = True if isinstance(self._ssl, Fingerprint) else self._ssl
+        resolve = partial(self._resolve, traces=traces)
+        return Way(resolve, self._options, tls, proxy_tls, self._engine_class)
+
+    async def _resolve(
+        self, key: ConnectionKey, host: str, port: int, traces: Sequence[Trace] = ()
+    ) -> list[ResolveResult]:
+        if traces and literal_address(host, port) is None:
+            return await self._resolve_traced(key, host, port, traces)
+        return await self._look_up(key, host, port, traces)
+
+    async def _resolve_traced(
+        self, key: ConnectionKey, host: str, port: int, traces: Sequence[Trace]
+    ) -> list[ResolveResult]:
+        # The handlers are called here and not by the lookup, which others may wait for too:
+        # one that is slow or fails concerns this request alone.
+        if self._use_dns_cache:
+            if self._dns_cache.knows((host, port)):
+                await tell(traces, TraceDnsCacheHitParams(host))
+                return await self._look_up(key, host, port, traces)
+            await tell(traces, TraceDnsCacheMissParams(host))
+        await tell(traces, TraceDnsResolveHostStartParams(host))
+        addresses = await self._look_up(key, host, port, traces)
+        await tell(traces, TraceDnsResolveHostEndParams(host))
+        return addresses
+
+    async def _look_up(
+        self, key: ConnectionKey, host: str, port: int, traces: Sequence[Trace]
+    ) -> list[ResolveResult]:
+        try:
+            addresses = await self._resolve_host(host, port, traces)
+            if not addresses:
+                raise OSError(None, f"the resolver returned no address for {host}")
+        except OSError as exc:
+            raise ClientConnectorDNSError(key, exc) from exc
+        return addresses
+
+    async def _resolve_host(
+        self, host: str, port: int, traces: Sequence[Trace] | None = None
+    ) -> list[ResolveResult]:
+        """Return the addresses of *host*, which may be one already.
+
+        A subclass may override this to refuse some of them, as aiohttp's cookbook does.
+
+        :param traces: for aiohttp's sake; their handlers are told by the caller
+        :raises OSError: there is no such name, or the resolver failed
+        """
+        literal = literal_address(host, port)
+        if literal is not None:
+            return [literal]
+
+        async def ask() -> list[ResolveResult]:
+            return await self._resolver.resolve(host, port, family=self._family)
+
+        if self._use_dns_cache:
+            return await self._dns_cache.resolve((host, port), ask)
+        return await ask()
+
+    async def _close_resolver(self) -> None:
+        if self._owns_resolver:
+            await self._resolver.close()
+
+
+class TCPConnectorOptions(TypedDict, total=False):
+    """Options of :class:`TCPConnector`."""
+
+    ssl: SSLContext | bool | Fingerprint | None
+    verify_ssl: bool | None
+    ssl_context: SSLContext | None
+    fingerprint: bytes | None
+    resolve: bool | None
+    use_dns_cache: bool
+    ttl_dns_cache: float | None
+    dns_cache_max_size: int
+    family: socket.AddressFamily
+    local_addr: tuple[str, int] | None
+    resolver: AbstractResolver | None
+    happy_eyeballs_delay: float | None
+    interleave: int | None
+    socket_factory: SocketFactoryType | None
+    ssl_shutdown_timeout: float | None
+    keepalive_timeout: float | EllipsisType | None
+    limit: int | None
+    limit_per_host: int | None
+    conn_timeout: float | None
+    enable_cleanup_closed: bool
+    disable_cleanup_closed: bool
+    share_cookies: bool
+    loop: object
+    timeout_ceil_threshold: float
+    http1: str
+
+
+class ProxyConnector(TCPConnector):
+    """A :class:`TCPConnector` whose requests go through *proxy* unless they name another.
+
+    It is deprecated: give ``proxy`` to the session or to the request.
+
+    :param proxy: URL of the proxy
+    :param proxy_auth: credentials for it
+    :param force_close: close every connection after its request
+    :param options: those of :class:`TCPConnector`
+    :raises InvalidURL: *proxy* is no URL of a proxy
+    """
+
+    def __init__(
+        self,
+        proxy: StrOrURL,
+        *,
+        proxy_auth: BasicAuth | None = None,
+        force_close: bool = True,
+        **options: Unpack[TCPConnectorOptions],
+    ) -> None:
+        warn_deprecated("ProxyConnector is deprecated: give proxy to ClientSession()")
+        super().__init__(force_close=force_close, **options)
+        self._proxy, auth = checked_proxy(proxy)
+        self._proxy_auth = auth if proxy_auth is None else proxy_auth
+        self.proxy_options: ProxyOptions | None = proxy_options(self._proxy, self._proxy_auth)
+
+    @property
+    def proxy(self) -> URL:
+        """URL of the proxy, without credentials."""
+        return self._proxy
+
+    @property
+    def proxy_auth(self) -> BasicAuth | None:
+        """Credentials for the proxy."""
+        return self._proxy_auth
+
+
+class UnixConnector(BaseConnector):
+    """Connects to a Unix socket; the host of a URL is only sent as ``Host``.
+
+    :param path: of the socket; on Linux one that begins with NUL is a name without a file
+        (an "abstract" one)
+    :raises TypeError: an argument is of a type that it cannot be
+    :raises ValueError: *path* is empty, or holds NUL elsewhere
+    :raises RuntimeError: the operating system has no Unix sockets
+    """
+
+    allowed_protocol_schema_set: ClassVar[frozenset[str]] = (
+        BaseConnector.allowed_protocol_schema_set | {"unix"}
+    )
+
+    def __init__(
+        self,
+        path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        force_close: bool = False,
+        keepalive_timeout: float | EllipsisType | None = ...,
+        limit: int | None = 100,
+        limit_per_host: int | None = 0,
+        loop: object = None,
+        *,
+        conn_timeout: float | None = None,
+        share_cookies: bool = False,
+        http1: str = "auto",
+    ) -> None:
+        if not hasattr(socket, "AF_UNIX"):
+            raise RuntimeError("this operating system has no Unix sockets")
+        super().__init__(
+            force_close=force_close,
+            keepalive_timeout=keepalive_timeout,
+            limit=limit,
+            limit_per_host=limit_per_host,
+            conn_timeout=conn_timeout,
+            share_cookies=share_cookies,
+            loop=loop,
+            http1=http1,
+        )
+        self._path = checked_path(path)
+
+    @property
+    def path(self) -> str:
+        """Path of the socket; bytes that are no text are escaped as by :func:`os.fsdecode`."""
+        return self._path
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+    ) -> NetworkStream:
+        key = req.connection_key
+        try:
+            stream = await connect_unix(os.fsencode(self._path))
+        except OSError as exc:
+            raise UnixClientConnectorError(self._path, key, exc) from exc
+        if not key.is_ssl:
+            return stream
+        return await start_tls(stream, key.server_hostname or key.host, key)
+
+
+class NamedPipeConnector(BaseConnector):
+    """Connects to a named pipe of Windows in aiohttp; here it only says that it cannot.
+
+    :raises RuntimeError: always, as anyio has no transport for named pipes
+    """
+
+    def __init__(self, path: str, *args: object, **kwargs: object) -> None:
+        raise RuntimeError("named pipes are not available: anyio has no transport for them")

@@ -1,0 +1,168 @@
+"""From an endpoint to a connected stream: resolve, race the addresses, start TLS.
+
+Addresses are raced as :rfc:`8305#section-5` says: the next attempt starts when the one
+before has failed or the delay is over, whichever is first; the first to connect wins and
+the others are closed.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+import anyio
+
+from .._network import (
+    AddrInfoType,
+    NetworkStream,
+    SocketFactoryType,
+    connect_tcp,
+)
+from ..abc import ResolveResult
+
+__all__ = ("TcpOptions", "dial_tcp", "interleaved")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TcpOptions:
+    """How a connector wants its sockets made."""
+
+    local_address: tuple[str, int] | None = None
+    socket_factory: SocketFactoryType | None = None
+    #: seconds before the next address is tried beside the one still trying; None: after it
+    happy_eyeballs_delay: float | None = 0.25
+    #: how many addresses of the first family come before one of the other; None: as given
+    interleave: int | None = None
+
+
+@dataclass(slots=True)
+class _Race:
+    """What the attempts of one race share."""
+
+    options: TcpOptions
+    winner: NetworkStream | None = None
+    crash: BaseException | None = None
+    errors: list[tuple[str, OSError]] = field(default_factory=list)
+
+
+async def dial_tcp(addresses: Sequence[ResolveResult], options: TcpOptions) -> NetworkStream:
+    """Connect to the first of *addresses* that answers.
+
+    :raises OSError: none did; the text lists each address with its reason
+
+    After cancellation no socket is open.
+    """
+    ordered = interleaved(addresses, options.interleave)
+    if len(ordered) == 1:
+        return await _connect(ordered[0], options)
+    race = _Race(options)
+    if options.happy_eyeballs_delay is None:
+        await _one_by_one(race, ordered)
+    else:
+        await _side_by_side(race, ordered, options.happy_eyeballs_delay)
+    if race.winner is None:
+        raise _all_failed(race.errors)
+    return race.winner
+
+
+def interleaved(addresses: Sequence[ResolveResult], first: int | None) -> list[ResolveResult]:
+    """Alternate the address families, *first* of the preferred one leading (RFC 8305 §4)."""
+    if not first:
+        return list(addresses)
+    families: dict[int, list[ResolveResult]] = {}
+    for address in addresses:
+        families.setdefault(_family(address), []).append(address)
+    preferred, *others = families.values()
+    lead = preferred[: first - 1]
+    rows = zip_longest(preferred[first - 1 :], *others)
+    return lead + [address for address in chain.from_iterable(rows) if address is not None]
+
+
+async def _connect(address: ResolveResult, options: TcpOptions) -> NetworkStream:
+    return await connect_tcp(_addr_info(address), options.local_address, options.socket_factory)
+
+
+def _addr_info(address: ResolveResult) -> AddrInfoType:
+    host, port = address["host"], address["port"]
+    sockaddr: tuple[object, ...] = (host, port)
+    family = _family(address)
+    if family == socket.AF_INET6:
+        host, _, zone = host.partition("%")
+        sockaddr = (host, port, 0, _zone_index(zone))
+    return (family, socket.SOCK_STREAM, address.get("proto", 0), "", sockaddr)
+
+
+def _family(address: ResolveResult) -> socket.AddressFamily:
+    """Tell the family by the address: resolvers of applications repeat what they were asked."""
+    return socket.AF_INET6 if ":" in address["host"] else socket.AF_INET
+
+
+def _zone_index(zone: str) -> int:
+    if not zone:
+        return 0
+    return int(zone) if zone.isdigit() else socket.if_nametoindex(zone)
+
+
+async def _attempt(race: _Race, address: ResolveResult) -> bool:
+    """Try one address; a socket that comes second is closed."""
+    try:
+        stream = await _connect(address, race.options)
+    except OSError as exc:
+        race.errors.append((address["host"], exc))
+        return False
+    if race.winner is not None:
+        await stream.aclose()
+        return False
+    race.winner = stream
+    return True
+
+
+async def _one_by_one(race: _Race, addresses: Sequence[ResolveResult]) -> None:
+    for address in addresses:
+        if await _attempt(race, address):
+            return
+
+
+async def _side_by_side(race: _Race, addresses: Sequence[ResolveResult], delay: float) -> None:
+    async def run(address: ResolveResult, over: anyio.Event) -> None:
+        try:
+            if await _attempt(race, address):
+                attempts.cancel_scope.cancel()
+        except (Exception, KeyboardInterrupt, SystemExit) as exc:  # noqa: BLE001
+            # Raised below, outside of the group: in here it would come out in a group, and
+            # the last two would end the event loop at once.
+            race.crash = exc
+            attempts.cancel_scope.cancel()
+        finally:
+            over.set()
+
+    try:
+        async with anyio.create_task_group() as attempts:
+            for address in addresses:
+                over = anyio.Event()
+                attempts.start_soon(run, address, over)
+                with anyio.move_on_after(delay):
+                    await over.wait()
+    except BaseException:
+        # Cancelled after somebody won: nobody is left to take the socket.
+        if race.winner is not None:
+            await race.winner.aclose()
+        raise
+    if race.crash is not None:
+        if race.winner is not None:
+            await race.winner.aclose()
+        raise race.crash
+
+
+def _all_failed(errors: Sequence[tuple[str, OSError]]) -> OSError:
+    code = errors[0][1].errno if errors else errno.EADDRNOTAVAIL
+    if len({error.errno for _, error in errors}) > 1:
+        code = errno.EHOSTUNREACH
+    text = ", ".join(f"{host}: {error.strerror or error}" for host, error in errors)
+    return OSError(code, f"all {len(errors)} addresses failed ({text})")

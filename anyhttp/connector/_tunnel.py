@@ -1,0 +1,449 @@
+"""Through a proxy to an origin: ``CONNECT`` and SOCKS, and TLS inside.
+
+The functions that speak to a proxy leave a stream on which the next byte is the origin's, or
+raise; whoever gave them the stream closes it then.  None keeps time: the scopes of whoever
+wants the connection do.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ssl import SSLContext
+from typing import Final
+
+import anyio
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from .. import hdrs
+from .._common import (
+    ConnectionKey,
+    RequestInfo,
+    SupportsFingerprint,
+)
+from .._http1 import (
+    Engine,
+    Head,
+    Limits,
+    ParseError,
+)
+from .._network import (
+    NetworkStream,
+    start_tls,
+)
+from .._targets import HTTP_PROXIES, BasicAuth
+from ..abc import ResolveResult
+from ..client_exceptions import (
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientHttpProxyError,
+    ClientOSError,
+    ClientProxyConnectionError,
+    ClientSSLError,
+)
+from ..client_reqrep import ClientRequest
+from ._dial import (
+    TcpOptions,
+    dial_tcp,
+)
+
+__all__ = ("ConnectRequest", "Way", "dial_through_proxy", "open_http_tunnel")
+
+#: Heads with status 1xx that may come before the answer to ``CONNECT``.
+MAX_INFORMATIONAL: Final = 32
+
+#: How much of a refusal is read, in bytes, and for how long, in seconds.
+REFUSAL_BYTES: Final = 8 * 1024
+REFUSAL_SECONDS: Final = 1.0
+
+
+def _broken(text: str) -> OSError:
+    return OSError(errno.EPROTO, text)
+
+
+# -- the whole way ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a connector lends for reaching a proxy, and an origin behind it."""
+
+    resolve: Callable[[ConnectionKey, str, int], Awaitable[list[ResolveResult]]]
+    options: TcpOptions
+    #: whom to trust at the origin, and at the proxy
+    tls: SSLContext | bool | SupportsFingerprint
+    proxy_tls: SSLContext | bool | SupportsFingerprint
+    engine_class: type[Engine]
+
+
+async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
+    """Return a stream for *req* through its proxy, TLS to the origin included.
+
+    :raises ClientProxyConnectionError: the proxy cannot be reached, ends the connection or
+        does not speak its protocol; a SOCKS proxy refuses
+    :raises ClientHttpProxyError: an HTTP proxy refuses
+    :raises ClientConnectorDNSError: a name that has to be resolved here cannot be
+    :raises ClientSSLError: TLS failed; the error names at which of the two
+
+    After cancellation no socket is open.
+    """
+    key = req.connection_key._replace(ssl=way.tls)
+    proxy = key.proxy
+    assert proxy is not None
+    proxy_key = ConnectionKey(
+        proxy.raw_host or "", proxy.port, proxy.scheme == "https", way.proxy_tls, None, None, None
+    )
+    if proxy.scheme not in HTTP_PROXIES:
+        stream = await _dial_through_socks(req, proxy.scheme, key, proxy_key, way)
+    else:
+        stream = await _dial_proxy(proxy_key, way)
+        if key.is_ssl:
+            try:
+                with _proxy_errors(proxy_key):
+                    await open_http_tunnel(stream, ConnectRequest(req), way.engine_class)
+            except BaseException:
+                await stream.aclose()
+                raise
+    if not key.is_ssl:
+        return stream
+    return await start_tls(stream, key.server_hostname or key.host, key)
+
+
+async def _dial_proxy(key: ConnectionKey, way: Way) -> NetworkStream:
+    """Return a stream on which the proxy *key* is at the other end."""
+    with _proxy_errors(key):
+        assert key.port is not None
+        stream = await dial_tcp(await way.resolve(key, key.host, key.port), way.options)
+        return await start_tls(stream, key.host, key) if key.is_ssl else stream
+
+
+async def _dial_through_socks(
+    req: ClientRequest, scheme: str, key: ConnectionKey, proxy_key: ConnectionKey, way: Way
+) -> NetworkStream:
+    """Return a stream on which the origin is at the other end."""
+    require_socks(scheme)
+    assert key.port is not None
+    hosts = [key.host]
+    if scheme in {"socks4", "socks5"}:
+        # These are given addresses; a proxy tries one, so the others are tried here.
+        hosts = [found["host"] for found in await way.resolve(key, key.host, key.port)]
+    errors: list[OSError] = []
+    with _proxy_errors(proxy_key):
+        for host in hosts:
+            if scheme == "socks4" and ":" in host:
+                continue
+            stream = await _dial_proxy(proxy_key, way)
+            try:
+                await open_socks_tunnel(stream, scheme, host, key.port, req.proxy_auth)
+            except BaseException as exc:
+                await stream.aclose()
+                if not (isinstance(exc, OSError) and _another_may_do(exc)):
+                    raise
+                errors.append(exc)
+            else:
+                return stream
+        if not errors:
+            raise OSError(errno.EAFNOSUPPORT, f"SOCKS4 has no IPv6, and {key.host} has no IPv4")
+        text = "; ".join(error.strerror or str(error) for error in errors)
+        raise OSError(errors[0].errno, text)
+
+
+@contextmanager
+def _proxy_errors(key: ConnectionKey) -> Iterator[None]:
+    """Raise our exception for what went wrong between us and the proxy *key*."""
+    try:
+        yield
+    except (ClientConnectorDNSError, ClientProxyConnectionError, ClientSSLError):
+        raise
+    except OSError as exc:
+        reason = exc.os_error if isinstance(exc, ClientConnectorError) else exc
+        raise ClientProxyConnectionError(key, reason) from exc
+
+
+# -- CONNECT (RFC 9110 §9.3.6) ---------------------------------------------------------
+
+
+class ConnectRequest:
+    """What is asked of a proxy for the sake of a request: a tunnel to its host.
+
+    Nothing of the request itself is in it: neither its headers nor those of its session.
+    """
+
+    def __init__(self, req: ClientRequest) -> None:
+        self.authority: str = f"{req.url.host_subcomponent}:{req.url.port}"
+        self.headers: CIMultiDict[str] = CIMultiDict({hdrs.HOST: self.authority})
+        self.headers.update(req.headers_for_proxy())
+        self._req = req
+
+    def refused(self, head: Head, body: bytes) -> ClientHttpProxyError:
+        """Return the error that holds the proxy's answer."""
+        headers = CIMultiDict(
+            (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+            for name, value in head.raw_headers
+        )
+        sent = CIMultiDictProxy(self.headers)
+        error = ClientHttpProxyError(
+            RequestInfo(self._req.url, hdrs.METH_CONNECT, sent, self._req.original_url),
+            (),
+            status=head.status,
+            message=head.reason,
+            headers=CIMultiDictProxy(headers),
+        )
+        error.body = body
+        return error
+
+
+async def open_http_tunnel(
+    stream: NetworkStream, request: ConnectRequest, engine_class: type[Engine]
+) -> None:
+    """Ask the proxy on *stream* for a tunnel.
+
+    :raises ClientHttpProxyError: the proxy refuses; the beginning of what it says is in ``body``
+    :raises OSError: it closed the connection, or its answer is not HTTP/1.1
+    """
+    engine = engine_class(Limits())
+    data = engine.send_head(hdrs.METH_CONNECT, request.authority, tuple(request.headers.items()))
+    try:
+        await stream.send(data + engine.send_end())
+    except ClientOSError:
+        pass  # it may have refused already, without reading
+    head = await _read_head(stream, engine)
+    if not 200 <= head.status < 300:
+        raise request.refused(head, await _read_refusal(stream, engine))
+    if engine.surplus:
+        # The origin waits for our side of the TLS handshake: these are not its bytes.
+        raise _broken("the proxy sent bytes of its own into the tunnel")
+
+
+async def _read_head(stream: NetworkStream, engine: Engine) -> Head:
+    """Return the head of the final answer."""
+    try:
+        for _ in range(MAX_INFORMATIONAL + 1):
+            while engine.head is None:
+                data = await stream.receive()
+                if not data:
+                    raise OSError(errno.ECONNRESET, "the proxy closed the connection")
+                engine.receive(data)
+            if engine.head.status >= 200 or engine.head.status == 101:
+                return engine.head
+            engine.next_response()
+    except ParseError as exc:
+        raise _broken(f"the proxy's answer to CONNECT is not HTTP/1.1: {exc}") from exc
+    raise _broken(f"more than {MAX_INFORMATIONAL} informational heads")
+
+
+async def _read_refusal(stream: NetworkStream, engine: Engine) -> bytes:
+    """Return the beginning of the body, or what of it comes in a short time."""
+    body = b""
+    with anyio.move_on_after(REFUSAL_SECONDS):
+        try:
+            while True:
+                body += b"".join(engine.pieces)
+                engine.pieces.clear()
+                if engine.complete or engine.error is not None or len(body) >= REFUSAL_BYTES:
+                    break
+                engine.receive(await stream.receive())
+        except (ParseError, ClientOSError):
+            pass  # it is cut short, and the refusal is what matters
+    return body[:REFUSAL_BYTES]
+
+
+# -- SOCKS -----------------------------------------------------------------------------
+
+
+def require_socks(scheme: str) -> None:
+    """Raise unless the library that speaks SOCKS is installed.
+
+    :raises RuntimeError: naming the extra that brings it
+    """
+    try:
+        import socksio  # noqa: F401
+    except ImportError as exc:
+        raise RuntimeError(
+            f"{scheme}:// proxies need socksio: pip install 'anyhttp[socks]'"
+        ) from exc
+
+
+class _Replies:
+    """Reads exactly as many bytes as a reply has: those after it are the origin's."""
+
+    def __init__(self, stream: NetworkStream) -> None:
+        self._stream = stream
+
+    async def take(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            piece = await self._stream.receive(count - len(data))
+            if not piece:
+                raise OSError(errno.ECONNRESET, "the SOCKS proxy closed the connection")
+            data += piece
+        return data
+
+
+async def open_socks_tunnel(
+    stream: NetworkStream, scheme: str, host: str, port: int, auth: BasicAuth | None
+) -> None:
+    """Ask the SOCKS proxy on *stream* to connect to *host*, a name or an address.
+
+    :param scheme: of the proxy's URL, which tells the version of the protocol
+    :raises OSError: the proxy refuses, or cannot connect, or does not speak SOCKS
+    """
+    replies = _Replies(stream)
+    if scheme in {"socks4", "socks4a"}:
+        await _speak_socks4(stream, replies, host, port, auth)
+    else:
+        await _speak_socks5(stream, replies, host, port, auth)
+
+
+_SOCKS4_REASONS: Final = {
+    0x5B: (errno.ECONNREFUSED, "request rejected or failed"),
+    0x5C: (errno.ECONNREFUSED, "it cannot reach identd on this machine"),
+    0x5D: (errno.EACCES, "identd on this machine reports another user"),
+}
+
+
+async def _speak_socks4(
+    stream: NetworkStream, replies: _Replies, host: str, port: int, auth: BasicAuth | None
+) -> None:
+    from socksio import ProtocolError, SOCKS4ARequest, SOCKS4Command, SOCKS4Reply, SOCKS4Request
+
+    user = b"" if auth is None else _credential("user name", auth.login)
+    if b"\0" in user:
+        raise OSError(errno.EINVAL, "the user name for a SOCKS4 proxy cannot hold a NUL")
+    if _is_ipv4(host):
+        data = SOCKS4Request.from_address(SOCKS4Command.CONNECT, (host, port), user).dumps()
+    else:
+        data = SOCKS4ARequest(SOCKS4Command.CONNECT, port, host.encode("ascii"), user).dumps()
+    await stream.send(data)
+    data = await replies.take(8)
+    reason = _SOCKS4_REASONS.get(data[1])
+    if data[0] == 0 and reason is not None:
+        raise _socks_refusal(host, port, *reason)
+    try:
+        SOCKS4Reply.loads(data)
+    except ProtocolError as exc:
+        raise _broken("the proxy does not speak SOCKS4") from exc
+
+
+_SOCKS5_REASONS: Final = {
+    0x01: (errno.EIO, "general failure"),
+    0x02: (errno.EACCES, "not allowed by its rules"),
+    0x03: (errno.ENETUNREACH, "network unreachable"),
+    0x04: (errno.EHOSTUNREACH, "host unreachable"),
+    0x05: (errno.ECONNREFUSED, "connection refused"),
+    0x06: (errno.EHOSTUNREACH, "TTL expired"),
+    0x07: (errno.EOPNOTSUPP, "command not supported"),
+    0x08: (errno.EAFNOSUPPORT, "address type not supported"),
+}
+
+#: Bytes of the address in a reply, by its type (RFC 1928 §6); a name tells its own length.
+_ADDRESS_SIZES: Final = {0x01: 4, 0x04: 16}
+
+
+async def _speak_socks5(
+    stream: NetworkStream, replies: _Replies, host: str, port: int, auth: BasicAuth | None
+) -> None:
+    from socksio import (
+        ProtocolError,
+        SOCKS5AuthMethod,
+        SOCKS5AuthMethodsRequest,
+        SOCKS5AuthReply,
+        SOCKS5Command,
+        SOCKS5CommandRequest,
+        SOCKS5Reply,
+    )
+
+    methods = [SOCKS5AuthMethod.NO_AUTH_REQUIRED]
+    if auth is not None:
+        methods.append(SOCKS5AuthMethod.USERNAME_PASSWORD)
+    try:
+        await stream.send(SOCKS5AuthMethodsRequest(methods).dumps())
+        method = SOCKS5AuthReply.loads(_of_version(5, await replies.take(2))).method
+        if method not in methods:
+            raise OSError(errno.EACCES, _no_method(auth))
+        if auth is not None and method is SOCKS5AuthMethod.USERNAME_PASSWORD:
+            await _log_in(stream, replies, auth)
+        address = (host if _is_address(host) else _name(host), port)
+        request = SOCKS5CommandRequest.from_address(SOCKS5Command.CONNECT, address)
+        await stream.send(request.dumps())
+        SOCKS5Reply.loads(await _take_socks5_reply(replies, host, port))
+    except ProtocolError as exc:
+        raise _broken("the proxy does not speak SOCKS5") from exc
+
+
+async def _log_in(stream: NetworkStream, replies: _Replies, auth: BasicAuth) -> None:
+    """Send user name and password (:rfc:`1929`)."""
+    from socksio import SOCKS5UsernamePasswordRequest
+
+    login = _credential("user name", auth.login)
+    password = _credential("password", auth.password)
+    await stream.send(SOCKS5UsernamePasswordRequest(login, password).dumps())
+    if _of_version(1, await replies.take(2))[1]:
+        raise OSError(errno.EACCES, "the SOCKS proxy does not accept the user name and password")
+
+
+async def _take_socks5_reply(replies: _Replies, host: str, port: int) -> bytes:
+    """Return the reply of a proxy that is connected.
+
+    :raises OSError: it says that it is not; such a reply is not always sent to its end
+    """
+    head = _of_version(5, await replies.take(2))
+    if head[1]:
+        code, text = _SOCKS5_REASONS.get(head[1], (errno.EIO, f"unknown failure {head[1]}"))
+        raise _socks_refusal(host, port, code, text)
+    head += await replies.take(2)
+    size = _ADDRESS_SIZES.get(head[3])
+    if size is None:
+        head += await replies.take(1)
+        size = head[4]
+    return head + await replies.take(size + 2)
+
+
+def _of_version(version: int, data: bytes) -> bytes:
+    if data[0] != version:
+        raise _broken(f"the proxy does not speak SOCKS5: its reply starts with {data!r}")
+    return data
+
+
+def _no_method(auth: BasicAuth | None) -> str:
+    if auth is None:
+        return "the SOCKS proxy wants credentials, and there are none for it"
+    return "the SOCKS proxy wants another way to log in than user name and password"
+
+
+def _socks_refusal(host: str, port: int, code: int, reason: str) -> OSError:
+    shown = f"[{host}]" if ":" in host else host
+    return OSError(code, f"the SOCKS proxy could not connect to {shown}:{port}: {reason}")
+
+
+def _credential(what: str, text: str) -> bytes:
+    data = text.encode("utf-8", "surrogateescape")
+    if len(data) > 255:
+        raise OSError(errno.EINVAL, f"the {what} for a SOCKS proxy may have 255 bytes at most")
+    return data
+
+
+def _name(host: str) -> str:
+    if len(host) > 255:
+        raise OSError(errno.ENAMETOOLONG, "a name for a SOCKS5 proxy may have 255 bytes at most")
+    return host
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or _is_ipv4(host)
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _another_may_do(error: OSError) -> bool:
+    """Whether a SOCKS proxy failed at one address of a host, and not by its own choice."""
+    return error.errno in {code for code, _ in _SOCKS5_REASONS.values()} - {errno.EACCES}

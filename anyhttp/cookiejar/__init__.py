@@ -1,0 +1,13 @@
+"""Cookies: which are kept, and which go with a request (:rfc:`6265`)."""
+
+from __future__ import annotations
+
+from .._headers import response_cookies
+from ._jar import CookieJar, DummyCookieJar, cookie_header
+
+__all__ = (
+    "CookieJar",
+    "DummyCookieJar",
+    "cookie_header",
+    "response_cookies",
+)

@@ -1,0 +1,525 @@
+"""Cookies: which are kept, which go with a request, and the one ``Cookie`` header they make.
+
+The rules are those of RFC 6265bis, section 5; "§" below means it.  ``Set-Cookie`` is read by
+:mod:`anyhttp._set_cookie`; what a cookie is for, and which have to go when there are too many, is
+known to :mod:`anyhttp._cookie_store`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
+from types import MappingProxyType
+from typing import Any, Final
+
+from yarl import URL
+
+from .._common import pairs_of, warn_deprecated
+from .._headers import (
+    ATTRIBUTES,
+    BLANK,
+    CONTROL,
+    make_morsel,
+    octets,
+    read_all,
+    response_cookies,
+)
+from ..abc import (
+    AbstractCookieJar,
+    ClearCookiePredicate,
+)
+from ..typedefs import (
+    LooseCookies,
+    PathLikeStr,
+    StrOrURL,
+)
+from ._store import (
+    Cookie,
+    Place,
+    Store,
+    domain_matches,
+    is_ip,
+    placed,
+)
+
+__all__ = ("CookieJar", "DummyCookieJar", "cookie_header", "response_cookies")
+
+logger: Final = logging.getLogger("anyhttp.client")
+
+NO_URL: Final = URL()
+
+_BAD_IN_NAME: Final = re.compile(r"[\x00-\x1f\x7f;=]")
+_BAD_IN_VALUE: Final = re.compile(r"[\x00-\x1f\x7f;]")
+_QUOTING: Final = SimpleCookie()
+
+
+def _given(cookies: LooseCookies, quote: bool) -> list[Morsel[str]]:
+    """Return cookies that come from the caller, each as a morsel with the text to send.
+
+    :raises ValueError: one of them would change the header it stands in
+    :raises TypeError: they are no cookies
+    """
+    made = []
+    for name, given in pairs_of("cookies", cookies):
+        if not isinstance(name, str):
+            raise TypeError(f"cookies: a name must be a str, not {type(name).__name__}")
+        if isinstance(given, Morsel):
+            value = given.value
+            text = given.coded_value if quote else value
+        else:
+            if given is None or isinstance(given, (bytes, bytearray)):
+                raise TypeError(f"cookies: {name} must be a str, not {type(given).__name__}")
+            value = str(given)
+            # Quoting would hide a control character from us, not from the server.
+            text = _QUOTING.value_encode(value)[1] if quote else value
+        if not name or name != name.strip() or _BAD_IN_NAME.search(name):
+            raise ValueError(f"a cookie cannot be named {name!r}")
+        if CONTROL.search(value) or _BAD_IN_VALUE.search(text):
+            # The value itself is nobody's business.
+            raise ValueError(f"cookie {name!r} holds a control character or a semicolon")
+        if octets(name + text) is None:
+            raise ValueError(f"cookie {name!r} cannot be encoded as UTF-8")
+        morsel = make_morsel(name, value, text)
+        if isinstance(given, Morsel):
+            dict.update(morsel, given)
+        made.append(morsel)
+    return made
+
+
+# -- the jars --------------------------------------------------------------------------------
+
+# Of one request: servers commonly take 8 KiB per header line.
+MAX_COOKIES_PER_REQUEST: Final = 150
+MAX_HEADER_OCTETS: Final = 8190
+
+_SECURE_SCHEMES: Final = frozenset({"https", "wss"})
+_NO_ORIGINS: Final[frozenset[URL]] = frozenset()
+
+
+class CookieJar(AbstractCookieJar):
+    """Keeps cookies as browsers do (RFC 6265bis).
+
+    :param unsafe: accept cookies from IP addresses too, and send them there
+    :param quote_cookie: put values that the application gives into quotes where they hold
+        special characters; False sends them verbatim.  What servers set goes back as it came
+        in either case.
+    :param treat_as_secure_origin: origins without TLS that may set and get ``Secure`` cookies
+    :param loop: ignored
+
+    Cookies for a whole top-level domain are refused.  Other public suffixes, such as
+    ``co.uk``, are not known without the list of them, which none of the dependencies has: a
+    site below one can set cookies for its neighbours.
+
+    A jar is bounded: 180 cookies per domain and 3300 in all; the least recently used go first.
+    """
+
+    def __init__(
+        self,
+        positional_unsafe: bool | None = None,
+        /,
+        *,
+        unsafe: bool = False,
+        quote_cookie: bool = True,
+        treat_as_secure_origin: StrOrURL | Iterable[StrOrURL] | None = None,
+        loop: object = None,
+    ) -> None:
+        super().__init__(loop=loop)
+        if positional_unsafe is not None:
+            warn_deprecated("give unsafe= by its name")
+            unsafe = positional_unsafe
+        if isinstance(treat_as_secure_origin, (str, URL)):
+            treat_as_secure_origin = (treat_as_secure_origin,)
+        self._unsafe = unsafe
+        self._quote_cookie = quote_cookie
+        self._secure_origins = (
+            _NO_ORIGINS
+            if treat_as_secure_origin is None
+            else frozenset(URL(url).origin() for url in treat_as_secure_origin)
+        )
+        self._store = Store()
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether cookies of IP addresses are accepted."""
+        return self._unsafe
+
+    @property
+    def quote_cookie(self) -> bool:
+        """Whether values that the application gives are quoted where they need it."""
+        return self._quote_cookie
+
+    @property
+    def treat_as_secure_origin(self) -> frozenset[URL]:
+        """Origins without TLS that may set and get ``Secure`` cookies."""
+        return self._secure_origins
+
+    @property
+    def cookies(self) -> MappingProxyType[tuple[str, str], SimpleCookie]:
+        """What is stored now, by domain and path without a slash at its end.
+
+        Cookies that are shared by all hosts have the domain ``""``.
+        """
+        view: dict[tuple[str, str], SimpleCookie] = {}
+        for cookie in self._store:
+            place = view.setdefault((cookie.domain, cookie.shown_path), SimpleCookie())
+            dict.__setitem__(place, cookie.name, cookie.morsel)
+        return MappingProxyType(view)
+
+    @property
+    def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
+        """(domain, path, name) of the cookies that no subdomain gets."""
+        return frozenset(
+            (cookie.domain, cookie.shown_path, cookie.name)
+            for cookie in self._store
+            if cookie.host_only
+        )
+
+    def __len__(self) -> int:
+        self._store.expire(time.time())
+        return self._store.count
+
+    def __iter__(self) -> Iterator[Morsel[str]]:
+        self._store.expire(time.time())
+        return iter([cookie.morsel for cookie in self._store])
+
+    def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
+        """Forget all cookies, or those for which *predicate* is true."""
+        if predicate is None:
+            self._store = Store()
+            return
+        self._store.expire(time.time())
+        for cookie in [cookie for cookie in self._store if predicate(cookie.morsel)]:
+            self._store.remove(cookie)
+
+    def clear_domain(self, domain: str) -> None:
+        """Forget the cookies of *domain* and its subdomains."""
+        domain = domain.lower()
+        for cookie in list(self._store):
+            if cookie.domain and domain_matches(cookie.domain, domain):
+                self._store.remove(cookie)
+
+    def update_cookies(self, cookies: LooseCookies, response_url: URL = NO_URL) -> None:
+        """Store *cookies* as if a response from *response_url* had set them.
+
+        :param response_url: without it, cookies that name no domain are sent to all hosts
+        :raises ValueError: a name or a value holds a control character or a separator, and
+            nothing was stored
+        """
+        self._accept(_given(cookies, self._quote_cookie), 0, response_url)
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Store what the ``Set-Cookie`` values *headers* of one response ask for.
+
+        A malformed one is ignored and never costs the others.
+        """
+        if headers:
+            self._accept(*read_all(headers), response_url)
+
+    def _accept(self, morsels: Iterable[Morsel[str]], refused: int, url: URL) -> None:
+        """Store *morsels*, which must not be used elsewhere, as far as *url* may set them."""
+        origin = self._place(url)
+        if origin.host is not None and is_ip(origin.host) and not self._unsafe:
+            return
+        now = time.time()
+        for morsel in morsels:
+            cookie = placed(morsel, origin, now)
+            if cookie is None or not self._admit(cookie, origin, now):
+                refused += 1
+        self._store.expire(now)
+        if refused:
+            # One line, however many there are.
+            logger.debug("refused %d cookies of %s", refused, origin.host)
+
+    def _admit(self, cookie: Cookie, origin: Place, now: float) -> bool:
+        if origin.host is not None and not origin.secure and self._store.overlaid(cookie):
+            return False
+        return self._store.put(cookie, now)
+
+    def _place(self, url: URL) -> Place:
+        secure = url.scheme in _SECURE_SCHEMES
+        if not secure and self._secure_origins:
+            try:
+                secure = url.origin() in self._secure_origins
+            except ValueError:  # not an absolute URL
+                secure = False
+        host = url.raw_host
+        return Place(host and host.lower(), url.raw_path or "/", secure)
+
+    def filter_cookies(self, request_url: StrOrURL = NO_URL) -> BaseCookie[str]:
+        """Return the cookies to send to *request_url*, in the order to send them.
+
+        :param request_url: a ``str`` is deprecated
+
+        Those with longer paths come first, then those that were set earlier.  Of several with
+        the same name the most specific is returned: that of the closest domain, then of the
+        longest path.
+        """
+        found: BaseCookie[str] = BaseCookie()
+        if not self._store.count:
+            return found
+        if not isinstance(request_url, URL):
+            warn_deprecated("filter_cookies() takes a yarl.URL")
+            request_url = URL(request_url)
+        self._store.expire(time.time())
+        chosen = self._within_limits(self._matching(self._place(request_url)))
+        if not chosen:
+            return found
+        tick = self._store.tick()
+        chosen.sort(key=lambda cookie: (-len(cookie.path), cookie.created))
+        for cookie in chosen:
+            cookie.used = tick
+            # As a method of dict: that of BaseCookie would refuse some names.
+            dict.__setitem__(found, cookie.name, cookie.bare)
+        return found
+
+    def _matching(self, target: Place) -> list[Cookie]:
+        """Return the most specific cookie of each name, the more specific ones last."""
+        host, path, secure = target
+        chosen: dict[str, Cookie] = {}
+        for domain in self._domains(host):
+            site = self._store.sites.get(domain)
+            if site is None:
+                continue
+            matching = [
+                cookie
+                for cookie in site.values()
+                if cookie.fits(path, secure) and (domain == host or not cookie.host_only)
+            ]
+            matching.sort(key=lambda cookie: len(cookie.path))
+            for cookie in matching:
+                chosen.pop(cookie.name, None)
+                chosen[cookie.name] = cookie
+        return list(chosen.values())
+
+    def _domains(self, host: str | None) -> list[str]:
+        """Return the domains whose cookies *host* may get, the closest last."""
+        domains = []
+        if host:
+            domains.append(host)
+            if not is_ip(host):
+                while (dot := host.find(".")) >= 0:
+                    host = host[dot + 1 :]
+                    domains.append(host)
+            elif not self._unsafe:
+                domains.clear()
+        domains.append("")
+        domains.reverse()
+        return domains
+
+    def _within_limits(self, cookies: list[Cookie]) -> list[Cookie]:
+        """Drop what a request has no room for; the last ones are the last to go."""
+        room = MAX_HEADER_OCTETS - len("Cookie: ") + len("; ")
+        size = sum(cookie.octets + 2 for cookie in cookies)
+        if size <= room and len(cookies) <= MAX_COOKIES_PER_REQUEST:
+            return cookies
+        taken: list[Cookie] = []
+        for cookie in reversed(cookies):
+            if cookie.octets + 2 <= room and len(taken) < MAX_COOKIES_PER_REQUEST:
+                room -= cookie.octets + 2
+                taken.append(cookie)
+        logger.debug("left out %d cookies of a request", len(cookies) - len(taken))
+        return taken
+
+    def save(self, file_path: PathLikeStr) -> None:
+        """Write the cookies to a file, as JSON; a new file only its owner can read.
+
+        Session cookies are written too.  The file keeps the time at which a cookie ends, and
+        which cookies are for one host only.
+
+        :raises OSError: the file could not be written
+        """
+        now = time.time()
+        self._store.expire(now)
+        data: dict[str, dict[str, dict[str, object]]] = {}
+        for cookie in self._store:
+            record: dict[str, object] = {
+                "key": cookie.name,
+                "value": cookie.morsel.value,
+                "coded_value": cookie.text,
+            }
+            record |= {
+                name: value
+                for name, value in cookie.morsel.items()
+                if value and name not in ("expires", "max-age")
+            }
+            if cookie.host_only:
+                record["host_only"] = True
+            if cookie.expires is not None:
+                record["expires_timestamp"] = cookie.expires
+            data.setdefault(f"{cookie.domain}|{cookie.path}", {})[cookie.name] = record
+        text = json.dumps(data, indent=2)
+
+        def private(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o600)
+
+        with open(file_path, "w", encoding="utf-8", opener=private) as file:
+            file.write(text)
+
+    def load(self, file_path: PathLikeStr) -> None:
+        """Replace the cookies by those of a file that ``save`` wrote.
+
+        Cookies that the jar would not accept from their host are left out.
+
+        :raises OSError: the file could not be read
+        :raises ValueError: it is no such file; the jar is unchanged
+        """
+        with open(file_path, "rb") as file:
+            content = file.read()
+        if content.startswith(b"\x80"):  # as pickles do, from protocol 2 on
+            raise ValueError(
+                f"{os.fspath(file_path)!r} is a pickle, and loading one could run code; "
+                f"save() writes JSON now"
+            )
+        data = json.loads(content.decode("utf-8"))
+        store = Store()
+        now = time.time()
+        try:
+            for place, records in data.items():
+                domain, bar, _ = place.partition("|")
+                if not bar:
+                    raise ValueError("a key without path")
+                for record in records.values():
+                    cookie = _restored(domain, record, now)
+                    if cookie and (self._unsafe or not is_ip(cookie.domain)):
+                        store.put(cookie, now)
+        except _MISFITS as exc:
+            raise ValueError(f"{os.fspath(file_path)!r} is no file of cookies: {exc}") from exc
+        self._store = store
+
+
+# What JSON of another shape than ours raises.
+_MISFITS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, CookieError)
+
+
+def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:
+    """Make a cookie of what ``save`` wrote of it."""
+    given = make_morsel(record["key"], record["value"], record["coded_value"])
+    for name, value in record.items():
+        if name in ATTRIBUTES:
+            if not isinstance(value, (str, int)):  # programs set "version" to a number
+                raise TypeError(f"{name} is neither text nor a flag nor a number")
+            given[name] = value
+    if record.get("host_only"):
+        given["domain"] = ""
+    (morsel,) = _given({given.key: given}, quote=True)
+    expires = record.get("expires_timestamp")
+    if expires is not None and not (isinstance(expires, (int, float)) and math.isfinite(expires)):
+        raise ValueError("an expiry that is no time")
+    # What is in the file was accepted once, from its host and by TLS if that was needed.
+    cookie = placed(morsel, Place(domain or None, "/", secure=True), now)
+    if cookie and expires is not None:
+        cookie.expires = float(expires)
+    return cookie
+
+
+class DummyCookieJar(AbstractCookieJar):
+    """Keeps nothing and sends nothing.
+
+    :param loop: ignored
+    """
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether cookies of IP addresses are accepted: none are."""
+        return False
+
+    @property
+    def quote_cookie(self) -> bool:
+        """Whether the ``cookies`` of a request are quoted where they need it."""
+        return True
+
+    @property
+    def treat_as_secure_origin(self) -> frozenset[URL]:
+        """No origins."""
+        return frozenset()
+
+    @property
+    def cookies(self) -> MappingProxyType[tuple[str, str], SimpleCookie]:
+        """No cookies."""
+        return MappingProxyType({})
+
+    @property
+    def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
+        """No cookies."""
+        return frozenset()
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[Morsel[str]]:
+        return iter(())
+
+    def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
+        """Do nothing."""
+
+    def clear_domain(self, domain: str) -> None:
+        """Do nothing."""
+
+    def update_cookies(self, cookies: LooseCookies, response_url: URL = NO_URL) -> None:
+        """Do nothing."""
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Do nothing."""
+
+    def filter_cookies(self, request_url: StrOrURL = NO_URL) -> BaseCookie[str]:
+        """Return no cookies."""
+        return SimpleCookie()
+
+
+# -- the header ------------------------------------------------------------------------------
+
+
+def cookie_header(
+    jar: AbstractCookieJar,
+    url: URL,
+    explicit: str | None = None,
+    given: LooseCookies | None = None,
+) -> str | None:
+    """Return the value of the one ``Cookie`` header of a request to *url*; None for no header.
+
+    :param explicit: a ``Cookie`` header that the application gave, several joined by ``"; "``
+    :param given: the ``cookies`` option of the request; what is in there as a morsel goes
+        along only where its own ``Domain``, ``Path`` and ``Secure`` let it
+    :raises ValueError: a name or a value of *given* holds a control character or a separator
+
+    Where a name is in several of them, *given* counts before the jar, and the jar before
+    *explicit*.  Octets of a server's cookie that are no UTF-8 are lone surrogates in the text,
+    so it has to be encoded with ``surrogateescape``, as the fields it came from are decoded.
+    """
+    if not given and type(jar) is CookieJar and not jar._store.count:
+        return explicit  # as of most requests
+    stored = jar.filter_cookies(url)
+    if not (stored or given):
+        return explicit
+    pairs = {name: f"{name}={morsel.coded_value}" for name, morsel in stored.items()}
+    if given:
+        host, path = (url.raw_host or "").lower(), url.raw_path or "/"
+        secure = url.scheme in _SECURE_SCHEMES
+        now = time.time()
+        for morsel in _given(given, jar.quote_cookie):
+            cookie = placed(morsel, Place(None, "/", secure), now)
+            if (
+                cookie
+                and cookie.fits(path, secure)
+                and not cookie.is_over(now)
+                and (not cookie.domain or domain_matches(host, cookie.domain))
+            ):
+                pairs[cookie.name] = f"{cookie.name}={cookie.text}"
+    if not pairs:
+        return explicit
+    if explicit:
+        kept = [
+            piece
+            for piece in explicit.split(";")
+            if piece.partition("=")[0].strip(BLANK) not in pairs
+        ]
+        # Joined as they were split: what is kept of the application's header stays as it is.
+        own = ";".join(kept).strip(BLANK + ";")
+        return "; ".join([own, *pairs.values()] if own else pairs.values())
+    return "; ".join(pairs.values())

@@ -1,0 +1,279 @@
+"""Encodings of the parts of a multipart, undone and applied piece by piece.
+
+A part may have a transfer encoding (:rfc:`2045#section-6`) on top of a content encoding.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, Protocol
+
+from .._codings import (
+    Compressor,
+    ContentDecoder,
+    DecodingError,
+    decoder_for,
+    zlib_backend,
+)
+from ..client_exceptions import ClientPayloadError
+from ..payload import Writer
+
+__all__ = ("DECODED_ALONE", "ENCODERS", "STEP", "EncodingWriter", "PLAIN", "PartDecoder", "encode")
+
+#: Bytes decoded at once, and most bytes that come out at once.
+STEP: Final = 64 * 1024
+
+#: Transfer encodings that leave the bytes as they are (:rfc:`2045#section-6.2`).
+PLAIN: Final = frozenset({"", "binary", "8bit", "7bit"})
+
+
+class _Coder(Protocol):
+    """One step of encoding or decoding, given the bytes in any number of pieces."""
+
+    def feed(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes:
+        """Return what was held back, at the end of the bytes."""
+        ...
+
+
+class _Compressor:
+    def __init__(self, window_bits: int) -> None:
+        self._compressor: Compressor = zlib_backend().compressobj(wbits=window_bits)
+
+    def feed(self, data: bytes) -> bytes:
+        return self._compressor.compress(data)
+
+    def flush(self) -> bytes:
+        return self._compressor.flush()
+
+
+class _Base64Encoder:
+    """base64 in one line: HTTP folds no lines (:rfc:`9112#appendix-B.6`)."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        data = self._rest + data
+        whole = len(data) // 3 * 3
+        self._rest = data[whole:]
+        return binascii.b2a_base64(data[:whole], newline=False)
+
+    def flush(self) -> bytes:
+        return binascii.b2a_base64(self._rest, newline=False)
+
+
+class _QuotedPrintableEncoder:
+    """quoted-printable (:rfc:`2045#section-6.7`) without soft line breaks.
+
+    A line break is CR and LF; either one alone is data and is encoded as such.
+    """
+
+    _ESCAPED = re.compile(rb"\r\n|[ \t](?=\r\n)|[^\t !-<>-~]")
+    _ESCAPED_AT_END = re.compile(rb"[ \t]\Z|[^\t !-<>-~]")
+    _UNDECIDED = re.compile(rb"[ \t]?\r?\Z")
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        data = self._rest + data
+        undecided = self._UNDECIDED.search(data, max(len(data) - 2, 0))
+        end = len(data) if undecided is None else undecided.start()
+        # What is held back is looked at, as it decides about what comes before it.
+        self._rest = data[end:]
+        return self._ESCAPED.sub(self._escape, data[:end])
+
+    def flush(self) -> bytes:
+        return self._ESCAPED_AT_END.sub(self._escape, self._rest)
+
+    @staticmethod
+    def _escape(match: re.Match[bytes]) -> bytes:
+        return match[0] if match[0] == b"\r\n" else b"=%02X" % match[0][0]
+
+
+class _Base64Decoder:
+    """base64 as MIME reads it: what is not of its alphabet does not count, padding ends it."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._ended = False
+
+    def feed(self, data: bytes) -> bytes:
+        if self._ended:
+            return b""
+        data = self._rest + data.translate(None, _NOT_BASE64)
+        whole = len(data) // 4 * 4
+        padding = data.find(b"=", 0, whole)
+        if padding >= 0:
+            self._ended = True
+            whole = padding // 4 * 4 + 4
+        self._rest = b"" if self._ended else data[whole:]
+        try:
+            return binascii.a2b_base64(data[:whole])
+        except binascii.Error as exc:
+            raise ClientPayloadError(f"a part is not base64: {exc}") from exc
+
+    def flush(self) -> bytes:
+        if self._rest:
+            raise ClientPayloadError("a part is not base64: it ends early")
+        return b""
+
+
+_NOT_BASE64: Final = bytes(
+    byte
+    for byte in range(256)
+    if byte not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+)
+
+
+class _QuotedPrintableDecoder:
+    """quoted-printable; what is no escape stands for itself."""
+
+    _ESCAPE = re.compile(rb"=(?:([0-9A-Fa-f]{2})|\r?\n)")
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        data = self._rest + data
+        end, self._rest = _whole_quoted(data)
+        return self._unescaped(data[:end])
+
+    def flush(self) -> bytes:
+        return self._unescaped(self._rest)
+
+    def _unescaped(self, data: bytes) -> bytes:
+        return self._ESCAPE.sub(lambda match: bytes.fromhex((match[1] or b"").decode()), data)
+
+
+def _whole_quoted(data: bytes) -> tuple[int, bytes]:
+    """Return how many bytes there are before an escape that is not complete, and the rest."""
+    found = data.rfind(b"=", max(len(data) - 2, 0))
+    end = len(data) if found < 0 else found
+    return end, data[end:]
+
+
+def _whole_base64(data: bytes) -> tuple[int, bytes]:
+    """Return how many bytes there are before a group of four that is not complete.
+
+    Of the rest only the digits are returned: it can be no more than three bytes.
+    """
+    end = len(data)
+    left = len(data.translate(None, _NOT_BASE64)) % 4
+    while left:
+        end -= 1
+        left -= data[end] not in _NOT_BASE64
+    return end, data[end:].translate(None, _NOT_BASE64)
+
+
+#: What makes an encoder, which is good for one part.
+ENCODERS: Final[Mapping[str, Callable[[], _Coder]]] = {
+    "gzip": lambda: _Compressor(16 + zlib.MAX_WBITS),
+    "deflate": lambda: _Compressor(-zlib.MAX_WBITS),
+    "base64": _Base64Encoder,
+    "quoted-printable": _QuotedPrintableEncoder,
+}
+
+
+def encode(data: bytes, encodings: Iterable[str]) -> bytes:
+    """Return *data* with encodings applied in their order."""
+    for encoding in encodings:
+        coder = ENCODERS[encoding]()
+        data = coder.feed(data) + coder.flush()
+    return data
+
+
+class EncodingWriter:
+    """Applies encodings, in their order, to what is written through it."""
+
+    def __init__(self, writer: Writer, encodings: Iterable[str]) -> None:
+        self._writer = writer
+        self._coders = [ENCODERS[encoding]() for encoding in encodings]
+
+    async def write(self, chunk: bytes) -> None:
+        """Write as much of *chunk* as can be encoded by now."""
+        for coder in self._coders:
+            chunk = coder.feed(chunk)
+        if chunk:
+            await self._writer.write(chunk)
+
+    async def finish(self) -> None:
+        """Write what was held back."""
+        chunk = b""
+        for coder in self._coders:
+            chunk = coder.feed(chunk) + coder.flush()
+        if chunk:
+            await self._writer.write(chunk)
+
+
+#: Tells how many bytes can be decoded without those that follow, and what is left to go in
+#: front of these.
+DECODED_ALONE: Final[Mapping[str, Callable[[bytes], tuple[int, bytes]]]] = {
+    "base64": _whole_base64,
+    "quoted-printable": _whole_quoted,
+}
+
+
+class PartDecoder:
+    """Undoes a transfer encoding, then the content encodings, in pieces of bounded size.
+
+    :raises RuntimeError: an encoding is not known
+    """
+
+    def __init__(self, transfer_encoding: str, content_encoding: str) -> None:
+        self._transfer: _Coder | None = None
+        self._content: ContentDecoder | None = None
+        if transfer_encoding == "base64":
+            self._transfer = _Base64Decoder()
+        elif transfer_encoding == "quoted-printable":
+            self._transfer = _QuotedPrintableDecoder()
+        elif transfer_encoding not in PLAIN:
+            raise RuntimeError(f"unknown content transfer encoding: {transfer_encoding}")
+        if content_encoding.strip().lower() not in {"", "identity"}:
+            try:
+                self._content = decoder_for(content_encoding)
+            except DecodingError as exc:
+                raise ClientPayloadError(f"a part cannot be decoded: {exc}") from exc
+            if self._content is None:
+                raise RuntimeError(f"unknown content encoding: {content_encoding}")
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Iterate over what *data* and what came before it decode to."""
+        for start in range(0, len(data), STEP):
+            piece = data[start : start + STEP]
+            yield from self._decoded(
+                piece if self._transfer is None else self._transfer.feed(piece)
+            )
+
+    def finish(self) -> Iterator[bytes]:
+        """Iterate over what was held back.
+
+        :raises ClientPayloadError: there should have been more bytes
+        """
+        if self._transfer is not None:
+            yield from self._decoded(self._transfer.flush())
+        if self._content is not None:
+            try:
+                self._content.finish()
+            except DecodingError as exc:
+                raise ClientPayloadError(f"a part cannot be decoded: {exc}") from exc
+
+    def _decoded(self, data: bytes) -> Iterator[bytes]:
+        if self._content is None:
+            if data:
+                yield data
+            return
+        self._content.feed(data)
+        while True:
+            try:
+                piece = self._content.read(STEP)
+            except DecodingError as exc:
+                raise ClientPayloadError(f"a part cannot be decoded: {exc}") from exc
+            if not piece:
+                return
+            yield piece

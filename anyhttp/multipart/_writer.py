@@ -1,0 +1,306 @@
+"""Writing multiparts (:rfc:`2046#section-5.1`); :mod:`anyhttp.multipart` reads them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+from urllib.parse import urlencode
+
+from .. import hdrs
+from ..payload import (
+    TOO_LARGE_BYTES,
+    BytesPayload,
+    JsonPayload,
+    Payload,
+    Writer,
+    get_payload,
+)
+from ..typedefs import LooseHeaders
+from ._encodings import (
+    ENCODERS,
+    PLAIN,
+    STEP,
+    EncodingWriter,
+    encode,
+)
+
+__all__ = ("MAX_BOUNDARY", "MultipartWriter")
+
+#: Longest boundary that :rfc:`2046#section-5.1.1` allows, in characters.
+MAX_BOUNDARY: Final = 70
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class _Part(NamedTuple):
+    payload: Payload
+    encoding: str  # "" if there is none to apply
+    te_encoding: str
+
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.encoding, self.te_encoding)))
+
+
+class MultipartWriter(Payload):
+    """A body made of other bodies.
+
+    :param subtype: what follows ``multipart/`` in the content type
+    :param boundary: what stands between the parts; random when left out
+    :raises ValueError: *subtype* or *boundary* cannot be used (:rfc:`2046#section-5.1.1`)
+
+    It can be sent again if all of its parts can.  ``with`` does nothing but mark, in the
+    code, where parts are added.
+    """
+
+    def __init__(self, subtype: str = "mixed", boundary: str | None = None) -> None:
+        if not _TOKEN.fullmatch(subtype):
+            raise ValueError(f"not a subtype of multipart: {subtype!r}")
+        if boundary is None:
+            boundary = secrets.token_hex(16)
+        _check_boundary(boundary)
+        quoted = boundary
+        if not _TOKEN.fullmatch(boundary):
+            escaped = boundary.replace("\\", "\\\\").replace('"', '\\"')
+            quoted = f'"{escaped}"'
+        super().__init__(None, content_type=f"multipart/{subtype}; boundary={quoted}")
+        self._boundary = boundary
+        self._is_form_data = subtype.lower() == "form-data"
+        self._parts: list[_Part] = []
+
+    @property
+    def boundary(self) -> str:
+        """What stands between the parts."""
+        return self._boundary
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __iter__(self) -> Iterator[tuple[Payload, str, str]]:
+        """Iterate over the parts, each with its content and transfer encoding or ``""``."""
+        return iter(self._parts)
+
+    def __bool__(self) -> bool:
+        return True
+
+    # -- adding parts
+
+    def append(self, obj: object, headers: LooseHeaders | None = None) -> Payload:
+        """Add *obj* as a part and return its payload, whose headers may still be changed.
+
+        :param obj: anything that a payload class is registered for, or a payload
+        :param headers: of the part
+        :raises TypeError: *obj* cannot be sent
+        :raises ValueError: a header holds a control character
+        :raises RuntimeError: *headers* name an encoding that is not known
+        """
+        if isinstance(obj, Payload):
+            if headers is not None:
+                obj.headers.update(headers)
+            return self.append_payload(obj)
+        try:
+            payload = get_payload(obj, headers=headers)
+        except LookupError:
+            raise TypeError(
+                f"no part can be made of a value of type {type(obj).__name__}"
+            ) from None
+        return self.append_payload(payload)
+
+    def append_payload(self, payload: Payload) -> Payload:
+        """Add *payload* as a part and return it; otherwise as :meth:`append`.
+
+        ``Content-Encoding`` (gzip, deflate) and ``Content-Transfer-Encoding`` (base64,
+        quoted-printable) among its headers are applied when it is written.  In a form they
+        must not be there (:rfc:`7578#section-4.7`), and a part without a name gets one.
+        """
+        headers = payload.headers
+        if self._is_form_data:
+            for name in (
+                hdrs.CONTENT_ENCODING,
+                hdrs.CONTENT_LENGTH,
+                hdrs.CONTENT_TRANSFER_ENCODING,
+            ):
+                if name in headers:
+                    raise AssertionError(f"a part of a form must not have {name}")
+            payload.describe_as_part("form-data", f"section-{len(self._parts)}")
+            part = _Part(payload, "", "")
+        else:
+            payload.describe_as_part()
+            encoding = headers.get(hdrs.CONTENT_ENCODING, "").lower()
+            if encoding not in {"", "identity", "gzip", "deflate"}:
+                raise RuntimeError(f"unknown content encoding: {encoding}")
+            te_encoding = headers.get(hdrs.CONTENT_TRANSFER_ENCODING, "").lower()
+            if te_encoding not in {"base64", "quoted-printable"} | PLAIN:
+                raise RuntimeError(f"unknown content transfer encoding: {te_encoding}")
+            part = _Part(
+                payload,
+                encoding if encoding in ENCODERS else "",
+                te_encoding if te_encoding in ENCODERS else "",
+            )
+        self._head(part)
+        self._parts.append(part)
+        return payload
+
+    def append_json(self, obj: object, headers: LooseHeaders | None = None) -> Payload:
+        """Add *obj* as JSON; otherwise as :meth:`append`."""
+        return self.append_payload(JsonPayload(obj, headers=headers))
+
+    def append_form(
+        self,
+        obj: Mapping[str, Any] | Iterable[tuple[str, Any]],
+        headers: LooseHeaders | None = None,
+    ) -> Payload:
+        """Add the pairs of *obj* as ``application/x-www-form-urlencoded``.
+
+        Otherwise as :meth:`append`.
+
+        :raises TypeError: *obj* is neither a mapping nor made of pairs
+        """
+        if isinstance(obj, (str, bytes)):
+            raise TypeError("a form is a mapping or made of pairs, not text")
+        pairs: list[Any] = list(obj.items() if isinstance(obj, Mapping) else obj)
+        return self.append_payload(
+            BytesPayload(
+                urlencode(pairs, doseq=True).encode(),
+                headers,
+                "application/x-www-form-urlencoded",
+            )
+        )
+
+    # -- what it is, all in all
+
+    def _head(self, part: _Part) -> bytes:
+        """Return the headers of *part*, its length among them if that is allowed and known."""
+        headers = part.payload.headers
+        if part.encodings:
+            headers.pop(hdrs.CONTENT_LENGTH, None)
+        elif not self._is_form_data and (size := part.payload.size) is not None:
+            headers[hdrs.CONTENT_LENGTH] = str(size)
+        return part.payload._binary_headers
+
+    @property
+    def size(self) -> int | None:
+        """Number of bytes that will be written.
+
+        ``None`` if that of some part is not known, or if a part is to be encoded.
+
+        :raises ValueError: a header of a part holds a control character
+        """
+        # All headers are looked at first: this is asked for before anything is sent.
+        size = sum(len(self._head(part)) for part in self._parts)
+        delimiter = len(self._boundary) + 4  # with two hyphens and a line break
+        for part in self._parts:
+            if part.encodings or part.payload.size is None:
+                return None
+            size += delimiter + part.payload.size + 2
+        return size + delimiter + 2
+
+    @property
+    def consumed(self) -> bool:
+        """Whether a part of it has been written and cannot be written again."""
+        return any(part.payload.consumed for part in self._parts)
+
+    @property
+    def autoclose(self) -> bool:
+        """Whether none of its parts needs to be closed after sending."""
+        return all(part.payload.autoclose for part in self._parts)
+
+    def in_memory(self) -> bytes | None:
+        """Return the whole body if no part has to be waited for and all is of modest size."""
+        size = self.size
+        return None if size is None or size > TOO_LARGE_BYTES else self._joined()
+
+    def _joined(self) -> bytes | None:
+        pieces: list[bytes] = []
+        for part in self._parts:
+            body = part.payload.in_memory()
+            if body is None:
+                return None
+            body = encode(body, part.encodings)
+            pieces += (self._delimiter(), self._head(part), body, b"\r\n")
+        return b"".join((*pieces, self._end()))
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the whole body as text, heads and boundaries included.
+
+        :raises TypeError: a part is not in memory
+        """
+        data = self._joined()
+        if data is None:
+            raise TypeError("a part is not in memory, so the multipart cannot be decoded")
+        return data.decode(encoding, errors)
+
+    def _delimiter(self) -> bytes:
+        return f"--{self._boundary}\r\n".encode()
+
+    def _end(self) -> bytes:
+        return f"--{self._boundary}--\r\n".encode()
+
+    # -- sending it
+
+    async def write(self, writer: Writer, close_boundary: bool = True) -> None:
+        """Write all parts.
+
+        :param close_boundary: say that no other parts follow
+        :raises ClientPayloadError: a part has been written before and cannot be again
+        """
+        # What is in memory is gathered and leaves with what stands before it.
+        gathered = bytearray()
+        for part in self._parts:
+            payload = part.payload
+            gathered += self._delimiter() + self._head(part)
+            body = payload.in_memory()
+            if body is not None and not part.encodings and len(body) < STEP:
+                gathered += body
+            else:
+                await writer.write(bytes(gathered))
+                gathered.clear()
+                if part.encodings:
+                    encoder = EncodingWriter(writer, part.encodings)
+                    await payload.write(encoder)
+                    await encoder.finish()
+                else:
+                    # No more than was announced, even if the file is growing.
+                    await payload.write_with_length(writer, payload.size)
+            gathered += b"\r\n"
+            if len(gathered) > STEP:
+                await writer.write(bytes(gathered))
+                gathered.clear()
+        if close_boundary:
+            gathered += self._end()
+        if gathered:
+            await writer.write(bytes(gathered))
+
+    async def close(self) -> None:
+        """Close every part, even if closing one of them fails."""
+        async with AsyncExitStack() as stack:
+            for part in self._parts:
+                stack.push_async_callback(part.payload.close)
+
+
+def _check_boundary(boundary: str) -> None:
+    if not isinstance(boundary, str):
+        raise TypeError(f"boundary must be a str, not {type(boundary).__name__}")
+    if not 0 < len(boundary) <= MAX_BOUNDARY:
+        raise ValueError(f"a boundary has 1 to {MAX_BOUNDARY} characters, not {len(boundary)}")
+    if not boundary.isascii() or _CONTROL.search(boundary) or boundary.endswith(" "):
+        raise ValueError(
+            "a boundary consists of ASCII characters other than control characters and does "
+            f"not end with a space, unlike {boundary!r}"
+        )
