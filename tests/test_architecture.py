@@ -41,8 +41,9 @@ HTTP1_PLAN: Final = (
     ("__init__",),
     ("exchange",),
     ("connection",),
+    ("upload_tracker",),
     ("upload",),
-    ("h11_engine", "httptools_engine", "upload_tracker"),
+    ("h11_engine", "httptools_engine"),
     ("engine",),
     ("strict",),
 )

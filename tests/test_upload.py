@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from itertools import product
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -20,6 +22,7 @@ import trio
 
 import anyhttp
 from anyhttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
+from anyhttp._http1.upload import Upload, UploadState
 from anyhttp.payload import Writer
 from tests.support.census import running_tasks
 from tests.support.client import assert_free, wait_free
@@ -57,6 +60,45 @@ def one_slot(http1: str = "auto", **options: Any) -> ClientSession:
     """Return a session that can have one connection in use."""
     connector = anyhttp.TCPConnector(limit=1, http1=http1)
     return ClientSession(connector=connector, **options)
+
+
+MOVES = {
+    UploadState.WAITING: {UploadState.WRITING, UploadState.FAILED, UploadState.CANCELLED},
+    UploadState.WRITING: {
+        UploadState.ENDING,
+        UploadState.PEER_LEFT,
+        UploadState.FAILED,
+        UploadState.CANCELLED,
+    },
+    UploadState.ENDING: {
+        UploadState.SENT,
+        UploadState.PEER_LEFT,
+        UploadState.FAILED,
+        UploadState.CANCELLED,
+    },
+    UploadState.SENT: set(),
+    UploadState.PEER_LEFT: set(),
+    UploadState.FAILED: set(),
+    UploadState.CANCELLED: set(),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(UploadState, UploadState)))
+async def test_the_table_says_which_moves_there_are(
+    before: UploadState, after: UploadState
+) -> None:
+    """Every move that is not in the table is an error, and changes nothing."""
+    outgoing = SimpleNamespace(compress=None, expect100=False)
+    upload = Upload(cast("Any", outgoing), cast("Any", None), cast("Any", None))
+    upload.state = before
+    assert upload.is_over == (not MOVES[before])
+    if after in MOVES[before]:
+        upload._move(after)
+        assert upload.state is after
+    else:
+        with pytest.raises(RuntimeError, match=f"{before.name} to {after.name}"):
+            upload._move(after)
+        assert upload.state is before
 
 
 class File(io.RawIOBase):

@@ -9,7 +9,7 @@ from .engine import Engine
 from .exchange import Exchange, MalformedResponse
 from .strict import Head, Limits, ParseError
 from .upload import Outgoing, Upload, goes_inline
-from .upload_tracker import UploadComplete, UploadTracker
+from .upload_tracker import UploadComplete, UploadProgress, UploadTracker, upload_progress
 
 __all__ = (
     "Engine",
@@ -23,9 +23,11 @@ __all__ = (
     "Phase",
     "Upload",
     "UploadComplete",
+    "UploadProgress",
     "UploadTracker",
     "engine_class",
     "goes_inline",
+    "upload_progress",
 )
 
 

@@ -150,6 +150,7 @@ class Exchange:
     def attach(self, upload: Upload) -> None:
         """Wait from now on for *upload* too, whose task has been started."""
         self.upload = upload
+        upload.when_over.append(self._upload_ended)
 
     def receive_head(self) -> Awaitable[Head]:
         """Return the head of the final response, when awaited.
@@ -167,7 +168,6 @@ class Exchange:
     async def _read_head_beside(self, upload: Upload) -> Head:
         # Whatever ends the upload has to reach the one who waits here.
         with anyio.CancelScope() as self._scope:
-            upload.watch(self._upload_ended)
             return await self._read_head()
         if upload.error is not None:
             await checkpoint()  # what cancelled the upload may have cancelled this task too
@@ -180,7 +180,7 @@ class Exchange:
         assert upload is not None
         if self._head is not None and self._engine.complete:
             self._finish()
-        elif not upload.broken:
+        elif not upload.is_broken:
             self._limit_wait()
         elif self._scope is not None:
             self._scope.cancel()
@@ -218,10 +218,10 @@ class Exchange:
                 if head.status >= 200 or head.status == 101:
                     self._head = head
                     if self.upload is not None:
-                        self.upload.refuse()
+                        self.upload.cancel_unless_started()
                     return head
                 if head.status == 100 and self.upload is not None:
-                    self.upload.go_ahead()
+                    self.upload.start_writing()
                 try:
                     engine.next_response()
                 except ParseError as exc:
@@ -236,7 +236,7 @@ class Exchange:
         stream = self._connection.stream
         if self.upload is not None:
             # The end of the upload, in another task, begins the time of this wait.
-            if self.upload.finished:
+            if self.upload.is_sent:
                 self._limit_wait()
             return await stream.receive()
         read_at = deadline_after(self._sock_read)
@@ -308,7 +308,7 @@ class Exchange:
     async def pull(self) -> None:
         """Feed the reader: at least one piece, the end, or an exception."""
         upload = self.upload
-        if upload is not None and upload.broken:
+        if upload is not None and upload.is_broken:
             await self._fail_by_upload(upload)
             return
         if upload is None:
@@ -471,7 +471,7 @@ class Exchange:
         if self.lease is None:
             return
         upload = self.upload
-        if upload is not None and not upload.done.is_set():
+        if upload is not None and not upload.is_over:
             return  # _upload_ended comes back here
         engine, head = self._engine, self._head
         assert head is not None
@@ -479,7 +479,7 @@ class Exchange:
             head.keep_alive
             and self._outgoing.keep_alive
             and not engine.surplus
-            and (upload is None or upload.finished)
+            and (upload is None or upload.is_sent)
             and self._connection.phase is _BUSY
         ):
             self._connection.move(_IDLE)
@@ -492,10 +492,10 @@ class Exchange:
         if self.lease is None:
             return
         upload = self.upload
-        if self._engine.complete and (upload is None or upload.done.is_set()):
+        if self._engine.complete and (upload is None or upload.is_over):
             self._finish()
-        elif self._engine.complete and upload is not None and upload.ending:
-            upload.hurry(DRAIN_SECONDS)  # _upload_ended gives the connection back
+        elif self._engine.complete and upload is not None and upload.is_ending:
+            upload.cancel_after(DRAIN_SECONDS)  # _upload_ended gives the connection back
         else:
             self.close()
 
@@ -503,7 +503,7 @@ class Exchange:
         """Close the connection and free its slot at once; a body going out is cut short."""
         if self.lease is None:
             return
-        if self.upload is not None and not self.upload.done.is_set():
+        if self.upload is not None and not self.upload.is_over:
             self.upload.cancel()
         self._end(self.lease.close)
 
@@ -519,7 +519,7 @@ class Exchange:
     @property
     def is_sending(self) -> bool:
         """Whether a task writes the body."""
-        return self.upload is not None and not self.upload.done.is_set()
+        return self.upload is not None and not self.upload.is_over
 
     def checkpoint_if_cancelled(self) -> Awaitable[None]:
         """Let the caller be cancelled, if there is cause to, in the cheapest way there is."""
@@ -540,7 +540,7 @@ class Exchange:
     async def wait_stopped(self) -> None:
         """Wait until no task writes the body any more, after it has been sent or cut short."""
         if self.upload is not None:
-            await self.upload.done.wait()
+            await self.upload.wait_over()
 
     async def drain(self) -> None:
         """Throw the rest of the body away: undecoded, and only if that is quick.
@@ -549,7 +549,7 @@ class Exchange:
         """
         engine = self._engine
         engine.pieces.clear()
-        if self.upload is not None and not self.upload.ending:
+        if self.upload is not None and not self.upload.is_ending:
             self.close()
         left = DRAIN_BYTES if engine.error is None else 0
         with anyio.move_on_after(DRAIN_SECONDS):

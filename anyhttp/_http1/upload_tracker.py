@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import anyio
 
 from ..client_exceptions import UploadAbortedError
+from .upload import Upload
 
-__all__ = ("UploadComplete", "UploadTracker")
+__all__ = ("UploadComplete", "UploadProgress", "UploadTracker", "upload_progress")
 
 
 class UploadComplete:
@@ -83,11 +85,7 @@ class UploadTracker:
         #: be sent no more, and the latest attempt has ended.  It raises
         #: :exc:`UploadAbortedError` if that was cut short, or never begun
         self.upload_complete: UploadComplete = UploadComplete()
-        self._bound = False
-        self._last = False  # no further attempt follows
-        self._writing = False
-        self._sent = False
-        self._error: Exception | None = None
+        self._progress: UploadProgress | None = None
 
     def __repr__(self) -> str:
         return (
@@ -95,42 +93,69 @@ class UploadTracker:
             f"bytes_written={self.bytes_written} {self.upload_complete!r}>"
         )
 
-    # -- told by the request
 
-    def _bind(self) -> None:
-        if self._bound:
-            raise RuntimeError("upload_tracker is that of another request: each needs its own")
-        self._bound = True
+class UploadProgress:
+    """The writing side of a tracker: what the request says of the body that it sends."""
 
-    def _begin_attempt(self) -> None:
-        self.attempts += 1
-        self.bytes_written = 0
+    __slots__ = ("_error", "_is_last", "_is_writing", "_sent", "_tracker")
+
+    def __init__(self, tracker: UploadTracker) -> None:
+        self._tracker = tracker
+        self._is_last = False  # no further attempt follows
+        self._is_writing = False
+        self._sent = False
+        self._error: Exception | None = None
+
+    def begin_attempt(self) -> None:
+        """Count one more sending of the request."""
+        self._tracker.attempts += 1
+        self._tracker.bytes_written = 0
         self._sent = False
         self._error = None
 
-    def _begin_writing(self) -> None:
-        self._writing = True
+    def follow(self, upload: Upload) -> None:
+        """Take from *upload* what the present attempt writes, and how that ends."""
+        self._is_writing = True
+        upload.on_written = self._add
+        upload.when_over.append(partial(self._end_upload, upload))
 
-    def _wrote(self, size: int) -> None:
-        self.bytes_written += size
+    def end_attempt(self, size: int, error: Exception | None) -> None:
+        """Know that a body of *size* bytes went out at once with the head, or failed to."""
+        self._add(size)
+        self._end_attempt(sent=error is None, error=error)
 
-    def _end_attempt(self, *, sent: bool, error: Exception | None = None) -> None:
-        self._writing = False
+    def end_request(self) -> None:
+        """Know that the request has returned or failed; its last attempt may still go on."""
+        self._is_last = True
+        if not self._is_writing:
+            self._complete()
+
+    def _add(self, size: int) -> None:
+        self._tracker.bytes_written += size
+
+    def _end_upload(self, upload: Upload) -> None:
+        self._end_attempt(sent=upload.is_sent, error=upload.failure_for_tracker())
+
+    def _end_attempt(self, *, sent: bool, error: Exception | None) -> None:
+        self._is_writing = False
         self._sent = sent
         self._error = error
-        if self._last:
-            self._settle()
+        if self._is_last:
+            self._complete()
 
-    def _end_request(self) -> None:
-        """Know that the request has returned or failed; its last attempt may still go on."""
-        self._last = True
-        if not self._writing:
-            self._settle()
+    def _complete(self) -> None:
+        error = self._error
+        if not self._sent and error is None:
+            error = UploadAbortedError("the body of the request was not sent to its end")
+        self._tracker.upload_complete._settle(error)
 
-    def _settle(self) -> None:
-        if self._sent:
-            self.upload_complete._settle(None)
-        else:
-            self.upload_complete._settle(
-                self._error or UploadAbortedError("the body of the request was not sent to its end")
-            )
+
+def upload_progress(tracker: UploadTracker) -> UploadProgress:
+    """Return the writing side of *tracker*, for one request.
+
+    :raises RuntimeError: a request has it already
+    """
+    if tracker._progress is not None:
+        raise RuntimeError("upload_tracker is that of another request: each needs its own")
+    tracker._progress = progress = UploadProgress(tracker)
+    return progress

@@ -21,8 +21,10 @@ from .._http1 import (
     Head,
     MalformedResponse,
     Upload,
+    UploadProgress,
     UploadTracker,
     goes_inline,
+    upload_progress,
 )
 from .._targets import (
     BasicAuth,
@@ -128,8 +130,8 @@ class Call:
     """One call, from checked arguments to a response whose head is there."""
 
     __slots__ = ("_connector", "_exchange", "_follows", "_hop", "_over", "_owner", "_payload",
-                 "_phase", "_session", "_settings", "_total_at", "_traces", "_tracker",
-                 "_untold", "entered", "group", "in_block")  # fmt: skip
+                 "_phase", "_progress", "_session", "_settings", "_total_at", "_traces",
+                 "_tracker", "_untold", "entered", "group", "in_block")  # fmt: skip
 
     def __init__(
         self,
@@ -154,6 +156,7 @@ class Call:
         self._phase = "preparing the request"
         self._over = False
         self._tracker = tracker
+        self._progress: UploadProgress | None = None
         #: those to be told that the request starts, and those that have been
         self._untold: Sequence[Trace] = ()
         self._traces: Sequence[Trace] = ()
@@ -179,7 +182,8 @@ class Call:
         if session.closed:
             raise RuntimeError("Session is closed")
         if self._tracker is not None:
-            self._tracker._bind()  # from here on somebody has to tell it of the end
+            # From here on somebody has to tell it of the end.
+            self._progress = upload_progress(self._tracker)
         if session.task_group is not None:
             session.let_go_of_lost_tasks()
         total = self._settings.timeout.total
@@ -212,8 +216,8 @@ class Call:
             else:
                 await self._fail(exc)
             raise
-        if self._tracker is not None:
-            self._tracker._end_request()
+        if self._progress is not None:
+            self._progress.end_request()
         return response
 
     async def _judge(self, response: ClientResponse) -> None:
@@ -247,8 +251,8 @@ class Call:
         finally:  # asyncio cancels again, whatever is shielded
             self._over = True
             await self.leave(exc)
-            if self._tracker is not None:
-                self._tracker._end_request()
+            if self._progress is not None:
+                self._progress.end_request()
         failure = self._timed_out() if isinstance(exc, Expired) else exc
         if self._traces:
             await self._tell_failure(failure)
@@ -264,8 +268,8 @@ class Call:
             self._owner.let_go()
         elif self.group is not None:
             drop_group(self.group)
-        if self._tracker is not None:
-            self._tracker._end_request()
+        if self._progress is not None:
+            self._progress.end_request()
 
     def _must_await(self, exc: GeneratorExit) -> bool:
         """Whether there are tasks to wait for, as the body raised *exc*, or as trio insists."""
@@ -336,7 +340,7 @@ class Call:
         if payload is None or payload.autoclose:
             return
         upload = None if self._exchange is None else self._exchange.upload
-        if upload is None or upload.done.is_set():
+        if upload is None or upload.is_over:
             try:
                 await payload.close()
             except Exception as exc:  # noqa: BLE001  (it has been read, so nothing is lost)
@@ -353,13 +357,11 @@ class Call:
                 with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                     await self._close_payload()
 
-    def _track(self, tracker: UploadTracker, request: ClientRequest, exchange: Exchange) -> None:
-        """Tell *tracker* of a body that has gone out with the head, if it has."""
-        payload = request.payload
-        error = exchange.send_error
-        if payload is not None and error is None:
-            tracker._wrote(len((payload.in_memory() or b"")[: request.content_length]))
-        tracker._end_attempt(sent=error is None, error=error)
+    def _track(self, progress: UploadProgress, request: ClientRequest, exchange: Exchange) -> None:
+        """Tell the tracker of a body that has gone out with the head, if it has."""
+        payload, error = request.payload, exchange.send_error
+        body = (payload.in_memory() or b"") if payload is not None and error is None else b""
+        progress.end_attempt(len(body[: request.content_length]), error)
 
     # -- redirects
 
@@ -444,7 +446,7 @@ class Call:
         lease = exchange.first_lease
         if not (isinstance(lease, Connection) and lease.reused):
             return False
-        if exchange.upload is not None and exchange.upload.broken:
+        if exchange.upload is not None and exchange.upload.is_broken:
             return False  # by the body, or whoever watches it, and not by the connection
         if exchange.has_response or request.method not in IDEMPOTENT_METHODS:
             return False
@@ -492,9 +494,9 @@ class Call:
         """Send *request*, and once more if a kept connection turns out to be stale."""
         settings, session, traces = self._settings, self._session, self._traces
         target, fields = request.target(), request.fields()
-        tracker = self._tracker
-        if tracker is not None:
-            tracker._begin_attempt()
+        progress = self._progress
+        if progress is not None:
+            progress.begin_attempt()
         self._exchange = None
         # connect() tells of reused connections too.
         connection = None if traces else self._connector.begin(request)
@@ -521,8 +523,8 @@ class Call:
         upload = await exchange.send(target, fields)
         if upload is not None:
             self._start_upload(upload, request, exchange)
-        elif tracker is not None:
-            self._track(tracker, request, exchange)
+        elif progress is not None:
+            self._track(progress, request, exchange)
         self._phase = "waiting for the response"
         try:
             head = await exchange.receive_head()
@@ -544,9 +546,8 @@ class Call:
             upload.on_chunk = partial(self._tell_chunk, request)
         group = self._session.task_group or self.group
         assert group is not None
-        if self._tracker is not None:
-            self._tracker._begin_writing()
-            upload.tracker = self._tracker
+        if self._progress is not None:
+            self._progress.follow(upload)
         task = group.start_soon(self._upload, upload, group)
         loop = asyncio_loop()
         if loop is not None:  # which takes the task's first step before it calls this
@@ -709,4 +710,4 @@ def _end_unless_begun(upload: Upload, writer: Coroutine[Any, Any, None]) -> None
     """
     if getcoroutinestate(writer) == CORO_CREATED:
         writer.close()  # or Python complains that nobody has awaited it
-        upload.cancelled_early()
+        upload.fail_unstarted()
