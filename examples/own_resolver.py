@@ -9,7 +9,7 @@ import anyio
 from yarl import URL
 
 from anyhttp import ClientSession, TCPConnector
-from anyhttp.abc import (AbstractResolver, ResolveResult)
+from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.resolver import ThreadedResolver
 
 
