@@ -37,6 +37,7 @@ from multidict import CIMultiDict
 
 from . import hdrs
 from ._headers import content_disposition
+from ._tasks import CLEAN_UP_SECONDS
 from .client_exceptions import ClientPayloadError
 from .streams import StreamReader
 from .typedefs import (
@@ -73,9 +74,6 @@ P = ParamSpec("P")
 
 #: Bytes read from a file at once: enough to make the trip to a worker thread worth it.
 READ_SIZE: Final = 2**20
-
-#: How long a generator that is left in the middle may take to clean up, in seconds.
-CLOSE_SECONDS: Final = 5.0
 
 #: Size in bytes from which a body in memory deserves a warning.
 TOO_LARGE_BYTES: Final = 2**20
@@ -601,7 +599,7 @@ class AsyncIterablePayload(BoundedPayload):
         finally:
             # A generator left in the middle must not wait for the garbage collector.
             if (close := getattr(iterator, "aclose", None)) is not None:
-                with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+                with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                     await close()
 
 

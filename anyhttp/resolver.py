@@ -21,7 +21,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import idna
 
-from ._common import warn_about_loop, with_plain_zone
+from ._common import check_count, warn_about_loop, with_plain_zone
 from ._tasks import on_asyncio
 from .abc import (
     AbstractResolver,
@@ -415,8 +415,7 @@ class DnsCache:
     def __init__(
         self, ttl: float | None = 10, max_size: int = 1000, clock: Callable[[], float] | None = None
     ) -> None:
-        if max_size < 1:
-            raise ValueError(f"dns_cache_max_size must be at least 1, got {max_size}")
+        check_count("dns_cache_max_size", max_size, least=1)
         self._ttl = math.inf if ttl is None else ttl
         self._max_size = max_size
         self._clock = anyio.current_time if clock is None else clock

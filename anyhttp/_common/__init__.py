@@ -11,6 +11,8 @@ from .arguments import (
     check_local_addr,
     check_seconds,
     checked_path,
+    checked_size,
+    is_number,
     pairs_of,
 )
 from .deprecation import (
@@ -63,6 +65,8 @@ __all__ = (
     "check_local_addr",
     "check_seconds",
     "checked_path",
+    "checked_size",
+    "is_number",
     "pairs_of",
     "public_call",
     "running_loop",

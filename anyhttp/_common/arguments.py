@@ -6,7 +6,7 @@ import codecs
 import math
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 __all__ = (
     "check_callable",
@@ -17,6 +17,8 @@ __all__ = (
     "check_local_addr",
     "check_seconds",
     "checked_path",
+    "checked_size",
+    "is_number",
     "pairs_of",
 )
 
@@ -54,16 +56,21 @@ def check_class(name: str, value: object, base: type) -> None:
         raise TypeError(f"{name} must be {base.__name__} or a class derived from it, not {value!r}")
 
 
-def check_count(name: str, value: object) -> None:
-    """Refuse what is not a whole number from 0 on.
+def check_count(name: str, value: object, *, least: int = 0, optional: bool = False) -> None:
+    """Refuse what is not a whole number from *least* on.
 
+    :param optional: take ``None`` too
     :raises TypeError: *value* is not an ``int``
-    :raises ValueError: it is negative
+    :raises ValueError: it is less than *least*
     """
+    if optional and value is None:
+        return
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value < 0:
-        raise ValueError(f"{name} must not be negative, got {value}")
+        expected = "an int or None" if optional else "an int"
+        raise TypeError(f"{name} must be {expected}, not {type(value).__name__}")
+    if value < least:
+        expected = f"be at least {least}" if least else "not be negative"
+        raise ValueError(f"{name} must {expected}, got {value}")
 
 
 def check_instance(name: str, value: object, kind: type) -> None:
@@ -87,18 +94,36 @@ def check_local_addr(local_addr: object) -> None:
     raise TypeError(f"local_addr must be a pair of a host and a port, not {local_addr!r}")
 
 
-def check_seconds(name: str, value: object) -> None:
+def check_seconds(name: str, value: object, *, finite: bool = False) -> None:
     """Refuse what is neither ``None`` nor a number of seconds.
 
+    :param finite: refuse infinity too
     :raises TypeError: *value* is not a number
-    :raises ValueError: it is negative or NaN
+    :raises ValueError: it is negative or NaN, or infinite where that is refused
     """
     if value is None:
         return
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    if not is_number(value):
         raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
     if math.isnan(value) or value < 0:
         raise ValueError(f"{name} must not be negative or NaN, got {value!r}")
+    if finite and math.isinf(value):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+
+
+def checked_size(name: str, value: int) -> int:
+    """Return *value* if it is a number of bytes or lines, at least 1.
+
+    :raises TypeError: it is not an ``int``
+    :raises ValueError: it is less than 1
+    """
+    check_count(name, value, least=1)
+    return value
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether *value* is a number; ``True`` and ``False``, which Python counts in, are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def checked_path(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:

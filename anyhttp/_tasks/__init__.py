@@ -5,6 +5,7 @@ from __future__ import annotations
 from .backend import Waiter, asyncio_loop, clock, make_waiter, on_asyncio
 from .owner import TaskOwner, drop_group, end_group, work_for
 from .timeouts import (
+    CLEAN_UP_SECONDS,
     DEFAULT_TIMEOUT,
     ClientTimeout,
     Expired,
@@ -14,6 +15,7 @@ from .timeouts import (
 )
 
 __all__ = (
+    "CLEAN_UP_SECONDS",
     "ClientTimeout",
     "DEFAULT_TIMEOUT",
     "Expired",

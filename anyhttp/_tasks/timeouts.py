@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .backend import TimerHandle
 
 __all__ = (
+    "CLEAN_UP_SECONDS",
     "DEFAULT_TIMEOUT",
     "ClientTimeout",
     "Expirable",
@@ -57,6 +58,13 @@ class ClientTimeout:
 
 #: What a session uses unless told otherwise, as aiohttp documents it.
 DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
+
+
+#: How long cleaning up may take that nothing else limits, in seconds: a generator of the
+#: application that is closed early, a helper task that is told to stop, sockets that close.  It
+#: is shielded from cancellation, so without a limit code that never ends would hold up the
+#: caller for ever; five seconds leave an application the time to say goodbye to a peer.
+CLEAN_UP_SECONDS: Final = 5.0
 
 
 class Expired(Exception):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, Self
 
+from .._common import check_seconds
 from ..client_exceptions import WSMessageTypeError
 from ..typedefs import (
     DEFAULT_JSON_DECODER,
@@ -163,10 +163,4 @@ class ClientWSTimeout:
 
     def __post_init__(self) -> None:
         for name in ("ws_receive", "ws_close"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if not isinstance(value, (int, float)) or isinstance(value, bool):
-                raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
-            if math.isnan(value) or value < 0:
-                raise ValueError(f"{name} must not be negative or NaN, got {value!r}")
+            check_seconds(name, getattr(self, name))

@@ -15,6 +15,7 @@ from anyio.lowlevel import (
     checkpoint_if_cancelled,
 )
 
+from .._tasks import CLEAN_UP_SECONDS
 from ..client_exceptions import (
     ClientConnectionError,
     ClientConnectionResetError,
@@ -46,9 +47,6 @@ LARGE_SEND: Final = 64 * 1024
 
 #: Bytes handed to the stream at once, at most.
 SEND_PIECE: Final = 256 * 1024
-
-#: How long a generator may take to end that was not read to its end, in seconds.
-CLEAN_UP_SECONDS: Final = 5.0
 
 
 class Link(Protocol):

@@ -33,6 +33,7 @@ from .._targets import (
     netrc_auth,
 )
 from .._tasks import (
+    CLEAN_UP_SECONDS,
     Expired,
     TaskOwner,
     Watchdog,
@@ -86,10 +87,6 @@ logger: Final = logging.getLogger("anyhttp.client")
 __all__ = ("Call", "Cancellable", "SessionState")
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-
-#: How long cleaning up after a failure may take, in seconds: the application's body may
-#: have something to clean up too.
-CLEAN_UP_SECONDS: Final = 5.0
 
 
 class Cancellable(Protocol):

@@ -14,7 +14,7 @@ from .._http1 import (
     Exchange,
     Upload,
 )
-from .._tasks import Expired
+from .._tasks import CLEAN_UP_SECONDS, Expired
 from ..client_exceptions import (
     ClientOSError,
     ClientPayloadError,
@@ -28,7 +28,6 @@ from ..client_reqrep import (
 from ..cookiejar import cookie_header
 from ..payload import Payload
 from ._call import (
-    CLEAN_UP_SECONDS,
     IDEMPOTENT_METHODS,
     Call,
 )

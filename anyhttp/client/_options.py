@@ -15,6 +15,8 @@ from .._common import (
     HttpVersion11,
     check_count,
     check_instance,
+    checked_size,
+    is_number,
     without_user_info,
 )
 from .._headers import header_pairs
@@ -66,7 +68,6 @@ __all__ = (
     "checked_names",
     "checked_raise_for_status",
     "checked_server_hostname",
-    "checked_size",
     "checked_timeout",
     "checked_trace_configs",
     "checked_version",
@@ -337,15 +338,6 @@ def checked_trace_configs(configs: Iterable[TraceConfig] | None) -> list[TraceCo
     return checked
 
 
-def checked_size(name: str, value: int) -> int:
-    """Return *value* if it is a number of bytes or lines."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return value
-
-
 def checked_body_size(value: int | None) -> int | None:
     """Return *value* if it is a number of bytes, or nothing."""
     return None if value is None else checked_size("max_body_size", value)
@@ -357,7 +349,7 @@ def checked_timeout(timeout: ClientTimeout | float | None) -> ClientTimeout:
         return ClientTimeout()
     if isinstance(timeout, ClientTimeout):
         return timeout
-    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool):
+    if is_number(timeout):
         return ClientTimeout(total=timeout)
     raise ValueError(
         f"timeout must be a ClientTimeout, a number of seconds or None, "

@@ -23,6 +23,7 @@ from .._common import (
     check_callable,
     check_class,
     check_instance,
+    checked_size,
     running_loop,
     warn_about_loop,
     warn_deprecated,
@@ -48,6 +49,7 @@ from .._targets import (
     proxy_options,
 )
 from .._tasks import (
+    CLEAN_UP_SECONDS,
     ClientTimeout,
     TaskOwner,
     Watchdog,
@@ -116,7 +118,6 @@ from ._options import (
     checked_names,
     checked_raise_for_status,
     checked_server_hostname,
-    checked_size,
     checked_trace_configs,
     checked_version,
     make_payload,
@@ -135,9 +136,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ("ClientSession", "request", "ws_connect")
-
-#: How long leaving a session may take to close what is open, in seconds.
-CLOSE_SECONDS: Final = 5.0
 
 _NO_NAMES: Final[frozenset[istr]] = frozenset()  # each empty one takes 216 bytes
 
@@ -389,7 +387,7 @@ class ClientSession:
         connector = self._connector
         for exchange in list(self.exchanges):
             exchange.close()
-        deadline = anyio.current_time() + CLOSE_SECONDS
+        deadline = anyio.current_time() + CLEAN_UP_SECONDS
         with anyio.CancelScope(shield=True, deadline=deadline):
             if connector is None:
                 await self._stop_connecting()

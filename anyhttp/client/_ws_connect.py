@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import ssl as ssl_module
 from collections.abc import Coroutine, Generator, Sequence
 from types import TracebackType
@@ -10,7 +9,7 @@ from typing import Any, Final, Protocol, TypedDict
 
 from anyio.abc import TaskGroup
 
-from .._common import warn_deprecated
+from .._common import check_count, check_seconds, is_number, warn_deprecated
 from .._headers import header_pairs
 from .._network import SSLOption
 from .._targets import BasicAuth
@@ -112,10 +111,7 @@ class WSHandshake:
     ) -> None:
         self._offer = Offer(protocols, compress)
         self.heartbeat = _checked_heartbeat(heartbeat)
-        if not isinstance(max_msg_size, int) or isinstance(max_msg_size, bool):
-            raise TypeError(f"max_msg_size must be an int, not {type(max_msg_size).__name__}")
-        if max_msg_size < 0:
-            raise ValueError(f"max_msg_size must not be negative, got {max_msg_size}")
+        check_count("max_msg_size", max_msg_size)
         self._options: dict[str, Any] = {
             "timeout": _checked_timeout(timeout, receive_timeout),
             "autoclose": autoclose,
@@ -270,10 +266,7 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
 def _checked_heartbeat(heartbeat: float | None) -> float | None:
     if not heartbeat:
         return None
-    if not isinstance(heartbeat, (int, float)) or isinstance(heartbeat, bool):
-        raise TypeError(f"heartbeat must be a number of seconds or None, not {heartbeat!r}")
-    if not 0 < heartbeat < math.inf:
-        raise ValueError(f"heartbeat must be positive and finite, got {heartbeat!r}")
+    check_seconds("heartbeat", heartbeat, finite=True)
     return heartbeat
 
 
@@ -281,7 +274,7 @@ def _checked_timeout(
     timeout: ClientWSTimeout | float, receive_timeout: float | None
 ) -> ClientWSTimeout:
     if not isinstance(timeout, ClientWSTimeout):
-        if not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
+        if not is_number(timeout):
             raise TypeError(f"timeout must be a ClientWSTimeout, not {type(timeout).__name__}")
         warn_deprecated("a number as timeout is deprecated: use ClientWSTimeout(ws_close=...)")
         timeout = ClientWSTimeout(ws_close=timeout)

@@ -32,6 +32,7 @@ from .._headers import (
     parse_content_disposition,
     response_cookies,
 )
+from .._tasks import CLEAN_UP_SECONDS
 from ..client_exceptions import (
     ClientConnectionError,
     ClientResponseError,
@@ -55,9 +56,6 @@ __all__ = (
     "ClientResponse",
     "ContentDisposition",
 )
-
-#: How long leaving a response waits for the task that sends the body, in seconds.
-STOP_SECONDS: Final = 5.0
 
 #: How much of an error's body goes into the exception, in bytes, and how long it is waited
 #: for, in seconds: enough for what a service has to say, not for a page that was meant to
@@ -625,5 +623,5 @@ class ClientResponse:
         if exchange is not None and exchange.upload is not None and exchange.is_sending:
             # It has been told to stop.  A cancellation must not take the place of what
             # the block may have raised.
-            with anyio.move_on_after(STOP_SECONDS, shield=True):
+            with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                 await exchange.wait_stopped()

@@ -18,6 +18,7 @@ from anyio.abc import ByteStream
 from .._common import (
     ConnectionKey,
     EventLoop,
+    check_count,
     check_seconds,
     running_loop,
     warn_about_loop,
@@ -32,6 +33,7 @@ from .._http1 import (
 from .._network import NetworkStream
 from .._targets import ProxyOptions
 from .._tasks import (
+    CLEAN_UP_SECONDS,
     ClientTimeout,
     deadline_after,
 )
@@ -61,9 +63,6 @@ if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
 __all__ = ("BaseConnector", "Connection", "ConnectorStatistics")
-
-#: How long closing waits for what does not let itself be cancelled, in seconds.
-CLOSE_SECONDS: Final = 5.0
 
 #: Schemes every connector speaks.
 HTTP_SCHEMES: Final = frozenset({"", "http", "https"})
@@ -247,8 +246,10 @@ class BaseConnector:
         self._conn_timeout = conn_timeout
         self._keepalive_timeout = math.inf if keepalive_timeout is None else keepalive_timeout
         self._force_close = force_close
-        self._limit = _checked_limit("limit", limit)
-        self._limit_per_host = _checked_limit("limit_per_host", limit_per_host)
+        check_count("limit", limit, optional=True)
+        check_count("limit_per_host", limit_per_host, optional=True)
+        self._limit = limit or 0
+        self._limit_per_host = limit_per_host or 0
         self._engine_class = engine_class(http1)
         self._pool: Pool[Http1Connection] = Pool(self._keepalive_timeout)
         self._slots = Slots(self._limit, self._limit_per_host, self._evict)
@@ -602,12 +603,12 @@ class BaseConnector:
             self._discard(http1)
         for scope in self._dialing:
             scope.cancel()
-        with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+        with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
             while self._dialing:
                 waiter = anyio.Event()
                 self._dial_waiters.append(waiter)
                 await waiter.wait()
-        with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+        with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
             await self.finish_closing()
             await self._close_resolver()
         await anyio.lowlevel.checkpoint()
@@ -618,16 +619,6 @@ class BaseConnector:
 
 
 _CONNECT: Final = BaseConnector.connect
-
-
-def _checked_limit(name: str, value: int | None) -> int:
-    if value is None:
-        return 0
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an int or None, not {type(value).__name__}")
-    if value < 0:
-        raise ValueError(f"{name} must not be negative, got {value}")
-    return value
 
 
 def _shorter(first: float | None, second: float | None) -> float | None:

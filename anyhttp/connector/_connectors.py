@@ -175,14 +175,12 @@ class TCPConnector(BaseConnector):
             warn_deprecated("resolve is deprecated: it is named use_dns_cache now")
             use_dns_cache = bool(resolve)
         check_seconds("ttl_dns_cache", ttl_dns_cache)
-        check_count("dns_cache_max_size", dns_cache_max_size)
         check_count("family", family)
         check_local_addr(local_addr)
         if resolver is not None and not callable(getattr(resolver, "resolve", None)):
             raise TypeError(f"resolver must be a resolver, not {type(resolver).__name__}")
         check_seconds("happy_eyeballs_delay", happy_eyeballs_delay)
-        if interleave is not None:
-            check_count("interleave", interleave)
+        check_count("interleave", interleave, optional=True)
         if socket_factory is not None:
             check_callable("socket_factory", socket_factory)
         self._ssl = tls
