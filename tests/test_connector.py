@@ -34,7 +34,13 @@ from anyhttp import (
     UnixConnector,
 )
 from anyhttp.abc import AbstractResolver, ResolveResult
-from anyhttp.connector import AddrInfoType, BaseConnector, Connection, ConnectorStatistics
+from anyhttp.connector import (
+    AddrInfoType,
+    BaseConnector,
+    Connection,
+    ConnectorStatistics,
+    forget_warning,
+)
 from tests.support import census
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
 from tests.support.peer import CLOSE, CUT, RESET, STALL, Action, Flag, Script, SendUnasked, Wait
@@ -800,7 +806,7 @@ class TestClosing:
         await session.close()
         pool = connector._pool
         if known:
-            connector.forget_warning()
+            forget_warning(connector)
         del session
         gc.collect()
         with warnings.catch_warnings(record=True) as caught:

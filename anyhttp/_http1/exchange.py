@@ -61,8 +61,8 @@ class Exchange:
 
     __slots__ = ("_connection", "_decoded", "_decoder", "_engine", "_head", "_max_body_size",
                  "_outgoing", "_read_size", "_registry", "_scope", "_send_error", "_sock_read",
-                 "_total_at", "_watchdog", "first_lease", "lease", "on_end", "read_limit",
-                 "reader", "upload")  # fmt: skip
+                 "_total_at", "_watchdog", "lease", "on_end", "read_limit", "reader",
+                 "reused", "upload")  # fmt: skip
 
     def __init__(
         self,
@@ -77,8 +77,8 @@ class Exchange:
     ) -> None:
         #: the connection in use, ``None`` once it has been given back
         self.lease: Lease | None = lease
-        #: the same, which stays here after that
-        self.first_lease = lease
+        #: whether the connection had carried a request before
+        self.reused: bool = connection.phase is _IDLE
         self._connection = connection
         self._outgoing = outgoing
         self._engine = connection.start(limits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .backend import Waiter, asyncio_loop, clock, make_waiter, on_asyncio
 from .owner import TaskOwner, drop_group, end_group, work_for
+from .pending import PendingWaits
 from .timeouts import (
     CLEAN_UP_SECONDS,
     DEFAULT_TIMEOUT,
@@ -19,6 +20,7 @@ __all__ = (
     "ClientTimeout",
     "DEFAULT_TIMEOUT",
     "Expired",
+    "PendingWaits",
     "TaskOwner",
     "TimedStream",
     "Waiter",

@@ -35,6 +35,7 @@ from .._targets import (
 from .._tasks import (
     CLEAN_UP_SECONDS,
     Expired,
+    PendingWaits,
     TaskOwner,
     Watchdog,
     asyncio_loop,
@@ -58,7 +59,11 @@ from ..client_reqrep import (
 )
 from ..connector import (
     BaseConnector,
-    Connection,
+    LendingTerms,
+    finish_closing,
+    lend,
+    lend_nowait,
+    uses_proxies,
 )
 from ..cookiejar import cookie_header
 from ..tracing import (
@@ -84,15 +89,9 @@ from ._redirects import (
 
 logger: Final = logging.getLogger("anyhttp.client")
 
-__all__ = ("Call", "Cancellable", "SessionState")
+__all__ = ("Call", "SessionState")
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-
-
-class Cancellable(Protocol):
-    """What somebody waits in, or for."""
-
-    def cancel(self) -> None: ...
 
 
 class SessionState(Protocol):
@@ -116,9 +115,7 @@ class SessionState(Protocol):
     watchdog: Watchdog | None
     exchanges: set[Exchange]
     #: the waits for a connection, to be cancelled with the session
-    connecting: set[Cancellable]
-    #: set when the last of them has ended, if anybody waits for that
-    connected: anyio.Event | None
+    connecting: PendingWaits
 
     def let_go_of_lost_tasks(self) -> None: ...
 
@@ -327,7 +324,7 @@ class Call:
             if exchange is not None:
                 exchange.close()
                 await exchange.wait_stopped()
-            await self._connector.finish_closing()
+            await finish_closing(self._connector)
             await self._close_payload()
 
     async def _close_payload(self) -> None:
@@ -418,7 +415,7 @@ class Call:
         """Ask the environment which proxy the present URL is for, unless one was named."""
         hop = self._hop
         given, hop.environment = hop.proxy, None
-        if (given is not None and given.url is not None) or not self._connector.uses_proxies:
+        if (given is not None and given.url is not None) or not uses_proxies(self._connector):
             return
         self._phase = "looking for a proxy"
         with anyio.CancelScope(deadline=self._total_at):
@@ -440,8 +437,7 @@ class Call:
 
     def _may_retry(self, request: ClientRequest, exchange: Exchange) -> bool:
         """Decide as :rfc:`9110#section-9.2.2` allows: nothing of the request was processed."""
-        lease = exchange.first_lease
-        if not (isinstance(lease, Connection) and lease.reused):
+        if not exchange.reused:
             return False
         if exchange.upload is not None and exchange.upload.is_broken:
             return False  # by the body, or whoever watches it, and not by the connection
@@ -496,9 +492,17 @@ class Call:
             progress.begin_attempt()
         self._exchange = None
         # connect() tells of reused connections too.
-        connection = None if traces else self._connector.begin(request)
-        if connection is None or connection.protocol is None:
-            connection = await self._connect(request, connection)
+        connection = None if traces else lend_nowait(self._connector, request)
+        if connection is None:
+            self._phase = "waiting for a connection"
+            terms = LendingTerms(
+                traces=traces,
+                timeout=settings.timeout,
+                total_at=self._total_at,
+                watchdog=session.watchdog,
+                waits=session.connecting,
+            )
+            connection = await lend(self._connector, request, terms)
         if session.closed:  # by another task, while this one was waiting for the connection
             connection.close()
             raise ClientConnectionError("Session is closed")
@@ -572,54 +576,6 @@ class Call:
         if self._traces:
             response._on_body = self._tell_body
         return response
-
-    async def _connect(self, request: ClientRequest, begun: Connection | None) -> Connection:
-        """Wait for a connection, within ``total`` and the life of the session."""
-        self._phase = "waiting for a connection"
-        session, connector, timeout = self._session, self._connector, self._settings.timeout
-        watchdog = session.watchdog
-        if (
-            begun is not None
-            and begun.waits
-            and watchdog is not None
-            and not (timeout.connect or session.closed)
-        ):
-            # A cancel scope would cost more than all the rest of the wait.
-            slot = begun.slot
-            watchdog.watch(slot, self._total_at)
-            session.connecting.add(slot)
-            try:
-                held = await connector.wait(begun)
-            finally:
-                watchdog.forget(slot)
-                self._end_connecting(slot)
-            if not held:
-                raise self._not_connected()
-            if begun.protocol is not None:
-                return begun
-        if session.closed:  # meanwhile, or before: nobody ends a wait that begins now
-            if begun is not None:
-                connector.give_up(begun)
-            raise self._not_connected()
-        with anyio.CancelScope(deadline=self._total_at) as scope:
-            session.connecting.add(scope)
-            try:
-                if begun is None:
-                    return await connector.connect(request, self._traces, timeout)
-                return await connector.finish(begun, request, (), timeout)
-            finally:
-                self._end_connecting(scope)
-        raise self._not_connected()
-
-    def _end_connecting(self, wait: Cancellable) -> None:
-        session = self._session
-        session.connecting.discard(wait)
-        if session.connected is not None and not session.connecting:
-            session.connected.set()
-
-    def _not_connected(self) -> Exception:
-        """Return the reason for which waiting for a connection was ended."""
-        return ClientConnectionError("Session is closed") if self._session.closed else Expired()
 
     # -- tracing
 

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from .._http1 import Exchange
 from ..client_reqrep import ClientResponse
 from ..client_ws import ClientWebSocketResponse
+from ..connector import (
+    BaseConnector,
+    forget_warning,
+)
 from ..typedefs import StrOrURL
 from ._call import Call
 from ._ws_connect import (
@@ -18,8 +22,6 @@ from ._ws_connect import (
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from ..connector import BaseConnector
 
 __all__ = (
     "RequestContextManager",
@@ -271,4 +273,4 @@ def _end_session(session: LoneSession) -> None:
     connector = session.connector
     session.detach()
     if connector is not None and session.connector_owner:
-        connector.forget_warning()
+        forget_warning(connector)

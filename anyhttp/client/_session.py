@@ -51,6 +51,7 @@ from .._targets import (
 from .._tasks import (
     CLEAN_UP_SECONDS,
     ClientTimeout,
+    PendingWaits,
     TaskOwner,
     Watchdog,
     clock,
@@ -68,6 +69,12 @@ from ..client_ws import ClientWebSocketResponse
 from ..connector import (
     BaseConnector,
     TCPConnector,
+    default_proxy,
+    finish_closing,
+    forget_warning,
+    sweep_in,
+    sweep_no_more_in,
+    uses_proxies,
 )
 from ..cookiejar import CookieJar
 from ..tracing import (
@@ -83,10 +90,7 @@ from ..typedefs import (
     Query,
     StrOrURL,
 )
-from ._call import (
-    Call,
-    Cancellable,
-)
+from ._call import Call
 from ._contexts import (
     RequestContextManager,
     SessionRequestContextManager,
@@ -246,7 +250,7 @@ class ClientSession:
         warn_about_loop(loop)
         warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
         self._auth = checked_auth(auth)
-        self._proxy = None if connector is None else connector.proxy_options
+        self._proxy = None if connector is None else default_proxy(connector)
         self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
         self._headers: CIMultiDict[str] = CIMultiDict(header_pairs("headers", headers))
         self._skip_auto_headers = (
@@ -285,8 +289,7 @@ class ClientSession:
         self.watchdog: Watchdog | None = None  # for requests that begin now
         self._watchdog: Watchdog | None = None  # to be stopped at the end
         self.exchanges: set[Exchange] = set()
-        self.connecting: set[Cancellable] = set()
-        self.connected: anyio.Event | None = None
+        self.connecting = PendingWaits()
         self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
         if cookies is not None:
             self._cookie_jar.update_cookies(cookies)
@@ -302,7 +305,7 @@ class ClientSession:
                 source=self,
             )
             if self._connector_owner and self._connector is not None:
-                self._connector.forget_warning()
+                forget_warning(self._connector)
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__name__} at {id(self):#x}>"
@@ -330,7 +333,7 @@ class ClientSession:
         self.task_group = group
         self.watchdog = self._watchdog = Watchdog(owner.start, clock())
         assert self._connector is not None
-        self._connector.sweep_in(owner)
+        sweep_in(self._connector, owner)
         return self
 
     async def __aexit__(
@@ -350,7 +353,7 @@ class ClientSession:
             if self._watchdog is not None:
                 self._watchdog.stop()
             if self._connector is not None:
-                self._connector.sweep_no_more_in(owner)
+                sweep_no_more_in(self._connector, owner)
             self.task_group = self.watchdog = None
             if owner.waits_for_caller:  # the body of a request closes its session
                 self._task_owner = owner  # for whoever can wait
@@ -390,27 +393,17 @@ class ClientSession:
         deadline = anyio.current_time() + CLEAN_UP_SECONDS
         with anyio.CancelScope(shield=True, deadline=deadline):
             if connector is None:
-                await self._stop_connecting()
+                await self.connecting.cancel_all()
             elif self._connector_owner:
                 await connector.close()
             else:
-                await self._stop_connecting()
-                await connector.finish_closing()
-
-    async def _stop_connecting(self) -> None:
-        """Let nobody wait any more for a connection of a connector that stays open."""
-        if not self.connecting:
-            return
-        if self.connected is None:
-            self.connected = anyio.Event()
-        for wait in list(self.connecting):
-            wait.cancel()
-        await self.connected.wait()
+                await self.connecting.cancel_all()
+                await finish_closing(connector)
 
     def detach(self) -> None:
         """Let go of the connector without closing it; the session is closed then."""
         if self._connector is not None and self._task_owner is not None:
-            self._connector.sweep_no_more_in(self._task_owner)
+            sweep_no_more_in(self._connector, self._task_owner)
         self._connector = None
         self._closed = True
 
@@ -424,7 +417,7 @@ class ClientSession:
     def closed(self) -> bool:
         """Whether it, or its connector, has been closed, or the connector detached."""
         connector = self._connector
-        return self._closed or connector is None or connector._closed
+        return self._closed or connector is None or connector.closed
 
     @property
     def connector(self) -> BaseConnector | None:
@@ -707,7 +700,7 @@ class ClientSession:
         """Return what the arguments make of the session's proxy."""
         if proxy is None and auth is None and headers is None:
             return self._proxy
-        if proxy is not None and connector is not None and not connector.uses_proxies:
+        if proxy is not None and connector is not None and not uses_proxies(connector):
             raise ValueError(f"proxy: a {type(connector).__name__} cannot use one")
         checked = None if headers is None else CIMultiDict(header_pairs("proxy_headers", headers))
         return proxy_options(proxy, auth, checked, self._proxy)

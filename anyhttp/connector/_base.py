@@ -206,10 +206,10 @@ class BaseConnector:
     allowed_protocol_schema_set: ClassVar[frozenset[str]] = HTTP_SCHEMES | {"ws", "wss"}
 
     #: whether it takes requests to a proxy; one that does not is never given any for one
-    uses_proxies: ClassVar[bool] = False
+    _uses_proxies: ClassVar[bool] = False
 
     #: the proxy of requests that name none
-    proxy_options: ProxyOptions | None = None
+    _proxy_options: ProxyOptions | None = None
 
     _closed = True  # for __del__ after a constructor that raised
 
@@ -266,7 +266,7 @@ class BaseConnector:
         self._sweepers: list[TaskOwner] = []
         self._closed = False
 
-    def forget_warning(self) -> None:
+    def _forget_warning(self) -> None:
         """Warn no more: whoever owned the connector has said that it was not closed."""
         self._closed = True
 
@@ -329,30 +329,20 @@ class BaseConnector:
         Waiting is first come, first served.  After cancellation no slot is taken and no
         socket is open.
         """
+        return await self._finish(self._begin(req), req, traces, timeout)
+
+    def _take_idle_nowait(self, req: ClientRequest) -> Connection | None:
         connection = Connection(self, req.connection_key)
-        self._begin(connection)
-        return await self.finish(connection, req, traces, timeout)
+        return connection if self._take_idle(connection) else None
 
-    def begin(self, req: ClientRequest) -> Connection | None:
-        """Do the part of :meth:`connect` that awaits nothing.
-
-        :returns: a connection that is open, or has to :meth:`wait`, or is for :meth:`finish`;
-            ``None`` if there is another :meth:`connect`, of a subclass or put in its place,
-            which has to be asked
-        :raises ClientConnectionError: the connector is closed
-        """
-        if getattr(self.connect, "__func__", None) is not _CONNECT:
-            return None
+    def _begin(self, req: ClientRequest) -> Connection:
+        """Return a connection that is open, or has a slot, or has to wait for one."""
         connection = Connection(self, req.connection_key)
-        self._begin(connection)
-        return connection
-
-    def _begin(self, connection: Connection) -> None:
-        # Those who wait want nothing that an idle connection has: they would have it.
         if not self._take_idle(connection):
             self._take_slot(connection)
+        return connection
 
-    async def wait(self, connection: Connection) -> bool:
+    async def _wait(self, connection: Connection) -> bool:
         """Wait until *connection* has a slot; it is open then if an idle one was left.
 
         :returns: ``False`` if the wait was ended before that
@@ -360,12 +350,12 @@ class BaseConnector:
 
         Else, and after cancellation, no slot is taken.
         """
-        held = await self._wait(connection)
+        held = await self._wait_for_slot(connection)
         if held:
             self._take_idle(connection)
         return held
 
-    async def _wait(self, connection: Connection) -> bool:
+    async def _wait_for_slot(self, connection: Connection) -> bool:
         slot = connection.slot
         held = await self._slots.wait(slot)
         if self._closed:
@@ -375,7 +365,7 @@ class BaseConnector:
             self._lent.add(connection)
         return held
 
-    async def finish(
+    async def _finish(
         self,
         connection: Connection,
         req: ClientRequest,
@@ -385,16 +375,16 @@ class BaseConnector:
         """Do what is left of :meth:`connect`, which raises the same."""
         try:
             if not timeout.connect:
-                return await self._finish(connection, req, traces, timeout)
+                return await self._open(connection, req, traces, timeout)
             with anyio.CancelScope(deadline=deadline_after(timeout.connect)):
-                return await self._finish(connection, req, traces, timeout)
+                return await self._open(connection, req, traces, timeout)
         except BaseException:
-            self.give_up(connection)
+            self._give_up(connection)
             raise
-        self.give_up(connection)
+        self._give_up(connection)
         raise ConnectionTimeoutError(f"Connection timeout to host {req.shown_url}")
 
-    async def _finish(
+    async def _open(
         self,
         connection: Connection,
         req: ClientRequest,
@@ -410,7 +400,7 @@ class BaseConnector:
                     await tell(traces, TraceConnectionQueuedStartParams())
                 finally:
                     self._slots.waiting -= 1
-            await self._wait(connection)
+            await self._wait_for_slot(connection)
             if traces:
                 await tell(traces, TraceConnectionQueuedEndParams())
             self._take_idle(connection)  # after the handlers, which may take their time
@@ -519,7 +509,7 @@ class BaseConnector:
             oldest = self._pool.evict()
             assert oldest is not None  # those that are lent never exceed the limit by themselves
             self._discard(oldest)
-        await self.finish_closing()
+        await self._finish_closing()
 
     # -- taking back
 
@@ -549,12 +539,12 @@ class BaseConnector:
             self._lent.discard(connection)
             self._slots.free(slot)
 
-    def give_up(self, connection: Connection) -> None:
+    def _give_up(self, connection: Connection) -> None:
         """Give back what *connection* has got by the time that asking for it is cut short."""
         connection.release()
         self._forget(connection)
 
-    async def finish_closing(self) -> None:
+    async def _finish_closing(self) -> None:
         """Await the end of sockets that were closed by plain calls."""
         while self._closing:
             # It stays listed meanwhile: whoever else comes must wait for it as well.
@@ -562,30 +552,30 @@ class BaseConnector:
             await stream.aclose()
             self._closing.pop(stream, None)
 
-    async def sweep(self) -> None:
+    async def _sweep(self) -> None:
         """Close idle connections as they expire, until cancelled."""
         while 0 < self._keepalive_timeout < math.inf:
             now = monotonic()
             for expired in self._pool.expire(now):
                 self._discard(expired)
-            await self.finish_closing()
+            await self._finish_closing()
             upcoming = self._pool.next_expiry()
             await anyio.sleep(self._keepalive_timeout if upcoming is None else upcoming - now)
 
-    def sweep_in(self, owner: TaskOwner) -> None:
-        """Have *owner* run :meth:`sweep` from when there is, or soon may be, a connection."""
+    def _sweep_in(self, owner: TaskOwner) -> None:
+        """Have *owner* run :meth:`_sweep` from when there is, or soon may be, a connection."""
         self._sweepers.append(owner)
         if self._lent or len(self._pool):
             self._start_sweepers()
 
-    def sweep_no_more_in(self, owner: TaskOwner) -> None:
+    def _sweep_no_more_in(self, owner: TaskOwner) -> None:
         """Have *owner* start nothing any more."""
         if owner in self._sweepers:
             self._sweepers.remove(owner)
 
     def _start_sweepers(self) -> None:
         for owner in self._sweepers:
-            owner.start(self.sweep)
+            owner.start(self._sweep)
         self._sweepers.clear()
 
     async def close(self, *, abort_ssl: bool = False) -> None:
@@ -609,16 +599,13 @@ class BaseConnector:
                 self._dial_waiters.append(waiter)
                 await waiter.wait()
         with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
-            await self.finish_closing()
+            await self._finish_closing()
             await self._close_resolver()
         await anyio.lowlevel.checkpoint()
 
     async def _close_resolver(self) -> None:
         """Close a resolver that the connector made for itself."""
         return
-
-
-_CONNECT: Final = BaseConnector.connect
 
 
 def _shorter(first: float | None, second: float | None) -> float | None:

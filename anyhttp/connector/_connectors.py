@@ -124,7 +124,7 @@ class TCPConnector(BaseConnector):
     allowed_protocol_schema_set: ClassVar[frozenset[str]] = (
         BaseConnector.allowed_protocol_schema_set | {"tcp"}
     )
-    uses_proxies: ClassVar[bool] = True
+    _uses_proxies: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -394,7 +394,7 @@ class ProxyConnector(TCPConnector):
         super().__init__(force_close=force_close, **options)
         self._proxy, auth = checked_proxy(proxy)
         self._proxy_auth = auth if proxy_auth is None else proxy_auth
-        self.proxy_options: ProxyOptions | None = proxy_options(self._proxy, self._proxy_auth)
+        self._proxy_options: ProxyOptions | None = proxy_options(self._proxy, self._proxy_auth)
 
     @property
     def proxy(self) -> URL:

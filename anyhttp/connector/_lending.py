@@ -1,0 +1,121 @@
+"""How a session borrows a connection: at once where one is idle, else after waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from .._tasks import (
+    ClientTimeout,
+    Expired,
+    PendingWaits,
+    Watchdog,
+)
+from ..client_exceptions import ClientConnectionError
+from ..tracing import Trace
+from ._base import (
+    BaseConnector,
+    Connection,
+)
+
+if TYPE_CHECKING:
+    from ..client_reqrep import ClientRequest
+
+__all__ = ("LendingTerms", "lend", "lend_nowait")
+
+_CONNECT: Final = BaseConnector.connect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LendingTerms:
+    """Who is told while a request waits for a connection, and what may end the wait.
+
+    :param traces: are told what happens
+    :param timeout: of which ``connect`` and ``sock_connect`` count here
+    :param total_at: when the ``total`` time of the request is over, on anyio's clock
+    :param watchdog: of an entered session; ends the wait for a slot without a cancel scope
+    :param waits: the session's, which cancels them when it is closed
+    """
+
+    traces: Sequence[Trace]
+    timeout: ClientTimeout
+    total_at: float
+    watchdog: Watchdog | None
+    waits: PendingWaits
+
+
+def lend_nowait(connector: BaseConnector, request: ClientRequest) -> Connection | None:
+    """Return an idle connection for *request*, or ``None`` if it takes :func:`lend` to get one.
+
+    It takes that also if :meth:`BaseConnector.connect` has been overridden or replaced.
+
+    :raises ClientConnectionError: the connector is closed
+    """
+    if _has_own_connect(connector):
+        return None
+    return connector._take_idle_nowait(request)
+
+
+async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingTerms) -> Connection:
+    """Return a connection for *request*, when there is one.
+
+    :raises ClientConnectionError: the connector or the session is closed
+    :raises ClientConnectorError: no connection could be made
+    :raises ConnectionTimeoutError: ``connect`` or ``sock_connect`` ran out
+    :raises Expired: the ``total`` time is over
+
+    After cancellation no slot is taken and no socket is open.
+    """
+    waits, timeout = terms.waits, terms.timeout
+    if waits.cancelled:
+        raise ClientConnectionError("Session is closed")
+    if _has_own_connect(connector):
+        return await _within(terms, connector.connect(request, terms.traces, timeout))
+    connection = connector._begin(request)
+    if connection.waits and terms.watchdog is not None and not terms.traces and not timeout.connect:
+        await _wait_watched(connector, connection, terms, terms.watchdog)
+        if connection.protocol is not None:
+            return connection
+        if waits.cancelled:
+            connector._give_up(connection)
+            raise ClientConnectionError("Session is closed")
+    return await _within(terms, connector._finish(connection, request, terms.traces, timeout))
+
+
+def _has_own_connect(connector: BaseConnector) -> bool:
+    return getattr(connector.connect, "__func__", None) is not _CONNECT
+
+
+async def _wait_watched(
+    connector: BaseConnector, connection: Connection, terms: LendingTerms, watchdog: Watchdog
+) -> None:
+    """Wait until *connection* has a slot; a cancel scope would cost more than all the rest."""
+    slot = connection.slot
+    watchdog.watch(slot, terms.total_at)
+    terms.waits.add(slot)
+    try:
+        held = await connector._wait(connection)
+    finally:
+        watchdog.forget(slot)
+        terms.waits.discard(slot)
+    if not held:
+        raise _ended(terms)
+
+
+async def _within(terms: LendingTerms, work: Awaitable[Connection]) -> Connection:
+    """Await *work* within the ``total`` time and the life of the session."""
+    with anyio.CancelScope(deadline=terms.total_at) as scope:
+        terms.waits.add(scope)
+        try:
+            return await work
+        finally:
+            terms.waits.discard(scope)
+    raise _ended(terms)
+
+
+def _ended(terms: LendingTerms) -> Exception:
+    """Return the reason why a wait was ended from outside."""
+    return ClientConnectionError("Session is closed") if terms.waits.cancelled else Expired()
