@@ -147,11 +147,6 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             self._transport.resume_reading()
         return piece
 
-    async def send(self, item: bytes) -> None:
-        await self.checkpoint_if_cancelled()
-        if not self.send_nowait(item):
-            await self.drain()
-
     def send_nowait(self, item: bytes | memoryview) -> bool:
         if self._writer is not None:
             raise anyio.BusyResourceError("writing to")

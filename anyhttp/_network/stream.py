@@ -111,8 +111,7 @@ class NetworkStream:
                 await self.stream.send(data)
             else:
                 await self.checkpoint_if_cancelled()
-                if not bare.send_nowait(data):
-                    await bare.drain()
+                await bare.transmit(data)
         except STREAM_ERRORS as exc:
             raise socket_errors(exc) from exc
 
@@ -132,8 +131,8 @@ class NetworkStream:
                 # TLS over our own streams takes any buffer.
                 item = data if self._timed is not None else bytes(data)
                 await self.stream.send(cast("bytes", item))
-            elif not bare.send_nowait(data):
-                await bare.drain()
+            else:
+                await bare.transmit(data)
         except STREAM_ERRORS as exc:
             raise socket_errors(exc) from exc
 

@@ -254,8 +254,8 @@ class TlsStream(ByteStream):
                 data = self._outgoing.read()
                 if self._timed is None:
                     await self.transport_stream.send(data)
-                elif not self._timed.send_nowait(data):
-                    await self._timed.drain()
+                else:
+                    await self._timed.transmit(data)
         except BaseException:
             # Records are numbered: the peer could not decrypt any that follows.
             self._torn = True

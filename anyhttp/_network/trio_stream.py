@@ -90,11 +90,6 @@ class TrioStream(TimedStream):
         except BlockingIOError:
             return None
 
-    async def send(self, item: bytes) -> None:
-        await checkpoint_if_cancelled()
-        if not self.send_nowait(item):
-            await self.drain()
-
     def send_nowait(self, item: bytes | memoryview) -> bool:
         if self._writing:
             raise anyio.BusyResourceError("writing to")

@@ -93,6 +93,15 @@ class TimedStream(SocketStream):
     #: whether :meth:`expire` has been called since the deadline was set
     expired: bool = False
 
+    async def send(self, item: bytes) -> None:
+        await self.checkpoint_if_cancelled()
+        await self.transmit(item)
+
+    async def transmit(self, item: bytes | memoryview) -> None:
+        """Do what :meth:`send` does, for a caller who has just been at a checkpoint."""
+        if not self.send_nowait(item):
+            await self.drain()
+
     @abstractmethod
     def send_nowait(self, item: bytes | memoryview) -> bool:
         """Send *item*, and tell whether the operating system has taken all of it.
