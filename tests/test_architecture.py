@@ -40,7 +40,7 @@ PLAN: Final = (
 HTTP1_PLAN: Final = (
     ("__init__",),
     ("exchange",),
-    ("connection",),
+    ("connection", "response_body"),
     ("upload_tracker",),
     ("upload",),
     ("h11_engine", "httptools_engine"),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.lowlevel import checkpoint
 
-from .._codings import ContentDecoder, DecodingError, decoder_for
 from .._tasks import Expired, deadline_after
 from ..client_exceptions import (
     ClientConnectionError,
@@ -22,7 +21,8 @@ from ..client_exceptions import (
 )
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader
 from .connection import _BUSY, _IDLE, Http1Connection, Lease, Phase
-from .strict import CHUNKED, UNTIL_EOF, Head, Limits, ParseError
+from .response_body import ResponseBody
+from .strict import UNTIL_EOF, Head, Limits, ParseError
 from .upload import Outgoing, Upload, goes_inline
 
 if TYPE_CHECKING:
@@ -59,10 +59,9 @@ class Exchange:
     :meth:`close`, and it is what a response's :class:`StreamReader` pulls from.
     """
 
-    __slots__ = ("_connection", "_decoded", "_decoder", "_engine", "_head", "_max_body_size",
-                 "_outgoing", "_read_size", "_registry", "_scope", "_send_error", "_sock_read",
-                 "_total_at", "_watchdog", "lease", "on_end", "read_limit", "reader",
-                 "reused", "upload")  # fmt: skip
+    __slots__ = ("_body", "_connection", "_engine", "_head", "_heads", "_outgoing", "_read_size",
+                 "_registry", "_scope", "_send_error", "_sock_read", "_total_at", "_watchdog",
+                 "lease", "on_end", "read_limit", "reused", "upload")  # fmt: skip
 
     def __init__(
         self,
@@ -92,14 +91,12 @@ class Exchange:
         #: the writer of a streamed body
         self.upload: Upload | None = None
         self._scope: anyio.CancelScope | None = None
-        self._head: Head | None = None
-        self._decoder: ContentDecoder | None = None
-        self._decoded = 0
-        self._max_body_size: int | None = None
+        self._heads = 0
+        self._head: Head | None = None  # the final one
+        self._body: ResponseBody | None = None  # if there is one that did not come with the head
         self._read_size = 0
         #: low-water mark of the reader, once :meth:`open_body` has been told
         self.read_limit: int = DEFAULT_LIMIT
-        self.reader: StreamReader = EMPTY_PAYLOAD
         #: called once, when the lease has been given back
         self.on_end: Callable[[], None] | None = None
 
@@ -193,7 +190,6 @@ class Exchange:
     async def _read_head(self) -> Head:
         engine = self._engine
         stream = self._connection.stream
-        informed = 0
         while True:
             try:
                 if self._sock_read:
@@ -206,26 +202,33 @@ class Exchange:
                 if self.lease is None:
                     raise ClientConnectionResetError("the connection has been closed")
                 engine.receive(data)
+                if engine.head is not None and (head := self._final_head()) is not None:
+                    return head
             except ClientOSError:
                 self._raise_if_unsent()
                 raise
             except ParseError as exc:
                 raise MalformedResponse(str(exc)) from exc
-            while (head := engine.head) is not None:
-                informed += 1
-                if informed > MAX_INFORMATIONAL:
-                    raise MalformedResponse(f"more than {MAX_INFORMATIONAL} informational heads")
-                if head.status >= 200 or head.status == 101:
-                    self._head = head
-                    if self.upload is not None:
-                        self.upload.cancel_unless_started()
-                    return head
-                if head.status == 100 and self.upload is not None:
-                    self.upload.start_writing()
-                try:
-                    engine.next_response()
-                except ParseError as exc:
-                    raise MalformedResponse(str(exc)) from exc
+
+    def _final_head(self) -> Head | None:
+        """Return the head of the final response if it has come, after those with status 1xx.
+
+        :raises ParseError: the head that follows one of them is not HTTP/1.1
+        """
+        engine, upload = self._engine, self.upload
+        while (head := engine.head) is not None:
+            self._heads += 1
+            if self._heads > MAX_INFORMATIONAL:
+                raise MalformedResponse(f"more than {MAX_INFORMATIONAL} informational heads")
+            if head.status >= 200 or head.status == 101:
+                self._head = head
+                if upload is not None:
+                    upload.cancel_unless_started()
+                return head
+            if head.status == 100 and upload is not None:
+                upload.start_writing()
+            engine.next_response()
+        return None
 
     async def _receive_timed(self) -> bytes:
         """Receive bytes within ``total`` and, once the body is sent, ``sock_read``.
@@ -273,37 +276,40 @@ class Exchange:
 
         Call it once, after :meth:`receive_head`.
         """
-        head, engine = self._head, self._engine
+        head = self._head
         assert head is not None
         if head.status == 101:
             return EMPTY_PAYLOAD
         self.read_limit = limit
-        if engine.complete:
-            if not engine.pieces:
+        if self._engine.complete:
+            whole = self._whole_body(head, max_body_size)
+            if whole is not None:
                 self._finish()
-                return EMPTY_PAYLOAD
-            if (
-                head.length > 0
-                and not head.content_encoding
-                and (max_body_size is None or head.length <= max_body_size)
-            ):
-                self._finish()
-                return engine.pieces[0] if len(engine.pieces) == 1 else b"".join(engine.pieces)
+                return whole or EMPTY_PAYLOAD
         if head.length == UNTIL_EOF and not read_until_eof:
             self.close()
             return EMPTY_PAYLOAD
-        self.reader = reader = StreamReader(self, limit)
+        reader = StreamReader(self, limit)
         self._read_size = reader.get_read_buffer_limits()[1]
-        self._max_body_size = max_body_size
-        if auto_decompress and head.content_encoding:
-            try:
-                self._decoder = decoder_for(head.content_encoding)
-            except DecodingError as exc:
-                self._fail(ClientPayloadError(f"Cannot decode the response: {exc}"))
-                return reader
-        if self._decoder is None and head.length != CHUNKED:
-            self._move_pieces()
+        self._body = body = ResponseBody(
+            self._engine, head, reader, max_size=max_body_size, on_received=self._finish
+        )
+        try:
+            body.start(decode=auto_decompress)
+        except ClientPayloadError as exc:
+            self._fail(exc)
         return reader
+
+    def _whole_body(self, head: Head, max_size: int | None) -> bytes | None:
+        """Return the body that came with the head, ``None`` if it takes more to read it."""
+        pieces = self._engine.pieces
+        if not pieces:
+            return b""
+        if head.length <= 0 or head.content_encoding:
+            return None
+        if max_size is not None and head.length > max_size:
+            return None
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def pull(self) -> None:
         """Feed the reader: at least one piece, the end, or an exception."""
@@ -321,10 +327,11 @@ class Exchange:
 
     def pull_nowait(self) -> None:
         """Feed the reader with what has been received already, which may be nothing."""
-        try:
-            self._feed()
-        except DecodingError as exc:
-            self._fail_decoding(exc)
+        if self._body is not None:
+            try:
+                self._body.feed()
+            except ClientPayloadError as exc:
+                self._fail(exc, exc.__cause__)
 
     async def _fail_by_upload(self, upload: Upload) -> None:
         """Say what ended the wait: the upload, or the time that its end began."""
@@ -338,9 +345,10 @@ class Exchange:
             self._fail(failure, failure.__cause__)
 
     async def _pull(self) -> None:
+        body, stream = self._body, self._connection.stream
+        assert body is not None
         try:
-            stream = self._connection.stream
-            while not self._feed():
+            while not body.feed():
                 if self._engine.error is not None:
                     raise self._engine.error
                 if self._sock_read:
@@ -354,91 +362,23 @@ class Exchange:
             self._fail(_total_timeout())
         except SocketTimeoutError as exc:
             self._fail(exc)
-        except DecodingError as exc:
-            self._fail_decoding(exc)
+        except ClientPayloadError as exc:
+            self._fail(exc, exc.__cause__)
         except ParseError as exc:
             self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
         except ClientConnectionError as exc:
             if self.lease is not None:
                 self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
         closed = self.lease is None and not self._engine.complete
-        if closed and self.reader.exception() is None:
+        if closed and body.reader.exception() is None:
             # by another task, while this one was waiting
-            self.reader.set_exception(ClientConnectionError("Connection closed"))
-
-    def _feed(self) -> bool:
-        """Give the reader something to return, if there is; else ask for more from the peer."""
-        if self.reader.is_eof() or self.reader.exception() is not None:
-            return True
-        if self._decoder is None:
-            return self._move_pieces()
-        return self._decode()
-
-    def _move_pieces(self) -> bool:
-        """Move the received pieces of a body that is not encoded to the reader."""
-        engine, reader = self._engine, self.reader
-        pieces, ends = engine.pieces, engine.chunk_ends
-        moved = bool(pieces or ends)
-        if moved:
-            size = sum(map(len, pieces))
-            reader.total_raw_bytes += size
-            if self._max_body_size is not None and not self._count(size):
-                return True
-            reader.feed_pieces(pieces, size, ends)
-            pieces.clear()
-            ends.clear()
-        if engine.complete:
-            self._finish()
-            reader.feed_eof()
-            return True
-        return moved
-
-    def _decode(self) -> bool:
-        """Decode until there is something to return or more is needed."""
-        engine, reader, decoder = self._engine, self.reader, self._decoder
-        assert decoder is not None
-        limit = reader.get_read_buffer_limits()[0]
-        ends = engine.chunk_ends
-        while not (output := decoder.read(limit)):
-            if ends and ends[0] == reader.total_raw_bytes:
-                ends.popleft()
-                reader.end_chunk()
-            if engine.complete:
-                self._finish()
-            if not engine.pieces:
-                if not engine.complete:
-                    return False
-                decoder.finish()
-                reader.feed_eof()
-                return True
-            piece = engine.pieces.popleft()
-            reader.total_raw_bytes += len(piece)
-            decoder.feed(piece)
-        if self._count(len(output)):
-            reader.feed_data(output)
-        return True
-
-    def _count(self, size: int) -> bool:
-        """Count decoded bytes against ``max_body_size``."""
-        self._decoded += size
-        if self._max_body_size is None or self._decoded <= self._max_body_size:
-            return True
-        self._fail(
-            ClientPayloadError(
-                f"the response body is larger than max_body_size ({self._max_body_size} bytes)"
-            )
-        )
-        return False
-
-    def _fail_decoding(self, cause: DecodingError) -> None:
-        assert self._head is not None
-        coding = self._head.content_encoding
-        self._fail(ClientPayloadError(f"Can not decode content-encoding: {coding}"), cause)
+            body.reader.set_exception(ClientConnectionError("Connection closed"))
 
     def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
         error.__cause__ = cause
         self.close()
-        self.reader.set_exception(error)
+        assert self._body is not None
+        self._body.reader.set_exception(error)
 
     def also_on_end(self, callback: Callable[[], None]) -> None:
         """Call *callback* when the lease has been given back, after what is called already."""

@@ -1,0 +1,126 @@
+"""The body of a response on its way from the engine to the reader: decoded, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .._codings import ContentDecoder, DecodingError, decoder_for
+from ..client_exceptions import ClientPayloadError
+from ..streams import StreamReader
+from .strict import CHUNKED, Head
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+__all__ = ("ResponseBody",)
+
+
+class ResponseBody:
+    """Feeds a reader with what the engine has received of one body.
+
+    :param head: that of the response, which says how the body is framed and encoded
+    :param max_size: how many bytes the decoded body may have
+    :param on_received: called when the engine has the whole body, before the reader knows it
+    """
+
+    __slots__ = ("_coding", "_decoded", "_decoder", "_engine", "_framed_by_head", "_max_size",
+                 "_on_received", "reader")  # fmt: skip
+
+    def __init__(
+        self,
+        engine: Engine,
+        head: Head,
+        reader: StreamReader,
+        *,
+        max_size: int | None,
+        on_received: Callable[[], object],
+    ) -> None:
+        self._engine = engine
+        self._coding = head.content_encoding
+        self._framed_by_head = head.length != CHUNKED
+        self._max_size = max_size
+        self._on_received = on_received
+        self._decoder: ContentDecoder | None = None
+        self._decoded = 0
+        #: what hands the body out
+        self.reader = reader
+
+    def start(self, *, decode: bool) -> None:
+        """Begin, with what has come together with the head.
+
+        :param decode: whether to undo the content codings
+        :raises ClientPayloadError: there is a coding that cannot be undone, or too much body
+        """
+        if decode and self._coding:
+            try:
+                self._decoder = decoder_for(self._coding)
+            except DecodingError as exc:
+                raise ClientPayloadError(f"Cannot decode the response: {exc}") from None
+        elif self._framed_by_head:
+            self._move_pieces()
+
+    def feed(self) -> bool:
+        """Give the reader something to return, or return ``False`` if more has to be received.
+
+        :raises ClientPayloadError: the body cannot be decoded, or is too large
+        """
+        if self.reader.is_eof() or self.reader.exception() is not None:
+            return True
+        if self._decoder is None:
+            return self._move_pieces()
+        try:
+            return self._decode(self._decoder)
+        except DecodingError as exc:
+            raise ClientPayloadError(f"Can not decode content-encoding: {self._coding}") from exc
+
+    def _move_pieces(self) -> bool:
+        """Move the received pieces of a body that is not encoded to the reader."""
+        engine, reader = self._engine, self.reader
+        pieces, ends = engine.pieces, engine.chunk_ends
+        moved = bool(pieces or ends)
+        if moved:
+            size = sum(map(len, pieces))
+            reader.total_raw_bytes += size
+            if self._max_size is not None:
+                self._count(size)
+            reader.feed_pieces(pieces, size, ends)
+            pieces.clear()
+            ends.clear()
+        if engine.complete:
+            self._on_received()
+            reader.feed_eof()
+            return True
+        return moved
+
+    def _decode(self, decoder: ContentDecoder) -> bool:
+        """Decode until there is something to return or more is needed."""
+        engine, reader = self._engine, self.reader
+        limit = reader.get_read_buffer_limits()[0]
+        ends = engine.chunk_ends
+        while not (output := decoder.read(limit)):
+            if ends and ends[0] == reader.total_raw_bytes:
+                ends.popleft()
+                reader.end_chunk()
+            if engine.complete:
+                self._on_received()
+            if not engine.pieces:
+                if not engine.complete:
+                    return False
+                decoder.finish()
+                reader.feed_eof()
+                return True
+            piece = engine.pieces.popleft()
+            reader.total_raw_bytes += len(piece)
+            decoder.feed(piece)
+        self._count(len(output))
+        reader.feed_data(output)
+        return True
+
+    def _count(self, size: int) -> None:
+        """Count decoded bytes against ``max_body_size``."""
+        self._decoded += size
+        if self._max_size is not None and self._decoded > self._max_size:
+            raise ClientPayloadError(
+                f"the response body is larger than max_body_size ({self._max_size} bytes)"
+            )
