@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import re
 import secrets
 import warnings
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeGuard
+from typing import Any, TypeGuard
 from urllib.parse import urlencode
 
 import anyio
@@ -16,6 +15,7 @@ from multidict import MultiDict, MultiDictProxy
 
 from . import hdrs
 from ._common import check_charset
+from ._headers import CONTROL, CONTROL_BUT_TAB
 from .multipart import MultipartWriter
 from .payload import (
     BytesPayload,
@@ -25,9 +25,6 @@ from .payload import (
 )
 
 __all__ = ("FormData",)
-
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_CONTROL_BUT_TAB: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(slots=True)
@@ -211,7 +208,7 @@ def _check_text(argument: str, text: str | None) -> None:
         return
     if not isinstance(text, str):
         raise TypeError(f"{argument} must be a str, not {type(text).__name__}")
-    control = _CONTROL_BUT_TAB if argument == "content_type" else _CONTROL
+    control = CONTROL_BUT_TAB if argument == "content_type" else CONTROL
     if control.search(text):
         raise ValueError(f"{argument} holds a control character")
 

@@ -11,7 +11,6 @@ import enum
 import io
 import mimetypes
 import os
-import re
 import stat
 import warnings
 from abc import ABC, abstractmethod
@@ -36,7 +35,7 @@ from anyio.lowlevel import checkpoint
 from multidict import CIMultiDict
 
 from . import hdrs
-from ._headers import content_disposition
+from ._headers import CONTROL_BUT_TAB, content_disposition, is_token, parse_content_type
 from ._tasks import CLEAN_UP_SECONDS
 from .client_exceptions import ClientPayloadError
 from .streams import StreamReader
@@ -77,9 +76,6 @@ READ_SIZE: Final = 2**20
 
 #: Size in bytes from which a body in memory deserves a warning.
 TOO_LARGE_BYTES: Final = 2**20
-
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Writer(Protocol):
@@ -203,9 +199,9 @@ class Payload(ABC):
         """
         lines = []
         for name, value in self._headers.items():
-            if not _TOKEN.fullmatch(name):
+            if not is_token(name):
                 raise ValueError(f"headers of a part: {name!r} is not a valid header name")
-            if _CONTROL.search(value):
+            if CONTROL_BUT_TAB.search(value):
                 raise ValueError(f"headers of a part: {name} holds a control character")
             lines.append(f"{name}: {value}\r\n")
         return "".join((*lines, "\r\n")).encode()
@@ -349,7 +345,7 @@ class StringPayload(BytesPayload):
         encoding: str | None = None,
     ) -> None:
         if encoding is None:
-            encoding = _charset_of(content_type) or "utf-8"
+            encoding = parse_content_type(content_type).charset or "utf-8"
         if content_type is None:
             content_type = f"text/plain; charset={encoding}"
         super().__init__(value.encode(encoding), headers, content_type, filename, encoding)
@@ -510,7 +506,7 @@ class TextIOPayload(IOBasePayload):
         encoding: str | None = None,
     ) -> None:
         if encoding is None:
-            encoding = _charset_of(content_type) or "utf-8"
+            encoding = parse_content_type(content_type).charset or "utf-8"
         if content_type is None:
             content_type = f"text/plain; charset={encoding}"
         super().__init__(value, disposition, headers, content_type, filename, encoding)
@@ -670,14 +666,6 @@ def _position(file: IO[Any]) -> int | None:
         # A text file that is being iterated over does not know, and a member of a tar archive
         # that is read as a stream asks a file that has no answer.
         return None
-
-
-def _charset_of(content_type: str | None) -> str | None:
-    for parameter in (content_type or "").split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip('"')
-    return None
 
 
 # -- which payload for which value -----------------------------------------------------

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from .challenges import Challenge, parse_challenges, parse_parameters, quoted_string
-from .content_type import announced_encoding, encoding_of, is_of_type, media_type
+from .challenges import Challenge, parse_challenges, parse_parameters
+from .content_type import ContentType, codec_name, encoding_of, parse_content_type
 from .disposition import (
     BadContentDispositionHeader,
     BadContentDispositionParam,
     content_disposition,
     content_disposition_filename,
     parse_content_disposition,
-    parse_media_type,
 )
 from .fields import check_fields, checked_method, header_pairs
+from .grammar import (
+    CONTROL,
+    CONTROL_BUT_TAB,
+    CONTROL_RANGE,
+    TOKEN,
+    is_token,
+    quoted_string,
+    unescaped,
+)
 from .links import LINK, LINK_PARAMETER
 from .set_cookie import (
     ATTRIBUTES,
     BLANK,
-    CONTROL,
     MAX_AGE,
     make_morsel,
     octets,
@@ -32,27 +39,31 @@ __all__ = (
     "BadContentDispositionHeader",
     "BadContentDispositionParam",
     "CONTROL",
+    "CONTROL_BUT_TAB",
+    "CONTROL_RANGE",
     "Challenge",
+    "ContentType",
     "LINK",
     "LINK_PARAMETER",
     "MAX_AGE",
-    "announced_encoding",
+    "TOKEN",
     "check_fields",
     "checked_method",
+    "codec_name",
     "content_disposition",
     "content_disposition_filename",
     "encoding_of",
     "header_pairs",
-    "is_of_type",
+    "is_token",
     "make_morsel",
-    "media_type",
     "octets",
     "parse_challenges",
     "parse_content_disposition",
+    "parse_content_type",
     "parse_date",
-    "parse_media_type",
     "parse_parameters",
     "quoted_string",
     "read_all",
     "response_cookies",
+    "unescaped",
 )

@@ -6,22 +6,24 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-__all__ = ("Challenge", "parse_challenges", "parse_parameters", "quoted_string")
+from .grammar import (
+    QUOTED_STRING,
+    TOKEN,
+    unescaped,
+)
+
+__all__ = ("Challenge", "parse_challenges", "parse_parameters")
 
 # Each expression takes what it can and never gives any of it back, and each step of the parser
 # starts behind the one before, so the time is linear in the length of the header.
 _SEPARATORS: Final = re.compile(r"[ \t,]*+")
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
+_TOKEN: Final = re.compile(TOKEN)
 _EQUALS: Final = re.compile(r"[ \t]*+=[ \t]*+")
 # Some servers leave out the commas between parameters.
-_VALUE: Final = re.compile(
-    r"""(?: "(?P<quoted>(?:[^"\\]++|\\.)*+)" | (?P<bare>[^\s,"]++) ) (?=[ \t,]|$)""", re.VERBOSE
-)
+_VALUE: Final = re.compile(rf"""(?:{QUOTED_STRING}|([^\s,"]++))(?=[ \t,]|$)""")
 _TOKEN68: Final = re.compile(r"[ \t]++([A-Za-z0-9\-._~+/]++=*+)[ \t]*+(?=,|$)")
 _SCHEME_END: Final = re.compile(r"(?=[ \t,]|$)")
 _REST: Final = re.compile(r"[^,]*+")
-
-_ESCAPED: Final = re.compile(r"\\(.)")
 
 
 class Challenge(NamedTuple):
@@ -79,8 +81,8 @@ def _take_parameter(text: str, name: re.Match[str], parameters: dict[str, str]) 
     value = _VALUE.match(text, start)
     if value is None:
         return _end(_REST, text, start)
-    quoted = value["quoted"]
-    content = value["bare"] if quoted is None else _ESCAPED.sub(r"\1", quoted)
+    quoted, bare = value.groups()
+    content = bare if quoted is None else unescaped(quoted)
     parameters.setdefault(name[0].lower(), content)
     return value.end()
 
@@ -88,9 +90,3 @@ def _take_parameter(text: str, name: re.Match[str], parameters: dict[str, str]) 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
     match = pattern.match(text, position)
     return position if match is None else match.end()
-
-
-def quoted_string(text: str) -> str:
-    """Return *text* in quotes (:rfc:`9110#section-5.6.4`)."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -1,78 +1,133 @@
-"""``Content-Type``: media type, charset, and Python's codec for it (:rfc:`9110#section-8.3`)."""
+"""``Content-Type``: media type, charset, and Python's codec for it (:rfc:`9110#section-8.3`).
+
+Responses, parts of multiparts and bodies that are sent are all read here.  A server may send
+anything: reading it takes time linear in its length and never raises.
+"""
 
 from __future__ import annotations
 
 import codecs
 import re
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Final
 
-from .. import hdrs
-
-__all__ = (
-    "announced_encoding",
-    "encoding_of",
-    "is_of_type",
-    "media_type",
+from .grammar import (
+    TOKEN,
+    unescaped,
 )
 
-_JSON_TYPE: Final = re.compile(r"application/(?:[\w.+-]+?\+)?json$", re.IGNORECASE)
+__all__ = (
+    "ContentType",
+    "codec_name",
+    "encoding_of",
+    "parse_content_type",
+)
 
+#: Longest name of a charset, in characters, that :rfc:`2978#section-2.3` has registered.  Python
+#: looks for a module of each name that it does not know, and remembers the name.
+MAX_CHARSET: Final = 40
 
 #: Codecs of Python that are no charsets, and cost quadratic time on what a peer may send.
 _NO_CHARSETS: Final = frozenset({"punycode", "idna"})
 
+# A parameter, or what stands in the place of one: whatever follows a semicolon up to the next
+# that is not in quotes.  As browsers do, quotes that are not closed go up to the end.
+_PARAMETER: Final = re.compile(
+    rf';[ \t]*+(?:({TOKEN})[ \t]*+=[ \t]*+(?:"((?:[^"\\]++|\\.?)*+)|([^;]*+)))?+[^;]*+', re.DOTALL
+)
+_MEDIA_TYPE: Final = re.compile(rf"{TOKEN}/{TOKEN}")
+_JSON_TYPE: Final = re.compile(r"application/(?:[\w.+-]+?\+)?json", re.ASCII)
 
-@lru_cache(maxsize=128)
+
+@dataclass(frozen=True)  # without slots, for the sake of the cached properties
+class ContentType:
+    """What a ``Content-Type`` says."""
+
+    #: all of it, in lower case
+    text: str
+    #: in lower case; empty if there is none, or if it is malformed
+    media_type: str
+    #: by their names in lower case, without those that are malformed or empty; of a repeated one
+    #: the first
+    parameters: Mapping[str, str]
+
+    @property
+    def charset(self) -> str | None:
+        """The parameter of this name."""
+        return self.parameters.get("charset")
+
+    @cached_property
+    def encoding(self) -> str | None:
+        """Python's name of the charset that is named, or that the media type always has."""
+        return encoding_of(self.media_type, self.charset)
+
+    @cached_property
+    def is_json(self) -> bool:
+        """Whether it is JSON, or some format that is JSON too (:rfc:`6839#section-3.1`)."""
+        return _JSON_TYPE.fullmatch(self.media_type) is not None
+
+    def fits(self, expected: str) -> bool:
+        """Whether it can be taken for *expected*; ``application/json`` is anything that is JSON."""
+        return self.is_json if expected == "application/json" else expected in self.text
+
+
+class _Memo(dict[str | None, ContentType]):
+    """The types that were read before: the responses of a program have few different ones.
+
+    A peer must not make it grow: it holds few, and none that is long.
+    """
+
+    __slots__ = ()
+
+    SIZE: Final = 64
+    LENGTH: Final = 64
+
+    def __missing__(self, header: str | None) -> ContentType:
+        read = _parse(header or "")
+        if header is None or len(header) <= self.LENGTH:
+            if len(self) >= self.SIZE:
+                self.clear()
+            self[header] = read
+        return read
+
+
+#: Reads a ``Content-Type``, ``None`` for one that is absent.  It is asked for with each response,
+#: so what is found costs no call of a function.
+parse_content_type: Final[Callable[[str | None], ContentType]] = _Memo().__getitem__
+
+
+def _parse(header: str) -> ContentType:
+    kind = header.partition(";")[0]
+    parameters: dict[str, str] = {}
+    for name, quoted, plain in _PARAMETER.findall(header, len(kind)):
+        value = unescaped(quoted) if quoted else plain.strip()
+        if value:
+            parameters.setdefault(name.lower(), value)
+    media_type = kind.strip()
+    if not _MEDIA_TYPE.fullmatch(media_type):
+        media_type = ""
+    return ContentType(header.lower(), media_type.lower(), parameters)
+
+
+def encoding_of(media_type: str, charset: str | None) -> str | None:
+    """Return Python's name of *charset*, or else of the charset that *media_type* always has."""
+    if charset and (name := codec_name(charset)):
+        return name
+    return "utf-8" if media_type in {"application/json", "application/rdap+json"} else None
+
+
+def codec_name(charset: str) -> str | None:
+    """Return Python's name of *charset*, ``None`` if it has no codec that turns it into text."""
+    return None if len(charset) > MAX_CHARSET else _codec_name(charset)
+
+
+@lru_cache(maxsize=64)
 def _codec_name(charset: str) -> str | None:
-    """Return Python's name of *charset*, ``None`` if it has no codec for it."""
     try:
         codec = codecs.lookup(charset)
         "".encode(charset)  # raises for codecs that turn bytes into bytes
     except (LookupError, ValueError):
         return None
     return None if codec.name in _NO_CHARSETS else codec.name
-
-
-@lru_cache(maxsize=128)
-def announced_encoding(content_type: str | None) -> str | None:
-    """Return the charset that a ``Content-Type`` names, or that its media type always has."""
-    return encoding_of(*media_type(content_type))
-
-
-def encoding_of(media_type: str, charset: str | None) -> str | None:
-    if charset and (name := _codec_name(charset)):
-        return name
-    return "utf-8" if media_type in {"application/json", "application/rdap+json"} else None
-
-
-@lru_cache(maxsize=128)
-def is_of_type(content_type: str | None, expected: str) -> bool:
-    """Whether a response that says *content_type* can be taken for *expected*."""
-    actual = (content_type or "").lower()
-    if expected == "application/json":
-        return _JSON_TYPE.match(actual.partition(";")[0].strip()) is not None
-    return expected in actual
-
-
-@lru_cache(maxsize=128)
-def media_type(value: str | None) -> tuple[str, str | None]:
-    """Return media type and charset of a ``Content-Type``."""
-    charset = _parameter(value, "charset") if value and ";" in value else None
-    media_type = (value or "").partition(";")[0].strip().lower()
-    if not _MEDIA_TYPE.fullmatch(media_type):
-        media_type = "application/octet-stream"
-    return media_type, charset
-
-
-def _parameter(content_type: str, name: str) -> str | None:
-    from email.message import Message  # slow to import, and many types have no parameter
-
-    message = Message()
-    message[hdrs.CONTENT_TYPE] = content_type
-    value = message.get_param(name)
-    return value if value and isinstance(value, str) else None
-
-
-#: Two tokens (:rfc:`9110#section-8.3.1`).
-_MEDIA_TYPE: Final = re.compile(r"[\w!#$&+\-.^`|~*%']+/[\w!#$&+\-.^`|~*%']+", re.ASCII)

@@ -13,27 +13,28 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, unquote
 
+from .grammar import (
+    CONTROL,
+    QUOTED_STRING,
+    TOKEN,
+    is_token,
+    quoted_string,
+    unescaped,
+)
+
 __all__ = (
     "BadContentDispositionHeader",
     "BadContentDispositionParam",
     "content_disposition",
     "content_disposition_filename",
-    "parse_media_type",
     "parse_content_disposition",
 )
 
-_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_IS_TOKEN: Final = re.compile(_TOKEN)
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-
-# The possessive quantifiers never give back what they took: no input makes them slow.
-_QUOTED: Final = r'"((?:[^"\\]|\\.)*+)"'
-_TYPE: Final = re.compile(rf"[ \t]*({_TOKEN})[ \t]*+(?=;|\Z)", re.DOTALL)
+_TYPE: Final = re.compile(rf"[ \t]*({TOKEN})[ \t]*+(?=;|\Z)", re.DOTALL)
 _PARAMETER: Final = re.compile(
-    rf";[ \t]*+({_TOKEN}(?:[ \t]*+\*)?)[ \t]*+=[ \t]*+(?:{_QUOTED}|([^;]*+))[ \t]*+(?=;|\Z)",
+    rf";[ \t]*+({TOKEN}(?:[ \t]*+\*)?)[ \t]*+=[ \t]*+(?:{QUOTED_STRING}|([^;]*+))[ \t]*+(?=;|\Z)",
     re.DOTALL,
 )
-_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _CONTINUED: Final = re.compile(r"\*[0-9]+\*?\Z")
 # charset "'" [language] "'" value, where the value is of plain characters and %XX
 _EXTENDED: Final = re.compile(r"([^']*)'[^']*'([!#$%&+\-.^_`|~0-9A-Za-z]*)")
@@ -59,44 +60,24 @@ def content_disposition(disptype: str, params: Mapping[str, str], *, quote_field
     :raises ValueError: the type or the name of a parameter is not a token, or a value holds
         a control character, which could end the header (CVE-2026-34514)
     """
-    if not _IS_TOKEN.fullmatch(disptype):
+    if not is_token(disptype):
         raise ValueError(f"bad content disposition type {disptype!r}")
     parts = [disptype]
     for name, value in params.items():
-        if not _IS_TOKEN.fullmatch(name):
+        if not is_token(name):
             raise ValueError(f"bad name of a content disposition parameter: {name!r}")
-        if _CONTROL.search(value):
+        if CONTROL.search(value):
             raise ValueError(f"content disposition: the {name} holds a control character")
         if quote_fields and name == "filename":
             parts.append(f'{name}="{quote(value, safe="")}"')
         elif quote_fields and not value.isascii():
             parts.append(f"{name}*=utf-8''{quote(value, safe='')}")
         else:
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-            parts.append(f'{name}="{escaped}"')
+            parts.append(f"{name}={quoted_string(value)}")
     return "; ".join(parts)
 
 
 # -- parsing ---------------------------------------------------------------------------
-
-
-def _unescaped(quoted: str) -> str:
-    return _QUOTED_PAIR.sub(r"\1", quoted)
-
-
-def parse_media_type(header: str) -> tuple[str, dict[str, str]]:
-    """Return the media type of a ``Content-Type`` header in lower case, and its parameters.
-
-    What is malformed, and what comes after it, is left out.
-    """
-    kind, _, _ = header.partition(";")
-    params: dict[str, str] = {}
-    position = len(kind)
-    while match := _PARAMETER.match(header, position):
-        name, quoted, plain = match.groups()
-        params.setdefault(name.lower(), plain.strip() if quoted is None else _unescaped(quoted))
-        position = match.end()
-    return kind.strip().lower(), params
 
 
 def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str, str]]:
@@ -139,10 +120,10 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
                 )
                 continue
         elif quoted is not None:
-            value = _unescaped(quoted)
+            value = unescaped(quoted)
             if key == "filename":
                 value = value.lstrip("/\\")  # never an absolute path (RFC 6266 §4.3)
-        elif _IS_TOKEN.fullmatch(plain):
+        elif is_token(plain):
             value = plain
         else:
             return _malformed()
@@ -160,8 +141,8 @@ def _extended(key: str, quoted: str | None, plain: str | None) -> str | None:
     """Return the value of a parameter with an asterisk in its name, ``None`` if malformed."""
     if _CONTINUED.search(key):
         if quoted is not None:
-            return _unescaped(quoted)
-        return plain if plain and _IS_TOKEN.fullmatch(plain) else None
+            return unescaped(quoted)
+        return plain if plain and is_token(plain) else None
     if plain is None or not key.endswith("*"):
         return None
     return _decoded(plain)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
-from typing import Final
 
 from .._common import Fields, pairs_of
 from ..typedefs import LooseHeaders
+from .grammar import CONTROL_BUT_TAB, is_token
 
 __all__ = (
     "check_fields",
     "checked_method",
     "header_pairs",
 )
-
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
-
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def header_pairs(name: str, headers: LooseHeaders | None) -> list[tuple[str, str]]:
@@ -45,9 +39,9 @@ def check_header(argument: str, field: str, value: str) -> None:
 
     :raises ValueError: the name is not a token, or the value holds a control character
     """
-    if not _TOKEN.fullmatch(field):
+    if not is_token(field):
         raise ValueError(f"{argument}: {field!r} is not a valid header name")
-    if _CONTROL.search(value):
+    if CONTROL_BUT_TAB.search(value):
         raise ValueError(f"{argument}: the value of {field} holds a control character")
 
 
@@ -60,18 +54,20 @@ def checked_method(method: str) -> str:
     """
     if not isinstance(method, str):
         raise TypeError(f"method must be a str, not {type(method).__name__}")
-    if not _TOKEN.fullmatch(method):
+    if not is_token(method):
         raise ValueError(f"method {method!r} holds characters that no HTTP method has")
     return method.upper()
 
 
-@lru_cache(maxsize=256)
-def _is_token(name: str) -> bool:
-    return _TOKEN.fullmatch(name) is not None
+_is_field_name = lru_cache(maxsize=256)(is_token)  # of requests, so no peer chooses what is kept
 
 
 def check_fields(fields: Fields) -> Fields:
+    """Return *fields* if they can be sent.
+
+    :raises ValueError: a name is not a token, or a value holds a control character
+    """
     for name, value in fields:
-        if not _is_token(name) or _CONTROL.search(value):
+        if not _is_field_name(name) or CONTROL_BUT_TAB.search(value):
             check_header("headers", name, value)
     return fields

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from .grammar import QUOTED_STRING, TOKEN
+
 __all__ = (
     "LINK",
     "LINK_PARAMETER",
@@ -13,8 +15,8 @@ __all__ = (
 # A parameter of a link; single quotes mean nothing in HTTP, but some servers write them.
 # Nothing is tried twice ("*+"), so the time is linear in the bytes.
 _PARAMETER: Final = (
-    r"\s*+;\s*+([\w!#$&+\-.^`|~*]++)\s*+"
-    r"""(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|'([^']*+)'(?=\s*+(?:[;,]|$))|([^\s;,"]*+)))?+"""
+    rf"\s*+;\s*+({TOKEN})\s*+"
+    rf"""(?:=\s*+(?:{QUOTED_STRING}|'([^']*+)'(?=\s*+(?:[;,]|$))|([^\s;,"]*+)))?+"""
 )
 
 

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import Final
 
+from .grammar import CONTROL, CONTROL_BUT_TAB
+
 __all__ = (
     "ATTRIBUTES",
     "BLANK",
-    "CONTROL",
     "MAX_AGE",
     "make_morsel",
     "octets",
@@ -33,8 +34,6 @@ MAX_ATTRIBUTE_OCTETS: Final = 1024
 MAX_ATTRIBUTES: Final = 32
 
 BLANK: Final = " \t"
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_CONTROL_BUT_TAB: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 MAX_AGE: Final = re.compile(r"-?[0-9]{1,1024}", re.ASCII)
 _ESCAPE: Final = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
 _FLAGS: Final = frozenset({"secure", "httponly", "partitioned"})
@@ -78,7 +77,7 @@ def _read(header: str) -> Morsel[str] | None:
     what they mean, and a mapping has no place for them), and those with a tab amidst name or
     value (newer versions of Python refuse to hold them).
     """
-    if _CONTROL_BUT_TAB.search(header):
+    if CONTROL_BUT_TAB.search(header):
         return None
     pair, _, rest = header.partition(";")
     name, equals, text = pair.partition("=")

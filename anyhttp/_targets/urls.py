@@ -10,6 +10,7 @@ from typing import Final
 from yarl import URL
 
 from .._common import with_plain_zone
+from .._headers import CONTROL_RANGE
 from ..client_exceptions import (
     InvalidUrlClientError,
     NonHttpUrlClientError,
@@ -21,7 +22,7 @@ __all__ = ("checked_url", "host_error", "host_is_too_long", "parse_error", "targ
 #: Longest host, in characters, that is given to IDNA (CVE-2026-45409); DNS ends at 253.
 MAX_HOST: Final = 1024
 
-_NOT_IN_TARGET: Final = re.compile(r"[\x00-\x20\x7f]")
+_NOT_IN_TARGET: Final = re.compile(rf"[ {CONTROL_RANGE}]")
 
 
 def checked_url(url: StrOrURL, schemes: frozenset[str], base_url: URL | None = None) -> URL:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from multidict import MultiMapping
 
 from .. import hdrs
+from .._headers import TOKEN, is_token
 from .deflate import (
     Deflater,
     Inflater,
@@ -26,9 +27,8 @@ __all__ = ("Accepted", "HandshakeRefused", "Offer")
 #: What the server shows with that it understood the request (:rfc:`6455#section-1.3`).
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})(?:[ \t]*=[ \t]*("?)({_TOKEN})\2)?')
-_NAME: Final = re.compile(rf"[ \t]*({_TOKEN})")
+_PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*({TOKEN})(?:[ \t]*=[ \t]*("?)({TOKEN})\2)?')
+_NAME: Final = re.compile(rf"[ \t]*({TOKEN})")
 
 
 class HandshakeRefused(Exception):
@@ -84,7 +84,7 @@ class Offer:
         for protocol in self._protocols:
             if not isinstance(protocol, str):
                 raise TypeError(f"protocols must be str, not {type(protocol).__name__}")
-            if not re.fullmatch(_TOKEN, protocol):
+            if not is_token(protocol):
                 raise ValueError(f"protocols: {protocol!r} is not a valid name")
         if compress and (compress is True or compress not in range(9, 16)):
             raise ValueError(f"compress must be 0, or window bits from 9 to 15, not {compress!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
@@ -24,13 +23,13 @@ from .._common import (
 from .._headers import (
     LINK,
     LINK_PARAMETER,
-    announced_encoding,
+    ContentType,
     content_disposition_filename,
     encoding_of,
-    is_of_type,
-    media_type,
     parse_content_disposition,
+    parse_content_type,
     response_cookies,
+    unescaped,
 )
 from .._tasks import CLEAN_UP_SECONDS
 from ..client_exceptions import (
@@ -336,21 +335,21 @@ class ClientResponse:
     @property
     def content_type(self) -> str:
         """Media type of the body; ``application/octet-stream`` if it is absent or invalid."""
-        return media_type(self._said_type())[0]
+        return self._described_type().media_type or "application/octet-stream"
 
     @property
     def charset(self) -> str | None:
         """The ``charset`` parameter of the media type."""
-        return media_type(self._said_type())[1]
+        return self._described_type().charset
 
-    def _said_type(self) -> str | None:
-        """Return the ``Content-Type``, which many programs need of all headers alone."""
+    def _described_type(self) -> ContentType:
+        """Return what the ``Content-Type`` says, the only header that many programs need."""
         if self._headers is not None or self._says_more:
-            return self.headers.get(hdrs.CONTENT_TYPE)
+            return parse_content_type(self.headers.get(hdrs.CONTENT_TYPE))
         for name, value in self._raw_headers:
             if name.lower() == b"content-type":
-                return str(value, "utf-8", "surrogateescape")
-        return None
+                return parse_content_type(str(value, "utf-8", "surrogateescape"))
+        return parse_content_type(None)
 
     @property
     def content_length(self) -> int | None:
@@ -378,7 +377,7 @@ class ClientResponse:
         for part in LINK.finditer(", ".join(self.headers.getall(hdrs.LINK, ()))):
             parameters: MultiDict[str | URL] = MultiDict()
             for name, quoted, single, bare in LINK_PARAMETER.findall(part["parameters"]):
-                value = re.sub(r"\\(.)", r"\1", quoted) if quoted else single or bare
+                value = unescaped(quoted) if quoted else single or bare
                 if name.lower() != "rel" or "rel" not in parameters:  # RFC 8288 section 3.3
                     parameters.add(name.lower(), value)
             key = str(parameters.get("rel", part["url"]))
@@ -485,7 +484,7 @@ class ClientResponse:
         :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
         """
         body = await self._kept_body()
-        if content_type is not None and not is_of_type(self._said_type(), content_type):
+        if content_type is not None and not self._described_type().fits(content_type):
             raise ContentTypeError(
                 self.request_info,
                 self.history,
@@ -516,7 +515,7 @@ class ClientResponse:
         encoding = (
             encoding_of(self.content_type, self.charset)
             if self._says_more
-            else announced_encoding(self._said_type())
+            else self._described_type().encoding
         )
         if encoding is not None:
             return encoding

@@ -25,6 +25,7 @@ from .._headers import (
     ATTRIBUTES,
     BLANK,
     CONTROL,
+    CONTROL_RANGE,
     make_morsel,
     octets,
     read_all,
@@ -54,8 +55,8 @@ logger: Final = logging.getLogger("anyhttp.client")
 
 NO_URL: Final = URL()
 
-_BAD_IN_NAME: Final = re.compile(r"[\x00-\x1f\x7f;=]")
-_BAD_IN_VALUE: Final = re.compile(r"[\x00-\x1f\x7f;]")
+_BAD_IN_NAME: Final = re.compile(rf"[{CONTROL_RANGE};=]")
+_BAD_IN_VALUE: Final = re.compile(rf"[{CONTROL_RANGE};]")
 _QUOTING: Final = SimpleCookie()
 
 

@@ -7,7 +7,6 @@ server down.
 
 from __future__ import annotations
 
-import codecs
 import re
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -21,11 +20,13 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from .. import hdrs
 from .._headers import (
+    TOKEN,
     BadContentDispositionHeader,
     BadContentDispositionParam,
+    codec_name,
     content_disposition_filename,
     parse_content_disposition,
-    parse_media_type,
+    parse_content_type,
 )
 from ..client_exceptions import ClientPayloadError
 from ..http_exceptions import LineTooLong
@@ -69,16 +70,12 @@ __all__ = (
 #: Longest name of a character set that a ``_charset_`` field may give; real ones are shorter.
 MAX_CHARSET: Final = 31
 
-#: Codecs of Python for host names, whose time grows with the square of the length: a peer must
-#: not be able to choose one.
-SLOW_CHARSETS: Final = frozenset({"idna", "punycode"})
-
 #: What is read behind the last boundary so that the connection can be used again, and for
 #: how many seconds; nothing should be there at all.
 EPILOGUE_BYTES: Final = 64 * 1024
 EPILOGUE_SECONDS: Final = 0.5
 
-_HEADER: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*)")
+_HEADER: Final = re.compile(rb"(%b):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*)" % TOKEN.encode())
 
 
 class _Scanner:
@@ -242,8 +239,8 @@ class BodyPartReader:
 
         It is the one in its ``Content-Type``, else that of the form, else *default*.
         """
-        _, params = parse_media_type(self.headers.get(hdrs.CONTENT_TYPE, ""))
-        return params.get("charset") or self._default_charset or default
+        charset = parse_content_type(self.headers.get(hdrs.CONTENT_TYPE)).charset
+        return charset or self._default_charset or default
 
     def at_eof(self) -> bool:
         """Whether the part has been read to its end."""
@@ -345,8 +342,8 @@ class BodyPartReader:
         data = await self.read(decode=True)
         if encoding is None:
             encoding = self.get_charset() or "utf-8"
-            if codecs.lookup(encoding).name in SLOW_CHARSETS:
-                raise LookupError(f"{encoding} is not a charset for text")
+            if codec_name(encoding) is None:
+                raise LookupError(f"{encoding!r} is not a charset that Python knows")
         return data.decode(encoding)
 
     async def json(
@@ -561,16 +558,17 @@ class MultipartReader:
     ) -> None:
         #: headers of the multipart
         self.headers = headers
-        kind, params = parse_media_type(headers.get(hdrs.CONTENT_TYPE, ""))
+        described = parse_content_type(headers.get(hdrs.CONTENT_TYPE))
+        kind = described.media_type
         if not kind.startswith("multipart/"):
             raise AssertionError(f"a multipart is expected, not {kind or 'nothing'}")
-        boundary = params.get("boundary")
+        boundary = described.parameters.get("boundary")
         if not boundary:
             raise ValueError(f"there is no boundary in the Content-Type {kind}")
         if len(boundary) > MAX_BOUNDARY:
             raise ValueError(f"the boundary has more than {MAX_BOUNDARY} characters")
         self._subtype = kind.removeprefix("multipart/")
-        self._boundary = b"--" + boundary.encode()
+        self._boundary = b"--" + boundary.encode("utf-8", "surrogateescape")
         self._scanner = _Scanner(content)
         self._client_max_size = client_max_size
         self._max_field_size = max_field_size
@@ -686,7 +684,7 @@ class MultipartReader:
             default_charset=self._default_charset,
             client_max_size=self._client_max_size,
         )
-        kind, _ = parse_media_type(headers.get(hdrs.CONTENT_TYPE, ""))
+        kind = parse_content_type(headers.get(hdrs.CONTENT_TYPE)).media_type
         if not kind.startswith("multipart/"):
             return part
         return (self.multipart_reader_cls or type(self))(

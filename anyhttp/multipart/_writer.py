@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -11,6 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode
 
 from .. import hdrs
+from .._headers import CONTROL, is_token, quoted_string
 from ..payload import (
     TOO_LARGE_BYTES,
     BytesPayload,
@@ -32,9 +32,6 @@ __all__ = ("MAX_BOUNDARY", "MultipartWriter")
 
 #: Longest boundary that :rfc:`2046#section-5.1.1` allows, in characters.
 MAX_BOUNDARY: Final = 70
-
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class _Part(NamedTuple):
@@ -59,16 +56,13 @@ class MultipartWriter(Payload):
     """
 
     def __init__(self, subtype: str = "mixed", boundary: str | None = None) -> None:
-        if not _TOKEN.fullmatch(subtype):
+        if not is_token(subtype):
             raise ValueError(f"not a subtype of multipart: {subtype!r}")
         if boundary is None:
             boundary = secrets.token_hex(16)
         _check_boundary(boundary)
-        quoted = boundary
-        if not _TOKEN.fullmatch(boundary):
-            escaped = boundary.replace("\\", "\\\\").replace('"', '\\"')
-            quoted = f'"{escaped}"'
-        super().__init__(None, content_type=f"multipart/{subtype}; boundary={quoted}")
+        parameter = boundary if is_token(boundary) else quoted_string(boundary)
+        super().__init__(None, content_type=f"multipart/{subtype}; boundary={parameter}")
         self._boundary = boundary
         self._is_form_data = subtype.lower() == "form-data"
         self._parts: list[_Part] = []
@@ -299,7 +293,7 @@ def _check_boundary(boundary: str) -> None:
         raise TypeError(f"boundary must be a str, not {type(boundary).__name__}")
     if not 0 < len(boundary) <= MAX_BOUNDARY:
         raise ValueError(f"a boundary has 1 to {MAX_BOUNDARY} characters, not {len(boundary)}")
-    if not boundary.isascii() or _CONTROL.search(boundary) or boundary.endswith(" "):
+    if not boundary.isascii() or CONTROL.search(boundary) or boundary.endswith(" "):
         raise ValueError(
             "a boundary consists of ASCII characters other than control characters and does "
             f"not end with a space, unlike {boundary!r}"

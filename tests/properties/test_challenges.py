@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyhttp import ClientError
-from anyhttp._headers.challenges import parse_challenges, parse_parameters, quoted_string
+from anyhttp._headers import parse_challenges, parse_parameters, quoted_string
 from anyhttp.client_middleware_digest_auth import authorization, understood
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
