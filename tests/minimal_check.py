@@ -14,7 +14,17 @@ import anyio
 
 import anyhttp
 
-OPTIONAL = ("trio", "httptools", "brotli", "brotlicffi", "dns", "socksio", "click", "rich")
+OPTIONAL = (
+    "trio",
+    "httptools",
+    "brotli",
+    "brotlicffi",
+    "dns",
+    "socksio",
+    "click",
+    "rich",
+    "trustme",
+)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -69,6 +69,7 @@ DOORS: Final = {
     "rich": {"_cli"},
     "socksio": {"connector._tunnel"},
     "trio": {"_network.trio_stream", "_tasks.backend", "_tasks.trio_waiter"},
+    "trustme": {"_cli"},
     "truststore": {"_network.trust"},
     "websockets": {"_cli", "_websocket"},  # the first: the demo's server
 }
@@ -338,6 +339,7 @@ IMPORTED_LATE: Final = {
     "socksio",
     "tempfile",
     "trio",
+    "trustme",
     "urllib.request",
     "uvloop",
     "websockets",

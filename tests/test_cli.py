@@ -27,6 +27,7 @@ from typing import NamedTuple, Protocol
 import anyio
 import anyio.lowlevel
 import pytest
+import trustme
 
 import anyhttp
 
@@ -831,13 +832,15 @@ def test_ctrl_c_does_not_wait_for_a_name_lookup(backend: str, start: Start) -> N
     [
         ("click", "anyhttp: click is not installed; try: pip install 'anyhttp[cli]'"),
         ("rich.console", "anyhttp: rich is not installed; try: pip install 'anyhttp[cli]'"),
+        ("trustme", "anyhttp: trustme is not installed; try: pip install 'anyhttp[cli]'"),
     ],
 )
 def test_a_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, module: str, result: str
 ) -> None:
-    """Without click or rich the command says in one line how to get them, and exits with 1."""
+    """Without what it needs the command says in one line how to get it, and exits with 1."""
     without(monkeypatch, module)
+    monkeypatch.setattr(sys, "argv", ["anyhttp", "demo"])
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == result  # which Python prints on stderr, exiting with 1
@@ -980,9 +983,11 @@ assert "trio" not in sys.modules
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate and its key, in one file."""
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    path.write_text("".join(_certificate.issue()))
+    """A certificate, its key and its authority, in one file."""
+    path = tmp_path_factory.mktemp("tls") / "all.pem"
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
+    authority.cert_pem.write_to_path(path, append=True)
     return path
 
 
@@ -1050,22 +1055,6 @@ def test_the_private_key_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     _certificate.throw_away_contexts()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_points_add_up() -> None:
-    """The group law of P-256: N - 1 times the base point is its mirror image, and one more is 0."""
-    base = _certificate.BASE
-    opposite = _certificate.multiply(_certificate.N - 1)
-    assert opposite == (base.x, _certificate.P - base.y)
-    assert _certificate.add(base, opposite) is None
-    assert _certificate.add(None, base) == base
-    assert _certificate.multiply(3) == _certificate.add(_certificate.multiply(2), base)
-
-
-@pytest.mark.parametrize(("size", "head"), [(0x7F, "047f"), (0x80, "048180"), (0xFFFF, "0482ffff")])
-def test_der_lengths(size: int, head: str) -> None:
-    """X.690 §8.1.3: one octet below 128, else the number of octets first."""
-    assert _certificate.der(_certificate.OCTET_STRING, bytes(size)).startswith(bytes.fromhex(head))
 
 
 # -- the demonstration

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-NEEDED = frozenset({"click", "rich"})
+NEEDED = frozenset({"click", "rich", "trustme"})
 
 
 def main() -> NoReturn:
     """Run the command with the arguments of this process, and exit with its status."""
     try:
-        # Not at the top: neither click nor rich may be there.
+        # Not at the top: they may be missing.
         from ._commands import run
         from ._run import leave_at_once
 

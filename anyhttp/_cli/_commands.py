@@ -246,6 +246,8 @@ def demo_command(leave: Leave | None, backend: str | None) -> int:
 
     Server and client both run in this process, over loopback.  Exits with 1 if anything fails.
     """
+    from ._certificate import throw_away_contexts  # slow to import, and nobody else needs it
+
     console = Console()
     board = Board(console)
     start = time.perf_counter()
@@ -255,7 +257,9 @@ def demo_command(leave: Leave | None, backend: str | None) -> int:
     )
     for name in (backend,) if backend else BACKENDS:
         try:
-            status = run_on(partial(demonstrate, board, name), name, leave)
+            server_tls, client_tls = throw_away_contexts()
+            work = partial(demonstrate, board, name, server_tls, client_tls)
+            status = run_on(work, name, leave)
         except (OSError, ExceptionGroup) as exc:  # between the steps, such as for want of a port
             raise click.ClickException(reason(exc)) from exc
         if status:

@@ -29,7 +29,6 @@ from anyhttp import (
     TCPConnector,
 )
 
-from ._certificate import throw_away_contexts
 from ._demo_server import (
     COOKIE,
     DOWNLOAD_PIECE,
@@ -337,14 +336,15 @@ class Board:
         return 1 if self.failed else 0
 
 
-async def demonstrate(board: Board, backend: str) -> int:
+async def demonstrate(
+    board: Board, backend: str, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> int:
     """Run every step on *backend*, which is the one that is running.
 
     Returns 0: what failed is for :class:`Board` to count, and does not keep the other backend
     from running.
     """
     board.console.print(f"\n[bold cyan]{backend}[/]", highlight=False)
-    server_tls, client_tls = throw_away_contexts()
     server = DemoServer(server_tls)
     async with anyio.create_task_group() as tasks:
         await tasks.start(server.serve)
