@@ -673,7 +673,7 @@ async def test_a_forgotten_session_is_warned_about_once(server: Server) -> None:
     await get(session)
     connector = session.connector
     assert isinstance(connector, TCPConnector)
-    pool = connector._pool
+    idle = connector._pool.idle
     del connector
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -681,7 +681,7 @@ async def test_a_forgotten_session_is_warned_about_once(server: Server) -> None:
         gc.collect()
     assert [str(warning.category.__name__) for warning in caught] == ["ResourceWarning"]
     assert "Unclosed client session" in str(caught[0].message)
-    for http1 in pool.clear():
+    for http1 in idle.clear():
         await http1.stream.aclose()
 
 

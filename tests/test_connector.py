@@ -321,7 +321,7 @@ class TestLimitPerHost:
             async with session.get(server.url.with_host("d.test") / "bytes/1000000"):
                 with anyio.move_on_after(0.01):
                     await get(session, server.url.with_host("e.test") / "json")
-            assert connector._slots._hosts == {}
+            assert connector._pool.slots._hosts == {}
 
 
 class TestKeepAlive:
@@ -411,14 +411,14 @@ class TestKeepAlive:
         """Where nothing can expire, no task wakes up again and again."""
         connector = TCPConnector(keepalive_timeout=keepalive)
         looked = 0
-        expire = connector._pool.expire
+        expire = connector._pool.idle.expire
 
         def counted(now: float) -> list[Any]:
             nonlocal looked
             looked += 1
             return expire(now)
 
-        monkeypatch.setattr(connector._pool, "expire", counted)
+        monkeypatch.setattr(connector._pool.idle, "expire", counted)
         async with ClientSession(server.url, connector=connector) as session:
             await get(session)
             looked = 0
@@ -804,7 +804,7 @@ class TestClosing:
         session = ClientSession(server.url, connector=connector, connector_owner=False)
         await get(session)
         await session.close()
-        pool = connector._pool
+        idle = connector._pool.idle
         if known:
             forget_warning(connector)
         del session
@@ -816,7 +816,7 @@ class TestClosing:
         assert [(warning.category, str(warning.message)[:18]) for warning in caught] == (
             [] if known else [(ResourceWarning, "Unclosed connector")]
         )
-        for http1 in pool.clear():
+        for http1 in idle.clear():
             await http1.stream.aclose()
 
     async def test_a_resolver_is_closed_by_who_made_it(self) -> None:

@@ -13,6 +13,7 @@ import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import anyio.abc
@@ -262,10 +263,10 @@ class TestCensus:
             waiting: int = 0
             limit: int = 0
             limit_per_host: int = 0
-            _idle_slots: tuple[Slot, ...] = ()
 
             def __post_init__(self) -> None:
-                self._slots = Slots(self.limit, self.limit_per_host, lambda: False)
+                slots = Slots(self.limit, self.limit_per_host, lambda: False)
+                self._pool = SimpleNamespace(slots=slots, idle_slots=())
 
             def statistics(self) -> Counts:
                 return self
@@ -282,10 +283,10 @@ class TestCensus:
             (Counts(limit_per_host=1), "hosts"),
         ):
             lost = Slot(ConnectionKey("a.test", 80, False, True, None, None, None, None))
-            assert leaky._slots.take(lost)
+            assert leaky._pool.slots.take(lost)
             with pytest.raises(AssertionError, match=complaint):
                 assert_no_tokens(leaky)
-            leaky._idle_slots = (lost,)
+            leaky._pool.idle_slots = (lost,)
             assert_no_tokens(leaky)
 
 

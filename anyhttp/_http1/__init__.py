@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from .connection import Http1Connection, Phase
+from .connection import IDLE, Connection, Http1Connection
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
 from .strict import Head, Limits, ParseError
@@ -12,15 +12,16 @@ from .upload import Outgoing, Upload, goes_inline
 from .upload_tracker import UploadComplete, UploadProgress, UploadTracker, upload_progress
 
 __all__ = (
+    "Connection",
     "Engine",
     "Exchange",
     "Head",
     "Http1Connection",
+    "IDLE",
     "Limits",
     "MalformedResponse",
     "Outgoing",
     "ParseError",
-    "Phase",
     "Upload",
     "UploadComplete",
     "UploadProgress",

@@ -1,21 +1,42 @@
-"""A connection that speaks HTTP/1.1, and one exchange on it."""
+"""A connection that speaks HTTP/1.1, and the right to use it.
+
+Three classes share one socket, each for its own time:
+
+==========================  ==========================================================
+:class:`Http1Connection`    the socket, from when it is open until it is closed; the
+                            pool keeps it between requests
+:class:`Connection`         the right to use it, from when the connector lends it until
+                            it is given back
+:class:`~.Exchange`         one request and its response, sent and received on it
+==========================  ==========================================================
+"""
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
+from .._common import (
+    ConnectionKey,
+    EventLoop,
+    running_loop,
+)
 from .strict import (
     Limits,
 )
 
 if TYPE_CHECKING:
+    from anyio.abc import ByteStream
+
     from .._network import NetworkStream
     from .engine import Engine
 
 __all__ = (
+    "BUSY",
+    "IDLE",
+    "Connection",
     "Http1Connection",
-    "Lease",
     "Phase",
 )
 
@@ -39,9 +60,9 @@ Phase.IDLE.moves = (Phase.BUSY, Phase.CLOSED)
 Phase.LENT_AWAY.moves = (Phase.CLOSED,)
 Phase.CLOSED.moves = ()
 
-# To look a member up in an enum's class takes longer than to read a global.
-_BUSY: Final = Phase.BUSY
-_IDLE: Final = Phase.IDLE
+# Each request asks for these two, and a global is read faster than the member of an enum.
+BUSY: Final = Phase.BUSY
+IDLE: Final = Phase.IDLE
 
 
 class Http1Connection:
@@ -72,11 +93,11 @@ class Http1Connection:
     @property
     def is_usable(self) -> bool:
         """Whether the next exchange can begin: idle, and the peer kept quiet."""
-        return self.phase is _IDLE and self.stream.is_quiet()
+        return self.phase is IDLE and self.stream.is_quiet()
 
     def start(self, limits: Limits) -> Engine:
         """Begin an exchange."""
-        self.move(_BUSY)
+        self.move(BUSY)
         return self._engine_class(limits)
 
     def abort(self) -> None:
@@ -86,11 +107,87 @@ class Http1Connection:
             self.stream.abort()
 
 
-class Lease(Protocol):
-    """The right to use a connection, with two ways out of which the first counts."""
+class Connection:
+    """The right to use one connection, which counts under the limits of its connector.
+
+    It has three ways out: :meth:`release`, :meth:`close` and :meth:`detach`.  The first
+    that is called counts, the others do nothing then.
+    """
+
+    __slots__ = ("_callbacks", "_give_back", "_http1", "_key", "reused")
+
+    def __init__(
+        self,
+        http1: Http1Connection,
+        key: ConnectionKey,
+        give_back: Callable[[Connection, Http1Connection | None], None],
+    ) -> None:
+        self._http1: Http1Connection | None = http1
+        self._key = key
+        self._give_back = give_back  # without the socket, if that is someone else's now
+        self._callbacks: list[Callable[[], None]] | None = None
+        #: whether it had carried a request before
+        self.reused: bool = http1.phase is IDLE
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._key.host}:{self._key.port} {self._http1}>"
+
+    def __bool__(self) -> bool:
+        """Be true always, so that ``if connection`` asks whether there is one."""
+        return True
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is no longer in use here."""
+        return self._http1 is None or self._http1.phase is Phase.CLOSED
+
+    @property
+    def transport(self) -> ByteStream | None:
+        """The anyio stream, ``None`` once it has been given back."""
+        return None if self._http1 is None else self._http1.stream.stream
+
+    @property
+    def loop(self) -> EventLoop | None:
+        """Deprecated: asyncio's running event loop, ``None`` on trio."""
+        return running_loop()
+
+    @property
+    def protocol(self) -> Http1Connection | None:
+        """What speaks HTTP/1.1 on the stream, ``None`` once it has been given back."""
+        return self._http1
+
+    def add_callback(self, callback: Callable[[], None]) -> None:
+        """Call *callback* when the connection is given back or closed."""
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
 
     def release(self) -> None:
-        """Give the connection back; it is pooled if its phase is idle."""
+        """Give the connection back; it is kept if its exchange is complete, else closed."""
+        http1, self._http1 = self._http1, None
+        if http1 is not None:
+            self._give_back(self, http1)
+            if self._callbacks is not None:
+                self._call_back()
 
     def close(self) -> None:
-        """Close the connection and give its slot back."""
+        """Close the connection and free its slot."""
+        http1, self._http1 = self._http1, None
+        if http1 is not None:
+            http1.abort()
+            self._give_back(self, http1)
+            self._call_back()
+
+    def detach(self) -> ByteStream | None:
+        """Take the stream out of the connector: the caller closes it, the slot is free."""
+        http1, self._http1 = self._http1, None
+        if http1 is None:
+            return None
+        self._give_back(self, None)
+        self._call_back()
+        return http1.stream.stream
+
+    def _call_back(self) -> None:
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
+            callback()

@@ -20,7 +20,7 @@ from ..client_exceptions import (
     SocketTimeoutError,
 )
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader
-from .connection import _BUSY, _IDLE, Http1Connection, Lease, Phase
+from .connection import BUSY, IDLE, Connection, Http1Connection, Phase
 from .response_body import ResponseBody
 from .strict import UNTIL_EOF, Head, Limits, ParseError
 from .upload import Outgoing, Upload, goes_inline
@@ -55,18 +55,17 @@ class MalformedResponse(ClientError):
 class Exchange:
     """One request and its response, from the head that is sent to the last byte received.
 
-    It owns the lease from its first byte to one synchronous :meth:`release` or
+    It owns the connection from its first byte to one synchronous :meth:`release` or
     :meth:`close`, and it is what a response's :class:`StreamReader` pulls from.
     """
 
-    __slots__ = ("_body", "_connection", "_engine", "_head", "_heads", "_outgoing", "_read_size",
+    __slots__ = ("_body", "_engine", "_head", "_heads", "_http1", "_outgoing", "_read_size",
                  "_registry", "_scope", "_send_error", "_sock_read", "_total_at", "_watchdog",
-                 "lease", "on_end", "read_limit", "reused", "upload")  # fmt: skip
+                 "connection", "on_end", "read_limit", "reused", "upload")  # fmt: skip
 
     def __init__(
         self,
-        lease: Lease,
-        connection: Http1Connection,
+        connection: Connection,
         outgoing: Outgoing,
         limits: Limits,
         total_at: float = math.inf,
@@ -75,12 +74,14 @@ class Exchange:
         registry: set[Exchange] | None = None,
     ) -> None:
         #: the connection in use, ``None`` once it has been given back
-        self.lease: Lease | None = lease
+        self.connection: Connection | None = connection
         #: whether the connection had carried a request before
-        self.reused: bool = connection.phase is _IDLE
-        self._connection = connection
+        self.reused: bool = connection.reused
+        http1 = connection.protocol
+        assert http1 is not None  # it has not been given back before it is used
+        self._http1: Http1Connection = http1
         self._outgoing = outgoing
-        self._engine = connection.start(limits)
+        self._engine = http1.start(limits)
         self._total_at = total_at
         self._watchdog = watchdog
         self._registry = registry
@@ -97,7 +98,7 @@ class Exchange:
         self._read_size = 0
         #: low-water mark of the reader, once :meth:`open_body` has been told
         self.read_limit: int = DEFAULT_LIMIT
-        #: called once, when the lease has been given back
+        #: called once, when the connection has been given back
         self.on_end: Callable[[], None] | None = None
 
     # -- sending, and the head of the response
@@ -131,12 +132,12 @@ class Exchange:
         payload = outgoing.payload
         upload: Upload | None = None
         if payload is not None and not goes_inline(payload, outgoing.compress, outgoing.expect100):
-            upload = Upload(outgoing, engine, self._connection.stream)
+            upload = Upload(outgoing, engine, self._http1.stream)
         else:
             if payload is not None and (body := payload.in_memory()):
                 data += engine.send_data(body[: outgoing.content_length])
             data += engine.send_end()
-        stream = self._connection.stream
+        stream = self._http1.stream
         stream.set_deadline(self._total_at, self._watchdog)
         try:
             await stream.send(data)
@@ -189,7 +190,7 @@ class Exchange:
 
     async def _read_head(self) -> Head:
         engine = self._engine
-        stream = self._connection.stream
+        stream = self._http1.stream
         while True:
             try:
                 if self._sock_read:
@@ -199,7 +200,7 @@ class Exchange:
                 if not data:
                     self._raise_if_unsent()
                     raise ServerDisconnectedError
-                if self.lease is None:
+                if self.connection is None:
                     raise ClientConnectionResetError("the connection has been closed")
                 engine.receive(data)
                 if engine.head is not None and (head := self._final_head()) is not None:
@@ -236,7 +237,7 @@ class Exchange:
         :raises Expired: the ``total`` time is over
         :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
         """
-        stream = self._connection.stream
+        stream = self._http1.stream
         if self.upload is not None:
             # The end of the upload, in another task, begins the time of this wait.
             if self.upload.is_sent:
@@ -345,7 +346,7 @@ class Exchange:
             self._fail(failure, failure.__cause__)
 
     async def _pull(self) -> None:
-        body, stream = self._body, self._connection.stream
+        body, stream = self._body, self._http1.stream
         assert body is not None
         try:
             while not body.feed():
@@ -355,7 +356,7 @@ class Exchange:
                     data = await self._receive_timed()
                 else:
                     data = await stream.receive(min(self._engine.wanted, self._read_size))
-                if self.lease is None:
+                if self.connection is None:
                     break
                 self._engine.receive(data)
         except Expired:
@@ -367,9 +368,9 @@ class Exchange:
         except ParseError as exc:
             self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
         except ClientConnectionError as exc:
-            if self.lease is not None:
+            if self.connection is not None:
                 self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
-        closed = self.lease is None and not self._engine.complete
+        closed = self.connection is None and not self._engine.complete
         if closed and body.reader.exception() is None:
             # by another task, while this one was waiting
             body.reader.set_exception(ClientConnectionError("Connection closed"))
@@ -381,7 +382,7 @@ class Exchange:
         self._body.reader.set_exception(error)
 
     def also_on_end(self, callback: Callable[[], None]) -> None:
-        """Call *callback* when the lease has been given back, after what is called already."""
+        """Call *callback* when the connection has been given back, after what is called already."""
         before = self.on_end
 
         def both() -> None:
@@ -397,8 +398,8 @@ class Exchange:
         The connection stays held until :meth:`close`; none of the request's time limits holds
         for it any more.
         """
-        stream, engine = self._connection.stream, self._engine
-        self._connection.move(Phase.LENT_AWAY)
+        stream, engine = self._http1.stream, self._engine
+        self._http1.move(Phase.LENT_AWAY)
         stream.set_deadline(math.inf, self._watchdog)
         stream.end_deadline(self._watchdog)
         surplus, engine.surplus = engine.surplus, b""
@@ -408,7 +409,7 @@ class Exchange:
 
     def _finish(self) -> None:
         """The response has been received: give the connection back, unless a body goes out."""
-        if self.lease is None:
+        if self.connection is None:
             return
         upload = self.upload
         if upload is not None and not upload.is_over:
@@ -420,16 +421,16 @@ class Exchange:
             and self._outgoing.keep_alive
             and not engine.surplus
             and (upload is None or upload.is_sent)
-            and self._connection.phase is _BUSY
+            and self._http1.phase is BUSY
         ):
-            self._connection.move(_IDLE)
-            self._end(self.lease.release)
+            self._http1.move(IDLE)
+            self._end(self.connection.release)
         else:
             self.close()
 
     def release(self) -> None:
         """Give the connection back if the response was received, else close it."""
-        if self.lease is None:
+        if self.connection is None:
             return
         upload = self.upload
         if self._engine.complete and (upload is None or upload.is_over):
@@ -441,15 +442,15 @@ class Exchange:
 
     def close(self) -> None:
         """Close the connection and free its slot at once; a body going out is cut short."""
-        if self.lease is None:
+        if self.connection is None:
             return
         if self.upload is not None and not self.upload.is_over:
             self.upload.cancel()
-        self._end(self.lease.close)
+        self._end(self.connection.close)
 
     def _end(self, give_back: Callable[[], None]) -> None:
-        self.lease = None
-        self._connection.stream.end_deadline(self._watchdog)
+        self.connection = None
+        self._http1.stream.end_deadline(self._watchdog)
         if self._registry is not None:
             self._registry.discard(self)
         give_back()
@@ -463,7 +464,7 @@ class Exchange:
 
     def checkpoint_if_cancelled(self) -> Awaitable[None]:
         """Let the caller be cancelled, if there is cause to, in the cheapest way there is."""
-        stream = self._connection.stream
+        stream = self._http1.stream
         return stream.checkpoint_if_cancelled()
 
     async def wait_sent(self) -> None:
@@ -493,9 +494,9 @@ class Exchange:
             self.close()
         left = DRAIN_BYTES if engine.error is None else 0
         with anyio.move_on_after(DRAIN_SECONDS):
-            while self.lease is not None and not engine.complete and left > 0:
+            while self.connection is not None and not engine.complete and left > 0:
                 try:
-                    data = await self._connection.stream.receive()
+                    data = await self._http1.stream.receive()
                     engine.receive(data)
                 except (ParseError, ClientConnectionError):
                     break

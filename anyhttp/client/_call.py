@@ -506,11 +506,8 @@ class Call:
         if session.closed:  # by another task, while this one was waiting for the connection
             connection.close()
             raise ClientConnectionError("Session is closed")
-        http1 = connection.protocol
-        assert http1 is not None
         self._exchange = exchange = Exchange(
             connection,
-            http1,
             request,
             settings.limits,
             self._total_at,

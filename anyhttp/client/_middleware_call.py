@@ -181,7 +181,7 @@ class _Leg(Call):
     def is_over(self) -> bool:
         """Whether its connection has been given back, and no task writes the body."""
         exchange = self._exchange
-        return exchange is not None and exchange.lease is None and not exchange.is_sending
+        return exchange is not None and exchange.connection is None and not exchange.is_sending
 
     async def send(self, request: ClientRequest) -> ClientResponse:
         """Send *request*, once."""
@@ -283,7 +283,7 @@ class Handler:
                 response = self._responses[-1]
                 exchange = cast("Exchange | None", response._exchange)
                 if exchange is not None and (kept is None or kept._exchange is not exchange):
-                    if exchange.lease is not None:
+                    if exchange.connection is not None:
                         try:
                             await exchange.drain()
                         except Expired:

@@ -88,7 +88,7 @@ class Holder(Protocol):
     """What a response needs of the exchange that it belongs to."""
 
     @property
-    def lease(self) -> object: ...
+    def connection(self) -> object: ...
 
     @property
     def upload(self) -> object: ...
@@ -256,7 +256,7 @@ class ClientResponse:
         except AttributeError:  # a constructor of a subclass has raised
             return
         # A connection whose response has been received is given back by the end of the upload.
-        if exchange is not None and exchange.lease is not None and not exchange.is_received:
+        if exchange is not None and exchange.connection is not None and not exchange.is_received:
             warnings.warn(
                 f"Unclosed response {self!r}: read it to its end or release it",
                 ResourceWarning,
@@ -409,12 +409,12 @@ class ClientResponse:
     @property
     def closed(self) -> bool:
         """Whether the connection is no longer needed: all was read, or it was given back."""
-        return self._exchange is None or self._exchange.lease is None
+        return self._exchange is None or self._exchange.connection is None
 
     @property
     def connection(self) -> object:
         """The :class:`Connection` in use; ``None`` once it has been given back."""
-        return None if self._exchange is None else self._exchange.lease
+        return None if self._exchange is None else self._exchange.connection
 
     async def read(self) -> bytes:
         """Return the whole body, which is kept: later calls return it again, until the release.
@@ -582,7 +582,7 @@ class ClientResponse:
         This is a plain call; what it returns can be awaited, to no further effect.
         """
         self._let_go()
-        if self._exchange is not None and self._exchange.lease is not None:
+        if self._exchange is not None and self._exchange.connection is not None:
             self._exchange.release()
         return _RELEASED
 

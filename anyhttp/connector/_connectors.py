@@ -23,7 +23,6 @@ from .._common import (
     warn_without_effect,
 )
 from .._network import (
-    AddrInfoType,
     Fingerprint,
     NetworkStream,
     SocketFactoryType,
@@ -61,11 +60,7 @@ from ..tracing import (
     tell,
 )
 from ..typedefs import StrOrURL
-from ._base import (
-    BaseConnector,
-    Connection,
-    ConnectorStatistics,
-)
+from ._base import BaseConnector
 from ._dial import (
     TcpOptions,
     dial_tcp,
@@ -79,14 +74,8 @@ if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
 __all__ = (
-    "AddrInfoType",
-    "BaseConnector",
-    "Connection",
-    "ConnectionKey",
-    "ConnectorStatistics",
     "NamedPipeConnector",
     "ProxyConnector",
-    "SocketFactoryType",
     "TCPConnector",
     "UnixConnector",
 )

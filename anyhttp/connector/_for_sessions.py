@@ -28,19 +28,19 @@ def uses_proxies(connector: BaseConnector) -> bool:
 
 async def finish_closing(connector: BaseConnector) -> None:
     """Await the end of sockets that were closed by plain calls."""
-    await connector._finish_closing()
+    await connector._pool.finish_closing()
 
 
 def forget_warning(connector: BaseConnector) -> None:
     """Let *connector* be dropped without a warning: its owner has given one already."""
-    connector._forget_warning()
+    connector._pool.closed = True
 
 
 def sweep_in(connector: BaseConnector, owner: TaskOwner) -> None:
     """Close idle connections as they expire, in a task that *owner* starts when it is needed."""
-    connector._sweep_in(owner)
+    connector._sweeper.sweep_in(owner)
 
 
 def sweep_no_more_in(connector: BaseConnector, owner: TaskOwner) -> None:
     """Have *owner*, which is about to end its tasks, start none for :func:`sweep_in`."""
-    connector._sweep_no_more_in(owner)
+    connector._sweeper.sweep_no_more_in(owner)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from .._http1 import Connection
 from .._tasks import (
     ClientTimeout,
     Expired,
@@ -16,10 +17,7 @@ from .._tasks import (
 )
 from ..client_exceptions import ClientConnectionError
 from ..tracing import Trace
-from ._base import (
-    BaseConnector,
-    Connection,
-)
+from ._base import BaseConnector
 
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
@@ -56,7 +54,7 @@ def lend_nowait(connector: BaseConnector, request: ClientRequest) -> Connection 
     """
     if _has_own_connect(connector):
         return None
-    return connector._take_idle_nowait(request)
+    return connector._pool.take_idle(request.connection_key)
 
 
 async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingTerms) -> Connection:
@@ -69,40 +67,47 @@ async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingT
 
     After cancellation no slot is taken and no socket is open.
     """
-    waits, timeout = terms.waits, terms.timeout
-    if waits.cancelled:
+    if terms.waits.cancelled:
         raise ClientConnectionError("Session is closed")
-    if _has_own_connect(connector):
-        return await _within(terms, connector.connect(request, terms.traces, timeout))
-    connection = connector._begin(request)
-    if connection.waits and terms.watchdog is not None and not terms.traces and not timeout.connect:
-        await _wait_watched(connector, connection, terms, terms.watchdog)
-        if connection.protocol is not None:
-            return connection
-        if waits.cancelled:
-            connector._give_up(connection)
-            raise ClientConnectionError("Session is closed")
-    return await _within(terms, connector._finish(connection, request, terms.traces, timeout))
+    plain = not (terms.traces or terms.timeout.connect or _has_own_connect(connector))
+    if plain and terms.watchdog is not None:
+        return await _lend_watched(connector, request, terms, terms.watchdog)
+    return await _within(terms, connector.connect(request, terms.traces, terms.timeout))
 
 
 def _has_own_connect(connector: BaseConnector) -> bool:
     return getattr(connector.connect, "__func__", None) is not _CONNECT
 
 
-async def _wait_watched(
-    connector: BaseConnector, connection: Connection, terms: LendingTerms, watchdog: Watchdog
-) -> None:
-    """Wait until *connection* has a slot; a cancel scope would cost more than all the rest."""
-    slot = connection.slot
-    watchdog.watch(slot, terms.total_at)
-    terms.waits.add(slot)
-    try:
-        held = await connector._wait(connection)
-    finally:
-        watchdog.forget(slot)
-        terms.waits.discard(slot)
-    if not held:
-        raise _ended(terms)
+async def _lend_watched(
+    connector: BaseConnector, request: ClientRequest, terms: LendingTerms, watchdog: Watchdog
+) -> Connection:
+    """Do as :meth:`BaseConnector.connect`, and wait for a slot without a cancel scope.
+
+    A scope would cost more than all the rest of the wait.
+    """
+    pool, key = connector._pool, request.connection_key
+    connection = pool.take_idle(key)
+    if connection is not None:
+        return connection
+    slot = pool.reserve(key)
+    if not slot.is_held:
+        watchdog.watch(slot, terms.total_at)
+        terms.waits.add(slot)
+        try:
+            held = await pool.wait(slot)
+        finally:
+            watchdog.forget(slot)
+            terms.waits.discard(slot)
+        if not held:
+            raise _ended(terms)
+        connection = pool.take_idle(key, slot)
+        if connection is not None:
+            return connection
+        if terms.waits.cancelled:  # too late to end the wait, but nothing is opened any more
+            pool.give_up(slot)
+            raise ClientConnectionError("Session is closed")
+    return await _within(terms, connector._open(request, slot, (), terms.timeout))
 
 
 async def _within(terms: LendingTerms, work: Awaitable[Connection]) -> Connection:

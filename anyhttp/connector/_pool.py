@@ -1,101 +1,204 @@
-"""Idle connections and what to close: pure bookkeeping, without an ``await`` or a clock.
-
-How many connections may be in use is counted by the connector's limiters; which idle one
-to take, keep or close is decided here.
-"""
+"""All connections of one connector: those in use, those kept for later, those being closed."""
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
-from typing import Generic, TypeVar
+from time import monotonic
 
 from .._common import ConnectionKey
+from .._http1 import (
+    IDLE,
+    Connection,
+    Http1Connection,
+)
+from .._network import NetworkStream
+from ..client_exceptions import ClientConnectionError
+from ._idle import IdleConnections
+from ._slots import (
+    Slot,
+    Slots,
+)
 
-__all__ = ("Pool",)
-
-C = TypeVar("C")
+__all__ = ("ConnectionPool",)
 
 
-class Pool(Generic[C]):
-    """Idle connections by key, the newest first; every operation costs O(1).
+class ConnectionPool:
+    """Lends connections and takes them back, within the limits.
 
-    :param keepalive_timeout: seconds a connection may be idle
+    Everything but two waits is decided by plain calls, between which no other task runs.  A
+    connection begins as a slot under the limits, from :meth:`reserve`, which is held as soon
+    as the limits allow.  It ends with :meth:`lend` or :meth:`give_up`.
+
+    :param limit: open connections in all, idle ones included; 0 for no limit
+    :param limit_per_host: connections in use to one endpoint; 0 for no limit
+    :param keepalive_timeout: seconds an idle connection is kept, 0 not at all
     """
 
-    def __init__(self, keepalive_timeout: float) -> None:
-        self._keepalive_timeout = keepalive_timeout
-        # All of them with the moment each expires, in the order in which they came, so that
-        # the first to expire and the least recently used is the first; a stack for each key.
-        self._idle: OrderedDict[C, tuple[ConnectionKey, float]] = OrderedDict()
-        self._stacks: dict[ConnectionKey, dict[C, None]] = {}
-        #: no connection expires before this moment
-        self.due = math.inf
+    __slots__ = ("_closing", "_lent", "_limit", "_opening", "closed", "idle", "idle_slots",
+                 "keepalive_timeout", "slots")  # fmt: skip
 
-    def __len__(self) -> int:
-        return len(self._idle)
+    def __init__(self, limit: int, limit_per_host: int, keepalive_timeout: float) -> None:
+        self._limit = limit
+        self.keepalive_timeout: float = keepalive_timeout
+        #: whether :meth:`close` has been called
+        self.closed: bool = False
+        self.slots: Slots = Slots(limit, limit_per_host, self._evict)
+        self.idle: IdleConnections[Http1Connection] = IdleConnections(keepalive_timeout)
+        #: slots of idle connections.  One keeps its slot unless somebody waits for it, so that
+        #: whoever takes the connection later has nothing to ask of the limits.
+        self.idle_slots: dict[Http1Connection, Slot] = {}
+        self._opening: set[Slot] = set()  # held, for connections that are being made
+        self._lent: dict[Connection, Slot] = {}
+        # Aborted, but the event loop may not have closed the sockets yet; in order.
+        self._closing: dict[NetworkStream, None] = {}
 
-    def take(self, key: ConnectionKey) -> C | None:
-        """Hand out the freshest idle connection to *key*, after :meth:`expire` where it is due."""
-        stack = self._stacks.get(key)
-        if not stack:
-            return None
-        connection, _ = stack.popitem()
-        if not stack:
-            del self._stacks[key]
-        del self._idle[connection]
-        return connection
+    @property
+    def in_use(self) -> int:
+        """How many connections are lent, or being made."""
+        return len(self._lent) + len(self._opening)
 
-    def put(self, key: ConnectionKey, connection: C, now: float) -> None:
-        """Keep a connection that may be used again."""
-        expiry = now + self._keepalive_timeout
-        if not self._idle:
-            self.due = expiry
-        self._idle[connection] = (key, expiry)
-        stack = self._stacks.get(key)
-        if stack is None:
-            self._stacks[key] = {connection: None}
-        else:
-            stack[connection] = None
+    @property
+    def is_empty(self) -> bool:
+        """Whether no connection is in use, being made, or idle."""
+        return not (self._lent or self._opening or len(self.idle))
 
-    def expire(self, now: float) -> list[C]:
-        """Drop and return the connections that were idle for too long; *now* is in seconds."""
-        expired: list[C] = []
-        self.due = math.inf
-        while self._idle:
-            connection, (key, expiry) = next(iter(self._idle.items()))
-            if expiry > now:
-                self.due = expiry
-                break
-            expired.append(connection)
-            self._drop(connection, key)
-        return expired
+    def check_open(self) -> None:
+        """Do nothing.
 
-    def evict(self) -> C | None:
-        """Drop and return the least recently used connection, to make room for another."""
-        if not self._idle:
-            return None
-        connection, (key, _) = next(iter(self._idle.items()))
-        self._drop(connection, key)
-        return connection
+        :raises ClientConnectionError: the connector is closed
+        """
+        if self.closed:
+            raise ClientConnectionError("Connector is closed.")
 
-    def clear(self) -> list[C]:
-        """Drop and return all of them."""
-        connections = list(self._idle)
-        self._idle.clear()
-        self._stacks.clear()
-        self.due = math.inf
-        return connections
+    # -- lending
 
-    def next_expiry(self) -> float | None:
-        """Return when the next connection expires, in seconds; ``None`` if all is empty."""
-        for _, expiry in self._idle.values():
-            return expiry
+    def take_idle(self, key: ConnectionKey, held: Slot | None = None) -> Connection | None:
+        """Lend the idle connection that was used last, if there is one that is still good.
+
+        :param held: a slot for it, which is freed if the connection has one already
+        :raises ClientConnectionError: the connector is closed
+        """
+        self.check_open()
+        idle = self.idle
+        now = monotonic()
+        if now >= idle.due:
+            self.discard_expired(now)
+        while (http1 := idle.take(key)) is not None:
+            if not http1.is_usable:
+                self._discard(http1)
+                continue
+            slot = self.idle_slots.pop(http1, None)
+            if slot is not None:
+                if held is not None:
+                    self.give_up(held)
+            elif held is not None:
+                slot = held
+            else:
+                slot = Slot(key)
+                if not self.slots.take(slot):
+                    # The slot it had went to somebody who waited, and no other is free.
+                    idle.put(key, http1, now)
+                    return None
+            return self.lend(http1, slot)
         return None
 
-    def _drop(self, connection: C, key: ConnectionKey) -> None:
-        del self._idle[connection]
-        stack = self._stacks[key]
-        del stack[connection]
-        if not stack:
-            del self._stacks[key]
+    def reserve(self, key: ConnectionKey) -> Slot:
+        """Return a slot for one more connection; if it is not held, it takes :meth:`wait`."""
+        slot = Slot(key)
+        if self.slots.take(slot):
+            self._opening.add(slot)
+        return slot
+
+    async def wait(self, slot: Slot) -> bool:
+        """Wait until *slot* is held.
+
+        :returns: ``False`` if somebody has ended the wait
+        :raises ClientConnectionError: the connector is closed
+
+        Else, and after cancellation, it is not held.
+        """
+        held = await self.slots.wait(slot)
+        if self.closed:
+            self.slots.free(slot)
+            self.check_open()
+        if held:
+            self._opening.add(slot)
+        return held
+
+    async def make_room(self) -> None:
+        """Close idle connections until one more may be opened."""
+        while self._limit and self.in_use + len(self.idle) > self._limit:
+            oldest = self.idle.evict()
+            assert oldest is not None  # those in use never exceed the limit by themselves
+            self._discard(oldest)
+        await self.finish_closing()
+
+    def lend(self, http1: Http1Connection, slot: Slot) -> Connection:
+        """Return the right to use *http1*, which has *slot* from now on."""
+        connection = Connection(http1, slot.key, self._take_back)
+        self._opening.discard(slot)
+        self._lent[connection] = slot
+        return connection
+
+    def give_up(self, slot: Slot) -> None:
+        """Free a slot for which no connection has been lent; nothing happens if one has."""
+        if slot in self._opening:
+            self._opening.remove(slot)
+            self.slots.free(slot)
+
+    # -- taking back
+
+    def _take_back(self, connection: Connection, http1: Http1Connection | None) -> None:
+        """Keep *http1* if it can be used again; ``None`` stands for a socket that is gone."""
+        slot = self._lent.pop(connection)
+        if http1 is None:
+            pass
+        elif http1.phase is IDLE and self.keepalive_timeout > 0 and not self.closed:
+            self.idle.put(slot.key, http1, monotonic())
+            if not self.slots.waiting:
+                self.idle_slots[http1] = slot
+                return
+        else:
+            self._discard(http1)
+        self.slots.free(slot)
+
+    def _evict(self) -> bool:
+        """Close the least recently used idle connection that has a slot, if there is one."""
+        while self.idle_slots:
+            oldest = self.idle.evict()
+            assert oldest is not None
+            had_slot = oldest in self.idle_slots
+            self._discard(oldest)
+            if had_slot:
+                return True
+        return False
+
+    def _discard(self, http1: Http1Connection) -> None:
+        http1.abort()
+        self._closing[http1.stream] = None
+        slot = self.idle_slots.pop(http1, None)
+        if slot is not None:
+            self.slots.free(slot)
+
+    # -- closing
+
+    def discard_expired(self, now: float) -> None:
+        """Close the connections that have been idle for too long."""
+        for http1 in self.idle.expire(now):
+            self._discard(http1)
+
+    def close(self) -> None:
+        """Close all connections, and end every wait for one."""
+        self.closed = True
+        self.slots.end_waiting()
+        for connection in list(self._lent):
+            connection.close()
+        for http1 in self.idle.clear():
+            self._discard(http1)
+
+    async def finish_closing(self) -> None:
+        """Await the end of sockets that were closed by plain calls."""
+        while self._closing:
+            # It stays listed meanwhile: whoever else comes must wait for it as well.
+            stream = next(iter(self._closing))
+            await stream.aclose()
+            self._closing.pop(stream, None)

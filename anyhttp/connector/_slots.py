@@ -8,8 +8,8 @@ closed), and a cancel scope for each of thousands who wait costs more than every
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -107,6 +107,18 @@ class Slots:
             return True
         self.free(slot)
         return False
+
+    @contextmanager
+    def about_to_wait(self) -> Iterator[None]:
+        """Count one more among those who wait, who will call :meth:`wait` after the block.
+
+        An idle connection then gives its slot up, for the one who is about to need it.
+        """
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
 
     async def wait(self, slot: Slot) -> bool:
         """Wait until *slot* is held, after :meth:`take` has failed.

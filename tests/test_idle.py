@@ -1,4 +1,4 @@
-"""The pool of idle connections: plain values, no event loop, a clock in the test's hand."""
+"""Idle connections: plain values, no event loop, a clock in the test's hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from anyhttp._common.values import ConnectionKey
-from anyhttp.connector._pool import Pool
+from anyhttp.connector._idle import IdleConnections
 
 
 def key(host: str) -> ConnectionKey:
@@ -22,12 +22,12 @@ A, B, C = key("a.test"), key("b.test"), key("c.test")
 
 
 @pytest.fixture
-def pool() -> Pool[str]:
+def pool() -> IdleConnections[str]:
     """A pool that keeps connections for 15 seconds; strings stand for connections."""
-    return Pool(keepalive_timeout=15.0)
+    return IdleConnections(keepalive_timeout=15.0)
 
 
-def test_an_empty_pool_gives_nothing(pool: Pool[str]) -> None:
+def test_an_empty_pool_gives_nothing(pool: IdleConnections[str]) -> None:
     """Whoever finds nothing dials."""
     assert pool.take(A) is None
     assert pool.evict() is None
@@ -36,7 +36,7 @@ def test_an_empty_pool_gives_nothing(pool: Pool[str]) -> None:
     assert len(pool) == 0
 
 
-def test_what_was_put_is_taken_once(pool: Pool[str]) -> None:
+def test_what_was_put_is_taken_once(pool: IdleConnections[str]) -> None:
     """A connection carries one exchange at a time."""
     pool.put(A, "one", now=0.0)
     assert len(pool) == 1
@@ -45,21 +45,21 @@ def test_what_was_put_is_taken_once(pool: Pool[str]) -> None:
     assert len(pool) == 0
 
 
-def test_the_newest_comes_first(pool: Pool[str]) -> None:
+def test_the_newest_comes_first(pool: IdleConnections[str]) -> None:
     """The connection used last is the likeliest to be still open, and the rest can expire."""
     for now, connection in enumerate(("one", "two", "three")):
         pool.put(A, connection, now=float(now))
     assert [pool.take(A) for _ in range(3)] == ["three", "two", "one"]
 
 
-def test_endpoints_do_not_share_connections(pool: Pool[str]) -> None:
+def test_endpoints_do_not_share_connections(pool: IdleConnections[str]) -> None:
     """A connection is handed out for its own key only."""
     pool.put(A, "a", now=0.0)
     assert pool.take(B) is None
     assert pool.take(A) == "a"
 
 
-def test_an_expired_connection_is_closed_not_handed_out(pool: Pool[str]) -> None:
+def test_an_expired_connection_is_closed_not_handed_out(pool: IdleConnections[str]) -> None:
     """What was idle for the keep-alive time is named for closing, what was not is used."""
     pool.put(A, "old", now=0.0)
     pool.put(A, "young", now=10.0)
@@ -70,7 +70,7 @@ def test_an_expired_connection_is_closed_not_handed_out(pool: Pool[str]) -> None
     assert pool.take(A) is None
 
 
-def test_connections_of_other_endpoints_expire_too(pool: Pool[str]) -> None:
+def test_connections_of_other_endpoints_expire_too(pool: IdleConnections[str]) -> None:
     """All that are too old are named: there may be no other occasion to close them."""
     pool.put(A, "a", now=0.0)
     pool.put(B, "b", now=1.0)
@@ -79,7 +79,7 @@ def test_connections_of_other_endpoints_expire_too(pool: Pool[str]) -> None:
     assert pool.take(C) == "c"
 
 
-def test_a_connection_expires_at_the_end_of_its_time(pool: Pool[str]) -> None:
+def test_a_connection_expires_at_the_end_of_its_time(pool: IdleConnections[str]) -> None:
     """At the very moment it is too late: the peer may count the same seconds."""
     pool.put(A, "one", now=0.0)
     assert pool.next_expiry() == 15.0
@@ -88,7 +88,7 @@ def test_a_connection_expires_at_the_end_of_its_time(pool: Pool[str]) -> None:
     assert pool.expire(now=99.0) == []
 
 
-def test_being_used_starts_the_time_anew(pool: Pool[str]) -> None:
+def test_being_used_starts_the_time_anew(pool: IdleConnections[str]) -> None:
     """The time counts from when the connection was put, each time."""
     pool.put(A, "one", now=0.0)
     pool.put(A, "two", now=1.0)
@@ -100,7 +100,7 @@ def test_being_used_starts_the_time_anew(pool: Pool[str]) -> None:
     assert pool.take(A) == "two"
 
 
-def test_the_least_recently_used_makes_room(pool: Pool[str]) -> None:
+def test_the_least_recently_used_makes_room(pool: IdleConnections[str]) -> None:
     """Eviction goes over all endpoints, the longest idle first."""
     pool.put(A, "one", now=0.0)
     pool.put(B, "two", now=1.0)
@@ -109,7 +109,7 @@ def test_the_least_recently_used_makes_room(pool: Pool[str]) -> None:
     assert pool.take(A) is None
 
 
-def test_clearing_names_everything(pool: Pool[str]) -> None:
+def test_clearing_names_everything(pool: IdleConnections[str]) -> None:
     """Nothing is left to be handed out."""
     pool.put(A, "one", now=0.0)
     pool.put(B, "two", now=0.0)
@@ -120,7 +120,7 @@ def test_clearing_names_everything(pool: Pool[str]) -> None:
 
 def test_no_timeout_keeps_for_ever() -> None:
     """An infinite keep-alive never expires, but can be evicted."""
-    pool: Pool[str] = Pool(math.inf)
+    pool: IdleConnections[str] = IdleConnections(math.inf)
     pool.put(A, "one", now=0.0)
     assert pool.expire(now=1e12) == []
     assert pool.take(A) == "one"
@@ -137,7 +137,7 @@ def test_the_cost_does_not_grow_with_the_number_kept(size: int) -> None:
             looked_at += 1
             return id(self)
 
-    pool: Pool[Any] = Pool(15.0)
+    pool: IdleConnections[Any] = IdleConnections(15.0)
     for number in range(size):
         pool.put(key(f"host-{number % 100}.test"), Counted(), now=0.0)
     looked_at = 0
@@ -154,7 +154,7 @@ class PoolModel(RuleBasedStateMachine):
     def start(self, timeout: float) -> None:
         """Begin with an empty pool."""
         self.timeout = timeout
-        self.pool: Pool[int] = Pool(timeout)
+        self.pool: IdleConnections[int] = IdleConnections(timeout)
         self.model: list[tuple[float, ConnectionKey, int]] = []
         self.now = 0.0
         self.made = 0

@@ -1,0 +1,97 @@
+"""Which idle connection to take, to keep or to close: without an ``await`` or a clock."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+from .._common import ConnectionKey
+
+__all__ = ("IdleConnections",)
+
+C = TypeVar("C")
+
+
+class IdleConnections(Generic[C]):
+    """Idle connections by key, the newest first; every operation costs O(1).
+
+    :param keepalive_timeout: seconds a connection may be idle
+    """
+
+    def __init__(self, keepalive_timeout: float) -> None:
+        self._keepalive_timeout = keepalive_timeout
+        # All of them with the moment each expires, in the order in which they came, so that
+        # the first to expire and the least recently used is the first; a stack for each key.
+        self._idle: OrderedDict[C, tuple[ConnectionKey, float]] = OrderedDict()
+        self._stacks: dict[ConnectionKey, dict[C, None]] = {}
+        #: no connection expires before this moment
+        self.due = math.inf
+
+    def __len__(self) -> int:
+        return len(self._idle)
+
+    def take(self, key: ConnectionKey) -> C | None:
+        """Hand out the freshest idle connection to *key*, after :meth:`expire` where it is due."""
+        stack = self._stacks.get(key)
+        if not stack:
+            return None
+        connection, _ = stack.popitem()
+        if not stack:
+            del self._stacks[key]
+        del self._idle[connection]
+        return connection
+
+    def put(self, key: ConnectionKey, connection: C, now: float) -> None:
+        """Keep a connection that may be used again."""
+        expiry = now + self._keepalive_timeout
+        if not self._idle:
+            self.due = expiry
+        self._idle[connection] = (key, expiry)
+        stack = self._stacks.get(key)
+        if stack is None:
+            self._stacks[key] = {connection: None}
+        else:
+            stack[connection] = None
+
+    def expire(self, now: float) -> list[C]:
+        """Drop and return the connections that were idle for too long; *now* is in seconds."""
+        expired: list[C] = []
+        self.due = math.inf
+        while self._idle:
+            connection, (key, expiry) = next(iter(self._idle.items()))
+            if expiry > now:
+                self.due = expiry
+                break
+            expired.append(connection)
+            self._drop(connection, key)
+        return expired
+
+    def evict(self) -> C | None:
+        """Drop and return the least recently used connection, to make room for another."""
+        if not self._idle:
+            return None
+        connection, (key, _) = next(iter(self._idle.items()))
+        self._drop(connection, key)
+        return connection
+
+    def clear(self) -> list[C]:
+        """Drop and return all of them."""
+        connections = list(self._idle)
+        self._idle.clear()
+        self._stacks.clear()
+        self.due = math.inf
+        return connections
+
+    def next_expiry(self) -> float | None:
+        """Return when the next connection expires, in seconds; ``None`` if all is empty."""
+        for _, expiry in self._idle.values():
+            return expiry
+        return None
+
+    def _drop(self, connection: C, key: ConnectionKey) -> None:
+        del self._idle[connection]
+        stack = self._stacks[key]
+        del stack[connection]
+        if not stack:
+            del self._stacks[key]

@@ -1,0 +1,50 @@
+"""Closing idle connections when their time is over, and not only when the next request comes."""
+
+from __future__ import annotations
+
+import math
+from time import monotonic
+
+import anyio
+
+from .._tasks import TaskOwner
+from ._pool import ConnectionPool
+
+__all__ = ("Sweeper",)
+
+
+class Sweeper:
+    """Closes the idle connections of *pool* as they expire, in tasks of entered sessions."""
+
+    __slots__ = ("_owners", "_pool")
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._owners: list[TaskOwner] = []  # of tasks that have not been started
+
+    def sweep_in(self, owner: TaskOwner) -> None:
+        """Have *owner* start a task as soon as there may be a connection to close."""
+        self._owners.append(owner)
+        if not self._pool.is_empty:
+            self.start()
+
+    def sweep_no_more_in(self, owner: TaskOwner) -> None:
+        """Start no task of *owner* any more."""
+        if owner in self._owners:
+            self._owners.remove(owner)
+
+    def start(self) -> None:
+        """Start the tasks: a connection is being made."""
+        for owner in self._owners:
+            owner.start(self._sweep)
+        self._owners.clear()
+
+    async def _sweep(self) -> None:
+        """Close connections as they expire, until cancelled."""
+        pool = self._pool
+        while 0 < pool.keepalive_timeout < math.inf:
+            now = monotonic()
+            pool.discard_expired(now)
+            await pool.finish_closing()
+            upcoming = pool.idle.next_expiry()
+            await anyio.sleep(pool.keepalive_timeout if upcoming is None else upcoming - now)
