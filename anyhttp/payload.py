@@ -35,7 +35,7 @@ from anyio.lowlevel import checkpoint
 from multidict import CIMultiDict
 
 from . import hdrs
-from ._headers import CONTROL_BUT_TAB, content_disposition, is_token, parse_content_type
+from ._headers import content_disposition, parse_content_type
 from ._tasks import CLEAN_UP_SECONDS
 from .client_exceptions import ClientPayloadError
 from .streams import StreamReader
@@ -189,22 +189,6 @@ class Payload(ABC):
             self._headers[hdrs.CONTENT_DISPOSITION] = content_disposition(
                 disptype, params, quote_fields=True
             )
-
-    @property
-    def _binary_headers(self) -> bytes:
-        """The headers as they stand before the body in a multipart, with the empty line.
-
-        :raises ValueError: a name is not a token, or a value holds a control character, which
-            could end the header (CVE-2026-84379)
-        """
-        lines = []
-        for name, value in self._headers.items():
-            if not is_token(name):
-                raise ValueError(f"headers of a part: {name!r} is not a valid header name")
-            if CONTROL_BUT_TAB.search(value):
-                raise ValueError(f"headers of a part: {name} holds a control character")
-            lines.append(f"{name}: {value}\r\n")
-        return "".join((*lines, "\r\n")).encode()
 
     def in_memory(self) -> bytes | None:
         """Return the whole body if it is at hand without any waiting."""

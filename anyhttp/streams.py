@@ -381,36 +381,6 @@ class StreamReader:
         """Iterate over pieces, each with whether an HTTP chunk ends with it."""
         return AsyncStreamIterator(self.readchunk, (b"", False))
 
-    # -- looking without taking
-
-    async def _read_ahead(self, size: int) -> None:
-        """Buffer *size* bytes, or all up to the end; nothing is taken.
-
-        It does nothing while another task reads, and returns early when reading fails:
-        the failure is for whoever reads.
-        """
-        if self._reading:
-            return
-        while self._size < size and not self._eof and self._exception is None:
-            try:
-                await self._wait()
-            except Exception:  # noqa: BLE001  (it is kept, and what came before it counts)
-                return
-
-    def _peek(self, size: int) -> bytes | None:
-        """Return up to *size* bytes of the body's beginning, which stay to be read.
-
-        ``None`` means that nothing is there yet, or that the beginning has been taken.
-        """
-        if self._cursor or not (self._buffer or self._eof):
-            return None
-        found = bytearray()
-        for piece in self._buffer:
-            found += piece[: size - len(found)]
-            if len(found) == size:
-                break
-        return bytes(found)
-
     # -- waiting
 
     def _raise_if_failed(self) -> None:
@@ -517,6 +487,39 @@ class StreamReader:
             self._chunk_ends.clear()
             self._chunk_ends.append(last)
         return data
+
+
+# -- looking without taking, for a response that describes an error
+
+
+async def read_ahead(reader: StreamReader, size: int) -> None:
+    """Buffer *size* bytes, or all up to the end; nothing is taken.
+
+    It does nothing while another task reads, and returns early when reading fails: the failure
+    is for whoever reads.
+    """
+    if reader._reading:
+        return
+    while reader._size < size and not reader._eof and reader._exception is None:
+        try:
+            await reader._wait()
+        except Exception:  # noqa: BLE001  (it is kept, and what came before it counts)
+            return
+
+
+def peek(reader: StreamReader, size: int) -> bytes | None:
+    """Return up to *size* bytes of the body's beginning, which stay to be read.
+
+    ``None`` means that nothing is there yet, or that the beginning has been taken.
+    """
+    if reader._cursor or not (reader._buffer or reader._eof):
+        return None
+    found = bytearray()
+    for piece in reader._buffer:
+        found += piece[: size - len(found)]
+        if len(found) == size:
+            break
+    return bytes(found)
 
 
 class _EmptyReader(StreamReader):

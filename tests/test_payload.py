@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from anyhttp import hdrs, payload
+from anyhttp._headers import part_headers
 from anyhttp.client_exceptions import ClientPayloadError
 from anyhttp.payload import (
     PAYLOAD_REGISTRY,
@@ -223,7 +224,7 @@ def test_content_disposition() -> None:
 def test_headers_of_a_part() -> None:
     """RFC 2046 §5.1: the headers of a part, in UTF-8, and an empty line."""
     body = BytesPayload(b"", {"X": "ä\t"})
-    assert body._binary_headers == (
+    assert part_headers(body.headers) == (
         "Content-Type: application/octet-stream\r\nX: ä\t\r\n\r\n".encode()
     )
 
@@ -236,7 +237,7 @@ def test_headers_of_a_part_cannot_be_split(name: str, value: str) -> None:
     body = BytesPayload(b"")
     body.headers[name] = value
     with pytest.raises(ValueError, match="headers of a part"):
-        _ = body._binary_headers
+        part_headers(body.headers)
 
 
 def test_only_files_describe_themselves_as_parts(path: Path) -> None:

@@ -11,7 +11,7 @@ from .disposition import (
     content_disposition_filename,
     parse_content_disposition,
 )
-from .fields import check_fields, checked_method, header_pairs
+from .fields import check_fields, checked_method, header_pairs, part_headers
 from .grammar import (
     CONTROL,
     CONTROL_BUT_TAB,
@@ -62,6 +62,7 @@ __all__ = (
     "parse_content_type",
     "parse_date",
     "parse_parameters",
+    "part_headers",
     "quoted_string",
     "read_all",
     "response_cookies",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from multidict import MultiMapping
+
 from .._common import Fields, pairs_of
 from ..typedefs import LooseHeaders
 from .grammar import CONTROL_BUT_TAB, is_token
@@ -12,6 +14,7 @@ __all__ = (
     "check_fields",
     "checked_method",
     "header_pairs",
+    "part_headers",
 )
 
 
@@ -43,6 +46,19 @@ def check_header(argument: str, field: str, value: str) -> None:
         raise ValueError(f"{argument}: {field!r} is not a valid header name")
     if CONTROL_BUT_TAB.search(value):
         raise ValueError(f"{argument}: the value of {field} holds a control character")
+
+
+def part_headers(headers: MultiMapping[str]) -> bytes:
+    """Return the head of a part of a multipart: *headers*, and an empty line.
+
+    :raises ValueError: a name is not a token, or a value holds a control character, which could
+        end the header (CVE-2026-84379)
+    """
+    lines = []
+    for name, value in headers.items():
+        check_header("headers of a part", name, value)
+        lines.append(f"{name}: {value}\r\n")
+    return "".join((*lines, "\r\n")).encode()
 
 
 @lru_cache(maxsize=64)

@@ -7,10 +7,11 @@ callers know, never as parser.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from http.cookies import CookieError, Morsel, SimpleCookie
-from typing import Final
+from itertools import islice
+from typing import Final, NamedTuple
 
 from .grammar import CONTROL, CONTROL_BUT_TAB
 
@@ -99,34 +100,42 @@ def _read(header: str) -> Morsel[str] | None:
 
 def _read_attributes(morsel: Morsel[str], text: str) -> None:
     """Set the attributes of *morsel* as §5.6.1 to §5.6.7 say: the last valid one counts."""
-    count = 0
-    for piece in text.split(";"):
-        name, _, value = piece.partition("=")
-        name = name.strip(BLANK).lower()
-        value = value.strip(BLANK)
-        if not name and not value:
-            continue
-        count += 1
-        if count > MAX_ATTRIBUTES:
-            return
+    for name, value in _attributes(text):
+        if name in _FLAGS:
+            morsel[name] = True
+        # An invalid one must not undo a valid one before it; alone it is kept for reading.
+        elif not morsel[name] or _is_valid(name, value):
+            morsel[name] = value
+
+
+def _attributes(text: str) -> Iterator[tuple[str, str]]:
+    """Iterate over those of the attributes in *text* that are known and not too long."""
+    pieces = (piece.partition("=") for piece in text.split(";"))
+    pairs = ((name.strip(BLANK).lower(), value.strip(BLANK)) for name, _, value in pieces)
+    for name, value in islice(
+        ((name, value) for name, value in pairs if name or value), MAX_ATTRIBUTES
+    ):
         size = octets(value)
         if name not in ATTRIBUTES or "\t" in value:
             continue
-        if size is None or size > MAX_ATTRIBUTE_OCTETS:
-            continue
-        if name in _FLAGS:
-            morsel[name] = True
-            continue
-        # An invalid one must not undo a valid one before it; alone it is kept for reading.
-        # An empty Domain is undefined in RFC 6265 §5.2.3, which advises to ignore it.  An
-        # empty Path is the default path, even if it comes last.
-        if morsel[name] and (
-            (name == "domain" and not value)
-            or (name == "expires" and parse_date(value) is None)
-            or (name == "max-age" and not MAX_AGE.fullmatch(value))
-        ):
-            continue
-        morsel[name] = value
+        if size is not None and size <= MAX_ATTRIBUTE_OCTETS:
+            yield name, value
+
+
+def _is_valid(name: str, value: str) -> bool:
+    """Whether the attribute called *name* can have this *value*.
+
+    An empty ``Domain`` is undefined in :rfc:`6265#section-5.2.3`, which advises to ignore it.  An
+    empty ``Path`` is the default path.
+    """
+    match name:
+        case "domain":
+            return bool(value)
+        case "expires":
+            return parse_date(value) is not None
+        case "max-age":
+            return MAX_AGE.fullmatch(value) is not None
+    return True
 
 
 def read_all(headers: Iterable[str]) -> tuple[list[Morsel[str]], int]:
@@ -174,11 +183,38 @@ _MONTHS: Final = (
 )
 
 
-def parse_date(text: str) -> float | None:
-    """Return the POSIX time that a cookie date means, None if it means none (§5.1.1).
+class _Date(NamedTuple):
+    """The parts of a date, as a cookie gives them."""
 
-    Day, month, year and time are looked for in any order and spelling; the first of each counts.
-    """
+    hour: int
+    minute: int
+    second: int
+    day: int
+    month: int
+    year: int
+
+
+def parse_date(text: str) -> float | None:
+    """Return the POSIX time that a cookie date means, None if it means none (§5.1.1)."""
+    date = _date_parts(text)
+    if date is None:
+        return None
+    year = date.year
+    if year < 100:
+        year += 1900 if year >= 70 else 2000
+    if year < 1601:
+        return None
+    try:
+        moment = datetime(
+            year, date.month, date.day, date.hour, date.minute, date.second, tzinfo=UTC
+        )
+    except ValueError:  # there is no such day or time
+        return None
+    return moment.timestamp()
+
+
+def _date_parts(text: str) -> _Date | None:
+    """Find day, month, year and time in any order and spelling; the first of each counts."""
     clock: tuple[int, int, int] | None = None
     day = month = year = None
     for token in _DATE_TOKEN.findall(text):
@@ -192,11 +228,4 @@ def parse_date(text: str) -> float | None:
             year = int(found[1])
     if clock is None or day is None or month is None or year is None:
         return None
-    if year < 100:
-        year += 1900 if year >= 70 else 2000
-    if year < 1601:
-        return None
-    try:
-        return datetime(year, month, day, *clock, 0, UTC).timestamp()
-    except ValueError:  # there is no such day or time
-        return None
+    return _Date(*clock, day, month, year)

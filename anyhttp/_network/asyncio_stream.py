@@ -15,7 +15,7 @@ import math
 import socket
 import sys
 from collections import deque
-from typing import ClassVar, Final, cast
+from typing import ClassVar, Final, NoReturn, cast
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -132,11 +132,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             finally:
                 self._reader = None
         if not self._pieces:
-            if self._closed:
-                raise anyio.ClosedResourceError
-            if self._error is not None:
-                raise anyio.BrokenResourceError from self._error
-            raise anyio.EndOfStream
+            self._raise_end()
         piece = self._pieces.popleft()
         if len(piece) > max_bytes:
             self._pieces.appendleft(piece[max_bytes:])
@@ -146,6 +142,14 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             self._reading_paused = False
             self._transport.resume_reading()
         return piece
+
+    def _raise_end(self) -> NoReturn:
+        """Say why nothing more can be received."""
+        if self._closed:
+            raise anyio.ClosedResourceError
+        if self._error is not None:
+            raise anyio.BrokenResourceError from self._error
+        raise anyio.EndOfStream
 
     def send_nowait(self, item: bytes | memoryview) -> bool:
         if self._writer is not None:

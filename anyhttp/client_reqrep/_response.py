@@ -41,6 +41,8 @@ from ..streams import (
     DEFAULT_LIMIT,
     EMPTY_PAYLOAD,
     StreamReader,
+    peek,
+    read_ahead,
 )
 from ..typedefs import (
     DEFAULT_JSON_DECODER,
@@ -557,10 +559,10 @@ class ClientResponse:
             return None
         if isinstance(self._content, bytes):
             return self._content[:ERROR_BODY]
-        beginning = self._content._peek(ERROR_BODY)
+        beginning = peek(self._content, ERROR_BODY)
         if beginning is None and self._exchange is not None:
             self._exchange.pull_nowait()
-            beginning = self._content._peek(ERROR_BODY)
+            beginning = peek(self._content, ERROR_BODY)
         return beginning
 
     async def _read_error_body(self, total_at: float) -> None:
@@ -574,7 +576,7 @@ class ClientResponse:
             return
         deadline = min(total_at, anyio.current_time() + ERROR_BODY_SECONDS)
         with anyio.CancelScope(deadline=deadline):
-            await self._content._read_ahead(ERROR_BODY)
+            await read_ahead(self._content, ERROR_BODY)
 
     def release(self) -> Awaitable[None]:
         """Give the connection back if the body was received, else close it.

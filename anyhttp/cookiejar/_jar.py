@@ -13,7 +13,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
 from types import MappingProxyType
 from typing import Any, Final
@@ -496,31 +496,37 @@ def cookie_header(
     if not given and type(jar) is CookieJar and not jar._store.count:
         return explicit  # as of most requests
     stored = jar.filter_cookies(url)
-    if not (stored or given):
-        return explicit
     pairs = {name: f"{name}={morsel.coded_value}" for name, morsel in stored.items()}
     if given:
-        host, path = (url.raw_host or "").lower(), url.raw_path or "/"
-        secure = url.scheme in _SECURE_SCHEMES
-        now = time.time()
-        for morsel in _given(given, jar.quote_cookie):
-            cookie = placed(morsel, Place(None, "/", secure), now)
-            if (
-                cookie
-                and cookie.fits(path, secure)
-                and not cookie.is_over(now)
-                and (not cookie.domain or domain_matches(host, cookie.domain))
-            ):
-                pairs[cookie.name] = f"{cookie.name}={cookie.text}"
+        pairs |= _fitting(_given(given, jar.quote_cookie), url)
     if not pairs:
         return explicit
-    if explicit:
-        kept = [
-            piece
-            for piece in explicit.split(";")
-            if piece.partition("=")[0].strip(BLANK) not in pairs
-        ]
-        # Joined as they were split: what is kept of the application's header stays as it is.
-        own = ";".join(kept).strip(BLANK + ";")
-        return "; ".join([own, *pairs.values()] if own else pairs.values())
-    return "; ".join(pairs.values())
+    own = _without(pairs, explicit) if explicit else ""
+    return "; ".join([own, *pairs.values()] if own else pairs.values())
+
+
+def _fitting(morsels: Iterable[Morsel[str]], url: URL) -> dict[str, str]:
+    """Return, by their names, those of the caller's cookies that may be sent to *url*."""
+    host, path = (url.raw_host or "").lower(), url.raw_path or "/"
+    secure = url.scheme in _SECURE_SCHEMES
+    now = time.time()
+    pairs = {}
+    for morsel in morsels:
+        cookie = placed(morsel, Place(None, "/", secure), now)
+        if (
+            cookie
+            and cookie.fits(path, secure)
+            and not cookie.is_over(now)
+            and (not cookie.domain or domain_matches(host, cookie.domain))
+        ):
+            pairs[cookie.name] = f"{cookie.name}={cookie.text}"
+    return pairs
+
+
+def _without(names: Container[str], header: str) -> str:
+    """Return what a ``Cookie`` header says, but for the cookies called *names*."""
+    kept = [
+        piece for piece in header.split(";") if piece.partition("=")[0].strip(BLANK) not in names
+    ]
+    # Joined as they were split: what is kept of the application's header stays as it is.
+    return ";".join(kept).strip(BLANK + ";")

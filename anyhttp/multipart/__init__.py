@@ -8,12 +8,8 @@ from .._headers import (
     content_disposition_filename,
     parse_content_disposition,
 )
-from ._reader import (
-    BodyPartReader,
-    BodyPartReaderPayload,
-    MultipartReader,
-    MultipartResponseWrapper,
-)
+from ._part import BodyPartReader, BodyPartReaderPayload
+from ._reader import MultipartReader, MultipartResponseWrapper
 from ._writer import MultipartWriter
 
 __all__ = (

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode
 
 from .. import hdrs
-from .._headers import CONTROL, is_token, quoted_string
+from .._headers import CONTROL, is_token, part_headers, quoted_string
 from ..payload import (
     TOO_LARGE_BYTES,
     BytesPayload,
@@ -186,7 +186,7 @@ class MultipartWriter(Payload):
             headers.pop(hdrs.CONTENT_LENGTH, None)
         elif not self._is_form_data and (size := part.payload.size) is not None:
             headers[hdrs.CONTENT_LENGTH] = str(size)
-        return part.payload._binary_headers
+        return part_headers(headers)
 
     @property
     def size(self) -> int | None:
