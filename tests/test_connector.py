@@ -849,16 +849,16 @@ class TestTimeouts:
         """``total`` ends the wait; who has waited in vain or not is not kept until then."""
         connector = TCPConnector(limit=1)
         async with ClientSession(server.url, connector=connector) as session:
-            assert session.watchdog is not None
+            assert session._scope.watchdog is not None
             async with anyio.create_task_group() as group:
                 async with session.get("/bytes/1000000"):
                     group.start_soon(get, session)
                     await blocked()
-                    assert len(session.watchdog._deadlines) == 2
+                    assert len(session._scope.watchdog._deadlines) == 2
                     with pytest.raises(TimeoutError, match="waiting for a connection"):
                         await session.get("/json", timeout=ClientTimeout(total=0.01))
                     assert connector.statistics().waiting == 1
-            assert not session.watchdog._deadlines
+            assert not session._scope.watchdog._deadlines
         assert_no_tokens(connector)
 
     async def test_a_queue_that_is_too_long(self, server: Server) -> None:

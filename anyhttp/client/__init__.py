@@ -10,10 +10,11 @@ from .._tasks import ClientTimeout
 from ..client_exceptions import *  # noqa: F403  (listed below)
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..connector import NamedPipeConnector, TCPConnector, UnixConnector
+from ._alone import request, ws_connect
 from ._contexts import RequestContextManager as RequestContextManager
 from ._old_spellings import OldOptions as OldOptions
 from ._options import RequestOptions as RequestOptions
-from ._session import ClientSession, request, ws_connect
+from ._session import ClientSession
 from ._ws_connect import WSRequestContextManager
 
 __all__ = [

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from collections.abc import Coroutine, Generator
+from typing import TYPE_CHECKING, Any
 
-from .._http1 import Exchange
 from ..client_reqrep import ClientResponse
-from ..client_ws import ClientWebSocketResponse
-from ..connector import (
-    BaseConnector,
-    forget_warning,
-)
-from ..typedefs import StrOrURL
 from ._call import Call
-from ._ws_connect import (
-    OpensWebSocket,
-    WSOptions,
-    WSRequestContextManager,
-)
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = (
-    "RequestContextManager",
-    "SessionRequestContextManager",
-    "SessionWSContextManager",
-    "refused",
-)
+__all__ = ("RequestContextManager", "refused")
 
 
 class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
@@ -88,7 +71,7 @@ class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
             response, call.entered = call.entered, None
         assert response is not None
         leaving = response.__aexit__(exc_type, exc, traceback)
-        return leaving if call is None or call.group is None else _leave(leaving, call, exc)
+        return leaving if call is None or call.scope.group is None else _leave(leaving, call, exc)
 
     if TYPE_CHECKING:  # what AsyncExitStack asks for, as pyright reads it
 
@@ -115,7 +98,7 @@ async def _leave(
     try:
         await leaving
     finally:
-        await call.leave(raised)
+        await call.scope.end_tasks(raised)
 
 
 async def refused(error: Exception) -> ClientResponse:
@@ -128,149 +111,3 @@ async def refused(error: Exception) -> ClientResponse:
 
 # What Python calls a request that is never awaited.
 Call.run.__qualname__ = refused.__qualname__ = "ClientSession.request"
-
-
-# -- with a session of its own ----------------------------------------------------------
-
-
-class LoneSession(OpensWebSocket, Protocol):
-    """What a request needs of the session that is its own."""
-
-    exchanges: set[Exchange]
-
-    @property
-    def connector(self) -> BaseConnector | None: ...
-    @property
-    def connector_owner(self) -> bool: ...
-
-    async def __aenter__(self) -> Self: ...
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-    async def close(self) -> None: ...
-    def detach(self) -> None: ...
-
-    def _start(
-        self, method: str, url: StrOrURL, options: Mapping[str, Any]
-    ) -> RequestContextManager: ...
-
-
-class SessionRequestContextManager(RequestContextManager):
-    """A request with a session of its own, which ends with the response."""
-
-    __slots__ = ("_session", "_started")
-
-    def __init__(
-        self, session: LoneSession, method: str, url: StrOrURL, options: Mapping[str, Any]
-    ) -> None:
-        # The session's own request, once it has begun: before, there is nothing to await.
-        self._started: list[RequestContextManager] = []
-        super().__init__(_request_alone(session, self._started, method, url, options))
-        self._session = session
-
-    async def __aenter__(self) -> ClientResponse:
-        try:
-            await self._session.__aenter__()
-        except BaseException:
-            self.close()  # the request, which has not begun
-            raise
-        try:
-            return await self._coroutine
-        except BaseException as exc:
-            await self._session.__aexit__(type(exc), exc, exc.__traceback__)
-            raise
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            await self._started.pop().__aexit__(exc_type, exc, traceback)
-        finally:
-            await self._session.__aexit__(exc_type, exc, traceback)
-
-
-async def _request_alone(
-    session: LoneSession,
-    started: list[RequestContextManager],
-    method: str,
-    url: StrOrURL,
-    options: Mapping[str, Any],
-) -> ClientResponse:
-    request = session._start(method, url, options)
-    if session.task_group is not None:  # by an "async with", which ends it too
-        started.append(request)
-        return await request.__aenter__()
-    try:
-        response = await request
-    except BaseException:
-        await session.close()
-        raise
-    if session.exchanges:
-        # Nobody else holds the session: it is over when its last response is.
-        for exchange in session.exchanges:
-            exchange.on_end = lambda: _end_session(session)
-    else:
-        await session.close()
-    return response
-
-
-_request_alone.__qualname__ = "request"
-
-
-class SessionWSContextManager(WSRequestContextManager):
-    """A WebSocket with a session of its own, which ends with it."""
-
-    __slots__ = ("_own",)
-
-    def __init__(self, session: LoneSession, url: StrOrURL, options: WSOptions) -> None:
-        super().__init__(session, url, options)
-        self._own = session
-
-    async def _open(self) -> ClientWebSocketResponse:
-        session = self._own
-        try:
-            websocket = await super()._open()
-        except BaseException:
-            if session.task_group is None:
-                await session.close()
-            raise
-        if session.task_group is None:
-            (exchange,) = session.exchanges
-            exchange.also_on_end(lambda: _end_session(session))
-        return websocket
-
-    async def __aenter__(self) -> ClientWebSocketResponse:
-        await self._own.__aenter__()
-        try:
-            return await super().__aenter__()
-        except BaseException as exc:
-            await self._own.__aexit__(type(exc), exc, exc.__traceback__)
-            raise
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            await super().__aexit__(exc_type, exc, traceback)
-        finally:
-            await self._own.__aexit__(exc_type, exc, traceback)
-
-
-def _end_session(session: LoneSession) -> None:
-    """Close a session whose connection has just been given back, if it was the last."""
-    if session.exchanges:
-        return  # a middleware has asked for something else besides
-    connector = session.connector
-    session.detach()
-    if connector is not None and session.connector_owner:
-        forget_warning(connector)

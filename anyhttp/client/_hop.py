@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final
 
 from multidict import CIMultiDict
 from yarl import URL
 
 from .. import hdrs
 from .._common import HttpVersion
-from .._http1 import Limits
+from .._http1 import Limits, goes_inline
 from .._network import SSLOption
 from .._targets import BasicAuth, ProxyOptions
 from .._tasks import ClientTimeout
@@ -25,24 +25,19 @@ from ._redirects import (
     next_method,
     without_body_headers,
 )
+from ._scope import SessionDefaults
 
-__all__ = ("Hop", "RaiseForStatus", "Settings")
+__all__ = ("AS_IT_IS", "Framing", "Hop", "RaiseForStatus", "Settings")
 
 RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
 
 
-class SessionCredentials(Protocol):
-    """What a session sends with every request, and where to."""
-
-    @property
-    def auth(self) -> BasicAuth | None: ...
-
-    base_origin: URL | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How responses are treated: the session's choice, or one request's."""
+    """How requests are made and responses treated: the session's choice, or one request's.
+
+    :param skip_auto_headers: names, in lower case, of headers that are not added by themselves
+    """
 
     raise_for_status: RaiseForStatus
     timeout: ClientTimeout
@@ -50,34 +45,67 @@ class Settings:
     read_bufsize: int
     auto_decompress: bool
     max_body_size: int | None
+    version: HttpVersion
+    skip_auto_headers: frozenset[str]
+    ssl: SSLOption = True
+    server_hostname: str | None = None
     max_redirects: int = 10
     read_until_eof: bool = True
     trust_env: bool = False
     middlewares: tuple[ClientMiddlewareType, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    """How a body is sent, where the caller has a wish."""
+
+    compress: str | None = None
+    chunked: bool | None = None
+    expect100: bool = False
+
+
+#: The caller has none.
+AS_IT_IS: Final = Framing()
+
+
 class Hop:
     """What the caller asked for; some of it changes from one redirect to the next."""
 
-    method: str
-    url: URL
-    headers: CIMultiDict[str]
-    skip_auto_headers: frozenset[str]
-    payload: Payload | None
-    cookies: LooseCookies | None
-    auth: BasicAuth | None
-    compress: str | None
-    chunked: bool | None
-    expect100: bool
-    version: HttpVersion
-    ssl: SSLOption
-    server_hostname: str | None
-    proxy: ProxyOptions | None = None
-    #: what the environment says about the present URL
-    environment: ProxyOptions | None = None
+    __slots__ = (
+        "auth",
+        "cookies",
+        "environment",
+        "framing",
+        "headers",
+        "method",
+        "payload",
+        "proxy",
+        "session",
+        "url",
+    )
 
-    def redirect(self, status: int, target: URL, session: SessionCredentials) -> None:
+    def __init__(self, session: object, method: str, url: URL, headers: CIMultiDict[str]) -> None:
+        #: the :class:`ClientSession`, which requests name as theirs
+        self.session = session
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.payload: Payload | None = None
+        self.framing = AS_IT_IS
+        #: besides those of the jar
+        self.cookies: LooseCookies | None = None
+        self.auth: BasicAuth | None = None
+        self.proxy: ProxyOptions | None = None
+        #: the proxy that the environment names for the present URL
+        self.environment: ProxyOptions | None = None
+
+    @property
+    def streams(self) -> bool:
+        """Whether it takes a task to send the body."""
+        framing = self.framing
+        return not goes_inline(self.payload, framing.compress, framing.expect100)
+
+    def redirect(self, status: int, target: URL, defaults: SessionDefaults) -> None:
         """Become the request that follows an answer of *status*, to *target*.
 
         What is the first origin's alone, credentials above all, goes to no other, and stays
@@ -88,8 +116,7 @@ class Hop:
         method = next_method(status, self.method)
         if not method.keeps_body:
             self.payload = None
-            self.compress = self.chunked = None
-            self.expect100 = False
+            self.framing = AS_IT_IS
             self.headers = without_body_headers(self.headers)
         elif self.payload is not None and self.payload.consumed:
             raise ClientPayloadError(
@@ -97,12 +124,11 @@ class Hop:
             )
         self.method = method.method
         if self.url.origin() != target.origin():
-            self.cookies = self.auth = None
+            self.cookies = None
             self.headers = self.headers.copy()
             for name in (*CREDENTIAL_HEADERS, hdrs.HOST):
                 self.headers.popall(name, None)
-            if session.base_origin is None or session.base_origin == target.origin():
-                self.auth = session.auth
+            self.auth = defaults.auth_for(target)
         if target.raw_user is not None or target.raw_password is not None:
             self.auth = BasicAuth.from_url(target)
             self.headers = self.headers.copy()

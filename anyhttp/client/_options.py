@@ -21,7 +21,7 @@ from .._common import (
 )
 from .._headers import header_pairs
 from .._http1 import Limits, UploadTracker
-from .._network import SSLOption
+from .._network import SSLOption, ssl_option
 from .._targets import (
     BasicAuth,
     host_error,
@@ -49,6 +49,7 @@ from ..typedefs import (
     StrOrURL,
 )
 from ._hop import (
+    Framing,
     RaiseForStatus,
     Settings,
 )
@@ -64,10 +65,9 @@ __all__ = (
     "checked_auth",
     "checked_base_url",
     "checked_body_size",
-    "checked_compress",
+    "checked_framing",
     "checked_names",
     "checked_raise_for_status",
-    "checked_server_hostname",
     "checked_timeout",
     "checked_trace_configs",
     "checked_version",
@@ -151,6 +151,10 @@ PLAIN_OPTIONS: Final = OPTIONS - OldOptions.__optional_keys__ - {"chunked", "ver
 def overridden(
     own: Settings,
     *,
+    skip_auto_headers: Iterable[str] | None = None,
+    version: HttpVersion | None = None,
+    ssl: SSLOption | None = True,
+    server_hostname: str | None = None,
     max_redirects: int = 10,
     raise_for_status: RaiseForStatus | None = None,
     read_until_eof: bool = True,
@@ -165,8 +169,16 @@ def overridden(
 ) -> Settings:
     """Return the session's settings with those of one request in their place."""
     check_count("max_redirects", max_redirects)
-    limits = own.limits
+    limits, skip = own.limits, own.skip_auto_headers
+    if skip_auto_headers is not None:
+        skip |= {name.lower() for name in checked_names(skip_auto_headers)}
     return Settings(
+        skip_auto_headers=skip,
+        version=own.version if version is None else checked_version(version),
+        ssl=ssl_option(ssl),
+        server_hostname=None
+        if server_hostname is None
+        else checked_server_hostname(server_hostname),
         max_redirects=max_redirects,
         raise_for_status=(
             own.raise_for_status
@@ -187,6 +199,15 @@ def overridden(
             own.max_body_size if max_body_size is None else checked_body_size(max_body_size)
         ),
         middlewares=own.middlewares if middlewares is None else checked_middlewares(middlewares),
+    )
+
+
+def checked_framing(compress: str | bool | None, chunked: bool | None, expect100: bool) -> Framing:
+    """Return how the caller wants a body to be sent."""
+    return Framing(
+        compress=checked_compress(compress),
+        chunked=True if chunked else None,
+        expect100=expect100,
     )
 
 

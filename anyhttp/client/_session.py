@@ -1,9 +1,10 @@
-"""What the caller holds: the session, its verbs, and :func:`request`."""
+"""What the caller holds: the session and its verbs."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from http.cookies import SimpleCookie
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
@@ -13,9 +14,7 @@ from anyio.abc import TaskGroup
 from multidict import CIMultiDict, istr
 from yarl import URL
 
-from .. import (
-    hdrs,
-)
+from .. import hdrs
 from .._common import (
     EventLoop,
     HttpVersion,
@@ -29,58 +28,17 @@ from .._common import (
     warn_deprecated,
     warn_without_effect,
 )
-from .._headers import (
-    checked_method,
-    header_pairs,
-)
-from .._http1 import (
-    Exchange,
-    Limits,
-    UploadTracker,
-)
-from .._network import (
-    SSLOption,
-    ssl_option,
-)
-from .._targets import (
-    BasicAuth,
-    ProxyOptions,
-    checked_url,
-    proxy_options,
-)
-from .._tasks import (
-    CLEAN_UP_SECONDS,
-    ClientTimeout,
-    PendingWaits,
-    TaskOwner,
-    Watchdog,
-    clock,
-)
+from .._headers import checked_method, header_pairs
+from .._http1 import Limits, UploadTracker
+from .._targets import BasicAuth, ProxyOptions, checked_url, proxy_options
+from .._tasks import ClientTimeout
 from ..abc import AbstractCookieJar
-from ..client_middlewares import (
-    ClientMiddlewareType,
-    checked_middlewares,
-)
-from ..client_reqrep import (
-    ClientRequest,
-    ClientResponse,
-)
+from ..client_middlewares import ClientMiddlewareType, checked_middlewares
+from ..client_reqrep import ClientRequest, ClientResponse
 from ..client_ws import ClientWebSocketResponse
-from ..connector import (
-    BaseConnector,
-    TCPConnector,
-    default_proxy,
-    finish_closing,
-    forget_warning,
-    sweep_in,
-    sweep_no_more_in,
-    uses_proxies,
-)
+from ..connector import BaseConnector, TCPConnector, default_proxy, forget_warning, uses_proxies
 from ..cookiejar import CookieJar
-from ..tracing import (
-    Trace,
-    TraceConfig,
-)
+from ..tracing import Trace, TraceConfig
 from ..typedefs import (
     DEFAULT_JSON_ENCODER,
     JSONBytesEncoder,
@@ -91,37 +49,22 @@ from ..typedefs import (
     StrOrURL,
 )
 from ._call import Call
-from ._contexts import (
-    RequestContextManager,
-    SessionRequestContextManager,
-    SessionWSContextManager,
-    refused,
-)
-from ._hop import (
-    Hop,
-    RaiseForStatus,
-    Settings,
-)
-from ._middleware_call import MiddlewareCall
-from ._old_spellings import (
-    cookies_of,
-    fold_options,
-    fold_timeouts,
-)
+from ._call_scope import CallScope
+from ._contexts import RequestContextManager, refused
+from ._hop import Hop, RaiseForStatus, Settings
+from ._old_spellings import cookies_of, fold_options, fold_timeouts
 from ._options import (
     OPTIONS,
     PLAIN_OPTIONS,
-    LoneRequestOptions,
     ReadOptions,
     RequestOptions,
     WriteOptions,
     checked_auth,
     checked_base_url,
     checked_body_size,
-    checked_compress,
+    checked_framing,
     checked_names,
     checked_raise_for_status,
-    checked_server_hostname,
     checked_trace_configs,
     checked_version,
     make_payload,
@@ -130,16 +73,14 @@ from ._options import (
     split_credentials,
     with_params,
 )
-from ._ws_connect import (
-    WSHandshake,
-    WSOptions,
-    WSRequestContextManager,
-)
+from ._scope import SessionDefaults, SessionScope
+from ._traced import CallTracer
+from ._ws_connect import WSHandshake, WSOptions, WSRequestContextManager
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ("ClientSession", "request", "ws_connect")
+__all__ = ("ClientSession",)
 
 _NO_NAMES: Final[frozenset[istr]] = frozenset()  # each empty one takes 216 bytes
 
@@ -193,8 +134,6 @@ class ClientSession:
     :raises TypeError: an argument is of a type that it cannot be
     """
 
-    _closed = True  # for __del__ after a constructor that raised
-
     def __init__(
         self,
         base_url: StrOrURL | None = None,
@@ -235,7 +174,6 @@ class ClientSession:
         loop: object = None,
     ) -> None:
         self._base_url = checked_base_url(base_url)
-        self.base_origin: URL | None = None if self._base_url is None else self._base_url.origin()
         check_instance("connector", connector, BaseConnector)
         check_instance("cookie_jar", cookie_jar, AbstractCookieJar)
         check_callable("json_serialize", json_serialize)
@@ -249,21 +187,24 @@ class ClientSession:
         check_callable("fallback_charset_resolver", fallback_charset_resolver)
         warn_about_loop(loop)
         warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
-        self._auth = checked_auth(auth)
+        defaults = SessionDefaults(
+            base_origin=None if self._base_url is None else self._base_url.origin(),
+            auth=checked_auth(auth),
+            request_class=request_class,
+            response_class=response_class,
+            fallback_charset_resolver=fallback_charset_resolver,
+            retry_connections=retry_connections,
+            keep_alive=connector is None or not connector.force_close,
+        )
         self._proxy = None if connector is None else default_proxy(connector)
         self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
         self._headers: CIMultiDict[str] = CIMultiDict(header_pairs("headers", headers))
         self._skip_auto_headers = (
             frozenset(map(istr, checked_names(skip_auto_headers))) or _NO_NAMES
         )
-        self._skip_lower = frozenset(name.lower() for name in self._skip_auto_headers) or _NO_NAMES
         self._json_serialize = json_serialize
         self._json_serialize_bytes = json_serialize_bytes
-        self.request_class = request_class
-        self.response_class = response_class
-        self.ws_response_class = ws_response_class
-        self._version = checked_version(version)
-        self._requote_redirect_url = requote_redirect_url
+        self._ws_response_class = ws_response_class
         self._settings = Settings(
             raise_for_status=(
                 False if raise_for_status is None else checked_raise_for_status(raise_for_status)
@@ -277,35 +218,36 @@ class ClientSession:
             read_bufsize=checked_size("read_bufsize", read_bufsize),
             auto_decompress=auto_decompress,
             max_body_size=checked_body_size(max_body_size),
+            version=checked_version(version),
+            skip_auto_headers=(
+                frozenset(name.lower() for name in self._skip_auto_headers) or _NO_NAMES
+            ),
             trust_env=trust_env,
             middlewares=() if middlewares is None else checked_middlewares(middlewares),
         )
-        self.fallback_charset_resolver = fallback_charset_resolver
-        self.retry_connections = retry_connections
         self._trace_configs = checked_trace_configs(trace_configs)
-        self._connector_owner = connector_owner
-        self._task_owner: TaskOwner | None = None
-        self.task_group: TaskGroup | None = None
-        self.watchdog: Watchdog | None = None  # for requests that begin now
-        self._watchdog: Watchdog | None = None  # to be stopped at the end
-        self.exchanges: set[Exchange] = set()
-        self.connecting = PendingWaits()
-        self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
+        jar = CookieJar() if cookie_jar is None else cookie_jar
         if cookies is not None:
-            self._cookie_jar.update_cookies(cookies)
-        self._connector: BaseConnector | None = TCPConnector() if connector is None else connector
-        self._closed = False
+            jar.update_cookies(cookies)
+        self._scope = SessionScope(
+            defaults,
+            jar,
+            TCPConnector() if connector is None else connector,
+            connector_owner=connector_owner,
+            requote_redirect_url=requote_redirect_url,
+        )
 
     def __del__(self) -> None:
-        if not self._closed and not self.closed:
+        scope = self.__dict__.get("_scope")  # there is none after a constructor that raised
+        if scope is not None and not scope.closed:
             warnings.warn(
                 f"Unclosed client session {self!r}: use 'async with' or await session.close()",
                 ResourceWarning,
                 stacklevel=2,
                 source=self,
             )
-            if self._connector_owner and self._connector is not None:
-                forget_warning(self._connector)
+            if scope.connector_owner and scope.connector is not None:
+                forget_warning(scope.connector)
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__name__} at {id(self):#x}>"
@@ -313,27 +255,7 @@ class ClientSession:
     # -- its life
 
     async def __aenter__(self) -> Self:
-        self._check_open()
-        if self._task_owner is not None:
-            if self._task_owner.is_bound:
-                raise RuntimeError(
-                    "the session has been entered already: on trio its tasks belong to that block"
-                )
-            return self  # as libraries for asyncio do; the first to leave closes it
-        owner = TaskOwner()
-        try:
-            group = await owner.enter()
-        except BaseException:
-            await self._close()  # as the end of the block would, which is not reached
-            raise
-        if self._task_owner is not None:  # another task has entered it meanwhile
-            await owner.leave(None)
-            return self
-        self._task_owner = owner
-        self.task_group = group
-        self.watchdog = self._watchdog = Watchdog(owner.start, clock())
-        assert self._connector is not None
-        sweep_in(self._connector, owner)
+        await self._scope.enter()
         return self
 
     async def __aexit__(
@@ -342,30 +264,7 @@ class ClientSession:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            await self._close()
-        finally:
-            await self._end_tasks(exc)
-
-    async def _end_tasks(self, raised: BaseException | None) -> None:
-        owner, self._task_owner = self._task_owner, None
-        if owner is not None:
-            if self._watchdog is not None:
-                self._watchdog.stop()
-            if self._connector is not None:
-                sweep_no_more_in(self._connector, owner)
-            self.task_group = self.watchdog = None
-            if owner.waits_for_caller:  # the body of a request closes its session
-                self._task_owner = owner  # for whoever can wait
-            await owner.leave(raised)
-
-    def let_go_of_lost_tasks(self) -> None:
-        """Do as if the session had not been entered, if its helper tasks can help no more.
-
-        The requests that have begun keep their watchdog, which needs no task on asyncio.
-        """
-        if self._task_owner is not None and self._task_owner.is_over:
-            self.task_group = self.watchdog = None
+        await self._scope.leave(exc)
 
     def __enter__(self) -> None:
         raise TypeError("use 'async with ClientSession()', not 'with'")
@@ -379,65 +278,39 @@ class ClientSession:
         Calls after the first do nothing.  When it returns, or is cancelled, no socket of the
         session is open.
         """
-        await self._close()
-        owner = self._task_owner
-        if owner is not None and not owner.is_bound:
-            await self._end_tasks(None)
+        await self._scope.close()
         await anyio.lowlevel.checkpoint()
-
-    async def _close(self) -> None:
-        self._closed = True
-        connector = self._connector
-        for exchange in list(self.exchanges):
-            exchange.close()
-        deadline = anyio.current_time() + CLEAN_UP_SECONDS
-        with anyio.CancelScope(shield=True, deadline=deadline):
-            if connector is None:
-                await self.connecting.cancel_all()
-            elif self._connector_owner:
-                await connector.close()
-            else:
-                await self.connecting.cancel_all()
-                await finish_closing(connector)
 
     def detach(self) -> None:
         """Let go of the connector without closing it; the session is closed then."""
-        if self._connector is not None and self._task_owner is not None:
-            sweep_no_more_in(self._connector, self._task_owner)
-        self._connector = None
-        self._closed = True
-
-    def _check_open(self) -> None:
-        if self.closed:
-            raise RuntimeError("Session is closed")
+        self._scope.detach()
 
     # -- what it was made with
 
     @property
     def closed(self) -> bool:
         """Whether it, or its connector, has been closed, or the connector detached."""
-        connector = self._connector
-        return self._closed or connector is None or connector.closed
+        return self._scope.closed
 
     @property
     def connector(self) -> BaseConnector | None:
         """The connector; ``None`` once it has been detached."""
-        return self._connector
+        return self._scope.connector
 
     @property
     def connector_owner(self) -> bool:
         """Whether the connector is closed with the session."""
-        return self._connector_owner
+        return self._scope.connector_owner
 
     @property
     def cookie_jar(self) -> AbstractCookieJar:
         """The cookies."""
-        return self._cookie_jar
+        return self._scope.cookie_jar
 
     @property
     def version(self) -> HttpVersion:
         """Version of HTTP that requests are made with."""
-        return self._version
+        return self._settings.version
 
     @property
     def timeout(self) -> ClientTimeout:
@@ -457,7 +330,7 @@ class ClientSession:
     @property
     def auth(self) -> BasicAuth | None:
         """Credentials sent with every request."""
-        return self._auth
+        return self._scope.defaults.auth
 
     @property
     def json_serialize(self) -> JSONEncoder:
@@ -482,17 +355,17 @@ class ClientSession:
     @property
     def requote_redirect_url(self) -> bool:
         """Whether redirect targets are normalised; setting it is deprecated."""
-        return self._requote_redirect_url
+        return self._scope.requote_redirect_url
 
     @requote_redirect_url.setter
     def requote_redirect_url(self, value: bool) -> None:
         warn_deprecated("give requote_redirect_url to ClientSession()")
-        self._requote_redirect_url = value
+        self._scope.requote_redirect_url = value
 
     @property
     def cookies(self) -> SimpleCookie:
         """Deprecated: the cookies of :attr:`cookie_jar` by name."""
-        return cookies_of(self._cookie_jar)
+        return cookies_of(self._scope.cookie_jar)
 
     @property
     def loop(self) -> EventLoop | None:
@@ -591,25 +464,30 @@ class ClientSession:
 
         For the rest see :meth:`request`.
         """
-        folded = fold_options(options, WSOptions.__optional_keys__)
-        return WSRequestContextManager(self, url, cast("WSOptions", folded))
+        folded = cast("WSOptions", fold_options(options, WSOptions.__optional_keys__))
+        return WSRequestContextManager(
+            self._scope,
+            partial(self._ws_connect, url, folded),
+            heartbeat=bool(folded.get("heartbeat")),
+        )
 
     async def _ws_connect(
-        self, group: TaskGroup | None, url: StrOrURL, options: WSOptions
+        self, url: StrOrURL, options: WSOptions, group: TaskGroup | None
     ) -> ClientWebSocketResponse:
         """Open a WebSocket, whose heartbeat is a task of *group* if the session has none."""
-        self._check_open()
+        scope = self._scope
+        scope.check_open()
         request = dict(options)
         method: Any = request.pop("method", hdrs.METH_GET)
         handshake = WSHandshake(**request)  # type: ignore[arg-type]  # the types are in WSOptions
-        self.let_go_of_lost_tasks()
-        group = self.task_group or group
+        scope.forget_lost_tasks()
+        group = scope.task_group or group
         if handshake.heartbeat and group is None:
             raise RuntimeError(
                 "heartbeat needs a task: enter the session, or use 'async with ws_connect(...)'"
             )
         response = await self._make_call(method, url, **handshake.request).run()
-        websocket = handshake.finish(response, self.ws_response_class)
+        websocket = handshake.finish(response, self._ws_response_class)
         if handshake.heartbeat and group is not None:
             group.start_soon(websocket.run_heartbeat)
         return websocket
@@ -630,24 +508,20 @@ class ClientSession:
         json: Any = None,
         cookies: LooseCookies | None = None,
         headers: LooseHeaders | None = None,
-        skip_auto_headers: Iterable[str] | None = None,
         auth: BasicAuth | None = None,
         allow_redirects: bool = True,
         compress: str | bool | None = None,
         chunked: bool | None = None,
         expect100: bool = False,
-        version: HttpVersion | None = None,
         proxy: StrOrURL | None = None,
         proxy_auth: BasicAuth | None = None,
         proxy_headers: LooseHeaders | None = None,
-        ssl: SSLOption | None = True,
-        server_hostname: str | None = None,
         trace_request_ctx: object = None,
         upload_tracker: UploadTracker | None = None,
         **settings: Any,
     ) -> Call:
         """Check the options of a request and fill in the session's defaults."""
-        connector = self._connector
+        connector = self._scope.connector
         if connector is None:
             raise RuntimeError("Session is closed")
         method = checked_method(method)
@@ -655,40 +529,41 @@ class ClientSession:
         if params:
             url = with_params(url, params)
         merged = self._headers if headers is None else merged_headers(self._headers, headers)
-        if auth is not None or url.raw_user is not None or url.raw_password is not None:
-            url, auth = split_credentials(url, auth)
-        elif self._auth is not None and self.base_origin in {None, url.origin()}:
-            auth = self._auth
-        if auth is not None and hdrs.AUTHORIZATION in merged:
-            raise ValueError("auth cannot be combined with an Authorization header")
-        skip = self._skip_lower
-        if skip_auto_headers is not None:
-            skip |= {name.lower() for name in checked_names(skip_auto_headers)}
-        hop = Hop(
-            method,
-            url,
-            merged,
-            skip,
-            None
-            if data is None and json is None
-            else make_payload(data, json, self._json_serialize, self._json_serialize_bytes),
-            cookies,
-            auth,
-            None if compress is None else checked_compress(compress),
-            True if chunked else None,
-            expect100,
-            self._version if version is None else checked_version(version),
-            ssl if ssl is True else ssl_option(ssl),
-            None if server_hostname is None else checked_server_hostname(server_hostname),
-            self._proxy_for(connector, proxy, proxy_auth, proxy_headers),
-        )
+        own = self._scope.defaults.auth
+        inside = url.raw_user is not None or url.raw_password is not None
+        if inside or auth is not None or own is not None:
+            url, auth = self._credentials_for(url, auth, merged)
+        hop = Hop(self, method, url, merged)
+        hop.auth = auth
+        hop.cookies = cookies
+        if data is not None or json is not None:
+            hop.payload = make_payload(data, json, self._json_serialize, self._json_serialize_bytes)
+        if compress is not None or chunked or expect100:
+            hop.framing = checked_framing(compress, chunked, expect100)
+        hop.proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
         check_instance("upload_tracker", upload_tracker, UploadTracker)
         effective = overridden(self._settings, **settings) if settings else self._settings
-        call_class = MiddlewareCall if effective.middlewares else Call
-        call = call_class(self, connector, hop, effective, allow_redirects, upload_tracker)
-        if self._trace_configs:
-            call.trace([Trace(self, each, trace_request_ctx) for each in self._trace_configs])
-        return call
+        scope = CallScope(self._scope, connector, hop, effective, upload_tracker)
+        tracer = self._tracer_for(scope, trace_request_ctx) if self._trace_configs else None
+        return Call(scope, tracer, allow_redirects)
+
+    def _tracer_for(self, scope: CallScope, request_context: object) -> CallTracer:
+        traces = [Trace(self, each, request_context) for each in self._trace_configs]
+        return CallTracer(scope, traces)
+
+    def _credentials_for(
+        self, url: URL, auth: BasicAuth | None, headers: CIMultiDict[str]
+    ) -> tuple[URL, BasicAuth | None]:
+        """Return *url* without credentials, and those that are sent there.
+
+        :raises ValueError: there are several
+        """
+        url, auth = split_credentials(url, auth)
+        if auth is None:
+            auth = self._scope.defaults.auth_for(url)
+        if auth is not None and hdrs.AUTHORIZATION in headers:
+            raise ValueError("auth cannot be combined with an Authorization header")
+        return url, auth
 
     def _proxy_for(
         self,
@@ -707,58 +582,3 @@ class ClientSession:
 
 
 _OWN_REQUEST: Final = ClientSession._request
-
-
-# -- without a session of one's own ----------------------------------------------------
-
-
-def request(
-    method: str,
-    url: StrOrURL,
-    *,
-    version: HttpVersion = HttpVersion11,
-    connector: BaseConnector | None = None,
-    loop: object = None,
-    request_class: type[ClientRequest] = ClientRequest,
-    response_class: type[ClientResponse] = ClientResponse,
-    **options: Unpack[LoneRequestOptions],
-) -> SessionRequestContextManager:
-    """Make one request with a session of its own; see :meth:`ClientSession.request`.
-
-    With ``async with`` the end of the block closes response and session; a bare ``await``
-    returns a response that closes the session when it is read to its end or released.
-
-    :param connector: used and left open; one without keep-alive when left out
-    """
-    given: dict[str, Any] = {**options}
-    if not PLAIN_OPTIONS.issuperset(given):
-        given = fold_options(given, OPTIONS)
-    owner = connector is None
-    session = ClientSession(
-        connector=TCPConnector(force_close=True) if connector is None else connector,
-        connector_owner=owner,
-        cookies=given.pop("cookies", None),
-        version=version,
-        request_class=request_class,
-        response_class=response_class,
-        loop=loop,
-    )
-    return SessionRequestContextManager(session, method, url, given)
-
-
-def ws_connect(
-    url: StrOrURL, *, connector: BaseConnector | None = None, **options: Unpack[WSOptions]
-) -> WSRequestContextManager:
-    """Open a WebSocket with a session of its own; see :meth:`ClientSession.ws_connect`.
-
-    With ``async with`` the end of the block closes both; a bare ``await`` returns a WebSocket
-    that closes the session when it is closed.
-
-    :param connector: used and left open; one of its own when left out
-    """
-    folded = fold_options(options, WSOptions.__optional_keys__)
-    session = ClientSession(
-        connector=TCPConnector(force_close=True) if connector is None else connector,
-        connector_owner=connector is None,
-    )
-    return SessionWSContextManager(session, url, cast("WSOptions", folded))

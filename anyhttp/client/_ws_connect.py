@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ssl as ssl_module
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import TracebackType
-from typing import Any, Final, Protocol, TypedDict
+from typing import Any, Final, TypedDict
 
 from anyio.abc import TaskGroup
 
@@ -20,15 +20,16 @@ from .._websocket import (
     Offer,
 )
 from ..client_exceptions import WSServerHandshakeError
-from ..client_reqrep import ClientResponse
+from ..client_reqrep import ClientResponse, take_exchange
 from ..client_ws import ClientWebSocketResponse
 from ..typedefs import (
     LooseHeaders,
     Query,
     StrOrURL,
 )
+from ._scope import SessionScope
 
-__all__ = ("OpensWebSocket", "WSHandshake", "WSOptions", "WSRequestContextManager")
+__all__ = ("WSHandshake", "WSOptions", "WSRequestContextManager")
 
 DEFAULT_TIMEOUT: Final = ClientWSTimeout(None, 10.0)
 DEFAULT_SIZE: Final = 4 * 1024 * 1024
@@ -162,8 +163,7 @@ class WSHandshake:
                 headers=response.headers,
             ) from None
         # From now on the websocket holds the connection, and not the response.
-        link: Any
-        link, response._exchange = response._exchange, None
+        link: Any = take_exchange(response)
         try:
             return websocket_class(link, accepted, **self._options)
         except BaseException:
@@ -174,18 +174,6 @@ class WSHandshake:
 _OVERRIDABLE: Final = frozenset({"upgrade", "connection", "sec-websocket-version"})
 
 
-class OpensWebSocket(Protocol):
-    """What a context manager needs of its session."""
-
-    task_group: TaskGroup | None
-
-    def let_go_of_lost_tasks(self) -> None: ...
-
-    async def _ws_connect(
-        self, group: TaskGroup | None, url: StrOrURL, options: WSOptions
-    ) -> ClientWebSocketResponse: ...
-
-
 class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
     """A WebSocket that is not open yet: await it, or enter it with ``async with``.
 
@@ -193,12 +181,18 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
     the block.
     """
 
-    __slots__ = ("_coroutine", "_group", "_options", "_owner", "_session", "_url", "_websocket")
+    __slots__ = ("_connect", "_coroutine", "_group", "_heartbeat", "_owner", "_scope", "_websocket")
 
-    def __init__(self, session: OpensWebSocket, url: StrOrURL, options: WSOptions) -> None:
-        self._session = session
-        self._url = url
-        self._options = options
+    def __init__(
+        self,
+        scope: SessionScope,
+        connect: Callable[[TaskGroup | None], Coroutine[Any, Any, ClientWebSocketResponse]],
+        *,
+        heartbeat: bool,
+    ) -> None:
+        self._scope = scope
+        self._connect = connect
+        self._heartbeat = heartbeat
         self._coroutine: Coroutine[Any, Any, ClientWebSocketResponse] | None = None
         # Who has the task of the heartbeat: generators that hold a block may end in another task.
         self._owner: TaskOwner | None = None
@@ -211,7 +205,7 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
         return self._coroutine
 
     async def _open(self) -> ClientWebSocketResponse:
-        return await self._session._ws_connect(self._group, self._url, self._options)
+        return await self._connect(self._group)
 
     def send(self, value: Any) -> Any:
         """Be a coroutine."""
@@ -229,8 +223,8 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
         return self._started().__await__()
 
     async def __aenter__(self) -> ClientWebSocketResponse:
-        self._session.let_go_of_lost_tasks()
-        if self._options.get("heartbeat") and self._session.task_group is None:
+        self._scope.forget_lost_tasks()
+        if self._heartbeat and self._scope.task_group is None:
             owner = TaskOwner()
             self._group = await owner.enter()
             self._owner = owner

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, Self
@@ -31,6 +31,7 @@ from .._headers import (
     response_cookies,
     unescaped,
 )
+from .._http1 import Exchange
 from .._tasks import CLEAN_UP_SECONDS
 from ..client_exceptions import (
     ClientConnectionError,
@@ -56,6 +57,11 @@ if TYPE_CHECKING:
 __all__ = (
     "ClientResponse",
     "ContentDisposition",
+    "exchange_of",
+    "read_error_body",
+    "set_history",
+    "take_exchange",
+    "watch_body",
 )
 
 #: How much of an error's body goes into the exception, in bytes, and how long it is waited
@@ -73,8 +79,8 @@ class ContentDisposition(NamedTuple):
     filename: str | None
 
 
-class Asked(Protocol):
-    """What a response needs of the request."""
+class AskedRequest(Protocol):
+    """What a response needs of its request: :class:`ClientRequest`, or what is left of one."""
 
     @property
     def method(self) -> str: ...
@@ -86,51 +92,17 @@ class Asked(Protocol):
     def request_info(self) -> RequestInfo: ...
 
 
-class Holder(Protocol):
-    """What a response needs of the exchange that it belongs to."""
-
-    @property
-    def connection(self) -> object: ...
-
-    @property
-    def upload(self) -> object: ...
-
-    @property
-    def is_received(self) -> bool: ...
-
-    def release(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def pull_nowait(self) -> None: ...
-
-    @property
-    def is_sending(self) -> bool: ...
-
-    @property
-    def read_limit(self) -> int: ...
-
-    def checkpoint_if_cancelled(self) -> Awaitable[None]: ...
-
-    async def wait_sent(self) -> None: ...
-
-    async def wait_stopped(self) -> None: ...
-
-
 class ResponseHead(Protocol):
-    """What a response needs of the parsed head."""
+    """What a response needs of its head, which a middleware may have made by hand."""
 
     @property
     def version(self) -> HttpVersion: ...
-
     @property
     def status(self) -> int: ...
-
     @property
     def reason(self) -> str: ...
-
     @property
-    def raw_headers(self) -> Any: ...
+    def raw_headers(self) -> Sequence[tuple[bytes, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +196,9 @@ class ClientResponse:
 
     def __init__(
         self,
-        request: Asked,
+        request: AskedRequest,
         head: ResponseHead,
-        exchange: Holder | None,
+        exchange: Exchange | None,
         content: StreamReader | bytes = EMPTY_PAYLOAD,
         fallback_charset_resolver: Callable[[ClientResponse, bytes], str] = _utf8,
     ) -> None:
@@ -565,19 +537,6 @@ class ClientResponse:
             beginning = peek(self._content, ERROR_BODY)
         return beginning
 
-    async def _read_error_body(self, total_at: float) -> None:
-        """Wait a short time for the beginning of the body of an error.
-
-        :param total_at: when the request's time is over, on anyio's clock
-
-        When cancelled, it has taken nothing; the connection is of no more use then.
-        """
-        if isinstance(self._content, bytes):
-            return
-        deadline = min(total_at, anyio.current_time() + ERROR_BODY_SECONDS)
-        with anyio.CancelScope(deadline=deadline):
-            await read_ahead(self._content, ERROR_BODY)
-
     def release(self) -> Awaitable[None]:
         """Give the connection back if the body was received, else close it.
 
@@ -626,3 +585,44 @@ class ClientResponse:
             # the block may have raised.
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                 await exchange.wait_stopped()
+
+
+# -- what a call does with its response, and programs do not ------------------------------
+
+
+def exchange_of(response: ClientResponse) -> Exchange | None:
+    """Return what *response* reads from; ``None`` if that needs no connection."""
+    return response._exchange
+
+
+def take_exchange(response: ClientResponse) -> Exchange | None:
+    """Return what *response* reads from, which belongs to the caller from now on."""
+    exchange, response._exchange = response._exchange, None
+    return exchange
+
+
+def set_history(response: ClientResponse, history: tuple[ClientResponse, ...]) -> None:
+    """Let *history* be the responses that redirected to *response*."""
+    response._history = history
+
+
+def watch_body(
+    response: ClientResponse, on_body: Callable[[ClientResponse, bytes], Awaitable[None]]
+) -> None:
+    """Have *on_body* awaited by whoever has read the whole body; what it raises passes."""
+    response._on_body = on_body
+
+
+async def read_error_body(response: ClientResponse, total_at: float) -> None:
+    """Wait a short time for the beginning of the body of an error.
+
+    :param total_at: when the request's time is over, on anyio's clock
+
+    When cancelled, it has taken nothing; the connection is of no more use then.
+    """
+    content = response._content
+    if isinstance(content, bytes):
+        return
+    deadline = min(total_at, anyio.current_time() + ERROR_BODY_SECONDS)
+    with anyio.CancelScope(deadline=deadline):
+        await read_ahead(content, ERROR_BODY)

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from anyhttp import ClientPayloadError, ClientResponseError, ClientTimeout
+from anyhttp.client_reqrep import read_error_body
 from tests.support.cancel import cancel_at_every_checkpoint
 from tests.support.client import assert_free, client
 from tests.support.peer import CLOSE, DEAF, STALL, Action, Flag, Head, Script, Wait
@@ -263,7 +264,7 @@ class TestTheMethod:
                 with pytest.raises(ClientResponseError) as caught:
                     response.raise_for_status()
                 assert caught.value.body is None
-                await response._read_error_body(float("inf"))  # returns at once
+                await read_error_body(response, float("inf"))  # returns at once
                 go_on.set()
             assert bodies == [b"why"]
 

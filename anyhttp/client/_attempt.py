@@ -1,0 +1,236 @@
+"""One sending of one request: a connection, an exchange on it, the head of the response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import Any, Final
+
+from anyio.abc import TaskGroup
+
+from .. import hdrs
+from .._http1 import Exchange, Head, MalformedResponse, Upload, UploadProgress
+from .._tasks import asyncio_loop, work_for
+from ..client_exceptions import (
+    ClientConnectionError,
+    ClientOSError,
+    ClientResponseError,
+    ServerDisconnectedError,
+)
+from ..client_reqrep import ClientRequest, ClientResponse, request_by_name
+from ..connector import Connection, LendingTerms, lend, lend_nowait
+from ..cookiejar import cookie_header
+from ._call_scope import CallScope
+from ._traced import CallTracer
+
+__all__ = ("IDEMPOTENT_METHODS", "Attempt", "make_request")
+
+IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+
+def make_request(scope: CallScope) -> ClientRequest:
+    """Build the request of the present hop; the jar is asked anew for each."""
+    hop, settings, session = scope.hop, scope.settings, scope.session
+    framing, defaults = hop.framing, session.defaults
+    headers, explicit = hop.headers, None
+    if hdrs.COOKIE in headers:
+        headers = headers.copy()
+        explicit = "; ".join(headers.popall(hdrs.COOKIE))
+    make: Callable[..., ClientRequest] = defaults.request_class
+    if make is not ClientRequest:  # a subclass, whose constructor may know names only
+        make = partial(request_by_name, make)
+    request = make(
+        # By position, as Python makes a dict of what is given to a class by name.
+        hop.method,
+        hop.url,
+        headers,
+        settings.skip_auto_headers,
+        hop.payload,
+        cookie_header(session.cookie_jar, hop.url, explicit, hop.cookies),
+        hop.auth,
+        settings.version,
+        framing.compress,
+        framing.chunked,
+        framing.expect100,
+        defaults.keep_alive,
+        settings.ssl,
+        settings.server_hostname,
+        hop.session,
+        defaults.response_class,
+    )
+    proxy = hop.environment or hop.proxy
+    if proxy is not None:
+        request.use_proxy(proxy)
+    return request
+
+
+class Attempt:
+    """One sending of one request; once more if it met a connection that had been closed.
+
+    What it opens is held by the scope of the call, which closes it with the rest.
+    """
+
+    __slots__ = ("_scope", "_tracer", "exchange", "phase")
+
+    def __init__(self, scope: CallScope, tracer: CallTracer | None) -> None:
+        self._scope = scope
+        self._tracer = tracer
+        #: what it sends the request in, once it has a connection
+        self.exchange: Exchange | None = None
+        #: what it is doing, for the error that says that the time is over
+        self.phase = "preparing the request"
+
+    async def send(self, request: ClientRequest, *, once: bool = False) -> ClientResponse:
+        """Send *request*, and return the response when its head is there.
+
+        :param once: do not send it again if a kept connection turns out to be closed
+        :raises Expired: the ``total`` time is over
+        """
+        scope, tracer = self._scope, self._tracer
+        try:
+            target, fields = request.target(), request.fields()
+            if scope.progress is not None:
+                scope.progress.begin_attempt()
+            # Handlers are told of an idle one that is used again, too, which may take a while.
+            connection = None
+            if tracer is None:
+                connection = lend_nowait(scope.connector, request)
+            if connection is None:
+                self.phase = "waiting for a connection"
+                connection = await lend(scope.connector, request, self._terms())
+            if scope.session.ended:  # by another task, while this one was waiting
+                connection.close()
+                raise ClientConnectionError("Session is closed")
+            exchange = self._begin(connection, request)
+            if tracer is not None:
+                self.phase = "running trace handlers"
+                await tracer.send(request)
+            self.phase = "sending the request"
+            upload = await exchange.send(target, fields)
+            if upload is not None:
+                self._start_upload(upload, request, exchange)
+            elif scope.progress is not None:
+                _report_sent(scope.progress, request, exchange)
+            self.phase = "waiting for the response"
+            try:
+                head = await exchange.receive_head()
+            except (ServerDisconnectedError, ClientOSError):
+                if once or not self.may_repeat(request):
+                    raise
+                exchange.close()
+                await exchange.wait_stopped()
+                return await self.send(request, once=True)
+            except MalformedResponse as exc:
+                raise ClientResponseError(
+                    request.request_info, (), status=400, message=str(exc)
+                ) from exc
+        except BaseException:
+            scope.phase = self.phase
+            raise
+        return self._respond(request, exchange, head)
+
+    def may_repeat(self, request: ClientRequest) -> bool:
+        """Whether *request*, which failed, can be sent again (:rfc:`9110#section-9.2.2`).
+
+        It can if nothing of it was processed: the server had closed a kept connection.
+        """
+        exchange = self.exchange
+        if exchange is None or not exchange.reused:
+            return False
+        if exchange.upload is not None and exchange.upload.is_broken:
+            return False  # by the body, or whoever watches it, and not by the connection
+        if exchange.has_response or request.method not in IDEMPOTENT_METHODS:
+            return False
+        if not self._scope.session.defaults.retry_connections:
+            return False
+        payload = request.payload
+        return payload is None or not payload.consumed
+
+    def _terms(self) -> LendingTerms:
+        scope, tracer = self._scope, self._tracer
+        return LendingTerms(
+            traces=() if tracer is None else tracer.traces,
+            timeout=scope.settings.timeout,
+            total_at=scope.total_at,
+            watchdog=scope.session.watchdog,
+            waits=scope.session.waits,
+        )
+
+    def _begin(self, connection: Connection, request: ClientRequest) -> Exchange:
+        scope = self._scope
+        session, settings = scope.session, scope.settings
+        self.exchange = exchange = Exchange(
+            connection,
+            request,
+            settings.limits,
+            scope.total_at,
+            settings.timeout.sock_read,
+            session.watchdog,
+            session.exchanges,
+        )
+        scope.hold(exchange)
+        return exchange
+
+    def _respond(self, request: ClientRequest, exchange: Exchange, head: Head) -> ClientResponse:
+        """Return the response of which *head* has arrived, and keep its cookies."""
+        settings, session = self._scope.settings, self._scope.session
+        if head.set_cookies:
+            session.cookie_jar.update_cookies_from_headers(head.set_cookies, request.url)
+        content = exchange.open_body(
+            limit=settings.read_bufsize,
+            auto_decompress=settings.auto_decompress,
+            read_until_eof=settings.read_until_eof,
+            max_body_size=settings.max_body_size,
+        )
+        response = request.response_class(
+            request,
+            head,
+            exchange,
+            content,
+            session.defaults.fallback_charset_resolver,
+        )
+        if self._tracer is not None:
+            self._tracer.watch_body(response)
+        return response
+
+    # -- a body that takes a task to send
+
+    def _start_upload(self, upload: Upload, request: ClientRequest, exchange: Exchange) -> None:
+        """Have a task send the body from now on."""
+        scope = self._scope
+        if self._tracer is not None:
+            self._tracer.watch(upload, request)
+        group = scope.task_group
+        assert group is not None
+        if scope.progress is not None:
+            scope.progress.follow(upload)
+        task = group.start_soon(self._run_upload, upload, group)
+        loop = asyncio_loop()
+        if loop is not None:  # which takes the task's first step before it calls this
+            loop.call_soon(_fail_unstarted, upload, task.coro)
+        exchange.attach(upload)
+
+    async def _run_upload(self, upload: Upload, group: TaskGroup) -> None:
+        work_for(group)
+        try:
+            await upload.run()
+        finally:
+            await self._scope.body_sent()
+
+
+def _report_sent(progress: UploadProgress, request: ClientRequest, exchange: Exchange) -> None:
+    """Tell the tracker of a body that has gone out with the head, if there is one."""
+    payload, error = request.payload, exchange.send_error
+    body = (payload.in_memory() or b"") if payload is not None and error is None else b""
+    progress.end_attempt(len(body[: request.content_length]), error)
+
+
+def _fail_unstarted(upload: Upload, writer: Coroutine[Any, Any, None]) -> None:
+    """Fail *upload* if asyncio has not begun *writer*, as with a task that is cancelled at once.
+
+    Nothing of it runs then, and nobody but us can tell the request.
+    """
+    if getcoroutinestate(writer) == CORO_CREATED:
+        writer.close()  # or Python complains that nobody has awaited it
+        upload.fail_unstarted()

@@ -1,0 +1,234 @@
+"""A hop that goes through middlewares: they may send it several times, changed, or not at all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import anyio
+
+from .. import hdrs
+from .._tasks import Expired
+from ..client_exceptions import (
+    ClientOSError,
+    ClientPayloadError,
+    ServerDisconnectedError,
+)
+from ..client_middlewares import build_client_middlewares
+from ..client_reqrep import ClientRequest, ClientResponse, exchange_of
+from ..cookiejar import cookie_header
+from ..payload import Payload
+from ._attempt import IDEMPOTENT_METHODS, Attempt, make_request
+from ._call_scope import CallScope
+from ._traced import CallTracer
+
+__all__ = ("send_through_middlewares",)
+
+_AT_WORK: Final = "a middleware was at work"
+
+
+async def send_through_middlewares(
+    request: ClientRequest, scope: CallScope, tracer: CallTracer | None
+) -> ClientResponse:
+    """Pass *request* through the middlewares, and another one if a connection was stale."""
+    response = await _pass(request, scope, tracer, once=False)
+    if response is None:
+        request = make_request(scope)
+        response = await _pass(request, scope, tracer, once=True)
+        assert response is not None
+    scope.close_others(exchange_of(response))  # a task that a middleware left behind may wait
+    return response
+
+
+async def _pass(
+    request: ClientRequest, scope: CallScope, tracer: CallTracer | None, *, once: bool
+) -> ClientResponse | None:
+    """Pass *request* through the middlewares.
+
+    :param once: there is no other request to pass, if this one met a stale connection
+    :returns: their response; ``None`` if they should be given another request
+    """
+    handler = Handler(scope, tracer, request)
+    try:
+        response = await scope.within_total(_ask(handler, request, scope, once=once), _AT_WORK)
+    finally:
+        handler.over = True
+        if not handler.begins_anew:
+            _adopt_body(request.payload, scope)
+    await scope.close_replaced()
+    return response
+
+
+async def _ask(
+    handler: Handler, request: ClientRequest, scope: CallScope, *, once: bool
+) -> ClientResponse | None:
+    response = None
+    try:
+        chain = build_client_middlewares(handler, scope.settings.middlewares)
+        response = await chain(request)
+        if not isinstance(response, ClientResponse):
+            raise TypeError(
+                f"a middleware must return a ClientResponse, not {type(response).__name__}"
+            )
+    except (ServerDisconnectedError, ClientOSError) as exc:
+        if once or exc is not handler.stale or not _can_begin_anew(request.payload, scope):
+            raise
+        handler.begins_anew = True
+    else:
+        exchange = exchange_of(response)
+        if exchange is not None:
+            # It may be one that a middleware has got elsewhere, or made: whatever happens
+            # from here on, it is closed with the rest.
+            scope.hold(exchange)
+    await handler.end(response)
+    return response
+
+
+def _can_begin_anew(present: Payload | None, scope: CallScope) -> bool:
+    """Whether the middlewares can be given the body again that they were given first.
+
+    What they have made of it, which is *present*, must not go through them once more.  The
+    first one has been closed if it was a file.
+    """
+    first = scope.hop.payload
+    if present is first:
+        return True
+    if first is not None and first.in_memory() is None:
+        return False
+    if present is not None:
+        scope.close_later(present)
+    return True
+
+
+def _adopt_body(payload: Payload | None, scope: CallScope) -> None:
+    """Let the body that the request has now be the one of the call, also after redirects."""
+    hop = scope.hop
+    if payload is hop.payload:
+        return
+    scope.replace_body(payload)
+    hop.payload = payload
+    hop.headers = hop.headers.copy()
+    for name in (hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING):  # those of the body that is gone
+        hop.headers.popall(name, None)
+
+
+class Handler:
+    """What the innermost middleware of one hop calls, as often as it likes."""
+
+    __slots__ = (
+        "_cookies",
+        "_giving_back",
+        "_repeatable",
+        "_responses",
+        "_scope",
+        "_streamed",
+        "_tracer",
+        "begins_anew",
+        "over",
+        "stale",
+    )
+
+    def __init__(self, scope: CallScope, tracer: CallTracer | None, request: ClientRequest) -> None:
+        self._scope = scope
+        self._tracer = tracer
+        self._cookies = request.headers.get(hdrs.COOKIE)
+        self._responses: list[ClientResponse] = []
+        self._giving_back = anyio.Lock(fast_acquire=True)
+        self._repeatable = True  # nothing was sent that must not be sent twice
+        self._streamed = False  # a body that is no copy in memory is being sent
+        #: the middlewares have answered
+        self.over = False
+        #: they will be given another request, with the first body
+        self.begins_anew = False
+        #: what told that a kept connection had been closed by its server
+        self.stale: BaseException | None = None
+
+    async def __call__(self, request: ClientRequest) -> ClientResponse:
+        """Send *request* and return the response.
+
+        The response to an earlier one is given back before: with its connection held, a
+        connector with a limit of one would wait for ever.
+        """
+        self._check(request)
+        await self._give_back()
+        request.settle(self._scope.connector.allowed_protocol_schema_set)
+        self._settle_cookies(request)
+        streamed = self._check_body(request.payload)
+        attempt = Attempt(self._scope, self._tracer)
+        self._streamed = self._streamed or streamed
+        self._repeatable = self._repeatable and request.method in IDEMPOTENT_METHODS
+        try:
+            response = await attempt.send(request, once=True)
+        except GeneratorExit:
+            raise  # nothing can be awaited any more: the call closes what there is
+        except BaseException as exc:
+            if self._repeatable and attempt.may_repeat(request):
+                self.stale = exc
+            await self._scope.aclose_exchange(attempt.exchange)
+            if isinstance(exc, Expired):
+                raise self._scope.timed_out() from None
+            raise
+        finally:
+            self._streamed = self._streamed and not streamed
+        if self.over:
+            response.close()
+            raise RuntimeError("the middleware had answered before its handler did")
+        self._scope.phase = _AT_WORK
+        self._responses.append(response)
+        return response
+
+    def _check(self, request: ClientRequest) -> None:
+        if self.over:
+            raise RuntimeError("the handler was called after its middleware had answered")
+        if not isinstance(request, ClientRequest):
+            raise TypeError(
+                f"the handler must be given a ClientRequest, not {type(request).__name__}"
+            )
+
+    def _check_body(self, payload: Payload | None) -> bool:
+        """Check that *payload* can be sent, and tell whether it is no copy in memory."""
+        if payload is None:
+            return False
+        if payload.consumed:
+            raise ClientPayloadError("the body has been used up and cannot be sent again")
+        streamed = payload.in_memory() is None
+        if streamed and self._streamed:
+            raise RuntimeError("a streamed body cannot be sent by two calls of the handler at once")
+        return streamed
+
+    def _settle_cookies(self, request: ClientRequest) -> None:
+        """Send what the jar has now, for where the request goes now, unless told otherwise."""
+        headers, scope = request.headers, self._scope
+        if headers.get(hdrs.COOKIE) == self._cookies:
+            hop, jar = scope.hop, scope.session.cookie_jar
+            explicit = "; ".join(hop.headers.getall(hdrs.COOKIE, ())) or None
+            self._cookies = cookies = cookie_header(jar, request.url, explicit, hop.cookies)
+            if cookies:
+                headers[hdrs.COOKIE] = cookies
+            else:
+                headers.popall(hdrs.COOKIE, None)
+
+    async def _give_back(self, kept: ClientResponse | None = None) -> None:
+        """Give back the connections of all responses but *kept*, read to their end if short."""
+        if not self._responses:
+            return
+        kept_exchange = None if kept is None else exchange_of(kept)
+        async with self._giving_back:  # the middleware may call the handler in several tasks
+            while self._responses:
+                response = self._responses[-1]
+                exchange = exchange_of(response)
+                if exchange is not None and exchange is not kept_exchange:
+                    if exchange.connection is not None:
+                        try:
+                            await exchange.drain()
+                        except Expired:
+                            raise self._scope.timed_out() from None
+                        # what was cut off must not be taken for the whole
+                        response.release()
+                    await exchange.wait_stopped()
+                # last, as whoever is cancelled before leaves it to be closed
+                self._responses.remove(response)
+
+    async def end(self, response: ClientResponse | None) -> None:
+        """Let go of everything but *response*."""
+        self.over = True
+        await self._give_back(response)

@@ -1,0 +1,200 @@
+"""What a session shares with its calls, for as long as it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup
+from yarl import URL
+
+from .._http1 import Exchange
+from .._targets import BasicAuth
+from .._tasks import CLEAN_UP_SECONDS, PendingWaits, TaskOwner, Watchdog, clock
+from ..abc import AbstractCookieJar
+from ..client_reqrep import ClientRequest, ClientResponse
+from ..connector import BaseConnector, finish_closing, sweep_in, sweep_no_more_in
+
+__all__ = ("SessionDefaults", "SessionScope")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDefaults:
+    """What all requests of a session have in common, and none of them can change.
+
+    :param base_origin: origin of the URL that relative ones extend, if there is one
+    :param auth: credentials sent with every request; with *base_origin* only to that origin
+    :param fallback_charset_resolver: tells the charset of a text that does not
+    :param retry_connections: whether a request is sent again if a kept connection was stale
+    :param keep_alive: whether connections are kept for later requests
+    """
+
+    base_origin: URL | None
+    auth: BasicAuth | None
+    request_class: type[ClientRequest]
+    response_class: type[ClientResponse]
+    fallback_charset_resolver: Callable[[ClientResponse, bytes], str]
+    retry_connections: bool
+    keep_alive: bool
+
+    def auth_for(self, url: URL) -> BasicAuth | None:
+        """Return the session's credentials, if they are for *url*."""
+        if self.auth is not None and self.base_origin in {None, url.origin()}:
+            return self.auth
+        return None
+
+
+class SessionScope:
+    """The life of a session: its connector, its helper tasks, and what is open or waited for.
+
+    A session that has not been entered has no helper tasks.
+    """
+
+    __slots__ = (
+        "_owner",
+        "_owner_watchdog",
+        "connector",
+        "connector_owner",
+        "cookie_jar",
+        "defaults",
+        "ended",
+        "exchanges",
+        "requote_redirect_url",
+        "task_group",
+        "waits",
+        "watchdog",
+    )
+
+    def __init__(
+        self,
+        defaults: SessionDefaults,
+        cookie_jar: AbstractCookieJar,
+        connector: BaseConnector,
+        *,
+        connector_owner: bool,
+        requote_redirect_url: bool,
+    ) -> None:
+        self.defaults = defaults
+        self.cookie_jar = cookie_jar
+        #: ``None`` once it has been detached
+        self.connector: BaseConnector | None = connector
+        #: whether the connector is closed with the session
+        self.connector_owner = connector_owner
+        #: whether the percent-encoding of redirect targets is normalised
+        self.requote_redirect_url = requote_redirect_url
+        #: those that hold a connection, of all calls
+        self.exchanges: set[Exchange] = set()
+        #: of the calls, for a connection
+        self.waits = PendingWaits()
+        #: for helper tasks of calls that begin now, and what ends their waits
+        self.task_group: TaskGroup | None = None
+        self.watchdog: Watchdog | None = None
+        self._owner: TaskOwner | None = None
+        self._owner_watchdog: Watchdog | None = None  # stopped when the owner is left
+        #: whether it has been closed, or its connector detached
+        self.ended = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session, or its connector, has been closed, or the connector detached."""
+        connector = self.connector
+        return self.ended or connector is None or connector.closed
+
+    def check_open(self) -> None:
+        """Raise an error if no call can begin.
+
+        :raises RuntimeError: the session is closed
+        """
+        if self.closed:
+            raise RuntimeError("Session is closed")
+
+    # -- helper tasks
+
+    async def enter(self) -> None:
+        """Begin to have helper tasks, until :meth:`leave`.
+
+        :raises RuntimeError: it is closed; or there are some, and they belong to another block
+
+        When this fails or is cancelled, the session is closed.
+        """
+        self.check_open()
+        if self._owner is not None:
+            if self._owner.is_bound:
+                raise RuntimeError(
+                    "the session has been entered already: on trio its tasks belong to that block"
+                )
+            return  # as libraries for asyncio do; the first to leave closes it
+        owner = TaskOwner()
+        try:
+            group = await owner.enter()
+        except BaseException:
+            await self._close()  # as the end of the block would, which is not reached
+            raise
+        if self._owner is not None:  # another task has entered it meanwhile
+            await owner.leave(None)
+            return
+        self._owner = owner
+        self.task_group = group
+        self.watchdog = self._owner_watchdog = Watchdog(owner.start, clock())
+        assert self.connector is not None
+        sweep_in(self.connector, owner)
+
+    async def leave(self, raised: BaseException | None) -> None:
+        """Close the session and end its tasks, after a block that *raised* something or nothing."""
+        try:
+            await self._close()
+        finally:
+            await self._end_tasks(raised)
+
+    async def _end_tasks(self, raised: BaseException | None) -> None:
+        owner, self._owner = self._owner, None
+        if owner is None:
+            return
+        if self._owner_watchdog is not None:
+            self._owner_watchdog.stop()
+        if self.connector is not None:
+            sweep_no_more_in(self.connector, owner)
+        self.task_group = self.watchdog = None
+        if owner.waits_for_caller:  # the body of a request closes its session
+            self._owner = owner  # for whoever can wait
+        await owner.leave(raised)
+
+    def forget_lost_tasks(self) -> None:
+        """Do as if the session had not been entered, if its helper tasks can help no more.
+
+        The requests that have begun keep their watchdog, which needs no task on asyncio.
+        """
+        if self._owner is not None and self._owner.is_over:
+            self.task_group = self.watchdog = None
+
+    # -- the end
+
+    async def close(self) -> None:
+        """Close what is open, and end the helper tasks where any task may do that.
+
+        When this returns, or is cancelled, no socket of the session is open.
+        """
+        await self._close()
+        if self._owner is not None and not self._owner.is_bound:
+            await self._end_tasks(None)
+
+    async def _close(self) -> None:
+        self.ended = True
+        connector = self.connector
+        for exchange in list(self.exchanges):
+            exchange.close()
+        with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
+            if connector is not None and self.connector_owner:
+                await connector.close()
+                return
+            await self.waits.cancel_all()
+            if connector is not None:
+                await finish_closing(connector)
+
+    def detach(self) -> None:
+        """Let go of the connector without closing it; the session is closed then."""
+        if self.connector is not None and self._owner is not None:
+            sweep_no_more_in(self.connector, self._owner)
+        self.connector = None
+        self.ended = True
