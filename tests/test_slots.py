@@ -47,7 +47,7 @@ def refused(slots: Slots, key: object = A) -> Slot:
 def assert_untouched(slots: Slots) -> None:
     """Check that no token is borrowed, nobody waits, and no endpoint is remembered."""
     assert slots.waiting == 0
-    assert not slots._line
+    assert not slots._queue
     assert slots._hosts == {}
     assert slots._total is None or slots._total.borrowed_tokens == 0
 
@@ -68,7 +68,7 @@ class Line:
         *,
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Wait in the line."""
+        """Wait in the queue."""
         with anyio.CancelScope() as self.scopes[name]:
             task_status.started()
             held = await self.slots.wait(slot)
@@ -97,26 +97,26 @@ class TestTotal:
                 await tasks.start(line.join, name, refused(slots, key))
             await settled()
             assert slots.waiting == 3
-            slots.free(first)
+            slots.release(first)
             for name in "abc":
                 await settled()
                 assert list(line.held) == [name]
-                slots.free(line.held.pop(name))
+                slots.release(line.held.pop(name))
         assert line.news == [("a", True), ("b", True), ("c", True)]
         assert_untouched(slots)
 
     async def test_a_newcomer_does_not_get_what_somebody_waits_for(self) -> None:
-        """What becomes free belongs to the first in line even before that task runs."""
+        """What becomes free belongs to the first in the queue even before that task runs."""
         slots = make(limit=1)
         first = taken(slots)
         line = Line(slots)
         async with anyio.create_task_group() as tasks:
             await tasks.start(line.join, "a", refused(slots))
             await settled()
-            slots.free(first)
+            slots.release(first)
             refused(slots)
             await settled()
-            slots.free(line.held["a"])
+            slots.release(line.held["a"])
         assert_untouched(slots)
 
     async def test_what_has_become_free_meanwhile_is_not_waited_for(self) -> None:
@@ -124,9 +124,9 @@ class TestTotal:
         slots = make(limit=1)
         first = taken(slots)
         slot = refused(slots)
-        slots.free(first)
+        slots.release(first)
         assert await slots.wait(slot)
-        slots.free(slot)
+        slots.release(slot)
         assert_untouched(slots)
 
     async def test_a_slot_that_is_free_is_a_checkpoint_all_the_same(self) -> None:
@@ -147,14 +147,14 @@ class TestTotal:
         def evict() -> bool:
             if not idle:
                 return False
-            slots.free(idle.pop())
+            slots.release(idle.pop())
             return True
 
         slots = make(limit=1, evict=evict)
         idle.append(taken(slots))
         slot = taken(slots, B)
         assert idle == []
-        slots.free(slot)
+        slots.release(slot)
         assert_untouched(slots)
 
     def test_no_limits(self) -> None:
@@ -163,7 +163,7 @@ class TestTotal:
         held = [taken(slots) for _ in range(1000)]
         assert slots._total is None
         for slot in held:
-            slots.free(slot)
+            slots.release(slot)
         assert_untouched(slots)
 
 
@@ -179,12 +179,12 @@ class TestPerHost:
             await tasks.start(line.join, "a", refused(slots, A))
             await settled()
             other = taken(slots, B)
-            slots.free(other)
+            slots.release(other)
             await settled()
             assert line.news == []
-            slots.free(first)
+            slots.release(first)
             await settled()
-            slots.free(line.held["a"])
+            slots.release(line.held["a"])
         assert line.news == [("a", True)]
         assert_untouched(slots)
 
@@ -197,11 +197,11 @@ class TestPerHost:
             for name in "abc":
                 await tasks.start(line.join, name, refused(slots))
                 await settled()
-            slots.free(first)
+            slots.release(first)
             for name in "abc":
                 await settled()
                 assert list(line.held) == [name]
-                slots.free(line.held.pop(name))
+                slots.release(line.held.pop(name))
         assert_untouched(slots)
 
     async def test_from_one_line_to_the_next(self) -> None:
@@ -214,14 +214,14 @@ class TestPerHost:
             await settled()
             await tasks.start(line.join, "a", refused(slots, A))
             await settled()
-            slots.free(first)  # one of all to "c", who waits longest, and one of A to "a"
+            slots.release(first)  # one of all to "c", who waits longest, and one of A to "a"
             await settled()
             assert line.news == [("c", True)]
-            slots.free(second)
+            slots.release(second)
             await settled()
             assert line.news == [("c", True), ("a", True)]
             for slot in line.held.values():
-                slots.free(slot)
+                slots.release(slot)
         assert_untouched(slots)
 
     async def test_whoever_leaves_the_second_line_gives_the_host_back(self) -> None:
@@ -236,10 +236,10 @@ class TestPerHost:
             await settled()
             line.scopes["b"].cancel()
             await settled()
-            slots.free(first)
+            slots.release(first)
             await settled()
             assert line.news == [("b", "cancelled"), ("again b", True)]
-            slots.free(line.held["again b"])
+            slots.release(line.held["again b"])
         assert_untouched(slots)
 
 
@@ -258,7 +258,7 @@ class TestGivingUp:
             slot.expire()
             slot.cancel()  # twice is as good as once
         assert line.news == [("a", False)]
-        slots.free(first)
+        slots.release(first)
         assert_untouched(slots)
 
     async def test_it_cannot_be_ended_once_the_slot_is_held(self) -> None:
@@ -270,10 +270,10 @@ class TestGivingUp:
         async with anyio.create_task_group() as tasks:
             await tasks.start(line.join, "a", slot)
             await settled()
-            slots.free(first)
+            slots.release(first)
             slot.expire()
         assert line.news == [("a", True)]
-        slots.free(slot)
+        slots.release(slot)
         assert_untouched(slots)
 
     async def test_all_waits_can_be_ended(self) -> None:
@@ -285,10 +285,10 @@ class TestGivingUp:
             for name, key in (("a", A), ("c", C)):
                 await tasks.start(line.join, name, refused(slots, key))
                 await settled()
-            slots.end_waiting()
+            slots.cancel_all()
         assert sorted(line.news) == [("a", False), ("c", False)]
         for slot in held:
-            slots.free(slot)
+            slots.release(slot)
         assert_untouched(slots)
 
     async def test_a_slot_that_comes_with_cancellation_goes_to_the_next(self) -> None:
@@ -303,13 +303,13 @@ class TestGivingUp:
                     await settled()
                 if cancels_first:
                     line.scopes["a"].cancel()
-                slots.free(first)
+                slots.release(first)
                 line.scopes["a"].cancel()
                 await settled()
                 if "a" in line.held:  # it was there in time: the cancellation comes later
-                    slots.free(line.held["a"])
+                    slots.release(line.held["a"])
                 await settled()
-                slots.free(line.held["b"])
+                slots.release(line.held["b"])
             assert line.news[-1] == ("b", True)
             assert_untouched(slots)
 
@@ -322,7 +322,7 @@ class TestGivingUp:
         slot = refused(slots)
         task = asyncio.ensure_future(slots.wait(slot))
         await settled()
-        slots.free(first)
+        slots.release(first)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -344,8 +344,8 @@ def test_whoever_waits_in_an_event_loop_that_is_closed(ends: bool) -> None:
 
     async def go_on(first: Slot) -> None:
         if ends:
-            slots.end_waiting()
-        slots.free(first)
+            slots.cancel_all()
+        slots.release(first)
         waits.clear()
         gc.collect()
 
@@ -372,9 +372,9 @@ async def test_a_crowd(limit: int, limit_per_host: int, seed: int) -> None:
         if limit_per_host:
             assert max(held.values(), default=0) <= limit_per_host
         total = slots._total
-        assert not slots._line or (total is not None and not total.available_tokens)
+        assert not slots._queue or (total is not None and not total.available_tokens)
         for host in slots._hosts.values():
-            assert not host.line or not host.limiter.available_tokens
+            assert not host.queue or not host.limiter.available_tokens
 
     async def visit(key: object, patience: int, stay: int, ends: bool) -> None:
         nonlocal served
@@ -402,7 +402,7 @@ async def test_a_crowd(limit: int, limit_per_host: int, seed: int) -> None:
                 finally:
                     held[key] -= 1
             finally:
-                slots.free(slot)
+                slots.release(slot)
                 check()
 
     async with anyio.create_task_group() as tasks:

@@ -76,7 +76,7 @@ class ConnectorStatistics:
 
 
 class BaseConnector:
-    """Base of the connectors: limits, the pool of idle connections, closing.
+    """Base of the connectors: lends connections within limits, keeps idle ones, closes them.
 
     A subclass makes the streams in :meth:`_create_connection`.
 
@@ -99,7 +99,7 @@ class BaseConnector:
 
     allowed_protocol_schema_set: ClassVar[frozenset[str]] = HTTP_SCHEMES | {"ws", "wss"}
 
-    #: whether it takes requests to a proxy; one that does not is never given any for one
+    #: whether it can make a connection through a proxy
     _uses_proxies: ClassVar[bool] = False
 
     #: the proxy of requests that name none
@@ -242,7 +242,7 @@ class BaseConnector:
             await pool.make_room()
             return await self._dial(req, slot, traces, timeout)
         except BaseException:
-            pool.give_up(slot)
+            pool.release_slot(slot)
             raise
 
     async def _queue(self, slot: Slot, traces: Sequence[Trace]) -> None:
@@ -251,7 +251,7 @@ class BaseConnector:
             with self._pool.slots.about_to_wait():
                 await tell(traces, TraceConnectionQueuedStartParams())
         held = await self._pool.wait(slot)
-        assert held  # nobody ends the wait but close(), and then it raises
+        assert held  # only close() ends this wait early, and then the line above raises
         if traces:
             await tell(traces, TraceConnectionQueuedEndParams())
 
@@ -275,7 +275,7 @@ class BaseConnector:
                 return connection
             finally:
                 self._dialing.discard(scope)
-        pool.check_open()  # it was close() that cancelled the scope, if this raises
+        pool.check_open()  # close() cancels the scope too, and then this raises
         raise _timed_out(req)
 
     async def _create_connection(
@@ -290,7 +290,10 @@ class BaseConnector:
     async def _tell_of(
         self, connection: Connection, traces: Sequence[Trace], params: TraceParams
     ) -> None:
-        """Tell *traces* of *connection*, which is given back if they fail or it is too late."""
+        """Tell *traces* of *connection*.
+
+        It is given back if a handler fails, or the connector is closed, and that is raised.
+        """
         try:
             self._pool.check_open()
             if traces:

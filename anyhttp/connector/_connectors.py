@@ -84,8 +84,8 @@ __all__ = (
 class TCPConnector(BaseConnector):
     """Connects over TCP, with TLS for https.
 
-    While the addresses of one host are raced, each attempt has a socket.  They count as the
-    one connection that comes out of them: before it carries a request the others are closed.
+    While the addresses of one host are raced, each attempt has a socket.  They count as one
+    connection: when the first has connected, the others are closed before it is used.
 
     :param ssl: ``True`` verifies certificates by the operating system's trust store,
         ``False`` not at all; an :class:`ssl.SSLContext` is used as it is; a
@@ -280,8 +280,8 @@ class TCPConnector(BaseConnector):
     async def _resolve_traced(
         self, key: ConnectionKey, host: str, port: int, traces: Sequence[Trace]
     ) -> list[ResolveResult]:
-        # The handlers are called here and not by the lookup, which others may wait for too:
-        # one that is slow or fails concerns this request alone.
+        # The handlers are called here and not by the lookup: other requests may wait for the
+        # same lookup, and a handler that is slow or fails concerns this request alone.
         if self._use_dns_cache:
             if self._dns_cache.knows((host, port)):
                 await tell(traces, TraceDnsCacheHitParams(host))

@@ -1,4 +1,4 @@
-"""From an endpoint to a connected stream: resolve, race the addresses, start TLS.
+"""From the addresses of a host to a connected stream.
 
 Addresses are raced as :rfc:`8305#section-5` says: the next attempt starts when the one
 before has failed or the delay is over, whichever is first; the first to connect wins and
@@ -99,7 +99,10 @@ def _addr_info(address: ResolveResult) -> AddrInfoType:
 
 
 def _family(address: ResolveResult) -> socket.AddressFamily:
-    """Tell the family by the address: resolvers of applications repeat what they were asked."""
+    """Return the family of an address, whatever the resolver says.
+
+    Resolvers of applications often return the family that they were asked for, such as 0.
+    """
     return socket.AF_INET6 if ":" in address["host"] else socket.AF_INET
 
 
@@ -135,8 +138,8 @@ async def _side_by_side(race: _Race, addresses: Sequence[ResolveResult], delay: 
             if await _attempt(race, address):
                 attempts.cancel_scope.cancel()
         except (Exception, KeyboardInterrupt, SystemExit) as exc:  # noqa: BLE001
-            # Raised below, outside of the group: in here it would come out in a group, and
-            # the last two would end the event loop at once.
+            # Raised again after the task group: if it left this task, the caller would get an
+            # exception group, or the event loop would end at once (the last two do that).
             race.crash = exc
             attempts.cancel_scope.cancel()
         finally:
@@ -150,7 +153,7 @@ async def _side_by_side(race: _Race, addresses: Sequence[ResolveResult], delay: 
                 with anyio.move_on_after(delay):
                     await over.wait()
     except BaseException:
-        # Cancelled after somebody won: nobody is left to take the socket.
+        # The caller was cancelled when an attempt had connected, so nobody takes the socket.
         if race.winner is not None:
             await race.winner.aclose()
         raise

@@ -33,7 +33,7 @@ async def finish_closing(connector: BaseConnector) -> None:
 
 def forget_warning(connector: BaseConnector) -> None:
     """Let *connector* be dropped without a warning: its owner has given one already."""
-    connector._pool.closed = True
+    connector._pool.closed = True  # nobody has it any more who could use or close it
 
 
 def sweep_in(connector: BaseConnector, owner: TaskOwner) -> None:

@@ -21,9 +21,10 @@ class IdleConnections(Generic[C]):
 
     def __init__(self, keepalive_timeout: float) -> None:
         self._keepalive_timeout = keepalive_timeout
-        # All of them with the moment each expires, in the order in which they came, so that
-        # the first to expire and the least recently used is the first; a stack for each key.
+        # All of them in the order in which they became idle, with the moment each expires: the
+        # first one expires first, and has been idle longest.
         self._idle: OrderedDict[C, tuple[ConnectionKey, float]] = OrderedDict()
+        # The same for each key, of which the last one is taken first.
         self._stacks: dict[ConnectionKey, dict[C, None]] = {}
         #: no connection expires before this moment
         self.due = math.inf
@@ -32,7 +33,10 @@ class IdleConnections(Generic[C]):
         return len(self._idle)
 
     def take(self, key: ConnectionKey) -> C | None:
-        """Hand out the freshest idle connection to *key*, after :meth:`expire` where it is due."""
+        """Return the connection to *key* that became idle last; ``None`` if there is none.
+
+        Call :meth:`expire` before, if :attr:`due` has come.
+        """
         stack = self._stacks.get(key)
         if not stack:
             return None

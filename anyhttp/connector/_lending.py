@@ -104,8 +104,8 @@ async def _lend_watched(
         connection = pool.take_idle(key, slot)
         if connection is not None:
             return connection
-        if terms.waits.cancelled:  # too late to end the wait, but nothing is opened any more
-            pool.give_up(slot)
+        if terms.waits.cancelled:  # just after the slot came, so no connection is made for it
+            pool.release_slot(slot)
             raise ClientConnectionError("Session is closed")
     return await _within(terms, connector._open(request, slot, (), terms.timeout))
 

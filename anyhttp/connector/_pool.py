@@ -24,9 +24,10 @@ __all__ = ("ConnectionPool",)
 class ConnectionPool:
     """Lends connections and takes them back, within the limits.
 
-    Everything but two waits is decided by plain calls, between which no other task runs.  A
-    connection begins as a slot under the limits, from :meth:`reserve`, which is held as soon
-    as the limits allow.  It ends with :meth:`lend` or :meth:`give_up`.
+    It opens no sockets.  Whoever opens one takes a slot before, from :meth:`reserve`, waits for
+    it if it is not held yet, and brings the slot and the socket to :meth:`lend`, or the slot
+    alone to :meth:`release_slot`.  Decisions are made in plain calls, so that no other task can
+    run between a decision and what is noted about it.
 
     :param limit: open connections in all, idle ones included; 0 for no limit
     :param limit_per_host: connections in use to one endpoint; 0 for no limit
@@ -43,12 +44,12 @@ class ConnectionPool:
         self.closed: bool = False
         self.slots: Slots = Slots(limit, limit_per_host, self._evict)
         self.idle: IdleConnections[Http1Connection] = IdleConnections(keepalive_timeout)
-        #: slots of idle connections.  One keeps its slot unless somebody waits for it, so that
-        #: whoever takes the connection later has nothing to ask of the limits.
+        #: the slots of idle connections.  A connection that becomes idle keeps its slot if nobody
+        #: waits for one, so that the next request on it need not ask the limits.
         self.idle_slots: dict[Http1Connection, Slot] = {}
         self._opening: set[Slot] = set()  # held, for connections that are being made
         self._lent: dict[Connection, Slot] = {}
-        # Aborted, but the event loop may not have closed the sockets yet; in order.
+        # Streams that were aborted, in that order: the event loop closes their sockets later.
         self._closing: dict[NetworkStream, None] = {}
 
     @property
@@ -81,15 +82,15 @@ class ConnectionPool:
         idle = self.idle
         now = monotonic()
         if now >= idle.due:
-            self.discard_expired(now)
+            self.close_expired(now)
         while (http1 := idle.take(key)) is not None:
             if not http1.is_usable:
-                self._discard(http1)
+                self._close(http1)
                 continue
             slot = self.idle_slots.pop(http1, None)
             if slot is not None:
                 if held is not None:
-                    self.give_up(held)
+                    self.release_slot(held)
             elif held is not None:
                 slot = held
             else:
@@ -118,7 +119,7 @@ class ConnectionPool:
         """
         held = await self.slots.wait(slot)
         if self.closed:
-            self.slots.free(slot)
+            self.slots.release(slot)
             self.check_open()
         if held:
             self._opening.add(slot)
@@ -129,7 +130,7 @@ class ConnectionPool:
         while self._limit and self.in_use + len(self.idle) > self._limit:
             oldest = self.idle.evict()
             assert oldest is not None  # those in use never exceed the limit by themselves
-            self._discard(oldest)
+            self._close(oldest)
         await self.finish_closing()
 
     def lend(self, http1: Http1Connection, slot: Slot) -> Connection:
@@ -139,16 +140,16 @@ class ConnectionPool:
         self._lent[connection] = slot
         return connection
 
-    def give_up(self, slot: Slot) -> None:
-        """Free a slot for which no connection has been lent; nothing happens if one has."""
+    def release_slot(self, slot: Slot) -> None:
+        """Give *slot* back, unless it belongs to a connection that has been lent by now."""
         if slot in self._opening:
             self._opening.remove(slot)
-            self.slots.free(slot)
+            self.slots.release(slot)
 
     # -- taking back
 
     def _take_back(self, connection: Connection, http1: Http1Connection | None) -> None:
-        """Keep *http1* if it can be used again; ``None`` stands for a socket that is gone."""
+        """Keep *http1* if it can be used again, else close it; ``None`` if it was detached."""
         slot = self._lent.pop(connection)
         if http1 is None:
             pass
@@ -158,8 +159,8 @@ class ConnectionPool:
                 self.idle_slots[http1] = slot
                 return
         else:
-            self._discard(http1)
-        self.slots.free(slot)
+            self._close(http1)
+        self.slots.release(slot)
 
     def _evict(self) -> bool:
         """Close the least recently used idle connection that has a slot, if there is one."""
@@ -167,38 +168,38 @@ class ConnectionPool:
             oldest = self.idle.evict()
             assert oldest is not None
             had_slot = oldest in self.idle_slots
-            self._discard(oldest)
+            self._close(oldest)
             if had_slot:
                 return True
         return False
 
-    def _discard(self, http1: Http1Connection) -> None:
+    def _close(self, http1: Http1Connection) -> None:
         http1.abort()
         self._closing[http1.stream] = None
         slot = self.idle_slots.pop(http1, None)
         if slot is not None:
-            self.slots.free(slot)
+            self.slots.release(slot)
 
     # -- closing
 
-    def discard_expired(self, now: float) -> None:
+    def close_expired(self, now: float) -> None:
         """Close the connections that have been idle for too long."""
         for http1 in self.idle.expire(now):
-            self._discard(http1)
+            self._close(http1)
 
     def close(self) -> None:
         """Close all connections, and end every wait for one."""
         self.closed = True
-        self.slots.end_waiting()
+        self.slots.cancel_all()
         for connection in list(self._lent):
             connection.close()
         for http1 in self.idle.clear():
-            self._discard(http1)
+            self._close(http1)
 
     async def finish_closing(self) -> None:
         """Await the end of sockets that were closed by plain calls."""
         while self._closing:
-            # It stays listed meanwhile: whoever else comes must wait for it as well.
+            # It stays listed until then, so that everybody who calls this waits for it.
             stream = next(iter(self._closing))
             await stream.aclose()
             self._closing.pop(stream, None)

@@ -1,8 +1,8 @@
-"""Who may open a connection: places under the limits, and the lines of those who wait for one.
+"""Who may open a connection: slots under the limits, and the queues of those who wait for one.
 
-:class:`anyio.CapacityLimiter` counts the places.  Waiting is done here, in the order of asking,
-because it has to end for more reasons than a place that is free (a time limit, a session that is
-closed), and a cancel scope for each of thousands who wait costs more than everything else.
+:class:`anyio.CapacityLimiter` counts the slots in use.  Its own way of waiting is not used: a
+wait ends also when a time limit is over or a session is closed, which would take a cancel scope
+for each request that waits, and with thousands of them the scopes cost more than all the rest.
 """
 
 from __future__ import annotations
@@ -22,97 +22,99 @@ from .._tasks import (
 
 __all__ = ("Slot", "Slots")
 
-# In the order of asking; whoever gives up leaves from the middle.
-_Line = OrderedDict["Slot", None]
+# In the order of asking.  A dictionary, because a wait that is ended may be anywhere in it.
+_Queue = OrderedDict["Slot", None]
 
 
 class Slot:
-    """A place for one socket, or the wish for one."""
+    """The permission to have one socket open, or a request for it that has to wait."""
 
-    __slots__ = ("_called", "_host", "_host_token", "_line", "_token", "is_held", "key")
+    __slots__ = ("_host", "_host_token", "_queue", "_token", "_waiter", "is_held", "key")
 
     def __init__(self, key: ConnectionKey) -> None:
         self.key: ConnectionKey = key
-        #: whether the limits allow a socket for it
+        #: whether the permission has been given
         self.is_held: bool = False
-        # On whose behalf the limiters' tokens are borrowed: a slot's that had them before.
+        # A limiter remembers who borrowed a token.  When a token is passed on from one slot to
+        # the next, the limiter is not told, so these name the slot that borrowed it first.
         self._host_token: Slot | None = None
         self._token: Slot | None = None
         self._host: _Host | None = None
-        self._line: _Line | None = None  # in which it waits
-        self._called: Waiter | None = None
+        self._queue: _Queue | None = None  # in which it waits
+        self._waiter: Waiter | None = None
 
     def expire(self) -> None:
-        """End waiting for it, without it; nothing happens once it is held."""
-        if self._line is not None:
+        """End the wait for it; nothing happens if it is held already."""
+        if self._queue is not None:
             self._leave()
-            self._call()
+            self._wake()
 
-    cancel = expire  # as whoever can cancel a scope calls it
+    cancel = expire  # a session that is closed cancels slots and cancel scopes alike
 
-    def _join(self, line: _Line) -> None:
-        line[self] = None
-        self._line = line
+    def _join(self, queue: _Queue) -> None:
+        queue[self] = None
+        self._queue = queue
 
     def _leave(self) -> None:
-        if self._line is not None:
-            del self._line[self]
-            self._line = None
+        if self._queue is not None:
+            del self._queue[self]
+            self._queue = None
 
-    def _call(self) -> None:
-        called = self._called
-        assert called is not None
-        if not called.done():  # the task that waits may have been cancelled, and not know yet
-            with suppress(RuntimeError):  # its event loop has been closed: it is never told
-                called.set_result(None)
+    def _wake(self) -> None:
+        waiter = self._waiter
+        assert waiter is not None
+        if not waiter.done():  # it is done if the task that waits has just been cancelled
+            with suppress(RuntimeError):  # the event loop of that task has been closed
+                waiter.set_result(None)
 
 
 class _Host:
-    """The limit of one endpoint, and who waits for it."""
+    """The limit of one endpoint, and the slots that wait for it."""
 
-    __slots__ = ("limiter", "line")
+    __slots__ = ("limiter", "queue")
 
     def __init__(self, limit: int) -> None:
         self.limiter = anyio.CapacityLimiter(limit)
-        self.line: _Line = OrderedDict()
+        self.queue: _Queue = OrderedDict()
 
 
 class Slots:
     """The slots of a connector.
 
-    Nobody waits for what is free: a token that is given back goes to the first in line at once,
-    which costs the limiters nothing.
+    A token that is given back goes at once to the first slot in the queue, if there is one, so
+    no token is ever free while a slot waits for it.
 
     :param limit: slots in all; 0 for no limit
     :param limit_per_host: slots of one endpoint; 0 for no limit
-    :param evict: frees a slot that an idle connection has, and tells whether there was one
+    :param evict: closes an idle connection that has a slot, which is released by that; returns
+        whether there was one
     """
 
-    __slots__ = ("_evict", "_hosts", "_limit", "_limit_per_host", "_line", "_total", "waiting")
+    __slots__ = ("_evict", "_hosts", "_limit", "_limit_per_host", "_queue", "_total", "waiting")
 
     def __init__(self, limit: int, limit_per_host: int, evict: Callable[[], bool]) -> None:
         self._limit = limit
         self._limit_per_host = limit_per_host
         self._evict = evict
-        # Limiters belong to the event loop they are made in, and there may be none yet.
+        # Made when it is first needed: connectors may be made before an event loop runs.
         self._total: anyio.CapacityLimiter | None = None
-        self._line: _Line | None = None  # until somebody has to wait
+        self._queue: _Queue | None = None  # made when a slot first has to wait
         self._hosts: dict[ConnectionKey, _Host] = {}
-        #: how many wait, or are about to, or have been called and do not know yet
+        #: how many tasks wait, or are about to, or have their slot but have not run since
         self.waiting: int = 0
 
     def take(self, slot: Slot) -> bool:
-        """Hold *slot*, or tell that it has to :meth:`wait`."""
+        """Take *slot* if the limits allow it now; return whether it is held."""
         if self._advance(slot) is None:
             return True
-        self.free(slot)
+        self.release(slot)
         return False
 
     @contextmanager
     def about_to_wait(self) -> Iterator[None]:
-        """Count one more among those who wait, who will call :meth:`wait` after the block.
+        """Count the caller as waiting during the block, after which it calls :meth:`wait`.
 
-        An idle connection then gives its slot up, for the one who is about to need it.
+        While somebody waits, a connection that becomes idle does not keep its slot.
         """
         self.waiting += 1
         try:
@@ -123,31 +125,31 @@ class Slots:
     async def wait(self, slot: Slot) -> bool:
         """Wait until *slot* is held, after :meth:`take` has failed.
 
-        :returns: ``False`` if somebody has ended the wait
+        :returns: ``False`` if the wait was ended by :meth:`Slot.expire`
 
-        First come, first served; for a slot of the endpoint, then for one of all.  After
-        cancellation it is not held.
+        First come, first served: at first among those who wait for the same endpoint, then
+        among all.  After cancellation the slot is not held.
         """
         self.waiting += 1
         try:
-            line = self._advance(slot)
-            if line is None:
+            queue = self._advance(slot)
+            if queue is None:
                 await checkpoint()
             else:
-                slot._called = make_waiter()
-                slot._join(line)
-                await slot._called
+                slot._waiter = make_waiter()
+                slot._join(queue)
+                await slot._waiter
         except BaseException:
-            self.free(slot)
+            self.release(slot)
             raise
         finally:
             self.waiting -= 1
         if not slot.is_held:
-            self.free(slot)
+            self.release(slot)
         return slot.is_held
 
-    def free(self, slot: Slot) -> None:
-        """Give *slot* back, or the wish for it up."""
+    def release(self, slot: Slot) -> None:
+        """Give *slot* back if it is held, and take it out of the queue if it waits."""
         slot.is_held = False
         slot._leave()
         token, slot._token = slot._token, None
@@ -160,69 +162,72 @@ class Slots:
         if self._limit_per_host:
             self._forget_host(slot.key)
 
-    def end_waiting(self) -> None:
-        """End everybody's wait."""
-        for line in (self._line, *(host.line for host in self._hosts.values())):
-            for slot in list(line or ()):
+    def cancel_all(self) -> None:
+        """End every wait."""
+        for queue in (self._queue, *(host.queue for host in self._hosts.values())):
+            for slot in list(queue or ()):
                 slot.expire()
 
-    def _advance(self, slot: Slot) -> _Line | None:
-        """Take what is free of what *slot* needs; return the line for the rest, if any."""
+    def _advance(self, slot: Slot) -> _Queue | None:
+        """Borrow the tokens that *slot* lacks; return the queue for one that is not free."""
         if self._limit_per_host and slot._host_token is None:
             host = self._hosts.get(slot.key)
             if host is None:
                 host = self._hosts[slot.key] = _Host(self._limit_per_host)
-            if host.line or not _borrow(host.limiter, slot):
-                return host.line
+            if host.queue or not _borrow(host.limiter, slot):
+                return host.queue
             slot._host, slot._host_token = host, slot
         if self._limit and not self._count(slot):
-            if self._line is None:
-                self._line = OrderedDict()
-            return self._line
+            if self._queue is None:
+                self._queue = OrderedDict()
+            return self._queue
         slot.is_held = True
         return None
 
     def _count(self, slot: Slot) -> bool:
-        """Count *slot* under the total limit, if need be in the place of an idle connection."""
-        if self._line:
+        """Borrow a token of the total limit, if need be by closing an idle connection."""
+        if self._queue:
             return False
         if self._total is None:
             self._total = anyio.CapacityLimiter(self._limit)
-        # The place of an idle connection may go to somebody who waits.
+        # Evicting may free no token: a slot that waits for the same endpoint gets it first.
         if _borrow(self._total, slot) or (self._evict() and _borrow(self._total, slot)):
             slot._token = slot
         return slot._token is not None
 
     def _pass_on(self, token: Slot) -> None:
-        """Give a token of the total limit to the first who waits for no more than that."""
-        if self._line:
-            slot = next(iter(self._line))
+        """Give a token of the total limit to the first slot that waits for one, or back."""
+        if self._queue:
+            slot = next(iter(self._queue))
             slot._token = token
             slot.is_held = True
             slot._leave()
-            slot._call()
+            slot._wake()
         else:
             assert self._total is not None
             self._total.release_on_behalf_of(token)
 
     def _pass_on_to_host(self, host: _Host, token: Slot) -> None:
-        """Let the first who waits for *host* go on, if need be to the line for one of all."""
-        if not host.line:
+        """Give a token of *host* to the first slot that waits for one, or back.
+
+        That slot may have to go on waiting, for a token of the total limit.
+        """
+        if not host.queue:
             host.limiter.release_on_behalf_of(token)
             return
-        slot = next(iter(host.line))
+        slot = next(iter(host.queue))
         slot._leave()
         slot._host, slot._host_token = host, token
-        line = self._advance(slot)
-        if line is None:
-            slot._call()
+        queue = self._advance(slot)
+        if queue is None:
+            slot._wake()
         else:
-            slot._join(line)
+            slot._join(queue)
 
     def _forget_host(self, key: ConnectionKey) -> None:
-        """Forget an endpoint that nobody uses or waits for."""
+        """Forget an endpoint for which no slot is held or waits."""
         host = self._hosts.get(key)
-        if host is not None and not host.line and not host.limiter.borrowed_tokens:
+        if host is not None and not host.queue and not host.limiter.borrowed_tokens:
             del self._hosts[key]
 
 

@@ -44,7 +44,7 @@ class Sweeper:
         pool = self._pool
         while 0 < pool.keepalive_timeout < math.inf:
             now = monotonic()
-            pool.discard_expired(now)
+            pool.close_expired(now)
             await pool.finish_closing()
             upcoming = pool.idle.next_expiry()
             await anyio.sleep(pool.keepalive_timeout if upcoming is None else upcoming - now)

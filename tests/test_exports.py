@@ -1,0 +1,78 @@
+"""What objects show to programs: a name without an underscore is part of the API."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+import anyhttp
+from anyhttp import connector
+from anyhttp.connector import BaseConnector, Connection, TCPConnector, UnixConnector
+
+CONNECTOR = {
+    "allowed_protocol_schema_set",
+    "close",
+    "closed",
+    "connect",
+    "force_close",
+    "limit",
+    "limit_per_host",
+    "statistics",
+}
+
+
+def public_names(thing: object) -> set[str]:
+    """Return the names of *thing* that do not begin with an underscore."""
+    return {name for name in dir(thing) if not name.startswith("_")}
+
+
+def test_what_every_connector_shows() -> None:
+    """Subclasses override ``_create_connection()`` besides, which is documented."""
+    assert public_names(BaseConnector()) == CONNECTOR
+
+
+def test_what_a_tcp_connector_shows() -> None:
+    """What it was made with, the DNS cache, and some older names of the same."""
+    assert public_names(TCPConnector()) == CONNECTOR | {
+        "cached_hosts",
+        "clear_dns_cache",
+        "clear_resolved_hosts",
+        "dns_cache",
+        "family",
+        "fingerprint",
+        "resolve",
+        "resolved_hosts",
+        "ssl_context",
+        "use_dns_cache",
+        "verify_ssl",
+    }
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
+def test_what_a_unix_connector_shows() -> None:
+    """Its path."""
+    assert public_names(UnixConnector("/run/a.sock")) == CONNECTOR | {"path"}
+
+
+def test_what_a_connection_shows() -> None:
+    """The stream, what speaks HTTP on it, and the ways out."""
+    assert public_names(Connection) == {
+        "add_callback",
+        "close",
+        "closed",
+        "detach",
+        "loop",
+        "protocol",
+        "release",
+        "reused",
+        "transport",
+    }
+
+
+def test_a_public_room_lists_what_programs_may_import() -> None:
+    """What it exports to other rooms besides can be imported, but is not promised."""
+    inside = {"LendingTerms", "lend", "lend_nowait", "finish_closing", "forget_warning"}
+    assert inside <= vars(connector).keys()
+    assert not inside & set(connector.__all__)
+    assert not inside & set(anyhttp.__all__)

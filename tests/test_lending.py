@@ -1,0 +1,152 @@
+"""How a session borrows a connection: what it gets, and what ends the wait for one."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import pytest
+from multidict import CIMultiDict
+
+from anyhttp import ClientConnectionError, ClientRequest, ClientTimeout, TCPConnector
+from anyhttp._http1.connection import BUSY, IDLE
+from anyhttp._tasks import Expired, PendingWaits, Watchdog
+from anyhttp.connector import AddrInfoType, Connection, LendingTerms, lend, lend_nowait
+from tests.support.census import assert_no_tokens
+from tests.support.peer import DEADLINE
+from tests.support.server import Server
+
+SHORT = 0.05
+
+
+@pytest.fixture(params=["watched", "in a scope"])
+async def terms(request: pytest.FixtureRequest) -> AsyncIterator[LendingTerms]:
+    """Those of an entered session, whose watchdog ends waits, or of another."""
+    async with anyio.create_task_group() as group:
+        watchdog = Watchdog(group.start_soon) if request.param == "watched" else None
+        yield LendingTerms(
+            traces=(),
+            timeout=ClientTimeout(),
+            total_at=anyio.current_time() + DEADLINE,
+            watchdog=watchdog,
+            waits=PendingWaits(),
+        )
+        if watchdog is not None:
+            watchdog.stop()
+
+
+def changed(terms: LendingTerms, **changes: Any) -> LendingTerms:
+    """Return *terms* with some of them replaced."""
+    names = ("traces", "timeout", "total_at", "watchdog", "waits")
+    return LendingTerms(**{name: getattr(terms, name) for name in names} | changes)
+
+
+@pytest.fixture
+def request_(server: Server) -> ClientRequest:
+    """A request to the test server."""
+    return ClientRequest("GET", server.url, CIMultiDict())
+
+
+def make_idle(connection: Connection) -> None:
+    """Give *connection* back as if it had carried a request."""
+    http1 = connection.protocol
+    assert http1 is not None
+    http1.move(BUSY)
+    http1.move(IDLE)
+    connection.release()
+
+
+async def test_an_idle_connection_is_lent_at_once(
+    request_: ClientRequest, terms: LendingTerms
+) -> None:
+    """Either way; without one only ``lend()`` helps, which makes one."""
+    async with TCPConnector() as connector:
+        assert lend_nowait(connector, request_) is None
+        first = await lend(connector, request_, terms)
+        assert not first.reused
+        make_idle(first)
+        second = lend_nowait(connector, request_)
+        assert second is not None
+        assert second.reused
+        make_idle(second)
+        third = await lend(connector, request_, terms)
+        assert third.reused
+        make_idle(third)
+        assert_no_tokens(connector, idle=1)
+
+
+async def test_a_closed_connector_lends_nothing(
+    request_: ClientRequest, terms: LendingTerms
+) -> None:
+    """Not even to somebody who would wait."""
+    connector = TCPConnector()
+    await connector.close()
+    with pytest.raises(ClientConnectionError, match="Connector is closed"):
+        lend_nowait(connector, request_)
+    with pytest.raises(ClientConnectionError, match="Connector is closed"):
+        await lend(connector, request_, terms)
+
+
+async def test_a_closed_session_borrows_nothing(
+    request_: ClientRequest, terms: LendingTerms
+) -> None:
+    """A wait that began now would never be ended."""
+    async with TCPConnector() as connector:
+        await terms.waits.cancel_all()
+        with pytest.raises(ClientConnectionError, match="Session is closed"):
+            await lend(connector, request_, terms)
+        assert_no_tokens(connector)
+
+
+@pytest.mark.parametrize("reason", ["total", "session"])
+async def test_what_ends_the_wait(
+    request_: ClientRequest, terms: LendingTerms, reason: str
+) -> None:
+    """The ``total`` time, or the end of the session; the place in the queue is given up."""
+    expected: dict[str, type[Exception]] = {"total": Expired, "session": ClientConnectionError}
+    async with TCPConnector(limit=1) as connector:
+        held = await lend(connector, request_, terms)
+        if reason == "total":
+            terms = changed(terms, total_at=anyio.current_time() + SHORT)
+        async with anyio.create_task_group() as group:
+
+            async def ask() -> None:
+                with pytest.raises(expected[reason]):
+                    await lend(connector, request_, terms)
+
+            group.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            assert connector.statistics().waiting == 1
+            if reason == "session":
+                await terms.waits.cancel_all()
+                assert connector.statistics().waiting == 0
+        held.close()
+        assert_no_tokens(connector)
+
+
+async def test_a_slot_that_comes_as_the_session_is_closed(
+    request_: ClientRequest, terms: LendingTerms
+) -> None:
+    """It is given back, and no connection is made."""
+    made = []
+
+    def counted(address: AddrInfoType) -> socket.socket:
+        made.append(address)
+        return socket.socket(address[0], address[1])
+
+    async with TCPConnector(limit=1, socket_factory=counted) as connector:
+        held = await lend(connector, request_, terms)
+        async with anyio.create_task_group() as group:
+
+            async def ask() -> None:
+                with pytest.raises(ClientConnectionError, match="Session is closed"):
+                    await lend(connector, request_, terms)
+
+            group.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            held.close()
+            await terms.waits.cancel_all()
+        assert_no_tokens(connector)
+    assert len(made) == 1
