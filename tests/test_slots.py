@@ -189,7 +189,7 @@ class TestPerHost:
         assert_untouched(slots)
 
     async def test_first_come_first_served(self) -> None:
-        """Each endpoint has a line of its own, and an order in it."""
+        """Each endpoint has a queue of its own, and an order in it."""
         slots = make(limit=0, limit_per_host=1)
         first = taken(slots)
         line = Line(slots)
