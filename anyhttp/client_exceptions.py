@@ -110,7 +110,7 @@ class ClientError(Exception):
 
 
 class ClientResponseError(ClientError):
-    """The response came, but not the one that was hoped for.
+    """A response came, but it is not acceptable.
 
     :param request_info: what was asked, as sent
     :param history: the responses that redirected here, oldest first
@@ -214,7 +214,7 @@ class TooManyRedirects(ClientResponseError):
 
 
 class ClientConnectionError(ClientError):
-    """The connection failed, was closed, or could not be had."""
+    """The connection failed, was closed, or could not be made."""
 
 
 class ClientConnectionResetError(ClientConnectionError, ConnectionResetError):
@@ -225,7 +225,7 @@ class ClientOSError(ClientConnectionError, OSError):
     """The operating system reported an error of the socket; see ``errno`` and ``strerror``."""
 
 
-_NOWHERE: Final = ConnectionKey("", None, False, True, None, None, None, None)
+_UNKNOWN_KEY: Final = ConnectionKey("", None, False, True, None, None, None, None)
 
 
 class ClientConnectorError(ClientOSError):
@@ -237,8 +237,8 @@ class ClientConnectorError(ClientOSError):
 
     def __init__(self, connection_key: ConnectionKey | None, os_error: OSError) -> None:
         super().__init__(os_error.errno, os_error.strerror)
-        # Tests of applications raise errors that come from nowhere.
-        self._connection_key = _NOWHERE if connection_key is None else connection_key
+        # Tests of applications make such errors themselves, without a key.
+        self._connection_key = _UNKNOWN_KEY if connection_key is None else connection_key
         self._os_error = os_error
         # OSError keeps errno and strerror apart, so args are free to rebuild this from.
         self.args: tuple[Any, ...] = (connection_key, os_error)
@@ -360,7 +360,7 @@ class ClientConnectorCertificateError(ClientSSLError, ssl.CertificateError):
 
 
 class ServerConnectionError(ClientConnectionError):
-    """The server let the connection down: base of those that say how."""
+    """The server failed: base of the exceptions that say how."""
 
 
 class ServerDisconnectedError(ServerConnectionError):
@@ -379,7 +379,7 @@ class ServerTimeoutError(ServerConnectionError, TimeoutError):
 
 
 class ConnectionTimeoutError(ServerTimeoutError):
-    """No connection was to be had in time (``connect``, ``sock_connect``)."""
+    """No connection could be made in time (``connect``, ``sock_connect``)."""
 
 
 class SocketTimeoutError(ServerTimeoutError):

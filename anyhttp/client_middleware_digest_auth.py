@@ -32,7 +32,7 @@ from .client_reqrep import (
 )
 from .payload import AsyncIterablePayload
 
-__all__ = ("DigestAuthMiddleware", "DigestChallenge", "Nonce", "authorization", "understood")
+__all__ = ("DigestAuthMiddleware", "DigestChallenge", "Nonce", "authorization", "digest_challenge")
 
 #: The names in challenges, and those in :mod:`hashlib`.
 _NAMES: Final = {
@@ -97,7 +97,7 @@ class DigestChallenge:
         return self.algorithm.upper().endswith("-SESS")
 
 
-def understood(challenge: Challenge) -> DigestChallenge:
+def digest_challenge(challenge: Challenge) -> DigestChallenge:
     """Return what *challenge* says.
 
     :raises ClientError: it lacks something, or asks for something that is not known here
@@ -268,7 +268,7 @@ class DigestAuthMiddleware:
                 return True
         return False
 
-    def _named(self, domain: str) -> list[URL]:
+    def _protection_space(self, domain: str) -> list[URL]:
         """Return the URLs in the ``domain`` of a challenge, without those that are none."""
         origin = self._origin
         assert origin is not None
@@ -303,7 +303,7 @@ class DigestAuthMiddleware:
         for challenge in parse_challenges(response.headers.getall(hdrs.WWW_AUTHENTICATE, ())):
             if challenge.scheme.lower() == "digest" and challenge.parameters:
                 try:
-                    return self._remember(response.url.origin(), understood(challenge))
+                    return self._remember(response.url.origin(), digest_challenge(challenge))
                 except ClientError as exc:
                     failure = failure or exc
         if failure is not None:
@@ -316,7 +316,7 @@ class DigestAuthMiddleware:
             # Requests that were made at once have been given the same nonce.
             challenge = replace(challenge, use=before.use)
         if origin == self._origin:
-            self._space = self._named(challenge.domain) or [origin / ""]
+            self._space = self._protection_space(challenge.domain) or [origin / ""]
             self._challenges.clear()
         self._challenges[origin] = challenge
         return challenge

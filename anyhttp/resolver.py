@@ -39,7 +39,7 @@ MAX_THREADS: Final = 40
 
 #: Seconds that addresses of one family wait for those of the other.  Answers come within
 #: milliseconds of each other, unless something on the way drops one of the questions.
-OTHER_FAMILY: Final = 1.0
+OTHER_FAMILY_SECONDS: Final = 1.0
 
 #: Where the operating system keeps the file of known hosts.
 HOSTS_FILE: Final = (
@@ -106,17 +106,18 @@ DefaultResolver = ThreadedResolver
 async def _in_thread_of_its_own(ask: Callable[[], T]) -> T:
     """Return what *ask* returns in a new thread, which is left behind when this is cancelled.
 
-    The pools of threads that event loops have would do for less: but there a lookup that is
-    stuck holds up whoever reads files, and on asyncio the end of the program as well.
+    A thread of an event loop's pool would be cheaper.  But a lookup that hangs would keep a
+    place of the pool from those who read files, and on asyncio it would delay the end of the
+    program, which waits for the pool.
     """
     limiter = _thread_limiter()
-    place = object()
+    borrower = object()
     outcome: list[T | Exception] = []
     done = anyio.Event()
     loop = anyio.lowlevel.current_token()
 
     def finish() -> None:
-        limiter.release_on_behalf_of(place)
+        limiter.release_on_behalf_of(borrower)
         done.set()
 
     def run() -> None:
@@ -124,15 +125,15 @@ async def _in_thread_of_its_own(ask: Callable[[], T]) -> T:
             outcome.append(ask())
         except Exception as exc:  # noqa: BLE001  (raised again by who waits)
             outcome.append(exc)
-        # The event loop may be gone, together with everybody who would want to know.
+        # The event loop may have ended, and whoever waited for the answer with it.
         with suppress(RuntimeError):
             anyio.from_thread.run_sync(finish, token=loop)
 
-    await limiter.acquire_on_behalf_of(place)
+    await limiter.acquire_on_behalf_of(borrower)
     try:
         threading.Thread(target=run, name=f"{__name__} lookup", daemon=True).start()
     except BaseException:
-        limiter.release_on_behalf_of(place)
+        limiter.release_on_behalf_of(borrower)
         raise
     await done.wait()
     (found,) = outcome
@@ -262,13 +263,13 @@ class AsyncResolver(AbstractResolver):
             except Exception as exc:  # noqa: BLE001  (raised below, outside of the group)
                 errors.append(exc)
             else:
-                group.cancel_scope.deadline = anyio.current_time() + OTHER_FAMILY
+                group.cancel_scope.deadline = anyio.current_time() + OTHER_FAMILY_SECONDS
 
         async with anyio.create_task_group() as group:
             for kind, own in questions:
                 group.start_soon(ask, kind, own)
         if not found:
-            raise max(errors, key=_weight)
+            raise max(errors, key=_significance)
         if len({name for name, _ in found.values()}) > 1:
             # The search list has completed a short name in two ways: those are two hosts.
             del found[socket.AF_INET6]
@@ -285,7 +286,7 @@ class AsyncResolver(AbstractResolver):
 
         # By itself dnspython stays with the kind of event loop that it has seen first.
         own = dns.asyncbackend.get_backend("asyncio" if on_asyncio() else "trio")
-        backend: Any = _CarefulBackend(own)
+        backend: Any = _CancelSafeBackend(own)
         try:
             answer = await self._resolver.resolve(host, kind, backend=backend)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer) as exc:
@@ -298,7 +299,7 @@ class AsyncResolver(AbstractResolver):
         """Do nothing: no socket outlives a query."""
 
 
-class _CarefulBackend:
+class _CancelSafeBackend:
     """One of dnspython's backends, for event loops that lose a UDP socket when cancelled.
 
     That is what uvloop does; it takes no network to make one, so cancelling waits for it.
@@ -315,11 +316,11 @@ class _CarefulBackend:
             return await self._backend.make_socket(family, kind, *args, **options)
 
 
-def _weight(error: Exception) -> int:
-    """Return how much an error of one question says about the answer to both."""
+def _significance(error: Exception) -> int:
+    """Return how well the error of one question stands for the answer to both."""
     if not isinstance(error, socket.gaierror):
         return 2
-    return error.errno == socket.EAI_AGAIN  # it may be over soon; "unknown" will not
+    return error.errno == socket.EAI_AGAIN  # worth another try, which "unknown" is not
 
 
 def _server_address(server: str) -> tuple[str, int]:
@@ -408,8 +409,8 @@ class _Query:
 class DnsCache:
     """Answers by (host, port), bounded in age and number; equal queries share one lookup.
 
-    Nobody's lookup is another's: when the request that asks is cancelled, the next of
-    those that wait asks in its place.
+    When the request that asks is cancelled, the next of those that wait for the same answer
+    asks in its place.
     """
 
     def __init__(

@@ -293,20 +293,20 @@ class StreamReader:
                         raise LineTooLong(b"".join(found)[:100] + b"...", limit)
                     if end:
                         found.append(self._take_exactly(end))
-                        return await self._hand_out(found, waited=waited)
+                        return await self._joined(found, waited=waited)
                     piece = self._take_piece()
                     found.append(piece)
                     size += len(piece)
                     tail = (tail + piece)[-len(separator) + 1 :] if len(separator) > 1 else b""
                 if self._eof:
-                    return await self._hand_out(found, waited=waited)
+                    return await self._joined(found, waited=waited)
                 await self._wait()
                 waited = True
         except BaseException:
             self._put_back(b"".join(found))
             raise
 
-    async def _hand_out(self, found: list[bytes], *, waited: bool) -> bytes:
+    async def _joined(self, found: list[bytes], *, waited: bool) -> bytes:
         if not waited:
             await checkpoint()
         return b"".join(found)

@@ -358,7 +358,7 @@ class TestClosing:
         stream, _ = link
         raw = stream._raw_socket
         stream.abort()
-        assert stream.has_news()
+        assert stream.has_unread()
         for _ in range(ROUNDS_OF_GRACE):
             await anyio.lowlevel.checkpoint()
         assert raw.fileno() == -1
@@ -408,15 +408,15 @@ class TestQuiet:
     async def test_news(self, link: Pair) -> None:
         """The pool asks whether anything came that nobody took."""
         stream, peer = link
-        assert not stream.has_news()
+        assert not stream.has_unread()
         peer.send(b"x")
         await rounds()
-        assert stream.has_news()
+        assert stream.has_unread()
         await stream.receive()
-        assert not stream.has_news()
+        assert not stream.has_unread()
         peer.shutdown(socket.SHUT_WR)
         await rounds()
-        assert stream.has_news()
+        assert stream.has_unread()
 
 
 class TestDeadline:

@@ -41,8 +41,8 @@ from anyhttp._cli import _certificate, main
 from anyhttp._cli._commands import run
 from anyhttp._cli._demo import (
     Board,
+    DemoContext,
     DemoFailure,
-    Lab,
     cancel,
     check,
     count_sockets,
@@ -52,7 +52,7 @@ from anyhttp._cli._demo import (
     use_tls,
 )
 from anyhttp._cli._demo_server import TABLE, DemoServer
-from anyhttp._cli._run import leave_at_once
+from anyhttp._cli._run import exit_at_once
 from anyhttp._cli._run import run as run_on
 from tests.support.proxies import Proxies
 from tests.support.server import Server
@@ -941,7 +941,7 @@ def test_leaving_at_once_flushes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", broken)
         patch.setattr(sys, "stderr", error)
-        leave_at_once(3)
+        exit_at_once(3)
     with pytest.raises(BrokenPipeError):
         broken.close()
     assert statuses == [3]
@@ -1114,7 +1114,7 @@ def test_a_demonstration_that_can_not_start_says_why(
 
 @pytest.mark.parametrize("step", [time_out, cancel])
 def test_an_answer_where_none_should_come_fails_the_check(
-    peer: Peer, step: Callable[[Lab], Awaitable[str]]
+    peer: Peer, step: Callable[[DemoContext], Awaitable[str]]
 ) -> None:
     """The demonstration of a timeout and of a cancellation can fail."""
     peer.stalls = False
@@ -1124,7 +1124,7 @@ def test_an_answer_where_none_should_come_fails_the_check(
         server.url = peer.url  # where another one answers
         async with anyhttp.ClientSession(server.url) as session:
             trust = ssl.create_default_context()
-            await step(Lab(server, session, trust, "", lambda done, total: None))
+            await step(DemoContext(server, session, trust, "", lambda done, total: None))
 
     with pytest.raises((DemoFailure, ExceptionGroup)) as caught:
         anyio.run(run_step)
@@ -1142,7 +1142,7 @@ def test_accepting_an_unknown_certificate_fails_the_check() -> None:
             connector = anyhttp.TCPConnector(ssl=False)
             async with anyhttp.ClientSession(connector=connector) as session:
                 with pytest.raises(DemoFailure, match="unknown certificate"):
-                    await use_tls(Lab(server, session, trust, "", lambda done, total: None))
+                    await use_tls(DemoContext(server, session, trust, "", lambda done, total: None))
             tasks.cancel_scope.cancel()
 
     anyio.run(run_step)

@@ -27,7 +27,7 @@ from anyhttp import (
     TCPConnector,
 )
 from anyhttp._headers.challenges import Challenge, parse_challenges, parse_parameters
-from anyhttp.client_middleware_digest_auth import authorization, understood
+from anyhttp.client_middleware_digest_auth import authorization, digest_challenge
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.client import assert_free
 from tests.support.digest import DigestServer, Policy
@@ -100,7 +100,7 @@ class TestExamples:
         (challenge,) = parse_challenges([self.CHALLENGE.format(algorithm)])
         cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
         header = authorization(
-            understood(challenge),
+            digest_challenge(challenge),
             LOGIN,
             PASSWORD,
             method="GET",
@@ -139,7 +139,7 @@ class TestExamples:
         )
         (challenge,) = parse_challenges([text])
         header = authorization(
-            understood(challenge),
+            digest_challenge(challenge),
             login,
             "Secret, or not?",
             method="GET",

@@ -426,10 +426,10 @@ def test_setting_a_cookie_again_and_again_does_not_fill_memory(clock: Clock) -> 
     for _ in range(1000):
         jar_with("a=1; Max-Age=100", jar=jar)
         clock.now += 0.01
-    assert len(jar._store._endings) < 200
+    assert len(jar._store._expiries) < 200
     clock.now += 100
     assert len(jar) == 0
-    assert not jar._store._endings
+    assert not jar._store._expiries
 
 
 # -- limits -----------------------------------------------------------------------------------

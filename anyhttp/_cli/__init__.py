@@ -13,9 +13,9 @@ def main() -> NoReturn:
     try:
         # Not at the top: they may be missing.
         from ._commands import run
-        from ._run import leave_at_once
+        from ._run import exit_at_once
 
-        status = run(sys.argv[1:], leave_at_once)
+        status = run(sys.argv[1:], exit_at_once)
     except ModuleNotFoundError as exc:
         missing = (exc.name or "").partition(".")[0]
         if missing not in NEEDED:

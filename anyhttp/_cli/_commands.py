@@ -120,6 +120,23 @@ def as_tls(insecure: bool, ca_file: Path | None) -> ssl.SSLContext | bool:
         raise click.UsageError(f"{ca_file} holds no certificate in PEM") from exc
 
 
+insecure_option = click.option("-k", "--insecure", is_flag=True, help="Do not verify certificates.")
+ca_file_option = click.option(
+    "--cacert",
+    "ca_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Trust the certificates in FILE (PEM) and no others.",
+)
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="asyncio",
+    show_default=True,
+    help="Event loop to run on.",
+)
+
+
 @click.command("anyhttp", context_settings=CONTEXT)
 @click.argument("url", callback=with_scheme)
 @click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
@@ -159,14 +176,8 @@ def as_tls(insecure: bool, ca_file: Path | None) -> ssl.SSLContext | bool:
     help="Go through this proxy (http, https, socks4, socks4a, socks5 or socks5h), "
     "not the environment's.",
 )
-@click.option("-k", "--insecure", is_flag=True, help="Do not verify certificates.")
-@click.option(
-    "--cacert",
-    "ca_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Trust the certificates in FILE (PEM) and no others.",
-)
+@insecure_option
+@ca_file_option
 @click.option(
     "--timeout",
     metavar="SECONDS",
@@ -181,13 +192,7 @@ def as_tls(insecure: bool, ca_file: Path | None) -> ssl.SSLContext | bool:
     show_default=True,
     help="Follow at most N redirects; 0 shows the redirect itself.",
 )
-@click.option(
-    "--backend",
-    type=click.Choice(BACKENDS),
-    default="asyncio",
-    show_default=True,
-    help="Event loop to run on.",
-)
+@backend_option
 @click.version_option(__version__, prog_name="anyhttp", message="%(prog)s %(version)s")
 @click.pass_obj
 def fetch_command(
@@ -282,14 +287,8 @@ def demo_command(leave: Leave | None, backend: str | None) -> int:
     "-p", "--protocol", "protocols", metavar="NAME", multiple=True, help="Offer this subprotocol."
 )
 @click.option("-z", "--compress", is_flag=True, help="Offer compression.")
-@click.option("-k", "--insecure", is_flag=True, help="Do not verify certificates.")
-@click.option(
-    "--cacert",
-    "ca_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Trust the certificates in FILE (PEM) and no others.",
-)
+@insecure_option
+@ca_file_option
 @click.option(
     "--wait",
     metavar="SECONDS",
@@ -299,13 +298,7 @@ def demo_command(leave: Leave | None, backend: str | None) -> int:
     help="Close after a file or pipe has ended and nothing more came for so long.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show opening, pings and closing on stderr.")
-@click.option(
-    "--backend",
-    type=click.Choice(BACKENDS),
-    default="asyncio",
-    show_default=True,
-    help="Event loop to run on.",
-)
+@backend_option
 @click.pass_obj
 def ws_command(
     leave: Leave | None,

@@ -61,7 +61,7 @@ def check(holds: bool, otherwise: str) -> None:
 
 
 @dataclass(slots=True)
-class Lab:
+class DemoContext:
     """What every step works with."""
 
     server: DemoServer
@@ -71,49 +71,49 @@ class Lab:
     report: Callable[[int, int], None]  # done, total
 
 
-async def get_json(lab: Lab) -> str:
+async def get_json(demo: DemoContext) -> str:
     """Get a small answer and decode it."""
-    async with lab.session.get("/hello", params={"name": "world"}) as response:
+    async with demo.session.get("/hello", params={"name": "world"}) as response:
         answer = await response.json()
     check(response.status == 200, f"status {response.status}")
     check(answer["path"] == "/hello?name=world", f"the server saw {answer['path']}")
     return f"GET /hello?name=world, {response.status} {response.reason}"
 
 
-async def download(lab: Lab) -> str:
+async def download(demo: DemoContext) -> str:
     """Stream a large body through a hash."""
     received, sha256 = 0, hashlib.sha256()
     expected = len(DOWNLOAD_PIECE) * DOWNLOAD_PIECES
-    async with lab.session.get("/download") as response:
+    async with demo.session.get("/download") as response:
         async for piece in response.content.iter_chunked(len(DOWNLOAD_PIECE)):
             sha256.update(piece)
             received += len(piece)
-            lab.report(received, expected)
+            demo.report(received, expected)
     check(received == expected, f"{received} bytes instead of {expected}")
-    check(sha256.hexdigest() == lab.download_sha256, "the bytes differ from what was sent")
+    check(sha256.hexdigest() == demo.download_sha256, "the bytes differ from what was sent")
     return f"{received // MEBIBYTE} MiB as it came, SHA-256 as sent"
 
 
-async def upload(lab: Lab) -> str:
+async def upload(demo: DemoContext) -> str:
     """Stream a body whose length nobody announced."""
     sha256 = hashlib.sha256()
 
     async def pieces() -> AsyncIterator[bytes]:
         for sent in range(0, UPLOAD_SIZE, len(DOWNLOAD_PIECE)):
-            lab.report(sent, UPLOAD_SIZE)
+            demo.report(sent, UPLOAD_SIZE)
             sha256.update(DOWNLOAD_PIECE)
             yield DOWNLOAD_PIECE
 
-    async with lab.session.post("/upload", data=pieces()) as response:
+    async with demo.session.post("/upload", data=pieces()) as response:
         answer = await response.json()
     check(answer["size"] == UPLOAD_SIZE, f"the server got {answer['size']} bytes")
     check(answer["sha256"] == sha256.hexdigest(), "the server got other bytes")
     return f"{UPLOAD_SIZE // MEBIBYTE} MiB from a generator, SHA-256 as sent"
 
 
-async def follow_redirect(lab: Lab) -> str:
+async def follow_redirect(demo: DemoContext) -> str:
     """Follow a redirect, and bring its cookie along."""
-    async with lab.session.get("/login") as response:
+    async with demo.session.get("/login") as response:
         answer = await response.json()
     statuses = [earlier.status for earlier in response.history]
     check(statuses == [302], f"redirects: {statuses}")
@@ -122,9 +122,9 @@ async def follow_redirect(lab: Lab) -> str:
     return "302 to /welcome, which got the cookie"
 
 
-async def decompress(lab: Lab) -> str:
+async def decompress(demo: DemoContext) -> str:
     """Get a compressed answer as if it were not."""
-    async with lab.session.get("/table") as response:
+    async with demo.session.get("/table") as response:
         text = await response.text()
         table = await response.json()
     encoding, length = response.headers.get("Content-Encoding"), response.content_length or 0
@@ -133,22 +133,22 @@ async def decompress(lab: Lab) -> str:
     return f"gzip, {length / 1024:.0f} KiB became {len(text) / 1024:.0f} KiB"
 
 
-async def use_tls(lab: Lab) -> str:
+async def use_tls(demo: DemoContext) -> str:
     """Speak TLS to a certificate that is trusted, and refuse it where it is not."""
-    url = f"{lab.server.tls_url}/secret"
-    async with lab.session.get(url, ssl=lab.trust) as response:
+    url = f"{demo.server.tls_url}/secret"
+    async with demo.session.get(url, ssl=demo.trust) as response:
         answer = await response.json()
     check(answer["tls"] in {"TLSv1.2", "TLSv1.3"}, f"the server speaks {answer['tls']}")
     try:
-        async with lab.session.get(url):
+        async with demo.session.get(url):
             raise DemoFailure("an unknown certificate was accepted")
     except ClientConnectorCertificateError:
         return f"{answer['tls']}, verified; refused when unknown"
 
 
-async def share_pool(lab: Lab) -> str:
+async def share_pool(demo: DemoContext) -> str:
     """Send many requests at once over few connections."""
-    before = lab.server.opened
+    before = demo.server.opened
     answers = 0
 
     async def get(session: ClientSession, path: str) -> None:
@@ -157,63 +157,63 @@ async def share_pool(lab: Lab) -> str:
             answer = await response.json()
         check(answer["path"] == path, f"{path} got the answer to {answer['path']}")
         answers += 1
-        lab.report(answers, REQUESTS)
+        demo.report(answers, REQUESTS)
 
-    async with ClientSession(lab.server.url, connector=TCPConnector(limit=POOL)) as session:
+    async with ClientSession(demo.server.url, connector=TCPConnector(limit=POOL)) as session:
         async with anyio.create_task_group() as tasks:
             for number in range(REQUESTS):
                 tasks.start_soon(get, session, f"/{number}")
-    connections = lab.server.opened - before
+    connections = demo.server.opened - before
     check(answers == REQUESTS, f"{answers} answers")
     check(connections <= POOL, f"the server saw {connections} connections")
     return f"{answers} answers, server saw {connections} connections"
 
 
-async def time_out(lab: Lab) -> str:
+async def time_out(demo: DemoContext) -> str:
     """Give up on a server that does not answer."""
     limit = 0.25
     start = anyio.current_time()
     try:
-        async with lab.session.get("/stall", timeout=ClientTimeout(total=limit)):
+        async with demo.session.get("/stall", timeout=ClientTimeout(total=limit)):
             raise DemoFailure("a stalled request was answered")
     except TimeoutError:
         elapsed = anyio.current_time() - start
     check(limit * 0.9 <= elapsed < limit + 2, f"raised after {elapsed:.2f} s")
-    await lab.server.wait_until(lambda: lab.server.stalled == 0)
+    await demo.server.wait_until(lambda: demo.server.stalled == 0)
     return f"TimeoutError after {elapsed:.2f} s, socket closed"
 
 
-async def cancel(lab: Lab) -> str:
+async def cancel(demo: DemoContext) -> str:
     """Cancel requests that wait for an answer, and others that wait for a connection."""
 
     async def stall(session: ClientSession) -> None:
         async with session.get("/stall"):
             raise DemoFailure("a stalled request was answered")
 
-    async with ClientSession(lab.server.url, connector=TCPConnector(limit=STALLED)) as session:
+    async with ClientSession(demo.server.url, connector=TCPConnector(limit=STALLED)) as session:
         async with anyio.create_task_group() as tasks:
             for _ in range(2 * STALLED):
                 tasks.start_soon(stall, session)
-            await lab.server.wait_until(lambda: lab.server.stalled == STALLED)
+            await demo.server.wait_until(lambda: demo.server.stalled == STALLED)
             tasks.cancel_scope.cancel()
-        await lab.server.wait_until(lambda: lab.server.stalled == 0)
+        await demo.server.wait_until(lambda: demo.server.stalled == 0)
         # A slot that was lost would let this wait for ever.
         async with session.get("/next") as response:
             check(response.status == 200, f"status {response.status}")
     return f"{2 * STALLED} requests gone, the next one answered"
 
 
-async def use_websocket(lab: Lab) -> str:
+async def use_websocket(demo: DemoContext) -> str:
     """Have messages returned, small ones and one in pieces."""
     sha256, echoed = hashlib.sha256(), hashlib.sha256()
 
     async def pieces() -> AsyncIterator[bytes]:
         for sent in range(0, MESSAGE_SIZE, len(DOWNLOAD_PIECE)):
-            lab.report(sent, MESSAGE_SIZE)
+            demo.report(sent, MESSAGE_SIZE)
             sha256.update(DOWNLOAD_PIECE)
             yield DOWNLOAD_PIECE
 
-    async with lab.session.ws_connect("/websocket", compress=15) as websocket:
+    async with demo.session.ws_connect("/websocket", compress=15) as websocket:
         for number in range(MESSAGES):
             await websocket.send_json({"number": number})
             answer = await websocket.receive_json()
@@ -227,7 +227,7 @@ async def use_websocket(lab: Lab) -> str:
     return f"{MESSAGES} messages and {MESSAGE_SIZE // MEBIBYTE} MiB in pieces came back"
 
 
-STEPS: Final[Sequence[tuple[str, Callable[[Lab], Awaitable[str]]]]] = (
+STEPS: Final[Sequence[tuple[str, Callable[[DemoContext], Awaitable[str]]]]] = (
     ("JSON", get_json),
     ("streamed download", download),
     ("streamed upload", upload),
@@ -352,9 +352,9 @@ async def demonstrate(
         with board:
             # The jar ignores cookies of bare addresses unless told otherwise.
             async with ClientSession(server.url, cookie_jar=CookieJar(unsafe=True)) as session:
-                lab = Lab(server, session, client_tls, download_sha256(), board.report)
+                demo = DemoContext(server, session, client_tls, download_sha256(), board.report)
                 for name, work in STEPS:
-                    await board.step(name, partial(work, lab))
+                    await board.step(name, partial(work, demo))
             await board.step("nothing left open", partial(find_leaks, server, before))
         tasks.cancel_scope.cancel()
     return 0

@@ -21,7 +21,7 @@ BACKENDS: Final = ("asyncio", "trio")
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it
 
 
-def leave_at_once(status: int) -> None:
+def exit_at_once(status: int) -> None:
     """End the process now, with everything of ours already closed.
 
     A name lookup is stuck in its thread until the system gives up, and both the end of

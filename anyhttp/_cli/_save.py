@@ -67,7 +67,7 @@ class Target:
                 shutil.copymode(self._path, self._part)
             os.replace(self._part, self._path)
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Remove what was written."""
         if self._file:
             self._file.close()
@@ -106,5 +106,5 @@ async def save(
                 progress.update(shown, total=progress.tasks[0].completed)
         await to_thread.run_sync(target.finish)
     except BaseException:
-        target.abandon()  # not awaited: a cancelled task could not
+        target.discard()  # not awaited: a cancelled task could not
         raise

@@ -13,6 +13,7 @@ from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
 from anyhttp import ClientResponse
+from anyhttp._headers import codec_name
 
 # Characters that a terminal would obey.  C0 controls and DEL become their Unicode pictures, the
 # C1 controls have none.
@@ -75,13 +76,7 @@ def looks_binary(piece: bytes, response: ClientResponse) -> bool:
 
 def usable_charset(response: ClientResponse) -> str:
     """Return the charset that the response names, or UTF-8 if Python does not know that one."""
-    if not response.charset:
-        return "utf-8"
-    try:
-        b"?".decode(response.charset, "replace")  # refuses what is no text encoding, such as "hex"
-    except (LookupError, UnicodeError):
-        return "utf-8"
-    return response.charset
+    return codec_name(response.charset or "") or "utf-8"
 
 
 class TextPrinter:

@@ -34,8 +34,8 @@ from ._fetch import (
 )
 from ._terminal import printable
 
-#: Codes of a server that has nothing to complain about; 0 stands for none.
-FINE: Final = {0, WSCloseCode.OK, WSCloseCode.GOING_AWAY}
+#: Codes of a server that has nothing to print_error about; 0 stands for none.
+NORMAL_CODES: Final = {0, WSCloseCode.OK, WSCloseCode.GOING_AWAY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +58,20 @@ async def talk(options: Options) -> int:
     except OutputClosedError:
         return 1
     except WSServerHandshakeError as exc:
-        complain(f"no WebSocket: {exc.message} ({exc.status})")
+        print_error(f"no WebSocket: {exc.message} ({exc.status})")
     except NonHttpUrlClientError as exc:
-        complain(f"not a ws or wss URL: {exc}")
+        print_error(f"not a ws or wss URL: {exc}")
     except (ClientError, OSError, ValueError) as exc:
-        complain(str(exc) or type(exc).__name__)
+        print_error(str(exc) or type(exc).__name__)
     return 1
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Print one line on stderr."""
     print(f"anyhttp: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
-def note(options: Options, message: str) -> None:
+def print_note(options: Options, message: str) -> None:
     """Print one line on stderr if ``--verbose`` asks for it."""
     if options.verbose:
         print(printable(message), file=sys.stderr, flush=True)
@@ -90,25 +90,27 @@ async def _talk(options: Options) -> int:
             autoping=False,
             max_msg_size=0,
         ) as websocket:
-            note(options, f"* open, protocol {websocket.protocol}, compress {websocket.compress}")
+            print_note(
+                options, f"* open, protocol {websocket.protocol}, compress {websocket.compress}"
+            )
             async with anyio.create_task_group() as tasks:
                 conversation = _Conversation(websocket, options)
                 tasks.start_soon(conversation.send_lines)
                 status = await conversation.show()
                 tasks.cancel_scope.cancel()
-        note(options, f"* closed, code {websocket.close_code}")
+        print_note(options, f"* closed, code {websocket.close_code}")
     if status is None:
         raise OutputClosedError
     return status
 
 
 class _Conversation:
-    """What the one who sends and the one who prints know of each other."""
+    """What the task that sends and the task that prints share."""
 
     def __init__(self, websocket: ClientWebSocketResponse, options: Options) -> None:
         self._websocket = websocket
         self._options = options
-        self._heard_at = anyio.current_time()
+        self._last_message_at = anyio.current_time()
 
     async def send_lines(self) -> None:
         """Send standard input, and close when it has ended and been answered."""
@@ -123,17 +125,17 @@ class _Conversation:
 
     async def _wait_for_silence(self) -> None:
         """Wait for answers, until there was none for a while: nothing tells which is the last."""
-        self._heard_at = anyio.current_time()
+        self._last_message_at = anyio.current_time()
         left = self._options.wait
         while left > 0:
             await anyio.sleep(left)
-            left = self._heard_at + self._options.wait - anyio.current_time()
+            left = self._last_message_at + self._options.wait - anyio.current_time()
 
     async def show(self) -> int | None:
         """Print messages up to the end; return the exit status, ``None`` if nobody reads them."""
         while True:
             message = await self._websocket.receive()
-            self._heard_at = anyio.current_time()
+            self._last_message_at = anyio.current_time()
             match message.type:
                 case WSMsgType.TEXT | WSMsgType.BINARY:
                     try:
@@ -141,12 +143,12 @@ class _Conversation:
                     except OutputClosedError:
                         return None
                 case WSMsgType.PING:
-                    note(self._options, f"< ping {message.data!r}")
+                    print_note(self._options, f"< ping {message.data!r}")
                     await self._websocket.pong(message.data)
                 case WSMsgType.PONG:
-                    note(self._options, f"< pong {message.data!r}")
-                case WSMsgType.CLOSE if message.data not in FINE:
-                    complain(f"closed by the server: {message.data} {message.extra}")
+                    print_note(self._options, f"< pong {message.data!r}")
+                case WSMsgType.CLOSE if message.data not in NORMAL_CODES:
+                    print_error(f"closed by the server: {message.data} {message.extra}")
                     return 1
                 case WSMsgType.CLOSE:
                     return 0
@@ -155,7 +157,7 @@ class _Conversation:
                     if failure is None:  # the other task closes it
                         await self._websocket.close()
                         return 0
-                    complain(f"the connection was lost: {failure}")
+                    print_error(f"the connection was lost: {failure}")
                     return 1
 
 

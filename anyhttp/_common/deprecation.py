@@ -28,12 +28,12 @@ _PACKAGE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 def warn_deprecated(message: str) -> None:
     """Warn whoever called into the package, through however many of its functions."""
-    warnings.warn(message, DeprecationWarning, stacklevel=_way_out()[0])
+    warnings.warn(message, DeprecationWarning, stacklevel=_outside_caller()[0])
 
 
 def public_call() -> str:
     """Return the name of what was called from outside of the package: ``ClientSession.get``."""
-    return _way_out()[1]
+    return _outside_caller()[1]
 
 
 def warn_about_loop(loop: object) -> None:
@@ -47,11 +47,11 @@ def warn_of_unused(cls: type, names: Iterable[str], instead: str) -> None:
     for name in names:
         if name in vars(cls):
             message = f"{cls.__qualname__}.{name}() is never called: {instead} instead"
-            warnings.warn(message, RuntimeWarning, stacklevel=_way_out()[0])
+            warnings.warn(message, RuntimeWarning, stacklevel=_outside_caller()[0])
 
 
-def _way_out() -> tuple[int, str]:
-    """Return how far above the calling function the outside is, and what the outside called.
+def _outside_caller() -> tuple[int, str]:
+    """Return how many frames up the caller from outside is, and the name of what it called.
 
     Counted as ``warnings`` does, for which 1 is the calling function itself.  Its own way to
     do this, ``skip_file_prefixes``, came with Python 3.12.

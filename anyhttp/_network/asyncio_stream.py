@@ -30,7 +30,7 @@ from .._tasks import (
 __all__ = ("AsyncioStream",)
 
 #: Bytes received at once, at most.
-INBOX: Final = 256 * 1024
+RECEIVE_SIZE: Final = 256 * 1024
 
 #: Bytes kept for a reader that does not come before the peer is made to wait: twice what
 #: the event loop reads at a time would be held by pausing any later.
@@ -39,17 +39,17 @@ READ_AHEAD: Final = 256 * 1024
 
 # An event loop receives and hands over in one go, so all of its streams can receive into
 # one buffer.  Without it every receive would allocate as much as could come at most.
-_inboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
+_receive_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 
 
-def _inbox(loop: asyncio.AbstractEventLoop) -> memoryview:
+def _receive_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
     """Return the buffer into which streams of *loop* receive."""
     if sys.platform == "win32" and isinstance(loop, asyncio.ProactorEventLoop):  # pragma: no cover
-        return memoryview(bytearray(INBOX // 4))  # receives in the background
-    inbox = _inboxes.get(loop)
-    if inbox is None:
-        inbox = _inboxes[loop] = memoryview(bytearray(INBOX))
-    return inbox
+        return memoryview(bytearray(RECEIVE_SIZE // 4))  # receives in the background
+    buffer = _receive_buffers.get(loop)
+    if buffer is None:
+        buffer = _receive_buffers[loop] = memoryview(bytearray(RECEIVE_SIZE))
+    return buffer
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -62,27 +62,27 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     """A connected socket on asyncio (or uvloop); see :class:`anyio.abc.SocketStream`."""
 
-    receive_size: ClassVar[int] = INBOX
+    receive_size: ClassVar[int] = RECEIVE_SIZE
 
     _transport: asyncio.Transport  # there when wrap() returns
 
     def __init__(self, raw_socket: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         self._sock = raw_socket
         self._loop = loop
-        self._inbox = _inbox(loop)
+        self._receive_buffer = _receive_buffer(loop)
         self._pieces: deque[bytes] = deque()
         self._buffered = 0
         self._reading_paused = False
         self._at_eof = False
         self._closed = False
         self._lost = False
-        self._closers: tuple[asyncio.Future[bool], ...] = ()  # who wait until it is
+        self._close_waiters: tuple[asyncio.Future[bool], ...] = ()  # set when it is closed
         self._error: Exception | None = None
         self._reader: asyncio.Future[bool] | None = None
         self._writer: asyncio.Future[bool] | None = None
         self._writing_paused = False
-        # anyio's function finds out each time which event loop runs.  The token knows; should
-        # it ever not, the function still does.
+        # anyio's function finds out with each call which event loop runs, which the token
+        # knows already.  Where its attribute is missing, anyio's function does.
         self.checkpoint_if_cancelled = getattr(
             current_token(), "backend_class", anyio.lowlevel
         ).checkpoint_if_cancelled
@@ -113,7 +113,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
 
     # -- what the caller asks for
 
-    async def receive(self, max_bytes: int = INBOX) -> bytes:
+    async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         if max_bytes < 1:
             raise ValueError("max_bytes must be a positive integer")
         if self._reader is not None:
@@ -159,7 +159,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         self._check_writable()
         self._transport.write(item)
         if self._transport.is_closing() and not self._closed:
-            self._salvage()
+            self._receive_rest()
         return not self._writing_paused
 
     async def drain(self) -> None:
@@ -193,13 +193,13 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     async def aclose(self) -> None:
         self.abort()
         if self._loop is not _running_loop():
-            return  # which alone could say when it is done
+            return  # only its own loop could tell when the transport is closed
         # The descriptor is gone when the event loop says so, not before.
         if not self._lost:
-            gone: asyncio.Future[bool] = self._loop.create_future()
-            self._closers += (gone,)
+            waiter: asyncio.Future[bool] = self._loop.create_future()
+            self._close_waiters += (waiter,)
             with anyio.CancelScope(shield=True):
-                await gone
+                await waiter
         await self.checkpoint_if_cancelled()
 
     def abort(self) -> None:
@@ -225,8 +225,8 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         """End the wait of whoever receives at this moment."""
         _set(self._reader, False)
 
-    def has_news(self) -> bool:
-        # In another event loop than its own there might be, and nobody would ever know.
+    def has_unread(self) -> bool:
+        # In another event loop than its own nothing would be received: assume the worst.
         return (
             bool(self._pieces) or self._at_eof or self._closed or self._loop is not _running_loop()
         )
@@ -241,10 +241,10 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._inbox
+        return self._receive_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._pieces.append(bytes(self._inbox[:nbytes]))
+        self._pieces.append(bytes(self._receive_buffer[:nbytes]))
         self._buffered += nbytes
         if self._buffered > READ_AHEAD and not self._reading_paused:
             self._reading_paused = True
@@ -270,8 +270,8 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             self._error = exc
         self._lost = True
         self._wake()
-        for gone in self._closers:
-            _set(gone)
+        for waiter in self._close_waiters:
+            _set(waiter)
 
     def _wake(self) -> None:
         _set(self._reader)
@@ -283,7 +283,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         if self._error is not None or self._lost:
             raise anyio.BrokenResourceError from self._error
 
-    def _salvage(self) -> None:
+    def _receive_rest(self) -> None:
         """Keep what the peer said before it stopped listening.
 
         A server may refuse an upload with a complete response and a reset.  The failed

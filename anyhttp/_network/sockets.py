@@ -1,8 +1,4 @@
-"""The only opener of sockets and TLS, and the place where their errors change names.
-
-A :class:`NetworkStream` is an anyio byte stream together with what a connection pool needs
-of it: whether it is still quiet, and a way to close it without awaiting.
-"""
+"""Opening sockets and starting TLS, which nothing else in the package does."""
 
 from __future__ import annotations
 
@@ -52,12 +48,6 @@ KEEPALIVE_INTERVAL: Final = 15
 UNIX_RETRY: Final = 0.01
 
 
-# -- errors ----------------------------------------------------------------------------
-
-
-# -- streams ---------------------------------------------------------------------------
-
-
 # -- sockets ---------------------------------------------------------------------------
 
 
@@ -92,7 +82,7 @@ async def connect_tcp(
 
 
 def _keep_alive(raw_socket: socket.socket) -> None:
-    """Notice a peer that is gone without a word, as after a power failure."""
+    """Have the operating system notice a peer that is gone, as after a power failure."""
     raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
         ("TCP_KEEPIDLE", KEEPALIVE_AFTER),

@@ -43,8 +43,16 @@ _EXTRA_INFO: Final[Mapping[str, Any]] = {
 class NetworkStream:
     """A byte stream to a peer, with the socket below it."""
 
-    __slots__ = ("_bare", "_poll", "_raw_socket", "_ssl_objects", "_timed", "_transport",
-                 "checkpoint_if_cancelled", "stream")  # fmt: skip
+    __slots__ = (
+        "_poll",
+        "_raw_socket",
+        "_ssl_objects",
+        "_timed",
+        "_transport",
+        "_unencrypted",
+        "checkpoint_if_cancelled",
+        "stream",
+    )
 
     def __init__(self, stream: ByteStream) -> None:
         #: the anyio stream, which callers may be given after an upgrade
@@ -52,12 +60,12 @@ class NetworkStream:
         #: outermost first: there is another one below in a tunnel through an https proxy
         self._ssl_objects: tuple[ssl.SSLObject, ...] = _ssl_objects_of(stream)
         self._transport = transport = _transport_of(stream)
-        if isinstance(transport, _Foreign) and not self._ssl_objects:
+        if isinstance(transport, _ForeignStream) and not self._ssl_objects:
             self.stream = transport
         self._poll: select.poll | None = None
         # Asked once, as isinstance() is slow for abstract classes.
         self._timed = timed = transport if isinstance(transport, TimedStream) else None
-        self._bare = timed if stream is transport else None  # without TLS
+        self._unencrypted = timed if stream is transport else None  # without TLS
         #: as in :mod:`anyio.lowlevel`
         self.checkpoint_if_cancelled: Callable[[], Awaitable[None]] = (
             checkpoint_if_cancelled if timed is None else timed.checkpoint_if_cancelled
@@ -105,34 +113,34 @@ class NetworkStream:
         A cancelled send may have sent a part: the stream must not be used again.
         Other tasks run only if it has to wait; who sends on and on must see to them.
         """
-        bare = self._bare
+        unencrypted = self._unencrypted
         try:
-            if bare is None:
+            if unencrypted is None:
                 await self.stream.send(data)
             else:
                 await self.checkpoint_if_cancelled()
-                await bare.transmit(data)
+                await unencrypted.transmit(data)
         except STREAM_ERRORS as exc:
             raise socket_errors(exc) from exc
 
     @property
     def receive_size(self) -> int:
         """How many bytes to ask for where nobody knows how many will come."""
-        return RECEIVE_SIZE if self._bare is None else self._bare.receive_size
+        return RECEIVE_SIZE if self._unencrypted is None else self._unencrypted.receive_size
 
     async def transmit(self, data: bytes | memoryview) -> None:
         """Do what :meth:`send` does, for a caller who has just been at a checkpoint.
 
         A cancellation that is already there does not keep it from beginning.
         """
-        bare = self._bare
+        unencrypted = self._unencrypted
         try:
-            if bare is None:
+            if unencrypted is None:
                 # TLS over our own streams takes any buffer.
                 item = data if self._timed is not None else bytes(data)
                 await self.stream.send(cast("bytes", item))
             else:
-                await bare.transmit(data)
+                await unencrypted.transmit(data)
         except STREAM_ERRORS as exc:
             raise socket_errors(exc) from exc
 
@@ -154,7 +162,7 @@ class NetworkStream:
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither spoken nor left since the last answer was read."""
-        if self._timed is not None and self._timed.has_news():
+        if self._timed is not None and self._timed.has_unread():
             return False
         if self._ssl_objects and not self._is_tls_quiet():
             return False
@@ -198,8 +206,8 @@ class NetworkStream:
             await anyio.aclose_forcefully(self.stream)
 
 
-class _Foreign(ByteStream):
-    """A stream that a caller's connector made, with a deadline."""
+class _ForeignStream(ByteStream):
+    """A stream that a connector of the application made, with a deadline for its waits."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
@@ -255,15 +263,15 @@ def _ssl_objects_of(stream: AnyByteStream) -> tuple[ssl.SSLObject, ...]:
     return (ssl_object, *below)
 
 
-def _transport_of(stream: AnyByteStream) -> TimedStream | _Foreign:
+def _transport_of(stream: AnyByteStream) -> TimedStream | _ForeignStream:
     """Return the stream below TLS, with a deadline."""
-    if isinstance(stream, (TimedStream, _Foreign)):
+    if isinstance(stream, (TimedStream, _ForeignStream)):
         return stream
     if isinstance(stream, TlsStream):
         return _transport_of(stream.transport_stream)
     if isinstance(stream, TLSStream):  # of a caller's own connector
         below = _transport_of(stream.transport_stream)
-        if isinstance(below, _Foreign) and not isinstance(stream.transport_stream, TLSStream):
+        if isinstance(below, _ForeignStream) and not isinstance(stream.transport_stream, TLSStream):
             stream.transport_stream = below
         return below
-    return _Foreign(cast("ByteStream", stream))
+    return _ForeignStream(cast("ByteStream", stream))

@@ -35,7 +35,7 @@ class TlsStream(ByteStream):
 
     There is no closing handshake, for which a peer could make us wait, and a connection that
     is cut ends the stream: HTTP's own framing tells a whole message from a cut one.  A record
-    that has been tampered with is an error, now and ever after.
+    that has been tampered with is an error, for this and every later call.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class TlsStream(ByteStream):
         self._unread = False  # there may be something to decrypt, or an end to report
         self._at_end = False
         self._failure: ssl.SSLError | None = None
-        self._torn = False  # a record was sent in part, or not at all
+        self._send_failed = False  # a record was sent in part, or not at all
         self._receiving = False
         self._sending = False
         # Who waits for the stream below; and what the other task waits for meanwhile.
@@ -92,10 +92,10 @@ class TlsStream(ByteStream):
                 context.wrap_bio, incoming, outgoing, False, name
             )
         stream = cls(transport_stream, ssl_object, incoming, outgoing)
-        await stream._shake_hands()
+        await stream._do_handshake()
         return stream
 
-    async def _shake_hands(self) -> None:
+    async def _do_handshake(self) -> None:
         while True:
             try:
                 self.ssl_object.do_handshake()
@@ -219,12 +219,12 @@ class TlsStream(ByteStream):
         return True
 
     def _check_writable(self) -> None:
-        if self._torn or self._failure is not None:
+        if self._send_failed or self._failure is not None:
             raise anyio.BrokenResourceError from self._failure
 
     async def _feed(self, max_bytes: int = RECEIVE_SIZE) -> None:
         """Wait until OpenSSL has been given more bytes, or the end."""
-        if self._outgoing.pending and not (self._flushing or self._torn):
+        if self._outgoing.pending and not (self._flushing or self._send_failed):
             await self._checkpoint_if_cancelled()
             await self._flush()
         if self._feeding:
@@ -258,7 +258,7 @@ class TlsStream(ByteStream):
                     await self._timed.transmit(data)
         except BaseException:
             # Records are numbered: the peer could not decrypt any that follows.
-            self._torn = True
+            self._send_failed = True
             raise
         finally:
             self._flushing = False

@@ -174,6 +174,6 @@ class TrioStream(TimedStream):
                 notify_closing(self._sock)
             self._sock.close()
 
-    def has_news(self) -> bool:
-        # Nothing has come, but elsewhere than on trio nobody could wait for it.
+    def has_unread(self) -> bool:
+        # Nothing is read ahead; but outside of trio the stream is of no use to anybody.
         return not in_trio_run()

@@ -11,6 +11,7 @@ from .proxies import (
     proxy_options,
 )
 from .urls import (
+    authority_end,
     checked_url,
     host_error,
     host_is_too_long,
@@ -22,6 +23,7 @@ __all__ = (
     "BasicAuth",
     "HTTP_PROXIES",
     "ProxyOptions",
+    "authority_end",
     "checked_proxy",
     "checked_url",
     "encode_basic_auth",

@@ -17,7 +17,14 @@ from ..client_exceptions import (
 )
 from ..typedefs import StrOrURL
 
-__all__ = ("checked_url", "host_error", "host_is_too_long", "parse_error", "target_error")
+__all__ = (
+    "authority_end",
+    "checked_url",
+    "host_error",
+    "host_is_too_long",
+    "parse_error",
+    "target_error",
+)
 
 #: Longest host, in characters, that is given to IDNA (CVE-2026-45409); DNS ends at 253.
 MAX_HOST: Final = 1024
@@ -85,10 +92,15 @@ _NOT_IN_HOST: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=%:]")
 _NUMERIC_LABEL: Final = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 
 
+def authority_end(text: str) -> int:
+    """Return where scheme and authority of *text*, a URL not parsed yet, end; 0 without one."""
+    authority = _AUTHORITY.match(text)
+    return 0 if authority is None else authority.end()
+
+
 def host_is_too_long(text: str) -> bool:
     """Whether *text*, a URL not parsed yet, has a host that IDNA should not be given."""
-    authority = _AUTHORITY.match(text)
-    return authority is not None and len(authority[0]) > MAX_HOST
+    return authority_end(text) > MAX_HOST
 
 
 @lru_cache(maxsize=1024)

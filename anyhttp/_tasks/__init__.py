@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .backend import Waiter, asyncio_loop, clock, make_waiter, on_asyncio
-from .owner import TaskOwner, drop_group, end_group, work_for
+from .owner import TaskOwner, leave_group, leave_group_nowait, mark_task_of
 from .pending import PendingWaits
 from .timeouts import (
     CLEAN_UP_SECONDS,
@@ -28,9 +28,9 @@ __all__ = (
     "asyncio_loop",
     "clock",
     "deadline_after",
-    "drop_group",
-    "end_group",
+    "leave_group_nowait",
+    "leave_group",
     "make_waiter",
     "on_asyncio",
-    "work_for",
+    "mark_task_of",
 )

@@ -1,4 +1,4 @@
-"""Who owns the helper tasks of an entered session, and from where it may be left."""
+"""Task groups for helper tasks: who holds them, and in which task they may be left."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ from .backend import asyncio_loop
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ("TaskOwner", "drop_group", "end_group", "work_for")
+__all__ = ("TaskOwner", "leave_group_nowait", "leave_group", "mark_task_of")
 
-#: the groups that wait for the running task, or for one that has started it
-_worked_for: Final[ContextVar[tuple[TaskGroup, ...]]] = ContextVar("anyhttp", default=())
-
-
-def work_for(group: TaskGroup) -> None:
-    """Note that the running task is one of *group*, and is about to run code of the caller's."""
-    _worked_for.set((*_worked_for.get(), group))
+#: The groups whose end waits for the running task, or for a task that has started it.
+_groups_of_task: Final[ContextVar[tuple[TaskGroup, ...]]] = ContextVar("anyhttp", default=())
 
 
-async def end_group(group: TaskGroup, raised: BaseException | None) -> None:
-    """Leave *group*, whose block *raised* something or nothing, and raise nothing in its place.
+def mark_task_of(group: TaskGroup) -> None:
+    """Mark the running task as one of *group*, before it runs code of the application."""
+    _groups_of_task.set((*_groups_of_task.get(), group))
 
-    What happens in the block must leave it as it is, so the group, whose tasks never fail,
-    is not told about it.  If the tasks were cancelled from outside, the group wants to say
-    so; the scope that was cancelled will say it again if the block's own news lets it.
 
-    Only what ends programs, such as :exc:`KeyboardInterrupt`, gets out of a task.  The group
-    has cancelled the block for it, so it takes the place of that.
+async def leave_group(group: TaskGroup, raised: BaseException | None) -> None:
+    """Leave *group* and wait for its tasks, without changing what its block *raised*.
+
+    :param raised: the exception with which the block ends, ``None`` for none
+
+    The group is left as if the block had ended well: told of an exception, it would wrap it in
+    an :exc:`ExceptionGroup`.  Leaving raises a cancellation if one came from outside.  If the
+    block ends with an exception of its own, that one counts, and the cancelled scope raises the
+    cancellation again at the next checkpoint.
+
+    The tasks handle their own failures.  What ends programs, such as :exc:`KeyboardInterrupt`,
+    they do not handle; the group has cancelled the block for it, so it is raised in place of
+    that cancellation.
     """
     try:
         await group.__aexit__(None, None, None)
@@ -46,10 +50,11 @@ async def end_group(group: TaskGroup, raised: BaseException | None) -> None:
             raise
 
 
-def drop_group(group: TaskGroup) -> None:
-    """Leave *group*, of asyncio's, whose tasks have been told to end, without waiting for them.
+def leave_group_nowait(group: TaskGroup) -> None:
+    """Leave *group* on asyncio without waiting for its tasks, which have been cancelled.
 
-    For a coroutine that is closed.  In another task than its own there is nothing to leave.
+    A coroutine that is closed (``coroutine.close()``) cannot wait.  If another task than the one
+    that entered the group closes it, asyncio refuses, and there is nothing to undo there.
     """
     with suppress(RuntimeError):
         group.cancel_scope.__exit__(None, None, None)
@@ -77,9 +82,10 @@ class TaskOwner:
     """A task group for helpers that never fail, entered and left by a session.
 
     A task group has to be left by the task that entered it, and after all that was entered
-    later.  Trio insists on that for everything, so there the group is the caller's own.
-    Programs for asyncio enter a session in one task and leave it in another, as fixtures and
-    the starts and stops of frameworks do; so there a task of the owner holds the group.
+    later.  On trio, where that holds for everything, the task that enters is the caller's.
+    Programs for asyncio may enter a session in one task and leave it in another, as fixtures of
+    tests and the start and stop handlers of frameworks do.  So on asyncio a task of the owner,
+    the host, enters the group, waits, and leaves it.
     """
 
     __slots__ = ("_context", "_group", "_host", "_leaving")
@@ -108,8 +114,8 @@ class TaskOwner:
 
     @property
     def waits_for_caller(self) -> bool:
-        """Whether the tasks cannot end before whatever asks: it is done by one of them."""
-        return self._group in _worked_for.get()
+        """Whether the running task is one of the group's: it must not wait for itself."""
+        return self._group in _groups_of_task.get()
 
     async def enter(self) -> TaskGroup:
         """Return the group, which takes tasks until :meth:`leave`.
@@ -129,7 +135,7 @@ class TaskOwner:
             with anyio.CancelScope(shield=True):  # one round of the loop
                 await asyncio.wait((entered, host), return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
-            self.let_go()
+            self.cancel()
             raise
         if not entered.done():  # a program has cancelled all tasks, and this one had not begun
             return await self.enter()
@@ -144,21 +150,21 @@ class TaskOwner:
             await leaving
             group.cancel_scope.cancel()
 
-    def let_go(self) -> None:
-        """Do as :meth:`leave`, without waiting; not possible where only that task may leave."""
+    def cancel(self) -> None:
+        """Have the tasks cancelled, as by :meth:`leave`, without waiting; for asyncio only."""
         assert self._leaving is not None
         if not self._leaving.done():  # cancelled together with the host
             self._leaving.set_result(None)
 
     def start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Start a task of the owner's, whoever happens to be the one that needs it.
+        """Start a task in the group, with the context variables of whoever entered the session.
 
-        It would otherwise keep the context variables of that one for as long as it runs, and
-        with them whatever a server has noted there about one request.
+        Those of the request that happens to need the task first would otherwise be kept alive
+        for as long as the task runs, with all that a web framework stores in them.
         """
         assert self._group is not None
         if self.is_over:
-            return  # with its event loop; a session that is used in the next does without
+            return  # the event loop has ended; a session that is used in another one has no helpers
         self._context.run(self._group.start_soon, task)
 
     async def leave(self, raised: BaseException | None) -> None:
@@ -170,17 +176,17 @@ class TaskOwner:
         assert self._group is not None
         if self._host is None:
             self._group.cancel_scope.cancel()
-            await end_group(self._group, raised)
+            await leave_group(self._group, raised)
             return
         import asyncio
 
         assert self._leaving is not None
         if not _runs(self._leaving.get_loop()):
-            # Nobody can wait here for what runs in another event loop, if that ever goes on.
+            # What runs in another event loop cannot be waited for here, and may never go on.
             with suppress(RuntimeError):  # it has been closed
-                self._leaving.get_loop().call_soon_threadsafe(self.let_go)
+                self._leaving.get_loop().call_soon_threadsafe(self.cancel)
             return
-        self.let_go()
+        self.cancel()
         if not self._host.done() and not self.waits_for_caller:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait((self._host,))

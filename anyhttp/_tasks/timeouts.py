@@ -72,10 +72,10 @@ class Expired(Exception):
 
 
 class Expirable(Protocol):
-    """What somebody waits for."""
+    """Something to wait for, whose wait can be ended."""
 
     def expire(self) -> None:
-        """End the wait, because its time is over."""
+        """End the wait: its deadline has passed."""
 
 
 class TimedStream(SocketStream):
@@ -83,8 +83,8 @@ class TimedStream(SocketStream):
 
     #: anyio's, or the same of the backend itself, which is faster
     checkpoint_if_cancelled: Callable[[], Awaitable[None]] = staticmethod(checkpoint_if_cancelled)
-    #: bytes to ask for where nobody knows how many will come: one that has received them
-    #: already would have to cut them up for less
+    #: bytes to ask for where nobody knows how many will come: a stream that reads ahead would
+    #: have to copy what it has received in order to return less
     receive_size: ClassVar[int] = 64 * 1024
     #: when waiting ends with :exc:`Expired`, on anyio's clock
     deadline: float = math.inf
@@ -116,9 +116,9 @@ class TimedStream(SocketStream):
     async def drain(self) -> None:
         """Wait until the operating system has taken what was sent; raises the same."""
 
-    def has_news(self) -> bool:
-        """Whether bytes, the end, or an error have arrived here that nobody has taken."""
-        return False  # what does not read ahead leaves them to the operating system
+    def has_unread(self) -> bool:
+        """Whether bytes, the end or an error have been received that nobody has read yet."""
+        return False  # a stream that does not read ahead leaves them to the operating system
 
     @abstractmethod
     def abort(self) -> None:
@@ -134,21 +134,30 @@ class TimedStream(SocketStream):
 
 
 class Watchdog:
-    """Ends many waits at their deadlines, by one alarm.
+    """Ends many waits at their deadlines, by one timer for all of them.
 
-    A cancel scope, or a timer, for each wait would cost more than all the rest of it.
-    This one sleeps until the earliest deadline it knows of; as most limits are equal,
-    the deadlines of new waits come later, and nothing has to be told to anybody.
+    A cancel scope, or a timer, for each wait would cost more than the rest of the wait.  The
+    watchdog's timer is set to the earliest deadline.  As most limits are equal, the deadline of
+    a new wait is mostly later than that, and the timer stays as it is.
 
-    On asyncio the alarm is a timer: programs that stop cancel all tasks they find, and make
-    a last request or two, which must not last for ever.  Trio has no timers, but there nobody
-    can cancel a task of ours.
+    On asyncio it is a timer of the event loop, not a task: programs that stop cancel all tasks
+    that they find, and may then make last requests, whose deadlines still have to hold.  Trio
+    has no timers, so there a task sleeps; no other task can cancel it.
 
     :param start: starts the task, when there is something to watch
     """
 
-    __slots__ = ("_context", "_deadlines", "_loop", "_news", "_scope", "_start", "_timer",
-                 "_wakes_at", "clock")  # fmt: skip
+    __slots__ = (
+        "_alarm_at",
+        "_changed",
+        "_context",
+        "_deadlines",
+        "_loop",
+        "_scope",
+        "_start",
+        "_timer",
+        "clock",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -158,75 +167,75 @@ class Watchdog:
         self._start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] | None = start
         self._loop = asyncio_loop()
         self._timer: TimerHandle | None = None
-        self._context = copy_context()  # and not that of whoever happens to need the timer
-        # What the task needs is made for the first deadline: many sessions never have one.
-        self._news: anyio.Event | None = None
+        self._context = copy_context()  # not that of the request that sets the timer first
+        # Made for the first deadline, for the task on trio: many sessions never have one.
+        self._changed: anyio.Event | None = None
         self._scope: anyio.CancelScope | None = None
         #: anyio's clock, or the same of the backend itself, which is faster to ask
         self.clock: Callable[[], float] = clock
         self._deadlines: dict[Expirable, float] = {}
-        self._wakes_at = math.inf
+        self._alarm_at = math.inf
 
     def watch(self, wait: Expirable, deadline: float) -> None:
         """End *wait* at *deadline*, instead of when it was to end before."""
         self._deadlines[wait] = deadline
-        if deadline < self._wakes_at:
-            self._wake(deadline)
+        if deadline < self._alarm_at:
+            self._set_alarm(deadline)
 
     def forget(self, wait: Expirable) -> None:
         """Let *wait* last as long as it may."""
         self._deadlines.pop(wait, None)
 
     def stop(self) -> None:
-        """End the alarm, or see to it that there never is one."""
+        """End no more waits; the timer, if there is one, is cancelled."""
         self._start = None
         if self._timer is not None:
             self._timer.cancel()
         if self._scope is not None:
             self._scope.cancel()
 
-    def _wake(self, deadline: float) -> None:
-        """Look at the deadlines again at *deadline*, which is earlier than any before."""
-        self._wakes_at = deadline
+    def _set_alarm(self, deadline: float) -> None:
+        """Set the timer to *deadline*, which is earlier than any before."""
+        self._alarm_at = deadline
         start = self._start
         if start is None:
             return
         if self._loop is not None:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._ring, context=self._context)
-        elif self._news is not None:
-            self._news.set()
+            self._timer = self._loop.call_at(deadline, self._on_timer, context=self._context)
+        elif self._changed is not None:
+            self._changed.set()
         else:
-            self._news = anyio.Event()
-            # Deadlines hold even while everything around is being cancelled: a request may be
-            # shielded from that.  Only stop() ends this task.
+            self._changed = anyio.Event()
+            # Deadlines have to hold even while everything around is being cancelled, as a
+            # request may be shielded from that.  So only stop() ends this task.
             self._scope = anyio.CancelScope(shield=True)
             start(self._run)
 
-    def _ring(self) -> None:
-        self._look()
-        if self._wakes_at < math.inf:
-            self._wake(self._wakes_at)
+    def _on_timer(self) -> None:
+        self._end_overdue()
+        if self._alarm_at < math.inf:
+            self._set_alarm(self._alarm_at)
 
     async def _run(self) -> None:
         assert self._scope is not None
-        assert self._news is not None
+        assert self._changed is not None
         with self._scope:
             while True:
-                with anyio.CancelScope(deadline=self._wakes_at):
-                    await self._news.wait()
-                self._news = anyio.Event()
-                self._look()
+                with anyio.CancelScope(deadline=self._alarm_at):
+                    await self._changed.wait()
+                self._changed = anyio.Event()
+                self._end_overdue()
 
-    def _look(self) -> None:
+    def _end_overdue(self) -> None:
         """End the waits whose time is over."""
         now = self.clock()
         deadlines = self._deadlines
         for wait in [wait for wait, at in deadlines.items() if at <= now]:
             del deadlines[wait]
             wait.expire()
-        self._wakes_at = min(deadlines.values(), default=math.inf)
+        self._alarm_at = min(deadlines.values(), default=math.inf)
 
 
 def deadline_after(seconds: float | None) -> float:

@@ -1,4 +1,4 @@
-"""What one task waits for, on trio: see :func:`._backend.make_waiter`."""
+"""What one task waits for, on trio: see :func:`anyhttp._tasks.make_waiter`."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 
 from .. import hdrs
 from .._http1 import Exchange, Head, MalformedResponse, Upload, UploadProgress
-from .._tasks import asyncio_loop, work_for
+from .._tasks import asyncio_loop, mark_task_of
 from ..client_exceptions import (
     ClientConnectionError,
     ClientOSError,
@@ -212,7 +212,7 @@ class Attempt:
         exchange.attach(upload)
 
     async def _run_upload(self, upload: Upload, group: TaskGroup) -> None:
-        work_for(group)
+        mark_task_of(group)
         try:
             await upload.run()
         finally:

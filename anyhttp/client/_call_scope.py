@@ -18,8 +18,8 @@ from .._tasks import (
     TaskOwner,
     asyncio_loop,
     deadline_after,
-    drop_group,
-    end_group,
+    leave_group,
+    leave_group_nowait,
 )
 from ..connector import BaseConnector, finish_closing
 from ..payload import Payload
@@ -157,7 +157,7 @@ class CallScope:
         if owner is not None:
             await owner.leave(raised)
         elif group is not None:
-            await end_group(group, raised)
+            await leave_group(group, raised)
 
     # -- exchanges
 
@@ -262,9 +262,9 @@ class CallScope:
         for exchange in self._exchanges:
             exchange.close()
         if self._owner is not None:
-            self._owner.let_go()
+            self._owner.cancel()
         elif self.group is not None:
-            drop_group(self.group)
+            leave_group_nowait(self.group)
         if self.progress is not None:
             self.progress.end_request()
 

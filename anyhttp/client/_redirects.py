@@ -11,6 +11,7 @@ from yarl import URL
 from .. import hdrs
 from .._targets import (
     BasicAuth,
+    authority_end,
     host_error,
     host_is_too_long,
     target_error,
@@ -30,7 +31,6 @@ CREDENTIAL_HEADERS: Final = (hdrs.AUTHORIZATION, hdrs.COOKIE, hdrs.PROXY_AUTHORI
 _BODY_HEADERS: Final = frozenset({"transfer-encoding", "expect"})
 
 # Bytes of a header that are no UTF-8, as they are decoded: with "surrogateescape".
-_AUTHORITY: Final = re.compile(r"(?:[^:/?#]*:)?//[^/?#]*")
 _NO_UTF8: Final = re.compile("[\udc80-\udcff]")
 
 
@@ -75,8 +75,7 @@ def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> U
     if requote and not location.isascii():
         # Versions of yarl differ in what they make of bytes that are no UTF-8; in a host,
         # which cannot be escaped, all refuse them.
-        authority = _AUTHORITY.match(location)
-        start = 0 if authority is None else authority.end()
+        start = authority_end(location)
         path = _NO_UTF8.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location[start:])
         location = location[:start] + path
     try:

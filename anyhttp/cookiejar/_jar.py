@@ -46,7 +46,7 @@ from ._store import (
     Store,
     domain_matches,
     is_ip,
-    placed,
+    scoped,
 )
 
 __all__ = ("CookieJar", "DummyCookieJar", "cookie_header", "response_cookies")
@@ -60,7 +60,7 @@ _BAD_IN_VALUE: Final = re.compile(rf"[{CONTROL_RANGE};]")
 _QUOTING: Final = SimpleCookie()
 
 
-def _given(cookies: LooseCookies, quote: bool) -> list[Morsel[str]]:
+def _morsels_of(cookies: LooseCookies, quote: bool) -> list[Morsel[str]]:
     """Return cookies that come from the caller, each as a morsel with the text to send.
 
     :raises ValueError: one of them would change the header it stands in
@@ -82,7 +82,7 @@ def _given(cookies: LooseCookies, quote: bool) -> list[Morsel[str]]:
         if not name or name != name.strip() or _BAD_IN_NAME.search(name):
             raise ValueError(f"a cookie cannot be named {name!r}")
         if CONTROL.search(value) or _BAD_IN_VALUE.search(text):
-            # The value itself is nobody's business.
+            # The value is not shown: it may be a secret.
             raise ValueError(f"cookie {name!r} holds a control character or a semicolon")
         if octets(name + text) is None:
             raise ValueError(f"cookie {name!r} cannot be encoded as UTF-8")
@@ -212,7 +212,7 @@ class CookieJar(AbstractCookieJar):
         :raises ValueError: a name or a value holds a control character or a separator, and
             nothing was stored
         """
-        self._accept(_given(cookies, self._quote_cookie), 0, response_url)
+        self._accept(_morsels_of(cookies, self._quote_cookie), 0, response_url)
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Store what the ``Set-Cookie`` values *headers* of one response ask for.
@@ -229,7 +229,7 @@ class CookieJar(AbstractCookieJar):
             return
         now = time.time()
         for morsel in morsels:
-            cookie = placed(morsel, origin, now)
+            cookie = scoped(morsel, origin, now)
             if cookie is None or not self._admit(cookie, origin, now):
                 refused += 1
         self._store.expire(now)
@@ -290,7 +290,7 @@ class CookieJar(AbstractCookieJar):
             matching = [
                 cookie
                 for cookie in site.values()
-                if cookie.fits(path, secure) and (domain == host or not cookie.host_only)
+                if cookie.matches(path, secure) and (domain == host or not cookie.host_only)
             ]
             matching.sort(key=lambda cookie: len(cookie.path))
             for cookie in matching:
@@ -314,7 +314,7 @@ class CookieJar(AbstractCookieJar):
         return domains
 
     def _within_limits(self, cookies: list[Cookie]) -> list[Cookie]:
-        """Drop what a request has no room for; the last ones are the last to go."""
+        """Leave out cookies that a request has no room for, the first ones first."""
         room = MAX_HEADER_OCTETS - len("Cookie: ") + len("; ")
         size = sum(cookie.octets + 2 for cookie in cookies)
         if size <= room and len(cookies) <= MAX_COOKIES_PER_REQUEST:
@@ -389,13 +389,20 @@ class CookieJar(AbstractCookieJar):
                     cookie = _restored(domain, record, now)
                     if cookie and (self._unsafe or not is_ip(cookie.domain)):
                         store.put(cookie, now)
-        except _MISFITS as exc:
+        except _MALFORMED as exc:
             raise ValueError(f"{os.fspath(file_path)!r} is no file of cookies: {exc}") from exc
         self._store = store
 
 
-# What JSON of another shape than ours raises.
-_MISFITS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, CookieError)
+# What reading a file of JSON raises that save() has not written.
+_MALFORMED: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    CookieError,
+)
 
 
 def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:
@@ -408,12 +415,12 @@ def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:
             given[name] = value
     if record.get("host_only"):
         given["domain"] = ""
-    (morsel,) = _given({given.key: given}, quote=True)
+    (morsel,) = _morsels_of({given.key: given}, quote=True)
     expires = record.get("expires_timestamp")
     if expires is not None and not (isinstance(expires, (int, float)) and math.isfinite(expires)):
         raise ValueError("an expiry that is no time")
     # What is in the file was accepted once, from its host and by TLS if that was needed.
-    cookie = placed(morsel, Place(domain or None, "/", secure=True), now)
+    cookie = scoped(morsel, Place(domain or None, "/", secure=True), now)
     if cookie and expires is not None:
         cookie.expires = float(expires)
     return cookie
@@ -498,7 +505,7 @@ def cookie_header(
     stored = jar.filter_cookies(url)
     pairs = {name: f"{name}={morsel.coded_value}" for name, morsel in stored.items()}
     if given:
-        pairs |= _fitting(_given(given, jar.quote_cookie), url)
+        pairs |= _fitting(_morsels_of(given, jar.quote_cookie), url)
     if not pairs:
         return explicit
     own = _without(pairs, explicit) if explicit else ""
@@ -512,11 +519,11 @@ def _fitting(morsels: Iterable[Morsel[str]], url: URL) -> dict[str, str]:
     now = time.time()
     pairs = {}
     for morsel in morsels:
-        cookie = placed(morsel, Place(None, "/", secure), now)
+        cookie = scoped(morsel, Place(None, "/", secure), now)
         if (
             cookie
-            and cookie.fits(path, secure)
-            and not cookie.is_over(now)
+            and cookie.matches(path, secure)
+            and not cookie.is_expired(now)
             and (not cookie.domain or domain_matches(host, cookie.domain))
         ):
             pairs[cookie.name] = f"{cookie.name}={cookie.text}"

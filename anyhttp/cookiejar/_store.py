@@ -19,7 +19,7 @@ from .._headers import (
     parse_date,
 )
 
-__all__ = ("Cookie", "Place", "Store", "domain_matches", "is_ip", "placed")
+__all__ = ("Cookie", "Place", "Store", "domain_matches", "is_ip", "scoped")
 
 # -- what a cookie belongs to, and where it goes (§5.1, §5.7) --------------------------------
 
@@ -61,11 +61,11 @@ class Cookie:
         """The path as the views of the jar show it: without a slash at its end."""
         return self.path.rstrip("/")
 
-    def fits(self, path: str, secure: bool) -> bool:
+    def matches(self, path: str, secure: bool) -> bool:
         """Whether it goes along with a request for *path* of its domain."""
         return (secure or not self.secure) and path_matches(path, self.path)
 
-    def is_over(self, now: float) -> bool:
+    def is_expired(self, now: float) -> bool:
         return self.expires is not None and self.expires <= now
 
 
@@ -112,10 +112,10 @@ def _deadline(morsel: Morsel[str], now: float) -> float | None:
     return parse_date(str(morsel["expires"]))
 
 
-def _keeps_promise(name: str, morsel: Morsel[str]) -> bool:
-    """Whether a cookie is what the prefix of its *name*, in lower case, says (§4.1.3).
+def _obeys_prefix(name: str, morsel: Morsel[str]) -> bool:
+    """Whether a cookie is what the prefix of its *name*, in lower case, promises (§4.1.3).
 
-    Those that vouch for ``HttpOnly`` came later, with the successor of RFC 6265bis.
+    The prefixes that promise ``HttpOnly`` are those of the successor of RFC 6265bis.
     """
     if name.startswith("__host-") and (morsel["domain"] or morsel["path"] != "/"):
         return False
@@ -124,8 +124,8 @@ def _keeps_promise(name: str, morsel: Morsel[str]) -> bool:
     return bool(morsel["secure"]) or not name.startswith(("__secure-", "__host-", "__http-"))
 
 
-def placed(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
-    """Give a cookie its scope, and write it into *morsel*; None if *origin* may not set it."""
+def scoped(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
+    """Give a cookie its domain and path, also in *morsel*; None if *origin* may not set it."""
     name, text = morsel.key, morsel.coded_value
     scope = _scope(morsel["domain"], origin.host)
     size = octets(f"{name}={text}")
@@ -136,7 +136,7 @@ def placed(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
     if origin.host is not None:
         if secure and not origin.secure:
             return None
-        if not _keeps_promise(name.lower(), morsel):
+        if not _obeys_prefix(name.lower(), morsel):
             return None
     path = morsel["path"]
     if not path.startswith("/"):
@@ -169,7 +169,7 @@ class Store:
         # Secure cookies by name, for the one rule that looks at all domains.
         self._secure: dict[str, set[Cookie]] = {}
         # (when, tick, cookie); entries of cookies that are gone are skipped when they come up.
-        self._endings: list[tuple[float, int, Cookie]] = []
+        self._expiries: list[tuple[float, int, Cookie]] = []
 
     def __iter__(self) -> Iterator[Cookie]:
         for site in self.sites.values():
@@ -183,15 +183,15 @@ class Store:
     def put(self, cookie: Cookie, now: float) -> bool:
         """Store *cookie* in place of its predecessor; False if there is no room for it."""
         old = self.sites.get(cookie.domain, {}).get(cookie.key)
-        over = cookie.is_over(now)
+        expired = cookie.is_expired(now)
         if old is None:
-            if over:
-                return True  # it only deletes, so it must not make others go
+            if expired:
+                return True  # it only deletes, so no other has to be evicted for it
             if not self._make_room(cookie, now):
                 return False
         else:
             self.remove(old)
-        if over:
+        if expired:
             return True
         cookie.used = self.tick()
         # §5.7: a successor keeps the place in the order.
@@ -201,7 +201,7 @@ class Store:
         if cookie.secure:
             self._secure.setdefault(cookie.name, set()).add(cookie)
         if cookie.expires is not None:
-            heapq.heappush(self._endings, (cookie.expires, cookie.used, cookie))
+            heapq.heappush(self._expiries, (cookie.expires, cookie.used, cookie))
         return True
 
     def remove(self, cookie: Cookie) -> None:
@@ -222,15 +222,15 @@ class Store:
 
     def expire(self, now: float) -> None:
         """Forget the cookies whose time is over."""
-        endings = self._endings
-        while endings and endings[0][0] <= now:
-            cookie = heapq.heappop(endings)[2]
+        expiries = self._expiries
+        while expiries and expiries[0][0] <= now:
+            cookie = heapq.heappop(expiries)[2]
             if self._holds(cookie):
                 self.remove(cookie)
         # A server that sets the same cookie again and again must not fill the memory.
-        if len(endings) > 100 + 2 * self.count:
-            endings[:] = [entry for entry in endings if self._holds(entry[2])]
-            heapq.heapify(endings)
+        if len(expiries) > 100 + 2 * self.count:
+            expiries[:] = [entry for entry in expiries if self._holds(entry[2])]
+            heapq.heapify(expiries)
 
     def overlaid(self, cookie: Cookie) -> bool:
         """Whether *cookie*, set without TLS, would shadow one that is Secure (§5.7)."""
@@ -244,15 +244,15 @@ class Store:
         )
 
     def _make_room(self, cookie: Cookie, now: float) -> bool:
-        """Evict what it takes to add *cookie*; False if it is not worth that.
+        """Evict what it takes to add *cookie*; False if the cookie is refused instead.
 
-        Where cookies that are over have taken the room, no other has to go.
+        Expired cookies go first.
         """
         if self._is_full(cookie.domain):
             self.expire(now)
         if self._is_full(cookie.domain):
             site = self.sites[cookie.domain].values()
-            # Secure ones are what a site without TLS must not be able to push out.
+            # A site without TLS must not be able to evict Secure ones.
             stale = [other for other in site if not other.secure]
             if not stale:
                 if not cookie.secure:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anyhttp import ClientError
 from anyhttp._headers import parse_challenges, parse_parameters, quoted_string
-from anyhttp.client_middleware_digest_auth import authorization, understood
+from anyhttp.client_middleware_digest_auth import authorization, digest_challenge
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -35,7 +35,7 @@ def test_any_lines_are_read(values: list[str]) -> None:
             assert TOKEN.fullmatch(name)
             assert name == name.lower()
         try:
-            understood(challenge)
+            digest_challenge(challenge)
         except ClientError:
             pass
 
@@ -71,7 +71,7 @@ def test_a_signature_has_its_parameters_and_no_more(
     """Nothing in a challenge, a login or a URL adds a parameter to the header."""
     (first, *_) = parse_challenges([f"Digest realm=r, nonce=n, {line}"])
     try:
-        challenge = understood(first)
+        challenge = digest_challenge(first)
     except ClientError:
         return
     header = authorization(
