@@ -1,48 +1,43 @@
-"""A WebSocket in use: who may send, who may receive, and how it ends.
+"""A WebSocket in use, as a program holds it: sending, receiving, closing.
 
-Nothing runs in the background: whoever calls :meth:`~ClientWebSocketResponse.receive` reads from
-the connection and answers pings.  Only a ``heartbeat`` has a task.  What is true of the bytes on
-the wire is in :mod:`anyhttp._websocket`.
+Nothing runs in the background: the task that calls :meth:`~ClientWebSocketResponse.receive` reads
+from the connection and answers pings.  Only a ``heartbeat`` has a task of its own.  Who sends, who
+reads, and the states of a WebSocket are in :mod:`anyhttp._websocket`.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import AsyncIterable, Callable
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar
 
 import anyio
-from anyio.lowlevel import checkpoint
 
-from ._tasks import Expired
+from ._http1 import Exchange
+from ._tasks import deadline_after
 from ._websocket import (
     CLOSED_MESSAGE,
-    CLOSING_MESSAGE,
-    END,
-    FRAMES_IN_A_ROW,
     Accepted,
     ClientWSTimeout,
     FrameReader,
     Heartbeat,
-    Link,
+    Lifecycle,
+    Receiver,
     Sender,
     WSCloseCode,
     WSMessage,
     WSMessageStream,
     WSMsgType,
+    WSSettings,
+    WSState,
     as_bytes,
     close_payload,
     data_of,
     reason_text,
-    shortened,
-    weakly,
 )
 from .client_exceptions import (
     ClientConnectionError,
-    ServerDisconnectedError,
-    ServerTimeoutError,
     WebSocketError,
 )
 from .typedefs import (
@@ -62,19 +57,13 @@ __all__ = (
     "WSMsgType",
 )
 
-#: How long closing takes at most unless ``ws_close`` says otherwise, in seconds.
-CLOSE_SECONDS: Final = 10.0
-
-#: Bytes asked of the stream at once, for a message that has some to come.
-LARGE_RECEIVE: Final = 256 * 1024
-
-#: Bytes that a heartbeat reads ahead of the application, at most.
-READ_AHEAD: Final = 64 * 1024
-
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
-_DATA: Final = frozenset({_TEXT, _BINARY})
 _ENDS: Final = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED})
+
+# To look a member up in an enum's class takes longer than to read a global.
+_OPEN: Final = WSState.OPEN
+_PEER_CLOSED: Final = WSState.PEER_CLOSED
 
 _Found = TypeVar("_Found")
 
@@ -86,79 +75,65 @@ class ClientWebSocketResponse:
     cancellation are dealt with like this: receiving loses nothing, and sending leaves the message
     whole, or not begun, or the WebSocket closed.
 
-    :param link: holds the connection, until it is closed
+    :param exchange: holds the connection, until it is closed
     :param accepted: what the handshake agreed on
+    :param settings: how to behave
     """
 
-    __slots__ = ("__weakref__", "_accepted", "_autoclose", "_autoping", "_close_code",
-                 "_close_received", "_closed", "_closing", "_ending", "_exception", "_heartbeat",
-                 "_link", "_over", "_pending", "_reader", "_reader_left", "_reading",
-                 "_receive_size", "_sender", "_standing_by", "_stream", "_streaming", "_timeout",
-                 "_unread")  # fmt: skip
+    __slots__ = ("__weakref__", "_accepted", "_frames", "_heartbeat", "_life", "_receiver",
+                 "_sender", "_settings", "_stream")  # fmt: skip
 
-    def __init__(
-        self,
-        link: Link,
-        accepted: Accepted,
-        *,
-        timeout: ClientWSTimeout,
-        autoclose: bool = True,
-        autoping: bool = True,
-        heartbeat: float | None = None,
-        max_msg_size: int = 4 * 1024 * 1024,
-        decode_text: bool = True,
-    ) -> None:
-        self._stream, surplus = link.lend_away()
-        self._receive_size = self._stream.receive_size
-        self._link = link
+    def __init__(self, exchange: Exchange, accepted: Accepted, settings: WSSettings) -> None:
+        self._stream, surplus = exchange.lend_away()
         self._accepted = accepted
-        self._timeout = timeout
-        self._autoclose = autoclose
-        self._autoping = autoping
-        self._sender = Sender(self._stream, link, accepted.deflater())
+        self._settings = settings
+        # None of these knows this object, so that one which nobody closes is deleted at once.
+        self._life = life = Lifecycle(exchange.close)
+        exchange.on_end = life.end
+        self._sender = sender = Sender(
+            self._stream, life, accepted.deflater(), settings.close_seconds
+        )
+        self._frames = frames = FrameReader(
+            settings.max_msg_size, accepted.inflater(), decode_text=settings.decode_text
+        )
+        frames.feed(surplus)
+        self._receiver = receiver = Receiver(
+            self._stream,
+            frames,
+            sender,
+            life,
+            autoclose=settings.autoclose,
+            autoping=settings.autoping,
+        )
         self._heartbeat: Heartbeat | None = None
-        if heartbeat is not None:
-            beats = Heartbeat(heartbeat, self._sender, self._listen, self._give_up)
-            self._heartbeat, self._sender.on_progress = beats, beats.hear
-        self._reader = FrameReader(max_msg_size, accepted.inflater(), decode_text=decode_text)
-        self._reader.feed(surplus)
-        # Who reads, and who waits for them to stop.
-        self._reading = False
-        self._standing_by = False  # it is the heartbeat who reads
-        self._reader_left: anyio.Event | None = None
-        self._streaming: WSMessageStream | None = None
-        # How it ends: what was seen is delivered once, then CLOSED for ever.
-        self._pending: WSMessage | None = None
-        self._unread = False  # the connection is gone, but not all that came before has been read
-        self._ending = False  # any of the three that follow
-        self._closing = False
-        self._close_received = False
-        self._close_code: int | None = None
-        self._exception: BaseException | None = None
-        self._over = anyio.Event()
-        self._closed = False
-        link.on_end = weakly(self._lost)
+        if settings.heartbeat is not None:
+            self._heartbeat = heartbeat = Heartbeat(
+                settings.heartbeat, life, sender, receiver.read_ahead, receiver.time_out
+            )
+            receiver.heartbeat, life.on_end = heartbeat, heartbeat.stop
+            sender.on_progress = heartbeat.note_activity
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self.closed else 'open'}>"
 
     def __del__(self) -> None:
         # A subclass may raise before there is anything to close.
-        if not getattr(self, "_closed", True):
+        life = getattr(self, "_life", None)
+        if life is not None and life.state.connected:
             warnings.warn(
                 f"Unclosed websocket {self!r}: use 'async with' or await ws.close()",
                 ResourceWarning,
                 stacklevel=2,
                 source=self,
             )
-            self._link.close()
+            life.end()
 
     # -- what it is
 
     @property
     def closed(self) -> bool:
         """Whether it is closed, or being closed."""
-        return self._closed or self._closing
+        return not self._life.state.can_send
 
     @property
     def close_code(self) -> int | None:
@@ -166,7 +141,7 @@ class ClientWebSocketResponse:
 
         1006 (:rfc:`6455#section-7.1.5`) where the connection ended without one.
         """
-        return self._close_code
+        return self._life.close_code
 
     @property
     def protocol(self) -> str | None:
@@ -185,7 +160,7 @@ class ClientWebSocketResponse:
 
     def exception(self) -> BaseException | None:
         """Return what broke the connection, if something did."""
-        return self._exception
+        return self._life.exception
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return something about the connection by asyncio's name for it.
@@ -193,7 +168,9 @@ class ClientWebSocketResponse:
         ``socket``, ``peername``, ``sockname``, ``ssl_object``, ``sslcontext``, ``peercert``,
         ``cipher`` or ``compression``; *default* for others, and once it is closed.
         """
-        return default if self._closed else self._stream.extra_info(name, default)
+        if not self._life.state.connected:
+            return default
+        return self._stream.extra_info(name, default)
 
     # -- sending
 
@@ -270,9 +247,7 @@ class ClientWebSocketResponse:
         been sent the WebSocket is closed with code 1011.  After cancellation in the middle it is
         closed without a code.
         """
-        await self._sender.send_stream(
-            pieces, compress, lambda exc: self._fail(WSCloseCode.INTERNAL_ERROR, "", exc)
-        )
+        await self._sender.send_stream(pieces, compress)
 
     # -- receiving
 
@@ -290,23 +265,24 @@ class ClientWebSocketResponse:
         Cancellation loses no message: the next call returns it.  Either of them closes the
         WebSocket if a pong was being sent that the peer does not take.
         """
-        sender, reader = self._sender, self._reader
+        sender, frames, receiver = self._sender, self._frames, self._receiver
         if (
-            reader.buffered
+            frames.buffered
             and sender.calls_left
-            and not (self._reading or self._streaming or self._ending or sender.pongs)
+            and self._life.state is _OPEN
+            and not (receiver.read_by or receiver.streaming or sender.pongs)
         ):
-            # In a burst most messages are here already, and nothing comes before them.
+            # In a burst most messages have arrived already, and nothing has to be done before.
             await sender.checkpoint_if_cancelled()
-            if (message := reader.glance()) is not None:
+            if (message := frames.short_message()) is not None:
                 sender.calls_left -= 1
                 return message
-        limit = timeout or self._timeout.ws_receive
-        if not limit:
-            return await self._receive_by(reader.next_message)
-        with anyio.CancelScope(deadline=_after(limit)):
-            return await self._receive_by(reader.next_message)
-        self._close_code = WSCloseCode.ABNORMAL_CLOSURE
+        limit = timeout or self._settings.timeout.ws_receive
+        if not limit and self._life.state is not _PEER_CLOSED:
+            return await receiver.receive(frames.next_message)
+        with anyio.CancelScope(deadline=deadline_after(limit)):
+            return await self._receive(frames.next_message)
+        self._life.close_code = WSCloseCode.ABNORMAL_CLOSURE
         raise TimeoutError(f"no message arrived within {limit} s")
 
     async def receive_str(self, *, timeout: float | None = None) -> str:
@@ -343,15 +319,15 @@ class ClientWebSocketResponse:
 
         It has the type and data of a message without pieces, too: CLOSE, CLOSED and so on.
         """
-        limit = timeout or self._timeout.ws_receive
-        with anyio.CancelScope(deadline=_after(limit)):
-            found = await self._receive_by(self._reader.next_start)
+        limit = timeout or self._settings.timeout.ws_receive
+        with anyio.CancelScope(deadline=deadline_after(limit)):
+            found = await self._receive(self._frames.next_start)
             if isinstance(found, WSMessage):
                 return WSMessageStream(found, self._next_piece)
-            kind = cast("WSMsgType", found)
-            self._streaming = WSMessageStream(WSMessage(kind, None, ""), self._next_piece)
-            return self._streaming
-        self._close_code = WSCloseCode.ABNORMAL_CLOSURE
+            stream = WSMessageStream(WSMessage(found, None, ""), self._next_piece)
+            self._receiver.streaming = stream
+            return stream
+        self._life.close_code = WSCloseCode.ABNORMAL_CLOSURE
         raise TimeoutError(f"no message began within {limit} s")
 
     def __aiter__(self) -> Self:
@@ -363,151 +339,16 @@ class ClientWebSocketResponse:
             raise StopAsyncIteration
         return message
 
-    async def _receive_by(self, step: Callable[[], _Found | None]) -> _Found | WSMessage:
-        """Return what *step*, a method of the reader, finds, or the message that ends it all."""
-        while self._reading:
-            if not self._standing_by:
-                raise RuntimeError("another task is receiving from this websocket already")
-            await self._stop_reading()
-        self._reading = True
-        reader, sender = self._reader, self._sender
-        try:
-            if sender.pongs:
-                await sender.send_pongs()
-            if reader.buffered:
-                await sender.pace()
-            if self._ending and not self._unread:
-                return await self._end()
-            behind = self._streaming is not None and step != reader.next_piece
-            while True:
-                found = self._step_behind(step) if behind else step()
-                if found is None:
-                    await self._fill()
-                elif not isinstance(found, WSMessage) or found.type in _DATA:
-                    return found
-                elif (message := await self._control(found)) is not None:
-                    return message
-                if self._ending and not self._unread:
-                    return self._last_message()
-        except WebSocketError as exc:
-            self._unread = False
-            self._pending = WSMessage(WSMsgType.ERROR, exc, None)
-            await self._fail(exc.code, str(exc), exc)
-            return self._last_message()
-        finally:
-            self._stopped_reading()
-
-    def _step_behind(self, step: Callable[[], _Found | None]) -> _Found | WSMessage | None:
-        """Throw away the rest of a message that was to be read in pieces, and do *step*."""
-        while self._streaming is not None:
-            found = self._reader.next_piece()
-            if found is END:
-                self._streaming = None
-            elif found is None or isinstance(found, WSMessage):
-                return found
-        return step()
+    async def _receive(self, step: Callable[[], _Found | None]) -> _Found | WSMessage:
+        """Receive by *step*, a method of the frame reader; or close, if the peer has."""
+        if self._life.state is _PEER_CLOSED:
+            await self.close()
+            return CLOSED_MESSAGE
+        return await self._receiver.receive(step)
 
     async def _next_piece(self, stream: WSMessageStream) -> bytes | str:
-        """Return the next piece of a message that is being read in pieces."""
-        if self._streaming is not stream:
-            raise StopAsyncIteration
-        found = await self._receive_by(self._reader.next_piece)
-        if isinstance(found, (bytes, str)):
-            return found
-        self._streaming = None
-        if not isinstance(found, WSMessage):
-            raise StopAsyncIteration
-        if isinstance(found.data, Exception):
-            raise found.data
-        raise ClientConnectionError("the websocket was closed in the middle of a message")
-
-    async def _fill(self) -> None:
-        """Wait for bytes, or for the end of the connection; or only let others run."""
-        if not self._reader.frames_left:
-            await checkpoint()
-            self._reader.frames_left = FRAMES_IN_A_ROW
-            return
-        if self._closed:
-            self._unread = False  # that was all
-            await checkpoint()
-            return
-        size = LARGE_RECEIVE if self._reader.left > 0 else self._receive_size
-        try:
-            data = await self._stream.receive(size)
-        except Expired:  # close() wants to read for itself
-            return
-        except ClientConnectionError as exc:
-            self._peer_left(exc)
-            return
-        if not data:
-            self._peer_left(ServerDisconnectedError())
-            return
-        self._sender.has_waited()
-        if self._heartbeat is not None:
-            self._heartbeat.hear()
-        self._reader.feed(data)
-
-    def _peer_left(self, exc: Exception) -> None:
-        """Drop the connection, unless the heartbeat has read ahead: that is not to be lost."""
-        if self._standing_by and self._reader.buffered and self._heartbeat is not None:
-            self._heartbeat.stop()  # whoever receives finds the end after the rest
-        else:
-            self._drop(WSCloseCode.ABNORMAL_CLOSURE, exc)
-
-    async def _control(self, message: WSMessage) -> WSMessage | None:
-        """Do what a control frame asks for; return it if the caller is to have it."""
-        kind = message.type
-        if kind is WSMsgType.CLOSE:
-            self._close_code = message.data
-            self._close_received = self._ending = True
-            self._unread = False
-            if self._autoclose:
-                self._pending = message
-                await self._fail(message.data, "", None)
-                return self._last_message()
-            return message
-        # The pieces of a message leave no room for other messages in between.
-        if not self._autoping and self._streaming is None:
-            return message
-        if kind is WSMsgType.PING:
-            self._sender.note_ping(message.data)
-            await self._sender.pace()
-            await self._sender.send_pongs()
-        return None
-
-    async def _end(self) -> WSMessage:
-        """Return what a receive() that comes too late gets."""
-        if self._pending is not None:
-            await checkpoint()
-            return self._last_message()
-        if self._close_received and not self.closed:
-            self._stopped_reading()
-            await self.close()
-        else:
-            await checkpoint()
-        return CLOSED_MESSAGE
-
-    def _last_message(self) -> WSMessage:
-        """Return what is to be told of the end, which is told once, or that it is over."""
-        message, self._pending = self._pending, None
-        if message is not None:
-            return message
-        return CLOSED_MESSAGE if self._closed else CLOSING_MESSAGE
-
-    async def _stop_reading(self) -> None:
-        """Make whoever waits for bytes stop, and wait until they have."""
-        if self._reader_left is None:
-            self._reader_left = anyio.Event()
-        self._stream.interrupt()
-        await self._reader_left.wait()
-
-    def _stopped_reading(self) -> None:
-        self._reading = False
-        left, self._reader_left = self._reader_left, None
-        if left is not None:
-            left.set()
-        if self._heartbeat is not None:
-            self._heartbeat.look_up()
+        """Return the next piece; a stream that calls this keeps the WebSocket from deletion."""
+        return await self._receiver.next_piece(stream)
 
     # -- closing
 
@@ -527,78 +368,46 @@ class ClientWebSocketResponse:
         After cancellation the connection is dropped.
         """
         payload = close_payload(code, reason_text(message))
-        self._unread = False
+        life = self._life
+        life.drained()
         if self.closed:
-            await self._over.wait()
+            await life.over.wait()
             return False
-        self._closing = self._ending = True
-        if self._heartbeat is not None:
-            self._heartbeat.finish()
-        limit = self._timeout.ws_close or CLOSE_SECONDS
-        scope = anyio.CancelScope(deadline=_after(limit))
+        peer_code = life.close_code if life.state is _PEER_CLOSED else None
+        life.move(WSState.CLOSING)
+        limit = self._settings.close_seconds
+        scope = anyio.CancelScope(deadline=deadline_after(limit))
         try:
             with scope:
-                return await self._close(payload)
+                return await self._close(payload, peer_code)
         except BaseException:
-            self._drop(WSCloseCode.ABNORMAL_CLOSURE)
+            life.end()
             raise
         finally:
             if scope.cancelled_caught:
                 late = TimeoutError(f"the peer did not close the websocket within {limit} s")
-                self._drop(WSCloseCode.ABNORMAL_CLOSURE)
-                self._exception = self._exception or late
+                life.end()
+                life.exception = life.exception or late
         return True
 
-    async def _close(self, payload: bytes) -> bool:
-        if self._reading:
-            await self._stop_reading()
-        if self._closed:
+    async def _close(self, payload: bytes, peer_code: int | None) -> bool:
+        """Exchange CLOSE frames, and end.
+
+        :param peer_code: that of the peer's CLOSE, if it came first
+        """
+        life = self._life
+        await self._receiver.interrupt()
+        if not life.state.connected:
             return False
         try:
             await self._sender.send_close(payload)
-            if self._close_received:
-                self._drop(self._close_code)
-            while not self._closed:
-                found = self._reader.skip_to_close()
-                if found is None:
-                    await self._fill()
-                else:
-                    self._drop(found.data)
+            if peer_code is None:
+                peer_code = await self._receiver.wait_closed()
         except (ClientConnectionError, WebSocketError) as exc:
-            self._drop(WSCloseCode.ABNORMAL_CLOSURE, exc)
+            life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
+        else:
+            life.end(peer_code)
         return True
-
-    async def _fail(self, code: int, reason: str, exc: Exception | None) -> None:
-        """Send CLOSE, not waiting for an answer, and drop the connection."""
-        payload = b"" if not code else close_payload(code, shortened(reason))
-        try:
-            with anyio.CancelScope(deadline=_after(self._timeout.ws_close or CLOSE_SECONDS)):
-                await self._sender.send_close(payload)
-        except ClientConnectionError:
-            pass  # there is worse to tell
-        finally:
-            self._drop(code, exc)
-            self._close_code = code
-            self._exception = exc or self._exception
-
-    def _lost(self) -> None:
-        """Called when somebody else closes the connection: the session, or who tore a frame."""
-        failure = self._sender.failure
-        if failure is not None and not (self._ending or self._pending):
-            self._unread = True  # nobody wanted an end, so what came before is not to be lost
-        self._drop(WSCloseCode.ABNORMAL_CLOSURE, failure)
-
-    def _drop(self, code: int | None, exc: BaseException | None = None) -> None:
-        """Close the connection at once, unless it is closed, and wake everybody."""
-        if self._closed:
-            return
-        self._closed = self._ending = self._sender.closed = True
-        self._close_code = code
-        self._exception = self._exception or exc
-        self._link.close()
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
-        self._over.set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -616,50 +425,7 @@ class ClientWebSocketResponse:
             if exc is None:
                 raise
 
-    # -- heartbeat
 
-    async def run_heartbeat(self) -> None:
-        """Ping a peer that keeps silent, until the WebSocket is closed; the body of a task."""
-        assert self._heartbeat is not None
-        await self._heartbeat.run()
-
-    def _give_up(self, exc: ServerTimeoutError) -> None:
-        """Drop the connection of a peer that does not answer, unless it ended otherwise.
-
-        What has come before is not to be lost: whoever receives finds the end behind it.
-        """
-        if self._exception is not None:
-            return
-        if self._reading and not self._standing_by:
-            self._pending = WSMessage(WSMsgType.ERROR, exc, None)
-        self._unread = True
-        self._drop(WSCloseCode.ABNORMAL_CLOSURE)
-        self._exception = exc
-
-    async def _listen(self, heartbeat: Heartbeat) -> None:
-        """Wait until the peer may have shown a sign of life."""
-        if self._reading:
-            await heartbeat.wait_news()
-            return
-        reader = self._reader
-        if reader.buffered >= READ_AHEAD or self._close_received:
-            # There is more to read than we may keep, so that nothing can be known.
-            heartbeat.hear()
-            return
-        self._reading = self._standing_by = True
-        try:
-            await self._fill()
-            while self._autoping and (control := reader.next_control()) is not None:
-                await self._control(control)
-        except WebSocketError:
-            pass  # whoever receives finds the same
-        finally:
-            self._standing_by = False
-            wanted = self._reader_left is not None
-            self._stopped_reading()
-        if wanted:
-            await checkpoint()  # whoever wants to read, and is still there, comes first
-
-
-def _after(seconds: float | None) -> float:
-    return anyio.current_time() + seconds if seconds else math.inf
+def heartbeat_of(websocket: ClientWebSocketResponse) -> Heartbeat | None:
+    """Return what the session runs as a task beside *websocket*, if it is to have a heartbeat."""
+    return websocket._heartbeat

@@ -555,7 +555,7 @@ async def test_taking_over_from_the_heartbeat_is_cancelled_without_harm(rude: St
         timeout = ClientWSTimeout(ws_close=0.1)
         async with session.ws_connect(server.url, heartbeat=0.2, timeout=timeout) as ws:
             with anyio.fail_after(5):
-                while not ws._standing_by:  # noqa: ASYNC110  (nothing tells)
+                while ws._receiver.read_by is None:  # noqa: ASYNC110  (nothing tells)
                     await anyio.sleep(0.005)
             with anyio.CancelScope() as scope:
                 scope.cancel()
@@ -655,7 +655,7 @@ async def test_a_flood_is_held_back(rude: Start) -> None:
                 sent = server.sent
                 await anyio.sleep(0.3)
         assert sent < 20_000_000  # what the kernels hold, which is not ours to choose
-        assert ws._reader.buffered <= 512 * 1024
+        assert ws._frames.buffered <= 512 * 1024
         assert not ws.closed
         assert (await ws.receive()).type is WSMsgType.BINARY
         await ws.close()

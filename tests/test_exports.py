@@ -7,7 +7,7 @@ import socket
 import pytest
 
 import anyhttp
-from anyhttp import connector
+from anyhttp import ClientWebSocketResponse, connector
 from anyhttp.connector import BaseConnector, Connection, TCPConnector, UnixConnector
 
 CONNECTOR = {
@@ -67,6 +67,33 @@ def test_what_a_connection_shows() -> None:
         "release",
         "reused",
         "transport",
+    }
+
+
+def test_what_a_websocket_shows() -> None:
+    """Aiohttp's names, ``close_code``, and what sends and receives in pieces or as encoded."""
+    assert public_names(ClientWebSocketResponse) == {
+        "client_notakeover",
+        "close",
+        "close_code",
+        "closed",
+        "compress",
+        "exception",
+        "get_extra_info",
+        "ping",
+        "pong",
+        "protocol",
+        "receive",
+        "receive_bytes",
+        "receive_json",
+        "receive_str",
+        "receive_stream",
+        "send_bytes",
+        "send_frame",
+        "send_json",
+        "send_json_bytes",
+        "send_str",
+        "send_stream",
     }
 
 

@@ -9,9 +9,7 @@ import anyio
 import pytest
 
 from anyhttp import ServerTimeoutError
-from anyhttp._websocket import BytesLike
-from anyhttp._websocket.heartbeat import Heartbeat
-from anyhttp._websocket.sender import Sender
+from anyhttp._websocket import BytesLike, Heartbeat, Lifecycle, Sender
 
 pytestmark = pytest.mark.uvloop
 
@@ -34,7 +32,7 @@ class AnsweringSender(Sender):
 
 async def test_an_answer_counts_however_late_it_is_noticed() -> None:
     """The event loop finds it together with the end of the time that the peer had for it."""
-    given_up: list[ServerTimeoutError] = []
+    timeouts: list[ServerTimeoutError] = []
     here, there = socket.socketpair()
     here.setblocking(False)
     sender = AnsweringSender(there)
@@ -43,15 +41,16 @@ async def test_an_answer_counts_however_late_it_is_noticed() -> None:
         while True:
             await anyio.wait_readable(here)
             here.recv(1)
-            heartbeat.hear()
+            heartbeat.note_activity()
 
-    heartbeat = Heartbeat(0.002, sender, Heartbeat.wait_news, given_up.append)
+    life = Lifecycle(lambda: None)
+    heartbeat = Heartbeat(0.002, life, sender, Heartbeat.wait_changed, timeouts.append)
     with here, there, anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(receive)
             tasks.start_soon(heartbeat.run)
-            while sender.probes < PROBES and not given_up:  # noqa: ASYNC110
+            while sender.probes < PROBES and not timeouts:  # noqa: ASYNC110
                 await anyio.sleep(0.001)
-            heartbeat.finish()
+            life.end()
             tasks.cancel_scope.cancel()
-    assert not given_up
+    assert not timeouts

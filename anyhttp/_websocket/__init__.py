@@ -18,9 +18,12 @@ from .frames import (
 )
 from .handshake import Accepted, HandshakeRefused, Offer
 from .heartbeat import Heartbeat
+from .lifecycle import (
+    Lifecycle,
+    WSState,
+)
 from .models import (
     CLOSED_MESSAGE,
-    CLOSING_MESSAGE,
     ClientWSTimeout,
     WSCloseCode,
     WSMessage,
@@ -36,11 +39,12 @@ from .outgoing import (
     reason_text,
     shortened,
 )
-from .sender import Link, Sender, weakly
+from .receiver import Receiver
+from .sender import Sender
+from .settings import WSSettings
 
 __all__ = (
     "CLOSED_MESSAGE",
-    "CLOSING_MESSAGE",
     "END",
     "FRAMES_IN_A_ROW",
     "Accepted",
@@ -52,13 +56,16 @@ __all__ = (
     "HandshakeRefused",
     "Heartbeat",
     "Inflater",
-    "Link",
+    "Lifecycle",
     "Offer",
+    "Receiver",
     "Sender",
     "WSCloseCode",
     "WSMessage",
     "WSMessageStream",
     "WSMsgType",
+    "WSSettings",
+    "WSState",
     "as_bytes",
     "checked_bits",
     "close_payload",
@@ -67,5 +74,4 @@ __all__ = (
     "frame",
     "reason_text",
     "shortened",
-    "weakly",
 )

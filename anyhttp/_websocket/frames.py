@@ -1,8 +1,8 @@
 """Bytes to messages, and messages to bytes (:rfc:`6455#section-5`).
 
-Frames are written by ``websockets``.  They are read here: its parser wants a whole frame in
-memory, while we hand out messages of any size piece by piece, and nearly every frame can be
-recognised at a glance.
+Frames are written by ``websockets``.  They are read here: its parser needs a whole frame in
+memory, while we return messages of any size in pieces, and nearly every frame is of one simple
+kind that is read much faster (:meth:`FrameReader.short_message`).
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ MAX_SHORT: Final = 65535
 #: Largest piece that is handed out of a compressed message, in bytes.
 INFLATED_PIECE: Final = 64 * 1024
 
-#: Compressed bytes that are looked at at a time, as they may become a thousand times as many.
+#: Compressed bytes that are inflated at a time, as they may become a thousand times as many.
 DEFLATED_PIECE: Final = 4 * 1024
 
 #: Most bytes that are reserved for a message because its header announces them: no more than a
 #: peer could make us hold by sending them.
 RESERVED: Final = 256 * 1024
 
-#: Frames that are read closely before others get a turn.  They take a few milliseconds; a peer
-#: may send thirty times as many, of two bytes each, in what is received at once.
+#: Frames that are read before other tasks have to run, those of ``short_message()`` not counted.
+#: They take a few milliseconds; a peer may send thirty times as many, of two bytes each, in what is
+#: received at once.
 FRAMES_IN_A_ROW: Final = 4096
 
 
@@ -140,20 +141,21 @@ class FrameReader:
     :param decode_text: return the text of TEXT messages as ``str``
     """
 
-    __slots__ = ("_at_glance", "_compressed", "_data", "_decode_text", "_decoder", "_inflater",
-                 "_inflating", "_last", "_max_size", "_opcode", "_pos", "_size", "_whole",
+    __slots__ = ("_compressed", "_data", "_decode_text", "_decoder", "_inflater", "_inflating",
+                 "_last", "_max_short", "_max_size", "_opcode", "_pos", "_size", "_whole",
                  "frames_left", "left")  # fmt: skip
 
     def __init__(self, max_size: int, inflater: Inflater | None, *, decode_text: bool) -> None:
         self._max_size = max_size
         self._inflater = inflater
         self._decode_text = decode_text
-        # The longest message that is recognised at a glance.
-        self._at_glance = min(MAX_SHORT, max_size or MAX_SHORT)
+        # The longest message that short_message() returns.
+        self._max_short = min(MAX_SHORT, max_size or MAX_SHORT)
         # What has been received and not been read yet.
         self._data = b""
         self._pos = 0
-        #: frames to be read closely; at 0 more bytes seem to be needed, until it is set anew
+        #: frames that may be read before other tasks have to run; at 0 each method answers that
+        #: more bytes are needed, until this is set anew
         self.frames_left: int = FRAMES_IN_A_ROW
         # The frame being read, and the message that it belongs to.
         #: bytes of payload that the frame being read has still to come, or -1
@@ -161,7 +163,7 @@ class FrameReader:
         self._last = True
         self._opcode = 0
         self._compressed = False
-        self._whole: BytesIO | None = None  # what there is of it, unless it came in one piece
+        self._whole: BytesIO | None = None  # what was received of it, unless it came in one piece
         self._size = 0
         self._decoder: codecs.IncrementalDecoder | None = None
         self._inflating = False
@@ -181,10 +183,10 @@ class FrameReader:
 
     # -- whole messages
 
-    def glance(self) -> WSMessage | None:
-        """Return the next message if it is one like nearly all: short, whole and plain.
+    def short_message(self) -> WSMessage | None:
+        """Return the next message if it is short, whole and not compressed, as most are.
 
-        For what is not, :meth:`next_message` has to be asked.
+        For any other, and if more bytes are needed, this is ``None``.
         """
         data, pos = self._data, self._pos
         if self._opcode or len(data) - pos < 4:
@@ -194,7 +196,7 @@ class FrameReader:
             if length > 126 or (length := data[start] << 8 | data[start + 1]) < 126:
                 return None
             start = pos + 4
-        if length > self._at_glance or (end := start + length) > len(data):
+        if length > self._max_short or (end := start + length) > len(data):
             return None
         first = data[pos]
         if first == 0x82:
@@ -214,7 +216,7 @@ class FrameReader:
 
         :raises WebSocketError: the peer broke the protocol, or sent too large a message
         """
-        if (message := self.glance()) is not None:
+        if (message := self.short_message()) is not None:
             return message
         while True:
             if self.left < 0:
@@ -288,7 +290,7 @@ class FrameReader:
             found = self._read_header(0)
             if found is not True:
                 return found
-        if self._whole is not None:  # collected before somebody asked for pieces
+        if self._whole is not None:  # collected before the call that asks for pieces
             self._whole.truncate()
             self._whole.seek(0)
         if self._opcode == 1:
@@ -368,7 +370,7 @@ class FrameReader:
             self._decoder = None
         return text if self._decode_text else piece
 
-    # -- control frames, and what is not wanted
+    # -- control frames, and what is thrown away
 
     def next_control(self) -> WSMessage | None:
         """Return a PING or PONG if that is the very next thing that has been received."""
@@ -422,9 +424,7 @@ class FrameReader:
             size = 2 if length == 126 else 8
             if have < 2 + size:
                 return None
-            length = int.from_bytes(data[pos : pos + size], "big")
-            if length < (126 if size == 2 else 65536) or length >> 63:
-                raise _violation("the length of a frame is not in its shortest form")
+            length = _long_length(data[pos : pos + size])
             pos += size
         opcode = first & 0x0F
         size = length + (0 if opcode else self._size)
@@ -472,6 +472,14 @@ class FrameReader:
         if opcode != 8:
             return WSMessage(_CONTROL_KINDS[opcode], payload, "")
         return _close_message(payload)
+
+
+def _long_length(data: bytes) -> int:
+    """Return the length of a frame that is written in 2 or 8 bytes (:rfc:`6455#section-5.2`)."""
+    length = int.from_bytes(data, "big")
+    if length < (126 if len(data) == 2 else 65536) or length >> 63:
+        raise _violation("the length of a frame is not in its shortest form")
+    return length
 
 
 def _close_message(payload: bytes) -> WSMessage:

@@ -1,4 +1,4 @@
-"""A task beside a WebSocket: it pings a peer that keeps silent, and gives it up in the end."""
+"""The task beside a WebSocket that pings a silent peer, and ends the WebSocket if none answers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from ..client_exceptions import (
     ClientConnectionError,
     ServerTimeoutError,
 )
+from .lifecycle import (
+    Lifecycle,
+)
 from .models import WSMsgType
 from .sender import Sender
 
@@ -19,83 +22,89 @@ __all__ = ("Heartbeat",)
 
 
 class Heartbeat:
-    """Knows when the peer was heard last, and does something about it in :meth:`run`.
+    """Knows when the peer was active last, and checks that it is alive in :meth:`run`.
 
-    :param seconds: silence after which the peer is pinged; it has half of that to be heard again
-    :param listen: waits until the peer may have been heard, reading if nobody else does
-    :param give_up: drops the connection, for the reason that it is given
+    Any byte that is received, and any part of a large frame that the peer takes, is activity.
+
+    :param seconds: without activity after which the peer is pinged; it has half of that to answer
+    :param wait_for_bytes: waits until something may have been received, reading if nobody else
+        does
+    :param time_out: ends the WebSocket, for the reason that it is given
     """
 
-    __slots__ = ("_give_up", "_heard_at", "_listen", "_news", "_over", "_scope", "_seconds",
-                 "_sender")  # fmt: skip
+    __slots__ = ("_active_at", "_changed", "_life", "_scope", "_seconds", "_sender", "_time_out",
+                 "_wait_for_bytes")  # fmt: skip
 
     def __init__(
         self,
         seconds: float,
+        life: Lifecycle,
         sender: Sender,
-        listen: Callable[[Heartbeat], Awaitable[None]],
-        give_up: Callable[[ServerTimeoutError], None],
+        wait_for_bytes: Callable[[Heartbeat], Awaitable[None]],
+        time_out: Callable[[ServerTimeoutError], None],
     ) -> None:
         self._seconds = seconds
+        self._life = life
         self._sender = sender
-        self._listen = listen
-        self._give_up = give_up
-        self._heard_at = monotonic()
-        self._news: anyio.Event | None = None
+        self._wait_for_bytes = wait_for_bytes
+        self._time_out = time_out
+        self._active_at = monotonic()
+        self._changed: anyio.Event | None = None
         self._scope = anyio.CancelScope()
-        self._over = False  # nothing depends on the peer's life any more
 
     async def run(self) -> None:
-        """Ping the peer whenever it is silent, until it is over; the body of a task."""
+        """Ping the peer whenever it is silent, until closing begins; the body of a task.
+
+        Closing has a time limit of its own.
+        """
         with self._scope:
-            while not self._over:
-                silence = monotonic() - self._heard_at
+            while self._life.state.can_send:
+                silence = monotonic() - self._active_at
                 if silence < self._seconds:
                     await anyio.sleep(self._seconds - silence)
                 else:
-                    await self._probe(self._seconds / 2)
+                    await self._ping_peer(self._seconds / 2)
 
-    async def _probe(self, patience: float) -> None:
-        """Send a ping; give the peer up unless it shows a sign of life in time."""
-        before, sent = self._heard_at, False
-        with anyio.move_on_after(patience) as scope:
+    async def _ping_peer(self, limit: float) -> None:
+        """Send a ping; end the WebSocket if there is no activity in time."""
+        before, sent = self._active_at, False
+        with anyio.move_on_after(limit) as scope:
             try:
                 await self._sender.send_control(WSMsgType.PING, b"")
                 sent = True
-                while self._heard_at == before and not self._over:
-                    await self._listen(self)
+                while self._is_silent_since(before):
+                    await self._wait_for_bytes(self)
             except ClientConnectionError:
-                return  # dropped already, or about to be
+                return  # the WebSocket has ended already
             finally:
                 if sent and scope.cancel_called:
-                    # A program that has kept the event loop busy meanwhile finds the answer
-                    # when it finds that the time is over: whoever receives comes first.
+                    # If the program kept the event loop busy, the answer and the end of the time
+                    # are noticed together: the task that receives has to run first.
                     await cancel_shielded_checkpoint()
-                # Also when this was still sending, and the ping is torn now.
-                if scope.cancel_called and self._heard_at == before and not self._over:
-                    what = f"the peer was silent for {patience} s after a ping"
-                    self._give_up(ServerTimeoutError(what))
+                # Also if the ping was still being sent: it is cut short then.
+                if scope.cancel_called and self._is_silent_since(before):
+                    what = f"the peer was silent for {limit} s after a ping"
+                    self._time_out(ServerTimeoutError(what))
 
-    def hear(self) -> None:
-        """Note a sign of life."""
-        self._heard_at = monotonic()
-        self.look_up()
+    def _is_silent_since(self, before: float) -> bool:
+        """Whether there was no activity, and closing has not begun."""
+        return self._active_at == before and self._life.state.can_send
 
-    async def wait_news(self) -> None:
-        """Wait for :meth:`look_up`."""
-        self._news = anyio.Event()
-        await self._news.wait()
-        self._news = None
+    def note_activity(self) -> None:
+        """Note that the peer is alive."""
+        self._active_at = monotonic()
+        self.wake()
 
-    def look_up(self) -> None:
-        """Have it look again at what has changed."""
-        if self._news is not None:
-            self._news.set()
+    async def wait_changed(self) -> None:
+        """Wait until there was activity, or nobody reads any more."""
+        self._changed = anyio.Event()
+        await self._changed.wait()
+        self._changed = None
 
-    def finish(self) -> None:
-        """End :meth:`run` without cutting off a ping that is being sent."""
-        self._over = True
-        self.look_up()
+    def wake(self) -> None:
+        """End :meth:`wait_changed`."""
+        if self._changed is not None:
+            self._changed.set()
 
     def stop(self) -> None:
         """End :meth:`run` where it waits, or before it has begun."""

@@ -1,11 +1,10 @@
-"""Who sends on a WebSocket: one after the other, and each frame whole or the last one."""
+"""Who sends on a WebSocket: one task after the other, each frame as a whole."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import TYPE_CHECKING, Final, Protocol
-from weakref import WeakMethod
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.lowlevel
@@ -15,28 +14,39 @@ from anyio.lowlevel import (
     checkpoint_if_cancelled,
 )
 
-from .._tasks import CLEAN_UP_SECONDS
+from .._tasks import CLEAN_UP_SECONDS, deadline_after
 from ..client_exceptions import (
     ClientConnectionError,
     ClientConnectionResetError,
 )
 from .deflate import Deflater
-from .frames import frame
-from .models import WSMsgType
+from .frames import (
+    close_payload,
+    frame,
+)
+from .lifecycle import (
+    Lifecycle,
+    WSState,
+)
+from .models import (
+    WSCloseCode,
+    WSMsgType,
+)
 from .outgoing import (
     Fragments,
     checked_bits,
     control_payload,
+    shortened,
 )
 
 if TYPE_CHECKING:
     from .._network import NetworkStream
     from .frames import BytesLike
 
-__all__ = ("Link", "Sender", "weakly")
+__all__ = ("CALLS_IN_A_ROW", "Sender")
 
-#: Calls that return without waiting for the network before other tasks get their turn.
-UNBROKEN_CALLS: Final = 32
+#: Calls that return without waiting for the network before other tasks run.
+CALLS_IN_A_ROW: Final = 32
 
 #: Pings that are remembered while somebody else is sending.  Answering the last one would do
 #: (RFC 6455 §5.5.3).
@@ -49,38 +59,14 @@ LARGE_SEND: Final = 64 * 1024
 SEND_PIECE: Final = 256 * 1024
 
 
-class Link(Protocol):
-    """What a WebSocket needs of the exchange that its connection came from."""
+class _FifoLock:
+    """A lock that tasks get in the order in which they asked for it."""
 
-    on_end: Callable[[], None] | None
-
-    def lend_away(self) -> tuple[NetworkStream, bytes]: ...
-
-    def close(self) -> None: ...
-
-
-def weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """Return what calls *method* if its object is still there.
-
-    The session holds the link: a WebSocket that is forgotten has to be found by the collector.
-    """
-    weak = WeakMethod(method)
-
-    def call() -> None:
-        if (found := weak()) is not None:
-            found()
-
-    return call
-
-
-class _Turn:
-    """Something that one task has at a time, and the others wait for in the order of coming."""
-
-    __slots__ = ("_waiting", "taken")
+    __slots__ = ("_waiting", "locked")
 
     def __init__(self) -> None:
         #: somebody has it; set it directly to take it when it is free
-        self.taken: bool = False
+        self.locked: bool = False
         self._waiting: deque[anyio.Event] | None = None
 
     async def wait(self) -> None:
@@ -91,114 +77,107 @@ class _Turn:
         self._waiting.append(handed_over)
         try:
             await handed_over.wait()
-            await checkpoint_if_cancelled()  # nothing of ours has begun yet
+            await checkpoint_if_cancelled()  # nothing has been sent yet
         except BaseException:
             if handed_over.is_set():
-                self.end()
+                self.release()
             else:
                 self._waiting.remove(handed_over)
             raise
 
-    def end(self) -> None:
-        """Hand it to whoever has waited longest."""
+    def release(self) -> None:
+        """Hand it to the task that has waited longest."""
         if self._waiting:
             self._waiting.popleft().set()
         else:
-            self.taken = False
+            self.locked = False
 
 
 class Sender:
     """Sends messages and control frames, in the order of the calls.
 
-    A frame that is cut short, by failure or by cancellation, closes the link: the peer could
+    A frame that is cut short, by failure or by cancellation, ends the WebSocket: the peer could
     not tell the next frame from the rest of this one.
 
-    :param link: closed when a frame is torn
+    :param life: ended when a frame is cut short
     :param deflater: compresses messages, if that was negotiated
+    :param close_seconds: how long sending CLOSE may take where nobody waits for the peer's
     """
 
-    __slots__ = ("_deflater", "_frames", "_link", "_messages", "_stream", "calls_left",
-                 "checkpoint_if_cancelled", "close_sent", "closed", "failure", "on_progress",
-                 "pongs")  # fmt: skip
+    __slots__ = ("_close_seconds", "_deflater", "_frames", "_life", "_messages", "_stream",
+                 "calls_left", "checkpoint_if_cancelled", "on_progress", "pongs")  # fmt: skip
 
-    def __init__(self, stream: NetworkStream, link: Link, deflater: Deflater | None) -> None:
+    def __init__(
+        self,
+        stream: NetworkStream,
+        life: Lifecycle,
+        deflater: Deflater | None,
+        close_seconds: float,
+    ) -> None:
         self._stream = stream
-        self._link = link
+        self._life = life
         self._deflater = deflater
+        self._close_seconds = close_seconds
         # A message may be several frames, and control frames go in between.
-        self._messages = _Turn()
-        self._frames = _Turn()
-        #: what the pings said that have to be answered
+        self._messages = _FifoLock()
+        self._frames = _FifoLock()
+        #: payloads of the pings that have to be answered
         self.pongs: deque[bytes] = deque(maxlen=MAX_PONGS)
         #: anyio's, or a faster one
         self.checkpoint_if_cancelled = stream.checkpoint_if_cancelled
-        #: how many calls may still return without having waited
-        self.calls_left: int = UNBROKEN_CALLS
-        #: the connection is closed
-        self.closed: bool = False
-        #: CLOSE has been sent, or is next
-        self.close_sent: bool = False
-        #: what tore a frame
-        self.failure: Exception | None = None
+        #: how many calls may still return before other tasks have to run; who waited for the
+        #: network sets it anew
+        self.calls_left: int = CALLS_IN_A_ROW
         #: called when the peer has taken a part of a large frame
         self.on_progress: Callable[[], None] | None = None
 
-    # -- pace
+    # -- checkpoints
 
-    def has_waited(self) -> None:
-        """Take note that other tasks had their turn."""
-        self.calls_left = UNBROKEN_CALLS
-
-    async def pace(self) -> None:
-        """Let others run if that has not happened for a while; be cancelled in any case."""
+    async def checkpoint(self) -> None:
+        """Let other tasks run if they could not for a while; be cancelled in any case."""
         if self.calls_left:
             self.calls_left -= 1
             await self.checkpoint_if_cancelled()
         else:
-            self.calls_left = UNBROKEN_CALLS
+            self.calls_left = CALLS_IN_A_ROW
             await checkpoint()
 
-    async def _begin_call(self) -> None:
-        """Be the checkpoint of a call that may do without the network's."""
-        if self.closed or self.close_sent:
-            await checkpoint()
-            self._check_open()
-        await self.pace()
+    def _begin_call(self) -> Awaitable[None]:
+        """Be the checkpoint of a call that may not have to wait for the network, when awaited."""
+        return self.checkpoint() if self._life.state.can_send else self._refuse()
+
+    async def _refuse(self) -> None:
+        await checkpoint()
+        self._check_open()
 
     def _check_open(self) -> None:
-        if self.closed or self.close_sent:
+        if not self._life.state.can_send:
             raise ClientConnectionResetError("Cannot write to closing transport")
 
     # -- messages
 
     async def send_stream(
-        self,
-        pieces: AsyncIterable[str] | AsyncIterable[bytes],
-        compress: int | None,
-        fail: Callable[[Exception], Awaitable[None]],
+        self, pieces: AsyncIterable[str] | AsyncIterable[bytes], compress: int | None
     ) -> None:
-        """Send one message in fragments.
-
-        :param fail: awaited with what *pieces* raised when a part has been sent
-        """
+        """Send one message in fragments; if *pieces* fails between two, close with code 1011."""
         compresses = checked_bits(compress) != 0
         await self._begin_call()
-        turn = self._messages
-        await self._take(turn)
+        lock = self._messages
+        await self._acquire(lock)
         fragments = Fragments(self._deflater if compresses else None)
         try:
             await self._send_fragments(pieces, fragments)
         except Exception as exc:
-            if fragments.begun and not (self.closed or self.close_sent):
-                await fail(exc)
+            if fragments.begun and self._life.state.can_send:
+                await self.fail(WSCloseCode.INTERNAL_ERROR, "", exc)
             raise
         except BaseException:
-            # Who sends CLOSE closes the link too, but first waits for the peer's.
-            if fragments.begun and not self.close_sent:
-                self._link.close()
+            # Whoever is closing ends it too, but first waits for the peer's CLOSE.
+            if fragments.begun and self._life.state.can_send:
+                self._life.end()
             raise
         finally:
-            turn.end()
+            lock.release()
             await _close_iterable(pieces)
 
     async def _send_fragments(
@@ -217,29 +196,29 @@ class Sender:
 
     async def _send_fragment(self, fragments: Fragments, data: BytesLike, *, last: bool) -> None:
         await self._begin_call()
-        turn = self._frames
-        await self._take(turn)
+        lock = self._frames
+        await self._acquire(lock)
         try:
             self._check_open()
             await self._transmit(fragments.make(data, last=last))
         finally:
-            turn.end()
+            lock.release()
 
     async def send_message(self, opcode: int, data: BytesLike, compress: int | None) -> None:
         """Send a whole message."""
         compresses = checked_bits(compress) != 0
-        # From here on cancellation would tear the frame.
+        # Cancellation has to come here: once the frame is being sent, it would cut it short.
         await self._begin_call()
         messages, frames = self._messages, self._frames
-        if messages.taken:
+        if messages.locked:
             await messages.wait()
         else:
-            messages.taken = True
+            messages.locked = True
         try:
-            if frames.taken:
+            if frames.locked:
                 await frames.wait()
             else:
-                frames.taken = True
+                frames.locked = True
             try:
                 self._check_open()
                 if compresses and self._deflater is not None:
@@ -248,12 +227,15 @@ class Sender:
                 else:
                     await self._transmit(frame(opcode, data))
             finally:
-                frames.end()
+                frames.release()
         finally:
-            messages.end()
+            messages.release()
 
     async def _compressed(self, deflater: Deflater, data: BytesLike) -> bytes:
-        """Compress a message; cancellation has to wait, as the peer's window follows ours."""
+        """Compress a message.
+
+        Cancellation has to wait: the peer's window would lack what was compressed and not sent.
+        """
         if len(data) <= LARGE_SEND:
             return deflater.compress(data)
         pieces = []
@@ -262,7 +244,7 @@ class Sender:
                 pieces.append(piece)
                 await cancel_shielded_checkpoint()
         except BaseException:
-            self._link.close()  # a native cancellation of asyncio does not wait
+            self._life.end()  # a native cancellation of asyncio does not wait
             raise
         self._check_open()
         return b"".join(pieces)
@@ -286,53 +268,72 @@ class Sender:
         """
         data = control_payload(message)
         await self._begin_call()
-        turn = self._frames
-        await self._take(turn)
+        lock = self._frames
+        await self._acquire(lock)
         try:
             self._check_open()
             await self._transmit(frame(opcode, data))
         finally:
-            turn.end()
+            lock.release()
+
+    # -- the last frame
 
     async def send_close(self, payload: bytes) -> None:
-        """Send CLOSE, after the frame that is being sent and before all others."""
-        if self.close_sent or self.closed:
-            return
-        self.close_sent = True
+        """Send CLOSE behind the frame that is being sent; the state has to be CLOSING."""
         await checkpoint_if_cancelled()
-        turn = self._frames
-        await self._take(turn)
+        lock = self._frames
+        await self._acquire(lock)
         try:
-            if not self.closed:
+            if self._life.state.connected:
                 await self._transmit(frame(WSMsgType.CLOSE, payload))
         finally:
-            turn.end()
+            lock.release()
+
+    async def fail(self, code: int, reason: str, error: Exception | None) -> None:
+        """Send CLOSE, not waiting for the peer's, and end the WebSocket.
+
+        If the connection is closed already, only *code* and *error* are noted.
+
+        :param code: what is sent, and becomes :attr:`Lifecycle.close_code`; 0 to send none
+        :param error: what broke the connection; ``None`` if the peer has closed it
+        """
+        life = self._life
+        payload = close_payload(code, shortened(reason)) if code else b""
+        try:
+            if life.state.can_send:
+                life.move(WSState.CLOSING)
+                with anyio.CancelScope(deadline=deadline_after(self._close_seconds)):
+                    await self.send_close(payload)
+        except ClientConnectionError:
+            pass  # what is noted below tells more
+        finally:
+            life.end(code, error)
 
     # -- frames
 
-    async def _take(self, turn: _Turn) -> None:
-        if turn.taken:
-            await turn.wait()
+    async def _acquire(self, lock: _FifoLock) -> None:
+        if lock.locked:
+            await lock.wait()
         else:
-            turn.taken = True
+            lock.locked = True
 
     async def _transmit(self, data: bytes) -> None:
-        """Send whole frames, in one's turn; a failure or cancellation closes the WebSocket."""
+        """Send whole frames, holding the lock; failure and cancellation end the WebSocket."""
         try:
             if len(data) <= SEND_PIECE:
                 await self._stream.transmit(data)
             else:
                 await self._transmit_pieces(data)
-            while self.pongs and not self.close_sent:
+            while self.pongs and self._life.state.can_send:
                 await self._stream.transmit(self._take_pongs())
         except BaseException as exc:
-            # Some bytes of a frame may be on their way, and nobody could send the rest.
-            self.failure = exc if isinstance(exc, Exception) else None
-            self._link.close()
+            # A part of a frame may have been sent, and nobody could send the rest.
+            error = exc if isinstance(exc, Exception) else None
+            self._life.end(WSCloseCode.ABNORMAL_CLOSURE, error)
             raise
 
     async def _transmit_pieces(self, data: bytes) -> None:
-        """Send large frames so that what the peer takes of them is known to the heartbeat."""
+        """Send large frames so that the heartbeat learns what the peer takes of them."""
         view = memoryview(data)
         for start in range(0, len(data), SEND_PIECE):
             await self._stream.transmit(view[start : start + SEND_PIECE])
@@ -349,18 +350,18 @@ class Sender:
         return answers
 
     async def send_pongs(self) -> None:
-        """Answer pings that were noted, unless somebody is sending: they will."""
+        """Answer the noted pings; a task that is sending does that behind its own frame."""
         await checkpoint_if_cancelled()
-        turn = self._frames
-        if turn.taken or self.closed or self.close_sent:
+        lock = self._frames
+        if lock.locked or not self._life.state.can_send:
             return
-        turn.taken = True
+        lock.locked = True
         try:
             await self._transmit(self._take_pongs())
         except ClientConnectionError:
-            pass  # whoever receives finds out by receiving
+            pass  # whoever receives notices that too
         finally:
-            turn.end()
+            lock.release()
 
 
 async def _close_iterable(pieces: object) -> None:

@@ -482,15 +482,12 @@ class ClientSession:
         handshake = WSHandshake(**request)  # type: ignore[arg-type]  # the types are in WSOptions
         scope.forget_lost_tasks()
         group = scope.task_group or group
-        if handshake.heartbeat and group is None:
+        if handshake.has_heartbeat and group is None:
             raise RuntimeError(
                 "heartbeat needs a task: enter the session, or use 'async with ws_connect(...)'"
             )
         response = await self._make_call(method, url, **handshake.request).run()
-        websocket = handshake.finish(response, self._ws_response_class)
-        if handshake.heartbeat and group is not None:
-            group.start_soon(websocket.run_heartbeat)
-        return websocket
+        return handshake.finish(response, self._ws_response_class, group)
 
     async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
         """Make a request: all verbs come here if this is overridden, as programs do."""

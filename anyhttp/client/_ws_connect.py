@@ -18,10 +18,11 @@ from .._websocket import (
     ClientWSTimeout,
     HandshakeRefused,
     Offer,
+    WSSettings,
 )
 from ..client_exceptions import WSServerHandshakeError
 from ..client_reqrep import ClientResponse, take_exchange
-from ..client_ws import ClientWebSocketResponse
+from ..client_ws import ClientWebSocketResponse, heartbeat_of
 from ..typedefs import (
     LooseHeaders,
     Query,
@@ -31,8 +32,7 @@ from ._scope import SessionScope
 
 __all__ = ("WSHandshake", "WSOptions", "WSRequestContextManager")
 
-DEFAULT_TIMEOUT: Final = ClientWSTimeout(None, 10.0)
-DEFAULT_SIZE: Final = 4 * 1024 * 1024
+_DEFAULTS: Final = WSSettings()
 
 
 class WSOptions(TypedDict, total=False):
@@ -92,13 +92,13 @@ class WSOptions(TypedDict, total=False):
 class WSHandshake:
     """One call of ``ws_connect()``, with its options checked."""
 
-    __slots__ = ("_offer", "_options", "_origin", "_request", "heartbeat")
+    __slots__ = ("_offer", "_request", "_settings")
 
     def __init__(
         self,
         *,
         protocols: Sequence[str] = (),
-        timeout: ClientWSTimeout | float = DEFAULT_TIMEOUT,
+        timeout: ClientWSTimeout | float = _DEFAULTS.timeout,
         receive_timeout: float | None = None,
         autoclose: bool = True,
         autoping: bool = True,
@@ -106,21 +106,20 @@ class WSHandshake:
         origin: str | None = None,
         headers: LooseHeaders | None = None,
         compress: int = 0,
-        max_msg_size: int = DEFAULT_SIZE,
+        max_msg_size: int = _DEFAULTS.max_msg_size,
         decode_text: bool = True,
         **request: Any,
     ) -> None:
         self._offer = Offer(protocols, compress)
-        self.heartbeat = _checked_heartbeat(heartbeat)
         check_count("max_msg_size", max_msg_size)
-        self._options: dict[str, Any] = {
-            "timeout": _checked_timeout(timeout, receive_timeout),
-            "autoclose": autoclose,
-            "autoping": autoping,
-            "heartbeat": self.heartbeat,
-            "max_msg_size": max_msg_size,
-            "decode_text": decode_text,
-        }
+        self._settings = WSSettings(
+            timeout=_checked_timeout(timeout, receive_timeout),
+            autoclose=autoclose,
+            autoping=autoping,
+            heartbeat=_checked_heartbeat(heartbeat),
+            max_msg_size=max_msg_size,
+            decode_text=decode_text,
+        )
         # What a request may be told in several ways, and what it knows only if proxies or older
         # spellings are given, is left to its own defaults.
         self._request = {name: value for name, value in request.items() if value is not None}
@@ -140,14 +139,22 @@ class WSHandshake:
         return [*(pair for pair in pairs if pair[0].lower() not in fixed), *kept]
 
     @property
+    def has_heartbeat(self) -> bool:
+        """Whether the WebSocket needs a task."""
+        return self._settings.heartbeat is not None
+
+    @property
     def request(self) -> dict[str, Any]:
         """Options of the request to make."""
         return self._request
 
     def finish(
-        self, response: ClientResponse, websocket_class: type[ClientWebSocketResponse]
+        self,
+        response: ClientResponse,
+        websocket_class: type[ClientWebSocketResponse],
+        group: TaskGroup | None,
     ) -> ClientWebSocketResponse:
-        """Return the open WebSocket.
+        """Return the open WebSocket, whose heartbeat, if any, is a task of *group*.
 
         :raises WSServerHandshakeError: the server did not grant it; the response is closed then
         """
@@ -163,12 +170,17 @@ class WSHandshake:
                 headers=response.headers,
             ) from None
         # From now on the websocket holds the connection, and not the response.
-        link: Any = take_exchange(response)
+        exchange = take_exchange(response)
+        assert exchange is not None  # nobody else can have taken it
         try:
-            return websocket_class(link, accepted, **self._options)
+            websocket = websocket_class(exchange, accepted, self._settings)
         except BaseException:
-            link.close()
+            exchange.close()
             raise
+        heartbeat = heartbeat_of(websocket)
+        if heartbeat is not None and group is not None:
+            group.start_soon(heartbeat.run)
+        return websocket
 
 
 _OVERRIDABLE: Final = frozenset({"upgrade", "connection", "sec-websocket-version"})

@@ -1,0 +1,318 @@
+"""Who receives from a WebSocket: one task at a time, the application or the heartbeat."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from .._tasks import Expired
+from ..client_exceptions import (
+    ClientConnectionError,
+    ServerDisconnectedError,
+    ServerTimeoutError,
+    WebSocketError,
+)
+from .frames import (
+    END,
+    FRAMES_IN_A_ROW,
+    FrameReader,
+)
+from .heartbeat import Heartbeat
+from .lifecycle import (
+    Lifecycle,
+    WSState,
+)
+from .models import (
+    CLOSED_MESSAGE,
+    CLOSING_MESSAGE,
+    WSCloseCode,
+    WSMessage,
+    WSMessageStream,
+    WSMsgType,
+)
+from .sender import CALLS_IN_A_ROW, Sender
+
+if TYPE_CHECKING:
+    from .._network import NetworkStream
+
+__all__ = ("Receiver",)
+
+#: Bytes asked of the stream at once, where the rest of a frame is awaited.
+LARGE_RECEIVE: Final = 256 * 1024
+
+#: Bytes that a heartbeat reads ahead of the application, at most.
+READ_AHEAD: Final = 64 * 1024
+
+_DATA: Final = frozenset({WSMsgType.TEXT, WSMsgType.BINARY})
+
+# To look a member up in an enum's class takes longer than to read a global.
+_OPEN: Final = WSState.OPEN
+_DRAINING: Final = WSState.DRAINING
+
+_Found = TypeVar("_Found")
+
+
+class _ReadBy(enum.Enum):
+    """Whose task waits for bytes at this moment."""
+
+    APPLICATION = "receive() and its like"
+    HEARTBEAT = "the heartbeat, while the application does not receive"
+
+
+_APPLICATION: Final = _ReadBy.APPLICATION
+
+
+class Receiver:
+    """Reads from the connection, answers pings, and hands out messages.
+
+    What the peer sent last is told once, then CLOSED for ever.
+
+    :param autoclose: answer the peer's CLOSE, and end the WebSocket, before it is handed out
+    :param autoping: answer pings, and do not hand out pings and pongs
+    """
+
+    __slots__ = ("_autoclose", "_autoping", "_last_message", "_life", "_receive_size", "_released",
+                 "_sender", "_stream", "frames", "heartbeat", "read_by", "streaming")  # fmt: skip
+
+    def __init__(
+        self,
+        stream: NetworkStream,
+        frames: FrameReader,
+        sender: Sender,
+        life: Lifecycle,
+        *,
+        autoclose: bool,
+        autoping: bool,
+    ) -> None:
+        self._stream = stream
+        self._receive_size = stream.receive_size
+        self._sender = sender
+        self._life = life
+        self._autoclose = autoclose
+        self._autoping = autoping
+        self.frames: Final = frames
+        self.heartbeat: Heartbeat | None = None
+        #: who reads; ``None`` while nobody does
+        self.read_by: _ReadBy | None = None
+        # Set when nobody reads any more, if a task waits for that.
+        self._released: anyio.Event | None = None
+        #: the message that is being read in pieces
+        self.streaming: WSMessageStream | None = None
+        # What is returned once, before CLOSED: the peer's CLOSE, or what was wrong.
+        self._last_message: WSMessage | None = None
+
+    # -- for the application
+
+    async def receive(self, step: Callable[[], _Found | None]) -> _Found | WSMessage:
+        """Return what *step*, a method of :attr:`frames`, finds, or what has ended it all.
+
+        :raises RuntimeError: another task is receiving
+        """
+        if self.read_by is not None:
+            await self._take_over()
+        self.read_by = _APPLICATION
+        frames, sender, life = self.frames, self._sender, self._life
+        try:
+            if sender.pongs:
+                await sender.send_pongs()
+            if frames.buffered:
+                await sender.checkpoint()
+            if not life.state.can_receive:
+                await checkpoint()
+                return self._last_message_or(CLOSED_MESSAGE)
+            if self.streaming is not None and step != frames.next_piece:
+                step = partial(self._skip_pieces, step)
+            while True:
+                found = step()
+                if found is None:
+                    await self._fill()
+                elif not isinstance(found, WSMessage) or found.type in _DATA:
+                    return found
+                elif (message := await self._handle_control(found)) is not None:
+                    return message
+                if not life.state.can_receive:
+                    break
+        except WebSocketError as exc:
+            self._last_message = WSMessage(WSMsgType.ERROR, exc, None)
+            await sender.fail(exc.code, str(exc), exc)
+        except ClientConnectionError as exc:
+            self._connection_lost(exc)
+        finally:
+            self._release()
+        return self._end_message()
+
+    async def next_piece(self, stream: WSMessageStream) -> bytes | str:
+        """Return the next piece of a message that is being read in pieces."""
+        if self.streaming is not stream:
+            raise StopAsyncIteration
+        found = await self.receive(self.frames.next_piece)
+        if isinstance(found, (bytes, str)):
+            return found
+        self.streaming = None
+        if not isinstance(found, WSMessage):
+            raise StopAsyncIteration
+        if isinstance(found.data, Exception):
+            raise found.data
+        raise ClientConnectionError("the websocket was closed in the middle of a message")
+
+    def _skip_pieces(self, step: Callable[[], _Found | None]) -> _Found | WSMessage | None:
+        """Throw away the rest of a message that was to be read in pieces, and do *step*."""
+        while self.streaming is not None:
+            found = self.frames.next_piece()
+            if found is END:
+                self.streaming = None
+            elif found is None or isinstance(found, WSMessage):
+                return found
+        return step()
+
+    async def _take_over(self) -> None:
+        """Make the heartbeat stop reading."""
+        while self.read_by is not None:
+            if self.read_by is _APPLICATION:
+                raise RuntimeError("another task is receiving from this websocket already")
+            await self.interrupt()
+
+    def _end_message(self) -> WSMessage:
+        """Return what a call gets that was receiving when the end came."""
+        closing = self._life.state is WSState.CLOSING
+        return self._last_message_or(CLOSING_MESSAGE if closing else CLOSED_MESSAGE)
+
+    def _last_message_or(self, default: WSMessage) -> WSMessage:
+        message, self._last_message = self._last_message, None
+        return message or default
+
+    # -- for closing
+
+    async def interrupt(self) -> None:
+        """If a task waits for bytes, make it stop, and wait until it has."""
+        if self.read_by is None:
+            return
+        if self._released is None:
+            self._released = anyio.Event()
+        self._stream.interrupt()
+        await self._released.wait()
+
+    async def wait_closed(self) -> int:
+        """Throw away what arrives until the peer's CLOSE, and return its code.
+
+        1006 if another task closed the connection meanwhile.
+
+        :raises ClientConnectionError: the connection ended without it
+        :raises WebSocketError: the peer broke the protocol
+        """
+        while self._life.state.connected:
+            found = self.frames.skip_to_close()
+            if found is not None:
+                return int(found.data)
+            await self._fill()
+        return WSCloseCode.ABNORMAL_CLOSURE
+
+    # -- for the heartbeat
+
+    async def read_ahead(self, heartbeat: Heartbeat) -> None:
+        """Wait until bytes may have arrived; read them, a few, if the application does not."""
+        if self.read_by is not None:
+            await heartbeat.wait_changed()
+            return
+        frames = self.frames
+        if frames.buffered >= READ_AHEAD or self._life.state is WSState.PEER_CLOSED:
+            # We may not read, so we cannot learn whether the peer is alive.
+            heartbeat.note_activity()
+            return
+        self.read_by = _ReadBy.HEARTBEAT
+        try:
+            await self._fill()
+            while self._autoping and (control := frames.next_control()) is not None:
+                await self._handle_control(control)
+        except WebSocketError:
+            pass  # whoever receives finds the same
+        except ClientConnectionError as exc:
+            if frames.buffered:
+                heartbeat.stop()  # whoever receives finds the end behind what is buffered
+            else:
+                self._connection_lost(exc)
+        finally:
+            wanted = self._released is not None
+            self._release()
+        if wanted:
+            await checkpoint()  # the task that wants to read, if it still does, comes first
+
+    def time_out(self, exc: ServerTimeoutError) -> None:
+        """End the WebSocket because the peer did not answer a ping."""
+        if self.read_by is _APPLICATION:
+            self._last_message = WSMessage(WSMsgType.ERROR, exc, None)
+        self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
+
+    # -- reading
+
+    async def _fill(self) -> None:
+        """Wait for bytes; if many frames were read in a row, only let other tasks run.
+
+        :raises ClientConnectionError: the connection ended
+        """
+        frames, life = self.frames, self._life
+        if not frames.frames_left:
+            await checkpoint()
+            frames.frames_left = FRAMES_IN_A_ROW
+            return
+        if life.state is _DRAINING:
+            life.drained()
+            await checkpoint()
+            return
+        try:
+            data = await self._stream.receive(
+                LARGE_RECEIVE if frames.left > 0 else self._receive_size
+            )
+        except Expired:  # by interrupt()
+            return
+        if not data:
+            raise ServerDisconnectedError
+        self._sender.calls_left = CALLS_IN_A_ROW
+        if self.heartbeat is not None:
+            self.heartbeat.note_activity()
+        frames.feed(data)
+
+    async def _handle_control(self, message: WSMessage) -> WSMessage | None:
+        """Do what a control frame asks for; return it if the application is to have it."""
+        kind = message.type
+        if kind is WSMsgType.CLOSE:
+            return await self._handle_close(message)
+        # While a message is read in pieces, no other messages can be handed out.
+        if not self._autoping and self.streaming is None:
+            return message
+        if kind is WSMsgType.PING:
+            self._sender.note_ping(message.data)
+            await self._sender.checkpoint()
+            await self._sender.send_pongs()
+        return None
+
+    async def _handle_close(self, message: WSMessage) -> WSMessage:
+        life = self._life
+        life.close_code = message.data
+        if self._autoclose:
+            self._last_message = message
+            await self._sender.fail(message.data, "", None)
+            return self._last_message_or(CLOSED_MESSAGE)
+        if life.state is _OPEN:
+            life.move(WSState.PEER_CLOSED)
+        life.drained()
+        return message
+
+    def _connection_lost(self, exc: ClientConnectionError) -> None:
+        """End the WebSocket where nothing is buffered that could still be received."""
+        self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
+        self._life.drained()
+
+    def _release(self) -> None:
+        """Let others read."""
+        self.read_by = None
+        released, self._released = self._released, None
+        if released is not None:
+            released.set()
+        if self.heartbeat is not None:
+            self.heartbeat.wake()
