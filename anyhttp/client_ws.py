@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterable, Callable
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, cast
 
 import anyio
 
@@ -324,7 +324,8 @@ class ClientWebSocketResponse:
             found = await self._receive(self._frames.next_start)
             if isinstance(found, WSMessage):
                 return WSMessageStream(found, self._next_piece)
-            stream = WSMessageStream(WSMessage(found, None, ""), self._next_piece)
+            kind = cast("WSMsgType", found)
+            stream = WSMessageStream(WSMessage(kind, None, ""), self._next_piece)
             self._receiver.streaming = stream
             return stream
         self._life.close_code = WSCloseCode.ABNORMAL_CLOSURE

@@ -125,10 +125,11 @@ class Receiver:
             if not life.state.can_receive:
                 await checkpoint()
                 return self._last_message_or(CLOSED_MESSAGE)
+            find: Callable[[], _Found | WSMessage | None] = step
             if self.streaming is not None and step != frames.next_piece:
-                step = partial(self._skip_pieces, step)
+                find = partial(self._skip_pieces, step)
             while True:
-                found = step()
+                found = find()
                 if found is None:
                     await self._fill()
                 elif not isinstance(found, WSMessage) or found.type in _DATA:
