@@ -73,11 +73,7 @@ def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> U
     if host_is_too_long(location):
         raise InvalidUrlRedirectClientError(location[:100] + "...", "the host is too long")
     if requote and not location.isascii():
-        # Versions of yarl differ in what they make of bytes that are no UTF-8; in a host,
-        # which cannot be escaped, all refuse them.
-        start = authority_end(location)
-        path = _NO_UTF8.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location[start:])
-        location = location[:start] + path
+        location = _without_raw_bytes(location)
     try:
         target = URL(location, encoded=not requote)
         if target.scheme not in {"", "http", "https"}:
@@ -85,19 +81,39 @@ def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> U
         if not target.scheme:
             # Where a target has a query alone, join() would keep the old fragment.
             target = url.with_fragment(None).join(target)
-        reason = host_error(target.raw_host)
-        # Port and credentials are parsed only when they are asked for.
-        if target.port is None or not str(target.raw_host).isascii():
-            reason = reason or "the host or the port is invalid"
-        if (credentials := BasicAuth.from_url(target)) is not None:
-            credentials.encode()
-        target.raw_path_qs.encode()
+        objection = _objection_to(target)
     except ValueError:
         # What it says may quote the user info.
         raise InvalidUrlRedirectClientError(
             location, "the server redirects to something that is not a URL"
         ) from None
-    reason = reason or target_error(target.raw_path_qs)
-    if reason is not None:
-        raise InvalidUrlRedirectClientError(location, reason)
+    if objection is not None:
+        raise InvalidUrlRedirectClientError(location, objection)
     return target
+
+
+def _without_raw_bytes(location: str) -> str:
+    """Return *location* with the bytes escaped that are no UTF-8, but those of the host.
+
+    Versions of yarl differ in what they make of such bytes; in a host, which cannot be
+    escaped, all refuse them.
+    """
+    start = authority_end(location)
+    rest = _NO_UTF8.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location[start:])
+    return location[:start] + rest
+
+
+def _objection_to(target: URL) -> str | None:
+    """Return why *target* cannot be requested, if that is so.
+
+    :raises ValueError: a part of it cannot even be read
+    """
+    # Port and credentials are parsed only when they are asked for.
+    is_complete = target.port is not None and str(target.raw_host).isascii()
+    if (credentials := BasicAuth.from_url(target)) is not None:
+        credentials.encode()
+    target.raw_path_qs.encode()
+    reason = host_error(target.raw_host)
+    if reason is None and not is_complete:
+        reason = "the host or the port is invalid"
+    return reason or target_error(target.raw_path_qs)
