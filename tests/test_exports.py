@@ -7,7 +7,7 @@ import socket
 import pytest
 
 import anyhttp
-from anyhttp import ClientWebSocketResponse, connector
+from anyhttp import ClientResponse, ClientSession, ClientWebSocketResponse, connector
 from anyhttp.connector import BaseConnector, Connection, TCPConnector, UnixConnector
 
 CONNECTOR = {
@@ -103,3 +103,74 @@ def test_a_public_room_lists_what_programs_may_import() -> None:
     assert inside <= vars(connector).keys()
     assert not inside & set(connector.__all__)
     assert not inside & set(anyhttp.__all__)
+
+
+async def test_what_a_session_shows() -> None:
+    """Aiohttp's names, and ``cookies``, which is an older one of them."""
+    async with ClientSession() as session:
+        names = sorted(public_names(session))
+    assert names == [
+        "auth",
+        "auto_decompress",
+        "close",
+        "closed",
+        "connector",
+        "connector_owner",
+        "cookie_jar",
+        "cookies",
+        "delete",
+        "detach",
+        "get",
+        "head",
+        "headers",
+        "json_serialize",
+        "loop",
+        "options",
+        "patch",
+        "post",
+        "put",
+        "raise_for_status",
+        "request",
+        "requote_redirect_url",
+        "skip_auto_headers",
+        "timeout",
+        "trace_configs",
+        "trust_env",
+        "version",
+        "ws_connect",
+    ]
+
+
+def test_what_a_response_shows() -> None:
+    """Aiohttp's names; what calls do with a response is in functions of its room."""
+    assert sorted(public_names(ClientResponse)) == [
+        "charset",
+        "close",
+        "closed",
+        "connection",
+        "content",
+        "content_disposition",
+        "content_length",
+        "content_type",
+        "cookies",
+        "get_encoding",
+        "headers",
+        "history",
+        "host",
+        "json",
+        "links",
+        "method",
+        "ok",
+        "raise_for_status",
+        "raw_headers",
+        "read",
+        "real_url",
+        "reason",
+        "release",
+        "request_info",
+        "status",
+        "text",
+        "url",
+        "version",
+        "wait_for_close",
+    ]
