@@ -298,7 +298,7 @@ class DigestAuthMiddleware:
         """
         if response.status != 401 or not self._may_sign(response.url):
             return None
-        # A server that offers several has put the one it likes best first (§3.7).
+        # A server that offers several lists them in the order of its preference (§3.7).
         failure: ClientError | None = None
         for challenge in parse_challenges(response.headers.getall(hdrs.WWW_AUTHENTICATE, ())):
             if challenge.scheme.lower() == "digest" and challenge.parameters:

@@ -32,6 +32,11 @@ __all__ = ("AsyncResolver", "DefaultResolver", "DnsCache", "ThreadedResolver")
 
 T = TypeVar("T")
 
+#: Longest address, in characters: eight groups of an IPv6 one and a zone (``fe80::1%eth0``), for
+#: which the names of interfaces are used, of at most 15 characters on Linux.  It also bounds what
+#: is remembered of hosts that a redirect names.
+MAX_LITERAL: Final = 64
+
 _NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 #: Lookups of the operating system at once: as many as event loops allow blocking calls.
@@ -370,7 +375,7 @@ def _with_scope(sockaddr: tuple[object, ...]) -> str:
 
 def literal_address(host: str, port: int) -> ResolveResult | None:
     """Return the address that *host* is when it is an IP literal, else ``None``."""
-    if not (":" in host or host[-1:].isdigit()):
+    if len(host) > MAX_LITERAL or not (":" in host or host[-1:].isdigit()):
         return None
     family = _family_of(host)
     if family is None:

@@ -95,6 +95,8 @@ def test_a_needless_semicolon_loses_nothing(header: str) -> None:
     [
         "filename*=UTF-8''%E4",  # not UTF-8
         "filename*=nope''%41",  # not a charset
+        "filename*=hex''%41",  # a codec of Python, but not a charset
+        "filename*=punycode''%41",
         "filename *=UTF-8''x",
         "filename*=UTF-8'x",
         "filename*=\"UTF-8''x\"",

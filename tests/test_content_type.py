@@ -68,6 +68,8 @@ def test_what_is_no_media_type(header: str | None) -> None:
         ("base64", None),
         ("idna", None),
         ("punycode", None),
+        ("unicode_escape", None),
+        ("raw_unicode_escape", None),
         ("", None),
         ("utf-8\0", None),
         ("\udcff", None),

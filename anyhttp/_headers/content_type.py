@@ -29,8 +29,9 @@ __all__ = (
 #: looks for a module of each name that it does not know, and remembers the name.
 MAX_CHARSET: Final = 40
 
-#: Codecs of Python that are no charsets, and cost quadratic time on what a peer may send.
-_NO_CHARSETS: Final = frozenset({"punycode", "idna"})
+#: Codecs of Python that are no charsets: two for host names, whose time grows with the square of
+#: the length, and two for source code, which warn of escapes that a peer may send.
+_NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape"})
 
 # A parameter, or what stands in the place of one: whatever follows a semicolon up to the next
 # that is not in quotes.  As browsers do, quotes that are not closed go up to the end.

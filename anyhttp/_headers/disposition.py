@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, unquote
 
+from .content_type import codec_name
 from .grammar import (
     CONTROL,
     QUOTED_STRING,
@@ -150,11 +151,17 @@ def _extended(key: str, quoted: str | None, plain: str | None) -> str | None:
 
 def _decoded(extended: str) -> str | None:
     match = _EXTENDED.fullmatch(extended)
-    if match is None:
+    return None if match is None else _unquoted(match[2], match[1])
+
+
+def _unquoted(text: str, charset: str) -> str | None:
+    """Return percent-encoded *text* decoded, ``None`` if it is not in *charset*."""
+    encoding = codec_name(charset or "utf-8")
+    if encoding is None:
         return None
     try:
-        return unquote(match[2], match[1] or "utf-8", "strict")
-    except (LookupError, UnicodeError):
+        return unquote(text, encoding, "strict")
+    except UnicodeError:
         return None
 
 
@@ -188,7 +195,4 @@ def content_disposition_filename(params: Mapping[str, str], name: str = "filenam
         return value
     charset, _, rest = value.partition("'")
     _, _, text = rest.partition("'")
-    try:
-        return unquote(text, charset or "utf-8", "strict")
-    except (LookupError, UnicodeError):
-        return None
+    return _unquoted(text, charset)

@@ -230,5 +230,5 @@ def _address(host: str) -> _Address | None:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
-    # an IPv4 address in the clothes of IPv6 leads to the same host
+    # An IPv4 address that is written as an IPv6 one leads to the same host.
     return getattr(address, "ipv4_mapped", None) or address

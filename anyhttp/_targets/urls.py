@@ -29,6 +29,9 @@ __all__ = (
 #: Longest host, in characters, that is given to IDNA (CVE-2026-45409); DNS ends at 253.
 MAX_HOST: Final = 1024
 
+#: Longest host, in characters, of which it is remembered whether something is wrong with it.
+MAX_KNOWN_HOST: Final = 64
+
 _NOT_IN_TARGET: Final = re.compile(rf"[ {CONTROL_RANGE}]")
 
 
@@ -103,7 +106,6 @@ def host_is_too_long(text: str) -> bool:
     return authority_end(text) > MAX_HOST
 
 
-@lru_cache(maxsize=1024)
 def host_error(host: str | None) -> str | None:
     """Say what is wrong with *host*.
 
@@ -113,6 +115,11 @@ def host_error(host: str | None) -> str | None:
     """
     if not host or not host.strip("."):
         return "the URL has no host"
+    # Redirects choose hosts too, and must not fill the memory with long ones.
+    return _known_host_error(host) if len(host) <= MAX_KNOWN_HOST else _host_error(host)
+
+
+def _host_error(host: str) -> str | None:
     is_name = ":" not in host
     if _NOT_IN_HOST.search(host) or (is_name and "%" in host):
         return "the host holds characters that no host name has"
@@ -125,6 +132,9 @@ def host_error(host: str | None) -> str | None:
         except ValueError:
             return "the host is neither a name nor an IPv4 address in its usual form"
     return None
+
+
+_known_host_error: Final = lru_cache(maxsize=256)(_host_error)
 
 
 def _ipv6_error(host: str) -> str | None:
