@@ -44,7 +44,7 @@ HTTP1_PLAN: Final = (
     ("upload_tracker",),
     ("upload",),
     ("h11_engine", "httptools_engine"),
-    ("engine",),
+    ("engine", "framing"),
     ("strict",),
 )
 

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
@@ -22,6 +21,7 @@ import trio
 
 import anyhttp
 from anyhttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
+from anyhttp._http1 import Framing
 from anyhttp._http1.upload import Upload, UploadState
 from anyhttp.payload import Writer
 from tests.support.census import running_tasks
@@ -88,8 +88,7 @@ async def test_the_table_says_which_moves_there_are(
     before: UploadState, after: UploadState
 ) -> None:
     """Every move that is not in the table is an error, and changes nothing."""
-    outgoing = SimpleNamespace(compress=None, expect100=False)
-    upload = Upload(cast("Any", outgoing), cast("Any", None), cast("Any", None))
+    upload = Upload(anyhttp.BytesPayload(b""), Framing(), cast("Any", None), cast("Any", None))
     upload.state = before
     assert upload.is_over == (not MOVES[before])
     if after in MOVES[before]:

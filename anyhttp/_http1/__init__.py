@@ -7,14 +7,17 @@ from functools import cache
 from .connection import IDLE, Connection, Http1Connection
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
+from .framing import NO_BODY, Framing, framing_fields, request_framing
 from .strict import Head, Limits, ParseError
 from .upload import Outgoing, Upload, goes_inline
 from .upload_tracker import UploadComplete, UploadProgress, UploadTracker, upload_progress
 
 __all__ = (
     "Connection",
+    "NO_BODY",
     "Engine",
     "Exchange",
+    "Framing",
     "Head",
     "Http1Connection",
     "IDLE",
@@ -27,7 +30,9 @@ __all__ = (
     "UploadProgress",
     "UploadTracker",
     "engine_class",
+    "framing_fields",
     "goes_inline",
+    "request_framing",
     "upload_progress",
 )
 

@@ -125,17 +125,17 @@ class Exchange:
         kept for :meth:`receive_head`.
         """
         outgoing, engine = self._outgoing, self._engine
-        chunked = bool(outgoing.chunked)
+        payload, framing = outgoing.payload, outgoing.framing
+        length, chunked, compress, expect_continue = framing
         data = engine.send_head(
             outgoing.method, target, fields, http10=outgoing.http10, chunked=chunked
         )
-        payload = outgoing.payload
         upload: Upload | None = None
-        if payload is not None and not goes_inline(payload, outgoing.compress, outgoing.expect100):
-            upload = Upload(outgoing, engine, self._http1.stream)
+        if payload is not None and not goes_inline(payload, compress, expect_continue):
+            upload = Upload(payload, framing, engine, self._http1.stream)
         else:
             if payload is not None and (body := payload.in_memory()):
-                data += engine.send_data(body[: outgoing.content_length])
+                data += engine.send_data(body[:length])
             data += engine.send_end()
         stream = self._http1.stream
         stream.set_deadline(self._total_at, self._watchdog)

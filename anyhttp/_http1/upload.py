@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .._network import NetworkStream
     from ..payload import Payload
     from .engine import Engine
+    from .framing import Framing
 
 __all__ = ("Outgoing", "Upload", "UploadState", "goes_inline")
 
@@ -45,15 +46,11 @@ class Outgoing(Protocol):
     """What an exchange needs to know of a request, checked and in its final form."""
 
     method: str
-    chunked: bool | None
-    compress: str | None
-    expect100: bool
+    framing: Framing
     keep_alive: bool
 
     @property
     def payload(self) -> Payload | None: ...
-    @property
-    def content_length(self) -> int | None: ...
     @property
     def http10(self) -> bool: ...
 
@@ -103,15 +100,18 @@ class Upload:
     It never raises: what goes wrong is kept for whoever waits for the response.
     """
 
-    __slots__ = ("_callback_error", "_compressor", "_continued", "_engine", "_outgoing", "_over",
-                 "_scope", "_send_error", "_stream", "_written", "error", "on_chunk", "on_written",
-                 "state", "when_over")  # fmt: skip
+    __slots__ = ("_callback_error", "_compressor", "_continued", "_engine", "_framing", "_over",
+                 "_payload", "_scope", "_send_error", "_stream", "_written", "error", "on_chunk",
+                 "on_written", "state", "when_over")  # fmt: skip
 
-    def __init__(self, outgoing: Outgoing, engine: Engine, stream: NetworkStream) -> None:
-        self._outgoing = outgoing
+    def __init__(
+        self, payload: Payload, framing: Framing, engine: Engine, stream: NetworkStream
+    ) -> None:
+        self._payload = payload
+        self._framing = framing
         self._engine = engine
         self._stream = stream
-        self._compressor = _compressor(outgoing.compress)
+        self._compressor = _compressor(framing.compress)
         self._scope = anyio.CancelScope()
         self._continued: anyio.Event | None = None  # made by the task that waits for it
         self._over = anyio.Event()
@@ -119,7 +119,7 @@ class Upload:
         self._send_error: ClientConnectionError | None = None
         self._callback_error: Exception | None = None
         #: changed by :meth:`_move` only
-        self.state: UploadState = _WAITING if outgoing.expect100 else _WRITING
+        self.state: UploadState = _WAITING if framing.expect_continue else _WRITING
         #: what stopped it, other than :meth:`cancel`; known when it is over
         self.error: BaseException | None = None
         #: called in this order when it is over, well or badly
@@ -245,10 +245,8 @@ class Upload:
             callback()
 
     async def _write(self) -> None:
-        outgoing = self._outgoing
-        length = outgoing.content_length
-        assert outgoing.payload is not None
-        await outgoing.payload.write_with_length(self, length)
+        length = self._framing.content_length
+        await self._payload.write_with_length(self, length)
         if self._compressor is not None:
             await self._send(self._compressor.flush())
         if length is not None and self._written < length:
@@ -283,7 +281,7 @@ class Upload:
     async def _send(self, chunk: bytes) -> None:
         if chunk:  # an empty chunk would end a chunked body
             self._written += len(chunk)
-            length = self._outgoing.content_length
+            length = self._framing.content_length
             if length is not None and self._written > length:
                 raise ClientPayloadError(
                     f"the body is longer than the {length} bytes that Content-Length announces"

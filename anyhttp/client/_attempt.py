@@ -223,7 +223,7 @@ def _report_sent(progress: UploadProgress, request: ClientRequest, exchange: Exc
     """Tell the tracker of a body that has gone out with the head, if there is one."""
     payload, error = request.payload, exchange.send_error
     body = (payload.in_memory() or b"") if payload is not None and error is None else b""
-    progress.end_attempt(len(body[: request.content_length]), error)
+    progress.end_attempt(len(body[: request.framing.content_length]), error)
 
 
 def _fail_unstarted(upload: Upload, writer: Coroutine[Any, Any, None]) -> None:

@@ -27,7 +27,7 @@ from ._redirects import (
 )
 from ._scope import SessionDefaults
 
-__all__ = ("AS_IT_IS", "Framing", "Hop", "RaiseForStatus", "Settings")
+__all__ = ("AS_IT_IS", "FramingOptions", "Hop", "RaiseForStatus", "Settings")
 
 RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
 
@@ -56,7 +56,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Framing:
+class FramingOptions:
     """How a body is sent, where the caller has a wish."""
 
     compress: str | None = None
@@ -65,7 +65,7 @@ class Framing:
 
 
 #: The caller has none.
-AS_IT_IS: Final = Framing()
+AS_IT_IS: Final = FramingOptions()
 
 
 class Hop:

@@ -49,7 +49,7 @@ from ..typedefs import (
     StrOrURL,
 )
 from ._hop import (
-    Framing,
+    FramingOptions,
     RaiseForStatus,
     Settings,
 )
@@ -202,9 +202,11 @@ def overridden(
     )
 
 
-def checked_framing(compress: str | bool | None, chunked: bool | None, expect100: bool) -> Framing:
+def checked_framing(
+    compress: str | bool | None, chunked: bool | None, expect100: bool
+) -> FramingOptions:
     """Return how the caller wants a body to be sent."""
-    return Framing(
+    return FramingOptions(
         compress=checked_compress(compress),
         chunked=True if chunked else None,
         expect100=expect100,

@@ -72,10 +72,10 @@ class CallTracer:
         """
         headers = CIMultiDictProxy(request.headers)
         await self._tell(TraceRequestHeadersSentParams(request.method, request.url, headers))
-        payload = request.payload
-        if payload is not None and goes_inline(payload, request.compress, request.expect100):
+        payload, framing = request.payload, request.framing
+        if payload is not None and goes_inline(payload, framing.compress, framing.expect_continue):
             body = payload.in_memory()
-            if body and (chunk := body[: request.content_length]):
+            if body and (chunk := body[: framing.content_length]):
                 await self._tell_chunk(request, chunk)
 
     def watch(self, upload: Upload, request: ClientRequest) -> None:

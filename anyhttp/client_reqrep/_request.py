@@ -27,6 +27,7 @@ from .._common import (
     without_zone,
 )
 from .._headers import check_fields, checked_method, header_pairs
+from .._http1 import NO_BODY, Framing, framing_fields, request_framing
 from .._network import SSLOption, ssl_option
 from .._targets import (
     HTTP_PROXIES,
@@ -58,16 +59,6 @@ __all__ = (
 )
 
 _TLS_SCHEMES: Final = frozenset({"https", "wss"})
-_FRAMING: Final = frozenset(
-    {hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING, hdrs.CONTENT_ENCODING, hdrs.EXPECT}
-)
-
-
-# -- values ----------------------------------------------------------------------------
-
-
-# -- the request -----------------------------------------------------------------------
-
 #: Methods that subclasses for aiohttp replace, and that nobody would call here.
 _STEPS_OF_AIOHTTP: Final = (
     "send", "terminate", "update_auth", "update_auto_headers", "update_body_from_data",
@@ -111,7 +102,10 @@ class ClientRequest:
     proxy_auth: BasicAuth | None = None
     #: headers for the proxy; no origin behind a tunnel sees them
     proxy_headers: CIMultiDict[str] | None = None
-    _chunked_by_itself = False  # because the length of what is sent is not known
+    #: how the body is sent, as of the last time that this was worked out
+    framing: Framing = NO_BODY
+    #: the header fields that were made for it, and what the attributes were that say it now
+    _before_framing: tuple[Fields, tuple[bool | None, str | None, bool]]
     _default_content_type: ClassVar[str] = "application/octet-stream"
     _typed_by_itself = False  # because every POST says what its body is
     _settled_url: URL | None = None  # that the Host header was made for, after a change
@@ -160,6 +154,8 @@ class ClientRequest:
             or auth is not None
             or data is not None
             or chunked
+            or compress is not None
+            or expect100
             or method not in self.GET_METHODS
             or self.DEFAULT_HEADERS is not _DEFAULT_HEADERS  # which may say how a body is sent
         ):
@@ -172,8 +168,6 @@ class ClientRequest:
         else:
             # Of the URL as it is now: a subclass may go elsewhere and still ask for this host.
             self._plain_host = self.url.host_port_subcomponent or ""
-            self.compress = None
-            self.expect100 = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.shown_url}>"
@@ -310,71 +304,57 @@ class ClientRequest:
         payload = None if data is None else _payload_of(data)
         if payload is None:
             self.body = b""
-            self._frame_empty()
-            return
-        if payload.consumed:
+        elif payload.consumed:
             raise ClientPayloadError("the body has been used up and cannot be sent again")
-        self.body = payload
-        for name, value in payload.headers.items():
-            if name not in headers and not self._skips(name):
-                headers[name] = value
+        else:
+            self.body = payload
+            for name, value in payload.headers.items():
+                if name not in headers and not self._skips(name):
+                    headers[name] = value
         self._frame(payload)
-
-    def _frame_empty(self) -> None:
-        headers = self.headers
-        if self.method in self.GET_METHODS and not (headers.keys() & _FRAMING or self.chunked):
-            self.compress = None
-            self.expect100 = False
-            return
-        self._check_framing()
-        self.compress = None  # there is nothing to compress, and nothing to wait for
-        if self.expect100:
-            self.expect100 = False
-            del headers[hdrs.EXPECT]
-        if self.chunked:
-            self._refuse_old_version()
-            headers[hdrs.TRANSFER_ENCODING] = "chunked"
-        elif headers.get(hdrs.CONTENT_LENGTH, "0") != "0":
-            raise ValueError("headers: Content-Length announces a body, but there is none")
-        elif self.method not in self.GET_METHODS:
-            headers[hdrs.CONTENT_LENGTH] = "0"
-        self._default_type()
-
-    def _default_type(self) -> None:
         if (
             self.method in self.POST_METHODS
-            and hdrs.CONTENT_TYPE not in self.headers
+            and hdrs.CONTENT_TYPE not in headers
             and not self._skips(hdrs.CONTENT_TYPE)
         ):
-            self.headers[hdrs.CONTENT_TYPE] = self._default_content_type
+            headers[hdrs.CONTENT_TYPE] = self._default_content_type
             self._typed_by_itself = True
 
-    def _frame(self, payload: Payload) -> None:
-        """Announce the length of the body, or chunks (:rfc:`9112#section-6`)."""
+    def _frame(self, payload: Payload | None) -> None:
+        """Work out how *payload* is sent, and let headers and attributes say so."""
+        if self.framing is not NO_BODY:
+            self._forget_framing()
         headers = self.headers
-        self._check_framing()
-        size = payload.size
-        if self.compress is not None:
-            if size == 0:
-                self.compress = None
-            else:
-                headers[hdrs.CONTENT_ENCODING] = self.compress
-                if not self.chunked:
-                    self.chunked = self._chunked_by_itself = True
-        if (length := headers.get(hdrs.CONTENT_LENGTH)) is not None:
-            if size is not None and int(length) > size:
-                raise ValueError(
-                    f"headers: Content-Length announces {length} bytes, but the body has {size}"
-                )
-        else:
-            if self.chunked or size is None:
-                if not self.chunked:
-                    self.chunked = self._chunked_by_itself = True
-                self._refuse_old_version()
-                headers[hdrs.TRANSFER_ENCODING] = "chunked"
-            else:
-                headers[hdrs.CONTENT_LENGTH] = str(size)
-        self._default_type()
+        chunked, compress, expect100 = asked = self.chunked, self.compress, self.expect100
+        anticipates_content = self.method not in self.GET_METHODS
+        self.framing = framing = request_framing(
+            payload, headers, chunked, compress, expect100, self.version, anticipates_content
+        )
+        fields = framing_fields(framing, headers)
+        for name, value in fields:
+            headers[name] = value
+        _, chunked, self.compress, self.expect100 = framing
+        if chunked:
+            self.chunked = True
+            headers[hdrs.TRANSFER_ENCODING] = "chunked"  # however it was written
+        if payload is None and headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+            del headers[hdrs.EXPECT]
+        self._before_framing = fields, asked
+
+    def _forget_framing(self) -> None:
+        """Undo what :meth:`_frame` did to headers and attributes, unless they were set since."""
+        headers, framing = self.headers, self.framing
+        fields, (chunked, compress, expect100) = self._before_framing
+        for name, value in fields:
+            if headers.getall(name, None) == [value]:
+                del headers[name]
+        if bool(self.chunked) == framing.chunked:
+            self.chunked = chunked
+        if self.compress == framing.compress:
+            self.compress = compress
+        if self.expect100 == framing.expect_continue:
+            self.expect100 = expect100
+        self.framing = NO_BODY
 
     # -- changes
 
@@ -401,7 +381,8 @@ class ClientRequest:
 
     def _replace_body(self, old: Payload | None, new: Payload | None) -> None:
         headers = self.headers
-        self._forget_framing(old)
+        if self.framing is not NO_BODY:
+            self._forget_framing()
         headers.popall(hdrs.CONTENT_LENGTH, None)
         if self._typed_by_itself:
             self._typed_by_itself = False
@@ -412,20 +393,6 @@ class ClientRequest:
                 if name.lower() != "content-type" and headers.get(name) == value:
                     del headers[name]
         self._set_body(new)
-
-    def _forget_framing(self, payload: Payload | None) -> None:
-        """Take away the headers that were made for *payload*, and would be made again."""
-        headers = self.headers
-        if self._chunked_by_itself:
-            self.chunked, self._chunked_by_itself = None, False
-            headers.popall(hdrs.TRANSFER_ENCODING, None)
-        elif self.chunked and headers.get(hdrs.TRANSFER_ENCODING, "").lower() == "chunked":
-            del headers[hdrs.TRANSFER_ENCODING]
-        size = 0 if payload is None else payload.size
-        if headers.getall(hdrs.CONTENT_LENGTH, ()) == [str(size)]:
-            del headers[hdrs.CONTENT_LENGTH]
-        if self.compress is not None and headers.get(hdrs.CONTENT_ENCODING) == self.compress:
-            del headers[hdrs.CONTENT_ENCODING]
 
     def settle(self, schemes: frozenset[str]) -> None:
         """Check what middlewares changed, and make the rest of the request fit.
@@ -444,20 +411,12 @@ class ClientRequest:
         for name, value in headers.items():
             if not isinstance(value, str):
                 raise TypeError(f"headers: {name} must be a str, not {type(value).__name__}")
-        typed = hdrs.CONTENT_TYPE in headers
         body = self.body
-        if isinstance(body, Payload):
-            self._forget_framing(body)
-            self._frame(body)
-        elif body:  # was put there without update_body(), which would have changed the headers
+        if body and not isinstance(body, Payload):
+            # It was put there without update_body(), which would have changed the headers.
             self._replace_body(None, _payload_of(body))
-            typed = True
         else:
-            self._forget_framing(None)
-            self._frame_empty()
-        if not typed:  # a middleware has taken it away, and it stays away
-            headers.popall(hdrs.CONTENT_TYPE, None)
-            self._typed_by_itself = False
+            self._frame(self.payload)
 
     def _settle_url(self, url: URL) -> None:
         """Let the ``Host`` header follow the URL, unless it is another one on purpose."""
@@ -466,38 +425,6 @@ class ClientRequest:
         if self.headers.get(hdrs.HOST) in {None, without_zone(before.host_port_subcomponent or "")}:
             self.headers[hdrs.HOST] = without_zone(url.host_port_subcomponent or "")
         self.url = self._settled_url = url
-
-    def _refuse_old_version(self) -> None:
-        if self.http10:
-            raise ValueError("a body of unknown length needs chunks, which HTTP/1.0 does not have")
-
-    def _check_framing(self) -> None:
-        headers = self.headers
-        for name in (hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING):
-            if len(headers.getall(name, ())) > 1:
-                raise ValueError(f"headers: {name} can be given only once")
-        coding = headers.get(hdrs.TRANSFER_ENCODING)
-        if coding is not None:
-            if coding.strip().lower() != "chunked":
-                raise ValueError(f"headers: Transfer-Encoding can only be chunked, not {coding!r}")
-            if self.chunked:
-                raise ValueError("chunked cannot be set if there is a Transfer-Encoding header")
-            self.chunked = True
-        length = headers.get(hdrs.CONTENT_LENGTH)
-        if length is not None:
-            if not (length.isascii() and length.isdigit()):
-                raise ValueError(f"headers: Content-Length must be a number, not {length!r}")
-            if self.chunked:
-                raise ValueError("chunked cannot be set if there is a Content-Length header")
-        if self.compress is not None:
-            if hdrs.CONTENT_ENCODING in headers:
-                raise ValueError("compress cannot be set if there is a Content-Encoding header")
-            if length is not None:
-                raise ValueError("compress cannot be set if there is a Content-Length header")
-        if headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-            self.expect100 = True
-        elif self.expect100:
-            headers[hdrs.EXPECT] = "100-continue"
 
     # -- in the form in which it is sent
 
@@ -530,6 +457,8 @@ class ClientRequest:
         ):
             return _plain_fields(self._plain_host)
         headers = self.headers
+        if type(self) is not ClientRequest:
+            self._frame(self.payload)  # the constructor of a subclass may have changed anything
         if hdrs.CONNECTION not in headers:
             if self.http10:
                 if self.keep_alive:

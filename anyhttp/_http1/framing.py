@@ -1,0 +1,144 @@
+"""How the body of a request goes over the wire, and the header fields that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from multidict import CIMultiDict
+
+from .. import hdrs
+from .._common import HttpVersion, HttpVersion10, HttpVersion11
+
+if TYPE_CHECKING:
+    from ..payload import Payload
+
+__all__ = ("NO_BODY", "Framing", "framing_fields", "request_framing")
+
+_CONTINUE: Final = "100-continue"
+
+
+# A tuple, as one is made for each request with a body, and a frozen dataclass takes longer.
+class Framing(NamedTuple):
+    """How the body of a request goes over the wire (:rfc:`9112#section-6`).
+
+    :param content_length: number of its bytes; ``None`` if it goes in chunks, or if there is
+        neither a body nor a word of it
+    :param chunked: whether it goes in chunks
+    :param compress: content coding by which it is compressed on its way
+    :param expect_continue: whether ``100 Continue`` is awaited before it is sent
+    """
+
+    content_length: int | None = None
+    chunked: bool = False
+    compress: str | None = None
+    expect_continue: bool = False
+
+
+# Its class is called by way of Python.
+_make_framing: Final[Callable[[tuple[object, ...]], Framing]] = partial(tuple.__new__, Framing)
+
+#: No body, and no header field about it.
+NO_BODY: Final = Framing()
+
+
+def request_framing(
+    payload: Payload | None,
+    headers: CIMultiDict[str],
+    chunked: bool | None = None,
+    compress: str | None = None,
+    expect100: bool = False,
+    version: HttpVersion = HttpVersion11,
+    anticipates_content: bool = True,
+) -> Framing:
+    """Return how *payload* is sent.
+
+    :param headers: those that the caller gave; what they say of the framing holds
+    :param chunked: whether chunks were asked for
+    :param compress: the coding that was asked for
+    :param expect100: whether it was asked to wait for ``100 Continue``
+    :param version: of HTTP, by which the request is made
+    :param anticipates_content: whether requests by this method have a body, so that the
+        length of an empty one is sent too (:rfc:`9110#section-8.6`)
+    :raises ValueError: the headers and the options contradict each other or the body, or
+        cannot be sent
+    """
+    length = _given_length(headers) if hdrs.CONTENT_LENGTH in headers else None
+    if hdrs.TRANSFER_ENCODING in headers:
+        _check_coding(headers)
+        if chunked:
+            raise ValueError("chunked cannot be set if there is a Transfer-Encoding header")
+        chunked = True
+    if chunked and length is not None:
+        raise ValueError("chunked cannot be set if there is a Content-Length header")
+    if compress is not None:
+        for name in (hdrs.CONTENT_ENCODING, hdrs.CONTENT_LENGTH):
+            if name in headers:
+                raise ValueError(f"compress cannot be set if there is a {name} header")
+    if payload is None:  # there is nothing to compress, and nothing to wait for
+        compress, expect100 = None, False
+        length = _length_of_nothing(length, anticipates_content and not chunked)
+    else:
+        expect100 = expect100 or _expects_continue(headers)
+        size = payload.size
+        if size == 0:
+            compress = None
+        if length is None:
+            chunked = bool(chunked) or compress is not None or size is None
+            length = None if chunked else size
+        elif size is not None and length > size:
+            raise ValueError(
+                f"headers: Content-Length announces {length} bytes, but the body has {size}"
+            )
+    if chunked and version == HttpVersion10:
+        raise ValueError("a body of unknown length needs chunks, which HTTP/1.0 does not have")
+    return _make_framing((length, bool(chunked), compress, expect100))
+
+
+def _length_of_nothing(given: int | None, announced: bool) -> int | None:
+    """Return the ``Content-Length`` of no body."""
+    if given:
+        raise ValueError("headers: Content-Length announces a body, but there is none")
+    return 0 if given is None and announced else given
+
+
+def framing_fields(framing: Framing, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the header fields that say *framing*, but those that are in *headers* already."""
+    # A named tuple is taken apart in less time than its fields are looked up.
+    length, chunked, compress, expect_continue = framing
+    fields: list[tuple[str, str]] = []
+    if expect_continue and not _expects_continue(headers):
+        fields.append((hdrs.EXPECT, _CONTINUE))
+    if compress is not None:
+        fields.append((hdrs.CONTENT_ENCODING, compress))
+    if chunked:
+        if hdrs.TRANSFER_ENCODING not in headers:
+            fields.append((hdrs.TRANSFER_ENCODING, "chunked"))
+    elif length is not None and hdrs.CONTENT_LENGTH not in headers:
+        fields.append((hdrs.CONTENT_LENGTH, str(length)))
+    return tuple(fields)
+
+
+def _expects_continue(headers: Mapping[str, str]) -> bool:
+    return hdrs.EXPECT in headers and headers[hdrs.EXPECT].lower() == _CONTINUE
+
+
+def _only_one(headers: CIMultiDict[str], name: str) -> str:
+    first, *others = headers.getall(name)
+    if others:
+        raise ValueError(f"headers: {name} can be given only once")
+    return first
+
+
+def _given_length(headers: CIMultiDict[str]) -> int:
+    length = _only_one(headers, hdrs.CONTENT_LENGTH)
+    if not (length.isascii() and length.isdigit()):
+        raise ValueError(f"headers: Content-Length must be a number, not {length!r}")
+    return int(length)
+
+
+def _check_coding(headers: CIMultiDict[str]) -> None:
+    coding = _only_one(headers, hdrs.TRANSFER_ENCODING)
+    if coding.strip().lower() != "chunked":
+        raise ValueError(f"headers: Transfer-Encoding can only be chunked, not {coding!r}")
