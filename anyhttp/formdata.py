@@ -14,7 +14,7 @@ import anyio
 from multidict import MultiDict, MultiDictProxy
 
 from . import hdrs
-from ._common import check_charset
+from ._common import check_charset, check_str
 from ._headers import CONTROL, CONTROL_BUT_TAB
 from .multipart import MultipartWriter
 from .payload import (
@@ -100,8 +100,7 @@ class FormData:
         :raises TypeError: an argument is of the wrong type
         :raises ValueError: an argument holds a control character
         """
-        if not isinstance(name, str):
-            raise TypeError(f"name must be a str, not {type(name).__name__}")
+        check_str("name", name)
         for argument, text in (
             ("name", name),
             ("content_type", content_type),
@@ -115,19 +114,15 @@ class FormData:
                 DeprecationWarning,
                 stacklevel=2,
             )
-        if _is_file(value):
-            filename = filename or file_name(value) or name
-        elif (
-            isinstance(value, (bytes, bytearray, memoryview))
-            and filename is None
-            and content_transfer_encoding is None
-        ):
+        if filename is None and content_transfer_encoding is None and _is_bytes(value):
             warnings.warn(
                 "bytes will no longer be sent as a file: give a filename, or a str",
                 DeprecationWarning,
                 stacklevel=2,
             )
             filename = name
+        if _is_file(value):
+            filename = filename or file_name(value) or name
         if (
             filename is not None
             or content_type is not None
@@ -206,11 +201,14 @@ def _check_text(argument: str, text: str | None) -> None:
     """Refuse what cannot stand in a header: a line break would end it (CVE-2026-34514)."""
     if text is None:
         return
-    if not isinstance(text, str):
-        raise TypeError(f"{argument} must be a str, not {type(text).__name__}")
+    check_str(argument, text)
     control = CONTROL_BUT_TAB if argument == "content_type" else CONTROL
     if control.search(text):
         raise ValueError(f"{argument} holds a control character")
+
+
+def _is_bytes(value: object) -> bool:
+    return isinstance(value, (bytes, bytearray, memoryview))
 
 
 def _is_file(value: object) -> TypeGuard[io.IOBase | anyio.AsyncFile[Any]]:

@@ -16,6 +16,7 @@ __all__ = (
     "check_instance",
     "check_local_addr",
     "check_seconds",
+    "check_str",
     "checked_path",
     "checked_size",
     "is_number",
@@ -32,14 +33,13 @@ def check_callable(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a callable, not {type(value).__name__}")
 
 
-def check_charset(name: str, value: object) -> None:
+def check_charset(name: str, value: str) -> None:
     """Refuse what names no charset that Python knows.
 
     :raises TypeError: *value* is not a ``str``
     :raises ValueError: there is no such charset
     """
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    check_str(name, value)
     try:
         codecs.lookup(value)
     except LookupError:
@@ -124,6 +124,15 @@ def checked_size(name: str, value: int) -> int:
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether *value* is a number; ``True`` and ``False``, which Python counts in, are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def check_str(name: str, value: object) -> None:
+    """Refuse what is not text.
+
+    :raises TypeError: *value* is not a ``str``
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
 
 
 def checked_path(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from multidict import MultiMapping
 
-from .._common import Fields, pairs_of
+from .._common import Fields, check_str, pairs_of
 from ..typedefs import LooseHeaders
 from .grammar import CONTROL_BUT_TAB, is_token
 
@@ -68,8 +68,7 @@ def checked_method(method: str) -> str:
     :raises TypeError: it is not a ``str``
     :raises ValueError: it holds characters that no method has (:rfc:`9110#section-9.1`)
     """
-    if not isinstance(method, str):
-        raise TypeError(f"method must be a str, not {type(method).__name__}")
+    check_str("method", method)
     if not is_token(method):
         raise ValueError(f"method {method!r} holds characters that no HTTP method has")
     return method.upper()

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 from anyio.to_thread import run_sync
 from yarl import URL
 
-from .._common import check_charset
+from .._common import check_charset, check_str
 
 logger: Final = logging.getLogger("anyhttp.client")
 
@@ -46,10 +46,8 @@ class BasicAuth(_BasicAuth):
         if password is None:
             raise ValueError("password must be a str, not None")
         for name, value in (("login", login), ("password", password)):
-            if not isinstance(value, str):
-                raise TypeError(f"{name} must be a str, not {type(value).__name__}")
-        if ":" in login:
-            raise ValueError('login must not hold a ":" (RFC 7617 section 2)')
+            check_str(name, value)
+        _check_login(login)
         check_charset("encoding", encoding)
         return super().__new__(cls, login, password, encoding)
 
@@ -95,14 +93,18 @@ def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -
 
     :raises ValueError: *login* holds a colon, or *encoding* cannot express them
     """
-    if ":" in login:
-        raise ValueError('login must not hold a ":" (RFC 7617 section 2)')
+    _check_login(login)
     try:
         credentials = f"{login}:{password}".encode(encoding)
     except UnicodeEncodeError:
         # Python's own error holds what could not be encoded.
         raise ValueError(f"auth: login or password cannot be encoded as {encoding}") from None
     return "Basic " + base64.b64encode(credentials).decode("ascii")
+
+
+def _check_login(login: str) -> None:
+    if ":" in login:
+        raise ValueError('login must not hold a ":" (RFC 7617 section 2)')
 
 
 # -- the user's netrc file -------------------------------------------------------------

@@ -15,6 +15,7 @@ from .._common import (
     HttpVersion11,
     check_count,
     check_instance,
+    check_str,
     checked_size,
     is_number,
     without_user_info,
@@ -283,8 +284,7 @@ def checked_names(names: Iterable[str] | None) -> Iterable[str]:
         )
     names = tuple(names)
     for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"skip_auto_headers: a name must be a str, not {type(name).__name__}")
+        check_str("skip_auto_headers: a name", name)
     return names
 
 
@@ -307,8 +307,7 @@ def checked_version(version: HttpVersion) -> HttpVersion:
 
 def checked_server_hostname(name: str) -> str:
     """Return *name* if a TLS certificate can be for it."""
-    if not isinstance(name, str):
-        raise TypeError(f"server_hostname must be a str, not {type(name).__name__}")
+    check_str("server_hostname", name)
     if not name or not name.isprintable() or " " in name:
         raise ValueError(f"server_hostname is not the name of a host: {name!r}")
     return name

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from yarl import URL
 
-from .._common import pairs_of, warn_deprecated
+from .._common import check_str, pairs_of, warn_deprecated
 from .._headers import (
     ATTRIBUTES,
     BLANK,
@@ -68,8 +68,7 @@ def _morsels_of(cookies: LooseCookies, quote: bool) -> list[Morsel[str]]:
     """
     made = []
     for name, given in pairs_of("cookies", cookies):
-        if not isinstance(name, str):
-            raise TypeError(f"cookies: a name must be a str, not {type(name).__name__}")
+        check_str("cookies: a name", name)
         if isinstance(given, Morsel):
             value = given.value
             text = given.coded_value if quote else value

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode
 
 from .. import hdrs
+from .._common import check_str
 from .._headers import CONTROL, is_token, part_headers, quoted_string
 from ..payload import (
     TOO_LARGE_BYTES,
@@ -289,8 +290,7 @@ class MultipartWriter(Payload):
 
 
 def _check_boundary(boundary: str) -> None:
-    if not isinstance(boundary, str):
-        raise TypeError(f"boundary must be a str, not {type(boundary).__name__}")
+    check_str("boundary", boundary)
     if not 0 < len(boundary) <= MAX_BOUNDARY:
         raise ValueError(f"a boundary has 1 to {MAX_BOUNDARY} characters, not {len(boundary)}")
     if not boundary.isascii() or CONTROL.search(boundary) or boundary.endswith(" "):
