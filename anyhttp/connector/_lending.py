@@ -58,7 +58,7 @@ def lend_nowait(connector: BaseConnector, request: ClientRequest) -> Connection 
 
 
 async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingTerms) -> Connection:
-    """Return a connection for *request*, when there is one.
+    """Return a connection for *request* when there is one, after :func:`lend_nowait` had none.
 
     :raises ClientConnectionError: the connector or the session is closed
     :raises ClientConnectorError: no connection could be made
@@ -87,9 +87,7 @@ async def _lend_watched(
     A scope would cost more than all the rest of the wait.
     """
     pool, key = connector._pool, request.connection_key
-    connection = pool.take_idle(key)
-    if connection is not None:
-        return connection
+    pool.check_open()
     slot = pool.reserve(key)
     if not slot.is_held:
         watchdog.watch(slot, terms.total_at)
