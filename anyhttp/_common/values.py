@@ -56,7 +56,7 @@ class ETag:
     is_weak: bool = False
 
 
-# What must not be read over somebody's shoulder; matched without case.
+# Fields whose values are never shown in messages and logs; in lower case.
 SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "authentication-info"}
 )

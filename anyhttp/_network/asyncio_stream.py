@@ -1,11 +1,11 @@
 """A byte stream that sits directly on an asyncio transport.
 
-anyio's own ``SocketStream`` pays several trips through the event loop for one exchange; an
-HTTP exchange needs one.  This stream keeps what anyio promises (cancellation loses no
-bytes, one reader and one writer at a time, typed attributes) and gives up nothing else.
-Three things come on top for a connection pool: it keeps reading while nobody waits, so an
-idle connection knows when the peer spoke or left; waiting ends at a deadline without the
-cost of a cancel scope; and it can be closed without awaiting.
+anyio's own ``SocketStream`` takes several rounds of the event loop for one exchange; an HTTP
+exchange needs one.  This stream keeps what anyio promises: cancellation loses no bytes, one
+reader and one writer at a time, typed attributes.  It adds three things that a connection pool
+needs: it receives while nobody reads, so an idle connection knows when the peer has sent
+something or left; waiting ends at a deadline without the cost of a cancel scope; and it can be
+closed without awaiting.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ __all__ = ("AsyncioStream",)
 #: Bytes received at once, at most.
 RECEIVE_SIZE: Final = 256 * 1024
 
-#: Bytes kept for a reader that does not come before the peer is made to wait: twice what
-#: the event loop reads at a time would be held by pausing any later.
+#: Bytes received but not read yet from which on nothing more is received, so that the peer has
+#: to wait.  One more piece of :data:`RECEIVE_SIZE` may be on its way when that is noticed.
 READ_AHEAD: Final = 256 * 1024
 
 
-# An event loop receives and hands over in one go, so all of its streams can receive into
-# one buffer.  Without it every receive would allocate as much as could come at most.
+# An event loop receives into a buffer and hands the bytes over before it receives again, so all
+# of its streams can share one buffer.  A buffer of its own for each receive would have to be
+# allocated with room for the most that can come.
 _receive_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 
 
@@ -119,7 +120,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         if self._reader is not None:
             raise anyio.BusyResourceError("reading from")
         if self.expired or (not self.watched and self._loop.time() >= self.deadline):
-            raise Expired  # however fast the peer, so that it cannot outlast its time
+            raise Expired  # even if bytes are there: a fast peer must not outlast the deadline
         if self._pieces or self._at_eof or self._closed:
             await self.checkpoint_if_cancelled()
         else:
@@ -236,8 +237,8 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are none by inheritance
         self._transport = cast("asyncio.Transport", transport)
-        # send() returns when the bytes are with the operating system, so that a slow
-        # peer slows the sender down and nothing is lost in between.
+        # With a limit of 0, drain() waits until the operating system has taken all bytes: a slow
+        # peer slows the sender down, and nothing piles up in the transport.
         self._transport.set_write_buffer_limits(0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -284,10 +285,11 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             raise anyio.BrokenResourceError from self._error
 
     def _receive_rest(self) -> None:
-        """Keep what the peer said before it stopped listening.
+        """Receive what the peer sent before it reset the connection.
 
-        A server may refuse an upload with a complete response and a reset.  The failed
-        write makes the transport drop the socket together with bytes already received.
+        A server may refuse an upload with a complete response and a reset.  The write that
+        fails then makes the transport close the socket, and bytes that the operating system has
+        received, the response among them, would be lost.
         """
         self._at_eof = True
         try:

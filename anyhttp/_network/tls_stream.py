@@ -33,7 +33,7 @@ RECEIVE_SIZE: Final = 64 * 1024
 class TlsStream(ByteStream):
     """The client's side of TLS over another stream; :meth:`wrap` makes one.
 
-    There is no closing handshake, for which a peer could make us wait, and a connection that
+    There is no closing handshake, as a peer could make us wait for it, and a connection that
     is cut ends the stream: HTTP's own framing tells a whole message from a cut one.  A record
     that has been tampered with is an error, for this and every later call.
     """
@@ -63,7 +63,8 @@ class TlsStream(ByteStream):
         self._send_failed = False  # a record was sent in part, or not at all
         self._receiving = False
         self._sending = False
-        # Who waits for the stream below; and what the other task waits for meanwhile.
+        # Whether a task receives from, or sends to, the stream below; and the events that
+        # another task waits for which needs the same meanwhile.
         self._feeding = False
         self._flushing = False
         self._fed: anyio.Event | None = None

@@ -57,7 +57,7 @@ class TrioStream(TimedStream):
         if self._reading:
             raise anyio.BusyResourceError("reading from")
         if self.expired or (not self.watched and trio.current_time() >= self.deadline):
-            raise Expired  # however fast the peer, so that it cannot outlast its time
+            raise Expired  # even if bytes are there: a fast peer must not outlast the deadline
         self._reading = True
         try:
             if self._expects_delay:
@@ -135,7 +135,7 @@ class TrioStream(TimedStream):
         try:
             await self._wait(wait_writable)
         except trio.ClosedResourceError:
-            # interrupt() wakes whoever waits for the socket, and means only the reader
+            # interrupt() is for the reader alone, but wakes also who waits to write.
             if self.expired or self._sock.fileno() < 0:
                 raise
 

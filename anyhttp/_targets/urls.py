@@ -89,8 +89,8 @@ def parse_error(error: ValueError) -> str:
 
 
 _AUTHORITY: Final = re.compile(r"(?:[^:/?#]*:)?//[^/?#]*")
-#: What is in no host (RFC 3986 §3.2.2); a URL that was made with ``encoded=True`` may hold
-#: anything.  A resolver might read it as another host than whoever looked at it.
+#: What no host has (RFC 3986 §3.2.2).  A URL that was made with ``encoded=True`` may hold
+#: anything, and a resolver might read it as another host than a check before it did.
 _NOT_IN_HOST: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=%:]")
 _NUMERIC_LABEL: Final = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 

@@ -1,4 +1,4 @@
-"""Cookies in their scopes, and the store that keeps them within limits.
+"""Which hosts and paths a cookie is for, and the store that keeps cookies within limits.
 
 The rules are those of RFC 6265bis; "§" below means it.
 """
@@ -168,7 +168,7 @@ class Store:
         self._ticks = 0
         # Secure cookies by name, for the one rule that looks at all domains.
         self._secure: dict[str, set[Cookie]] = {}
-        # (when, tick, cookie); entries of cookies that are gone are skipped when they come up.
+        # A heap of (expiry, tick, cookie), in which removed cookies stay until their expiry.
         self._expiries: list[tuple[float, int, Cookie]] = []
 
     def __iter__(self) -> Iterator[Cookie]:
