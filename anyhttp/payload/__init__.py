@@ -1,0 +1,107 @@
+"""Bodies of requests: what can be sent, how long it is, and how it is written.
+
+A payload is written by calling :meth:`Payload.write_with_length` with a writer, which is
+anything with an ``async write(chunk)``.  Files are read in worker threads.  Whatever can be
+written again starts where it started the first time.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterable
+from typing import Any, Final, TypeVar
+
+import anyio
+
+from ..streams import StreamReader
+from ._base import READ_SIZE as READ_SIZE
+from ._base import BoundedPayload as BoundedPayload
+from ._base import LimitedWriter as LimitedWriter
+from ._base import Payload, Writer
+from ._files import BufferedReaderPayload, BytesIOPayload, IOBasePayload, TextIOPayload
+from ._files import file_name as file_name
+from ._memory import TOO_LARGE_BYTES as TOO_LARGE_BYTES
+from ._memory import (
+    BytesPayload,
+    JsonBytesPayload,
+    JsonPayload,
+    StringIOPayload,
+    StringPayload,
+)
+from ._registry import Order, PayloadRegistry
+from ._streams import (
+    AsyncIterablePayload,
+    StreamerPayload,
+    StreamReaderPayload,
+    streamer,
+)
+
+__all__ = (
+    "PAYLOAD_REGISTRY",
+    "AsyncIterablePayload",
+    "BufferedReaderPayload",
+    "BytesIOPayload",
+    "BytesPayload",
+    "IOBasePayload",
+    "JsonBytesPayload",
+    "JsonPayload",
+    "Order",
+    "Payload",
+    "PayloadRegistry",
+    "StreamReaderPayload",
+    "StreamerPayload",
+    "StringIOPayload",
+    "StringPayload",
+    "TextIOPayload",
+    "Writer",
+    "get_payload",
+    "payload_type",
+    "streamer",
+)
+
+PayloadT = TypeVar("PayloadT", bound=type[Payload])
+
+PAYLOAD_REGISTRY: Final = PayloadRegistry()
+
+
+def get_payload(data: object, *args: Any, **kwargs: Any) -> Payload:
+    """Return the payload that sends *data*.
+
+    :raises LookupError: no registered type fits
+    """
+    return PAYLOAD_REGISTRY.get(data, *args, **kwargs)
+
+
+class payload_type:  # noqa: N801  (aiohttp's name)
+    """Class decorator that registers a payload class for *type*."""
+
+    def __init__(self, type: type, *, order: Order = Order.normal) -> None:  # noqa: A002
+        self._type = type
+        self._order = order
+
+    def __call__(self, factory: PayloadT) -> PayloadT:
+        PAYLOAD_REGISTRY.register(factory, self._type, order=self._order)
+        return factory
+
+
+def _payload_of_async_file(value: anyio.AsyncFile[Any], *args: Any, **kwargs: Any) -> Payload:
+    # Files are read in worker threads one way or the other.
+    return get_payload(value.wrapped, *args, **kwargs)
+
+
+def _payload_of_streamer(value: streamer[[]], *_args: Any, **_kwargs: Any) -> Payload:
+    return value()
+
+
+PAYLOAD_REGISTRY.register(BytesPayload, (bytes, bytearray, memoryview))
+PAYLOAD_REGISTRY.register(StringPayload, str)
+PAYLOAD_REGISTRY.register(StringIOPayload, io.StringIO)
+PAYLOAD_REGISTRY.register(BytesIOPayload, io.BytesIO)
+PAYLOAD_REGISTRY.register(TextIOPayload, io.TextIOBase)
+PAYLOAD_REGISTRY.register(BufferedReaderPayload, (io.BufferedReader, io.BufferedRandom))
+PAYLOAD_REGISTRY.register(IOBasePayload, io.IOBase)
+PAYLOAD_REGISTRY.register(StreamReaderPayload, StreamReader)
+PAYLOAD_REGISTRY.register(_payload_of_async_file, anyio.AsyncFile)
+PAYLOAD_REGISTRY.register(_payload_of_streamer, streamer)
+# Many kinds of object can be iterated asynchronously and are more than that.
+PAYLOAD_REGISTRY.register(AsyncIterablePayload, AsyncIterable, order=Order.try_last)

@@ -1,0 +1,132 @@
+"""Bodies that are in memory: bytes, text and JSON."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any, ClassVar, Final
+
+from .._headers import parse_content_type
+from ..typedefs import DEFAULT_JSON_ENCODER, JSONBytesEncoder, JSONEncoder, LooseHeaders
+from ._base import READ_SIZE, BoundedPayload, Writer
+
+__all__ = (
+    "TOO_LARGE_BYTES",
+    "BytesPayload",
+    "JsonBytesPayload",
+    "JsonPayload",
+    "StringIOPayload",
+    "StringPayload",
+)
+
+#: Size in bytes from which a body in memory deserves a warning.
+TOO_LARGE_BYTES: Final = 2**20
+
+
+class BytesPayload(BoundedPayload):
+    """Bytes in memory."""
+
+    #: whether a subclass writes something else than the bytes that it was given
+    _writes_itself: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._writes_itself = cls.write_with_length is not BytesPayload.write_with_length
+
+    def __init__(
+        self,
+        value: bytes | bytearray | memoryview,
+        headers: LooseHeaders | None = None,
+        content_type: str | None = None,
+        filename: str | None = None,
+        encoding: str | None = None,
+    ) -> None:
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                f"value must be bytes, bytearray or memoryview, not {type(value).__name__}"
+            )
+        super().__init__(value, headers, content_type, filename, encoding)
+        self._data = bytes(value)
+        self._size = len(self._data)
+        if self._size > TOO_LARGE_BYTES and type(self) is BytesPayload:
+            warnings.warn(
+                "a large body in memory: give a file or an async iterable to stream it",
+                ResourceWarning,
+                stacklevel=6,
+                source=self,
+            )
+
+    def in_memory(self) -> bytes | None:
+        """Return the whole body, which is always at hand, unless a subclass makes it."""
+        return None if self._writes_itself else self._data
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the bytes as text."""
+        return self._data.decode(self._encoding or encoding, errors)
+
+    async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
+        """Write the body in pieces, but no more than *content_length* bytes of it."""
+        data = memoryview(self._data)[:content_length]
+        for start in range(0, len(data), READ_SIZE):
+            await writer.write(bytes(data[start : start + READ_SIZE]))
+
+
+class StringPayload(BytesPayload):
+    """Text in memory, encoded as its content type says; UTF-8 unless told otherwise."""
+
+    def __init__(
+        self,
+        value: str,
+        headers: LooseHeaders | None = None,
+        content_type: str | None = None,
+        filename: str | None = None,
+        encoding: str | None = None,
+    ) -> None:
+        if encoding is None:
+            encoding = parse_content_type(content_type).charset or "utf-8"
+        if content_type is None:
+            content_type = f"text/plain; charset={encoding}"
+        super().__init__(value.encode(encoding), headers, content_type, filename, encoding)
+
+
+class StringIOPayload(StringPayload):
+    """The rest of an ``io.StringIO``."""
+
+    def __init__(
+        self,
+        value: io.StringIO,
+        headers: LooseHeaders | None = None,
+        content_type: str | None = None,
+        filename: str | None = None,
+        encoding: str | None = None,
+    ) -> None:
+        super().__init__(value.read(), headers, content_type, filename, encoding)
+
+
+class JsonPayload(BytesPayload):
+    """A value as JSON."""
+
+    def __init__(
+        self,
+        value: object,
+        encoding: str = "utf-8",
+        content_type: str = "application/json",
+        dumps: JSONEncoder = DEFAULT_JSON_ENCODER,
+        headers: LooseHeaders | None = None,
+        filename: str | None = None,
+    ) -> None:
+        super().__init__(dumps(value).encode(encoding), headers, content_type, filename, encoding)
+
+
+class JsonBytesPayload(BytesPayload):
+    """A value as JSON, by an encoder that returns bytes."""
+
+    def __init__(
+        self,
+        value: object,
+        dumps: JSONBytesEncoder,
+        content_type: str = "application/json",
+        headers: LooseHeaders | None = None,
+        filename: str | None = None,
+    ) -> None:
+        super().__init__(dumps(value), headers, content_type, filename, "utf-8")
