@@ -52,8 +52,7 @@ from anyhttp._cli._demo import (
     use_tls,
 )
 from anyhttp._cli._demo_server import TABLE, DemoServer
-from anyhttp._cli._run import exit_at_once
-from anyhttp._cli._run import run as run_on
+from anyhttp._cli._run import exit_at_once, run as run_on
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority

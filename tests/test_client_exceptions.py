@@ -10,8 +10,7 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from anyhttp import ClientResponse, ClientSession, http_exceptions
-from anyhttp import client_exceptions as errors
+from anyhttp import ClientResponse, ClientSession, client_exceptions as errors, http_exceptions
 from anyhttp._common.values import ConnectionKey, RequestInfo
 from anyhttp.http_exceptions import LineTooLong
 from tests.support.server import Server

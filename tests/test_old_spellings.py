@@ -546,8 +546,15 @@ def test_private_names_that_programs_annotate_with(server: Server) -> None:
 
 def test_modules_of_older_versions() -> None:
     """What stands there is what stands elsewhere."""
-    from anyhttp import abc, connector, helpers, http_websocket, protocol, resolver
-    from anyhttp import client as client_module
+    from anyhttp import (
+        abc,
+        client as client_module,
+        connector,
+        helpers,
+        http_websocket,
+        protocol,
+        resolver,
+    )
 
     assert abc.AbstractCookieJar is anyhttp.AbstractCookieJar
     assert connector.TCPConnector is anyhttp.TCPConnector

@@ -31,10 +31,9 @@ from ._run import (
     BACKENDS,
     INTERRUPTED,
     Leave,
+    run as run_on,
 )
-from ._run import run as run_on
-from ._ws import Options as WSOptions
-from ._ws import talk
+from ._ws import Options as WSOptions, talk
 
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}

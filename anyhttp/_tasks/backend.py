@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-    from asyncio import TimerHandle as TimerHandle
+    from asyncio import AbstractEventLoop, TimerHandle as TimerHandle
 
 __all__ = (
     "Waiter",

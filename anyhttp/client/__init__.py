@@ -5,8 +5,7 @@ from __future__ import annotations
 from .. import client_exceptions
 from .._common import RequestInfo
 from .._network import Fingerprint
-from .._tasks import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
-from .._tasks import ClientTimeout
+from .._tasks import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT, ClientTimeout
 from ..client_exceptions import *  # noqa: F403  (listed below)
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..connector import NamedPipeConnector, TCPConnector, UnixConnector

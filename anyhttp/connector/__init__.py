@@ -12,15 +12,15 @@ from ._connectors import (
     TCPConnector,
     UnixConnector,
 )
-from ._for_sessions import default_proxy as default_proxy
-from ._for_sessions import finish_closing as finish_closing
-from ._for_sessions import forget_warning as forget_warning
-from ._for_sessions import sweep_in as sweep_in
-from ._for_sessions import sweep_no_more_in as sweep_no_more_in
-from ._for_sessions import uses_proxies as uses_proxies
-from ._lending import LendingTerms as LendingTerms
-from ._lending import lend as lend
-from ._lending import lend_nowait as lend_nowait
+from ._for_sessions import (
+    default_proxy as default_proxy,
+    finish_closing as finish_closing,
+    forget_warning as forget_warning,
+    sweep_in as sweep_in,
+    sweep_no_more_in as sweep_no_more_in,
+    uses_proxies as uses_proxies,
+)
+from ._lending import LendingTerms as LendingTerms, lend as lend, lend_nowait as lend_nowait
 
 __all__ = (
     "AddrInfoType",

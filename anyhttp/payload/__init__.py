@@ -14,14 +14,22 @@ from typing import Any, Final, TypeVar
 import anyio
 
 from ..streams import StreamReader
-from ._base import READ_SIZE as READ_SIZE
-from ._base import BoundedPayload as BoundedPayload
-from ._base import LimitedWriter as LimitedWriter
-from ._base import Payload, Writer
-from ._files import BufferedReaderPayload, BytesIOPayload, IOBasePayload, TextIOPayload
-from ._files import file_name as file_name
-from ._memory import TOO_LARGE_BYTES as TOO_LARGE_BYTES
+from ._base import (
+    READ_SIZE as READ_SIZE,
+    BoundedPayload as BoundedPayload,
+    LimitedWriter as LimitedWriter,
+    Payload,
+    Writer,
+)
+from ._files import (
+    BufferedReaderPayload,
+    BytesIOPayload,
+    IOBasePayload,
+    TextIOPayload,
+    file_name as file_name,
+)
 from ._memory import (
+    TOO_LARGE_BYTES as TOO_LARGE_BYTES,
     BytesPayload,
     JsonBytesPayload,
     JsonPayload,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from anyhttp import ClientError
 from anyhttp._headers import parse_challenges, parse_parameters, quoted_string

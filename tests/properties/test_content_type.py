@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from anyhttp._headers import TOKEN, is_token, parse_content_type, quoted_string
 

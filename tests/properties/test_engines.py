@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from anyhttp._http1 import Limits
 from tests.support.engines import NAMES, Answer, Refused, cut, receive

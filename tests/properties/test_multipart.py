@@ -4,8 +4,7 @@ import warnings
 from collections.abc import Iterable
 from itertools import pairwise
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from anyhttp._headers.disposition import (
     content_disposition,

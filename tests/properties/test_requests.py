@@ -9,8 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import ByteStream
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 from yarl import URL
 
 from anyhttp import (

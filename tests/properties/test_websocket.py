@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from anyhttp import WebSocketError, WSMessage
 from anyhttp._websocket import END, Deflater, FrameReader, Inflater
