@@ -87,7 +87,8 @@ class ClientWebSocketResponse:
         self._stream, surplus = exchange.lend_away()
         self._accepted = accepted
         self._settings = settings
-        # None of these knows this object, so that one which nobody closes is deleted at once.
+        # None of these refers to this object.  The session and the heartbeat's task do not keep it
+        # alive either, so that __del__() notices a WebSocket that nobody closes.
         self._life = life = Lifecycle(exchange.close)
         exchange.on_end = life.end
         self._sender = sender = Sender(
@@ -348,7 +349,10 @@ class ClientWebSocketResponse:
         return await self._receiver.receive(step)
 
     async def _next_piece(self, stream: WSMessageStream) -> bytes | str:
-        """Return the next piece; a stream that calls this keeps the WebSocket from deletion."""
+        """Return the next piece.
+
+        The stream refers to this method, so the WebSocket is not deleted before it.
+        """
         return await self._receiver.next_piece(stream)
 
     # -- closing
@@ -422,11 +426,11 @@ class ClientWebSocketResponse:
         try:
             await self.close()
         except BaseException:
-            # What the block raised is the news; whoever cancels says so again.
+            # The exception of the block tells more; a cancellation comes again by itself.
             if exc is None:
                 raise
 
 
 def heartbeat_of(websocket: ClientWebSocketResponse) -> Heartbeat | None:
-    """Return what the session runs as a task beside *websocket*, if it is to have a heartbeat."""
+    """Return the heartbeat of *websocket*, which the session has to run as a task."""
     return websocket._heartbeat

@@ -1,8 +1,10 @@
-"""How a WebSocket speaks (:rfc:`6455`, :rfc:`7692`), who may send, and the heartbeat.
+"""The WebSocket protocol (:rfc:`6455`, :rfc:`7692`): who sends, who receives, how it ends.
 
-``handshake``, ``frames`` and ``deflate`` do no I/O: headers of the request, bytes into messages
-and messages into bytes, compression.  This package is the only user of ``websockets``: of its
-frames, its close payloads, and its negotiation of permessage-deflate.
+``handshake``, ``frames``, ``deflate`` and ``outgoing`` do no I/O: headers of the request, bytes
+into messages and messages into bytes, compression.  ``lifecycle`` holds the state and decides that
+a WebSocket is over; ``sender`` and ``receiver`` use the connection; ``heartbeat`` is the task that
+pings.  This package is the only user of ``websockets``: of its frames, its close payloads, and its
+negotiation of permessage-deflate.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from .models import WSCloseCode
 
 __all__ = ("Deflater", "Inflater")
 
-#: What a sync flush ends with; the sender leaves it away at the end of a message.
+#: What a sync flush ends with; the sender removes it at the end of a message.
 TAIL: Final = b"\x00\x00\xff\xff"
 
-#: Compressed at a time, in bytes: about a millisecond, after which others may run.
+#: Bytes that are compressed at a time; it takes a millisecond, after which other tasks may run.
 COMPRESS_PIECE: Final = 64 * 1024
 
 #: Most DEFLATE streams in one message.  Each costs a new decompressor, so that a few megabytes
@@ -40,7 +40,7 @@ class Deflater:
         self._compressor = self._new()
 
     def _new(self) -> zlib._Compress:
-        # The fastest level: what it saves on the wire is nearly what the others save.
+        # The fastest level: the others save little more on the wire.
         return zlib.compressobj(zlib.Z_BEST_SPEED, wbits=-self._bits)
 
     def compress(self, data: bytes | bytearray | memoryview, *, last: bool = True) -> bytes:
@@ -51,7 +51,7 @@ class Deflater:
         return b"".join(self.pieces(data, last=last))
 
     def pieces(self, data: bytes | bytearray | memoryview, *, last: bool = True) -> Iterator[bytes]:
-        """Yield the same in pieces, between which the caller may let others run."""
+        """Yield the same in pieces, between which the caller may let other tasks run."""
         compressor = self._compressor
         if len(data) > COMPRESS_PIECE:
             view = memoryview(data)
@@ -84,7 +84,7 @@ class Inflater:
         self._input = b""
         self._streams = 1
         self._decompressor = zlib.decompressobj(-bits)
-        # What may be referred to, for the next stream: zlib keeps it to itself.
+        # The last bytes of the output: the next stream may refer to them, and zlib hides its own.
         self._window = bytearray()
 
     def inflate(self, data: bytes, limit: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The opening handshake: the headers that ask for a WebSocket, and those that grant it."""
+"""The opening handshake: the header fields of the request, and what the response must have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ("Accepted", "HandshakeRefused", "Offer")
 
-#: What the server shows with that it understood the request (:rfc:`6455#section-1.3`).
+#: The server hashes the key with this, to prove that it speaks WebSocket
+#: (:rfc:`6455#section-1.3`).
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 _PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*({TOKEN})(?:[ \t]*=[ \t]*("?)({TOKEN})\2)?')
@@ -32,7 +33,7 @@ _NAME: Final = re.compile(rf"[ \t]*({TOKEN})")
 
 
 class HandshakeRefused(Exception):
-    """The answer does not grant what was asked for; the text says in what way."""
+    """The response does not accept the offer; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,13 @@ class Accepted:
         return self.compression is not None and self.compression.local_no_context_takeover
 
     def deflater(self) -> Deflater | None:
-        """Return what compresses, if that was agreed on."""
+        """Return a compressor for what is sent, if that was agreed on."""
         if self.compression is None:
             return None
         return Deflater(self.window_bits, takes_over=not self.no_takeover)
 
     def inflater(self) -> Inflater | None:
-        """Return what decompresses, if that was agreed on."""
+        """Return a decompressor for what is received, if that was agreed on."""
         agreed = self.compression
         if agreed is None:
             return None
@@ -66,7 +67,7 @@ class Accepted:
 
 
 class Offer:
-    """What a client asks for.
+    """What a client proposes in its request.
 
     :param protocols: subprotocols, the preferred one first
     :param compress: size of the window of either side, as a power of two from 9 to 15; 0 for no
@@ -89,7 +90,7 @@ class Offer:
         if compress and (compress is True or compress not in range(9, 16)):
             raise ValueError(f"compress must be 0, or window bits from 9 to 15, not {compress!r}")
         self._compress = compress
-        # Only now is somebody going to speak it: importing it takes a while.
+        # Imported here, as that takes a while and most programs open no WebSocket.
         from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
         self._extension = ClientPerMessageDeflateFactory(
@@ -117,9 +118,9 @@ class Offer:
         return fields
 
     def check(self, status: int, headers: MultiMapping[str]) -> Accepted:
-        """Judge an answer.
+        """Check a response, and return what was agreed on.
 
-        :raises HandshakeRefused: it is not a valid one to this offer
+        :raises HandshakeRefused: it does not accept this offer as RFC 6455 demands
         """
         if status != 101:
             raise HandshakeRefused("Invalid response status")

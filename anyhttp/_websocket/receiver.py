@@ -58,7 +58,7 @@ _Found = TypeVar("_Found")
 
 
 class _ReadBy(enum.Enum):
-    """Whose task waits for bytes at this moment."""
+    """Whose task is reading at this moment."""
 
     APPLICATION = "receive() and its like"
     HEARTBEAT = "the heartbeat, while the application does not receive"
@@ -68,12 +68,12 @@ _APPLICATION: Final = _ReadBy.APPLICATION
 
 
 class Receiver:
-    """Reads from the connection, answers pings, and hands out messages.
+    """Reads from the connection, answers pings, and returns messages.
 
-    What the peer sent last is told once, then CLOSED for ever.
+    What ended the WebSocket is returned once, then CLOSED for ever.
 
-    :param autoclose: answer the peer's CLOSE, and end the WebSocket, before it is handed out
-    :param autoping: answer pings, and do not hand out pings and pongs
+    :param autoclose: answer the peer's CLOSE, and end the WebSocket, before it is returned
+    :param autoping: answer pings, and do not return pings and pongs
     """
 
     __slots__ = ("_autoclose", "_autoping", "_last_message", "_life", "_receive_size", "_released",
@@ -109,7 +109,7 @@ class Receiver:
     # -- for the application
 
     async def receive(self, step: Callable[[], _Found | None]) -> _Found | WSMessage:
-        """Return what *step*, a method of :attr:`frames`, finds, or what has ended it all.
+        """Return what *step*, a method of :attr:`frames`, finds, or what has ended the WebSocket.
 
         :raises RuntimeError: another task is receiving
         """
@@ -179,7 +179,7 @@ class Receiver:
             await self.interrupt()
 
     def _end_message(self) -> WSMessage:
-        """Return what a call gets that was receiving when the end came."""
+        """Return what has ended the wait of a call that was receiving meanwhile."""
         closing = self._life.state is WSState.CLOSING
         return self._last_message_or(CLOSING_MESSAGE if closing else CLOSED_MESSAGE)
 
@@ -193,10 +193,9 @@ class Receiver:
         """If a task waits for bytes, make it stop, and wait until it has."""
         if self.read_by is None:
             return
-        if self._released is None:
-            self._released = anyio.Event()
+        released = self._released = self._released or anyio.Event()
         self._stream.interrupt()
-        await self._released.wait()
+        await released.wait()
 
     async def wait_closed(self) -> int:
         """Throw away what arrives until the peer's CLOSE, and return its code.
@@ -283,7 +282,7 @@ class Receiver:
         kind = message.type
         if kind is WSMsgType.CLOSE:
             return await self._handle_close(message)
-        # While a message is read in pieces, no other messages can be handed out.
+        # While a message is read in pieces, no other message can be returned.
         if not self._autoping and self.streaming is None:
             return message
         if kind is WSMsgType.PING:

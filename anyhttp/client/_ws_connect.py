@@ -1,4 +1,4 @@
-"""What ``ws_connect()`` is asked for: its options, the request they make, and how it is judged."""
+"""Opening a WebSocket: the options of ``ws_connect()``, the request, and what returns it."""
 
 from __future__ import annotations
 
@@ -120,14 +120,13 @@ class WSHandshake:
             max_msg_size=max_msg_size,
             decode_text=decode_text,
         )
-        # What a request may be told in several ways, and what it knows only if proxies or older
-        # spellings are given, is left to its own defaults.
+        # An option that is None is left out: the request has a default of its own.
         self._request = {name: value for name, value in request.items() if value is not None}
         self._request["headers"] = self._headers(headers, origin)
         self._request["raise_for_status"] = False
 
     def _headers(self, given: LooseHeaders | None, origin: str | None) -> list[tuple[str, str]]:
-        """Return the headers of the caller with ours; three of ours give way to the caller's."""
+        """Return the headers of the caller with ours, three of which the caller may replace."""
         pairs = header_pairs("headers", given)
         if origin is not None:
             pairs = [pair for pair in pairs if pair[0].lower() != "origin"]
@@ -206,7 +205,7 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
         self._connect = connect
         self._heartbeat = heartbeat
         self._coroutine: Coroutine[Any, Any, ClientWebSocketResponse] | None = None
-        # Who has the task of the heartbeat: generators that hold a block may end in another task.
+        # Owns the task of the heartbeat: the block of a generator may be left in another task.
         self._owner: TaskOwner | None = None
         self._group: TaskGroup | None = None
         self._websocket: ClientWebSocketResponse | None = None

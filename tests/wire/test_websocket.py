@@ -1110,6 +1110,16 @@ class TestClose:
             assert ["Unclosed websocket" in str(each.message) for each in caught] == [True]
             assert_free(session, idle=0)
 
+    async def test_forgotten_with_a_heartbeat(self, script: Script) -> None:
+        """The task of the heartbeat does not keep it alive."""
+        peer = await script([(GET, [Accept(), STALL])])
+        async with ClientSession() as session:
+            ws = await session.ws_connect(peer.url, heartbeat=30)
+            await anyio.lowlevel.checkpoint()
+            with pytest.warns(ResourceWarning, match="Unclosed websocket"):
+                del ws
+            assert_free(session, idle=0)
+
 
 class TestBlock:
     @pytest.mark.parametrize("heartbeat", [None, 30.0])
