@@ -14,7 +14,7 @@ from ._contexts import RequestContextManager as RequestContextManager
 from ._old_spellings import OldOptions as OldOptions
 from ._options import RequestOptions as RequestOptions
 from ._session import ClientSession
-from ._ws_connect import WSRequestContextManager
+from ._ws_connect import WSOptions as WSOptions, WSRequestContextManager
 
 __all__ = [
     "ClientRequest",
