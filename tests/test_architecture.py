@@ -99,7 +99,7 @@ MAY_OPEN: Final = {"_cli", "_network"}
 
 
 def name_of(path: Path) -> str:
-    """The dotted name of a module below the package: ``_http1._h11``, or ``client``."""
+    """The dotted name of a module below the package: ``_http1.upload``, or ``client``."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
 
@@ -322,6 +322,19 @@ def test_every_public_name_is_in_the_reference() -> None:
     pages = (PACKAGE.parent / "docs" / "reference").glob("*.md")
     words = set(re.findall(r"\w+", " ".join(page.read_text("utf-8") for page in pages)))
     assert not {name for name in anyhttp.__all__ if name != "__version__"} - words
+
+
+def test_every_file_is_on_the_floor_plan() -> None:
+    """A newcomer finds each file on the page, with what is in it, and none that is gone."""
+    page = (PACKAGE.parent / "docs" / "explanation" / "floor-plan.md").read_text("utf-8")
+    listed = re.findall(r"^\| `([\w/]+\.py)` \| \S", page, re.MULTILINE)
+    files = {path.relative_to(PACKAGE).as_posix() for path in MODULES.values()}
+    doors = {name for name in files if name.endswith("/__init__.py")}  # which only export
+    assert not {name for name in listed if listed.count(name) > 1}
+    assert files - doors <= set(listed) <= files, (
+        f"docs/explanation/floor-plan.md lacks {sorted(files - doors - {*listed})}, "
+        f"and lists {sorted({*listed} - files)}, which are gone"
+    )
 
 
 # What most programs never use, or not on the backend they run on, with all that it imports.

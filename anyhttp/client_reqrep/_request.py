@@ -1,4 +1,4 @@
-"""One request in its final form; the response to it is in ``_response``."""
+"""One request in its final form: method, target, header fields, and how its body is framed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Cookies: which are kept, which go with a request, and the one ``Cookie`` header they make.
 
-The rules are those of RFC 6265bis, section 5; "§" below means it.  ``Set-Cookie`` is read by
-:mod:`anyhttp._set_cookie`; what a cookie is for, and which have to go when there are too many, is
-known to :mod:`anyhttp._cookie_store`.
+The rules are those of RFC 6265bis, section 5; "§" below means it.  ``Set-Cookie`` is read
+in :mod:`anyhttp._headers`.  Which host and path a cookie is for, and which cookies are dropped
+when there are too many, is decided in ``_store``.
 """
 
 from __future__ import annotations

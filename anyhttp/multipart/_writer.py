@@ -1,4 +1,4 @@
-"""Writing multiparts (:rfc:`2046#section-5.1`); :mod:`anyhttp.multipart` reads them."""
+"""Multiparts (:rfc:`2046#section-5.1`), written part by part; they are read in ``_reader``."""
 
 from __future__ import annotations
 
