@@ -102,7 +102,7 @@ def test_what_contradicts_itself(
 @pytest.mark.parametrize("name", ["Content-Length", "Transfer-Encoding"])
 def test_what_is_given_twice(name: str) -> None:
     """Also with the same value: RFC 9110 §5.3 allows it for lists only."""
-    headers = CIMultiDict([(name, "3"), (name, "3")])
+    headers: CIMultiDict[str] = CIMultiDict([(name, "3"), (name, "3")])
     with pytest.raises(ValueError, match="only once"):
         request_framing(THREE, headers)
 

@@ -64,6 +64,32 @@ def request_framing(
     :raises ValueError: the headers and the options contradict each other or the body, or
         cannot be sent
     """
+    length: int | None = None
+    if hdrs.CONTENT_LENGTH in headers or hdrs.TRANSFER_ENCODING in headers or compress is not None:
+        length, chunked = _given_framing(headers, chunked, compress)
+    if payload is None:  # there is nothing to compress, and nothing to wait for
+        compress, expect100 = None, False
+        length = _length_of_nothing(length, anticipates_content and not chunked)
+    else:
+        expect100 = expect100 or _expects_continue(headers)
+        size = payload.size
+        if size == 0:
+            compress = None
+        if length is not None:
+            _check_length(length, size)
+        elif chunked or compress is not None or size is None:
+            chunked = True
+        else:
+            length = size
+    if chunked and version == HttpVersion10:
+        raise ValueError("a body of unknown length needs chunks, which HTTP/1.0 does not have")
+    return _make_framing((length, bool(chunked), compress, expect100))
+
+
+def _given_framing(
+    headers: CIMultiDict[str], chunked: bool | None, compress: str | None
+) -> tuple[int | None, bool | None]:
+    """Return the ``Content-Length`` that was given, and whether chunks were asked for."""
     length = _given_length(headers) if hdrs.CONTENT_LENGTH in headers else None
     if hdrs.TRANSFER_ENCODING in headers:
         _check_coding(headers)
@@ -76,24 +102,7 @@ def request_framing(
         for name in (hdrs.CONTENT_ENCODING, hdrs.CONTENT_LENGTH):
             if name in headers:
                 raise ValueError(f"compress cannot be set if there is a {name} header")
-    if payload is None:  # there is nothing to compress, and nothing to wait for
-        compress, expect100 = None, False
-        length = _length_of_nothing(length, anticipates_content and not chunked)
-    else:
-        expect100 = expect100 or _expects_continue(headers)
-        size = payload.size
-        if size == 0:
-            compress = None
-        if length is None:
-            chunked = bool(chunked) or compress is not None or size is None
-            length = None if chunked else size
-        elif size is not None and length > size:
-            raise ValueError(
-                f"headers: Content-Length announces {length} bytes, but the body has {size}"
-            )
-    if chunked and version == HttpVersion10:
-        raise ValueError("a body of unknown length needs chunks, which HTTP/1.0 does not have")
-    return _make_framing((length, bool(chunked), compress, expect100))
+    return length, chunked
 
 
 def _length_of_nothing(given: int | None, announced: bool) -> int | None:
@@ -101,6 +110,13 @@ def _length_of_nothing(given: int | None, announced: bool) -> int | None:
     if given:
         raise ValueError("headers: Content-Length announces a body, but there is none")
     return 0 if given is None and announced else given
+
+
+def _check_length(given: int, size: int | None) -> None:
+    if size is not None and given > size:
+        raise ValueError(
+            f"headers: Content-Length announces {given} bytes, but the body has {size}"
+        )
 
 
 def framing_fields(framing: Framing, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -159,11 +159,7 @@ class ClientRequest:
             or method not in self.GET_METHODS
             or self.DEFAULT_HEADERS is not _DEFAULT_HEADERS  # which may say how a body is sent
         ):
-            self._headers = self._start_headers(headers)
-            if cookies:
-                self._headers[hdrs.COOKIE] = cookies
-            if auth is not None:
-                self._headers[hdrs.AUTHORIZATION] = auth.encode()
+            self._headers = self._headers_but_for_body(headers, cookies, auth)
             self._set_body(data)
         else:
             # Of the URL as it is now: a subclass may go elsewhere and still ask for this host.
@@ -275,6 +271,17 @@ class ClientRequest:
     @headers.setter
     def headers(self, headers: CIMultiDict[str]) -> None:
         self._headers = headers
+
+    def _headers_but_for_body(
+        self, given: CIMultiDict[str], cookies: str | None, auth: BasicAuth | None
+    ) -> CIMultiDict[str]:
+        """Return the headers that say nothing of the body."""
+        headers = self._start_headers(given)
+        if cookies:
+            headers[hdrs.COOKIE] = cookies
+        if auth is not None:
+            headers[hdrs.AUTHORIZATION] = auth.encode()
+        return headers
 
     def _start_headers(self, given: CIMultiDict[str]) -> CIMultiDict[str]:
         """Return ``Host``, the given headers and the automatic ones, in this order."""
