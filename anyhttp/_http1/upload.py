@@ -286,7 +286,7 @@ class Upload:
                 raise ClientPayloadError(
                     f"the body is longer than the {length} bytes that Content-Length announces"
                 )
-            if self._written == length and self.state is _WRITING:
+            if self._written == length:
                 self._move(_ENDING)
             await self._send_bytes(self._engine.send_data(chunk))
 
