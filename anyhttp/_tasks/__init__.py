@@ -1,4 +1,4 @@
-"""The event loop that runs, deadlines, and who owns helper tasks."""
+"""Which event loop runs, deadlines and what ends waits at them, and who owns helper tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the caller asks for: sessions, and one call of them."""
+"""Sessions, and one call of them: its options, redirects, middlewares, and its response."""
 
 from __future__ import annotations
 
