@@ -106,7 +106,7 @@ def test_a_public_room_lists_what_programs_may_import() -> None:
 
 
 async def test_what_a_session_shows() -> None:
-    """Aiohttp's names, and ``cookies``, which is an older one of them."""
+    """What aiohttp's shows, and ``cookies``, which is an older one of them."""
     async with ClientSession() as session:
         names = sorted(public_names(session))
     assert names == [
@@ -142,7 +142,7 @@ async def test_what_a_session_shows() -> None:
 
 
 def test_what_a_response_shows() -> None:
-    """Aiohttp's names; what calls do with a response is in functions of its room."""
+    """What aiohttp's shows; what calls do with a response is in functions of its room."""
     assert sorted(public_names(ClientResponse)) == [
         "charset",
         "close",

@@ -36,7 +36,7 @@ from anyhttp import (
 )
 from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.client import RequestOptions
-from anyhttp.client._options import overridden
+from anyhttp.client._options import overridden, overridden_request
 from anyhttp.client_exceptions import ClientConnectorCertificateError
 from anyhttp.connector import BaseConnector
 from tests.support.server import Server
@@ -130,6 +130,7 @@ def test_every_option_is_one_that_a_request_takes() -> None:
     expected = RequestOptions.__optional_keys__
     named = set(inspect.signature(ClientSession._make_call).parameters)
     named |= set(inspect.signature(overridden).parameters)
+    named |= set(inspect.signature(overridden_request).parameters)
     folded = {"encoding", "files", "verify_ssl", "ssl_context", "fingerprint"}
     assert expected - folded == named - {"self", "method", "url", "settings", "own"}
 

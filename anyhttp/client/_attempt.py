@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from functools import partial
+from collections.abc import Coroutine
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any, Final
 
@@ -18,47 +17,26 @@ from ..client_exceptions import (
     ClientResponseError,
     ServerDisconnectedError,
 )
-from ..client_reqrep import ClientRequest, ClientResponse, request_by_name
+from ..client_reqrep import ClientRequest, ClientResponse, make_request
 from ..connector import Connection, LendingTerms, lend, lend_nowait
 from ..cookiejar import cookie_header
 from ._call_scope import CallScope
 from ._traced import CallTracer
 
-__all__ = ("IDEMPOTENT_METHODS", "Attempt", "make_request")
+__all__ = ("IDEMPOTENT_METHODS", "Attempt", "request_of")
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
 
-def make_request(scope: CallScope) -> ClientRequest:
+def request_of(scope: CallScope) -> ClientRequest:
     """Build the request of the present hop; the jar is asked anew for each."""
-    hop, settings, session = scope.hop, scope.settings, scope.session
-    framing, defaults = hop.framing, session.defaults
+    hop, session = scope.hop, scope.session
     headers, explicit = hop.headers, None
     if hdrs.COOKIE in headers:
         headers = headers.copy()
         explicit = "; ".join(headers.popall(hdrs.COOKIE))
-    make: Callable[..., ClientRequest] = defaults.request_class
-    if make is not ClientRequest:  # a subclass, whose constructor may know names only
-        make = partial(request_by_name, make)
-    request = make(
-        # By position, as Python makes a dict of what is given to a class by name.
-        hop.method,
-        hop.url,
-        headers,
-        settings.skip_auto_headers,
-        hop.payload,
-        cookie_header(session.cookie_jar, hop.url, explicit, hop.cookies),
-        hop.auth,
-        settings.version,
-        framing.compress,
-        framing.chunked,
-        framing.expect100,
-        defaults.keep_alive,
-        settings.ssl,
-        settings.server_hostname,
-        hop.session,
-        defaults.response_class,
-    )
+    cookies = cookie_header(session.cookie_jar, hop.url, explicit, hop.cookies)
+    request = make_request(session.defaults.request_class, hop, headers, cookies)
     proxy = hop.environment or hop.proxy
     if proxy is not None:
         request.use_proxy(proxy)
@@ -70,8 +48,6 @@ class Attempt:
 
     What it opens is held by the scope of the call, which closes it with the rest.
     """
-
-    __slots__ = ("_scope", "_tracer", "exchange", "phase")
 
     def __init__(self, scope: CallScope, tracer: CallTracer | None) -> None:
         self._scope = scope

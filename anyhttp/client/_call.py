@@ -11,7 +11,7 @@ from .._tasks import Expired
 from ..client_exceptions import TooManyRedirects
 from ..client_reqrep import ClientResponse, exchange_of, read_error_body, set_history
 from ..connector import uses_proxies
-from ._attempt import Attempt, make_request
+from ._attempt import Attempt, request_of
 from ._call_scope import CallScope
 from ._middlewares import send_through_middlewares
 from ._redirects import REDIRECT_STATUSES, redirect_target
@@ -25,8 +25,6 @@ class Call:
 
     :param follows: whether it goes to where a response redirects
     """
-
-    __slots__ = ("_follows", "_tracer", "entered", "in_block", "scope")
 
     def __init__(self, scope: CallScope, tracer: CallTracer | None, follows: bool) -> None:
         self.scope = scope
@@ -106,7 +104,7 @@ class Call:
     def _send(self) -> Coroutine[Any, Any, ClientResponse]:
         """Return what sends the request of the present hop."""
         scope = self.scope
-        request = make_request(scope)
+        request = request_of(scope)
         if scope.settings.middlewares:
             return send_through_middlewares(request, scope, self._tracer)
         return Attempt(scope, self._tracer).send(request)

@@ -41,23 +41,6 @@ class CallScope:
     thrown away and cannot await anything any more.
     """
 
-    __slots__ = (
-        "_ended",
-        "_exchanges",
-        "_owner",
-        "_replaced",
-        "_tracker",
-        "body",
-        "connector",
-        "group",
-        "hop",
-        "phase",
-        "progress",
-        "session",
-        "settings",
-        "total_at",
-    )
-
     def __init__(
         self,
         session: SessionScope,
@@ -82,7 +65,7 @@ class CallScope:
         self.phase = "preparing the request"
         self._exchanges: Sequence[Exchange] = ()
         #: what is closed at the end, once it has been sent
-        self.body = hop.payload
+        self.body = hop.body
         self._replaced: list[Payload] | None = None
         self._ended = False  # so that whoever still sends the body closes it
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
 
 from multidict import CIMultiDict
 from yarl import URL
 
 from .. import hdrs
-from .._common import HttpVersion
 from .._http1 import Limits, goes_inline
-from .._network import SSLOption
 from .._targets import BasicAuth, ProxyOptions
 from .._tasks import ClientTimeout
 from ..client_exceptions import ClientPayloadError
 from ..client_middlewares import ClientMiddlewareType
-from ..client_reqrep import ClientResponse
+from ..client_reqrep import ClientResponse, RequestSettings
 from ..payload import Payload
 from ..typedefs import LooseCookies
 from ._redirects import (
@@ -27,17 +24,14 @@ from ._redirects import (
 )
 from ._scope import SessionDefaults
 
-__all__ = ("AS_IT_IS", "FramingOptions", "Hop", "RaiseForStatus", "Settings")
+__all__ = ("Hop", "RaiseForStatus", "Settings")
 
 RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How requests are made and responses treated: the session's choice, or one request's.
-
-    :param skip_auto_headers: names, in lower case, of headers that are not added by themselves
-    """
+    """How requests are made and responses treated: the session's choice, or one request's."""
 
     raise_for_status: RaiseForStatus
     timeout: ClientTimeout
@@ -45,56 +39,35 @@ class Settings:
     read_bufsize: int
     auto_decompress: bool
     max_body_size: int | None
-    version: HttpVersion
-    skip_auto_headers: frozenset[str]
-    ssl: SSLOption = True
-    server_hostname: str | None = None
+    request: RequestSettings
     max_redirects: int = 10
     read_until_eof: bool = True
     trust_env: bool = False
     middlewares: tuple[ClientMiddlewareType, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FramingOptions:
-    """How a body is sent, where the caller has a wish."""
-
-    compress: str | None = None
-    chunked: bool | None = None
-    expect100: bool = False
-
-
-#: The caller has none.
-AS_IT_IS: Final = FramingOptions()
-
-
+# Like the other objects that each call makes, it has no slots: Python makes it faster so.
 class Hop:
     """What the caller asked for; some of it changes from one redirect to the next."""
 
-    __slots__ = (
-        "auth",
-        "cookies",
-        "environment",
-        "framing",
-        "headers",
-        "method",
-        "payload",
-        "proxy",
-        "session",
-        "url",
-    )
-
-    def __init__(self, session: object, method: str, url: URL, headers: CIMultiDict[str]) -> None:
+    def __init__(
+        self,
+        session: object,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        settings: RequestSettings,
+    ) -> None:
         #: the :class:`ClientSession`, which requests name as theirs
         self.session = session
         self.method = method
         self.url = url
         self.headers = headers
-        self.payload: Payload | None = None
-        self.framing = AS_IT_IS
+        self.settings = settings
+        self.body: Payload | None = None
+        self.auth: BasicAuth | None = None
         #: besides those of the jar
         self.cookies: LooseCookies | None = None
-        self.auth: BasicAuth | None = None
         self.proxy: ProxyOptions | None = None
         #: the proxy that the environment names for the present URL
         self.environment: ProxyOptions | None = None
@@ -102,8 +75,7 @@ class Hop:
     @property
     def streams(self) -> bool:
         """Whether it takes a task to send the body."""
-        framing = self.framing
-        return not goes_inline(self.payload, framing.compress, framing.expect100)
+        return not goes_inline(self.body, self.settings.compress, self.settings.expect100)
 
     def redirect(self, status: int, target: URL, defaults: SessionDefaults) -> None:
         """Become the request that follows an answer of *status*, to *target*.
@@ -115,10 +87,10 @@ class Hop:
         """
         method = next_method(status, self.method)
         if not method.keeps_body:
-            self.payload = None
-            self.framing = AS_IT_IS
+            self.body = None
+            self.settings = replace(self.settings, compress=None, chunked=None, expect100=False)
             self.headers = without_body_headers(self.headers)
-        elif self.payload is not None and self.payload.consumed:
+        elif self.body is not None and self.body.consumed:
             raise ClientPayloadError(
                 "the body has been used up and cannot be sent again to follow a redirect"
             )

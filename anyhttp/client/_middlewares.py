@@ -17,7 +17,7 @@ from ..client_middlewares import build_client_middlewares
 from ..client_reqrep import ClientRequest, ClientResponse, exchange_of
 from ..cookiejar import cookie_header
 from ..payload import Payload
-from ._attempt import IDEMPOTENT_METHODS, Attempt, make_request
+from ._attempt import IDEMPOTENT_METHODS, Attempt, request_of
 from ._call_scope import CallScope
 from ._traced import CallTracer
 
@@ -32,7 +32,7 @@ async def send_through_middlewares(
     """Pass *request* through the middlewares, and another one if a connection was stale."""
     response = await _pass(request, scope, tracer, once=False)
     if response is None:
-        request = make_request(scope)
+        request = request_of(scope)
         response = await _pass(request, scope, tracer, once=True)
         assert response is not None
     scope.close_others(exchange_of(response))  # a task that a middleware left behind may wait
@@ -89,7 +89,7 @@ def _can_begin_anew(present: Payload | None, scope: CallScope) -> bool:
     What they have made of it, which is *present*, must not go through them once more.  The
     first one has been closed if it was a file.
     """
-    first = scope.hop.payload
+    first = scope.hop.body
     if present is first:
         return True
     if first is not None and first.in_memory() is None:
@@ -102,10 +102,10 @@ def _can_begin_anew(present: Payload | None, scope: CallScope) -> bool:
 def _adopt_body(payload: Payload | None, scope: CallScope) -> None:
     """Let the body that the request has now be the one of the call, also after redirects."""
     hop = scope.hop
-    if payload is hop.payload:
+    if payload is hop.body:
         return
     scope.replace_body(payload)
-    hop.payload = payload
+    hop.body = payload
     hop.headers = hop.headers.copy()
     for name in (hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING):  # those of the body that is gone
         hop.headers.popall(name, None)

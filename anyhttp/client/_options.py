@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Final, TypedDict
 
@@ -33,6 +34,7 @@ from ..client_middlewares import (
     ClientMiddlewareType,
     checked_middlewares,
 )
+from ..client_reqrep import RequestSettings
 from ..formdata import FormData
 from ..payload import (
     JsonBytesPayload,
@@ -50,7 +52,6 @@ from ..typedefs import (
     StrOrURL,
 )
 from ._hop import (
-    FramingOptions,
     RaiseForStatus,
     Settings,
 )
@@ -66,7 +67,6 @@ __all__ = (
     "checked_auth",
     "checked_base_url",
     "checked_body_size",
-    "checked_framing",
     "checked_names",
     "checked_raise_for_status",
     "checked_timeout",
@@ -75,6 +75,7 @@ __all__ = (
     "make_payload",
     "merged_headers",
     "overridden",
+    "overridden_request",
     "split_credentials",
     "with_params",
 )
@@ -152,10 +153,6 @@ PLAIN_OPTIONS: Final = OPTIONS - OldOptions.__optional_keys__ - {"chunked", "ver
 def overridden(
     own: Settings,
     *,
-    skip_auto_headers: Iterable[str] | None = None,
-    version: HttpVersion | None = None,
-    ssl: SSLOption | None = True,
-    server_hostname: str | None = None,
     max_redirects: int = 10,
     raise_for_status: RaiseForStatus | None = None,
     read_until_eof: bool = True,
@@ -167,19 +164,13 @@ def overridden(
     max_headers: int | None = None,
     max_body_size: int | None = None,
     middlewares: Sequence[ClientMiddlewareType] | None = None,
+    **settings: Any,
 ) -> Settings:
     """Return the session's settings with those of one request in their place."""
     check_count("max_redirects", max_redirects)
-    limits, skip = own.limits, own.skip_auto_headers
-    if skip_auto_headers is not None:
-        skip |= {name.lower() for name in checked_names(skip_auto_headers)}
+    limits = own.limits
     return Settings(
-        skip_auto_headers=skip,
-        version=own.version if version is None else checked_version(version),
-        ssl=ssl_option(ssl),
-        server_hostname=None
-        if server_hostname is None
-        else checked_server_hostname(server_hostname),
+        request=overridden_request(own.request, **settings) if settings else own.request,
         max_redirects=max_redirects,
         raise_for_status=(
             own.raise_for_status
@@ -203,11 +194,29 @@ def overridden(
     )
 
 
-def checked_framing(
-    compress: str | bool | None, chunked: bool | None, expect100: bool
-) -> FramingOptions:
-    """Return how the caller wants a body to be sent."""
-    return FramingOptions(
+def overridden_request(
+    own: RequestSettings,
+    *,
+    skip_auto_headers: Iterable[str] | None = None,
+    version: HttpVersion | None = None,
+    ssl: SSLOption | None = True,
+    server_hostname: str | None = None,
+    compress: str | bool | None = None,
+    chunked: bool | None = None,
+    expect100: bool = False,
+) -> RequestSettings:
+    """Return how a request is made, if not by the session's settings alone."""
+    skip = own.skip_auto_headers
+    if skip_auto_headers is not None:
+        skip |= {name.lower() for name in checked_names(skip_auto_headers)}
+    return replace(
+        own,
+        skip_auto_headers=skip,
+        version=own.version if version is None else checked_version(version),
+        ssl=ssl_option(ssl),
+        server_hostname=(
+            None if server_hostname is None else checked_server_hostname(server_hostname)
+        ),
         compress=checked_compress(compress),
         chunked=True if chunked else None,
         expect100=expect100,

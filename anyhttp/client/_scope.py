@@ -27,16 +27,13 @@ class SessionDefaults:
     :param auth: credentials sent with every request; with *base_origin* only to that origin
     :param fallback_charset_resolver: tells the charset of a text that does not
     :param retry_connections: whether a request is sent again if a kept connection was stale
-    :param keep_alive: whether connections are kept for later requests
     """
 
     base_origin: URL | None
     auth: BasicAuth | None
     request_class: type[ClientRequest]
-    response_class: type[ClientResponse]
     fallback_charset_resolver: Callable[[ClientResponse, bytes], str]
     retry_connections: bool
-    keep_alive: bool
 
     def auth_for(self, url: URL) -> BasicAuth | None:
         """Return the session's credentials, if they are for *url*."""

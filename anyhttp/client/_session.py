@@ -34,7 +34,7 @@ from .._targets import BasicAuth, ProxyOptions, checked_url, proxy_options
 from .._tasks import ClientTimeout
 from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
-from ..client_reqrep import ClientRequest, ClientResponse
+from ..client_reqrep import DEFAULT_SETTINGS, ClientRequest, ClientResponse, RequestSettings
 from ..client_ws import ClientWebSocketResponse
 from ..connector import BaseConnector, TCPConnector, default_proxy, forget_warning, uses_proxies
 from ..cookiejar import CookieJar
@@ -62,7 +62,6 @@ from ._options import (
     checked_auth,
     checked_base_url,
     checked_body_size,
-    checked_framing,
     checked_names,
     checked_raise_for_status,
     checked_trace_configs,
@@ -191,10 +190,8 @@ class ClientSession:
             base_origin=None if self._base_url is None else self._base_url.origin(),
             auth=checked_auth(auth),
             request_class=request_class,
-            response_class=response_class,
             fallback_charset_resolver=fallback_charset_resolver,
             retry_connections=retry_connections,
-            keep_alive=connector is None or not connector.force_close,
         )
         self._proxy = None if connector is None else default_proxy(connector)
         self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
@@ -205,6 +202,14 @@ class ClientSession:
         self._json_serialize = json_serialize
         self._json_serialize_bytes = json_serialize_bytes
         self._ws_response_class = ws_response_class
+        request_settings = RequestSettings(
+            version=checked_version(version),
+            skip_auto_headers=frozenset(name.lower() for name in self._skip_auto_headers),
+            keep_alive=connector is None or not connector.force_close,
+            response_class=response_class,
+        )
+        if request_settings == DEFAULT_SETTINGS:
+            request_settings = DEFAULT_SETTINGS  # which costs requests the least
         self._settings = Settings(
             raise_for_status=(
                 False if raise_for_status is None else checked_raise_for_status(raise_for_status)
@@ -218,10 +223,7 @@ class ClientSession:
             read_bufsize=checked_size("read_bufsize", read_bufsize),
             auto_decompress=auto_decompress,
             max_body_size=checked_body_size(max_body_size),
-            version=checked_version(version),
-            skip_auto_headers=(
-                frozenset(name.lower() for name in self._skip_auto_headers) or _NO_NAMES
-            ),
+            request=request_settings,
             trust_env=trust_env,
             middlewares=() if middlewares is None else checked_middlewares(middlewares),
         )
@@ -310,7 +312,7 @@ class ClientSession:
     @property
     def version(self) -> HttpVersion:
         """Version of HTTP that requests are made with."""
-        return self._settings.version
+        return self._settings.request.version
 
     @property
     def timeout(self) -> ClientTimeout:
@@ -507,9 +509,6 @@ class ClientSession:
         headers: LooseHeaders | None = None,
         auth: BasicAuth | None = None,
         allow_redirects: bool = True,
-        compress: str | bool | None = None,
-        chunked: bool | None = None,
-        expect100: bool = False,
         proxy: StrOrURL | None = None,
         proxy_auth: BasicAuth | None = None,
         proxy_headers: LooseHeaders | None = None,
@@ -530,16 +529,14 @@ class ClientSession:
         inside = url.raw_user is not None or url.raw_password is not None
         if inside or auth is not None or own is not None:
             url, auth = self._credentials_for(url, auth, merged)
-        hop = Hop(self, method, url, merged)
+        effective = overridden(self._settings, **settings) if settings else self._settings
+        hop = Hop(self, method, url, merged, effective.request)
         hop.auth = auth
         hop.cookies = cookies
         if data is not None or json is not None:
-            hop.payload = make_payload(data, json, self._json_serialize, self._json_serialize_bytes)
-        if compress is not None or chunked or expect100:
-            hop.framing = checked_framing(compress, chunked, expect100)
+            hop.body = make_payload(data, json, self._json_serialize, self._json_serialize_bytes)
         hop.proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
         check_instance("upload_tracker", upload_tracker, UploadTracker)
-        effective = overridden(self._settings, **settings) if settings else self._settings
         scope = CallScope(self._scope, connector, hop, effective, upload_tracker)
         tracer = self._tracer_for(scope, trace_request_ctx) if self._trace_configs else None
         return Call(scope, tracer, allow_redirects)

@@ -6,7 +6,11 @@ from .._common import RequestInfo
 from .._headers import header_pairs
 from .._network import Fingerprint, ssl_option
 from ._charset import guess_charset
-from ._request import ClientRequest, request_by_name
+from ._parts import (
+    DEFAULT_SETTINGS as DEFAULT_SETTINGS,
+    RequestSettings as RequestSettings,
+)
+from ._request import ClientRequest, make_request as make_request
 from ._response import (
     ClientResponse,
     ContentDisposition,
@@ -25,6 +29,5 @@ __all__ = (
     "RequestInfo",
     "guess_charset",
     "header_pairs",
-    "request_by_name",
     "ssl_option",
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from inspect import signature
 from typing import Any, ClassVar, Final
 
 from anyio.lowlevel import checkpoint
@@ -49,13 +48,14 @@ from ..payload import (
 from ..typedefs import (
     StrOrURL,
 )
+from ._parts import DEFAULT_SETTINGS, GivenParts, RequestParts, RequestSettings
 from ._response import (
     ClientResponse,
 )
 
 __all__ = (
     "ClientRequest",
-    "request_by_name",
+    "make_request",
 )
 
 _TLS_SCHEMES: Final = frozenset({"https", "wss"})
@@ -96,7 +96,17 @@ class ClientRequest:
         super().__init_subclass__(**kwargs)
         warn_of_unused(cls, _STEPS_OF_AIOHTTP, "write a middleware")
 
-    # Few requests have any of these, and none pays for them.
+    # What a request has of its own; few have any, and none of the others pays for them.
+    skip_auto_headers: frozenset[str] = DEFAULT_SETTINGS.skip_auto_headers
+    version: HttpVersion = DEFAULT_SETTINGS.version
+    compress: str | None = DEFAULT_SETTINGS.compress
+    chunked: bool | None = DEFAULT_SETTINGS.chunked
+    expect100: bool = DEFAULT_SETTINGS.expect100
+    keep_alive: bool = DEFAULT_SETTINGS.keep_alive
+    ssl: SSLOption = DEFAULT_SETTINGS.ssl
+    server_hostname: str | None = DEFAULT_SETTINGS.server_hostname
+    response_class: type[ClientResponse] = DEFAULT_SETTINGS.response_class
+    body: Payload | bytes = b""
     _proxy: URL | None = None
     #: credentials for the proxy; nobody else sees them
     proxy_auth: BasicAuth | None = None
@@ -129,41 +139,64 @@ class ClientRequest:
         session: Any = None,  # a ClientSession, which stands above this module
         response_class: type[ClientResponse] | None = None,
     ) -> None:
-        self.method: str = method
-        self.original_url = url
-        self.url: URL = url.with_fragment(None) if url.raw_fragment else url
-        self.version = version
-        self.compress = compress
-        self.chunked = chunked
-        self.expect100: bool = expect100
-        self.ssl = ssl
-        self.server_hostname = server_hostname
-        self.session = session
-        self.response_class: type[ClientResponse] = (
-            ClientResponse if response_class is None else response_class
+        settings = RequestSettings(
+            skip_auto_headers=skip_auto_headers,
+            version=version,
+            compress=compress,
+            chunked=chunked,
+            expect100=expect100,
+            keep_alive=keep_alive,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            response_class=ClientResponse if response_class is None else response_class,
         )
-        self.skip_auto_headers = skip_auto_headers
-        self.keep_alive = keep_alive
-        self.body: Payload | bytes = b""
+        payload = None if data is None else _payload_of(data)
+        parts = GivenParts(method, url, payload, auth, session, settings)
+        self._assemble(parts, headers, cookies)
+
+    def _assemble(
+        self, parts: RequestParts, headers: CIMultiDict[str], cookies: str | None
+    ) -> None:
+        settings, auth, body = parts.settings, parts.auth, parts.body
+        self.method: str = parts.method
+        self.original_url = url = parts.url
+        self.url: URL = url.with_fragment(None) if url.raw_fragment else url
+        self.session: Any = parts.session
+        says_more = settings is not DEFAULT_SETTINGS and self._choose(settings)
         # Most requests say nothing of their own, and nobody looks at their headers.
         self._headers: CIMultiDict[str] | None = None
         if (
             headers
-            or skip_auto_headers
             or cookies
             or auth is not None
-            or data is not None
-            or chunked
-            or compress is not None
-            or expect100
-            or method not in self.GET_METHODS
+            or body is not None
+            or says_more
+            or self.method not in self.GET_METHODS
             or self.DEFAULT_HEADERS is not _DEFAULT_HEADERS  # which may say how a body is sent
         ):
             self._headers = self._headers_but_for_body(headers, cookies, auth)
-            self._set_body(data)
+            self._set_body(body)
         else:
             # Of the URL as it is now: a subclass may go elsewhere and still ask for this host.
             self._plain_host = self.url.host_port_subcomponent or ""
+
+    def _choose(self, settings: RequestSettings) -> bool:
+        """Take *settings* over, and tell whether the header fields follow from them."""
+        self.skip_auto_headers = settings.skip_auto_headers
+        self.version = settings.version
+        self.compress = settings.compress
+        self.chunked = settings.chunked
+        self.expect100 = settings.expect100
+        self.keep_alive = settings.keep_alive
+        self.ssl = settings.ssl
+        self.server_hostname = settings.server_hostname
+        self.response_class = settings.response_class
+        return bool(
+            settings.skip_auto_headers
+            or settings.chunked
+            or settings.compress is not None
+            or settings.expect100
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.shown_url}>"
@@ -527,11 +560,35 @@ def _plain_fields(host: str) -> Fields:
 _checked_fields: Final = FieldsMemo(check_fields)
 
 
-def request_by_name(
-    request_class: Callable[..., ClientRequest], method: str, url: URL, *values: object
+def make_request(
+    request_class: type[ClientRequest],
+    parts: RequestParts,
+    headers: CIMultiDict[str],
+    cookies: str | None,
 ) -> ClientRequest:
-    """Make a request of a class whose constructor takes all but method and URL by name."""
-    return request_class(method, url, **dict(zip(_NAMES, values, strict=True)))
+    """Make a request of *parts*.
+
+    :param headers: those to send, in the place of the headers among *parts*
+    :param cookies: the ``Cookie`` header
+    """
+    if request_class is ClientRequest:
+        # Python makes dicts of what is given to a class by name, twice, which takes longer
+        # than all the rest.
+        request = _new_request(ClientRequest)
+        request._assemble(parts, headers, cookies)
+        return request
+    # A subclass, whose constructor may change what it is given.
+    make: Callable[..., ClientRequest] = request_class
+    return make(
+        parts.method,
+        parts.url,
+        headers=headers,
+        data=parts.body,
+        cookies=cookies,
+        auth=parts.auth,
+        session=parts.session,
+        **{name: getattr(parts.settings, name) for name in RequestSettings.__slots__},
+    )
 
 
-_NAMES: Final = tuple(signature(ClientRequest).parameters)[2:]
+_new_request: Final[Callable[[type[ClientRequest]], ClientRequest]] = ClientRequest.__new__

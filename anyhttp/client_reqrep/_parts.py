@@ -1,0 +1,70 @@
+"""What a request is made of, before it is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+from yarl import URL
+
+from .._common import HttpVersion, HttpVersion11
+from .._network import SSLOption
+from .._targets import BasicAuth
+from ..payload import Payload
+from ._response import ClientResponse
+
+__all__ = ("DEFAULT_SETTINGS", "GivenParts", "RequestParts", "RequestSettings")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSettings:
+    """How a request is made: the session's choice, or the caller's.
+
+    :param skip_auto_headers: names, in lower case, of headers that are not added by themselves
+    :param compress: coding of the body
+    :param chunked: whether the body is sent in chunks; ``None`` for "if need be"
+    :param expect100: whether the server is asked before the body is sent
+    :param keep_alive: whether the connection is kept for later requests
+    """
+
+    skip_auto_headers: frozenset[str] = frozenset()
+    version: HttpVersion = HttpVersion11
+    compress: str | None = None
+    chunked: bool | None = None
+    expect100: bool = False
+    keep_alive: bool = True
+    ssl: SSLOption = True
+    server_hostname: str | None = None
+    response_class: type[ClientResponse] = ClientResponse
+
+
+#: What most sessions choose.
+DEFAULT_SETTINGS: Final = RequestSettings()
+
+
+class RequestParts(Protocol):
+    """What a request is about, and how it is made."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> URL: ...
+    @property
+    def body(self) -> Payload | None: ...
+    @property
+    def auth(self) -> BasicAuth | None: ...
+    @property
+    def session(self) -> object: ...  # a ClientSession, which stands above this module
+    @property
+    def settings(self) -> RequestSettings: ...
+
+
+class GivenParts(NamedTuple):
+    """Those that programs give to :class:`ClientRequest`."""
+
+    method: str
+    url: URL
+    body: Payload | None
+    auth: BasicAuth | None
+    session: object
+    settings: RequestSettings
