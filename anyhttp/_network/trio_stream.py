@@ -1,7 +1,8 @@
 """A byte stream that sits directly on a socket under trio.
 
-It does what anyio's ``SocketStream`` does, with fewer layers in between and the same two
-additions as its asyncio twin: a deadline that waiting observes, and closing without awaiting.
+It does what anyio's ``SocketStream`` does, with fewer layers in between.  It adds two things
+that the stream on asyncio adds too: waiting ends at a deadline, and it can be closed without
+awaiting.
 """
 
 from __future__ import annotations
