@@ -110,7 +110,7 @@ def ways() -> list[Way]:
         Way("sessions", "a session for each request", get_in_own_session, 200),
         Way("TLS", "connections kept", get_over_tls, 500),
         Way("TLS", "force_close=True", get_over_tls, 100, options={"force_close": True}),
-        Way("engine", 'http1="httptools"', get, 40, 50, {"http1": "httptools"}),
+        Way("engine", 'http1="auto"', get, 40, 50, {"http1": "auto"}),
         Way("engine", 'http1="h11"', get, 40, 50, {"http1": "h11"}),
         Way("500 tasks", "limit=100", get, 4, 500, {"limit": 100}),
         Way("500 tasks", "limit=500", get, 4, 500, {"limit": 500}),

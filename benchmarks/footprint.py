@@ -28,7 +28,7 @@ SESSIONS: Final = 100
 COLUMNS: Final = "{:26} {:>12} {:>7} {:>6}  {:>6}"
 
 # The engine makes no difference that could be seen next to those of the backends.
-ALL: Final = ("aiohttp-asyncio", "anyhttp-asyncio-httptools", "anyhttp-trio-httptools")
+ALL: Final = ("aiohttp-asyncio", "anyhttp-asyncio-auto", "anyhttp-trio-auto")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ FOOTPRINTS: Final = (
         f"memory of an idle connection ({CONNECTIONS} of them)",
         "kB",
         1e-3,
-        (*ALL, "anyhttp-uvloop-httptools", "httpx2-asyncio", "httpx2-trio"),
+        (*ALL, "anyhttp-uvloop-auto", "httpx2-asyncio", "httpx2-trio"),
         idle_connection,
     ),
     Footprint(
@@ -136,7 +136,7 @@ FOOTPRINTS: Final = (
         "time to import the library (-X importtime)",
         "ms",
         1e3,
-        ("aiohttp-asyncio", "anyhttp-asyncio-httptools", "httpx2-asyncio"),
+        ("aiohttp-asyncio", "anyhttp-asyncio-auto", "httpx2-asyncio"),
         import_time,
     ),
 )

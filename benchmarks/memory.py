@@ -220,7 +220,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.memory", description=__doc__)
     parser.add_argument("--only", metavar="CASE,…", default="*", help="names or patterns: *gzip")
     parser.add_argument("--backend", default="asyncio,trio")
-    parser.add_argument("--http1", default="auto", help="engines: h11,httptools; default auto")
+    parser.add_argument("--http1", default="auto", help="engines: auto,h11; default auto")
     parser.add_argument("--size", type=int, default=1000, metavar="MB", help="default 1000")
     parser.add_argument("--case", nargs=6, help=argparse.SUPPRESS)
     return parser.parse_args()

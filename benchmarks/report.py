@@ -24,7 +24,7 @@ from .workloads import Workload
 # Everything whose version can move a figure.
 PACKAGES: Final = (
     *("aiohttp", "httpx", "httpx2", "pyreqwest", "zapros"),
-    *("anyio", "trio", "uvloop", "h11", "httptools", "multidict", "yarl"),
+    *("anyio", "trio", "uvloop", "h11", "multidict", "yarl"),
 )
 
 COLUMNS: Final = "{:26} {:>10} {:>7} {:>6}  {:>10} {:>7} {:>6}  {:>8} {:>6}"

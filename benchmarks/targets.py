@@ -67,14 +67,14 @@ class Target:
 
 
 AIOHTTP: Final = "aiohttp-asyncio"
-ASYNCIO: Final = "anyhttp-asyncio-httptools"
-UVLOOP: Final = "anyhttp-uvloop-httptools"
-TRIO: Final = "anyhttp-trio-httptools"
+ASYNCIO: Final = "anyhttp-asyncio-auto"
+UVLOOP: Final = "anyhttp-uvloop-auto"
+TRIO: Final = "anyhttp-trio-auto"
 
 
 def _small() -> Iterator[Target]:
     for number, (engine, asyncio, uvloop, trio) in product(
-        (1, 50), (("httptools", 1.4, 1.6, 1.5), ("h11", 0.65, 0.7, 0.8))
+        (1, 50), (("auto", 1.4, 1.6, 1.5), ("h11", 0.65, 0.7, 0.8))
     ):
         asked = {"asyncio": asyncio, "uvloop": uvloop, "trio": trio}
         for backend, ratio in asked.items():

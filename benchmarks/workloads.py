@@ -14,7 +14,7 @@ Verb: TypeAlias = Literal["read", "stream", "json", "post", "upload"]
 
 # What a user would have to choose between; the others are there for the small GETs, where they
 # have shown how they compare.
-CORE: Final = ("aiohttp-asyncio", "anyhttp-*-httptools", "httpx2-*")
+CORE: Final = ("aiohttp-asyncio", "anyhttp-*-auto", "httpx2-*")
 EVERYBODY: Final = ("aiohttp-*", "anyhttp-*", "pyreqwest-*", "zapros-*", "httpx*")
 
 
@@ -72,7 +72,7 @@ WORKLOADS: Final = (
         "idle10000",
         "keep-alive GET, 50 in flight, 10 000 connections open",
         # httpx2's cost grows with each connection (see get1000): opening them would take minutes
-        clients=("aiohttp-asyncio", "anyhttp-asyncio-httptools", "anyhttp-trio-httptools"),
+        clients=("aiohttp-asyncio", "anyhttp-asyncio-auto", "anyhttp-trio-auto"),
         in_flight=50,
         idle=10_000,
     ),

@@ -32,7 +32,7 @@ def param(value: object, name: str, *, needs: str = "") -> Any:
 ASYNCIO = param(("asyncio", {"use_uvloop": False}), "asyncio")
 UVLOOP = param(("asyncio", {"use_uvloop": True}), "uvloop", needs="uvloop")
 TRIO = param(("trio", {}), "trio")
-ENGINES = [param("h11", "h11"), param("httptools", "httptools", needs="httptools")]
+ENGINES = [param("auto", "auto"), param("h11", "h11")]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

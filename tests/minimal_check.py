@@ -14,17 +14,7 @@ import anyio
 
 import anyhttp
 
-OPTIONAL = (
-    "trio",
-    "httptools",
-    "brotli",
-    "brotlicffi",
-    "dns",
-    "socksio",
-    "click",
-    "rich",
-    "trustme",
-)
+OPTIONAL = ("trio", "brotli", "brotlicffi", "dns", "socksio", "click", "rich", "trustme")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -66,7 +56,7 @@ def main() -> None:
         server.shutdown()
         server.server_close()
     assert bodies == ["hello /one", "hello /two"], bodies
-    assert "httptools" not in sys.modules
+    assert "h11" not in sys.modules
     print(f"anyhttp {anyhttp.__version__} works with the base install, from {anyhttp.__file__}")
 
 

@@ -43,9 +43,12 @@ HTTP1_PLAN: Final = (
     ("connection", "response_body"),
     ("upload_tracker",),
     ("upload",),
-    ("h11_engine", "httptools_engine"),
+    ("h11_engine",),
     ("engine", "framing"),
-    ("strict",),
+    ("chunks", "response_framing"),
+    ("heads",),
+    ("lines",),
+    ("grammar",),
 )
 
 # The only modules that import a library, or a part of the standard one.
@@ -65,7 +68,6 @@ DOORS: Final = {
     "click": {"_cli"},
     "dns": {"resolver"},
     "h11": {"_http1.h11_engine"},
-    "httptools": {"_http1.httptools_engine"},
     "rich": {"_cli"},
     "socksio": {"connector._tunnel"},
     "trio": {"_network.trio_stream", "_tasks.backend", "_tasks.trio_waiter"},
@@ -179,7 +181,7 @@ from .._common import RequestInfo
 if TYPE_CHECKING:
     from .engine import Engine
 def late():
-    return importlib.import_module("httptools")
+    return importlib.import_module("socksio")
 """
     assert set(imports(ast.parse(source), ("anyhttp", "_http1"))) == {
         "__future__.annotations",
@@ -187,7 +189,7 @@ def late():
         "anyhttp._http1.hdrs",
         "anyhttp._common.RequestInfo",
         "anyhttp._http1.engine.Engine",
-        "httptools",
+        "socksio",
     }
 
 

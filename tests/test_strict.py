@@ -1,4 +1,7 @@
-"""What is refused in a response, however it is split, whichever engine reads it."""
+"""What is refused in a response, however it is split, whichever engine reads it.
+
+What is read although it breaks the grammar is in ``test_tolerated.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,11 @@ from typing import Any
 import pytest
 
 from anyhttp import HttpVersion10, HttpVersion11
-from anyhttp._http1.strict import (
-    CHUNKED,
-    UNTIL_EOF,
-    ChunkReader,
-    Head,
-    HeadReader,
-    Limits,
-    ParseError,
-    read_content_length,
-)
+from anyhttp._http1 import Limits, ParseError
+from anyhttp._http1.chunks import ChunkReader
+from anyhttp._http1.response_framing import read_content_length, read_framing
+from anyhttp._http1.grammar import StatusLine
+from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head, HeadReader
 from tests.support.engines import Answer, Refused, agreed
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -43,6 +41,12 @@ def refused(raw: bytes, **options: Any) -> str:
 def with_field(line: bytes) -> bytes:
     """Return a response with a header line of that kind."""
     return OK + line + b"\r\nContent-Length: 0\r\n\r\n"
+
+
+def fed_head(reader: HeadReader, data: bytes) -> tuple[bytes, bytes] | None:
+    """Return the bytes of the head that is complete with *data*, and those after it."""
+    read = reader.feed(data)
+    return None if read is None else (bytes(reader.raw), data[read[1] :])
 
 
 def feed(reader: HeadReader | ChunkReader, raw: bytes, step: int) -> None:
@@ -105,14 +109,23 @@ class TestStatusLine:
 
     @pytest.mark.parametrize(
         "version",
-        [b"HTTP/0.9", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/1.10", b"HTTP/11", b"http/1.1", b"HTTP/1,1"],
+        [
+            b"HTTP/0.9",
+            b"HTTP/2.0",
+            b"HTTP/1.",
+            b"HTTP/1.x",
+            b"HTTP/1.10",
+            b"HTTP/11",
+            b"http/1.1",
+            b"HTTP/1,1",
+        ],
     )
-    def test_versions_other_than_1_0_and_1_1_are_refused(self, version: bytes) -> None:
+    def test_versions_other_than_1_are_refused(self, version: bytes) -> None:
         """Their framing is not ours to guess; the name is in capital letters (RFC 9112 §2.3)."""
         refused(version + b" 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     @pytest.mark.parametrize(
-        "start", [b"ICY 200 OK\r\n\r\n", b"RTSP/1.0 200 OK\r\n\r\n", b"\r\nHTTP/1.1 200 OK\r\n\r\n"]
+        "start", [b"ICY 200 OK\r\n\r\n", b"RTSP/1.0 200 OK\r\n\r\n", b" HTTP/1.1 200 OK\r\n\r\n"]
     )
     def test_another_protocol_is_noticed_at_its_first_bytes(self, start: bytes) -> None:
         """A peer that speaks something else need not send a whole head to be refused."""
@@ -135,15 +148,22 @@ class TestHeaderLines:
         )
         assert all(type(part) is bytes for pair in answer.headers for part in pair)
 
-    @pytest.mark.parametrize("character", [*range(9), *range(10, 32), 127])
-    def test_control_characters_in_values_are_refused(self, character: int) -> None:
-        """CVE-2026-34520: NUL and its like never reach the caller; tab is the exception."""
+    @pytest.mark.parametrize("character", [0, 13])
+    def test_nul_and_cr_in_values_are_refused(self, character: int) -> None:
+        """CVE-2026-34520: a value that ends early for somebody never reaches the caller."""
         refused(with_field(b"X: a%cb" % character))
         refused(with_field(b"X: %c" % character))
 
-    @pytest.mark.parametrize("fold", [b"X: a\r\n b", b"X: a\r\n\tb", b" X: a", b"\tX: a"])
-    def test_folded_lines_are_refused(self, fold: bytes) -> None:
-        """RFC 9112 §5.2: obsolete line folding, also before the first field."""
+    @pytest.mark.parametrize("fold", [b" X: a", b"\tX: a", b" ", b"\t\r\nX: a"])
+    def test_a_fold_has_a_field_before_it(self, fold: bytes) -> None:
+        """RFC 9112 §2.2: white space after the status line hides what follows it."""
+        assert "goes on with the one before" in refused(with_field(fold))
+
+    @pytest.mark.parametrize(
+        "fold", [b"X: a\r\n \0", b"X: a\r\n b\rc", b"X: a\r\n b\r", b"X\r\n : a", b"X \r\n b: a"]
+    )
+    def test_a_folded_line_is_as_strict_as_another(self, fold: bytes) -> None:
+        """And the name is never folded."""
         refused(with_field(fold))
 
     @pytest.mark.parametrize("line", [b"X : a", b"X\t: a", b"Content-Length : 5", b" : a"])
@@ -159,10 +179,10 @@ class TestHeaderLines:
     @pytest.mark.parametrize(
         "line",
         [
-            b"Set-Cookie: a=secret\x7f",
+            b"Set-Cookie: a=secret\x00",
             b"Set-Cookie : a=secret",
-            b"X: a\r\n secret: b",
-            b"X: a\r\n\tsecret",
+            b"X: a\r\n secret: b\0",
+            b"X: a\r\n\tsecret\0",
             b"X:\x00secret:a",
             b"secret",
             b"Set-Cookie; a=secret",
@@ -176,12 +196,9 @@ class TestHeaderLines:
         assert "malformed header line" in error
         assert "secret" not in error
 
-    @pytest.mark.parametrize("end", [b"\n", b"\r"])
-    def test_a_line_that_follows_the_status_line_in_the_wrong_way_is_not_shown(
-        self, end: bytes
-    ) -> None:
+    def test_a_line_that_follows_the_status_line_in_the_wrong_way_is_not_shown(self) -> None:
         """It is meant as a header line, whatever it is for us."""
-        assert "secret" not in refused(b"HTTP/1.1 200 OK" + end + b"Set-Cookie: a=secret\r\n\r\n")
+        assert "secret" not in refused(b"HTTP/1.1 200 OK\rSet-Cookie: a=secret\r\n\r\n")
 
     @pytest.mark.parametrize("line", [b"X : secret", b"X\t: secret", b"X: secret\0"])
     def test_a_name_is_shown(self, line: bytes) -> None:
@@ -195,24 +212,18 @@ class TestHeaderLines:
     @pytest.mark.parametrize(
         "raw",
         [
-            b"HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nX: a\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 OK\rContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\r\nContent-Length: 0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nX: a\rContent-Length: 0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nX: a\r\r\nContent-Length: 0\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nContent-Length: 0\n\n",
-            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\n",
-            b"HTTP/1.1 200 OK\r\nContent-Length: 0\n\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\rX: a\r\n\r\n",
+            b"\rHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         ],
     )
-    def test_lines_end_with_exactly_crlf(self, raw: bytes) -> None:
-        """A lone CR or LF ends a line for one reader and not for another (RFC 9112 §2.2)."""
+    def test_a_cr_belongs_to_an_lf(self, raw: bytes) -> None:
+        """Alone it ends a line for one reader and not for another (RFC 9112 §2.2)."""
         refused(raw)
-
-    def test_a_bare_lf_is_noticed_before_the_end_of_the_head(self) -> None:
-        """Whoever waits for CRLF CRLF after it might wait for ever."""
-        for start in (OK + b"X: a\n", OK + b"\n"):
-            with pytest.raises(ParseError, match="without CR"):
-                feed(HeadReader(Limits()), start, step=1)
 
     @pytest.mark.parametrize("step", [1, 2, 7, 100])
     @pytest.mark.parametrize(
@@ -223,7 +234,7 @@ class TestHeaderLines:
             (OK + b"X: a\r\r\nbody", "CR|header line"),
             (OK + b"X: a\0\r\n", "header line"),
             (OK + b"X : a\r\n", "header line"),
-            (OK + b"X: a\r\n b\r\n", "header line"),
+            (OK + b"X: a\r\n b\0\r\n", "header line"),
             (b"HTTP/1.1 20 OK\r\n", "status line"),
         ],
     )
@@ -238,8 +249,8 @@ class TestHeaderLines:
         """A CR is alone only if something else than LF follows it."""
         reader = HeadReader(Limits())
         for piece in (b"HTTP/1.1 200 OK\r", b"\nX: a\r", b"\n\r"):
-            assert reader.feed(piece) is None
-        assert reader.feed(b"\nbody") == (b"HTTP/1.1 200 OK\r\nX: a\r\n\r\n", b"body")
+            assert fed_head(reader, piece) is None
+        assert fed_head(reader, b"\nbody") == (b"HTTP/1.1 200 OK\r\nX: a\r\n\r\n", b"body")
 
 
 # -- framing ---------------------------------------------------------------------------
@@ -299,6 +310,8 @@ class TestTransferEncoding:
             b"Content-Length: 5\r\nTransfer-Encoding: chunked",
             b"Transfer-Encoding: chunked\r\nContent-Length: 5",
             b"Transfer-Encoding: chunked\r\nContent-Length: 0",
+            b"Transfer-Encoding: identity\r\nContent-Length: 0",
+            b"Content-Length: 5\r\nTransfer-Encoding: identity",
         ],
     )
     def test_length_and_coding_together_are_refused(self, fields: bytes) -> None:
@@ -314,7 +327,9 @@ class TestTransferEncoding:
             b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
             b"Transfer-Encoding: gzip, chunked",
             b"Transfer-Encoding: chunked, gzip",
-            b"Transfer-Encoding: identity",
+            b"Transfer-Encoding: identity, identity",
+            b"Transfer-Encoding: identity\r\nTransfer-Encoding: identity",
+            b"Transfer-Encoding: identity;q=1",
             b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
             b"Transfer-Encoding: xchunked",
             b"Transfer-Encoding: chunkedchunked",
@@ -345,8 +360,8 @@ class TestChunks:
 
     @pytest.mark.parametrize(
         "line",
-        [b"", b"+2", b"-2", b"0x2", b"0_2", b" 2", b"2 ", b"2\t", b"2g", b"\xd9\xa2", b"2\x00",
-         b"2\r", b"\n2", b"00000000000000002"],
+        [b"", b"+2", b"-2", b"0x2", b"0_2", b"2 2", b"+ 2", b" ", b"2g", b"\xd9\xa2", b"2\x00",
+         b"2\r", b"\n2", b"2\x0b", b"2\x0c", b"\xa02", b"1" + b"0" * 16],
     )  # fmt: skip
     def test_anything_but_digits_is_refused(self, line: bytes) -> None:
         """CVE-2024-52304, CVE-2025-69224: no sign, space, prefix, underscore or foreign digit."""
@@ -362,7 +377,8 @@ class TestChunks:
             b"2\r\nhi\r\r\n0\r\n\r\n",
             b"2\nhi\r\n0\r\n\r\n",
             b"2\r\nhi\r\n0\n\r\n",
-            b"2\r\nhi\r\n0\r\n\n",
+            b"2 \nhi\r\n0\r\n\r\n",
+            b"2;a\nhi\r\n0\r\n\r\n",
             b"2\rhi\r\n0\r\n\r\n",
         ],
     )
@@ -381,7 +397,7 @@ class TestChunks:
 
     @pytest.mark.parametrize(
         "extension",
-        [b";", b"; a", b";a ", b";a =b", b";a= b", b";a=b c", b';a="b', b';a="b"c', b";=b", b"a=b",
+        [b";", b"; ", b";;a", b";a b", b";a=b c", b';a="b', b';a="b"c', b";=b", b"a=b",
          b";a\n", b";a\rb", b";a=\x00", b';a="\x00"', b';a="\\\x00"', b";a=b=c", b";\xff"],
     )  # fmt: skip
     def test_malformed_extensions_are_refused(self, extension: bytes) -> None:
@@ -398,8 +414,8 @@ class TestChunks:
 
     @pytest.mark.parametrize(
         "trailer",
-        [b"X : a", b"X", b" X: a", b"X: a\x00", b"X: a\r\n b", b": a", b"X: a\n", b"X: a\rY: b",
-         b"X: \x7f"],
+        [b"X : a", b"X", b" X: a", b"X: a\x00", b"X: a\r\n b\0", b": a", b"X: a\r", b"X: a\rY: b",
+         b"X\n: a"],
     )  # fmt: skip
     def test_malformed_trailers_are_refused(self, trailer: bytes) -> None:
         """CVE-2023-47627: the rules of header lines hold for trailers too."""
@@ -436,7 +452,9 @@ class TestFraming:
         asked_upgrade: bool = False,
     ) -> Head:
         version = HttpVersion11 if minor else HttpVersion10
-        return Head(method, version, status, "", headers, asked_upgrade=asked_upgrade)
+        head = Head(StatusLine(version, status, "", tolerated=False), list(headers))
+        read_framing(head, method, asked_upgrade)
+        return head
 
     @pytest.mark.parametrize(
         ("method", "status"),
@@ -604,8 +622,8 @@ class TestLimits:
         """Where the search for a line's end was left off does not matter to the next line."""
         reader = HeadReader(self.LIMITS)
         start, end = OK + b"X: " + b"y" * 25, b"yy\r\nY: zzzzzzzzzzzz\r\nContent-Length: 0\r\n\r\n"
-        assert reader.feed(start) is None
-        assert reader.feed(end) == (start + end, b"")
+        assert fed_head(reader, start) is None
+        assert fed_head(reader, end) == (start + end, b"")
 
     def test_the_engines_have_no_limits_of_their_own(self) -> None:
         """What the shell lets pass is never too much for the parser behind it."""
@@ -651,7 +669,7 @@ class TestCost:
         reader = HeadReader(Limits(max_headers=lines))
         for position in range(len(raw) - 1):
             assert reader.feed(raw[position : position + 1]) is None
-        assert reader.feed(raw[-1:]) == (raw, b"")
+        assert fed_head(reader, raw[-1:]) == (raw, b"")
 
     @staticmethod
     def read_chunks(lines: int) -> None:

@@ -95,27 +95,26 @@ class TestBackends:
         """Each async test has two backends, three in ``tests/wire`` or with ``--uvloop``."""
         collected = collect(pytester, "async def test_it(http1): ...")
         assert collected == [
-            f"test_it[{ids}]"
-            for ids in ("asyncio-h11", "asyncio-httptools", "trio-h11", "trio-httptools")
+            f"test_it[{ids}]" for ids in ("asyncio-auto", "asyncio-h11", "trio-auto", "trio-h11")
         ]
         collected = collect(pytester, "async def test_it(): ...", "--uvloop")
         assert collected == ["test_it[asyncio]", "test_it[uvloop]", "test_it[trio]"]
 
-    def test_an_engine_that_is_missing_is_skipped_with_a_reason(
+    def test_a_backend_that_is_missing_is_skipped_with_a_reason(
         self, pytester: pytest.Pytester
     ) -> None:
-        """Without httptools and uvloop the tests still run, and say what they left out."""
+        """Without uvloop the tests still run, and say what they left out."""
         pytester.makeconftest(
             "import importlib.util\n"
             "find = importlib.util.find_spec\n"
             "importlib.util.find_spec = lambda name, *rest: (\n"
-            "    None if name in ('httptools', 'uvloop') else find(name, *rest)\n"
+            "    None if name == 'uvloop' else find(name, *rest)\n"
             ")\n" + CONFTEST
         )
         pytester.makepyfile("async def test_it(http1): ...")
         result = run(pytester, "--uvloop", "-rs")
-        result.assert_outcomes(passed=2, skipped=4)
-        result.stdout.fnmatch_lines(["*httptools is not installed*", "*uvloop is not installed*"])
+        result.assert_outcomes(passed=4, skipped=2)
+        result.stdout.fnmatch_lines(["*uvloop is not installed*"])
 
 
 CONFTEST = "from tests.conftest import *\n"

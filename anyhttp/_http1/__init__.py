@@ -1,4 +1,4 @@
-"""One exchange on one connection, spoken by an engine: h11, or llhttp through httptools."""
+"""One exchange on one connection, spoken by an engine: our own, or h11 as a second opinion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from .connection import IDLE, Connection, Http1Connection
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
 from .framing import NO_BODY, Framing, framing_fields, request_framing
-from .strict import Head, Limits, ParseError
+from .grammar import Limits, ParseError
+from .heads import Head
 from .upload import Outgoing, Upload, goes_inline
 from .upload_tracker import UploadComplete, UploadProgress, UploadTracker, upload_progress
 
@@ -39,23 +40,14 @@ __all__ = (
 
 @cache
 def engine_class(name: str) -> type[Engine]:
-    """Return the engine called *name*: ``"h11"``, ``"httptools"``, or ``"auto"`` for the best.
+    """Return the engine called *name*: ``"auto"``, our own, or ``"h11"``, the reference.
 
     :raises ValueError: there is no such engine
-    :raises RuntimeError: it is not installed
     """
-    if name not in {"auto", "h11", "httptools"}:
-        raise ValueError(f'http1 must be "auto", "h11" or "httptools", not {name!r}')
-    if name != "h11":
-        try:
-            from .httptools_engine import HttptoolsEngine
-        except ImportError as exc:
-            if name == "httptools":
-                raise RuntimeError(
-                    "http1='httptools' needs httptools: pip install 'anyhttp[speedups]'"
-                ) from exc
-        else:
-            return HttptoolsEngine
-    from .h11_engine import H11Engine
+    if name == "auto":
+        return Engine
+    if name == "h11":
+        from .h11_engine import H11Engine
 
-    return H11Engine
+        return H11Engine
+    raise ValueError(f'http1 must be "auto" or "h11", not {name!r}')

@@ -17,14 +17,8 @@ import enum
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from .._common import (
-    ConnectionKey,
-    EventLoop,
-    running_loop,
-)
-from .strict import (
-    Limits,
-)
+from .._common import ConnectionKey, EventLoop, running_loop
+from .grammar import Limits
 
 if TYPE_CHECKING:
     from anyio.abc import ByteStream

@@ -7,7 +7,6 @@ bytes received and fills :attr:`~Engine.head`, :attr:`~Engine.pieces` and
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar, Final
@@ -16,16 +15,10 @@ from .._common import (
     Fields,
     FieldsMemo,
 )
-from .strict import (
-    CHUNKED,
-    UNTIL_EOF,
-    ChunkReader,
-    Head,
-    HeadReader,
-    Limits,
-    ParseError,
-    whole_head,
-)
+from .chunks import ChunkReader
+from .response_framing import read_framing
+from .grammar import Limits, ParseError
+from .heads import CHUNKED, UNTIL_EOF, Head, HeadReader, read_whole_head
 
 __all__ = ("Engine",)
 
@@ -40,14 +33,14 @@ _NO_PIECES: Final[deque[bytes]] = deque(maxlen=0)
 _NO_ENDS: Final[deque[int]] = deque(maxlen=0)
 
 
-class Engine(ABC):
-    """One request and its responses; the two parsers fill in how these are read."""
+class Engine:
+    """One request and its responses."""
 
     __slots__ = ("_chunked", "_chunks", "_informed", "_left", "_limits", "_method", "_reader",
-                 "_upgrade", "chunk_ends", "complete", "error", "head", "pieces",
+                 "_tolerated", "_upgrade", "chunk_ends", "complete", "error", "head", "pieces",
                  "surplus")  # fmt: skip
 
-    name: ClassVar[str]
+    name: ClassVar[str] = "auto"
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -56,6 +49,7 @@ class Engine(ABC):
         self._upgrade = False
         self._reader: HeadReader | None = None  # of a head that comes in several pieces
         self._informed = False
+        self._tolerated = False  # an informational head that the grammar does not allow
         self._chunks: ChunkReader | None = None
         self._left = 0
         #: the head being answered with; informational ones (1xx) are replaced by the next
@@ -107,35 +101,42 @@ class Engine(ABC):
 
         :raises ParseError: they are not what :rfc:`9112` allows at this place
         """
-        if self.head is None:
-            if not data:
-                raise ParseError("the connection was closed in the middle of the head")
-            if self._reader is None:
-                read = whole_head(data, self._limits)
-                if read is None:
-                    self._reader = HeadReader(self._limits)
-                    read = self._reader.feed(data)
+        if self.head is not None:
+            if data:
+                self._receive_body(data)
             else:
-                read = self._reader.feed(data)
+                self._receive_eof()
+            return
+        if not data:
+            raise ParseError("the connection was closed in the middle of the head")
+        read = read_whole_head(data, self._limits) if self._reader is None else None
+        if read is None:
+            if self._reader is None:
+                self._reader = HeadReader(self._limits)
+            read = self._reader.feed(data)
             if read is None:
                 return
-            raw, data = read
-            self.head = head = self._parse_head(raw)
-            if data and head.length == len(data):  # as of nearly every small body
-                self.pieces = deque((data,))
-                self.complete = True
-                return
-            self.pieces = deque()
-            self._start_body(head)
-            if data:
-                try:
-                    self._receive_body(data)
-                except ParseError as exc:
-                    self.error = exc
-        elif data:
-            self._receive_body(data)
-        else:
-            self._receive_eof()
+        head, end = read
+        self._read_framing(head, data, end)
+        if self._tolerated:
+            head.keep_alive = False
+        self.head = head
+        data = data[end:]
+        if data and head.length == len(data):  # as of nearly every small body
+            self.pieces = deque((data,))
+            self.complete = True
+            return
+        self.pieces = deque()
+        self._start_body(head)
+        if data:
+            try:
+                self._receive_body(data)
+            except ParseError as exc:
+                self.error = exc
+
+    def _read_framing(self, head: Head, data: bytes, end: int) -> None:
+        """Read what *head*, which ends at *end* in *data*, says of body and connection."""
+        read_framing(head, self._method, self._upgrade)
 
     def _receive_body(self, data: bytes) -> None:
         if self.complete:
@@ -145,13 +146,20 @@ class Engine(ABC):
             self.pieces.extend(pieces)
             self.chunk_ends.extend(ends)
             self.surplus = data[taken:]
-            self.complete = self._chunks.complete
+            if self._chunks.complete:
+                self.complete = True
+                if self._chunks.tolerated:
+                    assert self.head is not None
+                    self.head.keep_alive = False
         else:
             self._receive_identity(data)
 
     def next_response(self) -> None:
         """Forget an informational head and go on with the response that follows it."""
+        assert self.head is not None
         self._informed = True
+        if self.head.tolerated:
+            self._tolerated = True
         left, self.surplus = self.surplus, b""
         self.head = None
         self.complete = False
@@ -201,10 +209,6 @@ class Engine(ABC):
             raise ParseError("the connection was closed in the middle of a chunked body")
         else:
             raise ParseError(f"the connection was closed {self._left} bytes before the body's end")
-
-    @abstractmethod
-    def _parse_head(self, raw: bytes) -> Head:
-        """Return the head in *raw*, whose lines have been checked."""
 
 
 def _header_block(headers: Fields) -> tuple[bytes, bool]:

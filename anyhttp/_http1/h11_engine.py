@@ -1,4 +1,4 @@
-"""The reference engine, the only user of h11."""
+"""The reference engine, the only user of h11: a second opinion on what a head says."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import ClassVar, Final
 
 import h11
 
-from .._common import (
-    HttpVersion10,
-    HttpVersion11,
-)
+from .._common import HttpVersion10, HttpVersion11
 from .engine import Engine
-from .strict import (
-    Head,
-    Limits,
-    ParseError,
-)
+from .response_framing import announces_identity, is_tunnel
+from .grammar import Limits, ParseError
+from .heads import Head
 
 __all__ = ("H11Engine",)
 
-_CODING: Final = re.compile(rb"\r\n(transfer-encoding):[ \t]*([!-~]*)[ \t]*\r\n", re.IGNORECASE)
+RawHeaders = list[tuple[bytes, bytes]]
+
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class H11Engine(Engine):
-    """h11 reads heads."""
+    """h11 reads the heads.
+
+    It is given the bytes as they came, or, where the grammar does not allow them, the same head
+    written as it does.
+    """
 
     __slots__ = ("_connection",)
 
@@ -34,11 +35,32 @@ class H11Engine(Engine):
 
     def __init__(self, limits: Limits) -> None:
         super().__init__(limits)
-        # The shell bounds every line before h11 sees it, so h11's own bound, which
-        # counts whole heads, must never be the one that strikes.
+        # Every line has been bounded before h11 sees it, so h11's own bound, which counts
+        # whole heads, must never be the one that strikes.
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=sys.maxsize)
 
-    def _parse_head(self, raw: bytes) -> Head:
+    def _read_framing(self, head: Head, data: bytes, end: int) -> None:
+        raw = data[:end] if self._reader is None else bytes(self._reader.raw)
+        ignored = is_tunnel(self._method, head.status) or announces_identity(head)
+        if head.tolerated or ignored:
+            raw = _by_grammar(head, without_framing=ignored)
+        event = self._parse(raw)
+        fields = event.headers.raw_items()
+        if head.tolerated:
+            fields = [(name, _unescaped(value)) for name, value in fields]
+        if ignored:
+            for place, field in enumerate(head.raw_headers):
+                if field[0].lower() in _FRAMING:
+                    fields.insert(place, field)
+        elif any(value == b"chunked" for _, value in fields):
+            fields = _as_sent(head, fields)
+        head.version = HttpVersion10 if event.http_version == b"1.0" else HttpVersion11
+        head.status = event.status_code
+        head.reason = event.reason.decode("utf-8", "surrogateescape")
+        head.raw_headers = fields
+        super()._read_framing(head, data, end)
+
+    def _parse(self, raw: bytes) -> h11.Response | h11.InformationalResponse:
         connection = self._connection
         # Most responses need no request.  h11 has to know one that an interim response, or a
         # switch to another protocol, can follow; and for a switch, that it has been sent.
@@ -53,17 +75,7 @@ class H11Engine(Engine):
         except h11.RemoteProtocolError as exc:
             raise ParseError(str(exc)) from exc
         assert isinstance(event, (h11.Response, h11.InformationalResponse))
-        fields = event.headers.raw_items()
-        if any(value == b"chunked" for _, value in fields):
-            fields = _as_sent(raw, fields)
-        return Head(
-            self._method,
-            HttpVersion10 if event.http_version == b"1.0" else HttpVersion11,
-            event.status_code,
-            event.reason.decode("utf-8", "surrogateescape"),
-            fields,
-            self._upgrade,
-        )
+        return event
 
 
 _END: Final = h11.EndOfMessage()
@@ -78,10 +90,41 @@ def _request(method: str, upgrade: bool) -> h11.Request:
     return h11.Request(method=method, target="/", headers=fields)
 
 
-def _as_sent(raw: bytes, fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _as_sent(head: Head, fields: RawHeaders) -> RawHeaders:
     """Undo that h11 writes the transfer coding, of which it lets only one pass, in lower case."""
-    coding = _CODING.search(raw)
-    if coding is None or coding[2].islower():
-        return fields
-    name, value = coding[1], coding[2]
-    return [(name, value) if field[0] == name else field for field in fields]
+    codings = [field for field in head.raw_headers if field[0].lower() == b"transfer-encoding"]
+    return [codings[0] if name.lower() == b"transfer-encoding" else (name, value)
+            for name, value in fields]  # fmt: skip
+
+
+# -- what h11 would refuse -------------------------------------------------------------
+
+# Of the control characters h11 refuses two; the first one stands for them, and for itself.
+_ESCAPES: Final = {b"\x01": b"\x01\x01", b"\x0b": b"\x01\x02", b"\x0c": b"\x01\x03"}
+_ESCAPED: Final = re.compile(rb"[\x01\x0b\x0c]")
+_UNESCAPES: Final = {written: character for character, written in _ESCAPES.items()}
+_WRITTEN: Final = re.compile(rb"\x01[\x01-\x03]")
+
+
+def _escaped(value: bytes) -> bytes:
+    return _ESCAPED.sub(lambda match: _ESCAPES[match[0]], value)
+
+
+def _unescaped(value: bytes) -> bytes:
+    return _WRITTEN.sub(lambda match: _UNESCAPES[match[0]], value)
+
+
+def _by_grammar(head: Head, *, without_framing: bool) -> bytes:
+    """Return *head* as the grammar has it, in every character that matters to h11.
+
+    :param without_framing: leave out the fields that say nothing of this body
+    """
+    minor = 0 if head.version == HttpVersion10 else 1
+    reason = head.reason.encode("utf-8", "surrogateescape")
+    lines = [b"HTTP/1.%d %d %b" % (minor, head.status, reason)]
+    lines += [
+        b"%b: %b" % (name, _escaped(value) if head.tolerated else value)
+        for name, value in head.raw_headers
+        if not (without_framing and name.lower() in _FRAMING)
+    ]
+    return b"\r\n".join((*lines, b"", b""))

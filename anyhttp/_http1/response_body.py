@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .._codings import ContentDecoder, DecodingError, decoder_for
 from ..client_exceptions import ClientPayloadError
 from ..streams import StreamReader
-from .strict import CHUNKED, Head
+from .heads import CHUNKED, Head
 
 if TYPE_CHECKING:
     from .engine import Engine

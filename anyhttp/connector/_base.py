@@ -92,8 +92,8 @@ class BaseConnector:
     :param share_cookies: the same
     :param loop: the same
     :param timeout_ceil_threshold: the same
-    :param http1: engine that speaks HTTP/1.1: ``"h11"``, ``"httptools"``, or ``"auto"`` for
-        httptools where it is installed
+    :param http1: what reads responses: ``"auto"``, anyhttp's own reader, or ``"h11"``, a slower
+        one that gives the same answers
     :raises ValueError: *force_close* together with a *keepalive_timeout*, or a bad value
     """
 

@@ -15,6 +15,9 @@ SPECIAL = [
     *(bytes([code]) for code in b'\x00\t\n\r "+,-0:;=\\_a\x7f\xff'),
     *(b"\r\n", b"\r\n ", b"0\r\n\r\n", b"\r\n\r\n", b"\t\r\n", b"chunked", b"identity", b"5"),
     *(b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 05\r\n"),
+    *(b"\n\n", b"\n ", b"\n\r\n", b"X: a\n", b"X:\r\n a\r\n", b"\x0b", b"\x0c"),
+    *(b"\x01", b" ;", b"; "),
+    *(b"Transfer-Encoding: identity\r\n", b"HTTP/1.7 ", b"Content-Length:\r\n\t5\r\n"),
     *(b"Connection: upgrade\r\n", b"Upgrade: a\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 "),
 ]
 
@@ -139,15 +142,15 @@ methods = st.sampled_from(["GET", "HEAD", "CONNECT"])
 
 @settings(deadline=None, max_examples=300)
 @given(raw=mutated(), at=places, method=methods, upgrade=st.booleans(), limits=small)
-@example(  # llhttp overlooks a coding that a tab follows
+@example(  # a space after a value is no part of it
     raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
     at=[], method="GET", upgrade=False, limits=Limits(),
 )  # fmt: skip
-@example(  # and pauses at a switch that it does not take for one
+@example(  # a switch that does not say to what
     raw=b"HTTP/1.1 101 Switching\r\nConnection: upgraded\r\n\r\nbytes",
     at=[], method="GET", upgrade=True, limits=Limits(),
 )  # fmt: skip
-@example(  # and refuses this where h11 does not
+@example(  # what h11 does not look at
     raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 5\r\n\r\n",
     at=[], method="GET", upgrade=False, limits=Limits(),
 )  # fmt: skip

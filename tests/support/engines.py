@@ -7,10 +7,9 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from anyhttp._http1 import Engine, Limits, engine_class
-from anyhttp._http1.strict import ParseError
+from anyhttp._http1 import Engine, Limits, ParseError, engine_class
 
-NAMES = ("h11", "httptools")
+NAMES = ("auto", "h11")
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 

@@ -269,7 +269,7 @@ class TestGarbage:
             b"SSH-2.0-OpenSSH_9.2\r\n",
             b"\x15\x03\x01\x00\x02\x02\x50",
             b"HTTP/2.0 200 OK\r\n\r\n",
-            b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+            b"HTTP/1.1 200 OK\rContent-Length: 0\r\r",
             OK + b"X : y\r\n\r\n",
             OK + b"X: \x00\r\n\r\n",
             OK + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -291,7 +291,7 @@ class TestGarbage:
             assert_free(session, idle=0)
 
     @pytest.mark.parametrize(
-        "body", [b"g\r\n", b"-2\r\nhi", b"2\r\nhixx", b"2\n", b"0\r\nX : y\r\n", b"2 \r\n"]
+        "body", [b"g\r\n", b"-2\r\nhi", b"2\r\nhixx", b"2\n", b"0\r\nX : y\r\n", b"2 2\r\n"]
     )
     @pytest.mark.parametrize("together", [False, True])
     async def test_malformed_chunks(

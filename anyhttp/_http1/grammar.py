@@ -1,0 +1,256 @@
+"""The lines of a response: what the grammar allows, and how much else is read all the same.
+
+This is the one place that says how tolerant reading is.  Old devices and servers send heads
+that break the grammar in ways that every browser reads, and so are these read:
+
+========================================================  =====================================
+a line of a head or trailer that ends in a bare LF        :rfc:`9112#section-2.2`
+a folded field line, whose fold becomes one space         :rfc:`9112#section-5.2`
+control characters in a field value                       :rfc:`9110#section-5.5`
+empty lines before the status line                        :rfc:`9112#section-2.2`
+``HTTP/1.2`` to ``HTTP/1.9``, as ``HTTP/1.1``             :rfc:`9110#section-2.5`
+``Transfer-Encoding: identity`` and no length             :rfc:`7230`, which took it away
+white space around a chunk size and in its extensions     :rfc:`9112#section-7.1.1`
+more zeros before a chunk size than any number needs      :rfc:`9112#section-7.1`
+========================================================  =====================================
+
+Another reader may see such a message end elsewhere.  So each of them is *tolerated*: the
+connection is closed after the response, and nothing can be taken for the answer to another
+request.  All else is refused: a NUL or a bare CR anywhere, a field without a colon or with a
+space before it, a fold without a field before it, signs and the like in numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from .._common import HttpVersion, HttpVersion10, HttpVersion11
+
+__all__ = (
+    "ChunkSize",
+    "FieldLine",
+    "Limits",
+    "ParseError",
+    "START_SIZE",
+    "StatusLine",
+    "check_start",
+    "read_chunk_size",
+    "read_field",
+    "read_fold",
+    "read_plain_fields",
+    "read_plain_size",
+    "read_status_line",
+    "shown_line",
+    "status_lines",
+    "without_end",
+)
+
+
+class ParseError(Exception):
+    """The peer's bytes are not an HTTP/1.1 response; the text says in what way."""
+
+
+class Limits(NamedTuple):
+    """How much of a head, a trailer or a chunk-size line is read, in bytes and lines."""
+
+    max_line_size: int = 8190
+    #: of name and value; of a folded field, the line ends within it count too
+    max_field_size: int = 8190
+    max_headers: int = 128
+
+
+class StatusLine(NamedTuple):
+    """What a status line says."""
+
+    version: HttpVersion
+    status: int
+    reason: str
+    tolerated: bool
+
+
+class FieldLine(NamedTuple):
+    """What a field line says, or the first line of a field that is folded."""
+
+    name: bytes
+    value: bytes
+    tolerated: bool
+
+
+class ChunkSize(NamedTuple):
+    """What a chunk-size line says."""
+
+    size: int
+    tolerated: bool
+
+
+#: What surrounds a field value without being part of it (:rfc:`9110#section-5.5`).
+_SPACE: Final = b" \t"
+
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_TEXT: Final = rb"[\t\x20-\x7e\x80-\xff]*+"
+_READABLE: Final = rb"[^\x00\r\n]*+"
+_UNREADABLE: Final = re.compile(rb"[\x00\r\n]")
+_CONTROL: Final = re.compile(rb"[\x01-\x08\x0a-\x1f\x7f]")
+
+
+def without_end(line: bytes) -> bytes:
+    """Return *line* without the CRLF, or the bare LF, that ends it."""
+    return line[:-2] if line.endswith(b"\r\n") else line[:-1]
+
+
+# -- the status line (RFC 9112 §4) -----------------------------------------------------
+
+_START: Final = b"HTTP/1."
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: (" + _TEXT + rb"))?+")
+
+
+#: Bytes that tell whether a peer speaks HTTP.
+START_SIZE: Final = len(_START)
+
+
+def check_start(beginning: bytes | bytearray) -> None:
+    """Refuse a peer that does not speak HTTP at its first bytes, not at its timeout.
+
+    :param beginning: of the status line, or an empty line before it; at least one byte
+    """
+    is_empty_line = beginning[0] == 10 or beginning[:2] == b"\r\n" or beginning == b"\r"
+    if not is_empty_line and not _START.startswith(beginning[:START_SIZE]):
+        raise ParseError(f"not an HTTP/1.x response: it starts with {bytes(beginning[:20])!r}")
+
+
+def read_status_line(line: bytes) -> StatusLine:
+    """Return what *line*, without its end, says.
+
+    :raises ParseError: it is no status line of HTTP/1.x
+    """
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        # What follows a bare CR is meant as another line, which may set a cookie.
+        shown = line[:100].partition(b"\r")[0]
+        raise ParseError(f"malformed status line {shown!r}")
+    minor, status, reason = match.groups(b"")
+    return StatusLine(
+        HttpVersion10 if minor == b"0" else HttpVersion11,
+        int(status),
+        reason.decode("utf-8", "surrogateescape"),
+        tolerated=minor not in b"01",
+    )
+
+
+#: Of what peers send, only what is short is kept, in bytes, and not much of it.
+_KEPT_SIZE: Final = 64
+_KEPT_NUMBER: Final = 256
+
+
+class _StatusLines(dict[bytes, StatusLine]):
+    """Status lines that have been read: servers use few."""
+
+    def __missing__(self, line: bytes) -> StatusLine:
+        read = read_status_line(line)
+        if len(line) <= _KEPT_SIZE:
+            if len(self) >= _KEPT_NUMBER:
+                self.clear()
+            self[line] = read
+        return read
+
+
+status_lines: Final = _StatusLines()
+
+
+# -- field lines (RFC 9112 §5) ---------------------------------------------------------
+
+# Each match starts where the one before stopped, at the LF of the line before.
+_PLAIN_FIELD: Final = re.compile(
+    rb"\n(" + _TOKEN + rb"):[\t ]*+(" + _TEXT + rb")(?<![\t ])\r(?=\n)"
+)
+_FIELD_LINE: Final = re.compile(rb"(" + _TOKEN + rb"):(" + _READABLE + rb")")
+_NAME: Final = re.compile(_TOKEN + rb"[\t ]*+")  # the space is a common mistake
+
+
+def read_plain_fields(data: bytes, start: int, end: int) -> list[tuple[bytes, bytes]]:
+    """Return the fields in *data*, those that are exactly as the grammar has it.
+
+    There are as many as lines if nothing has been passed over.
+
+    :param start: where the LF of the line before them stands
+    :param end: where the LF of the last of them stands, and a byte more
+    """
+    return _PLAIN_FIELD.findall(data, start, end)
+
+
+def read_field(line: bytes, kind: str) -> FieldLine:
+    """Return what *line*, without its end, says.
+
+    :param kind: of the line, for messages: ``"header"`` or ``"trailer"``
+    :raises ParseError: it is no field line
+    """
+    match = _FIELD_LINE.fullmatch(line)
+    if match is None:
+        raise ParseError(f"malformed {kind} line {shown_line(line)}")
+    name, value = match.groups()
+    return FieldLine(name, value.strip(_SPACE), tolerated=_CONTROL.search(value) is not None)
+
+
+def read_fold(line: bytes, kind: str) -> bytes:
+    """Return what *line*, without its end, adds to the value of the field that it goes on with.
+
+    :raises ParseError: as for any other line of a field
+    """
+    if _UNREADABLE.search(line):
+        raise ParseError(f"malformed {kind} line {shown_line(line)}")
+    return line.strip(_SPACE)
+
+
+def shown_line(line: bytes) -> str:
+    """Return a field line for messages: without its value, which may be a cookie or a token."""
+    name, colon, _ = line.partition(b":")
+    if name[:1] in {b" ", b"\t"}:
+        return "that goes on with the one before"  # and is a part of its value
+    if not colon:  # it may be a value, or the rest of one
+        return f"without a colon, of {len(line)} bytes"
+    if not _NAME.fullmatch(name):  # so may what comes before a colon
+        return f"without a name, of {len(line)} bytes"
+    return f"{name[:100]!r}, value not shown"
+
+
+# -- chunk-size lines (RFC 9112 §7.1) --------------------------------------------------
+
+_QUOTED: Final = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+
+
+def _chunk_line(space: bytes, size: bytes) -> re.Pattern[bytes]:
+    """Return the pattern of a chunk-size line, with *space* wherever there may be some."""
+    value = rb"(?:" + _TOKEN + rb"|" + _QUOTED + rb")"
+    extension = space.join((b"", b";", _TOKEN, b"(?:=", value + b")?+"))
+    return re.compile(space + rb"(" + size + rb")(?:" + extension + rb")*+" + space)
+
+
+_CHUNK_LINE: Final = _chunk_line(b"", rb"[0-9A-Fa-f]{1,16}")
+_TOLERATED_CHUNK_LINE: Final = _chunk_line(rb"[\t ]*+", rb"0*+[1-9A-Fa-f][0-9A-Fa-f]{0,15}|0++")
+# What nearly all of those lines are.
+_PLAIN_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,16}")
+
+
+@lru_cache(maxsize=1024)
+def read_plain_size(line: bytes) -> int:
+    """Return the size that *line* says, 0 if it says anything else as well.
+
+    :param line: without its end, and short
+    """
+    return int(line, 16) if _PLAIN_SIZE.fullmatch(line) else 0
+
+
+def read_chunk_size(line: bytes) -> ChunkSize:
+    """Return what *line*, without its end, says; extensions are checked and passed over.
+
+    :raises ParseError: it is no chunk-size line
+    """
+    match = _CHUNK_LINE.fullmatch(line)
+    if match is not None:
+        return ChunkSize(int(match[1], 16), tolerated=False)
+    match = _TOLERATED_CHUNK_LINE.fullmatch(line)
+    if match is None:
+        raise ParseError(f"malformed chunk-size line {line[:60]!r}")
+    return ChunkSize(int(match[1], 16), tolerated=True)

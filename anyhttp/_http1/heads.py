@@ -1,0 +1,138 @@
+"""The head of a response: status line and fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from .._common import HttpVersion
+from .grammar import (
+    START_SIZE,
+    Limits,
+    ParseError,
+    StatusLine,
+    check_start,
+    read_plain_fields,
+    read_status_line,
+    status_lines,
+    without_end,
+)
+from .lines import FieldReader, LineReader, Longest
+
+__all__ = (
+    "CHUNKED",
+    "Head",
+    "HeadReader",
+    "UNTIL_EOF",
+    "read_whole_head",
+)
+
+#: Body length when there is none to announce: the body runs until the peer closes.
+UNTIL_EOF: Final = -1
+#: Body length of a chunked message: the framing itself tells the end.
+CHUNKED: Final = -2
+
+
+class Head:
+    """A response head and, once the request is known, what it says of body and connection."""
+
+    __slots__ = ("content_encoding", "keep_alive", "length", "raw_headers", "reason",
+                 "set_cookies", "status", "tolerated", "version")  # fmt: skip
+
+    def __init__(
+        self, start: StatusLine, raw_headers: list[tuple[bytes, bytes]], tolerated: bool = False
+    ) -> None:
+        self.version: HttpVersion
+        self.status: int
+        self.reason: str
+        #: whether something was read that the grammar does not allow, so that the connection
+        #: must not carry another response
+        self.tolerated: bool
+        self.version, self.status, self.reason, self.tolerated = start
+        if tolerated:
+            self.tolerated = True
+        self.raw_headers: Sequence[tuple[bytes, bytes]] = raw_headers
+        #: bytes of body, :data:`UNTIL_EOF` or :data:`CHUNKED`
+        self.length: int = 0
+        #: whether the peer will read another request after this response
+        self.keep_alive: bool = False
+        #: the ``Content-Encoding`` values, joined, or ``""``
+        self.content_encoding: str = ""
+        #: the ``Set-Cookie`` values
+        self.set_cookies: Sequence[str] = ()
+
+
+def read_whole_head(data: bytes, limits: Limits) -> tuple[Head, int] | None:
+    """Return a head that came in one piece, and where it ends; ``None``: look closer.
+
+    This is the way of nearly every response.  A head that is incomplete, long, or not exactly
+    as the grammar has it is for :class:`HeadReader` to say something about.
+    """
+    end = data.find(b"\r\n\r\n") + 4
+    if end == 3 or end > limits.max_line_size or end > limits.max_field_size:
+        return None
+    start = data.find(b"\r\n")
+    try:
+        status_line = status_lines[data[:start]]
+    except ParseError:
+        return None
+    fields = read_plain_fields(data, start + 1, end - 2)
+    # As many as there are lines, so nothing was passed over between them.
+    count = len(fields)
+    if count != data.count(b"\n", start + 2, end - 2) or count > limits.max_headers:
+        return None
+    return Head(status_line, fields), end
+
+
+class HeadReader:
+    """Reads a head that comes in several pieces, or that something is wrong with."""
+
+    __slots__ = ("_empty", "_fields", "_limits", "_lines", "_start", "raw")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lines = LineReader()
+        self._empty = 0  # lines before the status line
+        self._start: StatusLine | None = None
+        self._fields = FieldReader(limits, self._lines, "header")
+        #: the bytes of the head so far
+        self.raw = bytearray()
+
+    def feed(self, data: bytes) -> tuple[Head, int] | None:
+        """Return the head and where in *data* it ends, or ``None`` for "more".
+
+        :raises ParseError: a line is malformed or over its limit
+        """
+        position = 0
+        while self._start is None and position < len(data):
+            position = self._read_start(data, position)
+        if self._start is not None:
+            position = self._fields.feed(data, position)
+        self.raw += data[:position]
+        if self._start is None or not self._fields.complete:
+            return None
+        tolerated = self._empty > 0 or self._fields.tolerated
+        return Head(self._start, self._fields.fields, tolerated), position
+
+    def _read_start(self, data: bytes, position: int) -> int:
+        """Read an empty line or the status line."""
+        begun = self._lines.begun
+        if len(begun) < START_SIZE:
+            check_start(begun + data[position : position + START_SIZE])
+        limit = self._limits.max_line_size
+        read = self._lines.read(data, position, Longest(limit, "the status line", limit))
+        if read is None:
+            return len(data)
+        line, position = read
+        content = without_end(line)
+        if content:
+            self._start = read_status_line(content)
+            if not line.endswith(b"\r\n"):
+                self._fields.tolerated = True
+        else:
+            self._empty += 1
+            if self._empty > self._limits.max_headers:
+                raise ParseError(
+                    f"more than {self._limits.max_headers} empty lines before the status line"
+                )
+        return position
