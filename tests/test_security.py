@@ -291,7 +291,7 @@ class TestCredentialsStayWhereTheyBelong:
         peer = await script(
             [(b"GET /a ", bad + b"Content-Length: 0\r\n\r\n"), (b"GET /b ", STALL)],
             [(b"GET /c ", b"garbage\r\n\r\n")],
-            [(b"GET /d ", bad.replace(b"; Secure", b"\x7f") + b"\r\n")],
+            [(b"GET /d ", bad.replace(b"; Secure", b"\x00") + b"\r\n")],
         )
         auth = BasicAuth(SECRET, SECRET)
         options: dict[str, Any] = {
