@@ -15,9 +15,9 @@ import pytest
 from anyhttp import HttpVersion10, HttpVersion11
 from anyhttp._http1 import Limits, ParseError
 from anyhttp._http1.chunks import ChunkReader
-from anyhttp._http1.response_framing import read_content_length, read_framing
 from anyhttp._http1.grammar import StatusLine
 from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head, HeadReader
+from anyhttp._http1.response_framing import read_content_length, read_framing
 from tests.support.engines import Answer, Refused, agreed
 
 OK = b"HTTP/1.1 200 OK\r\n"

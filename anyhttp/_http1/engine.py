@@ -16,9 +16,9 @@ from .._common import (
     FieldsMemo,
 )
 from .chunks import ChunkReader
-from .response_framing import read_framing
 from .grammar import Limits, ParseError
 from .heads import CHUNKED, UNTIL_EOF, Head, HeadReader, read_whole_head
+from .response_framing import read_framing
 
 __all__ = ("Engine",)
 

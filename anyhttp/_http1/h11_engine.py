@@ -11,9 +11,9 @@ import h11
 
 from .._common import HttpVersion10, HttpVersion11
 from .engine import Engine
-from .response_framing import announces_identity, is_tunnel
 from .grammar import Limits, ParseError
 from .heads import Head
+from .response_framing import announces_identity, is_tunnel
 
 __all__ = ("H11Engine",)
 
