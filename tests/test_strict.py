@@ -50,7 +50,7 @@ def fed_head(reader: HeadReader, data: bytes) -> tuple[bytes, bytes] | None:
 
 
 def feed(reader: HeadReader | ChunkReader, raw: bytes, step: int) -> None:
-    """Give *raw* to one half of the shell, *step* bytes at a time."""
+    """Give *raw* to *reader*, *step* bytes at a time."""
     for start in range(0, len(raw), step):
         reader.feed(raw[start : start + step])
 
@@ -626,7 +626,7 @@ class TestLimits:
         assert fed_head(reader, end) == (start + end, b"")
 
     def test_the_engines_have_no_limits_of_their_own(self) -> None:
-        """What the shell lets pass is never too much for the parser behind it."""
+        """What is within our limits is never too much for h11 either."""
         line = b"X: " + b"y" * 8000 + b"\r\n"
         head = OK + line * 20 + b"Transfer-Encoding: chunked\r\n\r\n"
         extension = b";" + b"x" * 8000

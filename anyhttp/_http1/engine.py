@@ -1,4 +1,4 @@
-"""What the connection asks of a parser: one engine object speaks one exchange.
+"""Our own engine, and the base of the other one: one engine object speaks one exchange.
 
 An engine does no I/O.  It is given the request and returns bytes to send; it is given
 bytes received and fills :attr:`~Engine.head`, :attr:`~Engine.pieces` and
