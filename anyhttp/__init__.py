@@ -23,32 +23,12 @@ from ._headers import (
     parse_content_disposition,
 )
 from ._http1 import UploadTracker
-from ._network import (
-    AddrInfoType,
-    Fingerprint,
-    SocketFactoryType,
-)
-from ._targets import (
-    BasicAuth,
-    encode_basic_auth,
-)
+from ._network import AddrInfoType, Fingerprint, SocketFactoryType
+from ._targets import BasicAuth, encode_basic_auth
 from ._tasks import ClientTimeout
-from ._websocket import (
-    ClientWSTimeout,
-    WSCloseCode,
-    WSMessage,
-    WSMessageStream,
-    WSMsgType,
-)
-from .abc import (
-    AbstractCookieJar,
-    AbstractResolver,
-)
-from .client import (
-    ClientSession,
-    request,
-    ws_connect,
-)
+from ._websocket import ClientWSTimeout, WSCloseCode, WSMessage, WSMessageStream, WSMsgType
+from .abc import AbstractCookieJar, AbstractResolver
+from .client import ClientSession, request, ws_connect
 from .client_exceptions import (
     ClientConnectionError,
     ClientConnectionResetError,
@@ -85,16 +65,8 @@ from .client_exceptions import (
     WSServerHandshakeError,
 )
 from .client_middleware_digest_auth import DigestAuthMiddleware
-from .client_middlewares import (
-    ClientHandlerType,
-    ClientMiddlewareType,
-)
-from .client_reqrep import (
-    ClientRequest,
-    ClientResponse,
-    ContentDisposition,
-    guess_charset,
-)
+from .client_middlewares import ClientHandlerType, ClientMiddlewareType
+from .client_reqrep import ClientRequest, ClientResponse, ContentDisposition, guess_charset
 from .client_ws import ClientWebSocketResponse
 from .connector import (
     BaseConnector,
@@ -104,16 +76,9 @@ from .connector import (
     TCPConnector,
     UnixConnector,
 )
-from .cookiejar import (
-    CookieJar,
-    DummyCookieJar,
-)
+from .cookiejar import CookieJar, DummyCookieJar
 from .formdata import FormData
-from .multipart import (
-    BodyPartReader,
-    MultipartReader,
-    MultipartWriter,
-)
+from .multipart import BodyPartReader, MultipartReader, MultipartWriter
 from .payload import (
     PAYLOAD_REGISTRY,
     AsyncIterablePayload,
@@ -131,15 +96,8 @@ from .payload import (
     payload_type,
     streamer,
 )
-from .resolver import (
-    AsyncResolver,
-    DefaultResolver,
-    ThreadedResolver,
-)
-from .streams import (
-    EMPTY_PAYLOAD,
-    StreamReader,
-)
+from .resolver import AsyncResolver, DefaultResolver, ThreadedResolver
+from .streams import EMPTY_PAYLOAD, StreamReader
 from .tracing import (
     TraceConfig,
     TraceConnectionCreateEndParams,

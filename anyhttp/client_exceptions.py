@@ -46,22 +46,14 @@ from typing import TYPE_CHECKING, Any, Final
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ._common import (
-    ConnectionKey,
-    RequestInfo,
-    shown_headers,
-    without_user_info,
-)
+from ._common import ConnectionKey, RequestInfo, shown_headers, without_user_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from multidict import MultiMapping
 
-    from ._common import (
-        PastResponse,
-        SupportsFingerprint,
-    )
+    from ._common import PastResponse, SupportsFingerprint
 
 __all__ = (
     "ClientConnectionError",

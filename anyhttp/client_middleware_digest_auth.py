@@ -15,21 +15,10 @@ from urllib.parse import quote
 from yarl import URL
 
 from . import hdrs
-from ._headers import (
-    Challenge,
-    parse_challenges,
-    parse_parameters,
-    quoted_string,
-)
-from .client_exceptions import (
-    ClientError,
-    ClientPayloadError,
-)
+from ._headers import Challenge, parse_challenges, parse_parameters, quoted_string
+from .client_exceptions import ClientError, ClientPayloadError
 from .client_middlewares import ClientHandlerType
-from .client_reqrep import (
-    ClientRequest,
-    ClientResponse,
-)
+from .client_reqrep import ClientRequest, ClientResponse
 from .payload import AsyncIterablePayload
 
 __all__ = ("DigestAuthMiddleware", "DigestChallenge", "Nonce", "authorization", "digest_challenge")

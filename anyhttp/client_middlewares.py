@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from .client_reqrep import (
-    ClientRequest,
-    ClientResponse,
-)
+from .client_reqrep import ClientRequest, ClientResponse
 
 __all__ = (
     "ClientHandlerType",

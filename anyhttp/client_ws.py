@@ -36,10 +36,7 @@ from ._websocket import (
     data_of,
     reason_text,
 )
-from .client_exceptions import (
-    ClientConnectionError,
-    WebSocketError,
-)
+from .client_exceptions import ClientConnectionError, WebSocketError
 from .typedefs import (
     DEFAULT_JSON_DECODER,
     DEFAULT_JSON_ENCODER,

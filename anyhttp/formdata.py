@@ -17,12 +17,7 @@ from . import hdrs
 from ._common import check_charset, check_str
 from ._headers import CONTROL, CONTROL_BUT_TAB
 from .multipart import MultipartWriter
-from .payload import (
-    BytesPayload,
-    Payload,
-    file_name,
-    get_payload,
-)
+from .payload import BytesPayload, Payload, file_name, get_payload
 
 __all__ = ("FormData",)
 

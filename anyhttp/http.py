@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from ._common import (
-    SERVER_SOFTWARE,
-    HttpVersion,
-    HttpVersion10,
-    HttpVersion11,
-)
-from ._websocket import (
-    WSCloseCode,
-    WSMessage,
-    WSMsgType,
-)
+from ._common import SERVER_SOFTWARE, HttpVersion, HttpVersion10, HttpVersion11
+from ._websocket import WSCloseCode, WSMessage, WSMsgType
 from .client_exceptions import WebSocketError
 from .http_exceptions import HttpProcessingError
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from ._websocket import (
-    WSCloseCode,
-    WSMessage,
-    WSMsgType,
-)
+from ._websocket import WSCloseCode, WSMessage, WSMsgType
 from .client_exceptions import WebSocketError
 
 __all__ = ("WSCloseCode", "WSMessage", "WSMsgType", "WebSocketError")

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from ._common import (
-    SERVER_SOFTWARE,
-    HttpVersion,
-    HttpVersion10,
-    HttpVersion11,
-)
+from ._common import SERVER_SOFTWARE, HttpVersion, HttpVersion10, HttpVersion11
 
 __all__ = ("SERVER_SOFTWARE", "HttpVersion", "HttpVersion10", "HttpVersion11")

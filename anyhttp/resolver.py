@@ -23,10 +23,7 @@ import idna
 
 from ._common import check_count, warn_about_loop, with_plain_zone
 from ._tasks import on_asyncio
-from .abc import (
-    AbstractResolver,
-    ResolveResult,
-)
+from .abc import AbstractResolver, ResolveResult
 
 __all__ = ("AsyncResolver", "DefaultResolver", "DnsCache", "ThreadedResolver")
 

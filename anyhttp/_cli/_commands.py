@@ -18,21 +18,9 @@ from rich.console import Console
 from anyhttp._common import __version__
 from anyhttp._targets import checked_proxy
 
-from ._demo import (
-    Board,
-    demonstrate,
-    reason,
-)
-from ._fetch import (
-    Options,
-    fetch,
-)
-from ._run import (
-    BACKENDS,
-    INTERRUPTED,
-    Leave,
-    run as run_on,
-)
+from ._demo import Board, demonstrate, reason
+from ._fetch import Options, fetch
+from ._run import BACKENDS, INTERRUPTED, Leave, run as run_on
 from ._ws import Options as WSOptions, talk
 
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

@@ -29,12 +29,7 @@ from anyhttp import (
 )
 
 from ._save import save
-from ._terminal import (
-    BinaryBodyError,
-    printable,
-    show_body,
-    show_head,
-)
+from ._terminal import BinaryBodyError, printable, show_body, show_head
 
 PIECE: Final = 64 * 1024  # bytes, as many as a Linux pipe holds
 # Seconds; without --timeout a download may take as long as it likes, but a dead host is noticed.

@@ -26,12 +26,7 @@ from anyhttp import (
     WSServerHandshakeError,
 )
 
-from ._fetch import (
-    CONNECT_TIMEOUT,
-    PIECE,
-    OutputClosedError,
-    write,
-)
+from ._fetch import CONNECT_TIMEOUT, PIECE, OutputClosedError, write
 from ._terminal import printable
 
 #: Codes of a server that has nothing to print_error about; 0 stands for none.

@@ -6,11 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from .grammar import (
-    QUOTED_STRING,
-    TOKEN,
-    unescaped,
-)
+from .grammar import QUOTED_STRING, TOKEN, unescaped
 
 __all__ = ("Challenge", "parse_challenges", "parse_parameters")
 

@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
 
-from .grammar import (
-    TOKEN,
-    unescaped,
-)
+from .grammar import TOKEN, unescaped
 
 __all__ = (
     "ContentType",

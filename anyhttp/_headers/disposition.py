@@ -14,14 +14,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from .content_type import codec_name
-from .grammar import (
-    CONTROL,
-    QUOTED_STRING,
-    TOKEN,
-    is_token,
-    quoted_string,
-    unescaped,
-)
+from .grammar import CONTROL, QUOTED_STRING, TOKEN, is_token, quoted_string, unescaped
 
 __all__ = (
     "BadContentDispositionHeader",

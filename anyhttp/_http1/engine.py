@@ -11,10 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from .._common import (
-    Fields,
-    FieldsMemo,
-)
+from .._common import Fields, FieldsMemo
 from .chunks import ChunkReader
 from .grammar import Limits, ParseError
 from .heads import CHUNKED, UNTIL_EOF, Head, HeadReader, read_whole_head

@@ -11,19 +11,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 from anyio.lowlevel import checkpoint
 
-from .._codings import (
-    Compressor,
-    zlib_backend,
-)
-from .._tasks import (
-    Expired,
-    deadline_after,
-)
-from ..client_exceptions import (
-    ClientConnectionError,
-    ClientOSError,
-    ClientPayloadError,
-)
+from .._codings import Compressor, zlib_backend
+from .._tasks import Expired, deadline_after
+from ..client_exceptions import ClientConnectionError, ClientOSError, ClientPayloadError
 
 if TYPE_CHECKING:
     from .._network import NetworkStream

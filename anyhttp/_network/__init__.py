@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from .errors import dial_errors
-from .sockets import (
-    AddrInfoType,
-    SocketFactoryType,
-    connect_tcp,
-    connect_unix,
-    start_tls,
-)
+from .sockets import AddrInfoType, SocketFactoryType, connect_tcp, connect_unix, start_tls
 from .stream import NetworkStream
 from .trust import Fingerprint, SSLOption, fold_ssl, ssl_option
 

@@ -22,10 +22,7 @@ import anyio
 import anyio.lowlevel
 from anyio.lowlevel import current_token
 
-from .._tasks import (
-    Expired,
-    TimedStream,
-)
+from .._tasks import Expired, TimedStream
 
 __all__ = ("AsyncioStream",)
 

@@ -13,13 +13,8 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from .._common import (
-    ConnectionKey,
-    without_zone,
-)
-from .._tasks import (
-    on_asyncio,
-)
+from .._common import ConnectionKey, without_zone
+from .._tasks import on_asyncio
 from .errors import dial_errors
 from .stream import NetworkStream
 from .tls_stream import TlsStream

@@ -25,10 +25,7 @@ from trio.lowlevel import (
     wait_writable,
 )
 
-from .._tasks import (
-    Expired,
-    TimedStream,
-)
+from .._tasks import Expired, TimedStream
 
 __all__ = ("TrioStream",)
 

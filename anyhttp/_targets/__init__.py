@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from .auth import BasicAuth, encode_basic_auth, netrc_auth
-from .proxies import (
-    HTTP_PROXIES,
-    ProxyOptions,
-    checked_proxy,
-    environment_proxy,
-    proxy_options,
-)
+from .proxies import HTTP_PROXIES, ProxyOptions, checked_proxy, environment_proxy, proxy_options
 from .urls import (
     authority_end,
     checked_url,

@@ -22,14 +22,8 @@ from .. import hdrs
 from .._common import without_user_info
 from ..client_exceptions import InvalidURL
 from ..typedefs import StrOrURL
-from .auth import (
-    BasicAuth,
-    netrc_auth,
-)
-from .urls import (
-    host_error,
-    host_is_too_long,
-)
+from .auth import BasicAuth, netrc_auth
+from .urls import host_error, host_is_too_long
 
 __all__ = (
     "HTTP_PROXIES",

@@ -11,10 +11,7 @@ from yarl import URL
 
 from .._common import with_plain_zone
 from .._headers import CONTROL_RANGE
-from ..client_exceptions import (
-    InvalidUrlClientError,
-    NonHttpUrlClientError,
-)
+from ..client_exceptions import InvalidUrlClientError, NonHttpUrlClientError
 from ..typedefs import StrOrURL
 
 __all__ = (

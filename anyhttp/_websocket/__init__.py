@@ -10,20 +10,10 @@ negotiation of permessage-deflate.
 from __future__ import annotations
 
 from .deflate import Deflater, Inflater
-from .frames import (
-    END,
-    FRAMES_IN_A_ROW,
-    BytesLike,
-    FrameReader,
-    close_payload,
-    frame,
-)
+from .frames import END, FRAMES_IN_A_ROW, BytesLike, FrameReader, close_payload, frame
 from .handshake import Accepted, HandshakeRefused, Offer
 from .heartbeat import Heartbeat
-from .lifecycle import (
-    Lifecycle,
-    WSState,
-)
+from .lifecycle import Lifecycle, WSState
 from .models import (
     CLOSED_MESSAGE,
     ClientWSTimeout,
@@ -33,14 +23,7 @@ from .models import (
     WSMsgType,
     data_of,
 )
-from .outgoing import (
-    Fragments,
-    as_bytes,
-    checked_bits,
-    control_payload,
-    reason_text,
-    shortened,
-)
+from .outgoing import Fragments, as_bytes, checked_bits, control_payload, reason_text, shortened
 from .receiver import Receiver
 from .sender import Sender
 from .settings import WSSettings

@@ -15,15 +15,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from ..client_exceptions import WebSocketError
-from .deflate import (
-    TAIL,
-    Inflater,
-)
-from .models import (
-    WSCloseCode,
-    WSMessage,
-    WSMsgType,
-)
+from .deflate import TAIL, Inflater
+from .models import WSCloseCode, WSMessage, WSMsgType
 
 if TYPE_CHECKING:
     from websockets.extensions import Extension

@@ -14,10 +14,7 @@ from multidict import MultiMapping
 
 from .. import hdrs
 from .._headers import TOKEN, is_token
-from .deflate import (
-    Deflater,
-    Inflater,
-)
+from .deflate import Deflater, Inflater
 
 if TYPE_CHECKING:
     from websockets.extensions.permessage_deflate import PerMessageDeflate

@@ -8,13 +8,8 @@ from time import monotonic
 import anyio
 from anyio.lowlevel import cancel_shielded_checkpoint
 
-from ..client_exceptions import (
-    ClientConnectionError,
-    ServerTimeoutError,
-)
-from .lifecycle import (
-    Lifecycle,
-)
+from ..client_exceptions import ClientConnectionError, ServerTimeoutError
+from .lifecycle import Lifecycle
 from .models import WSMsgType
 from .sender import Sender
 

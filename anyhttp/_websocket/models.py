@@ -9,10 +9,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from .._common import check_seconds
 from ..client_exceptions import WSMessageTypeError
-from ..typedefs import (
-    DEFAULT_JSON_DECODER,
-    JSONDecoder,
-)
+from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder
 
 __all__ = (
     "CLOSED_MESSAGE",

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from .deflate import Deflater
-from .frames import (
-    MAX_CONTROL,
-    BytesLike,
-    frame,
-)
+from .frames import MAX_CONTROL, BytesLike, frame
 from .models import WSMsgType
 
 __all__ = ("Fragments", "as_bytes", "checked_bits", "control_payload", "reason_text", "shortened")

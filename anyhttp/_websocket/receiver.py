@@ -17,16 +17,9 @@ from ..client_exceptions import (
     ServerTimeoutError,
     WebSocketError,
 )
-from .frames import (
-    END,
-    FRAMES_IN_A_ROW,
-    FrameReader,
-)
+from .frames import END, FRAMES_IN_A_ROW, FrameReader
 from .heartbeat import Heartbeat
-from .lifecycle import (
-    Lifecycle,
-    WSState,
-)
+from .lifecycle import Lifecycle, WSState
 from .models import (
     CLOSED_MESSAGE,
     CLOSING_MESSAGE,

@@ -8,36 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.lowlevel
-from anyio.lowlevel import (
-    cancel_shielded_checkpoint,
-    checkpoint,
-    checkpoint_if_cancelled,
-)
+from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint, checkpoint_if_cancelled
 
 from .._tasks import CLEAN_UP_SECONDS, deadline_after
-from ..client_exceptions import (
-    ClientConnectionError,
-    ClientConnectionResetError,
-)
+from ..client_exceptions import ClientConnectionError, ClientConnectionResetError
 from .deflate import Deflater
-from .frames import (
-    close_payload,
-    frame,
-)
-from .lifecycle import (
-    Lifecycle,
-    WSState,
-)
-from .models import (
-    WSCloseCode,
-    WSMsgType,
-)
-from .outgoing import (
-    Fragments,
-    checked_bits,
-    control_payload,
-    shortened,
-)
+from .frames import close_payload, frame
+from .lifecycle import Lifecycle, WSState
+from .models import WSCloseCode, WSMsgType
+from .outgoing import Fragments, checked_bits, control_payload, shortened
 
 if TYPE_CHECKING:
     from .._network import NetworkStream

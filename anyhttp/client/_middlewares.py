@@ -8,11 +8,7 @@ import anyio
 
 from .. import hdrs
 from .._tasks import Expired
-from ..client_exceptions import (
-    ClientOSError,
-    ClientPayloadError,
-    ServerDisconnectedError,
-)
+from ..client_exceptions import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from ..client_middlewares import build_client_middlewares
 from ..client_reqrep import ClientRequest, ClientResponse, exchange_of
 from ..cookiejar import cookie_header

@@ -14,17 +14,9 @@ from ssl import SSLContext
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from .._common import (
-    public_call,
-    warn_deprecated,
-)
-from .._network import (
-    fold_ssl,
-)
-from .._tasks import (
-    DEFAULT_TIMEOUT,
-    ClientTimeout,
-)
+from .._common import public_call, warn_deprecated
+from .._network import fold_ssl
+from .._tasks import DEFAULT_TIMEOUT, ClientTimeout
 from ..abc import AbstractCookieJar
 from ..formdata import FormData
 from ..payload import StringPayload

@@ -24,37 +24,15 @@ from .._common import (
 from .._headers import header_pairs
 from .._http1 import Limits, UploadTracker
 from .._network import SSLOption, ssl_option
-from .._targets import (
-    BasicAuth,
-    host_error,
-    parse_error,
-)
+from .._targets import BasicAuth, host_error, parse_error
 from .._tasks import ClientTimeout
-from ..client_middlewares import (
-    ClientMiddlewareType,
-    checked_middlewares,
-)
+from ..client_middlewares import ClientMiddlewareType, checked_middlewares
 from ..client_reqrep import RequestSettings
 from ..formdata import FormData
-from ..payload import (
-    JsonBytesPayload,
-    JsonPayload,
-    Payload,
-    get_payload,
-)
+from ..payload import JsonBytesPayload, JsonPayload, Payload, get_payload
 from ..tracing import TraceConfig
-from ..typedefs import (
-    JSONBytesEncoder,
-    JSONEncoder,
-    LooseCookies,
-    LooseHeaders,
-    Query,
-    StrOrURL,
-)
-from ._hop import (
-    RaiseForStatus,
-    Settings,
-)
+from ..typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders, Query, StrOrURL
+from ._hop import RaiseForStatus, Settings
 from ._old_spellings import OldOptions
 
 __all__ = (

@@ -9,17 +9,8 @@ from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from .. import hdrs
-from .._targets import (
-    BasicAuth,
-    authority_end,
-    host_error,
-    host_is_too_long,
-    target_error,
-)
-from ..client_exceptions import (
-    InvalidUrlRedirectClientError,
-    NonHttpUrlRedirectClientError,
-)
+from .._targets import BasicAuth, authority_end, host_error, host_is_too_long, target_error
+from ..client_exceptions import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
 
 __all__ = ("CREDENTIAL_HEADERS", "next_method", "redirect_target", "without_body_headers")
 

@@ -14,20 +14,11 @@ from .._headers import header_pairs
 from .._network import SSLOption
 from .._targets import BasicAuth
 from .._tasks import TaskOwner
-from .._websocket import (
-    ClientWSTimeout,
-    HandshakeRefused,
-    Offer,
-    WSSettings,
-)
+from .._websocket import ClientWSTimeout, HandshakeRefused, Offer, WSSettings
 from ..client_exceptions import WSServerHandshakeError
 from ..client_reqrep import ClientResponse, take_exchange
 from ..client_ws import ClientWebSocketResponse, heartbeat_of
-from ..typedefs import (
-    LooseHeaders,
-    Query,
-    StrOrURL,
-)
+from ..typedefs import LooseHeaders, Query, StrOrURL
 from ._scope import SessionScope
 
 __all__ = ("WSHandshake", "WSOptions", "WSRequestContextManager")

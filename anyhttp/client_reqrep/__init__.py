@@ -6,10 +6,7 @@ from .._common import RequestInfo
 from .._headers import header_pairs
 from .._network import Fingerprint, ssl_option
 from ._charset import guess_charset
-from ._parts import (
-    DEFAULT_SETTINGS as DEFAULT_SETTINGS,
-    RequestSettings as RequestSettings,
-)
+from ._parts import DEFAULT_SETTINGS as DEFAULT_SETTINGS, RequestSettings as RequestSettings
 from ._request import ClientRequest, make_request as make_request
 from ._response import (
     ClientResponse,

@@ -36,22 +36,12 @@ from .._targets import (
     checked_url,
     target_error,
 )
-from ..client_exceptions import (
-    ClientPayloadError,
-    InvalidUrlClientError,
-)
+from ..client_exceptions import ClientPayloadError, InvalidUrlClientError
 from ..formdata import FormData
-from ..payload import (
-    Payload,
-    get_payload,
-)
-from ..typedefs import (
-    StrOrURL,
-)
+from ..payload import Payload, get_payload
+from ..typedefs import StrOrURL
 from ._parts import DEFAULT_SETTINGS, GivenParts, RequestParts, RequestSettings
-from ._response import (
-    ClientResponse,
-)
+from ._response import ClientResponse
 
 __all__ = (
     "ClientRequest",

@@ -14,12 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 from yarl import URL
 
 from .. import hdrs
-from .._common import (
-    HttpVersion,
-    RequestInfo,
-    warn_of_unused,
-    without_user_info,
-)
+from .._common import HttpVersion, RequestInfo, warn_of_unused, without_user_info
 from .._headers import (
     LINK,
     LINK_PARAMETER,
@@ -33,23 +28,9 @@ from .._headers import (
 )
 from .._http1 import Exchange
 from .._tasks import CLEAN_UP_SECONDS
-from ..client_exceptions import (
-    ClientConnectionError,
-    ClientResponseError,
-    ContentTypeError,
-)
-from ..streams import (
-    DEFAULT_LIMIT,
-    EMPTY_PAYLOAD,
-    StreamReader,
-    peek,
-    read_ahead,
-)
-from ..typedefs import (
-    DEFAULT_JSON_DECODER,
-    JSONDecoder,
-    RawHeaders,
-)
+from ..client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
+from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, peek, read_ahead
+from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, RawHeaders
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -6,12 +6,7 @@ from .._common import ConnectionKey
 from .._http1 import Connection
 from .._network import AddrInfoType, SocketFactoryType
 from ._base import BaseConnector, ConnectorStatistics
-from ._connectors import (
-    NamedPipeConnector,
-    ProxyConnector,
-    TCPConnector,
-    UnixConnector,
-)
+from ._connectors import NamedPipeConnector, ProxyConnector, TCPConnector, UnixConnector
 from ._for_sessions import (
     default_proxy as default_proxy,
     finish_closing as finish_closing,

@@ -19,19 +19,10 @@ from .._common import (
     warn_deprecated,
     warn_without_effect,
 )
-from .._http1 import (
-    Connection,
-    Http1Connection,
-    engine_class,
-)
+from .._http1 import Connection, Http1Connection, engine_class
 from .._network import NetworkStream
 from .._targets import ProxyOptions
-from .._tasks import (
-    CLEAN_UP_SECONDS,
-    ClientTimeout,
-    PendingWaits,
-    deadline_after,
-)
+from .._tasks import CLEAN_UP_SECONDS, ClientTimeout, PendingWaits, deadline_after
 from ..client_exceptions import ConnectionTimeoutError
 from ..tracing import (
     Trace,

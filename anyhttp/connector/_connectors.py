@@ -31,26 +31,11 @@ from .._network import (
     fold_ssl,
     start_tls,
 )
-from .._targets import (
-    BasicAuth,
-    ProxyOptions,
-    checked_proxy,
-    proxy_options,
-)
+from .._targets import BasicAuth, ProxyOptions, checked_proxy, proxy_options
 from .._tasks import ClientTimeout
-from ..abc import (
-    AbstractResolver,
-    ResolveResult,
-)
-from ..client_exceptions import (
-    ClientConnectorDNSError,
-    UnixClientConnectorError,
-)
-from ..resolver import (
-    DefaultResolver,
-    DnsCache,
-    literal_address,
-)
+from ..abc import AbstractResolver, ResolveResult
+from ..client_exceptions import ClientConnectorDNSError, UnixClientConnectorError
+from ..resolver import DefaultResolver, DnsCache, literal_address
 from ..tracing import (
     Trace,
     TraceDnsCacheHitParams,
@@ -61,14 +46,8 @@ from ..tracing import (
 )
 from ..typedefs import StrOrURL
 from ._base import BaseConnector
-from ._dial import (
-    TcpOptions,
-    dial_tcp,
-)
-from ._tunnel import (
-    Way,
-    dial_through_proxy,
-)
+from ._dial import TcpOptions, dial_tcp
+from ._tunnel import Way, dial_through_proxy
 
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest

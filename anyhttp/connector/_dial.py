@@ -16,12 +16,7 @@ from typing import TypeVar
 
 import anyio
 
-from .._network import (
-    AddrInfoType,
-    NetworkStream,
-    SocketFactoryType,
-    connect_tcp,
-)
+from .._network import AddrInfoType, NetworkStream, SocketFactoryType, connect_tcp
 from ..abc import ResolveResult
 
 __all__ = ("TcpOptions", "dial_tcp", "interleaved")

@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from .._http1 import Connection
-from .._tasks import (
-    ClientTimeout,
-    Expired,
-    PendingWaits,
-    Watchdog,
-)
+from .._tasks import ClientTimeout, Expired, PendingWaits, Watchdog
 from ..client_exceptions import ClientConnectionError
 from ..tracing import Trace
 from ._base import BaseConnector

@@ -5,18 +5,11 @@ from __future__ import annotations
 from time import monotonic
 
 from .._common import ConnectionKey
-from .._http1 import (
-    IDLE,
-    Connection,
-    Http1Connection,
-)
+from .._http1 import IDLE, Connection, Http1Connection
 from .._network import NetworkStream
 from ..client_exceptions import ClientConnectionError
 from ._idle import IdleConnections
-from ._slots import (
-    Slot,
-    Slots,
-)
+from ._slots import Slot, Slots
 
 __all__ = ("ConnectionPool",)
 

@@ -15,10 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from .._common import ConnectionKey
-from .._tasks import (
-    Waiter,
-    make_waiter,
-)
+from .._tasks import Waiter, make_waiter
 
 __all__ = ("Slot", "Slots")
 

@@ -19,21 +19,9 @@ import anyio
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from .. import hdrs
-from .._common import (
-    ConnectionKey,
-    RequestInfo,
-    SupportsFingerprint,
-)
-from .._http1 import (
-    Engine,
-    Head,
-    Limits,
-    ParseError,
-)
-from .._network import (
-    NetworkStream,
-    start_tls,
-)
+from .._common import ConnectionKey, RequestInfo, SupportsFingerprint
+from .._http1 import Engine, Head, Limits, ParseError
+from .._network import NetworkStream, start_tls
 from .._targets import HTTP_PROXIES, BasicAuth
 from ..abc import ResolveResult
 from ..client_exceptions import (
@@ -45,10 +33,7 @@ from ..client_exceptions import (
     ClientSSLError,
 )
 from ..client_reqrep import ClientRequest
-from ._dial import (
-    TcpOptions,
-    dial_tcp,
-)
+from ._dial import TcpOptions, dial_tcp
 
 __all__ = ("ConnectRequest", "Way", "dial_through_proxy", "open_http_tunnel")
 

@@ -31,23 +31,9 @@ from .._headers import (
     read_all,
     response_cookies,
 )
-from ..abc import (
-    AbstractCookieJar,
-    ClearCookiePredicate,
-)
-from ..typedefs import (
-    LooseCookies,
-    PathLikeStr,
-    StrOrURL,
-)
-from ._store import (
-    Cookie,
-    Place,
-    Store,
-    domain_matches,
-    is_ip,
-    scoped,
-)
+from ..abc import AbstractCookieJar, ClearCookiePredicate
+from ..typedefs import LooseCookies, PathLikeStr, StrOrURL
+from ._store import Cookie, Place, Store, domain_matches, is_ip, scoped
 
 __all__ = ("CookieJar", "DummyCookieJar", "cookie_header", "response_cookies")
 

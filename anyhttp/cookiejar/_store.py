@@ -12,12 +12,7 @@ from dataclasses import dataclass, field
 from http.cookies import Morsel
 from typing import Final, NamedTuple
 
-from .._headers import (
-    MAX_AGE,
-    make_morsel,
-    octets,
-    parse_date,
-)
+from .._headers import MAX_AGE, make_morsel, octets, parse_date
 
 __all__ = ("Cookie", "Place", "Store", "domain_matches", "is_ip", "scoped")
 

@@ -11,13 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
-from .._codings import (
-    Compressor,
-    ContentDecoder,
-    DecodingError,
-    decoder_for,
-    zlib_backend,
-)
+from .._codings import Compressor, ContentDecoder, DecodingError, decoder_for, zlib_backend
 from ..client_exceptions import ClientPayloadError
 from ..payload import Writer
 

@@ -19,30 +19,11 @@ from .._headers import (
     parse_content_type,
 )
 from ..client_exceptions import ClientPayloadError
-from ..payload import (
-    PAYLOAD_REGISTRY,
-    Order,
-    Payload,
-    Writer,
-)
-from ..streams import (
-    AsyncStreamIterator,
-    StreamReader,
-)
-from ..typedefs import (
-    DEFAULT_JSON_DECODER,
-    JSONDecoder,
-    LooseHeaders,
-)
-from ._encodings import (
-    DECODED_ALONE,
-    STEP,
-    PartDecoder,
-)
-from ._scanner import (
-    PartSource,
-    Scanner,
-)
+from ..payload import PAYLOAD_REGISTRY, Order, Payload, Writer
+from ..streams import AsyncStreamIterator, StreamReader
+from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, LooseHeaders
+from ._encodings import DECODED_ALONE, STEP, PartDecoder
+from ._scanner import PartSource, Scanner
 
 __all__ = ("BodyPartReader", "BodyPartReaderPayload")
 

@@ -12,22 +12,9 @@ from urllib.parse import urlencode
 from .. import hdrs
 from .._common import check_str
 from .._headers import CONTROL, is_token, part_headers, quoted_string
-from ..payload import (
-    TOO_LARGE_BYTES,
-    BytesPayload,
-    JsonPayload,
-    Payload,
-    Writer,
-    get_payload,
-)
+from ..payload import TOO_LARGE_BYTES, BytesPayload, JsonPayload, Payload, Writer, get_payload
 from ..typedefs import LooseHeaders
-from ._encodings import (
-    ENCODERS,
-    PLAIN,
-    STEP,
-    EncodingWriter,
-    encode,
-)
+from ._encodings import ENCODERS, PLAIN, STEP, EncodingWriter, encode
 
 __all__ = ("MAX_BOUNDARY", "MultipartWriter")
 

@@ -37,12 +37,7 @@ from ._memory import (
     StringPayload,
 )
 from ._registry import Order, PayloadRegistry
-from ._streams import (
-    AsyncIterablePayload,
-    StreamerPayload,
-    StreamReaderPayload,
-    streamer,
-)
+from ._streams import AsyncIterablePayload, StreamerPayload, StreamReaderPayload, streamer
 
 __all__ = (
     "PAYLOAD_REGISTRY",
