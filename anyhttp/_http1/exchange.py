@@ -127,18 +127,19 @@ class Exchange:
         """
         outgoing, engine = self._outgoing, self._engine
         payload, framing = outgoing.payload, outgoing.framing
-        length, chunked, compress, expect_continue = framing
+        stream = self._http1.stream
         data = engine.send_head(
-            outgoing.method, target, fields, http10=outgoing.http10, chunked=chunked
+            outgoing.method, target, fields, http10=outgoing.http10, chunked=framing.chunked
         )
         upload: Upload | None = None
-        if payload is not None and not goes_inline(payload, compress, expect_continue):
-            upload = Upload(payload, framing, engine, self._http1.stream)
-        else:
-            if payload is not None and (body := payload.in_memory()):
-                data += engine.send_data(body[:length])
+        if payload is None:
             data += engine.send_end()
-        stream = self._http1.stream
+        elif goes_inline(payload, framing.compress, framing.expect_continue):
+            if body := payload.in_memory():
+                data += engine.send_data(body[: framing.content_length])
+            data += engine.send_end()
+        else:
+            upload = Upload(payload, framing, engine, stream)
         stream.set_deadline(self._total_at, self._watchdog)
         try:
             await stream.send(data)

@@ -23,6 +23,7 @@ space before it, a fold without a field before it, signs and the like in numbers
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -52,7 +53,9 @@ class ParseError(Exception):
     """The peer's bytes are not an HTTP/1.1 response; the text says in what way."""
 
 
-class Limits(NamedTuple):
+# This and the next are read for each response, and the fields of a tuple take longer to read.
+@dataclass(frozen=True, slots=True)
+class Limits:
     """How much of a head, a trailer or a chunk-size line is read, in bytes and lines."""
 
     max_line_size: int = 8190
@@ -61,7 +64,8 @@ class Limits(NamedTuple):
     max_headers: int = 128
 
 
-class StatusLine(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StatusLine:
     """What a status line says."""
 
     version: HttpVersion

@@ -42,15 +42,12 @@ class Head:
     def __init__(
         self, start: StatusLine, raw_headers: list[tuple[bytes, bytes]], tolerated: bool = False
     ) -> None:
-        self.version: HttpVersion
-        self.status: int
-        self.reason: str
+        self.version: HttpVersion = start.version
+        self.status: int = start.status
+        self.reason: str = start.reason
         #: whether something was read that the grammar does not allow, so that the connection
         #: must not carry another response
-        self.tolerated: bool
-        self.version, self.status, self.reason, self.tolerated = start
-        if tolerated:
-            self.tolerated = True
+        self.tolerated: bool = tolerated or start.tolerated
         self.raw_headers: Sequence[tuple[bytes, bytes]] = raw_headers
         #: bytes of body, :data:`UNTIL_EOF` or :data:`CHUNKED`
         self.length: int = 0

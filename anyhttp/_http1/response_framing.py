@@ -66,7 +66,7 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
     if coding is not None and is_identity(coding):
         head.tolerated = True
     length = announced_length(lengths, coding)
-    if lengths is not None and b"," in lengths:
+    if lengths is not None and not lengths.isdigit():  # it is repeated, as it was read
         head.raw_headers = _with_one_length(head, lengths)
     if has_body(method, status):
         head.length = length
@@ -143,14 +143,12 @@ def read_content_length(lengths: bytes) -> int:
 
     :raises ParseError: anything but ASCII digits, or two different lengths
     """
-    if b"," in lengths:
-        first, *others = [part.strip(_SPACE) for part in lengths.split(b",")]
-        if any(other != first for other in others):
-            raise ParseError(f"invalid Content-Length {lengths[:60]!r}")
-        lengths = first
-    if not _DIGITS.fullmatch(lengths):
+    if _DIGITS.fullmatch(lengths):
+        return int(lengths)
+    first, *others = [part.strip(_SPACE) for part in lengths.split(b",")]
+    if not others or any(other != first for other in others) or not _DIGITS.fullmatch(first):
         raise ParseError(f"invalid Content-Length {lengths[:60]!r}")
-    return int(lengths)
+    return int(first)
 
 
 def _with_one_length(head: Head, lengths: bytes) -> list[tuple[bytes, bytes]]:

@@ -119,7 +119,8 @@ class NetworkStream:
                 await self.stream.send(data)
             else:
                 await self.checkpoint_if_cancelled()
-                await unencrypted.transmit(data)
+                if not unencrypted.send_nowait(data):
+                    await unencrypted.drain()
         except STREAM_ERRORS as exc:
             raise socket_errors(exc) from exc
 
@@ -139,8 +140,8 @@ class NetworkStream:
                 # TLS over our own streams takes any buffer.
                 item = data if self._timed is not None else bytes(data)
                 await self.stream.send(cast("bytes", item))
-            else:
-                await unencrypted.transmit(data)
+            elif not unencrypted.send_nowait(data):
+                await unencrypted.drain()
         except STREAM_ERRORS as exc:
             raise socket_errors(exc) from exc
 

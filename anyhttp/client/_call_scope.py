@@ -192,7 +192,9 @@ class CallScope:
     async def _close_body(self) -> None:
         """Close a body that is a file, unless it is being sent: then its writer closes it."""
         self._ended = True
-        if self.body is not None and not any(each.is_sending for each in self._exchanges):
+        if self.body is None or self.body.autoclose:
+            return
+        if not any(each.is_sending for each in self._exchanges):
             await _close(self.body)
 
     async def body_sent(self) -> None:

@@ -363,8 +363,8 @@ class ClientRequest:
         fields = framing_fields(framing, headers)
         for name, value in fields:
             headers[name] = value
-        _, chunked, self.compress, self.expect100 = framing
-        if chunked:
+        self.compress, self.expect100 = framing.compress, framing.expect_continue
+        if framing.chunked:
             self.chunked = True
             headers[hdrs.TRANSFER_ENCODING] = "chunked"  # however it was written
         if payload is None and headers.get(hdrs.EXPECT, "").lower() == "100-continue":

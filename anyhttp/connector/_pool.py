@@ -71,7 +71,8 @@ class ConnectionPool:
         :param held: a slot for it, which is freed if the connection has one already
         :raises ClientConnectionError: the connector is closed
         """
-        self.check_open()
+        if self.closed:
+            self.check_open()
         idle = self.idle
         now = monotonic()
         if now >= idle.due:
