@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
-
 from anyhttp import ClientSession, TCPConnector
 
 from .census import assert_no_tokens
-from .peer import DEADLINE
+from .waiting import until
 
 
 def client(http1: str, *, force_close: bool = False, **options: Any) -> ClientSession:
@@ -34,6 +32,4 @@ async def wait_free(session: ClientSession) -> None:
     """Wait until a body that has been sent is known to have been, and its connection is free."""
     connector = session.connector
     assert connector is not None
-    with anyio.fail_after(DEADLINE):
-        while connector.statistics().in_use:  # noqa: ASYNC110  (nobody sets an event for it)
-            await anyio.sleep(0.001)
+    await until(lambda: not connector.statistics().in_use, "the connections to be free")

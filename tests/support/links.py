@@ -16,13 +16,13 @@ import struct
 import tempfile
 import termios
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import census
+from .waiting import comes_true_in_thread
 
 # How long a peer waits until the client has read one piece before it sends the next all the
 # same: the client may not be reading at all.
@@ -144,9 +144,7 @@ class Link:
         So the next piece reaches it by another ``recv()``.  Client and peer are one process:
         the client's descriptor tells how much is unread.
         """
-        deadline = time.monotonic() + PATIENCE
-        while self._unread() and time.monotonic() < deadline:
-            time.sleep(0.0002)
+        comes_true_in_thread(lambda: not self._unread(), seconds=PATIENCE, pause=0.0002)
 
     def half_close(self, *, notify: bool = True) -> None:
         """Send the end of our bytes, after TLS's own unless *notify* is false."""

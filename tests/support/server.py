@@ -37,7 +37,6 @@ import importlib
 import json
 import ssl
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -48,6 +47,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from yarl import URL
 
 from .links import BadRequest, Gone, Head, Link, Listener, parse_head
+from .waiting import comes_true_in_thread
 
 DOCUMENT = {"title": "anyhttp", "numbers": [1, 2, 3], "text": "grüße " * 100}
 JSON = ("Content-Type", "application/json")
@@ -96,9 +96,7 @@ class Server:
 
     def reset(self) -> None:
         """Forget what was counted, once the connections of the test before are closed."""
-        deadline = time.monotonic() + SETTLING
-        while self.open_connections and time.monotonic() < deadline:
-            time.sleep(0.001)
+        comes_true_in_thread(lambda: not self.open_connections, seconds=SETTLING)
         with self._lock:
             self.connections = self.peak_connections = len(self._links)
             self.requests = []
