@@ -17,7 +17,7 @@ expected             the peer waits for
 ``Head(b"POST /")``  the head of such a request; its body may follow
 ``Until(b"end")``    bytes of any kind, up to these
 ``Exact(b"\x05")``   these bytes and no others
-``HELLO``            one TLS record that begins a handshake, on a peer without TLS of its own
+``HELLO``            one TLS record that begins a handshake, as bytes: the peer takes no part in it
 ===================  ====================================================================
 
 ``Frame(TEXT, b"a")`` of :mod:`tests.support.websocket` is one masked frame like that.
