@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import socket
 import struct
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +18,13 @@ from anyio.abc import SocketAttribute
 from anyhttp._network.asyncio_stream import READ_AHEAD, AsyncioStream
 from anyhttp._tasks.timeouts import Expired
 from tests.support.census import ROUNDS_OF_GRACE
+from tests.support.waiting import (
+    DEADLINE,
+    block_until_arrived,
+    until,
+    until_arrived,
+    until_full,
+)
 
 ASYNCIO = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
@@ -62,10 +69,19 @@ def reset(peer: socket.socket) -> None:
 
 
 async def rounds(count: int = 20) -> None:
-    """Let the event loop see what the kernel has."""
+    """Let the event loop do what it has to do by itself."""
     for _ in range(count):
         await anyio.lowlevel.checkpoint()
-        time.sleep(0.0005)  # noqa: ASYNC251 (the kernel's loopback takes a moment)
+
+
+async def until_news(stream: AsyncioStream) -> None:
+    """Wait until the event loop has received something for *stream*."""
+    await until(stream.has_unread, "news")
+
+
+async def until_end(stream: AsyncioStream) -> None:
+    """Wait until the event loop has received the end, or an error, for *stream*."""
+    await until(lambda: stream._at_eof or stream._lost, "the end")
 
 
 async def send_on(stream: AsyncioStream, data: bytes = FLOOD * 16) -> None:
@@ -77,8 +93,8 @@ async def send_on(stream: AsyncioStream, data: bytes = FLOOD * 16) -> None:
 async def fill(stream: AsyncioStream) -> asyncio.Task[None]:
     """Start a send that the peer does not take, and wait until it is stuck."""
     task = asyncio.ensure_future(send_on(stream))
+    await until_full(stream._raw_socket)
     await anyio.wait_all_tasks_blocked()
-    await rounds()
     return task
 
 
@@ -104,7 +120,7 @@ class TestReceiving:
         """Pieces larger than asked for are split, and nothing is lost."""
         stream, peer = link
         peer.send(b"hello world")
-        await rounds()
+        await until_news(stream)
         assert await stream.receive(5) == b"hello"
         assert await stream.receive(100) == b" world"
         peer.send(b"more")
@@ -116,9 +132,13 @@ class TestReceiving:
         """While nobody reads, no more than a bounded number of bytes is kept."""
         stream, peer = link
         sent = 0
+        with anyio.fail_after(DEADLINE):
+            while stream._buffered < READ_AHEAD:
+                sent += flood(peer)
+                await anyio.lowlevel.checkpoint()
         for _ in range(50):
             sent += flood(peer)
-            await rounds(2)
+            await anyio.lowlevel.checkpoint()
         assert READ_AHEAD <= stream._buffered <= 2 * READ_AHEAD
         received = 0
         while received < sent:
@@ -132,7 +152,7 @@ class TestReceiving:
         stream, peer = link
         peer.send(b"last words")
         peer.shutdown(socket.SHUT_WR)
-        await rounds()
+        await until_end(stream)
         assert await stream.receive() == b"last words"
         for _ in range(2):
             with pytest.raises(anyio.EndOfStream):
@@ -169,9 +189,9 @@ class TestReceiving:
         """They are read first."""
         stream, peer = link
         peer.send(b"last words")
-        await rounds()
+        await until_news(stream)
         reset(peer)
-        await rounds()
+        await until_end(stream)
         assert await stream.receive() == b"last words"
         with pytest.raises(anyio.BrokenResourceError):
             await stream.receive()
@@ -200,21 +220,22 @@ class TestReceiving:
             await anyio.lowlevel.checkpoint()
             peer.send(b"%d," % number)
             if number % 3:
-                time.sleep(0.001)  # noqa: ASYNC251 (so that the bytes are there)
+                block_until_arrived(stream._raw_socket)
             if number % 2:
                 await anyio.lowlevel.checkpoint()
             task.cancel()
             await asyncio.wait({task})
-        await rounds()
-        while stream._pieces:
-            await receive()
+        peer.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(anyio.EndOfStream):
+            while True:
+                await receive()
         assert received == b"".join(b"%d," % number for number in range(20))
 
     async def test_a_cancelled_scope_takes_nothing(self, link: Pair) -> None:
         """A receive in a cancelled scope leaves the bytes where they are."""
         stream, peer = link
         peer.send(b"x")
-        await rounds()
+        await until_news(stream)
         with anyio.CancelScope() as scope:
             scope.cancel()
             await stream.receive()
@@ -310,8 +331,9 @@ class TestSending:
         stream, peer = link
         await stream.send(b"request")
         await stream.send_eof()
-        await rounds()
+        await until_arrived(peer)
         assert peer.recv(100) == b"request"
+        await until_arrived(peer)
         assert peer.recv(100) == b""
         peer.send(b"response")
         assert await stream.receive() == b"response"
@@ -324,7 +346,7 @@ class TestSending:
         stream, peer = link
         peer.send(b"413")
         peer.close()
-        time.sleep(0.005)  # noqa: ASYNC251 (it is in our kernel; the event loop has not looked)
+        block_until_arrived(stream._raw_socket)  # and the event loop has not looked
         with pytest.raises(anyio.BrokenResourceError):
             await send_on(stream, b"x" * size)
         assert await stream.receive() == b"413"
@@ -379,9 +401,9 @@ class TestClosing:
         """What had arrived before the end of the connection is delivered first."""
         stream, peer = link
         peer.send(b"x")
-        await rounds()
+        await until_news(stream)
         peer.close()
-        await rounds()
+        await until_end(stream)
         assert await stream.receive() == b"x"
 
 
@@ -410,12 +432,12 @@ class TestQuiet:
         stream, peer = link
         assert not stream.has_unread()
         peer.send(b"x")
-        await rounds()
+        await until_news(stream)
         assert stream.has_unread()
         await stream.receive()
         assert not stream.has_unread()
         peer.shutdown(socket.SHUT_WR)
-        await rounds()
+        await until_news(stream)
         assert stream.has_unread()
 
 
@@ -434,7 +456,7 @@ class TestDeadline:
         """After the deadline even bytes that are there are not handed out; nor are they lost."""
         stream, peer = link
         peer.send(b"x")
-        await rounds()
+        await until_news(stream)
         stream.deadline = anyio.current_time() - 1
         with pytest.raises(Expired):
             await stream.receive()
@@ -510,8 +532,7 @@ class TestWrapping:
         await asyncio.wait({task})
         if not task.cancelled():
             await task.result().aclose()
-        await rounds()
-        assert ours.fileno() == -1
+        await until(lambda sock=ours: sock.fileno() == -1, "the socket to be closed")
         peer.setblocking(True)
         peer.settimeout(5)
         try:

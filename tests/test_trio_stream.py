@@ -6,7 +6,6 @@ import contextlib
 import math
 import socket
 import struct
-import time
 from collections.abc import AsyncIterator
 
 import anyio
@@ -17,6 +16,7 @@ from anyio.abc import SocketAttribute
 
 from anyhttp._network.trio_stream import TrioStream
 from anyhttp._tasks.timeouts import Expired
+from tests.support.waiting import block_until_arrived, until_arrived, until_full
 
 pytestmark = pytest.mark.parametrize(
     "anyio_backend", [pytest.param(("trio", {}), id="trio")], indirect=True, scope="module"
@@ -47,13 +47,6 @@ def reset(peer: socket.socket) -> None:
     peer.close()
 
 
-async def rounds(count: int = 20) -> None:
-    """Let the kernel's loopback and the event loop do what they can."""
-    for _ in range(count):
-        await anyio.lowlevel.checkpoint()
-        time.sleep(0.0005)  # noqa: ASYNC251 (the kernel's loopback takes a moment)
-
-
 async def send_on(stream: TrioStream, data: bytes = FLOOD * 16) -> None:
     """Send until that fails."""
     while True:
@@ -65,7 +58,7 @@ class TestReceiving:
         """No more than asked for at a time, and nothing is lost."""
         stream, peer = link
         peer.send(b"hello world")
-        await rounds()
+        await until_arrived(stream._raw_socket)
         assert await stream.receive(5) == b"hello"
         assert await stream.receive(100) == b" world"
         peer.send(b"more")
@@ -78,7 +71,7 @@ class TestReceiving:
         stream, peer = link
         peer.send(b"last words")
         peer.shutdown(socket.SHUT_WR)
-        await rounds()
+        await until_arrived(stream._raw_socket)
         assert await stream.receive() == b"last words"
         for _ in range(2):
             with pytest.raises(anyio.EndOfStream):
@@ -91,7 +84,7 @@ class TestReceiving:
         with pytest.raises(anyio.EndOfStream):
             await stream.receive()
         await stream.send(b"still there?")
-        await rounds()
+        await until_arrived(peer)
         assert peer.recv(100) == b"still there?"
 
     async def test_a_reset_while_waiting(self, link: Pair) -> None:
@@ -115,7 +108,7 @@ class TestReceiving:
         stream, peer = link
         for late in (True, False):
             await stream.send(b"request")
-            await rounds()
+            await until_arrived(peer)
             assert peer.recv(100) == b"request"
             async with anyio.create_task_group() as group:
 
@@ -128,7 +121,7 @@ class TestReceiving:
                     peer.send(b"response")
                 else:
                     peer.send(b"response")
-                    await rounds()
+                    await until_arrived(stream._raw_socket)
                     group.start_soon(receive)
 
     async def test_one_reader_at_a_time(self, link: Pair) -> None:
@@ -156,7 +149,7 @@ class TestReceiving:
                 await anyio.lowlevel.checkpoint()
                 peer.send(b"%d," % number)
                 if number % 3:
-                    time.sleep(0.001)  # noqa: ASYNC251 (so that the bytes are there)
+                    block_until_arrived(stream._raw_socket)
                 if number % 2:
                     await anyio.lowlevel.checkpoint()
                 group.cancel_scope.cancel()
@@ -170,7 +163,7 @@ class TestReceiving:
         """A receive in a cancelled scope leaves the bytes where they are."""
         stream, peer = link
         peer.send(b"x")
-        await rounds()
+        await until_arrived(stream._raw_socket)
         with anyio.CancelScope() as scope:
             scope.cancel()
             await stream.receive()
@@ -207,8 +200,10 @@ class TestSending:
     async def test_a_sender_may_begin_when_nothing_can_be_sent(self, link: Pair) -> None:
         """It waits until the peer has taken what an earlier one, cut short, has left."""
         stream, peer = link
-        with anyio.move_on_after(0.01):
-            await send_on(stream)
+        async with anyio.create_task_group() as group:
+            group.start_soon(send_on, stream)
+            await until_full(stream._raw_socket)
+            group.cancel_scope.cancel()
         async with anyio.create_task_group() as group:
             group.start_soon(stream.send, b"end")
             await anyio.wait_all_tasks_blocked()
@@ -239,8 +234,9 @@ class TestSending:
         stream, peer = link
         await stream.send(b"request")
         await stream.send_eof()
-        await rounds()
+        await until_arrived(peer)
         assert peer.recv(100) == b"request"
+        await until_arrived(peer)
         assert peer.recv(100) == b""
         peer.send(b"response")
         assert await stream.receive() == b"response"
@@ -291,7 +287,7 @@ class TestClosing:
             await stream.send(b"b")
         stream.expired = False
         await stream.send(b"c")
-        await rounds()
+        await until_arrived(peer)
         assert peer.recv(10) == b"c"
 
     async def test_abort_needs_no_await(self, link: Pair) -> None:
@@ -338,7 +334,7 @@ class TestDeadline:
         """After the deadline even bytes that are there are not handed out; nor are they lost."""
         stream, peer = link
         peer.send(b"x")
-        await rounds()
+        await until_arrived(stream._raw_socket)
         stream.deadline = anyio.current_time() - 1
         with pytest.raises(Expired):
             await stream.receive()
@@ -418,7 +414,7 @@ class TestInterrupting:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(receive)
-            await rounds()
+            await anyio.wait_all_tasks_blocked()
             stream.extra(SocketAttribute.raw_socket).shutdown(socket.SHUT_WR)
             stream.interrupt()
             with pytest.raises(anyio.BrokenResourceError):
@@ -441,7 +437,7 @@ class TestInterrupting:
             await anyio.wait_all_tasks_blocked()
             for _ in range(2):  # the second finds nobody
                 stream.interrupt()
-                await rounds(3)
+                await anyio.wait_all_tasks_blocked()
             assert ended == ["reader"]
             peer.send(b"x")
             assert await stream.receive() == b"x"

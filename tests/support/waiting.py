@@ -60,8 +60,13 @@ def comes_true_in_thread(
     return True
 
 
+async def until_arrived(sock: socket.socket) -> None:
+    """Wait until bytes or the end can be taken from *sock*."""
+    await until(lambda: select.select([sock], [], [], 0)[0], "something to arrive")
+
+
 def block_until_arrived(sock: socket.socket) -> None:
-    """Wait until bytes or the end have arrived at *sock*, in the kernel, where they stay."""
+    """Do the same without letting the event loop see what has arrived."""
     ready, _, _ = select.select([sock], [], [], DEADLINE)
     assert ready, f"waited {DEADLINE} seconds for something to arrive"
 
