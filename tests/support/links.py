@@ -178,6 +178,12 @@ class Link:
             pass
         self.waiting = False
 
+    def hangs_up_within(self, seconds: float) -> bool:
+        """Wait for the client to close, and tell whether it did, without reading a byte."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLRDHUP)
+        return bool(poll.poll(seconds * 1000))
+
     def interrupt(self) -> None:
         """Make every call on this link return at once, from another thread."""
         with suppress(OSError):

@@ -62,7 +62,6 @@ class Server:
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._lock = threading.Lock()
         self._links: dict[Link, threading.Thread] = {}
-        self._stopping = threading.Event()
         self.peak_connections = 0
         """The most connections that were open at once."""
         self.connections = 0
@@ -103,7 +102,6 @@ class Server:
 
     def stop(self) -> None:
         """Close everything."""
-        self._stopping.set()
         for listener in (self._plain, self._tls, self._unix):
             listener.stop()
         with self._lock:
@@ -141,7 +139,7 @@ class Server:
         head = parse_head(link.take_until(b"\r\n\r\n"))
         with self._lock:
             self.requests.append(f"{head.method} {head.target}")
-        exchange = Exchange(link, head, self._stopping)
+        exchange = Exchange(link, head)
         route, argument = _find_route(exchange.path)
         route(exchange, argument)
         return exchange.finish()
@@ -150,10 +148,9 @@ class Server:
 class Exchange:
     """A request that came in, and ways to answer it."""
 
-    def __init__(self, link: Link, head: Head, stopping: threading.Event) -> None:
+    def __init__(self, link: Link, head: Head) -> None:
         self.link = link
         self.head = head
-        self.stopping = stopping
         url = urlsplit(head.target)
         self.path = url.path
         self.query = parse_qsl(url.query, keep_blank_values=True)
@@ -238,8 +235,8 @@ def _drip(exchange: Exchange, _: str) -> None:
 
     def drops() -> Iterator[bytes]:
         for number in range(count):
-            if number:
-                exchange.stopping.wait(delay)
+            if number and exchange.link.hangs_up_within(delay):
+                raise Gone("the client had enough")
             yield b"*"
 
     exchange.stream(drops(), "application/octet-stream")
