@@ -28,6 +28,7 @@ from tests.support.census import running_tasks
 from tests.support.client import assert_free, wait_free
 from tests.support.peer import DEAF, STALL, Flag, Head, Script, Tell, Until
 from tests.support.server import Server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 
@@ -146,18 +147,22 @@ class CannotClose(File):
 
 
 class CannotClosePaused(CannotClose):
-    """And which is slow to be read."""
+    """And which is not read before the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
 
     def readinto(self, buffer: Any, /) -> int:
-        """Pause before each piece."""
-        time.sleep(0.01)
+        """Wait first."""
+        self.go_on.wait(5)
         return super().readinto(buffer)
 
 
 async def stuck() -> AsyncIterator[bytes]:
     """Yield one piece and then no more."""
     yield b"x"
-    await anyio.sleep(20)
+    await anyio.sleep_forever()
 
 
 async def late_flood() -> AsyncIterator[bytes]:
@@ -226,7 +231,7 @@ class TestTime:
         try:
             async with opened(ClientSession(), entered=entered) as session:
                 with pytest.raises(TimeoutError, match="total timeout"):
-                    async with session.post(peer.url, data=file, timeout=SHORT):
+                    async with session.post(peer.url, data=file, timeout=4 * SHORT):
                         pass
                 assert_free(session)
             assert time.monotonic() - begin < 3
@@ -277,31 +282,32 @@ class TestFiles:
 
         async def post() -> None:
             async with session.post(peer.url, data=file):
-                await anyio.sleep(10)
+                await anyio.sleep_forever()
+
+        async def release() -> None:
+            await anyio.wait_all_tasks_blocked()
+            file.go_on.set()
 
         async with opened(one_slot(), entered=entered) as session:
-            release = threading.Timer(SHORT, file.go_on.set)
             with anyio.fail_after(5):
-                if how == "native":
-                    task = asyncio.ensure_future(post())
-                    await file.closing.until_set()
-                    task.cancel()
-                    release.start()
-                    await asyncio.wait({task})
-                    assert task.cancelled()
-                else:
-                    async with anyio.create_task_group() as group:
-                        group.start_soon(post)
+                async with anyio.create_task_group() as others:
+                    if how == "native":
+                        task = asyncio.ensure_future(post())
                         await file.closing.until_set()
-                        group.cancel_scope.cancel()
-                        release.start()
+                        task.cancel()
+                        others.start_soon(release)
+                        await asyncio.wait({task})
+                        assert task.cancelled()
+                    else:
+                        async with anyio.create_task_group() as group:
+                            group.start_soon(post)
+                            await file.closing.until_set()
+                            group.cancel_scope.cancel()
+                            others.start_soon(release)
                 await peer.wait_closed()
                 async with session.get(peer.url) as response:
                     await response.read()
-            release.join()
-            with anyio.fail_after(5):
-                while not file.closed:  # noqa: ASYNC110  (nobody sets an event for it)
-                    await anyio.sleep(0.001)
+            await until(lambda: file.closed, "the file to be closed")
 
     @pytest.mark.parametrize("cancelled", [False, True], ids=["left", "cancelled"])
     async def test_an_upload_that_is_cut_short_by_leaving(
@@ -359,10 +365,9 @@ class TestFiles:
         async with opened(one_slot(), entered=entered) as session:
             async with session.post(peer.url, data=file) as response:
                 assert await response.read() == b"ok"
-                await anyio.sleep(2 * SHORT)
-            with anyio.fail_after(5):
-                while not file.closed:  # noqa: ASYNC110  (nobody sets an event for it)
-                    await anyio.sleep(0.001)
+                file.go_on.set()
+                await wait_free(session)  # which comes after the failure
+            assert file.closed
 
     async def test_a_file_that_can_be_neither_sent_nor_closed(
         self, script: Script, entered: bool
