@@ -37,6 +37,7 @@ from tests.support.peer import STALL, Flag, Script, Tell, Until
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 
@@ -288,9 +289,9 @@ async def test_a_tunnel(
     connector = TCPConnector(ssl=tls_ca.client, keepalive_timeout=0)
     session = ClientSession(server.https_url, connector=connector, proxy=proxy.login_url)
     await hammer(session, get, how)
-    with anyio.fail_after(5):
-        while proxy.open_connections or server.open_connections:  # noqa: ASYNC110
-            await anyio.sleep(0.002)  # they are threads, and need their turns
+    await until(
+        lambda: not (proxy.open_connections or server.open_connections), "connections to be closed"
+    )
 
 
 async def test_a_response_that_is_left_unread(server: Server, how: How, entered: bool) -> None:
@@ -877,8 +878,7 @@ async def test_a_request_with_tasks_that_is_thrown_away(
                 await asyncio.sleep(0)
                 if future is not None:
                     future._asyncio_future_blocking = False
-                    while not (future.done() or came.is_set()):  # noqa: ASYNC110  (two things)
-                        await asyncio.sleep(0.001)
+                    await until(lambda future=future: future.done() or came.is_set(), "a step")
             request.close()
             assert_no_tokens(connector)
     await anyio.wait_all_tasks_blocked()

@@ -46,6 +46,7 @@ from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
 from tests.support.peer import CLOSE, CUT, RESET, STALL, Action, Flag, Script, SendUnasked, Wait
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
@@ -90,9 +91,7 @@ class Sockets:
 
     async def until_closed(self) -> None:
         """Wait until none is open."""
-        with anyio.fail_after(5):
-            while self.open:  # noqa: ASYNC110  (nothing tells)
-                await anyio.sleep(0.01)
+        await until(lambda: not self.open, "the sockets to be closed")
 
     def __call__(self, address: AddrInfoType) -> socket.socket:
         """Make a socket for *address*."""
@@ -386,7 +385,7 @@ class TestKeepAlive:
     async def test_a_connection_expires(self, server: Server, entered: bool) -> None:
         """An entered session closes it in time; otherwise the next request does."""
         sockets = Sockets()
-        connector = TCPConnector(keepalive_timeout=0.05, socket_factory=sockets)
+        connector = TCPConnector(keepalive_timeout=0.2, socket_factory=sockets)
         session = ClientSession(server.url, connector=connector)
         async with AsyncExitStack() as stack:
             if entered:
@@ -395,9 +394,10 @@ class TestKeepAlive:
                 stack.push_async_callback(session.close)
             await get(session)
             assert sockets.open == 1
-            await anyio.sleep(0.06)
             if entered:
                 await sockets.until_closed()
+            else:
+                await anyio.sleep(0.21)
             assert sockets.open == (0 if entered else 1)
             await get(session)
             await rounds()
@@ -430,7 +430,7 @@ class TestKeepAlive:
     async def test_a_shared_connector_is_swept(self, server: Server, first: str) -> None:
         """By the entered session, if another one has made the connection: before or after."""
         sockets = Sockets()
-        connector = TCPConnector(keepalive_timeout=0.05, socket_factory=sockets)
+        connector = TCPConnector(keepalive_timeout=0.2, socket_factory=sockets)
         entered = ClientSession(connector=connector, connector_owner=False)
         used = ClientSession(server.url, connector=connector)
         async with AsyncExitStack() as stack:
@@ -661,7 +661,7 @@ class TestClosing:
             group.start_soon(ask)
             await peer.wait_connections(1)
             await blocked()
-            with anyio.fail_after(2):
+            with anyio.fail_after(4):
                 await connector.close()
             assert sockets.open == 0
             group.cancel_scope.cancel()
@@ -1174,8 +1174,10 @@ class TestSubclasses:
         async with ClientSession(server.url, connector=connector) as session:
             for _ in range(2):
                 await get(session)
-            with anyio.move_on_after(0.01):
-                await get(session, "/hang")
+            async with anyio.create_task_group() as group:
+                group.start_soon(get, session, "/hang")
+                await until(lambda: "GET /hang" in server.requests, "the request to arrive")
+                group.cancel_scope.cancel()
             assert_no_tokens(connector, idle=0)
             await get(session)
         assert server.connections == 2

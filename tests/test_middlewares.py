@@ -46,6 +46,7 @@ from tests.support.client import assert_free, client, wait_free
 from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Until, Wait
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 
@@ -373,7 +374,7 @@ class TestAnswers:
         peer = await script([(b"GET / ", [start, STALL])])
         async with client(http1, middlewares=[ask]) as session:
             with anyio.fail_after(5), pytest.raises(TimeoutError):
-                await session.get(peer.url, timeout=0.1)
+                await session.get(peer.url, timeout=0.5)
             assert_free(session)
 
     async def test_with_an_error(self, server: Server) -> None:
@@ -468,7 +469,13 @@ class TestSeveralTimes:
         peer = await script([(b"GET / ", [start, Wait(rest), b"-five"]), (b"GET / ", OK)])
         async with ClientSession(peer.url, middlewares=[keep]) as session:
             async with anyio.create_task_group() as group:
-                group.start_soon(_soon, rest)
+
+                async def go_on() -> None:
+                    await until(lambda: dropped, "the first response")
+                    await anyio.wait_all_tasks_blocked()  # it is being drained
+                    rest.set()
+
+                group.start_soon(go_on)
                 async with session.get("") as response:
                     assert await response.read() == b"ok"
             with pytest.raises(anyhttp.ClientConnectionError, match="Connection closed"):
@@ -729,8 +736,7 @@ class TestSeveralTimes:
 
                 answer: ClientResponse = await request.session.get("bytes/300000", middlewares=())
                 group.start_soon(ask)
-                while not connector.statistics().waiting:  # noqa: ASYNC110  (nobody sets an event)
-                    await anyio.sleep(0.001)
+                await until(lambda: connector.statistics().waiting, "the other request to queue")
                 return answer
 
             connector = TCPConnector(limit=1)
@@ -739,9 +745,7 @@ class TestSeveralTimes:
             ) as session:
                 async with session.get("bytes/300000") as response:
                     assert len(await response.read()) == 300_000
-                with anyio.fail_after(5):
-                    while not errors:  # noqa: ASYNC110
-                        await anyio.sleep(0.001)
+                await until(lambda: errors, "the other request to end")
                 assert_free(session)
 
     async def test_the_handler_takes_requests_only(self, server: Server) -> None:
@@ -753,11 +757,6 @@ class TestSeveralTimes:
         async with ClientSession(server.url, middlewares=[mistake]) as session:
             with pytest.raises(TypeError, match="must be given a ClientRequest, not URL"):
                 await session.get("json")
-
-
-async def _soon(flag: Flag) -> None:
-    await anyio.sleep(0.01)
-    flag.set()
 
 
 class TestBodies:
@@ -1239,13 +1238,13 @@ class TestTheRestOfTheCall:
 
         async def sleep(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
             await handler(request)
-            await anyio.sleep(30)
+            await anyio.sleep_forever()
             raise AssertionError
 
         session = ClientSession(server.url, middlewares=[sleep])
         with anyio.fail_after(5), pytest.raises(TimeoutError, match="a middleware was at work"):
             await fetch(
-                session, "GET", "bytes/300000", entered=entered, in_block=in_block, timeout=0.05
+                session, "GET", "bytes/300000", entered=entered, in_block=in_block, timeout=0.5
             )
         assert_free(session)
 
@@ -1285,7 +1284,7 @@ class TestTheRestOfTheCall:
         peer = await script([(b"GET / ", STALL)])
         session = ClientSession(peer.url, middlewares=[shield])
         with anyio.fail_after(5), pytest.raises(TimeoutError, match="waiting for the response"):
-            await fetch(session, "GET", "", entered=entered, in_block=False, timeout=0.05)
+            await fetch(session, "GET", "", entered=entered, in_block=False, timeout=0.2)
         assert len(errors) == 1
 
     async def test_a_block_may_be_left_elsewhere(self, server: Server) -> None:

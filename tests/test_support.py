@@ -161,12 +161,12 @@ async def test_stream():
 
 async def test_task(anyio_backend):
     async def spin():
-        await anyio.sleep(1000)
+        await anyio.sleep_forever()
 
     if anyio_backend[0] == "asyncio":
         KEPT.append(asyncio.create_task(spin(), name="spinner"))
     else:
-        trio.lowlevel.spawn_system_task(trio.sleep, 1000, name="spinner")
+        trio.lowlevel.spawn_system_task(trio.sleep_forever, name="spinner")
 
 
 def test_garbage():

@@ -7,11 +7,11 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from types import ModuleType
 
-import anyio
 from yarl import URL
 
 from tests.compat.comparison import different, failure, headers_seen, read, seen
 from tests.support.server import Server
+from tests.support.waiting import comes_true
 
 
 @different(there=[["Content-Language", "de"], ["Content-Type", "text/plain"]], here=[])
@@ -33,10 +33,8 @@ async def test_idle_connections_and_the_limit(
     async with client.ClientSession(connector=connector) as session:
         await read(session.get(base / "json"))
         await read(session.get(base.with_host("localhost") / "json"))
-        for _ in range(100):  # the server may be late to notice that one was closed
-            if server.open_connections == 1:
-                break
-            await anyio.sleep(0.01)
+        # the server may be late to notice that one was closed
+        await comes_true(lambda: server.open_connections == 1, seconds=1)
         return server.open_connections
 
 
