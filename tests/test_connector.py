@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -42,6 +43,7 @@ from anyhttp.connector import (
     forget_warning,
 )
 from tests.support import census
+from tests.support.cancel import cancel_when
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
 from tests.support.peer import CLOSE, CUT, RESET, STALL, Action, Flag, Script, SendUnasked, Wait
 from tests.support.server import Server
@@ -318,8 +320,8 @@ class TestLimitPerHost:
             with pytest.raises(ClientConnectorError):
                 await get(session, "http://no.test/")
             async with session.get(server.url.with_host("d.test") / "bytes/1000000"):
-                with anyio.move_on_after(0.01):
-                    await get(session, server.url.with_host("e.test") / "json")
+                queued = partial(get, session, server.url.with_host("e.test") / "json")
+                assert await cancel_when(queued, blocked)
             assert connector._pool.slots._hosts == {}
 
 
@@ -1174,10 +1176,8 @@ class TestSubclasses:
         async with ClientSession(server.url, connector=connector) as session:
             for _ in range(2):
                 await get(session)
-            async with anyio.create_task_group() as group:
-                group.start_soon(get, session, "/hang")
-                await until(lambda: "GET /hang" in server.requests, "the request to arrive")
-                group.cancel_scope.cancel()
+            hanging = partial(server.until_asked, "/hang")
+            assert await cancel_when(partial(get, session, "/hang"), hanging)
             assert_no_tokens(connector, idle=0)
             await get(session)
         assert server.connections == 2

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from anyhttp.client_exceptions import (
     ServerFingerprintMismatch,
 )
 from anyhttp.client_reqrep import Fingerprint
+from tests.support.cancel import cancel_when
 from tests.support.census import ROUNDS_OF_GRACE
 from tests.support.peer import (
     CLOSE,
@@ -246,10 +248,7 @@ class TestClosing:
         peer = await script([DEAF], tls=tls_ca.server if tls else None, partial=True)
         stream = await (secure(peer, tls_ca.client) if tls else connect(peer))
         raw = stream.stream.extra(SocketAttribute.raw_socket)
-        async with anyio.create_task_group() as group:
-            group.start_soon(send_on, stream)
-            await until_full(raw)
-            group.cancel_scope.cancel()
+        assert await cancel_when(partial(send_on, stream), partial(until_full, raw))
         with anyio.fail_after(3):
             await stream.aclose()
         assert raw.fileno() == -1
@@ -546,10 +545,8 @@ class TestTls:
         peer = await script([(HELLO, [Tell(greeted), STALL])])
         stream = await connect(peer)
         raw = stream.stream.extra(SocketAttribute.raw_socket)
-        async with anyio.create_task_group() as group:
-            group.start_soon(start_tls, stream, "localhost", key_for(peer, False))
-            await greeted.until_set()
-            group.cancel_scope.cancel()
+        start = partial(start_tls, stream, "localhost", key_for(peer, False))
+        assert await cancel_when(start, greeted.until_set)
         assert raw.fileno() == -1
 
     async def test_a_pinned_certificate(self, script: Script, tls_ca: Authority) -> None:
@@ -589,10 +586,8 @@ class TestTls:
         peer = await script([(HELLO, [Tell(greeted), STALL])], tls=tls_ca.server)
         outer = await secure(peer, tls_ca.client)
         raw = outer.stream.extra(SocketAttribute.raw_socket)
-        async with anyio.create_task_group() as group:
-            group.start_soon(start_tls, outer, "localhost", key_for(peer, tls_ca.client))
-            await greeted.until_set()
-            group.cancel_scope.cancel()
+        start = partial(start_tls, outer, "localhost", key_for(peer, tls_ca.client))
+        assert await cancel_when(start, greeted.until_set)
         await peer.wait_closed()
         assert peer.requests[0].startswith(b"\x16\x03")
         assert raw.fileno() == -1

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from anyhttp.resolver import (
     literal_address,
 )
 from tests.support import census
-from tests.support.cancel import cancel_at_every_checkpoint
+from tests.support.cancel import cancel_at_every_checkpoint, cancel_when
 from tests.support.nameserver import FAILS, LONG, NO_NAME, SILENT, NameServer
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -435,10 +436,8 @@ class TestStuckLookups:
                     group.start_soon(ThreadedResolver().resolve, "a.test")
                 await stuck.until_asked(MAX_THREADS)
                 group.cancel_scope.cancel()
-            async with anyio.create_task_group() as group:
-                group.start_soon(ThreadedResolver().resolve, "a.test")
-                await anyio.wait_all_tasks_blocked()
-                group.cancel_scope.cancel()
+            resolve = partial(ThreadedResolver().resolve, "a.test")
+            assert await cancel_when(resolve, anyio.wait_all_tasks_blocked)
         assert stuck.asked == MAX_THREADS
         stuck.go.set()
         with anyio.fail_after(5):
@@ -496,10 +495,8 @@ class TestStuckLookups:
         """It comes when the event loop is gone, and makes no noise."""
 
         async def main() -> None:
-            async with anyio.create_task_group() as group:
-                group.start_soon(ThreadedResolver().resolve, "a.test")
-                await stuck.until_asked(1)
-                group.cancel_scope.cancel()
+            resolve = partial(ThreadedResolver().resolve, "a.test")
+            assert await cancel_when(resolve, partial(stuck.until_asked, 1))
 
         before = set(threading.enumerate())
         anyio.run(main, backend=backend)

@@ -12,6 +12,7 @@ import ssl
 import threading
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,12 +22,13 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 import trio
+from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from anyhttp._common.values import ConnectionKey
 from anyhttp.connector._slots import Slot, Slots
 from tests.support import vectors
-from tests.support.cancel import How, cancel_at_every_checkpoint
+from tests.support.cancel import How, cancel_at_every_checkpoint, cancel_when
 from tests.support.census import Census, Leak, assert_no_tokens, open_sockets
 from tests.support.peer import (
     CLOSE,
@@ -48,6 +50,7 @@ from tests.support.peer import (
 )
 from tests.support.server import DOCUMENT, Server
 from tests.support.tls import Authority
+from tests.support.waiting import until_full
 
 pytest_plugins = ["pytester"]
 
@@ -366,9 +369,8 @@ class TestPeer:
         async with await connect(peer.port) as stream:
             await stream.send(b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n")
             await peer.settled()
-            with anyio.move_on_after(0.2) as scope:
-                await stream.send(bytes(64 * 2**20))
-            assert scope.cancelled_caught
+            full = partial(until_full, stream.extra(SocketAttribute.raw_socket))
+            assert await cancel_when(partial(stream.send, bytes(64 * 2**20)), full)
             await anyio.aclose_forcefully(stream)
             await peer.wait_closed()
 
@@ -586,9 +588,7 @@ class TestServer:
         assert server.url.port
         async with await connect(server.url.port) as stream:
             await stream.send(b"GET /hang HTTP/1.1\r\n\r\n")
-            with anyio.move_on_after(0.05) as scope:
-                await stream.receive()
-            assert scope.cancelled_caught
+            assert await cancel_when(stream.receive, partial(server.until_asked, "/hang"))
         server.reset()
         assert server.open_connections == 0
 

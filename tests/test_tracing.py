@@ -39,11 +39,12 @@ from anyhttp import (
 from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.connector import ConnectorStatistics
 from anyhttp.tracing import Signal, TraceParams
+from tests.support.cancel import cancel_when
 from tests.support.census import assert_no_tokens
 from tests.support.client import assert_free
 from tests.support.peer import CLOSE, Head, Script
 from tests.support.server import Server
-from tests.support.waiting import DEADLINE, until
+from tests.support.waiting import DEADLINE
 
 SHORT = 0.05
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -147,20 +148,11 @@ async def get(session: ClientSession, url: str | URL = "/json", **options: Any) 
 
 async def is_cancelled_while_it_hangs(session: ClientSession, server: Server) -> bool:
     """Cancel a request that is not answered, when it has arrived; tell whether it ended so."""
-    went_on = False
 
     async def ask() -> None:
-        nonlocal went_on
-        with scope:
-            await session.get("/hang")
-            went_on = True
+        await session.get("/hang")
 
-    async with anyio.create_task_group() as group:
-        scope = anyio.CancelScope()
-        group.start_soon(ask)
-        await until(lambda: "GET /hang" in server.requests, "the request to arrive")
-        scope.cancel()
-    return scope.cancelled_caught and not went_on
+    return await cancel_when(ask, lambda: server.until_asked("/hang"))
 
 
 async def nothing(session: object, context: object, params: object) -> None:
@@ -1304,7 +1296,7 @@ class TestCancellation:
                 await session.get("/hang")
 
             task = asyncio.create_task(ask())
-            await until(lambda: server.requests, "the request to arrive")
+            await server.until_asked("/hang")
             task.cancel()
             await asyncio.wait([task])
             assert task.cancelled()

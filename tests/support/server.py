@@ -47,7 +47,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from yarl import URL
 
 from .links import BadRequest, Gone, Head, Link, Listener, parse_head
-from .waiting import comes_true_in_thread
+from .waiting import comes_true_in_thread, until
 
 DOCUMENT = {"title": "anyhttp", "numbers": [1, 2, 3], "text": "grüße " * 100}
 JSON = ("Content-Type", "application/json")
@@ -92,6 +92,10 @@ class Server:
         """How many connections are open now."""
         with self._lock:
             return len(self._links)
+
+    async def until_asked(self, target: str) -> None:
+        """Wait until a GET of *target* has come."""
+        await until(lambda: f"GET {target}" in self.requests, f"a request for {target}")
 
     def reset(self) -> None:
         """Forget what was counted, once the connections of the test before are closed."""

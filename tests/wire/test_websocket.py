@@ -32,6 +32,7 @@ from anyhttp import (
     WSServerHandshakeError,
 )
 from tests.support import websocket
+from tests.support.cancel import cancel_when
 from tests.support.client import assert_free, client
 from tests.support.peer import (
     CLOSE,
@@ -1050,10 +1051,7 @@ class TestClose:
         peer = await script([OPEN, (BYE, [Tell(told), STALL])])
         async with ClientSession() as session:
             ws = await session.ws_connect(peer.url)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(ws.close)
-                await told.until_set()
-                tasks.cancel_scope.cancel()
+            assert await cancel_when(ws.close, told.until_set)
             assert ws.closed
             assert ws.close_code == 1006
             assert_free(session, idle=0)
@@ -1297,7 +1295,7 @@ class TestHeartbeat:
         last: Step = (Frame(PING), websocket.frame(PONG) + websocket.frame(TEXT, b"x"))
         peer = await script([OPEN, *beats, last, FAREWELL])
         async with ClientSession() as session:
-            async with session.ws_connect(peer.url, heartbeat=0.3) as ws:
+            async with session.ws_connect(peer.url, heartbeat=0.4) as ws:
                 for reached, wait in flags:
                     await reached.until_set()
                     await anyio.wait_all_tasks_blocked()
@@ -1409,7 +1407,7 @@ class TestHeartbeat:
             ]
         )
         async with ClientSession() as session:
-            async with session.ws_connect(peer.url, heartbeat=0.4) as ws:
+            async with session.ws_connect(peer.url, heartbeat=0.6) as ws:
                 await reached.until_set()
                 await anyio.wait_all_tasks_blocked()
                 async with anyio.create_task_group() as tasks:
