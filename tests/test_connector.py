@@ -858,7 +858,7 @@ class TestTimeouts:
                     await blocked()
                     assert len(session._scope.watchdog._deadlines) == 2
                     with pytest.raises(TimeoutError, match="waiting for a connection"):
-                        await session.get("/json", timeout=ClientTimeout(total=0.01))
+                        await session.get("/json", timeout=ClientTimeout(total=0.1))
                     assert connector.statistics().waiting == 1
             assert not session._scope.watchdog._deadlines
         assert_no_tokens(connector)

@@ -286,7 +286,7 @@ async def test_a_unix_socket_that_is_not_there(
 @compared
 async def test_the_time_of_a_request(client: ModuleType, base: URL) -> object:
     """The total bounds the wait for the response, and the reading of the body."""
-    short = client.ClientTimeout(total=0.05)
+    short = client.ClientTimeout(total=0.3)
     async with client.ClientSession() as session:
         results = [await failure(session.get(base / "hang", timeout=short))]
         slow = (base / "drip").with_query(n=2, delay=5)

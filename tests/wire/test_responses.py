@@ -349,7 +349,7 @@ class TestStall:
     async def test_total_before_the_head(self, start: bytes, http1: str, script: Script) -> None:
         """The builtin ``TimeoutError``, and no other; it says what was being waited for."""
         peer = await script([(b"GET ", [start, STALL] if start else STALL)])
-        async with client(http1, timeout=ClientTimeout(total=SHORT)) as session:
+        async with client(http1, timeout=ClientTimeout(total=4 * SHORT)) as session:
             with pytest.raises(TimeoutError, match="waiting for the response") as caught:
                 await session.get(peer.url)
             assert type(caught.value) is TimeoutError
