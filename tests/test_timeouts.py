@@ -15,7 +15,7 @@ import pytest
 import anyhttp
 from anyhttp import ClientSession, ClientTimeout, TCPConnector
 from anyhttp._network.stream import NetworkStream
-from anyhttp._tasks.timeouts import DEFAULT_TIMEOUT, Expired, TimedStream, Watchdog, deadline_after
+from anyhttp._tasks.timeouts import DEFAULT_TIMEOUT, Expired, Watchdog, deadline_after
 from tests.support.census import assert_no_tokens
 from tests.support.peer import DEAF, STALL, Head, Script
 from tests.support.server import Server

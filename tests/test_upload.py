@@ -355,7 +355,7 @@ class TestFiles:
                 await response.read()
 
     async def test_a_file_that_cannot_be_closed_after_the_response(
-        self, script: Script, entered: bool
+        self, script: Script, entered: bool, caplog: pytest.LogCaptureFixture
     ) -> None:
         """If the upload ends last, its failure to close the file ends neither the caller's
         block nor the session.
@@ -366,7 +366,7 @@ class TestFiles:
             async with session.post(peer.url, data=file) as response:
                 assert await response.read() == b"ok"
                 file.go_on.set()
-                await wait_free(session)  # which comes after the failure
+                await until(lambda: "the drive is gone" in caplog.text, "the failure")
             assert file.closed
 
     async def test_a_file_that_can_be_neither_sent_nor_closed(

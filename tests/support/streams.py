@@ -6,8 +6,8 @@ from typing import Any
 
 import anyio
 
-from anyhttp._network import NetworkStream
-from anyhttp._timeouts import TimedStream, Watchdog
+from anyhttp._network.stream import NetworkStream
+from anyhttp._tasks.timeouts import TimedStream, Watchdog
 
 from .waiting import DEADLINE
 
