@@ -53,13 +53,6 @@ def how(request: pytest.FixtureRequest, anyio_backend: tuple[str, object]) -> Ho
     return way
 
 
-@pytest.fixture(params=[True, False], ids=["entered", "unentered"])
-def entered(request: pytest.FixtureRequest) -> bool:
-    """Whether the session is used with ``async with``."""
-    value: bool = request.param
-    return value
-
-
 class Names(AbstractResolver):
     """Gives the same addresses for every name, after two checkpoints."""
 

@@ -6,7 +6,7 @@ import socket
 import time
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
@@ -23,7 +23,7 @@ from anyhttp import (
 )
 from anyhttp.abc import AbstractResolver, ResolveResult
 from tests.support.census import assert_no_tokens
-from tests.support.client import assert_free, client
+from tests.support.client import assert_free, client, opened
 from tests.support.peer import STALL, Flag, Script, Step, Tell, Wait
 from tests.support.server import Server
 from tests.support.waiting import DEADLINE, until
@@ -32,27 +32,6 @@ pytestmark = pytest.mark.uvloop
 
 SHORT = 0.05
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@pytest.fixture(params=["entered", "unentered"])
-def entered(request: pytest.FixtureRequest) -> bool:
-    """Whether the session is used with ``async with``."""
-    return bool(request.param == "entered")
-
-
-@asynccontextmanager
-async def opened(session: ClientSession, *, entered: bool) -> AsyncIterator[ClientSession]:
-    """Give *session*, and check that none of its slots is taken in the end."""
-    try:
-        if entered:
-            async with session:
-                yield session
-                assert_free(session)
-        else:
-            yield session
-            assert_free(session)
-    finally:
-        await session.close()
 
 
 async def waiting(connector: TCPConnector, count: int) -> None:

@@ -42,7 +42,7 @@ from anyhttp import (
 )
 from anyhttp._http1 import Exchange
 from anyhttp.payload import Payload
-from tests.support.client import assert_free, client, wait_free
+from tests.support.client import assert_free, client, opened, wait_free
 from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Until, Wait
 from tests.support.server import Server
 from tests.support.tls import Authority
@@ -158,12 +158,6 @@ def body_of(seen: Any) -> bytes:
     return base64.b64decode(seen["body"])
 
 
-@pytest.fixture(params=["entered", "unentered"])
-def entered(request: pytest.FixtureRequest) -> bool:
-    """Whether the session is used with ``async with``."""
-    return bool(request.param == "entered")
-
-
 @pytest.fixture(params=["block", "bare"])
 def in_block(request: pytest.FixtureRequest) -> bool:
     """Whether the request is used with ``async with``."""
@@ -184,17 +178,8 @@ async def fetch(
         await wait_free(session)  # while it is held, as its upload may be about to end
         return body
 
-    if entered:
-        async with session:
-            body = await ask()
-            await wait_free(session)
-            return body
-    try:
-        body = await ask()
-        await wait_free(session)
-        return body
-    finally:
-        await session.close()
+    async with opened(session, entered=entered, until_free=True):
+        return await ask()
 
 
 class TestOrder:

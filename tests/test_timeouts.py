@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -16,7 +16,7 @@ import anyhttp
 from anyhttp import ClientSession, ClientTimeout, TCPConnector
 from anyhttp._network.stream import NetworkStream
 from anyhttp._tasks.timeouts import DEFAULT_TIMEOUT, Expired, Watchdog, deadline_after
-from tests.support.census import assert_no_tokens
+from tests.support.client import opened
 from tests.support.peer import DEAF, STALL, Head, Script
 from tests.support.server import Server
 from tests.support.streams import FakeStream, watch
@@ -131,29 +131,15 @@ class TestWatchdog:
             watchdog.stop()
 
 
-@pytest.fixture(params=["entered", "unentered"])
-def entered(request: pytest.FixtureRequest) -> bool:
-    """An entered session has a watchdog; in an unentered one each wait ends itself."""
-    return bool(request.param == "entered")
-
-
-@asynccontextmanager
-async def session_for(
+def session_for(
     url: object, timeout: ClientTimeout, *, entered: bool, **options: Any
-) -> AsyncIterator[ClientSession]:
-    """Give a session, and check that all its slots are free in the end."""
-    connector = TCPConnector(**options)
-    session = ClientSession(str(url), connector=connector, timeout=timeout)
-    try:
-        if entered:
-            async with session:
-                yield session
-                assert_no_tokens(connector)
-        else:
-            yield session
-            assert_no_tokens(connector)
-    finally:
-        await session.close()
+) -> AbstractAsyncContextManager[ClientSession]:
+    """Give a session with these limits and this connector.
+
+    An entered one has a watchdog; in one that is not each wait ends itself.
+    """
+    session = ClientSession(str(url), connector=TCPConnector(**options), timeout=timeout)
+    return opened(session, entered=entered)
 
 
 async def slow_body() -> AsyncIterator[bytes]:

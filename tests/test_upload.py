@@ -9,7 +9,8 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,7 @@ from anyhttp import ClientConnectionError, ClientPayloadError, ClientSession, Cl
 from anyhttp._http1 import Framing
 from anyhttp._http1.upload import Upload, UploadState
 from anyhttp.payload import Writer
+from tests.support import client
 from tests.support.census import running_tasks
 from tests.support.client import assert_free, wait_free
 from tests.support.peer import DEAF, STALL, Flag, Head, Script, Tell, Until
@@ -36,25 +38,8 @@ SHORT = 0.05
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-@pytest.fixture(params=["entered", "unentered"])
-def entered(request: pytest.FixtureRequest) -> bool:
-    """Whether the session is used with ``async with``."""
-    return bool(request.param == "entered")
-
-
-@asynccontextmanager
-async def opened(session: ClientSession, *, entered: bool) -> AsyncIterator[ClientSession]:
-    """Give *session*, and check that none of its slots is taken in the end."""
-    try:
-        if entered:
-            async with session:
-                yield session
-                await wait_free(session)
-        else:
-            yield session
-            await wait_free(session)
-    finally:
-        await session.close()
+#: Gives a session, and in the end waits for uploads that outlast their responses.
+opened = partial(client.opened, until_free=True)
 
 
 def one_slot(http1: str = "auto", **options: Any) -> ClientSession:

@@ -23,7 +23,7 @@ from anyhttp import (
     UploadTracker,
 )
 from tests.support.cancel import cancel_when
-from tests.support.client import assert_free, client
+from tests.support.client import assert_free, client, opened
 from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Tell, Until
 from tests.support.server import Server
 
@@ -56,12 +56,6 @@ BODIES: dict[str, tuple[Callable[[], Any], int]] = {
 }
 
 
-@pytest.fixture(params=["entered", "unentered"])
-def entered(request: pytest.FixtureRequest) -> bool:
-    """Whether the session is used with ``async with``."""
-    return bool(request.param == "entered")
-
-
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("options", [{}, {"compress": True}], ids=["plain", "compressed"])
 async def test_a_body_that_arrives(
@@ -71,10 +65,7 @@ async def test_a_body_that_arrives(
     make, size = BODIES[body]
     tracker = UploadTracker()
     assert (tracker.attempts, tracker.bytes_written) == (0, 0)
-    session = client(http1)
-    try:
-        if entered:
-            await session.__aenter__()
+    async with opened(client(http1), entered=entered, until_free=True) as session:
         async with session.post(
             server.url / "upload", data=make(), upload_tracker=tracker, **options
         ) as response:
@@ -85,10 +76,6 @@ async def test_a_body_that_arrives(
         assert (tracker.attempts, tracker.bytes_written) == (1, size)
         assert tracker.upload_complete.done()
         assert tracker.upload_complete.exception() is None
-    finally:
-        if entered:
-            await session.__aexit__(None, None, None)
-        await session.close()
 
 
 async def test_progress_can_be_seen_while_it_goes_on(http1: str, script: Script) -> None:
@@ -168,10 +155,7 @@ async def test_the_failure_of_the_body_is_raised(entered: bool, http1: str, scri
     """As by the request itself."""
     peer = await script([(Head(b"POST "), STALL)])
     tracker = UploadTracker()
-    session = client(http1)
-    try:
-        if entered:
-            await session.__aenter__()
+    async with opened(client(http1), entered=entered, until_free=True) as session:
         with pytest.raises(ClientConnectionError):
             await session.post(peer.url, data=broken(), upload_tracker=tracker)
         for _ in range(2):
@@ -180,10 +164,6 @@ async def test_the_failure_of_the_body_is_raised(entered: bool, http1: str, scri
         assert isinstance(tracker.upload_complete.exception(), ClientConnectionError)
         assert tracker.bytes_written == 10
         assert "failed" in repr(tracker)
-    finally:
-        if entered:
-            await session.__aexit__(None, None, None)
-        await session.close()
 
 
 async def test_an_answer_that_comes_first_aborts_it(
@@ -192,39 +172,27 @@ async def test_an_answer_that_comes_first_aborts_it(
     """Leaving the block ends the upload: :exc:`UploadAbortedError`."""
     peer = await script([(Head(b"POST "), [TOO_LARGE, DEAF])])
     tracker = UploadTracker()
-    session = client(http1)
-    try:
-        if entered:
-            await session.__aenter__()
+    async with opened(client(http1), entered=entered, until_free=True) as session:
         async with session.post(peer.url, data=pieces(1000), upload_tracker=tracker) as response:
             assert response.status == 413
             assert not tracker.upload_complete.done()
         with anyio.fail_after(5), pytest.raises(UploadAbortedError):
             await tracker.upload_complete
         assert tracker.bytes_written < 1000 * 100_000
-    finally:
-        if entered:
-            await session.__aexit__(None, None, None)
-        await session.close()
 
 
 async def test_the_time_of_the_request_runs_out(entered: bool, http1: str, script: Script) -> None:
     """A body that nobody takes ends with ``total``, also after the response has begun."""
     peer = await script([(Head(b"POST "), [OK, DEAF])])
     tracker = UploadTracker()
-    session = client(http1, timeout=ClientTimeout(total=0.5))
-    try:
-        if entered:
-            await session.__aenter__()
+    async with opened(
+        client(http1, timeout=ClientTimeout(total=0.5)), entered=entered, until_free=True
+    ) as session:
         async with session.post(peer.url, data=pieces(1000), upload_tracker=tracker) as response:
             assert await response.read() == b"ok"
             with anyio.fail_after(5), pytest.raises(TimeoutError, match="body was being sent"):
                 await tracker.upload_complete
         assert_free(session, idle=0)
-    finally:
-        if entered:
-            await session.__aexit__(None, None, None)
-        await session.close()
 
 
 async def test_a_bare_await_of_an_unentered_session(http1: str, server: Server) -> None:
@@ -402,10 +370,7 @@ async def test_a_request_that_is_cancelled_twice(script: Script, entered: bool) 
     tracker = UploadTracker()
     came = Flag()
     peer = await script([(Until(b"x\r\n"), [Tell(came), STALL])])
-    session = ClientSession()
-    try:
-        if entered:
-            await session.__aenter__()
+    async with opened(ClientSession(), entered=entered, until_free=True) as session:
         task = asyncio.create_task(post())
         await came.until_set()
         task.cancel()
@@ -418,10 +383,6 @@ async def test_a_request_that_is_cancelled_twice(script: Script, entered: bool) 
         with anyio.fail_after(5), pytest.raises(UploadAbortedError):
             await tracker.upload_complete
         assert_free(session)
-    finally:
-        if entered:
-            await session.__aexit__(None, None, None)
-        await session.close()
 
 
 async def test_a_body_used_up(script: Script) -> None:

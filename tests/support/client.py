@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from anyhttp import ClientSession, TCPConnector
@@ -26,6 +28,25 @@ def assert_free(session: ClientSession, *, idle: int | None = None) -> None:
     """
     assert session.connector is not None
     assert_no_tokens(session.connector, idle=idle)
+
+
+@asynccontextmanager
+async def opened(
+    session: ClientSession, *, entered: bool, until_free: bool = False
+) -> AsyncIterator[ClientSession]:
+    """Give *session*, and check that none of its slots is taken in the end.
+
+    :param entered: use it with ``async with``, and not only close it
+    :param until_free: before, wait for the end of uploads that outlast their responses
+    """
+    try:
+        async with session if entered else nullcontext():
+            yield session
+            if until_free:
+                await wait_free(session)
+            assert_free(session)
+    finally:
+        await session.close()
 
 
 async def wait_free(session: ClientSession) -> None:
