@@ -29,10 +29,10 @@ from anyhttp import (
     TCPConnector,
     TraceConfig,
 )
-from anyhttp.abc import AbstractResolver, ResolveResult
 from tests.support import census
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens, open_sockets, running_tasks
+from tests.support.names import Names
 from tests.support.peer import STALL, Flag, Script, Tell, Until
 from tests.support.proxies import Proxies
 from tests.support.server import Server
@@ -51,29 +51,6 @@ def how(request: pytest.FixtureRequest, anyio_backend: tuple[str, object]) -> Ho
     if way == "native" and anyio_backend[0] == "trio":
         pytest.skip("trio has no cancellation but scopes")
     return way
-
-
-class Names(AbstractResolver):
-    """Gives the same addresses for every name, after two checkpoints."""
-
-    def __init__(self, *addresses: str) -> None:
-        self._addresses = addresses or ("127.0.0.1",)
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the addresses."""
-        for _ in range(2):
-            await anyio.lowlevel.checkpoint()
-        return [
-            ResolveResult(
-                hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-            for address in self._addresses
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 @pytest.fixture

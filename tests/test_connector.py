@@ -34,7 +34,7 @@ from anyhttp import (
     TCPConnector,
     UnixConnector,
 )
-from anyhttp.abc import AbstractResolver, ResolveResult
+from anyhttp.abc import ResolveResult
 from anyhttp.connector import (
     AddrInfoType,
     BaseConnector,
@@ -45,62 +45,13 @@ from anyhttp.connector import (
 from tests.support import census
 from tests.support.cancel import cancel_when
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
+from tests.support.names import Names
 from tests.support.peer import CLOSE, CUT, RESET, STALL, Action, Flag, Script, SendUnasked, Wait
 from tests.support.server import Server
+from tests.support.sockets import Sockets
 from tests.support.tls import Authority
-from tests.support.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-
-
-class Names(AbstractResolver):
-    """Knows every name, as 127.0.0.1, and counts the questions."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.closed = False
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return 127.0.0.1, for names that do not begin with ``no``."""
-        self.asked.append(host)
-        await anyio.lowlevel.checkpoint()
-        if host.startswith("no"):
-            raise socket.gaierror(socket.EAI_NONAME, "unknown")
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
-
-    async def close(self) -> None:
-        """Note that it was called."""
-        self.closed = True
-
-
-class Sockets:
-    """A socket factory that knows how many of its sockets are and were open."""
-
-    def __init__(self) -> None:
-        self.made: list[socket.socket] = []
-        self.peak = 0
-
-    @property
-    def open(self) -> int:
-        """How many are open now."""
-        return sum(sock.fileno() != -1 for sock in self.made)
-
-    async def until_closed(self) -> None:
-        """Wait until none is open."""
-        await until(lambda: not self.open, "the sockets to be closed")
-
-    def __call__(self, address: AddrInfoType) -> socket.socket:
-        """Make a socket for *address*."""
-        sock = socket.socket(*address[:3])
-        self.made.append(sock)
-        self.peak = max(self.peak, self.open)
-        return sock
 
 
 async def get(session: ClientSession, url: str | URL = "/json") -> bytes:
@@ -318,7 +269,7 @@ class TestLimitPerHost:
             for name in "abc":
                 await get(session, server.url.with_host(f"{name}.test") / "json")
             with pytest.raises(ClientConnectorError):
-                await get(session, "http://no.test/")
+                await get(session, "http://unknown.test/")
             async with session.get(server.url.with_host("d.test") / "bytes/1000000"):
                 queued = partial(get, session, server.url.with_host("e.test") / "json")
                 assert await cancel_when(queued, blocked)
@@ -1080,8 +1031,10 @@ class TestDns:
         """The error says which host, and that it was its name."""
         connector = TCPConnector(resolver=Names())
         async with ClientSession(connector=connector) as session:
-            with pytest.raises(anyhttp.ClientConnectorDNSError, match=r"no\.test:80") as caught:
-                await get(session, "http://no.test/")
+            with pytest.raises(
+                anyhttp.ClientConnectorDNSError, match=r"unknown\.test:80"
+            ) as caught:
+                await get(session, "http://unknown.test/")
             assert isinstance(caught.value.os_error, socket.gaierror)
             assert_no_tokens(connector)
 

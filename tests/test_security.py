@@ -11,7 +11,6 @@ import gzip
 import json
 import logging
 import pickle
-import socket
 import time
 import traceback
 import zlib
@@ -44,10 +43,10 @@ from anyhttp import (
     TCPConnector,
     TooManyRedirects,
 )
-from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.http_exceptions import LineTooLong
 from tests.support.client import assert_free, client, wait_free
 from tests.support.engines import NAMES, receive
+from tests.support.names import Names
 from tests.support.peer import (
     CLOSE,
     DEAF,
@@ -881,24 +880,6 @@ def bomb(coding: str, size: int) -> bytes | None:
     return bytes(zstd.compress(bytes(size)))
 
 
-class Anywhere(AbstractResolver):
-    """Finds every name at 127.0.0.1."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return that address."""
-        await anyio.lowlevel.checkpoint()
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
-
-
 class TestNothingGrowsWithoutABound:
     @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
     async def test_decompression_is_bounded_in_each_step_and_in_all(
@@ -964,7 +945,7 @@ class TestNothingGrowsWithoutABound:
         """A page can name any number of hosts."""
         closing = OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n"
         peer = await script([(b"GET ", closing)], repeat=True)
-        connector = TCPConnector(resolver=Anywhere(), dns_cache_max_size=3, http1=http1)
+        connector = TCPConnector(resolver=Names(), dns_cache_max_size=3, http1=http1)
         async with ClientSession(connector=connector) as session:
             for number in range(8):
                 await session.get(f"http://host{number}.test:{peer.port}/")

@@ -34,32 +34,14 @@ from anyhttp import (
     UnixConnector,
 )
 from anyhttp._network.trust import _unverified_context
-from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.connector import Connection
 from tests.support.census import assert_no_tokens
+from tests.support.names import Names
 from tests.support.peer import CUT, DEAF, STALL, Script
 from tests.support.server import Server
 from tests.support.tls import Authority
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-
-
-class Loopback(AbstractResolver):
-    """Knows every name, as 127.0.0.1."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return 127.0.0.1."""
-        await anyio.lowlevel.checkpoint()
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 async def get(session: ClientSession, url: str | URL, **options: Any) -> bytes:
@@ -249,7 +231,7 @@ class TestNames:
 
     async def test_the_wrong_host(self, server: Server, tls_ca: Authority) -> None:
         """The certificate is good, but somebody else's."""
-        connector = TCPConnector(ssl=tls_ca.client, resolver=Loopback())
+        connector = TCPConnector(ssl=tls_ca.client, resolver=Names())
         async with ClientSession(connector=connector) as session:
             with pytest.raises(
                 ClientConnectorCertificateError,
@@ -261,7 +243,7 @@ class TestNames:
         self, server: Server, tls_ca: Authority, asked_names: list[str | None]
     ) -> None:
         """For a server that is reached by another name than its own."""
-        connector = TCPConnector(ssl=tls_ca.client, resolver=Loopback())
+        connector = TCPConnector(ssl=tls_ca.client, resolver=Names())
         async with ClientSession(connector=connector) as session:
             url = named(server, "other.test")
             assert await get(session, url, server_hostname="localhost")
@@ -274,7 +256,7 @@ class TestNames:
         self, server: Server, tls_ca: Authority, asked_names: list[str | None]
     ) -> None:
         """RFC 6066 §3 sends no dot, and certificates name hosts without it; DNS is given it."""
-        connector = TCPConnector(ssl=tls_ca.client, resolver=Loopback())
+        connector = TCPConnector(ssl=tls_ca.client, resolver=Names())
         async with ClientSession(connector=connector) as session:
             assert await get(session, named(server, "localhost."))
             assert set(connector.cached_hosts) == {("localhost.", server.https_url.port)}
@@ -286,7 +268,7 @@ class TestNames:
         context = tls_ca.server_for("bücher.test")
         context.sni_callback = lambda stream, name, context: names.append(name)
         peer = await script([(b"GET /a ", OK)], tls=context)
-        connector = TCPConnector(ssl=tls_ca.client, resolver=Loopback())
+        connector = TCPConnector(ssl=tls_ca.client, resolver=Names())
         async with ClientSession(connector=connector) as session:
             await get(session, f"https://bücher.test:{peer.port}/a")
         assert names == ["xn--bcher-kva.test"]

@@ -7,7 +7,6 @@ import dataclasses
 import gzip
 import logging
 import pickle
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from io import BytesIO
 from pathlib import Path
@@ -36,12 +35,12 @@ from anyhttp import (
     TraceConfig,
     UnixConnector,
 )
-from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.connector import ConnectorStatistics
 from anyhttp.tracing import Signal, TraceParams
 from tests.support.cancel import cancel_when
 from tests.support.census import assert_no_tokens
 from tests.support.client import assert_free
+from tests.support.names import Names
 from tests.support.peer import CLOSE, Head, Script
 from tests.support.server import Server
 from tests.support.waiting import DEADLINE
@@ -70,32 +69,6 @@ PARAMS: dict[str, type[TraceParams]] = {
 ALL = list(PARAMS)
 
 Handler = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-class Names(AbstractResolver):
-    """Every name is this machine, except those that do not exist."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.gate: anyio.Event | None = None
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        self.asked += 1
-        await anyio.lowlevel.checkpoint()
-        if self.gate is not None:
-            await self.gate.wait()
-        if host.startswith("nowhere"):
-            raise OSError(None, "no such name")
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 class Recorder:
@@ -445,7 +418,7 @@ class TestOrder:
         async with ClientSession(connector=connector, trace_configs=[recorder.config]) as session:
             for _ in range(2):
                 await get(session, url)
-        assert names.asked == len(recorder.params("dns_cache_miss")) == 2
+        assert len(names.asked) == len(recorder.params("dns_cache_miss")) == 2
 
     async def test_names_without_a_cache(self, server: Server) -> None:
         """It is neither hit nor missed, and each lookup is told."""
@@ -478,7 +451,7 @@ class TestOrder:
                 while not second.params("dns_cache_hit"):
                     await anyio.lowlevel.checkpoint()
             gate.set()
-        assert names.asked == 1
+        assert len(names.asked) == 1
         assert "dns_resolvehost_end" in first.take()
         assert "dns_resolvehost_start" not in second.take()
 
@@ -641,7 +614,7 @@ class TestOrder:
             connector=TCPConnector(resolver=Names()), trace_configs=[recorder.config]
         ) as session:
             with pytest.raises(ClientConnectorDNSError):
-                await session.get("http://nowhere.test/")
+                await session.get("http://unknown.test/")
             assert recorder.take() == [
                 "request_start",
                 NEW[0],

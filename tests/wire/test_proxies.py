@@ -6,7 +6,6 @@ import socket
 import struct
 from typing import Any
 
-import anyio.lowlevel
 import pytest
 from yarl import URL
 
@@ -28,9 +27,9 @@ from anyhttp import (
     encode_basic_auth,
 )
 from anyhttp._codings.compression import accept_encoding
-from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.http import SERVER_SOFTWARE
 from tests.support.client import assert_free, client
+from tests.support.names import Names
 from tests.support.peer import (
     CLOSE,
     HELLO,
@@ -56,37 +55,6 @@ AUTOMATIC = (
     b"User-Agent: " + SERVER_SOFTWARE.encode() + b"\r\n"
 )
 CREDENTIALS = encode_basic_auth("user", "secret").encode()
-
-
-class Names(AbstractResolver):
-    """Knows every name but ``unknown.test``, by the addresses given."""
-
-    def __init__(self, *addresses: str) -> None:
-        self.asked: list[str] = []
-        self._addresses = addresses or ("127.0.0.1",)
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the addresses."""
-        await anyio.lowlevel.checkpoint()
-        self.asked.append(host)
-        if host == "unknown.test":
-            raise socket.gaierror(socket.EAI_NONAME, "unknown")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=0,
-            )
-            for address in self._addresses
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 def proxy_at(peer: Peer, scheme: str = "http", login: str = "") -> str:
