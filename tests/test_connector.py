@@ -47,11 +47,10 @@ from tests.support.cancel import cancel_when
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
 from tests.support.names import Names
 from tests.support.peer import CLOSE, CUT, RESET, STALL, Action, Flag, Script, SendUnasked, Wait
+from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.sockets import Sockets
 from tests.support.tls import Authority
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 async def get(session: ClientSession, url: str | URL = "/json") -> bytes:
@@ -325,7 +324,7 @@ class TestKeepAlive:
         connector = TCPConnector(force_close=True)
         assert connector.force_close
         async with ClientSession(connector=connector) as session:
-            assert await get(session, peer.url) == b"hi"
+            assert await get(session, peer.url) == b"ok"
         assert b"Connection: close" in peer.requests[0]
 
     def test_force_close_contradicts_a_time(self) -> None:
@@ -430,7 +429,7 @@ class TestKeepAlive:
             await get(session, "/a")
             assert connector.statistics().idle == 1
             await peer.settled()
-            assert await get(session, "/b") == b"hi"
+            assert await get(session, "/b") == b"ok"
 
     @pytest.mark.uvloop
     async def test_a_connection_that_was_reset_is_not_used(self, script: Script) -> None:
@@ -441,7 +440,7 @@ class TestKeepAlive:
             await get(session, "/a")
             go.set()
             await peer.wait_closed()
-            assert await get(session, "/b") == b"hi"
+            assert await get(session, "/b") == b"ok"
 
     @pytest.mark.uvloop
     async def test_tls_connections_are_used_again(self, server: Server, tls_ca: Authority) -> None:
@@ -456,10 +455,10 @@ class TestKeepAlive:
         """They never become the answer to the next request."""
         peer = await script([(b"GET /a ", OK + OK)], [(b"GET /b ", OK)])
         async with ClientSession(peer.url) as session:
-            assert await get(session, "/a") == b"hi"
+            assert await get(session, "/a") == b"ok"
             assert session.connector is not None
             assert session.connector.statistics().idle == 0
-            assert await get(session, "/b") == b"hi"
+            assert await get(session, "/b") == b"ok"
 
 
 class TestClosing:
@@ -1266,7 +1265,7 @@ class TestUnix:
 
             async with anyio.create_task_group() as group:
                 group.start_soon(anyio.to_thread.run_sync, answer)
-                assert await get(session) == b"hi"
+                assert await get(session) == b"ok"
 
     @pytest.mark.parametrize("path", ["", "/tmp/a\0b", b"\0a\0"])
     def test_what_is_no_path(self, path: Any) -> None:

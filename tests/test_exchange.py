@@ -25,13 +25,13 @@ from anyhttp.abc import AbstractResolver, ResolveResult
 from tests.support.census import assert_no_tokens
 from tests.support.client import assert_free, client, opened
 from tests.support.peer import STALL, Flag, Script, Step, Tell, Wait
+from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.uvloop
 
 SHORT = 0.05
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 async def waiting(connector: TCPConnector, count: int) -> None:

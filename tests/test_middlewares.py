@@ -44,13 +44,13 @@ from anyhttp._http1 import Exchange
 from anyhttp.payload import Payload
 from tests.support.client import assert_free, client, opened, wait_free
 from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Until, Wait
+from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.tls import Authority
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 DENIED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 6\r\n\r\ndenied"
 LONG_DENIAL = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000
 LARGE = bytes(range(256)) * 1024  # more than goes out together with the head

@@ -24,8 +24,8 @@ from anyhttp import (
 from anyhttp.http_exceptions import LineTooLong
 from tests.support.client import assert_free, client, wait_free
 from tests.support.peer import CLOSE, Action, Head, Script, Until
+from tests.support.responses import OK_LINE as OK
 
-OK = b"HTTP/1.1 200 OK\r\n"
 BAD = b"HTTP/1.1 503 Busy\r\n"
 TEXT = b"several words " * 1000
 

@@ -60,11 +60,9 @@ from tests.support.peer import (
     Tell,
     Wait,
 )
+from tests.support.responses import CHUNKS, EMPTY
+from tests.support.responses import OK_LINE as OK
 from tests.support.tls import Authority
-
-OK = b"HTTP/1.1 200 OK\r\n"
-EMPTY = OK + b"Content-Length: 0\r\n\r\n"
-CHUNKS = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 SECRET = "nobody-may-read-this"
 CONTROL = ("\r\nEvil: 1", "\n", "\r", "\x00", "\x1b", "\x7f")

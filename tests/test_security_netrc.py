@@ -10,8 +10,8 @@ from yarl import URL
 from anyhttp import ClientSession, TCPConnector
 from tests.support.names import Names
 from tests.support.peer import Script, Step
+from tests.support.responses import EMPTY
 
-EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 GOOD = b"\r\nAuthorization: Basic Z29vZDpzZWNyZXQ=\r\n"  # good:secret
 EVIL = b"\r\nAuthorization: Basic ZXZpbDpvdGhlcg==\r\n"  # evil:other
 

@@ -48,6 +48,7 @@ from tests.support.peer import (
     Until,
     Wait,
 )
+from tests.support.responses import OK
 from tests.support.server import DOCUMENT, Server
 from tests.support.tls import Authority
 from tests.support.waiting import until_full
@@ -55,7 +56,6 @@ from tests.support.waiting import until_full
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parent.parent
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 async def connect(peer_port: int) -> anyio.abc.SocketStream:

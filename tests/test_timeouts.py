@@ -22,7 +22,6 @@ from tests.support.server import Server
 from tests.support.streams import FakeStream, watch
 
 SHORT = 0.2  # seconds
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 class TestClientTimeout:

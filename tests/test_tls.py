@@ -38,10 +38,9 @@ from anyhttp.connector import Connection
 from tests.support.census import assert_no_tokens
 from tests.support.names import Names
 from tests.support.peer import CUT, DEAF, STALL, Script
+from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.tls import Authority
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 async def get(session: ClientSession, url: str | URL, **options: Any) -> bytes:
@@ -155,7 +154,7 @@ class TestOption:
         """The name in the URL is what the certificate is for."""
         peer = await script([(b"GET /a ", OK)], [], tls=tls_ca.server, unix=True, partial=True)
         async with ClientSession(connector=UnixConnector(peer.unix_path)) as session:
-            assert await get(session, "https://localhost/a", ssl=tls_ca.client) == b"hi"
+            assert await get(session, "https://localhost/a", ssl=tls_ca.client) == b"ok"
             with pytest.raises(ClientConnectorCertificateError, match="Hostname mismatch"):
                 await get(session, "https://other.test/a", ssl=tls_ca.client)
 
@@ -300,7 +299,7 @@ class TestCertificates:
         tls_ca.issue("client.test").configure_cert(ours)
         peer = await script([(b"GET /a ", OK)], [], tls=context, partial=True)
         async with ClientSession(peer.url) as session:
-            assert await get(session, "/a", ssl=ours) == b"hi"
+            assert await get(session, "/a", ssl=ours) == b"ok"
             # TLS 1.3 tells it after the handshake, when the answer is waited for
             with pytest.raises(ClientOSError):
                 await get(session, "/a", ssl=tls_ca.client)

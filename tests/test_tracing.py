@@ -42,11 +42,11 @@ from tests.support.census import assert_no_tokens
 from tests.support.client import assert_free
 from tests.support.names import Names
 from tests.support.peer import CLOSE, Head, Script
+from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.waiting import DEADLINE
 
 SHORT = 0.05
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 PARAMS: dict[str, type[TraceParams]] = {
     "on_request_start": anyhttp.TraceRequestStartParams,

@@ -29,13 +29,13 @@ from tests.support import client
 from tests.support.census import running_tasks
 from tests.support.client import assert_free, wait_free
 from tests.support.peer import DEAF, STALL, Flag, Head, Script, Tell, Until
+from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 
 SHORT = 0.05
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 #: Gives a session, and in the end waits for uploads that outlast their responses.

@@ -25,9 +25,9 @@ from anyhttp import (
 from tests.support.cancel import cancel_when
 from tests.support.client import assert_free, client, opened
 from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Tell, Until
+from tests.support.responses import OK
 from tests.support.server import Server
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TOO_LARGE = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
 SIZE = 300_000
 

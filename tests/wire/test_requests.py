@@ -44,9 +44,9 @@ from tests.support.peer import (
     Until,
     Wait,
 )
+from tests.support.responses import EMPTY as OK
 from tests.support.server import Server
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

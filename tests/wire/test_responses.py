@@ -34,11 +34,10 @@ from tests.support.peer import (
     Tell,
     Wait,
 )
+from tests.support.responses import CHUNKS, EMPTY
+from tests.support.responses import OK_LINE as OK
 
-OK = b"HTTP/1.1 200 OK\r\n"
-EMPTY = OK + b"Content-Length: 0\r\n\r\n"
 TWO = OK + b"Content-Length: 2\r\n\r\nhi"
-CHUNKS = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def length(body: bytes, *fields: bytes) -> bytes:
