@@ -25,11 +25,11 @@ import trio
 from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-from anyhttp._common.values import ConnectionKey
 from anyhttp.connector._slots import Slot, Slots
 from tests.support import vectors
 from tests.support.cancel import How, cancel_at_every_checkpoint, cancel_when
 from tests.support.census import Census, Leak, assert_no_tokens, open_sockets
+from tests.support.keys import A
 from tests.support.peer import (
     CLOSE,
     CUT,
@@ -284,7 +284,7 @@ class TestCensus:
             (Counts(limit=1), "of the limit"),
             (Counts(limit_per_host=1), "hosts"),
         ):
-            lost = Slot(ConnectionKey("a.test", 80, False, True, None, None, None, None))
+            lost = Slot(A)
             assert leaky._pool.slots.take(lost)
             with pytest.raises(AssertionError, match=complaint):
                 assert_no_tokens(leaky)
