@@ -32,6 +32,7 @@ from anyhttp import (
 from tests.support import census
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens, open_sockets, running_tasks
+from tests.support.client import get
 from tests.support.names import Names
 from tests.support.peer import STALL, Flag, Script, Tell, Until
 from tests.support.proxies import Proxies
@@ -106,12 +107,6 @@ async def hammer(
         tasks_before = running_tasks()
         assert await cancel_at_every_checkpoint(run, after=after, how=how)
     assert open_sockets().keys() <= sockets_before
-
-
-async def get(session: ClientSession, path: str = "/json") -> None:
-    """Make a request and read its whole body."""
-    async with session.get(path) as response:
-        await response.read()
 
 
 async def pieces(count: int = 3) -> AsyncIterator[bytes]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -37,6 +35,7 @@ from tests.support.cancel import How, cancel_at_every_checkpoint, cancel_when
 from tests.support.client import assert_free
 from tests.support.links import Gone, Link, Listener
 from tests.support.peer import Flag, Script
+from tests.support.programs import websocket_server
 from tests.support.tls import Authority
 from tests.support.waiting import until, until_full
 from tests.support.websocket import BINARY, Accept, Frame, take_frame
@@ -47,13 +46,8 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The URL of a server of the package websockets, in a process of its own."""
-    command = [sys.executable, "-m", "tests.support.websocket_server"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"ws://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
+    with websocket_server() as port:
+        yield f"ws://127.0.0.1:{port}"
 
 
 class Rude:

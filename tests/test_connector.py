@@ -19,7 +19,6 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-from yarl import URL
 
 import anyhttp
 from anyhttp import (
@@ -45,18 +44,13 @@ from anyhttp.connector import (
 from tests.support import census
 from tests.support.cancel import cancel_when
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
+from tests.support.client import get
 from tests.support.names import Names
 from tests.support.peer import CLOSE, CUT, RESET, STALL, Action, Flag, Script, SendUnasked, Wait
 from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.sockets import Sockets
 from tests.support.tls import Authority
-
-
-async def get(session: ClientSession, url: str | URL = "/json") -> bytes:
-    """Make a request and return its whole body."""
-    async with session.get(url) as response:
-        return await response.read()
 
 
 async def rounds() -> None:

@@ -25,20 +25,7 @@ from anyhttp.multipart import (
 )
 from anyhttp.payload import AsyncIterablePayload, BytesPayload, Payload, StringPayload, get_payload
 from anyhttp.streams import StreamReader
-
-
-class Collector:
-    """A writer that keeps the pieces it is given."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-
-    async def write(self, chunk: bytes) -> None:
-        self.pieces.append(bytes(chunk))
-
-    @property
-    def data(self) -> bytes:
-        return b"".join(self.pieces)
+from tests.support.collector import Collector
 
 
 async def written(body: Payload) -> bytes:

@@ -60,38 +60,13 @@ from tests.support.peer import (
     Tell,
     Wait,
 )
-from tests.support.responses import CHUNKS, EMPTY
+from tests.support.requests import fields, pieces, requests_of
+from tests.support.responses import CHUNKS, EMPTY, redirect
 from tests.support.responses import OK_LINE as OK
 from tests.support.tls import Authority
 
 SECRET = "nobody-may-read-this"
 CONTROL = ("\r\nEvil: 1", "\n", "\r", "\x00", "\x1b", "\x7f")
-
-
-def redirect(target: URL | str, status: int = 302, *headers: bytes) -> bytes:
-    """Return a response that leads to *target*."""
-    fields = (b"Location: " + str(target).encode(), b"Content-Length: 0", *headers)
-    return b"HTTP/1.1 %d Elsewhere\r\n%b\r\n\r\n" % (status, b"\r\n".join(fields))
-
-
-def fields(request: bytes) -> dict[str, str]:
-    """Return the header fields of a request by name in lower case; none may be repeated."""
-    lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
-    pairs = [line.split(": ", 1) for line in lines]
-    found = {name.lower(): value for name, value in pairs}
-    assert len(found) == len(pairs)
-    return found
-
-
-def requests_of(received: bytes) -> list[bytes]:
-    """Return the requests without body that one connection received."""
-    return [part + b"\r\n\r\n" for part in received.split(b"\r\n\r\n")[:-1]]
-
-
-async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
-    """Be a body of unknown length, which cannot be had twice."""
-    for chunk in chunks:
-        yield chunk
 
 
 async def read_all(response: ClientResponse, how: str) -> None:

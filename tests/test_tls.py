@@ -19,7 +19,6 @@ import anyio.to_thread
 import pytest
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute
-from yarl import URL
 
 from anyhttp import (
     ClientConnectorCertificateError,
@@ -36,17 +35,12 @@ from anyhttp import (
 from anyhttp._network.trust import _unverified_context
 from anyhttp.connector import Connection
 from tests.support.census import assert_no_tokens
+from tests.support.client import get
 from tests.support.names import Names
 from tests.support.peer import CUT, DEAF, STALL, Script
 from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.tls import Authority
-
-
-async def get(session: ClientSession, url: str | URL, **options: Any) -> bytes:
-    """Make a request and return its whole body."""
-    async with session.get(url, **options) as response:
-        return await response.read()
 
 
 def named(server: Server, host: str) -> str:

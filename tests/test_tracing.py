@@ -39,7 +39,7 @@ from anyhttp.connector import ConnectorStatistics
 from anyhttp.tracing import Signal, TraceParams
 from tests.support.cancel import cancel_when
 from tests.support.census import assert_no_tokens
-from tests.support.client import assert_free
+from tests.support.client import assert_free, get
 from tests.support.names import Names
 from tests.support.peer import CLOSE, Head, Script
 from tests.support.responses import OK
@@ -111,12 +111,6 @@ def one_handler(name: str, handler: Handler) -> TraceConfig:
     config = TraceConfig()
     signal_of(config, name).append(handler)
     return config
-
-
-async def get(session: ClientSession, url: str | URL = "/json", **options: Any) -> None:
-    """Make a request and read its body."""
-    async with session.get(url, **options) as response:
-        await response.read()
 
 
 async def is_cancelled_while_it_hangs(session: ClientSession, server: Server) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
+from yarl import URL
+
 from anyhttp import ClientSession, TCPConnector
 
 from .census import assert_no_tokens
@@ -19,6 +21,12 @@ def client(http1: str, *, force_close: bool = False, **options: Any) -> ClientSe
     """
     connector = TCPConnector(http1=http1, force_close=force_close)
     return ClientSession(connector=connector, **options)
+
+
+async def get(session: ClientSession, url: str | URL = "/json", **options: Any) -> bytes:
+    """Make a request, and return its whole body."""
+    async with session.get(url, **options) as response:
+        return await response.read()
 
 
 def assert_free(session: ClientSession, *, idle: int | None = None) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from .waiting import comes_true_in_thread
+
+ROOT = Path(__file__).parent.parent.parent
 
 # How long a server may take to listen; this machine may be busy.
 STARTING = 30.0  # seconds
@@ -73,6 +76,18 @@ def running(
                 process.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def websocket_server() -> Iterator[int]:
+    """Run :mod:`tests.support.websocket_server` in a process of its own, and give its port."""
+    command = [sys.executable, "-m", "tests.support.websocket_server"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 def _comes_to_listen(process: subprocess.Popen[bytes], place: int | Path) -> bool:

@@ -26,8 +26,6 @@ from anyhttp import (
     TCPConnector,
     encode_basic_auth,
 )
-from anyhttp._codings.compression import accept_encoding
-from anyhttp.http import SERVER_SOFTWARE
 from tests.support.client import assert_free, client
 from tests.support.names import Names
 from tests.support.peer import (
@@ -43,17 +41,13 @@ from tests.support.peer import (
     SendUnasked,
     Step,
 )
+from tests.support.requests import AUTOMATIC
 from tests.support.responses import OK
 from tests.support.tls import Authority
 
 pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-AUTOMATIC = (
-    b"Accept: */*\r\n"
-    b"Accept-Encoding: " + accept_encoding().encode() + b"\r\n"
-    b"User-Agent: " + SERVER_SOFTWARE.encode() + b"\r\n"
-)
 CREDENTIALS = encode_basic_auth("user", "secret").encode()
 
 
