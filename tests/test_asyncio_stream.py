@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -64,6 +65,11 @@ async def until_end(stream: TimedStream) -> None:
     """Wait until the event loop has received the end, or an error, for *stream*."""
     assert isinstance(stream, AsyncioStream)
     await until(lambda: stream._at_eof or stream._lost, "the end")
+
+
+def is_closed(sock: socket.socket) -> bool:
+    """Tell whether a socket is."""
+    return sock.fileno() == -1
 
 
 async def fill(stream: AsyncioStream) -> asyncio.Task[None]:
@@ -325,7 +331,7 @@ class TestWrapping(ReadsAhead, stream_contract.Wrapping):
         await asyncio.wait({task})
         if not task.cancelled():
             await task.result().aclose()
-        await until(lambda sock=ours: sock.fileno() == -1, "the socket to be closed")
+        await until(partial(is_closed, ours), "the socket to be closed")
         peer.setblocking(True)
         peer.settimeout(5)
         try:

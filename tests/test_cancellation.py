@@ -13,6 +13,7 @@ import socket
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -836,6 +837,10 @@ async def test_a_request_with_tasks_that_is_thrown_away(
         stack.push_async_callback(session.close)
         if entered:
             await stack.enter_async_context(session)
+
+        def over(future: Any) -> bool:
+            return future.done() or came.is_set()
+
         with anyio.CancelScope():
             request = session.post(peer.url, data=body())
             while not came.is_set():  # what a task does
@@ -843,7 +848,7 @@ async def test_a_request_with_tasks_that_is_thrown_away(
                 await asyncio.sleep(0)
                 if future is not None:
                     future._asyncio_future_blocking = False
-                    await until(lambda future=future: future.done() or came.is_set(), "a step")
+                    await until(partial(over, future), "a step")
             request.close()
             assert_no_tokens(connector)
     await anyio.wait_all_tasks_blocked()

@@ -40,6 +40,7 @@ from tests.support.peer import (
     DEAF,
     RESET,
     STALL,
+    Action,
     Flag,
     Script,
     SendUnasked,
@@ -1186,7 +1187,7 @@ class TestHeartbeat:
             await session.ws_connect("ws://127.0.0.1:1/", heartbeat=5)
         await session.close()
         pinged = Flag()
-        answer = [websocket.frame(PONG), Tell(pinged)]
+        answer: list[Action] = [websocket.frame(PONG), Tell(pinged)]
         peer = await script([OPEN, (Frame(PING), answer), FAREWELL])
         session = ClientSession()
         async with session.ws_connect(peer.url, heartbeat=0.3) as ws:
