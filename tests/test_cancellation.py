@@ -503,7 +503,6 @@ async def test_all_features_at_once(
     await hammer(session, put, how, entered=entered)
 
 
-@pytest.mark.timeout(10)
 @pytest.mark.parametrize("data", [None, b"small", "streamed"])
 async def test_a_scope_that_is_cancelled_already(
     server: Server, entered: bool, data: object

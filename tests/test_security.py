@@ -45,6 +45,7 @@ from anyhttp import (
 )
 from anyhttp.http_exceptions import LineTooLong
 from tests.support.client import assert_free, client, wait_free
+from tests.support.cost import cheap
 from tests.support.engines import NAMES, receive
 from tests.support.names import Names
 from tests.support.peer import (
@@ -619,15 +620,13 @@ class TestRequestsCannotBeSplitOrConfused:
         with_user = f"http://user@{char * 100_000}.test/"
         moved = b"HTTP/1.1 302 Found\r\nLocation: http://%b.test/\r\n\r\n"
         peer = await script([(b"GET ", moved % (char.encode() * 3000))])
-        before = time.process_time()
-        async with client(http1) as session:
-            for text in (url, with_user, url.removeprefix("http:")):
-                with pytest.raises(InvalidUrlClientError, match=r"too long|relative"):
-                    await session.get(text)
-            with pytest.raises(InvalidUrlRedirectClientError, match="too long"):
-                await session.get(peer.url)
-        # It would take minutes.
-        assert time.process_time() - before < 10
+        with cheap():
+            async with client(http1) as session:
+                for text in (url, with_user, url.removeprefix("http:")):
+                    with pytest.raises(InvalidUrlClientError, match=r"too long|relative"):
+                        await session.get(text)
+                with pytest.raises(InvalidUrlRedirectClientError, match="too long"):
+                    await session.get(peer.url)
 
 
 # -- responses -------------------------------------------------------------------------

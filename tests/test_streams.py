@@ -383,7 +383,6 @@ class TestState:
         with pytest.raises(ValueError, match="broken"):
             reader.read_nowait()
 
-    @pytest.mark.timeout(10)
     @each_read
     async def test_after_an_exception_nobody_waits(self, read: Read) -> None:
         """Nothing else will come: a read that begins later raises it at once."""

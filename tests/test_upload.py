@@ -202,7 +202,6 @@ class TestTime:
                     await response.read()
                 assert 1.9 * SHORT < anyio.current_time() - uploaded_at < 2
 
-    @pytest.mark.timeout(20)
     async def test_a_file_that_blocks_does_not_outlast_total(
         self, script: Script, entered: bool
     ) -> None:
@@ -210,7 +209,7 @@ class TestTime:
         peer = await script([(Head(b"POST "), STALL)])
         reading, writing = os.pipe()
         file = os.fdopen(reading, "rb")
-        rescue = threading.Timer(5, os.write, [writing, b"x"])
+        rescue = threading.Timer(20, os.write, [writing, b"x"])
         rescue.start()
         begin = time.monotonic()
         try:
@@ -219,7 +218,7 @@ class TestTime:
                     async with session.post(peer.url, data=file, timeout=4 * SHORT):
                         pass
                 assert_free(session)
-            assert time.monotonic() - begin < 3
+            assert time.monotonic() - begin < 10
         finally:
             rescue.cancel()
             os.close(writing)  # which ends the read
@@ -244,7 +243,7 @@ async def test_a_body_that_closes_the_session(
 
     peer = await script([(Until(b"x\r\n"), STALL)])
     before = running_tasks()
-    with anyio.fail_after(4):
+    with anyio.fail_after(10):
         async with opened(ClientSession(), entered=entered) as session:
             request = session.post(peer.url, data=body())
             with pytest.raises(ClientConnectionError):
