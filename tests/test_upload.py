@@ -361,7 +361,7 @@ class TestFiles:
         file = CannotClose()
         async with opened(one_slot(), entered=entered) as session:
             with pytest.raises(TimeoutError, match="total timeout"):
-                await session.post(peer.url, data=file, timeout=SHORT)
+                await session.post(peer.url, data=file, timeout=4 * SHORT)
             assert file.closed
 
 
