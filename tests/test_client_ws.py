@@ -33,7 +33,7 @@ from anyhttp._network.stream import NetworkStream
 from tests.support import websocket
 from tests.support.cancel import How, cancel_at_every_checkpoint, cancel_when
 from tests.support.client import assert_free
-from tests.support.links import Gone, Link, Listener
+from tests.support.links import Gone, Link, LinkThreads, Listener
 from tests.support.peer import Flag, Script
 from tests.support.programs import websocket_server
 from tests.support.tls import Authority
@@ -58,40 +58,26 @@ class Rude:
         self.behaving = Flag()
         self.stopping = threading.Event()
         self._behave = behave
-        self._links: list[tuple[Link, threading.Thread]] = []
-        self._listener = Listener(self._start)
+        self._links = LinkThreads(self._serve)
+        self._listener = Listener(self._links.start)
         self.url = f"ws://127.0.0.1:{self._listener.port}/"
 
-    def _start(self, link: Link) -> None:
-        thread = threading.Thread(target=self._run, args=[link], daemon=True)
-        self._links.append((link, thread))
-        thread.start()
-
-    def _run(self, link: Link) -> None:
-        try:
+    def _serve(self, link: Link) -> None:
+        with suppress(Gone, OSError):
             link.send(Accept().data(link.take_until(b"\r\n\r\n")))
             self.behaving.set()
             self._behave(link, self)
-        except (Gone, OSError):
-            pass
-        finally:
-            link.close()
 
     def stop(self) -> None:
         """Close everything."""
         self._listener.stop()
         self.stopping.set()
-        for link, thread in self._links:
-            link.interrupt()
-            thread.join()
+        self._links.stop()
 
 
 def flood(link: Link, server: Rude) -> None:
     """Send messages for ever."""
-    data = websocket.frame(BINARY, bytes(16_000)) * 4
-    while True:
-        link.send(data)
-        server.sent += len(data)
+    flood_of(link, server, websocket.frame(BINARY, bytes(16_000)) * 4)
 
 
 def flood_with_pings(link: Link, server: Rude) -> None:

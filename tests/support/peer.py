@@ -195,7 +195,8 @@ class Peer:
         What it has sent by then lies in the client's kernel buffer.
         """
         await until(
-            lambda: all(player.settled for player in self._players), "the peer to come to rest"
+            lambda: self._listener.quiet and all(player.settled for player in self._players),
+            "the peer to come to rest",
         )
 
     async def wait_connections(self, count: int) -> None:
