@@ -104,7 +104,11 @@ class Server:
 
     def reset(self) -> None:
         """Forget what was counted, once the connections of the test before are closed."""
-        comes_true_in_thread(lambda: not self.open_connections, seconds=SETTLING)
+        listeners = (self._plain, self._tls, self._unix)
+        comes_true_in_thread(
+            lambda: all(each.quiet for each in listeners) and not self.open_connections,
+            seconds=SETTLING,
+        )
         self._links.forget()
         with self._lock:
             self.requests = []
