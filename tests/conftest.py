@@ -132,6 +132,12 @@ async def census_in_loop() -> AsyncIterator[None]:
     await before.settle_and_check()
 
 
+@pytest.fixture(params=["entered", "unentered"])
+def entered(request: pytest.FixtureRequest) -> bool:
+    """Whether the session is used with ``async with``; see :func:`tests.support.client.opened`."""
+    return bool(request.param == "entered")
+
+
 @pytest.fixture
 def script() -> Iterator[Script]:
     """Start scripted peers; see :mod:`tests.support.peer`."""

@@ -297,6 +297,19 @@ def test_only_the_network_room_opens_sockets_and_tls(module: str) -> None:
     assert not calls(module) & OPENERS
 
 
+TESTS: Final = Path(__file__).parent
+
+
+@pytest.mark.parametrize(
+    "path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS))
+)
+def test_no_test_module_imports_from_another(path: Path) -> None:
+    """What several of them need is in ``tests/support``."""
+    package = path.relative_to(TESTS.parent).parts[:-1]
+    found = imports(ast.parse(path.read_text("utf-8")), package)
+    assert not {name for name in found if re.match(r"tests\.(?:.*\.)?test_", name)}
+
+
 def undocumented(module: str) -> Iterator[str]:
     """Names of public classes, functions and methods without a docstring, inherited or own."""
     place = importlib.import_module(f"anyhttp.{module}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +34,12 @@ from anyhttp import (
 )
 from tests.support.client import assert_free, client
 from tests.support.peer import Peer, Script
+from tests.support.requests import pieces
 
 CONTROL = ("\r\nEvil: 1", "\n", "\r", "\x00", "\x01", "\x1b", "\x7f")
 
 # "127.0.0.1" in digits that IDNA makes into those.
 FULLWIDTH = "".join(chr(ord(char) + 0xFEE0) if char.isdigit() else char for char in "127.0.0.1")
-
-
-async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
-    """Be a body of unknown length, which cannot be had twice."""
-    for chunk in chunks:
-        yield chunk
 
 
 async def refused(

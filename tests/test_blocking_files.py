@@ -16,6 +16,7 @@ from anyhttp import FormData, MultipartWriter, get_payload
 from anyhttp.payload import Payload
 from tests.support.client import client
 from tests.support.server import Server
+from tests.support.waiting import until
 
 
 class Gated(io.RawIOBase):
@@ -111,7 +112,7 @@ async def test_a_slow_file_delays_nobody_else(kind: str, server: Server) -> None
         """Open the gate once for each round of the loop in which the file is waited for."""
         nonlocal rounds
         while not over.is_set():
-            await anyio.sleep(0.001)
+            await until(lambda: file.waiting.is_set() or over.is_set(), "the file to be used")
             if file.waiting.is_set():
                 file.waiting.clear()
                 rounds += 1
@@ -122,8 +123,7 @@ async def test_a_slow_file_delays_nobody_else(kind: str, server: Server) -> None
         body = BODIES[kind](file)
         async with session.post(server.url / "upload", data=body) as response:
             assert (await response.json())["length"] > 0
-        while not file.closed:  # noqa: ASYNC110  (nobody sets an event for it)
-            await anyio.sleep(0.001)
+        await until(lambda: file.closed, "the file to be closed")
         over.set()
     assert file.stuck == []
     assert rounds >= 2
@@ -143,7 +143,8 @@ async def test_reading_one_into_memory_delays_nobody_either(kind: str) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(read)
         while not bodies:
-            await anyio.sleep(0.001)
+            await until(lambda: file.waiting.is_set() or bodies, "the file to be used")
+            file.waiting.clear()
             file.gate.release()
     assert bodies == [b"content"]
     assert file.stuck == []

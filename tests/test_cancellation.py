@@ -13,6 +13,7 @@ import socket
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,14 +30,16 @@ from anyhttp import (
     TCPConnector,
     TraceConfig,
 )
-from anyhttp.abc import AbstractResolver, ResolveResult
 from tests.support import census
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens, open_sockets, running_tasks
+from tests.support.client import get
+from tests.support.names import Names
 from tests.support.peer import STALL, Flag, Script, Tell, Until
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 
@@ -50,36 +53,6 @@ def how(request: pytest.FixtureRequest, anyio_backend: tuple[str, object]) -> Ho
     if way == "native" and anyio_backend[0] == "trio":
         pytest.skip("trio has no cancellation but scopes")
     return way
-
-
-@pytest.fixture(params=[True, False], ids=["entered", "unentered"])
-def entered(request: pytest.FixtureRequest) -> bool:
-    """Whether the session is used with ``async with``."""
-    value: bool = request.param
-    return value
-
-
-class Names(AbstractResolver):
-    """Gives the same addresses for every name, after two checkpoints."""
-
-    def __init__(self, *addresses: str) -> None:
-        self._addresses = addresses or ("127.0.0.1",)
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the addresses."""
-        for _ in range(2):
-            await anyio.lowlevel.checkpoint()
-        return [
-            ResolveResult(
-                hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-            for address in self._addresses
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 @pytest.fixture
@@ -135,12 +108,6 @@ async def hammer(
         tasks_before = running_tasks()
         assert await cancel_at_every_checkpoint(run, after=after, how=how)
     assert open_sockets().keys() <= sockets_before
-
-
-async def get(session: ClientSession, path: str = "/json") -> None:
-    """Make a request and read its whole body."""
-    async with session.get(path) as response:
-        await response.read()
 
 
 async def pieces(count: int = 3) -> AsyncIterator[bytes]:
@@ -288,9 +255,9 @@ async def test_a_tunnel(
     connector = TCPConnector(ssl=tls_ca.client, keepalive_timeout=0)
     session = ClientSession(server.https_url, connector=connector, proxy=proxy.login_url)
     await hammer(session, get, how)
-    with anyio.fail_after(5):
-        while proxy.open_connections or server.open_connections:  # noqa: ASYNC110
-            await anyio.sleep(0.002)  # they are threads, and need their turns
+    await until(
+        lambda: not (proxy.open_connections or server.open_connections), "connections to be closed"
+    )
 
 
 async def test_a_response_that_is_left_unread(server: Server, how: How, entered: bool) -> None:
@@ -536,7 +503,6 @@ async def test_all_features_at_once(
     await hammer(session, put, how, entered=entered)
 
 
-@pytest.mark.timeout(10)
 @pytest.mark.parametrize("data", [None, b"small", "streamed"])
 async def test_a_scope_that_is_cancelled_already(
     server: Server, entered: bool, data: object
@@ -870,6 +836,10 @@ async def test_a_request_with_tasks_that_is_thrown_away(
         stack.push_async_callback(session.close)
         if entered:
             await stack.enter_async_context(session)
+
+        def over(future: Any) -> bool:
+            return future.done() or came.is_set()
+
         with anyio.CancelScope():
             request = session.post(peer.url, data=body())
             while not came.is_set():  # what a task does
@@ -877,8 +847,7 @@ async def test_a_request_with_tasks_that_is_thrown_away(
                 await asyncio.sleep(0)
                 if future is not None:
                     future._asyncio_future_blocking = False
-                    while not (future.done() or came.is_set()):  # noqa: ASYNC110  (two things)
-                        await asyncio.sleep(0.001)
+                    await until(partial(over, future), "a step")
             request.close()
             assert_no_tokens(connector)
     await anyio.wait_all_tasks_blocked()

@@ -15,7 +15,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.message import Message
@@ -56,6 +55,7 @@ from anyhttp._cli._run import exit_at_once, run as run_on
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.waiting import until_in_thread
 
 BACKENDS = ("asyncio", "trio")
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
@@ -705,8 +705,8 @@ def test_ctrl_c_leaves_at_once(
     )
     assert peer.stalled.wait(30)
     if path == "/drip":  # a sign that the body is being received
-        while process.poll() is None and not output.with_name("file.part").exists():
-            time.sleep(0.005)
+        part = output.with_name("file.part")
+        until_in_thread(lambda: part.exists() or process.poll() is not None, "a part", seconds=30)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10) == (b"", b"")
     assert process.returncode == 130
@@ -725,8 +725,11 @@ def test_ctrl_c_does_not_wait_for_a_slow_reader(peer: Peer, backend: str, start:
         python=["-c", INTERRUPTIBLE.format(prelude="")],
         stdout=writing,
     )
-    while process.poll() is None and select.select([], [writing], [], 0)[1]:  # not yet full
-        time.sleep(0.005)
+    until_in_thread(
+        lambda: not select.select([], [writing], [], 0)[1] or process.poll() is not None,
+        "the pipe to be full",
+        seconds=30,
+    )
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10)[1] == b""
     assert process.returncode == 130

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import websocket_server
+
 pytest.importorskip("click")
 pytest.importorskip("rich")
 pytest.importorskip("trio")
@@ -23,13 +25,8 @@ WAIT = ("--wait", "0.3")
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Host and port of a server of the package websockets."""
-    command = [sys.executable, "-m", "tests.support.websocket_server"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
+    with websocket_server() as port:
+        yield f"127.0.0.1:{port}"
 
 
 def ws(*args: str, lines: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -30,6 +30,7 @@ from anyhttp._headers.challenges import Challenge, parse_challenges, parse_param
 from anyhttp.client_middleware_digest_auth import authorization, digest_challenge
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.client import assert_free
+from tests.support.cost import cheap
 from tests.support.digest import DigestServer, Policy
 from tests.support.peer import Script
 from tests.support.server import Server
@@ -675,8 +676,8 @@ class TestParser:
         ['"', "\\", " ", ",", "=", "a", "a=", 'a="', 'a="\\', "a ", "A a=,", 'A a="b" c, ', "~="],
     )
     @pytest.mark.parametrize("start", ["Digest ", 'Digest a="', "Digest a=", "Digest a"])
-    @pytest.mark.timeout(10)
     def test_no_header_is_slow(self, start: str, piece: str) -> None:
         """CVE-2025-69229: cost is linear in the length of what a peer sends."""
-        parse_challenges([start + piece * 50_000])
-        parse_parameters(start + piece * 50_000)
+        with cheap():
+            parse_challenges([start + piece * 50_000])
+            parse_parameters(start + piece * 50_000)

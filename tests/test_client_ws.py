@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,11 +31,13 @@ from anyhttp import (
 )
 from anyhttp._network.stream import NetworkStream
 from tests.support import websocket
-from tests.support.cancel import How, cancel_at_every_checkpoint
+from tests.support.cancel import How, cancel_at_every_checkpoint, cancel_when
 from tests.support.client import assert_free
-from tests.support.links import Gone, Link, Listener
+from tests.support.links import Gone, Link, LinkThreads, Listener
 from tests.support.peer import Flag, Script
+from tests.support.programs import websocket_server
 from tests.support.tls import Authority
+from tests.support.waiting import until, until_full
 from tests.support.websocket import BINARY, Accept, Frame, take_frame
 
 ROOT = Path(__file__).parent.parent
@@ -45,13 +46,8 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The URL of a server of the package websockets, in a process of its own."""
-    command = [sys.executable, "-m", "tests.support.websocket_server"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"ws://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
+    with websocket_server() as port:
+        yield f"ws://127.0.0.1:{port}"
 
 
 class Rude:
@@ -59,41 +55,29 @@ class Rude:
 
     def __init__(self, behave: Callable[[Link, Rude], None]) -> None:
         self.sent = 0
+        self.behaving = Flag()
         self.stopping = threading.Event()
         self._behave = behave
-        self._links: list[tuple[Link, threading.Thread]] = []
-        self._listener = Listener(self._start)
+        self._links = LinkThreads(self._serve)
+        self._listener = Listener(self._links.start)
         self.url = f"ws://127.0.0.1:{self._listener.port}/"
 
-    def _start(self, link: Link) -> None:
-        thread = threading.Thread(target=self._run, args=[link], daemon=True)
-        self._links.append((link, thread))
-        thread.start()
-
-    def _run(self, link: Link) -> None:
-        try:
+    def _serve(self, link: Link) -> None:
+        with suppress(Gone, OSError):
             link.send(Accept().data(link.take_until(b"\r\n\r\n")))
+            self.behaving.set()
             self._behave(link, self)
-        except (Gone, OSError):
-            pass
-        finally:
-            link.close()
 
     def stop(self) -> None:
         """Close everything."""
         self._listener.stop()
         self.stopping.set()
-        for link, thread in self._links:
-            link.interrupt()
-            thread.join()
+        self._links.stop()
 
 
 def flood(link: Link, server: Rude) -> None:
     """Send messages for ever."""
-    data = websocket.frame(BINARY, bytes(16_000)) * 4
-    while True:
-        link.send(data)
-        server.sent += len(data)
+    flood_of(link, server, websocket.frame(BINARY, bytes(16_000)) * 4)
 
 
 def flood_with_pings(link: Link, server: Rude) -> None:
@@ -369,9 +353,7 @@ async def test_waiting_for_ones_turn_is_cancelled_without_harm(rude: Start) -> N
             tasks.start_soon(send)
             await anyio.wait_all_tasks_blocked()
             for method in (ws.send_str, ws.ping):
-                with anyio.move_on_after(0.05) as scope:
-                    await method("x")
-                assert scope.cancelled_caught
+                assert await cancel_when(partial(method, "x"), anyio.wait_all_tasks_blocked)
                 assert not ws.closed
             await ws.close()
         assert ws.close_code == 1006
@@ -460,9 +442,12 @@ async def test_a_cancelled_stream_is_whole_or_not_begun_or_closes(url: str, comp
 )
 async def test_the_last_message_is_not_lost(rude: Start, wire: bytes, kind: WSMsgType) -> None:
     """A receive() that is cancelled while it answers: the next one returns what it had."""
+    taken = Flag()
 
     def behave(link: Link, server: Rude) -> None:
         link.send(wire)
+        link.wait_read()
+        taken.set()
         stare(link, server)
 
     server = rude(behave)
@@ -476,9 +461,12 @@ async def test_the_last_message_is_not_lost(rude: Start, wire: bytes, kind: WSMs
 
             tasks.start_soon(send)
             await anyio.wait_all_tasks_blocked()
-            with anyio.move_on_after(0.2) as scope:
-                await ws.receive()
-            assert scope.cancelled_caught
+
+            async def answering() -> None:
+                await taken.until_set()
+                await anyio.wait_all_tasks_blocked()
+
+            assert await cancel_when(ws.receive, answering)
             assert ws.closed
         assert (await ws.receive()).type is kind
         assert (await ws.receive()).type is WSMsgType.CLOSED
@@ -553,10 +541,8 @@ async def test_taking_over_from_the_heartbeat_is_cancelled_without_harm(rude: St
     server = rude(behave)
     async with ClientSession() as session:
         timeout = ClientWSTimeout(ws_close=0.1)
-        async with session.ws_connect(server.url, heartbeat=0.2, timeout=timeout) as ws:
-            with anyio.fail_after(5):
-                while ws._receiver.read_by is None:  # noqa: ASYNC110  (nothing tells)
-                    await anyio.sleep(0.005)
+        async with session.ws_connect(server.url, heartbeat=0.4, timeout=timeout) as ws:
+            await until(lambda: ws._receiver.read_by is not None, "the heartbeat to read")
             with anyio.CancelScope() as scope:
                 scope.cancel()
                 await ws.receive()
@@ -613,7 +599,7 @@ async def test_close_ends_within_its_time(
         async with anyio.create_task_group() as tasks:
             if receiving:
                 tasks.start_soon(receive)
-            await anyio.sleep(0.05)
+            await server.behaving.until_set()
             start = time.monotonic()
             with anyio.fail_after(10):
                 assert await ws.close()
@@ -647,13 +633,13 @@ async def test_a_flood_is_held_back(rude: Start) -> None:
     server = rude(flood)
     async with ClientSession() as session:
         ws = await session.ws_connect(
-            server.url, heartbeat=0.05, timeout=ClientWSTimeout(ws_close=0.1)
+            server.url, heartbeat=0.2, timeout=ClientWSTimeout(ws_close=0.1)
         )
         sent = -1
         with anyio.fail_after(20):
             while sent != server.sent or not sent:
                 sent = server.sent
-                await anyio.sleep(0.3)
+                await anyio.sleep(0.3)  # the peer had time, so it cannot send any more
         assert sent < 20_000_000  # what the kernels hold, which is not ours to choose
         assert ws._frames.buffered <= 512 * 1024
         assert not ws.closed
@@ -666,10 +652,13 @@ async def test_a_peer_that_does_not_read_makes_send_wait(rude: Start) -> None:
     server = rude(stare)
     async with ClientSession() as session:
         ws = await session.ws_connect(server.url)
-        with anyio.move_on_after(0.2) as scope:
+
+        async def send() -> None:
             while True:
                 await ws.send_bytes(bytes(1_000_000))
-        assert scope.cancelled_caught
+
+        full = partial(until_full, ws.get_extra_info("socket"))
+        assert await cancel_when(send, full)
         assert ws.closed
         assert ws.close_code == 1006
         with pytest.raises(ClientConnectionResetError):

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,7 +19,6 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-from yarl import URL
 
 import anyhttp
 from anyhttp import (
@@ -33,7 +33,7 @@ from anyhttp import (
     TCPConnector,
     UnixConnector,
 )
-from anyhttp.abc import AbstractResolver, ResolveResult
+from anyhttp.abc import ResolveResult
 from anyhttp.connector import (
     AddrInfoType,
     BaseConnector,
@@ -42,70 +42,15 @@ from anyhttp.connector import (
     forget_warning,
 )
 from tests.support import census
+from tests.support.cancel import cancel_when
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
+from tests.support.client import get
+from tests.support.names import Names
 from tests.support.peer import CLOSE, CUT, RESET, STALL, Action, Flag, Script, SendUnasked, Wait
+from tests.support.responses import OK
 from tests.support.server import Server
+from tests.support.sockets import Sockets
 from tests.support.tls import Authority
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-
-
-class Names(AbstractResolver):
-    """Knows every name, as 127.0.0.1, and counts the questions."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.closed = False
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return 127.0.0.1, for names that do not begin with ``no``."""
-        self.asked.append(host)
-        await anyio.lowlevel.checkpoint()
-        if host.startswith("no"):
-            raise socket.gaierror(socket.EAI_NONAME, "unknown")
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
-
-    async def close(self) -> None:
-        """Note that it was called."""
-        self.closed = True
-
-
-class Sockets:
-    """A socket factory that knows how many of its sockets are and were open."""
-
-    def __init__(self) -> None:
-        self.made: list[socket.socket] = []
-        self.peak = 0
-
-    @property
-    def open(self) -> int:
-        """How many are open now."""
-        return sum(sock.fileno() != -1 for sock in self.made)
-
-    async def until_closed(self) -> None:
-        """Wait until none is open."""
-        with anyio.fail_after(5):
-            while self.open:  # noqa: ASYNC110  (nothing tells)
-                await anyio.sleep(0.01)
-
-    def __call__(self, address: AddrInfoType) -> socket.socket:
-        """Make a socket for *address*."""
-        sock = socket.socket(*address[:3])
-        self.made.append(sock)
-        self.peak = max(self.peak, self.open)
-        return sock
-
-
-async def get(session: ClientSession, url: str | URL = "/json") -> bytes:
-    """Make a request and return its whole body."""
-    async with session.get(url) as response:
-        return await response.read()
 
 
 async def rounds() -> None:
@@ -317,10 +262,10 @@ class TestLimitPerHost:
             for name in "abc":
                 await get(session, server.url.with_host(f"{name}.test") / "json")
             with pytest.raises(ClientConnectorError):
-                await get(session, "http://no.test/")
+                await get(session, "http://unknown.test/")
             async with session.get(server.url.with_host("d.test") / "bytes/1000000"):
-                with anyio.move_on_after(0.01):
-                    await get(session, server.url.with_host("e.test") / "json")
+                queued = partial(get, session, server.url.with_host("e.test") / "json")
+                assert await cancel_when(queued, blocked)
             assert connector._pool.slots._hosts == {}
 
 
@@ -373,7 +318,7 @@ class TestKeepAlive:
         connector = TCPConnector(force_close=True)
         assert connector.force_close
         async with ClientSession(connector=connector) as session:
-            assert await get(session, peer.url) == b"hi"
+            assert await get(session, peer.url) == b"ok"
         assert b"Connection: close" in peer.requests[0]
 
     def test_force_close_contradicts_a_time(self) -> None:
@@ -386,7 +331,7 @@ class TestKeepAlive:
     async def test_a_connection_expires(self, server: Server, entered: bool) -> None:
         """An entered session closes it in time; otherwise the next request does."""
         sockets = Sockets()
-        connector = TCPConnector(keepalive_timeout=0.05, socket_factory=sockets)
+        connector = TCPConnector(keepalive_timeout=0.2, socket_factory=sockets)
         session = ClientSession(server.url, connector=connector)
         async with AsyncExitStack() as stack:
             if entered:
@@ -395,9 +340,10 @@ class TestKeepAlive:
                 stack.push_async_callback(session.close)
             await get(session)
             assert sockets.open == 1
-            await anyio.sleep(0.06)
             if entered:
                 await sockets.until_closed()
+            else:
+                await anyio.sleep(0.21)
             assert sockets.open == (0 if entered else 1)
             await get(session)
             await rounds()
@@ -430,7 +376,7 @@ class TestKeepAlive:
     async def test_a_shared_connector_is_swept(self, server: Server, first: str) -> None:
         """By the entered session, if another one has made the connection: before or after."""
         sockets = Sockets()
-        connector = TCPConnector(keepalive_timeout=0.05, socket_factory=sockets)
+        connector = TCPConnector(keepalive_timeout=0.2, socket_factory=sockets)
         entered = ClientSession(connector=connector, connector_owner=False)
         used = ClientSession(server.url, connector=connector)
         async with AsyncExitStack() as stack:
@@ -477,7 +423,7 @@ class TestKeepAlive:
             await get(session, "/a")
             assert connector.statistics().idle == 1
             await peer.settled()
-            assert await get(session, "/b") == b"hi"
+            assert await get(session, "/b") == b"ok"
 
     @pytest.mark.uvloop
     async def test_a_connection_that_was_reset_is_not_used(self, script: Script) -> None:
@@ -488,7 +434,7 @@ class TestKeepAlive:
             await get(session, "/a")
             go.set()
             await peer.wait_closed()
-            assert await get(session, "/b") == b"hi"
+            assert await get(session, "/b") == b"ok"
 
     @pytest.mark.uvloop
     async def test_tls_connections_are_used_again(self, server: Server, tls_ca: Authority) -> None:
@@ -503,10 +449,10 @@ class TestKeepAlive:
         """They never become the answer to the next request."""
         peer = await script([(b"GET /a ", OK + OK)], [(b"GET /b ", OK)])
         async with ClientSession(peer.url) as session:
-            assert await get(session, "/a") == b"hi"
+            assert await get(session, "/a") == b"ok"
             assert session.connector is not None
             assert session.connector.statistics().idle == 0
-            assert await get(session, "/b") == b"hi"
+            assert await get(session, "/b") == b"ok"
 
 
 class TestClosing:
@@ -661,7 +607,7 @@ class TestClosing:
             group.start_soon(ask)
             await peer.wait_connections(1)
             await blocked()
-            with anyio.fail_after(2):
+            with anyio.fail_after(4):
                 await connector.close()
             assert sockets.open == 0
             group.cancel_scope.cancel()
@@ -856,7 +802,7 @@ class TestTimeouts:
                     await blocked()
                     assert len(session._scope.watchdog._deadlines) == 2
                     with pytest.raises(TimeoutError, match="waiting for a connection"):
-                        await session.get("/json", timeout=ClientTimeout(total=0.01))
+                        await session.get("/json", timeout=ClientTimeout(total=0.1))
                     assert connector.statistics().waiting == 1
             assert not session._scope.watchdog._deadlines
         assert_no_tokens(connector)
@@ -1078,8 +1024,10 @@ class TestDns:
         """The error says which host, and that it was its name."""
         connector = TCPConnector(resolver=Names())
         async with ClientSession(connector=connector) as session:
-            with pytest.raises(anyhttp.ClientConnectorDNSError, match=r"no\.test:80") as caught:
-                await get(session, "http://no.test/")
+            with pytest.raises(
+                anyhttp.ClientConnectorDNSError, match=r"unknown\.test:80"
+            ) as caught:
+                await get(session, "http://unknown.test/")
             assert isinstance(caught.value.os_error, socket.gaierror)
             assert_no_tokens(connector)
 
@@ -1174,8 +1122,8 @@ class TestSubclasses:
         async with ClientSession(server.url, connector=connector) as session:
             for _ in range(2):
                 await get(session)
-            with anyio.move_on_after(0.01):
-                await get(session, "/hang")
+            hanging = partial(server.until_asked, "/hang")
+            assert await cancel_when(partial(get, session, "/hang"), hanging)
             assert_no_tokens(connector, idle=0)
             await get(session)
         assert server.connections == 2
@@ -1311,7 +1259,7 @@ class TestUnix:
 
             async with anyio.create_task_group() as group:
                 group.start_soon(anyio.to_thread.run_sync, answer)
-                assert await get(session) == b"hi"
+                assert await get(session) == b"ok"
 
     @pytest.mark.parametrize("path", ["", "/tmp/a\0b", b"\0a\0"])
     def test_what_is_no_path(self, path: Any) -> None:

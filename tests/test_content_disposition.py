@@ -9,6 +9,7 @@ from anyhttp._headers.disposition import (
     content_disposition_filename,
     parse_content_disposition,
 )
+from tests.support.cost import cheap
 
 WELL_FORMED = [
     ("inline", "inline", {}),
@@ -203,7 +204,7 @@ def test_warnings_say_nothing_that_a_peer_sent() -> None:
     ],
     ids=range(7),
 )
-@pytest.mark.timeout(5)
 def test_no_header_is_slow(header: str) -> None:
     """CVE-2025-69229: cost is linear in the length of what a peer sends."""
-    parse_content_disposition(header)
+    with cheap():
+        parse_content_disposition(header)

@@ -6,6 +6,7 @@ import pytest
 
 from anyhttp._headers import codec_name, parse_content_type
 from anyhttp.payload import StringPayload
+from tests.support.cost import cheap
 
 
 @pytest.mark.parametrize(
@@ -109,10 +110,10 @@ def test_few_and_short_ones_are_kept() -> None:
     ],
     ids=range(10),
 )
-@pytest.mark.timeout(5)
 def test_no_header_is_slow(header: str) -> None:
     """CVE-2025-69229: cost is linear in the length of what a peer sends."""
-    parse_content_type(header)
+    with cheap():
+        parse_content_type(header)
 
 
 def test_a_body_to_send_is_read_alike() -> None:

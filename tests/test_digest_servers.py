@@ -6,11 +6,8 @@ import hashlib
 import importlib.util
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
 import threading
-import time
 import wsgiref.simple_server
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +18,7 @@ import pytest
 
 from anyhttp import ClientSession, CookieJar, DigestAuthMiddleware, TCPConnector
 from tests.support import census
+from tests.support.programs import free_port, running
 
 LOGIN, PASSWORD = "Jäger", 'a "password"'
 
@@ -78,26 +76,12 @@ def run_apache(root: Path) -> Iterator[str]:
     realm = "the realm, of this"
     key = hashlib.md5(f"{LOGIN}:{realm}:{PASSWORD}".encode()).hexdigest()
     (root / "users").write_text(f"{LOGIN}:{realm}:{key}\n", "utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = root / "apache.conf"
     config.write_text(CONFIG.format(root=root, port=port, modules=MODULES))
     assert APACHE is not None
-    process = subprocess.Popen([APACHE, "-D", "FOREGROUND", "-f", str(config)])
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None, (root / "error.log").read_text()
-            assert time.monotonic() < deadline, "Apache does not listen"
-            time.sleep(0.02)
+    with running([APACHE, "-D", "FOREGROUND", "-f", config], port, logs=root):
         yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 async def statuses(session: ClientSession, *paths: str) -> list[int]:

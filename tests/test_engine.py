@@ -9,9 +9,8 @@ import pytest
 
 from anyhttp._http1 import Limits, ParseError, engine_class
 from tests.support.engines import NAMES, Answer, Refused, agreed, started
-
-OK = b"HTTP/1.1 200 OK\r\n"
-EMPTY = OK + b"Content-Length: 0\r\n\r\n"
+from tests.support.responses import EMPTY
+from tests.support.responses import OK_LINE as OK
 
 engine = pytest.mark.parametrize("name", NAMES)
 

@@ -6,7 +6,7 @@ import socket
 import time
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
@@ -23,42 +23,20 @@ from anyhttp import (
 )
 from anyhttp.abc import AbstractResolver, ResolveResult
 from tests.support.census import assert_no_tokens
-from tests.support.client import assert_free, client
-from tests.support.peer import DEADLINE, STALL, Flag, Script, Step, Tell, Wait
+from tests.support.client import assert_free, client, opened
+from tests.support.peer import STALL, Flag, Script, Step, Tell, Wait
+from tests.support.responses import OK
 from tests.support.server import Server
+from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.uvloop
 
 SHORT = 0.05
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@pytest.fixture(params=["entered", "unentered"])
-def entered(request: pytest.FixtureRequest) -> bool:
-    """Whether the session is used with ``async with``."""
-    return bool(request.param == "entered")
-
-
-@asynccontextmanager
-async def opened(session: ClientSession, *, entered: bool) -> AsyncIterator[ClientSession]:
-    """Give *session*, and check that none of its slots is taken in the end."""
-    try:
-        if entered:
-            async with session:
-                yield session
-                assert_free(session)
-        else:
-            yield session
-            assert_free(session)
-    finally:
-        await session.close()
 
 
 async def waiting(connector: TCPConnector, count: int) -> None:
     """Wait until that many requests queue for a slot."""
-    with anyio.fail_after(DEADLINE):
-        while connector.statistics().waiting < count:  # noqa: ASYNC110  (nobody sets an event)
-            await anyio.sleep(0.001)
+    await until(lambda: connector.statistics().waiting >= count, f"{count} requests to queue")
 
 
 class TestDeadlines:
@@ -69,10 +47,10 @@ class TestDeadlines:
             async with ClientSession() as session:
                 outer.cancel()
                 with anyio.CancelScope(shield=True):
-                    await anyio.sleep(0.01)  # whatever the cancellation ends has ended
+                    await anyio.wait_all_tasks_blocked()  # what the cancellation ends has ended
                     with pytest.raises(TimeoutError, match="total timeout"):
                         with anyio.fail_after(5):
-                            await session.get(peer.url, timeout=SHORT)
+                            await session.get(peer.url, timeout=4 * SHORT)
                     assert_free(session)
 
     async def test_a_deadline_that_passed_with_the_response_is_forgotten(
@@ -81,8 +59,8 @@ class TestDeadlines:
         """When both are there at once the request may end either way, but the next one on
         the connection begins without a deadline of the past.
         """
-        answer = Flag()
-        exchange: Step = (b"GET ", [Wait(answer), OK])
+        asked, answer = Flag(), Flag()
+        exchange: Step = (b"GET ", [Tell(asked), Wait(answer), OK])
         peer = await script([exchange] * 20, repeat=True, partial=True)
 
         async def ask() -> None:
@@ -94,10 +72,11 @@ class TestDeadlines:
 
         async with opened(ClientSession(), entered=entered) as session:
             for _ in range(4):
+                asked.clear()
                 answer.clear()
                 async with anyio.create_task_group() as group:
                     group.start_soon(ask)
-                    await anyio.sleep(SHORT / 2)
+                    await asked.until_set()
                     answer.set()
                     time.sleep(2 * SHORT)  # noqa: ASYNC251 (the event loop sees both late)
                 async with session.get(peer.url, timeout=5) as response:
@@ -107,12 +86,12 @@ class TestDeadlines:
         self, server: Server, entered: bool
     ) -> None:
         """It limits how long the peer is waited for, and nobody waits while nobody reads."""
-        session = ClientSession(server.url, timeout=ClientTimeout(sock_read=SHORT))
+        session = ClientSession(server.url, timeout=ClientTimeout(sock_read=4 * SHORT))
         async with opened(session, entered=entered):
             async with session.get("/bytes/200000") as response:
-                await anyio.sleep(3 * SHORT)
+                await anyio.sleep(6 * SHORT)
                 first = await response.content.readany()
-                await anyio.sleep(3 * SHORT)
+                await anyio.sleep(6 * SHORT)
                 assert len(first + await response.read()) == 200_000
 
     async def test_total_covers_the_callable_that_judges_the_status(
@@ -121,7 +100,7 @@ class TestDeadlines:
         """An ``async`` *raise_for_status* is part of the call."""
 
         async def judge(response: ClientResponse) -> None:
-            await anyio.sleep(DEADLINE)
+            await anyio.sleep_forever()
 
         async with opened(ClientSession(server.url), entered=entered) as session:
             with pytest.raises(TimeoutError, match="total timeout"):
@@ -215,9 +194,10 @@ class TestLeaving:
 
     async def test_closing_a_response_wakes_its_reader(self, script: Script, http1: str) -> None:
         """A task that reads it is told, whatever had arrived by then and however far it was."""
-        more = Flag()
+        more, sent = Flag(), Flag()
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
-        peer = await script([(b"GET ", [head, Wait(more), b"1\r\nb\r\n", STALL])], repeat=True)
+        steps: Step = (b"GET ", [head, Wait(more), b"1\r\nb\r\n", Tell(sent), STALL])
+        peer = await script([steps], repeat=True)
 
         async def read(response: ClientResponse) -> None:
             with pytest.raises(ClientConnectionError):
@@ -225,15 +205,16 @@ class TestLeaving:
 
         for rounds in range(4):
             more.clear()
+            sent.clear()
             async with client(http1) as session:
                 response = await session.get(peer.url)
                 with anyio.fail_after(5):
                     async with anyio.create_task_group() as group:
                         group.start_soon(read, response)
                         await peer.settled()
-                        await anyio.sleep(0.005)
+                        await anyio.wait_all_tasks_blocked()
                         more.set()
-                        time.sleep(0.03)  # noqa: ASYNC251 (so that the chunk is there)
+                        assert sent.wait(DEADLINE)  # and the event loop has not looked
                         for _ in range(rounds):
                             await anyio.lowlevel.checkpoint()
                         response.close()

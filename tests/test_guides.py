@@ -25,15 +25,17 @@ from anyhttp import ClientSession, FormData, StreamReader
 from tests.support.peer import STALL, Script, Step, Until
 from tests.support.server import DOCUMENT, Server
 from tests.support.tls import Authority
+from tests.support.waiting import until
 
 
 async def until_held(
     conn: anyhttp.TCPConnector, server: Server, *, in_use: int, waiting: int
 ) -> None:
     """Wait until so many connections are open, and so many requests wait for one."""
-    with anyio.fail_after(10):
-        while server.open_connections < in_use or conn.statistics().waiting < waiting:  # noqa: ASYNC110
-            await anyio.sleep(0.005)
+    await until(
+        lambda: server.open_connections >= in_use and conn.statistics().waiting >= waiting,
+        f"{in_use} connections and {waiting} requests in the queue",
+    )
     assert conn.statistics().in_use == in_use == server.peak_connections
     assert conn.statistics().waiting == waiting
 

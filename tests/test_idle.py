@@ -11,14 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from anyhttp._common.values import ConnectionKey
 from anyhttp.connector._idle import IdleConnections
-
-
-def key(host: str) -> ConnectionKey:
-    """Return the key of an endpoint."""
-    return ConnectionKey(host, 80, False, True, None, None, None, None)
-
-
-A, B, C = key("a.test"), key("b.test"), key("c.test")
+from tests.support.keys import A, B, C, key
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from anyhttp._http1.connection import BUSY, IDLE
 from anyhttp._tasks import Expired, PendingWaits, Watchdog
 from anyhttp.connector import AddrInfoType, Connection, LendingTerms, lend, lend_nowait
 from tests.support.census import assert_no_tokens
-from tests.support.peer import DEADLINE
 from tests.support.server import Server
+from tests.support.waiting import DEADLINE
 
-SHORT = 0.05
+SHORT = 0.5
 
 
 @pytest.fixture(params=["watched", "in a scope"])

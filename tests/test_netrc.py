@@ -149,7 +149,7 @@ class TestTheFile:
         path = tmp_path / "fifo"
         os.mkfifo(path)
         monkeypatch.setenv("NETRC", str(path))
-        async with ClientSession(trust_env=True, timeout=ClientTimeout(total=0.1)) as session:
+        async with ClientSession(trust_env=True, timeout=ClientTimeout(total=0.2)) as session:
             try:
                 with pytest.raises(TimeoutError, match="while reading the netrc file"):
                     await session.get(server.url)

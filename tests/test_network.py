@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,24 @@ from anyhttp.client_exceptions import (
     ServerFingerprintMismatch,
 )
 from anyhttp.client_reqrep import Fingerprint
+from tests.support.cancel import cancel_when
 from tests.support.census import ROUNDS_OF_GRACE
-from tests.support.peer import CLOSE, CUT, DEAF, RESET, STALL, Exact, Peer, Script, SendUnasked
+from tests.support.peer import (
+    CLOSE,
+    CUT,
+    DEAF,
+    HELLO,
+    RESET,
+    STALL,
+    Exact,
+    Flag,
+    Peer,
+    Script,
+    SendUnasked,
+    Tell,
+)
 from tests.support.tls import Authority
+from tests.support.waiting import until, until_full
 
 pytestmark = pytest.mark.uvloop
 
@@ -174,9 +190,7 @@ class TestQuiet:
         assert stream.is_quiet()
         assert stream.is_quiet()
         await stream.send(b"go")
-        with anyio.fail_after(20):
-            while stream.is_quiet():  # noqa: ASYNC110  (the stream tells only when asked)
-                await anyio.sleep(0.002)  # and the peer's thread needs its turns
+        await until(lambda: not stream.is_quiet(), "news of the peer")
         assert not stream.is_quiet()
         await stream.aclose()
 
@@ -234,10 +248,8 @@ class TestClosing:
         peer = await script([DEAF], tls=tls_ca.server if tls else None, partial=True)
         stream = await (secure(peer, tls_ca.client) if tls else connect(peer))
         raw = stream.stream.extra(SocketAttribute.raw_socket)
-        with anyio.move_on_after(0.03):
-            while True:
-                await stream.send(b"x" * 1_000_000)
-        with anyio.fail_after(1):
+        assert await cancel_when(partial(send_on, stream), partial(until_full, raw))
+        with anyio.fail_after(3):
             await stream.aclose()
         assert raw.fileno() == -1
 
@@ -529,12 +541,12 @@ class TestTls:
 
     async def test_cancelling_the_handshake_closes_the_socket(self, script: Script) -> None:
         """A peer that says nothing is left."""
-        peer = await script([STALL])
+        greeted = Flag()
+        peer = await script([(HELLO, [Tell(greeted), STALL])])
         stream = await connect(peer)
         raw = stream.stream.extra(SocketAttribute.raw_socket)
-        with anyio.move_on_after(0.02) as scope:
-            await start_tls(stream, "localhost", key_for(peer, False))
-        assert scope.cancelled_caught
+        start = partial(start_tls, stream, "localhost", key_for(peer, False))
+        assert await cancel_when(start, greeted.until_set)
         assert raw.fileno() == -1
 
     async def test_a_pinned_certificate(self, script: Script, tls_ca: Authority) -> None:
@@ -570,11 +582,12 @@ class TestTls:
 
     async def test_tls_inside_tls(self, script: Script, tls_ca: Authority) -> None:
         """An https proxy carries an https connection: the second greeting goes inside."""
-        peer = await script([STALL], tls=tls_ca.server)
+        greeted = Flag()
+        peer = await script([(HELLO, [Tell(greeted), STALL])], tls=tls_ca.server)
         outer = await secure(peer, tls_ca.client)
         raw = outer.stream.extra(SocketAttribute.raw_socket)
-        with anyio.move_on_after(0.05):
-            await start_tls(outer, "localhost", key_for(peer, tls_ca.client))
+        start = partial(start_tls, outer, "localhost", key_for(peer, tls_ca.client))
+        assert await cancel_when(start, greeted.until_set)
         await peer.wait_closed()
         assert peer.requests[0].startswith(b"\x16\x03")
         assert raw.fileno() == -1

@@ -6,10 +6,8 @@ import gzip
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ import anyio
 import pytest
 
 from anyhttp import BaseConnector, BasicAuth, ClientSession, TCPConnector, UnixConnector
+from tests.support.programs import free_port, running
 from tests.support.server import Server
 from tests.support.tls import Authority
 
@@ -105,14 +104,6 @@ class Nginx:
     ca_file: Path
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def nginx(
     tls_ca: Authority, server_of_session: Server, tmp_path_factory: pytest.TempPathFactory
@@ -129,25 +120,14 @@ def nginx(
     upstream = server_of_session.url.port
     config.write_text(CONFIG.format(root=root, port=port, tls_port=tls_port, upstream=upstream))
     assert NGINX is not None
-    process = subprocess.Popen([NGINX, "-c", str(config), "-p", str(root)])
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", tls_port)) == 0:
-                    break
-            assert process.poll() is None, (root / "error.log").read_text()
-            assert time.monotonic() < deadline, "nginx does not listen"
-            time.sleep(0.02)
+    path = root / "nginx.sock"
+    with running([NGINX, "-c", config, "-p", root], port, tls_port, path, logs=root):
         yield Nginx(
             f"http://127.0.0.1:{port}/",
             f"https://localhost:{tls_port}/",
-            str(root / "nginx.sock"),
+            str(path),
             root / "ca.pem",
         )
-    finally:
-        process.terminate()
-        process.wait()
 
 
 async def test_one_connection_carries_many_requests(nginx: Nginx, http1: str) -> None:

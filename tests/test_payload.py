@@ -38,21 +38,8 @@ from anyhttp.payload import (
     streamer,
 )
 from anyhttp.streams import StreamReader
-
-
-class Collector:
-    """A writer that keeps the pieces it is given."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-
-    async def write(self, chunk: bytes) -> None:
-        assert type(chunk) is bytes
-        self.pieces.append(chunk)
-
-    @property
-    def data(self) -> bytes:
-        return b"".join(self.pieces)
+from tests.support.collector import Collector
+from tests.support.requests import pieces
 
 
 async def written(body: Payload, limit: int | None = None) -> bytes:
@@ -60,12 +47,6 @@ async def written(body: Payload, limit: int | None = None) -> bytes:
     collector = Collector()
     await body.write_with_length(collector, limit)
     return collector.data
-
-
-async def pieces(*values: bytes) -> AsyncIterator[bytes]:
-    """An asynchronous generator of *values*."""
-    for value in values:
-        yield value
 
 
 @pytest.fixture

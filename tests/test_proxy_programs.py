@@ -6,12 +6,8 @@ Debian's packages bring them; a program that is absent is skipped with the name 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +23,13 @@ from anyhttp import (
     ClientSession,
     TCPConnector,
 )
+from tests.support import programs
 from tests.support.census import assert_no_tokens
 from tests.support.peer import Script
 from tests.support.server import Server
 from tests.support.targets import ANSWERS, exchange, make_origin
 from tests.support.tls import Authority
 
-SEARCH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
 LOGIN = BasicAuth("user", "secret")
 WRONG = BasicAuth("user", "wrong-password")
 #: ``LOGIN`` for squid, as ``openssl passwd -apr1`` writes it
@@ -94,84 +90,46 @@ class Program:
 StartProgram = Callable[[str], Program]
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def find(program: str, package: str) -> str:
-    """Return the path of *program*, or skip the test."""
-    path = shutil.which(program, path=SEARCH)
-    if path is None:
-        pytest.skip(f"{program} is not installed (Debian: apt-get install {package})")
-    return path
-
-
 def command_for(name: str, root: Path, port: int, tls_port: int) -> list[str]:
     """Write the configuration of a program, and return the command that runs it."""
     config = root / f"{name}.conf"
     if name == "squid":
-        path = find("squid", "squid")
+        path = programs.program("squid", "squid")
         config.write_text(SQUID.format(root=root, port=port, tls_port=tls_port, ncsa=NCSA))
         return [path, "-N", "-f", str(config)]
     if name == "tinyproxy":
-        path = find("tinyproxy", "tinyproxy")
+        path = programs.program("tinyproxy", "tinyproxy")
         config.write_text(TINYPROXY.format(root=root, port=port))
         return [path, "-d", "-c", str(config)]
     if name == "danted":
-        path = find("danted", "dante-server")
+        path = programs.program("danted", "dante-server")
         config.write_text(DANTE.format(root=root, port=port))
         return [path, "-f", str(config)]
-    path = find("microsocks", "microsocks")
+    path = programs.program("microsocks", "microsocks")
     return [path, "-i", "127.0.0.1", "-p", str(port), "-u", LOGIN.login, "-P", LOGIN.password]
 
 
 @pytest.fixture(scope="module")
 def start(tls_ca: Authority) -> Iterator[StartProgram]:
     """Start a program by its name, once for all tests."""
-    running: dict[str, Program] = {}
+    started: dict[str, Program] = {}
     with contextlib.ExitStack() as at_end:
 
         def start(name: str) -> Program:
-            if name not in running:
+            if name not in started:
                 # not pytest's: squid gives up its rights before it reads its passwords
                 root = Path(tempfile.mkdtemp(prefix="anyhttp-"))
                 at_end.callback(shutil.rmtree, root)
                 root.chmod(0o755)
                 (root / "proxy.pem").write_bytes(tls_ca.server_pem)
                 (root / "passwords").write_text(PASSWORDS)
-                program = Program(name, free_port(), free_port())
-                command = command_for(name, root, program.port, program.tls_port)
-                at_end.callback(stop, run(command, root, program.port))
-                running[name] = program
-            return running[name]
+                new = Program(name, programs.free_port(), programs.free_port())
+                command = command_for(name, root, new.port, new.tls_port)
+                at_end.enter_context(programs.running(command, new.port, cwd=root, logs=root))
+                started[name] = new
+            return started[name]
 
         yield start
-
-
-def run(command: list[str], root: Path, port: int) -> subprocess.Popen[bytes]:
-    """Start a program, and wait until it listens."""
-    with (root / "output.log").open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=root)
-    deadline = time.monotonic() + 20
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return process
-        if process.poll() is not None or time.monotonic() > deadline:
-            stop(process)
-            logs = [path.read_text("utf-8", "replace") for path in root.glob("*.log")]
-            pytest.fail("\n".join([f"{command[0]} does not listen", *logs]))
-        time.sleep(0.02)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a program."""
-    process.terminate()
-    process.wait()
 
 
 HTTP_PROGRAMS = pytest.mark.parametrize(

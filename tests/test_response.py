@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 import tracemalloc
 import zlib
 from typing import Any
@@ -23,9 +22,10 @@ from anyhttp import (
 )
 from anyhttp.http_exceptions import LineTooLong
 from tests.support.client import assert_free, client, wait_free
+from tests.support.cost import cheap
 from tests.support.peer import CLOSE, Action, Head, Script, Until
+from tests.support.responses import OK_LINE as OK
 
-OK = b"HTTP/1.1 200 OK\r\n"
 BAD = b"HTTP/1.1 503 Busy\r\n"
 TEXT = b"several words " * 1000
 
@@ -194,9 +194,8 @@ class TestLinks:
         """What a server may send in its 128 lines is looked at once and not again and again."""
         async with ClientSession() as session:
             response = await answered(session, script, *[b"Link: " + field] * 100)
-            start = time.process_time()
-            assert len(response.links) < 200_000
-            assert time.process_time() - start < 10
+            with cheap():
+                assert len(response.links) < 200_000
 
 
 class TestItsBody:

@@ -11,7 +11,6 @@ import gzip
 import json
 import logging
 import pickle
-import socket
 import time
 import traceback
 import zlib
@@ -44,10 +43,11 @@ from anyhttp import (
     TCPConnector,
     TooManyRedirects,
 )
-from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.http_exceptions import LineTooLong
 from tests.support.client import assert_free, client, wait_free
+from tests.support.cost import cheap
 from tests.support.engines import NAMES, receive
+from tests.support.names import Names
 from tests.support.peer import (
     CLOSE,
     DEAF,
@@ -61,40 +61,13 @@ from tests.support.peer import (
     Tell,
     Wait,
 )
+from tests.support.requests import fields, pieces, requests_of
+from tests.support.responses import CHUNKS, EMPTY, redirect
+from tests.support.responses import OK_LINE as OK
 from tests.support.tls import Authority
-
-OK = b"HTTP/1.1 200 OK\r\n"
-EMPTY = OK + b"Content-Length: 0\r\n\r\n"
-CHUNKS = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 SECRET = "nobody-may-read-this"
 CONTROL = ("\r\nEvil: 1", "\n", "\r", "\x00", "\x1b", "\x7f")
-
-
-def redirect(target: URL | str, status: int = 302, *headers: bytes) -> bytes:
-    """Return a response that leads to *target*."""
-    fields = (b"Location: " + str(target).encode(), b"Content-Length: 0", *headers)
-    return b"HTTP/1.1 %d Elsewhere\r\n%b\r\n\r\n" % (status, b"\r\n".join(fields))
-
-
-def fields(request: bytes) -> dict[str, str]:
-    """Return the header fields of a request by name in lower case; none may be repeated."""
-    lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
-    pairs = [line.split(": ", 1) for line in lines]
-    found = {name.lower(): value for name, value in pairs}
-    assert len(found) == len(pairs)
-    return found
-
-
-def requests_of(received: bytes) -> list[bytes]:
-    """Return the requests without body that one connection received."""
-    return [part + b"\r\n\r\n" for part in received.split(b"\r\n\r\n")[:-1]]
-
-
-async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
-    """Be a body of unknown length, which cannot be had twice."""
-    for chunk in chunks:
-        yield chunk
 
 
 async def read_all(response: ClientResponse, how: str) -> None:
@@ -647,15 +620,13 @@ class TestRequestsCannotBeSplitOrConfused:
         with_user = f"http://user@{char * 100_000}.test/"
         moved = b"HTTP/1.1 302 Found\r\nLocation: http://%b.test/\r\n\r\n"
         peer = await script([(b"GET ", moved % (char.encode() * 3000))])
-        before = time.process_time()
-        async with client(http1) as session:
-            for text in (url, with_user, url.removeprefix("http:")):
-                with pytest.raises(InvalidUrlClientError, match=r"too long|relative"):
-                    await session.get(text)
-            with pytest.raises(InvalidUrlRedirectClientError, match="too long"):
-                await session.get(peer.url)
-        # It would take minutes.
-        assert time.process_time() - before < 10
+        with cheap():
+            async with client(http1) as session:
+                for text in (url, with_user, url.removeprefix("http:")):
+                    with pytest.raises(InvalidUrlClientError, match=r"too long|relative"):
+                        await session.get(text)
+                with pytest.raises(InvalidUrlRedirectClientError, match="too long"):
+                    await session.get(peer.url)
 
 
 # -- responses -------------------------------------------------------------------------
@@ -881,24 +852,6 @@ def bomb(coding: str, size: int) -> bytes | None:
     return bytes(zstd.compress(bytes(size)))
 
 
-class Anywhere(AbstractResolver):
-    """Finds every name at 127.0.0.1."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return that address."""
-        await anyio.lowlevel.checkpoint()
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
-
-
 class TestNothingGrowsWithoutABound:
     @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
     async def test_decompression_is_bounded_in_each_step_and_in_all(
@@ -964,7 +917,7 @@ class TestNothingGrowsWithoutABound:
         """A page can name any number of hosts."""
         closing = OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n"
         peer = await script([(b"GET ", closing)], repeat=True)
-        connector = TCPConnector(resolver=Anywhere(), dns_cache_max_size=3, http1=http1)
+        connector = TCPConnector(resolver=Names(), dns_cache_max_size=3, http1=http1)
         async with ClientSession(connector=connector) as session:
             for number in range(8):
                 await session.get(f"http://host{number}.test:{peer.port}/")

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
-import anyio
 import pytest
 from yarl import URL
 
 from anyhttp import ClientSession, TCPConnector
-from anyhttp.abc import AbstractResolver, ResolveResult
+from tests.support.names import Names
 from tests.support.peer import Script, Step
+from tests.support.responses import EMPTY
 
-EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 GOOD = b"\r\nAuthorization: Basic Z29vZDpzZWNyZXQ=\r\n"  # good:secret
 EVIL = b"\r\nAuthorization: Basic ZXZpbDpvdGhlcg==\r\n"  # evil:other
-
-
-class Anywhere(AbstractResolver):
-    """Finds every name at 127.0.0.1."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return that address."""
-        await anyio.lowlevel.checkpoint()
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 @pytest.fixture
@@ -59,7 +39,7 @@ class TestNetrcIsMatchedByTheParsedHostNameAlone:
     async def test_only_with_trust_env(self, trust_env: bool, http1: str, script: Script) -> None:
         """Nobody's password goes out because a file happens to be there."""
         peer = await script([(b"GET ", EMPTY)])
-        connector = TCPConnector(http1=http1, resolver=Anywhere())
+        connector = TCPConnector(http1=http1, resolver=Names())
         async with ClientSession(connector=connector, trust_env=trust_env) as session:
             await session.get(peer.url.with_host("good.test"))
         assert (GOOD in peer.requests[0]) == trust_env
@@ -78,7 +58,7 @@ class TestNetrcIsMatchedByTheParsedHostNameAlone:
     ) -> None:
         """A path, query or fragment with another host's name in it is not that host."""
         peer = await script([(b"GET ", EMPTY)])
-        connector = TCPConnector(http1=http1, resolver=Anywhere())
+        connector = TCPConnector(http1=http1, resolver=Names())
         async with ClientSession(connector=connector, trust_env=True) as session:
             await session.get(url.format(peer.port))
         assert GOOD not in peer.requests[0]
@@ -88,7 +68,7 @@ class TestNetrcIsMatchedByTheParsedHostNameAlone:
     async def test_no_other_host_counts(self, host: str, http1: str, script: Script) -> None:
         """Neither one below nor one that is called alike."""
         peer = await script([(b"GET ", EMPTY)])
-        connector = TCPConnector(http1=http1, resolver=Anywhere())
+        connector = TCPConnector(http1=http1, resolver=Names())
         async with ClientSession(connector=connector, trust_env=True) as session:
             await session.get(f"http://{host}:{peer.port}/")
         assert b"Authorization" not in peer.requests[0]
@@ -96,7 +76,7 @@ class TestNetrcIsMatchedByTheParsedHostNameAlone:
     async def test_user_info_in_the_url_goes_first(self, http1: str, script: Script) -> None:
         """``good.test:@`` is the user info of another host, and not a host."""
         peer = await script([(b"GET ", EMPTY)])
-        connector = TCPConnector(http1=http1, resolver=Anywhere())
+        connector = TCPConnector(http1=http1, resolver=Names())
         async with ClientSession(connector=connector, trust_env=True) as session:
             await session.get(f"http://good.test:@evil.test:{peer.port}/")
         assert GOOD not in peer.requests[0]
@@ -110,7 +90,7 @@ class TestNetrcIsMatchedByTheParsedHostNameAlone:
         target = URL(f"http://evil.test:{peer.port}/b")
         moved = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n"
         first.append((b"GET /a ", moved.encode()))
-        connector = TCPConnector(http1=http1, resolver=Anywhere())
+        connector = TCPConnector(http1=http1, resolver=Names())
         async with ClientSession(connector=connector, trust_env=True) as session:
             await session.get(f"http://good.test:{peer.port}/a")
         assert GOOD in peer.requests[0]

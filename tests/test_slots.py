@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 
 from anyhttp._tasks.backend import on_asyncio
 from anyhttp.connector._slots import Slot, Slots
-from tests.test_idle import A, B, C
+from tests.support.keys import A, B, C
 
 
 def no_idle() -> bool:

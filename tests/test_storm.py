@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -12,10 +11,10 @@ import anyio.lowlevel
 import pytest
 
 from anyhttp import ClientConnectionError, ClientSession, TCPConnector
-from anyhttp.abc import AbstractResolver, ResolveResult
-from anyhttp.connector import AddrInfoType
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
+from tests.support.names import Names
 from tests.support.server import Server
+from tests.support.sockets import Sockets
 
 LIMIT = 10
 WORKERS = 30
@@ -31,44 +30,6 @@ PATHS = (
     "close",
     "hang",
 )
-
-
-class CountedSockets:
-    """A socket factory that knows how many of its sockets were open at once."""
-
-    def __init__(self) -> None:
-        self._sockets: list[socket.socket] = []
-        self.peak = 0
-
-    @property
-    def open(self) -> int:
-        """How many are open now."""
-        self._sockets = [sock for sock in self._sockets if sock.fileno() != -1]
-        return len(self._sockets)
-
-    def __call__(self, address: AddrInfoType) -> socket.socket:
-        """Make a socket for *address*."""
-        sock = socket.socket(*address[:3])
-        self._sockets.append(sock)
-        self.peak = max(self.peak, self.open)
-        return sock
-
-
-class Names(AbstractResolver):
-    """Answers every name with the loopback address."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: int = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return one address."""
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 async def one_request(session: ClientSession, path: str, chance: random.Random) -> None:
@@ -94,7 +55,7 @@ async def test_a_storm_of_cancellations_leaves_no_trace(server: Server, keepaliv
     """After thousands of requests, most of them cancelled somewhere, every slot is free, no
     more than ``limit`` sockets were ever open, and twenty requests of twenty succeed.
     """
-    sockets = CountedSockets()
+    sockets = Sockets()
     connector = TCPConnector(limit=LIMIT, keepalive_timeout=keepalive, socket_factory=sockets)
     outcomes = {"done": 0, "cancelled": 0}
 
@@ -142,7 +103,7 @@ async def test_a_storm_over_many_hosts_keeps_the_limits(
     """Idle connections to one host never keep a request to another from going out, no limit
     is exceeded meanwhile, and in the end nobody waits and no slot is lost.
     """
-    sockets = CountedSockets()
+    sockets = Sockets()
     connector = TCPConnector(
         limit=limit, limit_per_host=per_host, resolver=Names(), socket_factory=sockets,
         happy_eyeballs_delay=None,

@@ -19,9 +19,8 @@ from anyhttp._http1.grammar import StatusLine
 from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head, HeadReader
 from anyhttp._http1.response_framing import read_content_length, read_framing
 from tests.support.engines import Answer, Refused, agreed
-
-OK = b"HTTP/1.1 200 OK\r\n"
-CHUNKS = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+from tests.support.responses import CHUNKS
+from tests.support.responses import OK_LINE as OK
 
 
 def accepted(raw: bytes, **options: Any) -> Answer:

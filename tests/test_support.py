@@ -12,6 +12,7 @@ import ssl
 import threading
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,13 +22,14 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 import trio
+from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-from anyhttp._common.values import ConnectionKey
 from anyhttp.connector._slots import Slot, Slots
 from tests.support import vectors
-from tests.support.cancel import How, cancel_at_every_checkpoint
+from tests.support.cancel import How, cancel_at_every_checkpoint, cancel_when
 from tests.support.census import Census, Leak, assert_no_tokens, open_sockets
+from tests.support.keys import A
 from tests.support.peer import (
     CLOSE,
     CUT,
@@ -46,13 +48,14 @@ from tests.support.peer import (
     Until,
     Wait,
 )
+from tests.support.responses import OK
 from tests.support.server import DOCUMENT, Server
 from tests.support.tls import Authority
+from tests.support.waiting import until_full
 
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parent.parent
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 async def connect(peer_port: int) -> anyio.abc.SocketStream:
@@ -161,12 +164,12 @@ async def test_stream():
 
 async def test_task(anyio_backend):
     async def spin():
-        await anyio.sleep(1000)
+        await anyio.sleep_forever()
 
     if anyio_backend[0] == "asyncio":
         KEPT.append(asyncio.create_task(spin(), name="spinner"))
     else:
-        trio.lowlevel.spawn_system_task(trio.sleep, 1000, name="spinner")
+        trio.lowlevel.spawn_system_task(trio.sleep_forever, name="spinner")
 
 
 def test_garbage():
@@ -281,7 +284,7 @@ class TestCensus:
             (Counts(limit=1), "of the limit"),
             (Counts(limit_per_host=1), "hosts"),
         ):
-            lost = Slot(ConnectionKey("a.test", 80, False, True, None, None, None, None))
+            lost = Slot(A)
             assert leaky._pool.slots.take(lost)
             with pytest.raises(AssertionError, match=complaint):
                 assert_no_tokens(leaky)
@@ -366,9 +369,8 @@ class TestPeer:
         async with await connect(peer.port) as stream:
             await stream.send(b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n")
             await peer.settled()
-            with anyio.move_on_after(0.2) as scope:
-                await stream.send(bytes(64 * 2**20))
-            assert scope.cancelled_caught
+            full = partial(until_full, stream.extra(SocketAttribute.raw_socket))
+            assert await cancel_when(partial(stream.send, bytes(64 * 2**20)), full)
             await anyio.aclose_forcefully(stream)
             await peer.wait_closed()
 
@@ -586,9 +588,7 @@ class TestServer:
         assert server.url.port
         async with await connect(server.url.port) as stream:
             await stream.send(b"GET /hang HTTP/1.1\r\n\r\n")
-            with anyio.move_on_after(0.05) as scope:
-                await stream.receive()
-            assert scope.cancelled_caught
+            assert await cancel_when(stream.receive, partial(server.until_asked, "/hang"))
         server.reset()
         assert server.open_connections == 0
 

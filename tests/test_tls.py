@@ -19,7 +19,6 @@ import anyio.to_thread
 import pytest
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute
-from yarl import URL
 
 from anyhttp import (
     ClientConnectorCertificateError,
@@ -34,38 +33,14 @@ from anyhttp import (
     UnixConnector,
 )
 from anyhttp._network.trust import _unverified_context
-from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.connector import Connection
 from tests.support.census import assert_no_tokens
+from tests.support.client import get
+from tests.support.names import Names
 from tests.support.peer import CUT, DEAF, STALL, Script
+from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.tls import Authority
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-
-
-class Loopback(AbstractResolver):
-    """Knows every name, as 127.0.0.1."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return 127.0.0.1."""
-        await anyio.lowlevel.checkpoint()
-        return [
-            ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-            )
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
-
-
-async def get(session: ClientSession, url: str | URL, **options: Any) -> bytes:
-    """Make a request and return its whole body."""
-    async with session.get(url, **options) as response:
-        return await response.read()
 
 
 def named(server: Server, host: str) -> str:
@@ -173,7 +148,7 @@ class TestOption:
         """The name in the URL is what the certificate is for."""
         peer = await script([(b"GET /a ", OK)], [], tls=tls_ca.server, unix=True, partial=True)
         async with ClientSession(connector=UnixConnector(peer.unix_path)) as session:
-            assert await get(session, "https://localhost/a", ssl=tls_ca.client) == b"hi"
+            assert await get(session, "https://localhost/a", ssl=tls_ca.client) == b"ok"
             with pytest.raises(ClientConnectorCertificateError, match="Hostname mismatch"):
                 await get(session, "https://other.test/a", ssl=tls_ca.client)
 
@@ -249,7 +224,7 @@ class TestNames:
 
     async def test_the_wrong_host(self, server: Server, tls_ca: Authority) -> None:
         """The certificate is good, but somebody else's."""
-        connector = TCPConnector(ssl=tls_ca.client, resolver=Loopback())
+        connector = TCPConnector(ssl=tls_ca.client, resolver=Names())
         async with ClientSession(connector=connector) as session:
             with pytest.raises(
                 ClientConnectorCertificateError,
@@ -261,7 +236,7 @@ class TestNames:
         self, server: Server, tls_ca: Authority, asked_names: list[str | None]
     ) -> None:
         """For a server that is reached by another name than its own."""
-        connector = TCPConnector(ssl=tls_ca.client, resolver=Loopback())
+        connector = TCPConnector(ssl=tls_ca.client, resolver=Names())
         async with ClientSession(connector=connector) as session:
             url = named(server, "other.test")
             assert await get(session, url, server_hostname="localhost")
@@ -274,7 +249,7 @@ class TestNames:
         self, server: Server, tls_ca: Authority, asked_names: list[str | None]
     ) -> None:
         """RFC 6066 §3 sends no dot, and certificates name hosts without it; DNS is given it."""
-        connector = TCPConnector(ssl=tls_ca.client, resolver=Loopback())
+        connector = TCPConnector(ssl=tls_ca.client, resolver=Names())
         async with ClientSession(connector=connector) as session:
             assert await get(session, named(server, "localhost."))
             assert set(connector.cached_hosts) == {("localhost.", server.https_url.port)}
@@ -286,7 +261,7 @@ class TestNames:
         context = tls_ca.server_for("bücher.test")
         context.sni_callback = lambda stream, name, context: names.append(name)
         peer = await script([(b"GET /a ", OK)], tls=context)
-        connector = TCPConnector(ssl=tls_ca.client, resolver=Loopback())
+        connector = TCPConnector(ssl=tls_ca.client, resolver=Names())
         async with ClientSession(connector=connector) as session:
             await get(session, f"https://bücher.test:{peer.port}/a")
         assert names == ["xn--bcher-kva.test"]
@@ -318,7 +293,7 @@ class TestCertificates:
         tls_ca.issue("client.test").configure_cert(ours)
         peer = await script([(b"GET /a ", OK)], [], tls=context, partial=True)
         async with ClientSession(peer.url) as session:
-            assert await get(session, "/a", ssl=ours) == b"hi"
+            assert await get(session, "/a", ssl=ours) == b"ok"
             # TLS 1.3 tells it after the handshake, when the answer is waited for
             with pytest.raises(ClientOSError):
                 await get(session, "/a", ssl=tls_ca.client)

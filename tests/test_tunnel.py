@@ -231,7 +231,7 @@ async def test_the_lookup_is_within_the_time_limit(
         # with credentials for the origin, so that it is only asked for those of the proxy
         async with ClientSession(trust_env=True, auth=BasicAuth(*B)) as session:
             with pytest.raises(TimeoutError, match="looking for a proxy"):
-                await session.get("http://origin.test/", timeout=ClientTimeout(total=0.05))
+                await session.get("http://origin.test/", timeout=ClientTimeout(total=0.2))
             assert session.connector is not None
             assert_no_tokens(session.connector)
     finally:

@@ -9,7 +9,8 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -24,36 +25,21 @@ from anyhttp import ClientConnectionError, ClientPayloadError, ClientSession, Cl
 from anyhttp._http1 import Framing
 from anyhttp._http1.upload import Upload, UploadState
 from anyhttp.payload import Writer
+from tests.support import client
 from tests.support.census import running_tasks
 from tests.support.client import assert_free, wait_free
 from tests.support.peer import DEAF, STALL, Flag, Head, Script, Tell, Until
+from tests.support.responses import OK
 from tests.support.server import Server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 
 SHORT = 0.05
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-@pytest.fixture(params=["entered", "unentered"])
-def entered(request: pytest.FixtureRequest) -> bool:
-    """Whether the session is used with ``async with``."""
-    return bool(request.param == "entered")
-
-
-@asynccontextmanager
-async def opened(session: ClientSession, *, entered: bool) -> AsyncIterator[ClientSession]:
-    """Give *session*, and check that none of its slots is taken in the end."""
-    try:
-        if entered:
-            async with session:
-                yield session
-                await wait_free(session)
-        else:
-            yield session
-            await wait_free(session)
-    finally:
-        await session.close()
+#: Gives a session, and in the end waits for uploads that outlast their responses.
+opened = partial(client.opened, until_free=True)
 
 
 def one_slot(http1: str = "auto", **options: Any) -> ClientSession:
@@ -146,18 +132,22 @@ class CannotClose(File):
 
 
 class CannotClosePaused(CannotClose):
-    """And which is slow to be read."""
+    """And which is not read before the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
 
     def readinto(self, buffer: Any, /) -> int:
-        """Pause before each piece."""
-        time.sleep(0.01)
+        """Wait first."""
+        self.go_on.wait(5)
         return super().readinto(buffer)
 
 
 async def stuck() -> AsyncIterator[bytes]:
     """Yield one piece and then no more."""
     yield b"x"
-    await anyio.sleep(20)
+    await anyio.sleep_forever()
 
 
 async def late_flood() -> AsyncIterator[bytes]:
@@ -212,7 +202,6 @@ class TestTime:
                     await response.read()
                 assert 1.9 * SHORT < anyio.current_time() - uploaded_at < 2
 
-    @pytest.mark.timeout(20)
     async def test_a_file_that_blocks_does_not_outlast_total(
         self, script: Script, entered: bool
     ) -> None:
@@ -220,16 +209,16 @@ class TestTime:
         peer = await script([(Head(b"POST "), STALL)])
         reading, writing = os.pipe()
         file = os.fdopen(reading, "rb")
-        rescue = threading.Timer(5, os.write, [writing, b"x"])
+        rescue = threading.Timer(20, os.write, [writing, b"x"])
         rescue.start()
         begin = time.monotonic()
         try:
             async with opened(ClientSession(), entered=entered) as session:
                 with pytest.raises(TimeoutError, match="total timeout"):
-                    async with session.post(peer.url, data=file, timeout=SHORT):
+                    async with session.post(peer.url, data=file, timeout=4 * SHORT):
                         pass
                 assert_free(session)
-            assert time.monotonic() - begin < 3
+            assert time.monotonic() - begin < 10
         finally:
             rescue.cancel()
             os.close(writing)  # which ends the read
@@ -254,7 +243,7 @@ async def test_a_body_that_closes_the_session(
 
     peer = await script([(Until(b"x\r\n"), STALL)])
     before = running_tasks()
-    with anyio.fail_after(4):
+    with anyio.fail_after(10):
         async with opened(ClientSession(), entered=entered) as session:
             request = session.post(peer.url, data=body())
             with pytest.raises(ClientConnectionError):
@@ -277,31 +266,32 @@ class TestFiles:
 
         async def post() -> None:
             async with session.post(peer.url, data=file):
-                await anyio.sleep(10)
+                await anyio.sleep_forever()
+
+        async def release() -> None:
+            await anyio.wait_all_tasks_blocked()
+            file.go_on.set()
 
         async with opened(one_slot(), entered=entered) as session:
-            release = threading.Timer(SHORT, file.go_on.set)
             with anyio.fail_after(5):
-                if how == "native":
-                    task = asyncio.ensure_future(post())
-                    await file.closing.until_set()
-                    task.cancel()
-                    release.start()
-                    await asyncio.wait({task})
-                    assert task.cancelled()
-                else:
-                    async with anyio.create_task_group() as group:
-                        group.start_soon(post)
+                async with anyio.create_task_group() as others:
+                    if how == "native":
+                        task = asyncio.ensure_future(post())
                         await file.closing.until_set()
-                        group.cancel_scope.cancel()
-                        release.start()
+                        task.cancel()
+                        others.start_soon(release)
+                        await asyncio.wait({task})
+                        assert task.cancelled()
+                    else:
+                        async with anyio.create_task_group() as group:
+                            group.start_soon(post)
+                            await file.closing.until_set()
+                            group.cancel_scope.cancel()
+                            others.start_soon(release)
                 await peer.wait_closed()
                 async with session.get(peer.url) as response:
                     await response.read()
-            release.join()
-            with anyio.fail_after(5):
-                while not file.closed:  # noqa: ASYNC110  (nobody sets an event for it)
-                    await anyio.sleep(0.001)
+            await until(lambda: file.closed, "the file to be closed")
 
     @pytest.mark.parametrize("cancelled", [False, True], ids=["left", "cancelled"])
     async def test_an_upload_that_is_cut_short_by_leaving(
@@ -349,7 +339,7 @@ class TestFiles:
                 await response.read()
 
     async def test_a_file_that_cannot_be_closed_after_the_response(
-        self, script: Script, entered: bool
+        self, script: Script, entered: bool, caplog: pytest.LogCaptureFixture
     ) -> None:
         """If the upload ends last, its failure to close the file ends neither the caller's
         block nor the session.
@@ -359,10 +349,9 @@ class TestFiles:
         async with opened(one_slot(), entered=entered) as session:
             async with session.post(peer.url, data=file) as response:
                 assert await response.read() == b"ok"
-                await anyio.sleep(2 * SHORT)
-            with anyio.fail_after(5):
-                while not file.closed:  # noqa: ASYNC110  (nobody sets an event for it)
-                    await anyio.sleep(0.001)
+                file.go_on.set()
+                await until(lambda: "the drive is gone" in caplog.text, "the failure")
+            assert file.closed
 
     async def test_a_file_that_can_be_neither_sent_nor_closed(
         self, script: Script, entered: bool
@@ -372,7 +361,7 @@ class TestFiles:
         file = CannotClose()
         async with opened(one_slot(), entered=entered) as session:
             with pytest.raises(TimeoutError, match="total timeout"):
-                await session.post(peer.url, data=file, timeout=SHORT)
+                await session.post(peer.url, data=file, timeout=4 * SHORT)
             assert file.closed
 
 

@@ -22,11 +22,12 @@ from anyhttp import (
     UploadAbortedError,
     UploadTracker,
 )
-from tests.support.client import assert_free, client
-from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Tell, Until, Wait
+from tests.support.cancel import cancel_when
+from tests.support.client import assert_free, client, opened
+from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Tell, Until
+from tests.support.responses import OK
 from tests.support.server import Server
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TOO_LARGE = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
 SIZE = 300_000
 
@@ -55,12 +56,6 @@ BODIES: dict[str, tuple[Callable[[], Any], int]] = {
 }
 
 
-@pytest.fixture(params=["entered", "unentered"])
-def entered(request: pytest.FixtureRequest) -> bool:
-    """Whether the session is used with ``async with``."""
-    return bool(request.param == "entered")
-
-
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("options", [{}, {"compress": True}], ids=["plain", "compressed"])
 async def test_a_body_that_arrives(
@@ -70,10 +65,7 @@ async def test_a_body_that_arrives(
     make, size = BODIES[body]
     tracker = UploadTracker()
     assert (tracker.attempts, tracker.bytes_written) == (0, 0)
-    session = client(http1)
-    try:
-        if entered:
-            await session.__aenter__()
+    async with opened(client(http1), entered=entered, until_free=True) as session:
         async with session.post(
             server.url / "upload", data=make(), upload_tracker=tracker, **options
         ) as response:
@@ -84,10 +76,6 @@ async def test_a_body_that_arrives(
         assert (tracker.attempts, tracker.bytes_written) == (1, size)
         assert tracker.upload_complete.done()
         assert tracker.upload_complete.exception() is None
-    finally:
-        if entered:
-            await session.__aexit__(None, None, None)
-        await session.close()
 
 
 async def test_progress_can_be_seen_while_it_goes_on(http1: str, script: Script) -> None:
@@ -167,10 +155,7 @@ async def test_the_failure_of_the_body_is_raised(entered: bool, http1: str, scri
     """As by the request itself."""
     peer = await script([(Head(b"POST "), STALL)])
     tracker = UploadTracker()
-    session = client(http1)
-    try:
-        if entered:
-            await session.__aenter__()
+    async with opened(client(http1), entered=entered, until_free=True) as session:
         with pytest.raises(ClientConnectionError):
             await session.post(peer.url, data=broken(), upload_tracker=tracker)
         for _ in range(2):
@@ -179,10 +164,6 @@ async def test_the_failure_of_the_body_is_raised(entered: bool, http1: str, scri
         assert isinstance(tracker.upload_complete.exception(), ClientConnectionError)
         assert tracker.bytes_written == 10
         assert "failed" in repr(tracker)
-    finally:
-        if entered:
-            await session.__aexit__(None, None, None)
-        await session.close()
 
 
 async def test_an_answer_that_comes_first_aborts_it(
@@ -191,39 +172,27 @@ async def test_an_answer_that_comes_first_aborts_it(
     """Leaving the block ends the upload: :exc:`UploadAbortedError`."""
     peer = await script([(Head(b"POST "), [TOO_LARGE, DEAF])])
     tracker = UploadTracker()
-    session = client(http1)
-    try:
-        if entered:
-            await session.__aenter__()
+    async with opened(client(http1), entered=entered, until_free=True) as session:
         async with session.post(peer.url, data=pieces(1000), upload_tracker=tracker) as response:
             assert response.status == 413
             assert not tracker.upload_complete.done()
         with anyio.fail_after(5), pytest.raises(UploadAbortedError):
             await tracker.upload_complete
         assert tracker.bytes_written < 1000 * 100_000
-    finally:
-        if entered:
-            await session.__aexit__(None, None, None)
-        await session.close()
 
 
 async def test_the_time_of_the_request_runs_out(entered: bool, http1: str, script: Script) -> None:
     """A body that nobody takes ends with ``total``, also after the response has begun."""
     peer = await script([(Head(b"POST "), [OK, DEAF])])
     tracker = UploadTracker()
-    session = client(http1, timeout=ClientTimeout(total=0.5))
-    try:
-        if entered:
-            await session.__aenter__()
+    async with opened(
+        client(http1, timeout=ClientTimeout(total=0.5)), entered=entered, until_free=True
+    ) as session:
         async with session.post(peer.url, data=pieces(1000), upload_tracker=tracker) as response:
             assert await response.read() == b"ok"
             with anyio.fail_after(5), pytest.raises(TimeoutError, match="body was being sent"):
                 await tracker.upload_complete
         assert_free(session, idle=0)
-    finally:
-        if entered:
-            await session.__aexit__(None, None, None)
-        await session.close()
 
 
 async def test_a_bare_await_of_an_unentered_session(http1: str, server: Server) -> None:
@@ -292,19 +261,26 @@ async def test_no_connection(http1: str) -> None:
 
 async def test_waiting_can_be_cancelled(http1: str, script: Script) -> None:
     """The upload goes on; it is a wait like any other."""
-    go_on = Flag()
-    peer = await script([(b"POST ", [Wait(go_on), OK])])
+    go_on = anyio.Event()
+    peer = await script([(b"POST ", OK)])
     tracker = UploadTracker()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield bytes(SIZE // 2)
+        await go_on.wait()
+        yield bytes(SIZE // 2)
+
+    async def wait() -> None:
+        await tracker.upload_complete
+
     async with client(http1) as session, anyio.create_task_group() as group:
 
         async def send() -> None:
-            async with session.post(peer.url, data=pieces(), upload_tracker=tracker) as response:
+            async with session.post(peer.url, data=body(), upload_tracker=tracker) as response:
                 await response.read()
 
         group.start_soon(send)
-        with anyio.move_on_after(0.01) as scope:
-            await tracker.upload_complete
-        assert scope.cancelled_caught
+        assert await cancel_when(wait, anyio.wait_all_tasks_blocked)
         go_on.set()
         with anyio.fail_after(5):
             await tracker.upload_complete
@@ -394,10 +370,7 @@ async def test_a_request_that_is_cancelled_twice(script: Script, entered: bool) 
     tracker = UploadTracker()
     came = Flag()
     peer = await script([(Until(b"x\r\n"), [Tell(came), STALL])])
-    session = ClientSession()
-    try:
-        if entered:
-            await session.__aenter__()
+    async with opened(ClientSession(), entered=entered, until_free=True) as session:
         task = asyncio.create_task(post())
         await came.until_set()
         task.cancel()
@@ -410,10 +383,6 @@ async def test_a_request_that_is_cancelled_twice(script: Script, entered: bool) 
         with anyio.fail_after(5), pytest.raises(UploadAbortedError):
             await tracker.upload_complete
         assert_free(session)
-    finally:
-        if entered:
-            await session.__aexit__(None, None, None)
-        await session.close()
 
 
 async def test_a_body_used_up(script: Script) -> None:

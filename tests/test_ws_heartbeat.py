@@ -20,14 +20,17 @@ class AnsweringSender(Sender):
     """Brings the answer to each ping, and keeps the event loop busy until it is late."""
 
     def __init__(self, peer: socket.socket) -> None:
-        self.probes = 0
+        self.over = anyio.Event()
+        self._probes = 0
         self._peer = peer
 
     async def send_control(self, opcode: int, message: BytesLike | str) -> None:
         """Be answered."""
-        self.probes += 1
         self._peer.send(b"x")
         time.sleep(0.003)  # noqa: ASYNC251
+        self._probes += 1
+        if self._probes == PROBES:
+            self.over.set()
 
 
 async def test_an_answer_counts_however_late_it_is_noticed() -> None:
@@ -43,14 +46,17 @@ async def test_an_answer_counts_however_late_it_is_noticed() -> None:
             here.recv(1)
             heartbeat.note_activity()
 
+    def time_out(reason: ServerTimeoutError) -> None:
+        timeouts.append(reason)
+        sender.over.set()
+
     life = Lifecycle(lambda: None)
-    heartbeat = Heartbeat(0.002, life, sender, Heartbeat.wait_changed, timeouts.append)
+    heartbeat = Heartbeat(0.002, life, sender, Heartbeat.wait_changed, time_out)
     with here, there, anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(receive)
             tasks.start_soon(heartbeat.run)
-            while sender.probes < PROBES and not timeouts:  # noqa: ASYNC110
-                await anyio.sleep(0.001)
+            await sender.over.wait()
             life.end()
             tasks.cancel_scope.cancel()
     assert not timeouts

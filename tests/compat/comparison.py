@@ -23,6 +23,7 @@ import pytest
 import anyhttp
 from tests.support.census import Census, open_sockets
 from tests.support.server import Server
+from tests.support.waiting import comes_true
 
 aiohttp: ModuleType = pytest.importorskip(
     "aiohttp", minversion="3.14", reason="aiohttp 3.14, to compare with, is not installed"
@@ -91,9 +92,7 @@ def _run(
         sockets = set(open_sockets())
         result = await section(client, server.url, **fixtures)
         if client is aiohttp:
-            with anyio.move_on_after(SETTLING):
-                while not sockets.issuperset(open_sockets()):  # noqa: ASYNC110  (no event)
-                    await anyio.sleep(0.001)
+            await comes_true(lambda: sockets.issuperset(open_sockets()), seconds=SETTLING)
         else:
             await before.settle_and_check()
         return result

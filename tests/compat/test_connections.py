@@ -286,11 +286,11 @@ async def test_a_unix_socket_that_is_not_there(
 @compared
 async def test_the_time_of_a_request(client: ModuleType, base: URL) -> object:
     """The total bounds the wait for the response, and the reading of the body."""
-    short = client.ClientTimeout(total=0.05)
+    short = client.ClientTimeout(total=0.3)
     async with client.ClientSession() as session:
         results = [await failure(session.get(base / "hang", timeout=short))]
-        slow = (base / "drip").with_query(n=2, delay=0.4)
-        async with session.get(slow, timeout=client.ClientTimeout(total=0.2)) as response:
+        slow = (base / "drip").with_query(n=2, delay=5)
+        async with session.get(slow, timeout=client.ClientTimeout(total=0.5)) as response:
             results.append([response.status == 200, *await failure(response.read)])
     async with client.ClientSession(timeout=short) as session:
         results.append(await failure(session.get(base / "hang")))
@@ -300,10 +300,10 @@ async def test_the_time_of_a_request(client: ModuleType, base: URL) -> object:
 @compared
 async def test_the_time_between_pieces(client: ModuleType, base: URL) -> object:
     """sock_read bounds the silence of the server."""
-    timeout = client.ClientTimeout(sock_read=0.05)
+    timeout = client.ClientTimeout(sock_read=0.3)
     async with client.ClientSession(timeout=timeout) as session:
         results = [await failure(session.get(base / "hang"))]
-        slow = (base / "drip").with_query(n=2, delay=0.4)
+        slow = (base / "drip").with_query(n=2, delay=5)
         async with session.get(slow) as response:
             results.append(await failure(response.read))
         return results
@@ -313,7 +313,7 @@ async def test_the_time_between_pieces(client: ModuleType, base: URL) -> object:
 async def test_the_time_for_a_connection(client: ModuleType, base: URL) -> object:
     """The limit for connecting bounds the wait for a connection that others have."""
     connector = client.TCPConnector(limit=1)
-    timeout = client.ClientTimeout(connect=0.05)
+    timeout = client.ClientTimeout(connect=0.3)
     async with client.ClientSession(connector=connector, timeout=timeout) as session:
         async with session.get(base / "bytes" / "5000000"):
             return await failure(session.get(base / "json"))

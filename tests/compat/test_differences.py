@@ -7,11 +7,11 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from types import ModuleType
 
-import anyio
 from yarl import URL
 
 from tests.compat.comparison import different, failure, headers_seen, read, seen
 from tests.support.server import Server
+from tests.support.waiting import comes_true
 
 
 @different(there=[["Content-Language", "de"], ["Content-Type", "text/plain"]], here=[])
@@ -33,10 +33,8 @@ async def test_idle_connections_and_the_limit(
     async with client.ClientSession(connector=connector) as session:
         await read(session.get(base / "json"))
         await read(session.get(base.with_host("localhost") / "json"))
-        for _ in range(100):  # the server may be late to notice that one was closed
-            if server.open_connections == 1:
-                break
-            await anyio.sleep(0.01)
+        # the server may be late to notice that one was closed
+        await comes_true(lambda: server.open_connections == 1, seconds=1)
         return server.open_connections
 
 
@@ -60,7 +58,7 @@ async def test_encodings_that_cannot_be_made(client: ModuleType, base: URL) -> o
 async def test_a_length_that_is_too_great(client: ModuleType, base: URL) -> object:
     """A Content-Length of which the body is known to fall short is refused."""
     headers = {"Content-Length": "10"}
-    timeout = client.ClientTimeout(total=0.1)  # the server waits for the rest
+    timeout = client.ClientTimeout(total=0.3)  # the server waits for the rest
     async with client.ClientSession(timeout=timeout) as session:
         url = base / "upload"
         return (await failure(session.post(url, data=b"short", headers=headers)))[0]
@@ -79,7 +77,7 @@ async def test_credentials_that_are_deprecated(client: ModuleType, base: URL) ->
 async def test_framing_by_hand(client: ModuleType, base: URL) -> object:
     """Transfer-Encoding written by hand is the same as chunked=True."""
     headers = {"Transfer-Encoding": "chunked"}
-    timeout = client.ClientTimeout(total=0.2)  # the server waits for the end of the chunks
+    timeout = client.ClientTimeout(total=0.3)  # the server waits for the end of the chunks
     async with client.ClientSession(timeout=timeout) as session:
         return (await failure(session.post(base / "upload", data=b"", headers=headers)))[0]
 

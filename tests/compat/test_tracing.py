@@ -129,7 +129,7 @@ async def test_signals_of_redirects(client: ModuleType, base: URL) -> object:
 async def test_signals_of_failures(client: ModuleType, base: URL) -> object:
     """A status that is not wanted, a connection that is closed or cannot be made, a limit."""
     config, told = tracer(client)
-    timeout = client.ClientTimeout(total=0.2)
+    timeout = client.ClientTimeout(total=0.3)
     async with client.ClientSession(trace_configs=[config]) as session:
         await failure(session.get(base / "status" / "500", raise_for_status=True))
         await failure(session.post(base / "close"))

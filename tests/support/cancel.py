@@ -1,4 +1,4 @@
-"""Cancelling an operation at each point where it can be cancelled."""
+"""Cancelling an operation at a certain point, or at each where it can be cancelled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 
@@ -48,6 +49,25 @@ async def cancel_at_every_checkpoint(
         if not reached:
             return point - 1
     raise AssertionError(f"the operation has more than {TOO_MANY} suspension points")
+
+
+async def cancel_when(operation: Operation, event: Callable[[], Awaitable[object]]) -> bool:
+    """Cancel *operation* when *event*, which is awaited beside it, has come.
+
+    :return: whether it was the cancellation that ended the operation
+    """
+    scope = anyio.CancelScope()
+
+    async def run() -> None:
+        with scope:
+            await operation()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await anyio.lowlevel.checkpoint()  # which starts it
+        await event()
+        scope.cancel()
+    return scope.cancelled_caught
 
 
 class _Countdown:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
-import anyio
+from yarl import URL
 
 from anyhttp import ClientSession, TCPConnector
 
 from .census import assert_no_tokens
-from .peer import DEADLINE
+from .waiting import until
 
 
 def client(http1: str, *, force_close: bool = False, **options: Any) -> ClientSession:
@@ -21,6 +23,12 @@ def client(http1: str, *, force_close: bool = False, **options: Any) -> ClientSe
     return ClientSession(connector=connector, **options)
 
 
+async def get(session: ClientSession, url: str | URL = "/json", **options: Any) -> bytes:
+    """Make a request, and return its whole body."""
+    async with session.get(url, **options) as response:
+        return await response.read()
+
+
 def assert_free(session: ClientSession, *, idle: int | None = None) -> None:
     """Assert that no request of *session* holds a connection or waits for one.
 
@@ -30,10 +38,27 @@ def assert_free(session: ClientSession, *, idle: int | None = None) -> None:
     assert_no_tokens(session.connector, idle=idle)
 
 
+@asynccontextmanager
+async def opened(
+    session: ClientSession, *, entered: bool, until_free: bool = False
+) -> AsyncIterator[ClientSession]:
+    """Give *session*, and check that none of its slots is taken in the end.
+
+    :param entered: use it with ``async with``, and not only close it
+    :param until_free: before, wait for the end of uploads that outlast their responses
+    """
+    try:
+        async with session if entered else nullcontext():
+            yield session
+            if until_free:
+                await wait_free(session)
+            assert_free(session)
+    finally:
+        await session.close()
+
+
 async def wait_free(session: ClientSession) -> None:
     """Wait until a body that has been sent is known to have been, and its connection is free."""
     connector = session.connector
     assert connector is not None
-    with anyio.fail_after(DEADLINE):
-        while connector.statistics().in_use:  # noqa: ASYNC110  (nobody sets an event for it)
-            await anyio.sleep(0.001)
+    await until(lambda: not connector.statistics().in_use, "the connections to be free")

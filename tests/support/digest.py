@@ -67,7 +67,7 @@ class DigestServer(Server):
 
     def _answer(self, link: Link) -> bool:
         head = parse_head(link.take_until(b"\r\n\r\n"))
-        exchange = Exchange(link, head, self._stopping)
+        exchange = Exchange(link, head)
         headers = head.all("authorization")
         body = b"".join(exchange.body())
         with self._lock:

@@ -16,13 +16,13 @@ import struct
 import tempfile
 import termios
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import census
+from .waiting import comes_true_in_thread
 
 # How long a peer waits until the client has read one piece before it sends the next all the
 # same: the client may not be reading at all.
@@ -93,16 +93,43 @@ class Link:
 
     def fill(self) -> bool:
         """Receive some bytes; false at the end of what the client sends."""
-        self.waiting = True
-        try:
-            data = self.sock.recv(65536)
-        except OSError:
-            return False
-        finally:
-            self.waiting = False
+        data = None
+        while data is None:
+            self._wait_readable()
+            data = self._receive()
         self.received += data
         self.inbox += data
         return bool(data)
+
+    def _wait_readable(self) -> None:
+        """Wait until there is something to receive, and leave it there.
+
+        A thread that has received bytes may have to wait for its turn before it can say so: as
+        long as it is said to wait, whoever looks finds them in the kernel.
+        """
+        closed = self.sock.fileno() == -1
+        if closed or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()):
+            return
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        self.waiting = True
+        poll.poll()
+        self.waiting = False
+
+    def _receive(self) -> bytes | None:
+        """Return some bytes, none at the end, and ``None`` if less than a TLS record has come."""
+        try:
+            if not isinstance(self.sock, ssl.SSLSocket):
+                return self.sock.recv(65536)
+            self.sock.setblocking(False)
+            try:
+                return self.sock.recv(65536)
+            finally:
+                self.sock.setblocking(True)
+        except ssl.SSLWantReadError:
+            return None
+        except OSError:
+            return b""
 
     def take(self, count: int) -> bytes:
         """Return the next *count* bytes."""
@@ -144,9 +171,7 @@ class Link:
         So the next piece reaches it by another ``recv()``.  Client and peer are one process:
         the client's descriptor tells how much is unread.
         """
-        deadline = time.monotonic() + PATIENCE
-        while self._unread() and time.monotonic() < deadline:
-            time.sleep(0.0002)
+        comes_true_in_thread(lambda: not self._unread(), seconds=PATIENCE, pause=0.0002)
 
     def half_close(self, *, notify: bool = True) -> None:
         """Send the end of our bytes, after TLS's own unless *notify* is false."""
@@ -174,11 +199,17 @@ class Link:
         """
         poll = select.poll()
         poll.register(self.sock, select.POLLRDHUP)
-        self.waiting = True
         known = self._find_client() is not None
+        self.waiting = True
         while not poll.poll(10) and not (known and self._find_client() is None):
             pass
         self.waiting = False
+
+    def hangs_up_within(self, seconds: float) -> bool:
+        """Wait for the client to close, and tell whether it did, without reading a byte."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLRDHUP)
+        return bool(poll.poll(seconds * 1000))
 
     def interrupt(self) -> None:
         """Make every call on this link return at once, from another thread."""
@@ -193,7 +224,8 @@ class Link:
     def quiet(self) -> bool:
         """Whether the client has said nothing that was not received yet."""
         try:
-            return self.waiting and not select.select([self.sock], [], [], 0)[0]
+            # in this order: what it takes out of the kernel it takes when it waits no more
+            return not select.select([self.sock], [], [], 0)[0] and self.waiting
         except (OSError, ValueError):  # closed
             return True
 
@@ -245,6 +277,59 @@ def _pending(fd: int, question: int) -> int:
     return count
 
 
+class LinkThreads:
+    """Serves each link in a thread of its own, and knows how many are open.
+
+    :param serve: called in that thread; when it returns, the link is closed
+    """
+
+    def __init__(self, serve: Callable[[Link], None]) -> None:
+        self._serve = serve
+        self._lock = threading.Lock()
+        self._open: dict[Link, threading.Thread] = {}
+        self.opened = 0
+        """How many links there were."""
+        self.peak = 0
+        """The most that were open at once."""
+
+    @property
+    def open(self) -> int:
+        """How many are open now."""
+        with self._lock:
+            return len(self._open)
+
+    def forget(self) -> None:
+        """Begin to count anew, with those that are open."""
+        with self._lock:
+            self.opened = self.peak = len(self._open)
+
+    def start(self, link: Link) -> None:
+        """Begin to serve *link*."""
+        thread = threading.Thread(target=self._run, args=[link], daemon=True)
+        with self._lock:
+            self._open[link] = thread
+            self.opened += 1
+            self.peak = max(self.peak, len(self._open))
+        thread.start()
+
+    def stop(self) -> None:
+        """End all links, and wait for their threads."""
+        with self._lock:
+            links = dict(self._open)
+        for link, thread in links.items():
+            link.interrupt()
+            thread.join()
+
+    def _run(self, link: Link) -> None:
+        try:
+            self._serve(link)
+        finally:
+            link.half_close()
+            link.close()
+            with self._lock:
+                del self._open[link]
+
+
 class Listener:
     """A listening socket on loopback, and the thread that accepts.
 
@@ -274,6 +359,7 @@ class Listener:
             self._sock.bind(("127.0.0.1", 0))
         self._sock.listen(128)
         self._sock.setblocking(False)
+        self._accepting = False
         self._wake_reader, self._wake_writer = os.pipe()
         self._thread = threading.Thread(target=self._accept_forever, daemon=True)
         self._thread.start()
@@ -282,6 +368,11 @@ class Listener:
     def port(self) -> int:
         """The TCP port, 0 on a Unix socket."""
         return 0 if self.unix_path else int(self._sock.getsockname()[1])
+
+    @property
+    def quiet(self) -> bool:
+        """Whether each connection that a client has made was accepted, and given to *on_link*."""
+        return not select.select([self._sock], [], [], 0)[0] and not self._accepting
 
     def stop(self) -> None:
         """Accept what is still queued, then stop listening."""
@@ -298,6 +389,7 @@ class Listener:
         while not stopping:
             ready, _, _ = select.select([self._sock.fileno(), self._wake_reader], [], [])
             stopping = self._wake_reader in ready
+            self._accepting = True
             while (accepted := self._accept()) is not None:
                 sock, client = accepted
                 try:
@@ -306,6 +398,7 @@ class Listener:
                     census.close(sock)
                 else:
                     self._on_link(link)
+            self._accepting = False
 
     def _accept(self) -> tuple[socket.socket, object] | None:
         with census.lock:

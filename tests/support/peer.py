@@ -17,7 +17,7 @@ expected             the peer waits for
 ``Head(b"POST /")``  the head of such a request; its body may follow
 ``Until(b"end")``    bytes of any kind, up to these
 ``Exact(b"\x05")``   these bytes and no others
-``HELLO``            one TLS record that begins a handshake, on a peer without TLS of its own
+``HELLO``            one TLS record that begins a handshake, as bytes: the peer takes no part in it
 ===================  ====================================================================
 
 ``Frame(TEXT, b"a")`` of :mod:`tests.support.websocket` is one masked frame like that.
@@ -49,20 +49,16 @@ from __future__ import annotations
 import enum
 import ssl
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio
 import anyio.lowlevel
 from yarl import URL
 
 from .links import BadRequest, Gone, Link, Listener, parse_head
+from .waiting import until
 from .websocket import Accept, CloseWith, Frame, take_frame
-
-# A peer answers within milliseconds; a test that waits for it this long has gone wrong.
-DEADLINE = 10.0  # seconds
 
 
 class PeerFailed(AssertionError):
@@ -74,7 +70,7 @@ class Flag(threading.Event):
 
     async def until_set(self) -> None:
         """Wait, in the event loop, until the flag is set."""
-        await _until(self.is_set, "the flag to be set")
+        await until(self.is_set, "the flag to be set")
 
 
 class End(enum.Enum):
@@ -198,17 +194,18 @@ class Peer:
 
         What it has sent by then lies in the client's kernel buffer.
         """
-        await _until(
-            lambda: all(player.settled for player in self._players), "the peer to come to rest"
+        await until(
+            lambda: self._listener.quiet and all(player.settled for player in self._players),
+            "the peer to come to rest",
         )
 
     async def wait_connections(self, count: int) -> None:
         """Wait until *count* connections were opened."""
-        await _until(lambda: self.connections >= count, f"{count} connections")
+        await until(lambda: self.connections >= count, f"{count} connections")
 
     async def wait_closed(self, connection: int = 0) -> None:
         """Wait until that connection is over, because the client closed it or by the script."""
-        await _until(
+        await until(
             lambda: self.connections > connection and self._players[connection].over,
             f"connection {connection + 1} to be closed",
         )
@@ -447,12 +444,3 @@ def _check_ends(steps: Sequence[Step]) -> None:
     actions = [action for step in steps for action in _actions(step)]
     if any(isinstance(action, End) for action in actions[:-1]):
         raise ValueError(f"something follows the end of the connection in {steps!r}")
-
-
-async def _until(condition: Callable[[], bool], what: str) -> None:
-    """Look again and again until *condition* holds: threads can't wake every event loop."""
-    deadline = time.monotonic() + DEADLINE
-    await anyio.lowlevel.checkpoint()
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {DEADLINE} seconds for {what}"
-        await anyio.sleep(0.001)

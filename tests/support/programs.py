@@ -6,12 +6,17 @@ import os
 import shutil
 import socket
 import subprocess
-import time
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from .waiting import comes_true_in_thread
+
+ROOT = Path(__file__).parent.parent.parent
 
 # How long a server may take to listen; this machine may be busy.
 STARTING = 30.0  # seconds
@@ -38,31 +43,63 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 @contextmanager
 def running(
-    command: Sequence[str | Path], *listening: int | Path, cwd: Path | None = None
+    command: Sequence[str | Path],
+    *listening: int | Path,
+    cwd: Path | None = None,
+    logs: Path | None = None,
 ) -> Iterator[None]:
     """Run *command* until the block is left.
 
     :param listening: TCP ports and Unix sockets that accept connections when it is ready
+    :param logs: directory of log files, to be shown with what it printed if it does not start
     """
-    with subprocess.Popen(
-        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
+    with (
+        tempfile.TemporaryFile() as output,  # not a pipe, which nobody would empty meanwhile
+        subprocess.Popen(
+            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        ) as process,
+    ):
         try:
-            deadline = time.monotonic() + STARTING
             for place in listening:
-                while not _accepts(place):
-                    if process.poll() is not None or time.monotonic() > deadline:
-                        process.kill()
-                        output = process.communicate()[0].decode(errors="replace")
-                        raise AssertionError(f"{command[0]} does not listen at {place}:\n{output}")
-                    time.sleep(0.02)
+                if not _comes_to_listen(process, place):
+                    process.kill()
+                    process.wait()
+                    output.seek(0)
+                    said = [output.read().decode(errors="replace")]
+                    said += [path.read_text("utf-8", "replace") for path in _files_in(logs)]
+                    text = "\n".join(said)
+                    raise AssertionError(f"{command[0]} does not listen at {place}:\n{text}")
             yield
         finally:
             process.terminate()
             try:
-                process.communicate(timeout=10)
+                process.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def websocket_server() -> Iterator[int]:
+    """Run :mod:`tests.support.websocket_server` in a process of its own, and give its port."""
+    command = [sys.executable, "-m", "tests.support.websocket_server"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def _comes_to_listen(process: subprocess.Popen[bytes], place: int | Path) -> bool:
+    """Wait until *process* listens at *place*; return false if it does not start to."""
+    comes_true_in_thread(
+        lambda: _accepts(place) or process.poll() is not None, seconds=STARTING, pause=0.02
+    )
+    return process.poll() is None and _accepts(place)
+
+
+def _files_in(logs: Path | None) -> list[Path]:
+    return sorted(logs.glob("*.log")) if logs else []
 
 
 def _accepts(place: int | Path) -> bool:

@@ -11,14 +11,13 @@ import select
 import socket
 import ssl
 import struct
-import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from yarl import URL
 
 from . import census
-from .links import BadRequest, Gone, Head, Link, Listener, parse_head
+from .links import BadRequest, Gone, Head, Link, LinkThreads, Listener, parse_head
 from .tls import Authority
 
 REFUSAL = b"go away"
@@ -56,9 +55,8 @@ class Proxy:
         self._scheme = scheme
         self._socks = scheme.startswith("socks")
         self._login = login
-        self._lock = threading.Lock()
-        self._links: dict[Link, threading.Thread] = {}
-        self._listener = Listener(self._serve, tls=tls)
+        self._links = LinkThreads(self._serve)
+        self._listener = Listener(self._links.start, tls=tls)
 
     @property
     def port(self) -> int:
@@ -79,25 +77,14 @@ class Proxy:
     @property
     def open_connections(self) -> int:
         """How many connections from clients are open now."""
-        with self._lock:
-            return len(self._links)
+        return self._links.open
 
     def stop(self) -> None:
         """Close everything."""
         self._listener.stop()
-        with self._lock:
-            links = dict(self._links)
-        for link, thread in links.items():
-            link.interrupt()
-            thread.join()
+        self._links.stop()
 
     def _serve(self, link: Link) -> None:
-        thread = threading.Thread(target=self._run, args=[link], daemon=True)
-        with self._lock:
-            self._links[link] = thread
-        thread.start()
-
-    def _run(self, link: Link) -> None:
         seen = Seen()
         try:
             link.handshake()
@@ -107,11 +94,6 @@ class Proxy:
                 self._speak_http(link, seen)
         except (Gone, BadRequest, OSError, ValueError):
             pass
-        finally:
-            link.half_close()
-            link.close()
-            with self._lock:
-                del self._links[link]
 
     # -- HTTP
 

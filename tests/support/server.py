@@ -37,7 +37,6 @@ import importlib
 import json
 import ssl
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -47,7 +46,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from yarl import URL
 
-from .links import BadRequest, Gone, Head, Link, Listener, parse_head
+from .links import BadRequest, Gone, Head, Link, LinkThreads, Listener, parse_head
+from .waiting import comes_true_in_thread, until
 
 DOCUMENT = {"title": "anyhttp", "numbers": [1, 2, 3], "text": "grüße " * 100}
 JSON = ("Content-Type", "application/json")
@@ -61,17 +61,12 @@ class Server:
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._lock = threading.Lock()
-        self._links: dict[Link, threading.Thread] = {}
-        self._stopping = threading.Event()
-        self.peak_connections = 0
-        """The most connections that were open at once."""
-        self.connections = 0
-        """How many connections were opened."""
+        self._links = LinkThreads(self._serve)
         self.requests: list[str] = []
         """The first two words of each request."""
-        self._plain = Listener(self._serve)
-        self._tls = Listener(self._serve, tls=tls)
-        self._unix = Listener(self._serve, unix=True)
+        self._plain = Listener(self._links.start)
+        self._tls = Listener(self._links.start, tls=tls)
+        self._unix = Listener(self._links.start, unix=True)
 
     @property
     def url(self) -> URL:
@@ -91,38 +86,40 @@ class Server:
     @property
     def open_connections(self) -> int:
         """How many connections are open now."""
-        with self._lock:
-            return len(self._links)
+        return self._links.open
+
+    @property
+    def connections(self) -> int:
+        """How many connections were opened."""
+        return self._links.opened
+
+    @property
+    def peak_connections(self) -> int:
+        """The most connections that were open at once."""
+        return self._links.peak
+
+    async def until_asked(self, target: str) -> None:
+        """Wait until a GET of *target* has come."""
+        await until(lambda: f"GET {target}" in self.requests, f"a request for {target}")
 
     def reset(self) -> None:
         """Forget what was counted, once the connections of the test before are closed."""
-        deadline = time.monotonic() + SETTLING
-        while self.open_connections and time.monotonic() < deadline:
-            time.sleep(0.001)
+        listeners = (self._plain, self._tls, self._unix)
+        comes_true_in_thread(
+            lambda: all(each.quiet for each in listeners) and not self.open_connections,
+            seconds=SETTLING,
+        )
+        self._links.forget()
         with self._lock:
-            self.connections = self.peak_connections = len(self._links)
             self.requests = []
 
     def stop(self) -> None:
         """Close everything."""
-        self._stopping.set()
         for listener in (self._plain, self._tls, self._unix):
             listener.stop()
-        with self._lock:
-            links = dict(self._links)
-        for link, thread in links.items():
-            link.interrupt()
-            thread.join()
+        self._links.stop()
 
     def _serve(self, link: Link) -> None:
-        thread = threading.Thread(target=self._run, args=[link], daemon=True)
-        with self._lock:
-            self._links[link] = thread
-            self.connections += 1
-            self.peak_connections = max(self.peak_connections, len(self._links))
-        thread.start()
-
-    def _run(self, link: Link) -> None:
         try:
             link.handshake()
             while self._answer(link):
@@ -132,18 +129,13 @@ class Server:
         except BadRequest as exc:
             with suppress(Gone):
                 link.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n%a" % str(exc))
-        finally:
-            link.half_close()
-            link.close()
-            with self._lock:
-                del self._links[link]
 
     def _answer(self, link: Link) -> bool:
         """Serve one request; tell whether another may follow."""
         head = parse_head(link.take_until(b"\r\n\r\n"))
         with self._lock:
             self.requests.append(f"{head.method} {head.target}")
-        exchange = Exchange(link, head, self._stopping)
+        exchange = Exchange(link, head)
         route, argument = _find_route(exchange.path)
         route(exchange, argument)
         return exchange.finish()
@@ -152,10 +144,9 @@ class Server:
 class Exchange:
     """A request that came in, and ways to answer it."""
 
-    def __init__(self, link: Link, head: Head, stopping: threading.Event) -> None:
+    def __init__(self, link: Link, head: Head) -> None:
         self.link = link
         self.head = head
-        self.stopping = stopping
         url = urlsplit(head.target)
         self.path = url.path
         self.query = parse_qsl(url.query, keep_blank_values=True)
@@ -240,8 +231,8 @@ def _drip(exchange: Exchange, _: str) -> None:
 
     def drops() -> Iterator[bytes]:
         for number in range(count):
-            if number:
-                exchange.stopping.wait(delay)
+            if number and exchange.link.hangs_up_within(delay):
+                raise Gone("the client had enough")
             yield b"*"
 
     exchange.stream(drops(), "application/octet-stream")

@@ -15,9 +15,9 @@ from anyhttp.client_reqrep import read_error_body
 from tests.support.cancel import cancel_at_every_checkpoint
 from tests.support.client import assert_free, client
 from tests.support.peer import CLOSE, DEAF, STALL, Action, Flag, Head, Script, Wait
+from tests.support.responses import OK
 
 BAD = b"HTTP/1.1 400 Bad Request\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 LONG = b"0123456789abcdef" * 1024  # 16 KiB
 
 
@@ -61,7 +61,7 @@ class TestTheOption:
                 await session.get(peer.url / "a", raise_for_status=True)
             assert_free(session, idle=1)
             async with session.get(peer.url / "b") as response:
-                assert await response.read() == b"hi"
+                assert await response.read() == b"ok"
 
     async def test_the_connection_is_closed_if_it_did_not(self, http1: str, script: Script) -> None:
         """What is left of it would be in the way of the next response."""

@@ -10,9 +10,8 @@ import pytest
 from anyhttp import ClientPayloadError, ClientResponseError
 from tests.support.client import assert_free, client
 from tests.support.peer import STALL, Script
-
-OK = b"HTTP/1.1 200 OK\r\n"
-CHUNKS = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+from tests.support.responses import CHUNKS
+from tests.support.responses import OK_LINE as OK
 
 where = pytest.mark.parametrize("where", ["session", "request"])
 

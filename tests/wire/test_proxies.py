@@ -6,7 +6,6 @@ import socket
 import struct
 from typing import Any
 
-import anyio.lowlevel
 import pytest
 from yarl import URL
 
@@ -27,10 +26,8 @@ from anyhttp import (
     TCPConnector,
     encode_basic_auth,
 )
-from anyhttp._codings.compression import accept_encoding
-from anyhttp.abc import AbstractResolver, ResolveResult
-from anyhttp.http import SERVER_SOFTWARE
 from tests.support.client import assert_free, client
+from tests.support.names import Names
 from tests.support.peer import (
     CLOSE,
     HELLO,
@@ -44,49 +41,14 @@ from tests.support.peer import (
     SendUnasked,
     Step,
 )
+from tests.support.requests import AUTOMATIC
+from tests.support.responses import OK
 from tests.support.tls import Authority
 
 pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-AUTOMATIC = (
-    b"Accept: */*\r\n"
-    b"Accept-Encoding: " + accept_encoding().encode() + b"\r\n"
-    b"User-Agent: " + SERVER_SOFTWARE.encode() + b"\r\n"
-)
 CREDENTIALS = encode_basic_auth("user", "secret").encode()
-
-
-class Names(AbstractResolver):
-    """Knows every name but ``unknown.test``, by the addresses given."""
-
-    def __init__(self, *addresses: str) -> None:
-        self.asked: list[str] = []
-        self._addresses = addresses or ("127.0.0.1",)
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the addresses."""
-        await anyio.lowlevel.checkpoint()
-        self.asked.append(host)
-        if host == "unknown.test":
-            raise socket.gaierror(socket.EAI_NONAME, "unknown")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=0,
-            )
-            for address in self._addresses
-        ]
-
-    async def close(self) -> None:
-        """Do nothing."""
 
 
 def proxy_at(peer: Peer, scheme: str = "http", login: str = "") -> str:
@@ -120,7 +82,7 @@ async def test_a_request_for_an_http_url_is_in_absolute_form(script: Script, htt
     async with client(http1, proxy=proxy_at(peer)) as session:
         for _ in range(2):
             async with session.get("http://origin.test:8080/path?a=b c#fragment") as response:
-                assert await response.read() == b"hi"
+                assert await response.read() == b"ok"
                 assert response.url == URL("http://origin.test:8080/path?a=b c")
         assert_free(session, idle=1)
     request = (
@@ -365,7 +327,7 @@ async def test_a_stale_connection_to_the_proxy_of_the_environment(
     async with client(http1, trust_env=True, middlewares=chain) as session:
         for path in ("1", "2"):
             async with session.get(f"http://origin.test/{path}") as response:
-                assert await response.read() == b"hi"
+                assert await response.read() == b"ok"
     assert all(b"Proxy-Authorization: " + CREDENTIALS in heard for heard in peer.requests)
 
 
@@ -385,7 +347,7 @@ async def test_bytes_that_an_idle_proxy_sends_end_the_tunnel(
     async with ClientSession(connector=connector, proxy=proxy_at(peer, "https")) as session:
         for _ in range(2):
             async with session.get("http://origin.test/") as response:
-                assert await response.read() == b"hi"
+                assert await response.read() == b"ok"
             await peer.settled()
     assert peer.connections == 2
 
@@ -432,7 +394,7 @@ async def test_socks_without_a_login(
     connector = TCPConnector(http1=http1, resolver=names)
     async with ClientSession(connector=connector, proxy=proxy_at(peer, proxy)) as session:
         async with session.get(url) as response:
-            assert await response.read() == b"hi"
+            assert await response.read() == b"ok"
         assert_free(session, idle=1)
     assert names.asked == (["origin.test"] if proxy in {"socks4", "socks5"} else [])
 
@@ -455,7 +417,7 @@ async def test_socks_with_a_login(
         client(http1, proxy=proxy_at(peer, proxy, "user:secret")) as session,
         session.get("http://origin.test/") as response,
     ):
-        assert await response.read() == b"hi"
+        assert await response.read() == b"ok"
 
 
 @pytest.mark.parametrize(
@@ -531,7 +493,7 @@ async def test_each_address_is_tried_through_a_socks_proxy(script: Script, http1
     connector = TCPConnector(http1=http1, resolver=Names("::1", "10.0.0.1", "10.0.0.2"))
     async with ClientSession(connector=connector, proxy=proxy_at(peer, "socks5")) as session:
         async with session.get("http://origin.test/") as response:
-            assert await response.read() == b"hi"
+            assert await response.read() == b"ok"
 
 
 async def test_all_addresses_fail_through_a_socks_proxy(script: Script, http1: str) -> None:
@@ -568,7 +530,7 @@ async def test_socks4_has_no_ipv6(script: Script, http1: str) -> None:
         async with ClientSession(connector=connector, proxy=proxy_at(peer, "socks4")) as session:
             if len(addresses) > 1:
                 async with session.get("http://origin.test/") as response:
-                    assert await response.read() == b"hi"
+                    assert await response.read() == b"ok"
             else:
                 with pytest.raises(ClientProxyConnectionError, match="SOCKS4 has no IPv6"):
                     await session.get("http://origin.test/")

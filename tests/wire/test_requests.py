@@ -27,7 +27,6 @@ from anyhttp import (
     TooManyRedirects,
 )
 from anyhttp._codings.compression import accept_encoding
-from anyhttp.http import SERVER_SOFTWARE
 from tests.support.client import assert_free, client, wait_free
 from tests.support.peer import (
     CLOSE,
@@ -44,43 +43,18 @@ from tests.support.peer import (
     Until,
     Wait,
 )
+from tests.support.requests import AUTOMATIC, fields, pieces, requests_of
+from tests.support.responses import EMPTY as OK
+from tests.support.responses import redirect
 from tests.support.server import Server
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-# What is added to every request, in this order, when nothing else is said.
-AUTOMATIC = (
-    b"Accept: */*\r\n"
-    b"Accept-Encoding: " + accept_encoding().encode() + b"\r\n"
-    b"User-Agent: " + SERVER_SOFTWARE.encode() + b"\r\n"
-)
 
 
 def start(method: str, target: str, peer: Peer) -> bytes:
     """Return the first two lines of a request to *peer*."""
     return f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{peer.port}\r\n".encode()
-
-
-def fields(request: bytes) -> dict[str, str]:
-    """Return the header fields of a request, by name in lower case; none may be repeated."""
-    lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
-    pairs = [line.split(": ", 1) for line in lines]
-    found = {name.lower(): value for name, value in pairs}
-    assert len(found) == len(pairs)
-    return found
-
-
-def split(received: bytes) -> list[bytes]:
-    """Return the requests without body that one connection received."""
-    return [part + b"\r\n\r\n" for part in received.split(b"\r\n\r\n")[:-1]]
-
-
-async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
-    """Be a body of unknown length, which cannot be had twice."""
-    for chunk in chunks:
-        yield chunk
 
 
 # -- the head --------------------------------------------------------------------------
@@ -667,12 +641,6 @@ class TestRetry:
 # -- redirects -------------------------------------------------------------------------
 
 
-def redirect(target: object, status: int = 302, *more: bytes) -> bytes:
-    """Return a redirect."""
-    lines = [b"HTTP/1.1 %d Moved" % status, f"Location: {target}".encode(), *more]
-    return b"\r\n".join([*lines, b"Content-Length: 0\r\n\r\n"])
-
-
 class TestRedirect:
     @pytest.mark.parametrize(
         ("status", "method", "then"),
@@ -916,7 +884,7 @@ class TestCredentials:
         peer = await script([(b"GET /a ", redirect("/b")), (b"GET /b ", OK)])
         async with client(http1) as session:
             await session.get(peer.url / "a", headers=self.GIVEN)
-        first, second = split(peer.requests[0])
+        first, second = requests_of(peer.requests[0])
         assert first.count(b"secret") == second.count(b"secret") == 4
 
     async def test_another_origin_gets_none_of_them(self, http1: str, script: Script) -> None:
@@ -950,7 +918,7 @@ class TestCredentials:
         peer = await script([(b"GET /a ", redirect("/b")), (b"GET /b ", OK)])
         async with client(http1) as session:
             await session.get(peer.url / "a", auth=BasicAuth("user", "pass"), cookies={"a": "b"})
-        for request in split(peer.requests[0]):
+        for request in requests_of(peer.requests[0]):
             assert fields(request)["authorization"] == BasicAuth("user", "pass").encode()
             assert fields(request)["cookie"] == "a=b"
 
@@ -1001,7 +969,7 @@ class TestCredentials:
                 assert response.history[1].cookies["a"].value == "2"
                 assert not response.cookies
             await session.get(peer.url / "x" / "e")
-        cookies = [fields(request).get("cookie") for request in split(peer.requests[0])]
+        cookies = [fields(request).get("cookie") for request in requests_of(peer.requests[0])]
         assert cookies[0] is None
         assert sorted((cookies[1] or "").split("; ")) == ["a=1", "p=1"]
         assert cookies[2:] == ["a=2", None, "p=1"]

@@ -34,11 +34,10 @@ from tests.support.peer import (
     Tell,
     Wait,
 )
+from tests.support.responses import CHUNKS, EMPTY
+from tests.support.responses import OK_LINE as OK
 
-OK = b"HTTP/1.1 200 OK\r\n"
-EMPTY = OK + b"Content-Length: 0\r\n\r\n"
 TWO = OK + b"Content-Length: 2\r\n\r\nhi"
-CHUNKS = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def length(body: bytes, *fields: bytes) -> bytes:
@@ -349,7 +348,7 @@ class TestStall:
     async def test_total_before_the_head(self, start: bytes, http1: str, script: Script) -> None:
         """The builtin ``TimeoutError``, and no other; it says what was being waited for."""
         peer = await script([(b"GET ", [start, STALL] if start else STALL)])
-        async with client(http1, timeout=ClientTimeout(total=SHORT)) as session:
+        async with client(http1, timeout=ClientTimeout(total=4 * SHORT)) as session:
             with pytest.raises(TimeoutError, match="waiting for the response") as caught:
                 await session.get(peer.url)
             assert type(caught.value) is TimeoutError

@@ -32,6 +32,7 @@ from anyhttp import (
     WSServerHandshakeError,
 )
 from tests.support import websocket
+from tests.support.cancel import cancel_when
 from tests.support.client import assert_free, client
 from tests.support.peer import (
     CLOSE,
@@ -39,6 +40,7 @@ from tests.support.peer import (
     DEAF,
     RESET,
     STALL,
+    Action,
     Flag,
     Script,
     SendUnasked,
@@ -47,6 +49,7 @@ from tests.support.peer import (
     Wait,
 )
 from tests.support.tls import Authority
+from tests.support.waiting import until
 from tests.support.websocket import BINARY, PING, PONG, TEXT, Accept, CloseWith, Frame
 
 GET = b"GET / HTTP/1.1\r\n"
@@ -65,9 +68,7 @@ def text(data: str) -> WSMessage:
 
 async def until_closed(ws: ClientWebSocketResponse) -> None:
     """Wait while the application does nothing."""
-    with anyio.fail_after(5):
-        while not ws.closed:  # noqa: ASYNC110  (nothing tells)
-            await anyio.sleep(0.01)
+    await until(lambda: ws.closed, "the WebSocket to be closed")
 
 
 # -- the handshake ---------------------------------------------------------------------
@@ -1047,12 +1048,11 @@ class TestClose:
 
     async def test_cancelled(self, script: Script) -> None:
         """The connection is dropped: 1006."""
-        peer = await script([OPEN, (BYE, STALL)])
+        told = Flag()
+        peer = await script([OPEN, (BYE, [Tell(told), STALL])])
         async with ClientSession() as session:
             ws = await session.ws_connect(peer.url)
-            with anyio.move_on_after(0.05) as scope:
-                await ws.close()
-            assert scope.cancelled_caught
+            assert await cancel_when(ws.close, told.until_set)
             assert ws.closed
             assert ws.close_code == 1006
             assert_free(session, idle=0)
@@ -1144,8 +1144,9 @@ class TestBlock:
         """The connection is dropped; the cancellation goes to whom it belongs."""
         peer = await script([(GET, [Accept(), STALL])])
         async with ClientSession() as session:
-            with anyio.move_on_after(0.05) as scope:
+            with anyio.CancelScope() as scope:
                 async with session.ws_connect(peer.url):
+                    scope.cancel()
                     await anyio.sleep_forever()
             assert scope.cancelled_caught
             assert_free(session, idle=0)
@@ -1185,11 +1186,12 @@ class TestHeartbeat:
         with pytest.raises(RuntimeError, match="async with"):
             await session.ws_connect("ws://127.0.0.1:1/", heartbeat=5)
         await session.close()
-        peer = await script([OPEN, (Frame(PING), websocket.frame(PONG)), FAREWELL])
+        pinged = Flag()
+        answer: list[Action] = [websocket.frame(PONG), Tell(pinged)]
+        peer = await script([OPEN, (Frame(PING), answer), FAREWELL])
         session = ClientSession()
         async with session.ws_connect(peer.url, heartbeat=0.3) as ws:
-            await anyio.sleep(0.35)
-            await peer.settled()
+            await pinged.until_set()
             await ws.close()
         await session.close()
 
@@ -1244,9 +1246,7 @@ class TestHeartbeat:
         async with ClientSession() as session:
             async with session.ws_connect(peer.url, heartbeat=0.3) as ws:
                 if not receiving:
-                    with anyio.fail_after(5):
-                        while peer.requests[0].count(b"\x89\x80") < 4:  # noqa: ASYNC110
-                            await anyio.sleep(0.01)
+                    await until(lambda: peer.requests[0].count(b"\x89\x80") >= 4, "four pings")
                 with anyio.fail_after(5):
                     assert await ws.receive_str() == "x"
 
@@ -1280,9 +1280,7 @@ class TestHeartbeat:
         )
         async with ClientSession() as session:
             async with session.ws_connect(peer.url, heartbeat=0.3) as ws:
-                with anyio.fail_after(5):
-                    while b"\x8a\x81" not in peer.requests[0]:  # noqa: ASYNC110
-                        await anyio.sleep(0.01)
+                await until(lambda: b"\x8a\x81" in peer.requests[0], "the pong")
                 assert await ws.receive_str() == "kept"
                 await ws.close()
 
@@ -1298,7 +1296,7 @@ class TestHeartbeat:
         last: Step = (Frame(PING), websocket.frame(PONG) + websocket.frame(TEXT, b"x"))
         peer = await script([OPEN, *beats, last, FAREWELL])
         async with ClientSession() as session:
-            async with session.ws_connect(peer.url, heartbeat=0.3) as ws:
+            async with session.ws_connect(peer.url, heartbeat=0.4) as ws:
                 for reached, wait in flags:
                     await reached.until_set()
                     await anyio.wait_all_tasks_blocked()
@@ -1311,12 +1309,11 @@ class TestHeartbeat:
     async def test_what_it_has_read_ahead_outlasts_the_connection(self, script: Script) -> None:
         """A peer that says its last and leaves is understood, however late one receives."""
         last = websocket.frame(TEXT, b"x") + websocket.frame(TEXT, b"y") + websocket.close(1000)
-        left = Flag()
-        peer = await script([OPEN, (Frame(PING), last), (Frame(PING), [Tell(left), RESET])])
+        peer = await script([OPEN, (Frame(PING), last), (Frame(PING), RESET)])
         async with ClientSession() as session:
             async with session.ws_connect(peer.url, heartbeat=0.2) as ws:
-                await left.until_set()
-                await anyio.sleep(0.05)  # for the heartbeat to see it too
+                await peer.wait_closed()
+                await anyio.wait_all_tasks_blocked()  # the event loop has seen it, too
                 assert [(await ws.receive()).data for _ in range(3)] == ["x", "y", 1000]
                 assert await ws.receive() == CLOSED
                 assert ws.close_code == 1000
@@ -1411,7 +1408,7 @@ class TestHeartbeat:
             ]
         )
         async with ClientSession() as session:
-            async with session.ws_connect(peer.url, heartbeat=0.4) as ws:
+            async with session.ws_connect(peer.url, heartbeat=0.6) as ws:
                 await reached.until_set()
                 await anyio.wait_all_tasks_blocked()
                 async with anyio.create_task_group() as tasks:

@@ -1,0 +1,13 @@
+"""Endpoints for tests that make no connection."""
+
+from __future__ import annotations
+
+from anyhttp import ConnectionKey
+
+
+def key(host: str) -> ConnectionKey:
+    """Return the key of an endpoint."""
+    return ConnectionKey(host, 80, False, True, None, None, None, None)
+
+
+A, B, C = key("a.test"), key("b.test"), key("c.test")

@@ -1,0 +1,73 @@
+"""Streams that stand in for sockets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+
+from anyhttp._network.stream import NetworkStream
+from anyhttp._tasks.timeouts import TimedStream, Watchdog
+
+from .waiting import DEADLINE
+
+
+class FakeStream(TimedStream):
+    """A stream that notes when it was expired, and tells who waits for that."""
+
+    expired_at: float | None = None
+
+    def __init__(self) -> None:
+        self._expiry = anyio.Event()
+
+    def expire(self) -> None:
+        """Note the time."""
+        assert self.expired_at is None
+        self.expired_at = anyio.current_time()
+        self._expiry.set()
+
+    async def until_expired(self) -> float:
+        """Wait for :meth:`expire`, and return when it was called."""
+        with anyio.fail_after(DEADLINE):
+            await self._expiry.wait()
+        assert self.expired_at is not None
+        return self.expired_at
+
+    def interrupt(self) -> None:
+        """Not used here."""
+
+    def abort(self) -> None:
+        """Do nothing."""
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Not used here."""
+        raise NotImplementedError
+
+    async def send(self, item: bytes) -> None:
+        """Not used here."""
+        raise NotImplementedError
+
+    async def send_eof(self) -> None:
+        """Not used here."""
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Not used here."""
+        raise NotImplementedError
+
+    def send_nowait(self, item: bytes | memoryview) -> bool:
+        """Not used here."""
+        raise NotImplementedError
+
+    async def drain(self) -> None:
+        """Not used here."""
+        raise NotImplementedError
+
+    @property
+    def _raw_socket(self) -> Any:
+        return None
+
+
+def watch(watchdog: Watchdog, stream: FakeStream, deadline: float) -> None:
+    """Set a deadline as an exchange does."""
+    NetworkStream(stream).set_deadline(deadline, watchdog)
