@@ -9,8 +9,7 @@ import pytest
 
 from anyhttp._http1 import Limits, ParseError, engine_class
 from tests.support.engines import NAMES, Answer, Refused, agreed, started
-from tests.support.responses import EMPTY
-from tests.support.responses import OK_LINE as OK
+from tests.support.responses import EMPTY, OK_LINE as OK
 
 engine = pytest.mark.parametrize("name", NAMES)
 

@@ -62,8 +62,7 @@ from tests.support.peer import (
     Wait,
 )
 from tests.support.requests import fields, pieces, requests_of
-from tests.support.responses import CHUNKS, EMPTY, redirect
-from tests.support.responses import OK_LINE as OK
+from tests.support.responses import CHUNKS, EMPTY, OK_LINE as OK, redirect
 from tests.support.tls import Authority
 
 SECRET = "nobody-may-read-this"

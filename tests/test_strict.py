@@ -19,8 +19,7 @@ from anyhttp._http1.grammar import StatusLine
 from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head, HeadReader
 from anyhttp._http1.response_framing import read_content_length, read_framing
 from tests.support.engines import Answer, Refused, agreed
-from tests.support.responses import CHUNKS
-from tests.support.responses import OK_LINE as OK
+from tests.support.responses import CHUNKS, OK_LINE as OK
 
 
 def accepted(raw: bytes, **options: Any) -> Answer:

@@ -10,8 +10,7 @@ import pytest
 from anyhttp import ClientPayloadError, ClientResponseError
 from tests.support.client import assert_free, client
 from tests.support.peer import STALL, Script
-from tests.support.responses import CHUNKS
-from tests.support.responses import OK_LINE as OK
+from tests.support.responses import CHUNKS, OK_LINE as OK
 
 where = pytest.mark.parametrize("where", ["session", "request"])
 

@@ -44,8 +44,7 @@ from tests.support.peer import (
     Wait,
 )
 from tests.support.requests import AUTOMATIC, fields, pieces, requests_of
-from tests.support.responses import EMPTY as OK
-from tests.support.responses import redirect
+from tests.support.responses import EMPTY as OK, redirect
 from tests.support.server import Server
 
 CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

@@ -34,8 +34,7 @@ from tests.support.peer import (
     Tell,
     Wait,
 )
-from tests.support.responses import CHUNKS, EMPTY
-from tests.support.responses import OK_LINE as OK
+from tests.support.responses import CHUNKS, EMPTY, OK_LINE as OK
 
 TWO = OK + b"Content-Length: 2\r\n\r\nhi"
 
