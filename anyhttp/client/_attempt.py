@@ -75,7 +75,7 @@ class Attempt:
             if connection is None:
                 self.phase = "waiting for a connection"
                 connection = await lend(scope.connector, request, self._terms())
-            if scope.session.ended:  # by another task, while this one was waiting
+            if scope.session.closed:  # by another task, while this one was waiting
                 connection.close()
                 raise ClientConnectionError("Session is closed")
             exchange = self._begin(connection, request)
@@ -101,9 +101,8 @@ class Attempt:
                 raise ClientResponseError(
                     request.request_info, (), status=400, message=str(exc)
                 ) from exc
-        except BaseException:
+        finally:
             scope.phase = self.phase
-            raise
         return self._respond(request, exchange, head)
 
     def may_repeat(self, request: ClientRequest) -> bool:
