@@ -5,8 +5,12 @@ import gc
 import gzip
 import warnings
 import weakref
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
+import anyio
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -20,8 +24,12 @@ from anyhttp import (
     ContentTypeError,
     HttpVersion10,
     InvalidURL,
+    StreamReader,
     TCPConnector,
+    UploadTracker,
 )
+from anyhttp._http1 import Exchange, Upload
+from tests.support.peer import Script
 from tests.support.server import Server
 
 
@@ -306,3 +314,55 @@ class TestARequestThatNobodyAwaits:
                 assert [error() for error in errors] == [None]
             finally:
                 gc.enable()
+
+
+def living() -> Counter[str]:
+    """Count the objects of which each request makes one."""
+    kinds = (Exchange, StreamReader, Upload, UploadTracker)
+    return Counter(type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds))
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["block", "bare"])
+@pytest.mark.parametrize("entered", [False, True], ids=["unentered", "entered"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["get", "upload"])
+async def test_a_request_leaves_no_garbage(
+    script: Script, streamed: bool, entered: bool, bare: bool
+) -> None:
+    """What it was made of goes with it, and does not wait for the collector of cycles."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"hello"
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+    peer = await script([(b"POST " if streamed else b"GET ", [head, b"ok"])])
+
+    async def ask(session: ClientSession) -> None:
+        tracker = UploadTracker() if streamed else None
+        request = session.request(
+            "POST" if streamed else "GET",
+            "",
+            data=body() if streamed else None,
+            upload_tracker=tracker,
+        )
+        if bare:
+            assert await (await request).read() == b"ok"
+        else:
+            async with request as response:
+                assert await response.read() == b"ok"
+
+    async with AsyncExitStack() as stack:
+        session = ClientSession(peer.url)
+        if entered:
+            await stack.enter_async_context(session)
+        else:
+            stack.push_async_callback(session.close)
+        gc.collect()
+        gc.disable()
+        try:
+            before = living()
+            await ask(session)
+            await anyio.wait_all_tasks_blocked()
+            left = living() - before
+        finally:
+            gc.enable()
+    assert not left

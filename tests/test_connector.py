@@ -1155,6 +1155,19 @@ class TestSubclasses:
                 await get(session)
         assert server.connections == 0
 
+    async def test_one_that_is_closed_before_its_connection_is_used(self, server: Server) -> None:
+        """``connect`` of a subclass may go on after that of its base, and the world with it."""
+
+        class Mine(TCPConnector):
+            async def connect(self, req: Any, *args: Any, **options: Any) -> Connection:
+                connection = await super().connect(req, *args, **options)
+                await self.close()
+                return connection
+
+        async with ClientSession(server.url, connector=Mine()) as session:
+            with pytest.raises(ClientConnectionError, match=r"^Session is closed$"):
+                await get(session)
+
     @pytest.mark.parametrize("shielded", [False, True])
     async def test_closing_while_a_connection_is_made(self, server: Server, shielded: bool) -> None:
         """It is given up, or closed when its making does not let itself be cancelled."""

@@ -186,6 +186,14 @@ class TestPhases:
             with pytest.raises(TimeoutError):
                 await session.get("/redirect-to", params={"url": "/hang"})
 
+    async def test_total_in_the_body_of_a_redirect(self, script: Script, entered: bool) -> None:
+        """It is read to keep the connection, and may end no sooner than the time."""
+        moved = b"HTTP/1.1 307 Moved\r\nLocation: /\r\nContent-Length: 6\r\n\r\nabc"
+        peer = await script([(b"GET / ", moved), STALL])
+        async with session_for(peer.url, ClientTimeout(total=SHORT), entered=entered) as session:
+            with pytest.raises(TimeoutError, match="ran out while waiting for the response"):
+                await session.get("")
+
     @pytest.mark.parametrize("bare", [False, True])
     async def test_total_while_sending(self, server: Server, entered: bool, bare: bool) -> None:
         """A slow upload is cut off."""

@@ -288,6 +288,24 @@ class TestSession:
         async with ClientSession() as session:
             assert session.trace_configs == []
 
+    @pytest.mark.parametrize("what", ["close", "detach"])
+    async def test_a_handler_that_ends_the_session(self, server: Server, what: str) -> None:
+        """The request fails, and nothing is connected for it."""
+
+        async def end(*_: object) -> None:
+            if what == "close":
+                await session.close()
+            else:
+                session.detach()
+
+        config = TraceConfig()
+        config.on_request_start.append(end)
+        async with anyhttp.TCPConnector() as connector:
+            async with ClientSession(connector=connector, trace_configs=[config]) as session:
+                with pytest.raises(ClientConnectionError, match=r"^Session is closed$"):
+                    await session.get(server.url)
+        assert server.connections == 0
+
     async def test_a_configuration_may_come_and_go(self, server: Server) -> None:
         """The session's list can be changed, and freezes what it has got at its first use."""
         recorder = Recorder()

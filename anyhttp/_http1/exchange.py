@@ -294,11 +294,9 @@ class Exchange:
             return EMPTY_PAYLOAD
         reader = StreamReader(self, limit)
         self._read_size = reader.get_read_buffer_limits()[1]
-        self._body = body = ResponseBody(
-            self._engine, head, reader, max_size=max_body_size, on_received=self._finish
-        )
+        self._body = body = ResponseBody(self._engine, head, reader, max_size=max_body_size)
         try:
-            body.start(decode=auto_decompress)
+            body.start(self._finish, decode=auto_decompress)
         except ClientPayloadError as exc:
             self._fail(exc)
         return reader
@@ -332,7 +330,7 @@ class Exchange:
         """Feed the reader with what has been received already, which may be nothing."""
         if self._body is not None:
             try:
-                self._body.feed()
+                self._body.feed(self._finish)
             except ClientPayloadError as exc:
                 self._fail(exc, exc.__cause__)
 
@@ -351,7 +349,7 @@ class Exchange:
         body, stream = self._body, self._http1.stream
         assert body is not None
         try:
-            while not body.feed():
+            while not body.feed(self._finish):
                 if self._engine.error is not None:
                     raise self._engine.error
                 if self._sock_read:

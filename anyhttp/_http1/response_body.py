@@ -21,11 +21,14 @@ class ResponseBody:
 
     :param head: that of the response, which says how the body is framed and encoded
     :param max_size: how many bytes the decoded body may have
-    :param on_received: called when the engine has the whole body, before the reader knows it
+
+    Where a callback *on_received* is asked for, it is called when the engine has the whole body,
+    before the reader knows it.  It is the method of an object that holds this one, so it is not
+    kept: the two would be garbage that only the collector of reference cycles can find.
     """
 
     __slots__ = ("_coding", "_decoded", "_decoder", "_engine", "_framed_by_head", "_max_size",
-                 "_on_received", "reader")  # fmt: skip
+                 "reader")  # fmt: skip
 
     def __init__(
         self,
@@ -34,19 +37,17 @@ class ResponseBody:
         reader: StreamReader,
         *,
         max_size: int | None,
-        on_received: Callable[[], object],
     ) -> None:
         self._engine = engine
         self._coding = head.content_encoding
         self._framed_by_head = head.length != CHUNKED
         self._max_size = max_size
-        self._on_received = on_received
         self._decoder: ContentDecoder | None = None
         self._decoded = 0
         #: what hands the body out
         self.reader = reader
 
-    def start(self, *, decode: bool) -> None:
+    def start(self, on_received: Callable[[], object], *, decode: bool) -> None:
         """Begin, with what has come together with the head.
 
         :param decode: whether to undo the content codings
@@ -58,9 +59,9 @@ class ResponseBody:
             except DecodingError as exc:
                 raise ClientPayloadError(f"Cannot decode the response: {exc}") from None
         elif self._framed_by_head:
-            self._move_pieces()
+            self._move_pieces(on_received)
 
-    def feed(self) -> bool:
+    def feed(self, on_received: Callable[[], object]) -> bool:
         """Give the reader something to return, or return ``False`` if more has to be received.
 
         :raises ClientPayloadError: the body cannot be decoded, or is too large
@@ -68,13 +69,13 @@ class ResponseBody:
         if self.reader.is_eof() or self.reader.exception() is not None:
             return True
         if self._decoder is None:
-            return self._move_pieces()
+            return self._move_pieces(on_received)
         try:
-            return self._decode(self._decoder)
+            return self._decode(self._decoder, on_received)
         except DecodingError as exc:
             raise ClientPayloadError(f"Can not decode content-encoding: {self._coding}") from exc
 
-    def _move_pieces(self) -> bool:
+    def _move_pieces(self, on_received: Callable[[], object]) -> bool:
         """Move the received pieces of a body that is not encoded to the reader."""
         engine, reader = self._engine, self.reader
         pieces, ends = engine.pieces, engine.chunk_ends
@@ -88,12 +89,12 @@ class ResponseBody:
             pieces.clear()
             ends.clear()
         if engine.complete:
-            self._on_received()
+            on_received()
             reader.feed_eof()
             return True
         return moved
 
-    def _decode(self, decoder: ContentDecoder) -> bool:
+    def _decode(self, decoder: ContentDecoder, on_received: Callable[[], object]) -> bool:
         """Decode until there is something to return or more is needed."""
         engine, reader = self._engine, self.reader
         limit = reader.get_read_buffer_limits()[0]
@@ -103,7 +104,7 @@ class ResponseBody:
                 ends.popleft()
                 reader.end_chunk()
             if engine.complete:
-                self._on_received()
+                on_received()
             if not engine.pieces:
                 if not engine.complete:
                     return False

@@ -231,7 +231,8 @@ class Upload:
     def _end(self, state: UploadState) -> None:
         self._move(state)
         self._over.set()
-        for callback in self.when_over:
+        callbacks, self.when_over = self.when_over, []  # whose objects hold this one
+        for callback in callbacks:
             callback()
 
     async def _write(self) -> None:

@@ -85,7 +85,7 @@ class UploadTracker:
         #: be sent no more, and the latest attempt has ended.  It raises
         #: :exc:`UploadAbortedError` if that was cut short, or never begun
         self.upload_complete: UploadComplete = UploadComplete()
-        self._progress: UploadProgress | None = None
+        self._is_taken = False  # by a request
 
     def __repr__(self) -> str:
         return (
@@ -155,7 +155,7 @@ def upload_progress(tracker: UploadTracker) -> UploadProgress:
 
     :raises RuntimeError: a request has it already
     """
-    if tracker._progress is not None:
+    if tracker._is_taken:
         raise RuntimeError("upload_tracker is that of another request: each needs its own")
-    tracker._progress = progress = UploadProgress(tracker)
-    return progress
+    tracker._is_taken = True
+    return UploadProgress(tracker)

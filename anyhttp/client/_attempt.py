@@ -72,11 +72,13 @@ class Attempt:
             connection = None
             if tracer is None:
                 connection = lend_nowait(scope.connector, request)
-            if connection is None:
+            if connection is None and not scope.session.closed:
                 self.phase = "waiting for a connection"
                 connection = await lend(scope.connector, request, self._terms())
-            if scope.session.ended:  # by another task, while this one was waiting
-                connection.close()
+            if connection is None or scope.session.closed:
+                # by another task, or code of the application that was awaited
+                if connection is not None:
+                    connection.close()
                 raise ClientConnectionError("Session is closed")
             exchange = self._begin(connection, request)
             if tracer is not None:
@@ -101,9 +103,8 @@ class Attempt:
                 raise ClientResponseError(
                     request.request_info, (), status=400, message=str(exc)
                 ) from exc
-        except BaseException:
+        finally:
             scope.phase = self.phase
-            raise
         return self._respond(request, exchange, head)
 
     def may_repeat(self, request: ClientRequest) -> bool:
