@@ -388,7 +388,7 @@ class TestRequestsCannotBeSplitOrConfused:
     ) -> None:
         """CVE-2023-49081, CVE-2023-49082, CVE-2026-34514, CVE-2026-50269, CVE-2026-84379.
 
-        ``tests/test_bad_input.py`` has the whole table.
+        ``tests/client/test_options.py`` has the whole table.
         """
         peer = await script()
         attempts: list[tuple[str, URL, dict[str, Any]]] = [

@@ -1,4 +1,4 @@
-"""What Flask (and werkzeug's parsers) makes of requests; ``tests/test_frameworks.py`` asks it."""
+"""What Flask (and werkzeug's parsers) makes of requests, for ``real/test_frameworks.py``."""
 
 from __future__ import annotations
 

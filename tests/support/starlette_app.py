@@ -1,4 +1,4 @@
-"""What Starlette (and python-multipart) makes of requests; ``tests/test_frameworks.py`` asks it."""
+"""What Starlette (and python-multipart) makes of requests, for ``real/test_frameworks.py``."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from tests.support.tls import Authority
 pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
 pytestmark = pytest.mark.uvloop
 
-PAGE: Final = Path(__file__).parent.parent / "docs" / "howto" / "proxies.md"
+PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "howto" / "proxies.md"
 
 #: How a request gets to each of the targets, step by step.
 WAYS: Final = {

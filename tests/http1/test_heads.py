@@ -1,6 +1,6 @@
 """What is refused in a response, however it is split, whichever engine reads it.
 
-What is read although it breaks the grammar is in ``test_tolerated.py``.
+What is read although it breaks the grammar is in ``http1/test_tolerated.py``.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ pytest.importorskip("click")
 pytest.importorskip("rich")
 pytest.importorskip("trio")
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 BACKENDS = ("asyncio", "trio")
 WAIT = ("--wait", "0.3")
 

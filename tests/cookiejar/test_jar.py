@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from anyhttp.typedefs import LooseCookies
 
-DATA = Path(__file__).parent / "data" / "cookies"
+DATA = Path(__file__).parent.parent / "data" / "cookies"
 SITE = URL("https://example.com/")
 
 

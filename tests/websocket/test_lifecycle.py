@@ -9,7 +9,7 @@ import pytest
 
 from anyhttp._websocket import Lifecycle, WSState
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parent.parent.parent / "docs"
 
 OPEN, PEER_CLOSED, CLOSING, DRAINING, CLOSED = WSState
 

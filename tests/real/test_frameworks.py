@@ -24,7 +24,7 @@ from anyhttp import (
     TCPConnector,
 )
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 NEEDS = {
     "starlette": ("hypercorn", "starlette", "python_multipart"),
     "flask": ("hypercorn", "flask"),
