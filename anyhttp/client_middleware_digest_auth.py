@@ -15,7 +15,13 @@ from urllib.parse import quote
 from yarl import URL
 
 from . import hdrs
-from ._headers import Challenge, parse_challenges, parse_parameters, quoted_string
+from ._headers import (
+    CONTROL_BUT_TAB,
+    Challenge,
+    parse_challenges,
+    parse_parameters,
+    quoted_string,
+)
 from .client_exceptions import ClientError, ClientPayloadError
 from .client_middlewares import ClientHandlerType
 from .client_reqrep import ClientRequest, ClientResponse
@@ -97,6 +103,12 @@ def digest_challenge(challenge: Challenge) -> DigestChallenge:
             raise ClientError(f"the server's Digest challenge has no {name}")
     if not given["nonce"]:
         raise ClientError("the server's Digest challenge has an empty nonce")
+    for name in ("realm", "nonce", "opaque"):
+        # They are sent back, and a request with a control character is refused.
+        if CONTROL_BUT_TAB.search(given.get(name, "")):
+            raise ClientError(
+                f"the server's Digest challenge has a control character in its {name}"
+            )
     offered = [value.strip().lower() for value in given.get("qop", "").split(",")]
     qop = frozenset(offered) & {"auth", "auth-int"}
     if any(offered) and not qop:
@@ -316,7 +328,9 @@ class DigestAuthMiddleware:
         info = response.headers.get(hdrs.AUTHENTICATION_INFO)
         if info and origin in self._challenges:
             nonce = parse_parameters(info).get("nextnonce")
-            if nonce and nonce.isascii() and nonce != self._challenges[origin].nonce:
+            if not nonce or not nonce.isascii() or CONTROL_BUT_TAB.search(nonce):
+                return
+            if nonce != self._challenges[origin].nonce:
                 self._challenges[origin] = replace(challenge, nonce=nonce, use=Nonce())
 
     # -- signing
