@@ -22,6 +22,7 @@ from ._headers import (
     parse_parameters,
     quoted_string,
 )
+from ._targets import host_is_too_long
 from .client_exceptions import ClientError, ClientPayloadError
 from .client_middlewares import ClientHandlerType
 from .client_reqrep import ClientRequest, ClientResponse
@@ -275,6 +276,8 @@ class DigestAuthMiddleware:
         assert origin is not None
         urls = []
         for text in domain.split():
+            if host_is_too_long(text):
+                continue
             with suppress(ValueError):
                 url = origin.join(URL(text)) if text.startswith("/") else URL(text)
                 # What TLS protected is not sent without it.

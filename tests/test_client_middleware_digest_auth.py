@@ -419,6 +419,13 @@ class TestWhere:
                 assert await ask(client, path) == 200
         assert server.complaints == ["no signature"] * 3
 
+    async def test_a_domain_whose_host_is_too_long(self, guarded: Start) -> None:
+        """It names nothing that can be asked, and IDNA is not given it (CVE-2026-45409)."""
+        server = guarded(domain=f"http://{'a' * 2000}/")
+        async with digest_session(server) as client:
+            assert [await ask(client) for _ in range(2)] == [200] * 2
+        assert server.complaints == ["no signature"]
+
     async def test_only_the_origin_says_so(self, guarded: Start) -> None:
         """What it has named cannot name others in turn."""
         third = guarded()
