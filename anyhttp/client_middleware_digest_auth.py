@@ -15,7 +15,14 @@ from urllib.parse import quote
 from yarl import URL
 
 from . import hdrs
-from ._headers import Challenge, parse_challenges, parse_parameters, quoted_string
+from ._headers import (
+    CONTROL_BUT_TAB,
+    Challenge,
+    parse_challenges,
+    parse_parameters,
+    quoted_string,
+)
+from ._targets import host_is_too_long
 from .client_exceptions import ClientError, ClientPayloadError
 from .client_middlewares import ClientHandlerType
 from .client_reqrep import ClientRequest, ClientResponse
@@ -97,6 +104,12 @@ def digest_challenge(challenge: Challenge) -> DigestChallenge:
             raise ClientError(f"the server's Digest challenge has no {name}")
     if not given["nonce"]:
         raise ClientError("the server's Digest challenge has an empty nonce")
+    for name in ("realm", "nonce", "opaque"):
+        # They are sent back, and a request with a control character is refused.
+        if CONTROL_BUT_TAB.search(given.get(name, "")):
+            raise ClientError(
+                f"the server's Digest challenge has a control character in its {name}"
+            )
     offered = [value.strip().lower() for value in given.get("qop", "").split(",")]
     qop = frozenset(offered) & {"auth", "auth-int"}
     if any(offered) and not qop:
@@ -263,6 +276,8 @@ class DigestAuthMiddleware:
         assert origin is not None
         urls = []
         for text in domain.split():
+            if host_is_too_long(text):
+                continue
             with suppress(ValueError):
                 url = origin.join(URL(text)) if text.startswith("/") else URL(text)
                 # What TLS protected is not sent without it.
@@ -316,7 +331,9 @@ class DigestAuthMiddleware:
         info = response.headers.get(hdrs.AUTHENTICATION_INFO)
         if info and origin in self._challenges:
             nonce = parse_parameters(info).get("nextnonce")
-            if nonce and nonce.isascii() and nonce != self._challenges[origin].nonce:
+            if not nonce or not nonce.isascii() or CONTROL_BUT_TAB.search(nonce):
+                return
+            if nonce != self._challenges[origin].nonce:
                 self._challenges[origin] = replace(challenge, nonce=nonce, use=Nonce())
 
     # -- signing

@@ -318,6 +318,17 @@ class TestNonces:
         assert b'nonce="n"' in peer.requests[0]
         assert b"nc=00000004" in peer.requests[0]
 
+    async def test_a_control_character_in_it_changes_nothing(self, script: Script) -> None:
+        """It is read, but could not be sent back: no request would be possible any more."""
+        denial = b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n"
+        denial += b'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"\r\n\r\n'
+        news = b'HTTP/1.1 204 Fine\r\nAuthentication-Info: nextnonce="\x01"\r\n\r\n'
+        peer = await script([(b"GET / ", denial), (b"GET / ", news)], [(b"GET / ", news)])
+        digest = DigestAuthMiddleware(LOGIN, PASSWORD)
+        async with ClientSession(peer.url, middlewares=[digest]) as client:
+            assert [await ask(client, "") for _ in range(2)] == [204] * 2
+        assert b'nonce="n"' in peer.requests[-1]
+
     @pytest.mark.parametrize("algorithm", ["MD5", "MD5-sess"])
     @pytest.mark.parametrize("shared", [False, True])
     async def test_many_requests_at_once(
@@ -408,6 +419,13 @@ class TestWhere:
                 assert await ask(client, path) == 200
         assert server.complaints == ["no signature"] * 3
 
+    async def test_a_domain_whose_host_is_too_long(self, guarded: Start) -> None:
+        """It names nothing that can be asked, and IDNA is not given it (CVE-2026-45409)."""
+        server = guarded(domain=f"http://{'a' * 2000}/")
+        async with digest_session(server) as client:
+            assert [await ask(client) for _ in range(2)] == [200] * 2
+        assert server.complaints == ["no signature"]
+
     async def test_only_the_origin_says_so(self, guarded: Start) -> None:
         """What it has named cannot name others in turn."""
         third = guarded()
@@ -494,6 +512,9 @@ class TestChallenges:
             ('Digest nonce="n"', "has no realm"),
             ('Digest realm="r"', "has no nonce"),
             ('Digest realm="r", nonce=""', "empty nonce"),
+            ('Digest realm="r\x7f", nonce="n"', "control character in its realm"),
+            ("Digest realm=r, nonce=a\x01b", "control character in its nonce"),
+            ('Digest realm="r", nonce="n", opaque="\x1b[2J"', "control character in its opaque"),
             ('Digest realm="r", nonce="n", qop="confidential"', "unknown qop"),
             ('Digest realm="r", nonce="n", algorithm=CRC32', "unknown algorithm"),
             ('Digest realm="r", nonce="n", algorithm=MD5-SESS-SESS', "unknown algorithm"),

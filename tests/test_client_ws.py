@@ -26,6 +26,7 @@ from anyhttp import (
     ClientWebSocketResponse,
     ClientWSTimeout,
     TCPConnector,
+    TraceConfig,
     WSMsgType,
     WSServerHandshakeError,
 )
@@ -748,3 +749,19 @@ async def test_both_directions_over_tls(tls_ca: Authority, script: Script) -> No
                 tasks.start_soon(send)
                 for _ in range(count):
                     assert await ws.receive_bytes() == data
+
+
+async def test_a_session_that_is_closed_between_the_handshake_and_the_websocket(
+    script: Script,
+) -> None:
+    """Code of the application runs there, and so may other tasks."""
+    peer = await script([(b"GET / ", Accept())])
+
+    async def end(*_: object) -> None:
+        await session.close()
+
+    config = TraceConfig()
+    config.on_request_end.append(end)
+    async with ClientSession(trace_configs=[config]) as session:
+        with pytest.raises(ClientConnectionResetError):
+            await session.ws_connect(peer.url)

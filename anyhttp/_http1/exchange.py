@@ -397,7 +397,11 @@ class Exchange:
 
         The connection stays held until :meth:`close`; none of the request's time limits holds
         for it any more.
+
+        :raises ClientConnectionResetError: it has been closed meanwhile, with the session
         """
+        if self.connection is None:
+            raise ClientConnectionResetError("the connection has been closed")
         stream, engine = self._http1.stream, self._engine
         self._http1.move(Phase.LENT_AWAY)
         stream.set_deadline(math.inf, self._watchdog)

@@ -93,13 +93,13 @@ class TrioStream(TimedStream):
             raise anyio.BusyResourceError("writing to")
         if self.expired:
             raise Expired
-        self._expects_delay = True
         try:
             sent = self._sock.send(item)
         except BlockingIOError:
             sent = 0
         except OSError as exc:
             self._fail(exc)
+        self._expects_delay = True
         if sent == len(item):
             return True
         self._unsent = memoryview(item)[sent:]
@@ -171,6 +171,7 @@ class TrioStream(TimedStream):
             if in_trio_run():
                 notify_closing(self._sock)
             self._sock.close()
+            self._expects_delay = False  # trio cannot wait for a socket without a number
 
     def has_unread(self) -> bool:
         # Nothing is read ahead; but outside of trio the stream is of no use to anybody.

@@ -85,7 +85,9 @@ def parse_error(error: ValueError) -> str:
     return "the URL cannot be parsed" if "@" in text else text
 
 
-_AUTHORITY: Final = re.compile(r"(?:[^:/?#]*:)?//[^/?#]*")
+# Where a URL is parsed, control characters and spaces before it are dropped, and so are tabs
+# and line breaks within it: the slashes may stand apart here.
+_AUTHORITY: Final = re.compile(r"[\x00-\x20]*+(?:[^:/?#]*+:)?[\t\r\n]*+/[\t\r\n]*+/[^/?#]*+")
 #: What no host has (RFC 3986 §3.2.2).  A URL that was made with ``encoded=True`` may hold
 #: anything, and a resolver might read it as another host than a check before it did.
 _NOT_IN_HOST: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=%:]")

@@ -218,9 +218,10 @@ class CallScope:
             await self.within_total(exchange.wait_stopped(), "sending the body")
         if self.body is not None:
             await self._close_body()
-        sending = exchange is not None and exchange.is_sending
-        if self.group is not None and not (in_block and sending):
-            await self.end_tasks()
+        if self.group is not None:
+            sending = exchange is not None and exchange.is_sending
+            if not (in_block and sending):
+                await self.end_tasks()
 
     async def aclose(self, raised: BaseException) -> None:
         """Leave nothing open or running, as the call *raised* something."""

@@ -324,14 +324,13 @@ class ClientRequest:
     def _skips(self, name: str) -> bool:
         return bool(self.skip_auto_headers) and name.lower() in self.skip_auto_headers
 
-    def _set_body(self, data: object) -> None:
-        """Take *data* as the body and make the headers that describe it.
+    def _set_body(self, payload: Payload | None) -> None:
+        """Take *payload* as the body and make the headers that describe it.
 
         :raises ValueError: the headers given contradict how it is to be sent
         :raises ClientPayloadError: it has been sent before, and cannot be again
         """
         headers = self.headers
-        payload = None if data is None else _payload_of(data)
         if payload is None:
             self.body = b""
         elif payload.consumed:

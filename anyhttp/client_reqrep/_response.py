@@ -27,6 +27,7 @@ from .._headers import (
     unescaped,
 )
 from .._http1 import Exchange
+from .._targets import host_is_too_long
 from .._tasks import CLEAN_UP_SECONDS
 from ..client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, peek, read_ahead
@@ -310,6 +311,8 @@ class ClientResponse:
         """The ``Link`` headers by relation (:rfc:`8288`), with the parameters of each."""
         links: MultiDict[MultiDictProxy[str | URL]] = MultiDict()
         for part in LINK.finditer(", ".join(self.headers.getall(hdrs.LINK, ()))):
+            if host_is_too_long(part["url"]):
+                continue
             parameters: MultiDict[str | URL] = MultiDict()
             for name, quoted, single, bare in LINK_PARAMETER.findall(part["parameters"]):
                 value = unescaped(quoted) if quoted else single or bare

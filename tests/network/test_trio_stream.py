@@ -58,6 +58,17 @@ class TestReceiving(stream_contract.Receiving):
                     await until_arrived(stream._raw_socket)
                     group.start_soon(receive)
 
+    async def test_after_it_was_closed_between_a_request_and_its_answer(self, link: Pair) -> None:
+        """Each attempt tells so, and trio is not asked to wait for a socket without a number."""
+        stream, _ = link
+        await stream.send(b"request")
+        stream.abort()
+        for _ in range(2):
+            with pytest.raises(anyio.ClosedResourceError):
+                await stream.receive()
+            with pytest.raises(anyio.ClosedResourceError):
+                await stream.send(b"request")
+
 
 class TestSending(stream_contract.Sending):
     async def test_a_sender_may_begin_when_nothing_can_be_sent(self, link: Pair) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from yarl import URL
 
 from anyhttp._targets import authority_end, host_error, host_is_too_long, target_error
 
@@ -17,6 +18,10 @@ from anyhttp._targets import authority_end, host_error, host_is_too_long, target
         ("/path//more", "/path//more"),
         ("path?x=http://host/", "path?x=http://host/"),
         ("a/b://host/", "a/b://host/"),
+        ("\x01 //host/path", "/path"),
+        ("\x1fhttp://host/path", "/path"),
+        ("ht\ttp:\t/\n/\r/path", "/path"),
+        ("\t/path//more", "\t/path//more"),
         ("", ""),
     ],
 )
@@ -29,6 +34,14 @@ def test_long_hosts_are_noticed_before_they_are_parsed() -> None:
     """CVE-2026-45409: IDNA takes quadratic time; a path may be as long as it likes."""
     assert host_is_too_long("http://" + "a" * 1025 + "/")
     assert not host_is_too_long("http://a/" + "a" * 10_000)
+
+
+@pytest.mark.parametrize("start", ["\x01//", "\x0b http://", "h\tttp://", "http:\t//", "/\t/"])
+def test_control_characters_do_not_hide_a_long_host(start: str) -> None:
+    """They are dropped where a URL is parsed, and IDNA is given the host behind them."""
+    text = start + "\N{LATIN SMALL LETTER E WITH ACUTE}" * 2
+    assert URL("http://asked/").join(URL(text)).host == "\N{LATIN SMALL LETTER E WITH ACUTE}" * 2
+    assert host_is_too_long(start + "a" * 1025 + "/")
 
 
 @pytest.mark.parametrize(
