@@ -34,8 +34,8 @@ class Engine:
     """One request and its responses."""
 
     __slots__ = ("_chunked", "_chunks", "_informed", "_left", "_limits", "_method", "_reader",
-                 "_tolerated", "_upgrade", "chunk_ends", "complete", "error", "head", "pieces",
-                 "surplus")  # fmt: skip
+                 "_upgrade", "chunk_ends", "complete", "error", "head", "pieces", "surplus",
+                 "tolerated")  # fmt: skip
 
     name: ClassVar[str] = "auto"
 
@@ -46,7 +46,6 @@ class Engine:
         self._upgrade = False
         self._reader: HeadReader | None = None  # of a head that comes in several pieces
         self._informed = False
-        self._tolerated = False  # an informational head that the grammar does not allow
         self._chunks: ChunkReader | None = None
         self._left = 0
         #: the head being answered with; informational ones (1xx) are replaced by the next
@@ -58,6 +57,9 @@ class Engine:
         #: what is wrong with the body, if that came together with a head that is fine; it is
         #: for whoever reads the body, however the peer's packets were cut
         self.error: ParseError | None = None
+        #: something was read that the grammar does not allow, if only in an informational head,
+        #: so the connection must carry nothing else
+        self.tolerated: bool = False
         #: the response has been received to its end
         self.complete: bool = False
         #: bytes after the end of the response: another protocol's, or nobody's
@@ -115,7 +117,9 @@ class Engine:
                 return
         head, end = read
         self._read_framing(head, data, end)
-        if self._tolerated:
+        if head.tolerated:
+            self.tolerated = True
+        elif self.tolerated:
             head.keep_alive = False
         self.head = head
         data = data[end:]
@@ -147,16 +151,14 @@ class Engine:
                 self.complete = True
                 if self._chunks.tolerated:
                     assert self.head is not None
+                    self.tolerated = True
                     self.head.keep_alive = False
         else:
             self._receive_identity(data)
 
     def next_response(self) -> None:
         """Forget an informational head and go on with the response that follows it."""
-        assert self.head is not None
         self._informed = True
-        if self.head.tolerated:
-            self._tolerated = True
         left, self.surplus = self.surplus, b""
         self.head = None
         self.complete = False

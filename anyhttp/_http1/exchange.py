@@ -426,6 +426,7 @@ class Exchange:
             and not engine.surplus
             and (upload is None or upload.is_sent)
             and self._http1.phase is BUSY
+            and not self._http1.stream.for_one_exchange
         ):
             self._http1.move(IDLE)
             self._end(self.connection.release)

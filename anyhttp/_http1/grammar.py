@@ -34,13 +34,15 @@ __all__ = (
     "FieldLine",
     "Limits",
     "ParseError",
+    "SPACE",
     "START_SIZE",
     "StatusLine",
     "check_start",
+    "concerns",
+    "plain_lines",
     "read_chunk_size",
     "read_field",
     "read_fold",
-    "read_plain_fields",
     "read_plain_size",
     "read_status_line",
     "shown_line",
@@ -90,7 +92,7 @@ class ChunkSize(NamedTuple):
 
 
 #: What surrounds a field value without being part of it (:rfc:`9110#section-5.5`).
-_SPACE: Final = b" \t"
+SPACE: Final = b" \t"
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _TEXT: Final = rb"[\t\x20-\x7e\x80-\xff]*+"
@@ -165,23 +167,50 @@ status_lines: Final = _StatusLines()
 
 # -- field lines (RFC 9112 §5) ---------------------------------------------------------
 
-# Each match starts where the one before stopped, at the LF of the line before.
-_PLAIN_FIELD: Final = re.compile(
-    rb"\n(" + _TOKEN + rb"):[\t ]*+(" + _TEXT + rb")(?<![\t ])\r(?=\n)"
-)
 _FIELD_LINE: Final = re.compile(rb"(" + _TOKEN + rb"):(" + _READABLE + rb")")
-_NAME: Final = re.compile(_TOKEN + rb"[\t ]*+")  # the space is a common mistake
+_NAME: Final = re.compile(_TOKEN)
+_SPACED_NAME: Final = re.compile(_TOKEN + rb"[\t ]*+")  # a common mistake
 
 
-def read_plain_fields(data: bytes, start: int, end: int) -> list[tuple[bytes, bytes]]:
-    """Return the fields in *data*, those that are exactly as the grammar has it.
+_TEXT_BYTES: Final = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
 
-    There are as many as lines if nothing has been passed over.
 
-    :param start: where the LF of the line before them stands
-    :param end: where the LF of the last of them stands, and a byte more
+def plain_lines(head: bytes) -> list[bytes] | None:
+    """Return the lines of *head*, without their ends, if each byte is as the grammar has it.
+
+    :return: ``None`` if there is a control character, or a CR or LF that does not belong to the
+        other
     """
-    return _PLAIN_FIELD.findall(data, start, end)
+    lines = head.split(b"\r\n")
+    # So nothing but text is left of them, and the ends at which they were split.
+    return lines if head.translate(None, _TEXT_BYTES) == b"\r\n" * (len(lines) - 1) else None
+
+
+#: Fields that say something about body, connection and cookies.
+_CONCERNING: Final = frozenset(
+    (b"content-length", b"transfer-encoding", b"connection", b"content-encoding", b"set-cookie")
+)
+
+
+class _Concerns(dict[bytes, bytes]):
+    """A field name in lower case if it is one of those, else ``b""``; servers use few names.
+
+    :raises ParseError: it is no name
+    """
+
+    def __missing__(self, name: bytes) -> bytes:
+        if not _NAME.fullmatch(name):
+            raise ParseError("a field without a name")
+        field = name.lower()
+        concern = field if field in _CONCERNING else b""
+        if len(name) <= _KEPT_SIZE:
+            if len(self) >= _KEPT_NUMBER:
+                self.clear()
+            self[name] = concern
+        return concern
+
+
+concerns: Final = _Concerns()
 
 
 def read_field(line: bytes, kind: str) -> FieldLine:
@@ -194,7 +223,7 @@ def read_field(line: bytes, kind: str) -> FieldLine:
     if match is None:
         raise ParseError(f"malformed {kind} line {shown_line(line)}")
     name, value = match.groups()
-    return FieldLine(name, value.strip(_SPACE), tolerated=_CONTROL.search(value) is not None)
+    return FieldLine(name, value.strip(SPACE), tolerated=_CONTROL.search(value) is not None)
 
 
 def read_fold(line: bytes, kind: str) -> bytes:
@@ -204,7 +233,7 @@ def read_fold(line: bytes, kind: str) -> bytes:
     """
     if _UNREADABLE.search(line):
         raise ParseError(f"malformed {kind} line {shown_line(line)}")
-    return line.strip(_SPACE)
+    return line.strip(SPACE)
 
 
 def shown_line(line: bytes) -> str:
@@ -214,7 +243,7 @@ def shown_line(line: bytes) -> str:
         return "that goes on with the one before"  # and is a part of its value
     if not colon:  # it may be a value, or the rest of one
         return f"without a colon, of {len(line)} bytes"
-    if not _NAME.fullmatch(name):  # so may what comes before a colon
+    if not _SPACED_NAME.fullmatch(name):  # so may what comes before a colon
         return f"without a name, of {len(line)} bytes"
     return f"{name[:100]!r}, value not shown"
 

@@ -12,7 +12,7 @@ import h11
 from .._common import HttpVersion10, HttpVersion11
 from .engine import Engine
 from .grammar import Limits, ParseError
-from .heads import Head
+from .heads import Head, concerning
 from .response_framing import announces_identity, is_tunnel
 
 __all__ = ("H11Engine",)
@@ -58,6 +58,7 @@ class H11Engine(Engine):
         head.status = event.status_code
         head.reason = event.reason.decode("utf-8", "surrogateescape")
         head.raw_headers = fields
+        head.concerning = concerning(fields)
         super()._read_framing(head, data, end)
 
     def _parse(self, raw: bytes) -> h11.Response | h11.InformationalResponse:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from .._common import HttpVersion
 from .grammar import (
+    SPACE,
     START_SIZE,
     Limits,
     ParseError,
     StatusLine,
     check_start,
-    read_plain_fields,
+    concerns,
+    plain_lines,
     read_status_line,
     status_lines,
     without_end,
@@ -24,6 +26,7 @@ __all__ = (
     "Head",
     "HeadReader",
     "UNTIL_EOF",
+    "concerning",
     "read_whole_head",
 )
 
@@ -36,19 +39,25 @@ CHUNKED: Final = -2
 class Head:
     """A response head and, once the request is known, what it says of body and connection."""
 
-    __slots__ = ("content_encoding", "keep_alive", "length", "raw_headers", "reason",
-                 "set_cookies", "status", "tolerated", "version")  # fmt: skip
+    __slots__ = ("concerning", "content_encoding", "keep_alive", "length", "raw_headers",
+                 "reason", "set_cookies", "status", "tolerated", "version")  # fmt: skip
 
     def __init__(
-        self, start: StatusLine, raw_headers: list[tuple[bytes, bytes]], tolerated: bool = False
+        self,
+        start: StatusLine,
+        raw_headers: list[tuple[bytes, bytes]],
+        concerning: list[tuple[bytes, bytes]],
     ) -> None:
         self.version: HttpVersion = start.version
         self.status: int = start.status
         self.reason: str = start.reason
         #: whether something was read that the grammar does not allow, so that the connection
         #: must not carry another response
-        self.tolerated: bool = tolerated or start.tolerated
+        self.tolerated: bool = start.tolerated
         self.raw_headers: Sequence[tuple[bytes, bytes]] = raw_headers
+        #: those of them that say something about body, connection and cookies, by their names
+        #: in lower case
+        self.concerning: Sequence[tuple[bytes, bytes]] = concerning
         #: bytes of body, :data:`UNTIL_EOF` or :data:`CHUNKED`
         self.length: int = 0
         #: whether the peer will read another request after this response
@@ -59,26 +68,39 @@ class Head:
         self.set_cookies: Sequence[str] = ()
 
 
+def concerning(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return what :attr:`Head.concerning` is for *fields*."""
+    return [(field, value) for name, value in fields if (field := concerns[name])]
+
+
 def read_whole_head(data: bytes, limits: Limits) -> tuple[Head, int] | None:
     """Return a head that came in one piece, and where it ends; ``None``: look closer.
 
     This is the way of nearly every response.  A head that is incomplete, long, or not exactly
     as the grammar has it is for :class:`HeadReader` to say something about.
     """
-    end = data.find(b"\r\n\r\n") + 4
-    if end == 3 or end > limits.max_line_size or end > limits.max_field_size:
+    end = data.find(b"\r\n\r\n")
+    if end < 0 or end > limits.max_line_size or end > limits.max_field_size:
         return None
-    start = data.find(b"\r\n")
+    lines = plain_lines(data[:end])
+    if lines is None or len(lines) - 1 > limits.max_headers:
+        return None
+    fields: list[tuple[bytes, bytes]] = []
+    noted: list[tuple[bytes, bytes]] = []
     try:
-        status_line = status_lines[data[:start]]
+        start = status_lines[lines[0]]
+        for line in lines[1:]:
+            name, colon, value = line.partition(b":")
+            if not colon:
+                return None
+            concern = concerns[name]
+            value = value.strip(SPACE)
+            fields.append((name, value))
+            if concern:
+                noted.append((concern, value))
     except ParseError:
         return None
-    fields = read_plain_fields(data, start + 1, end - 2)
-    # As many as there are lines, so nothing was passed over between them.
-    count = len(fields)
-    if count != data.count(b"\n", start + 2, end - 2) or count > limits.max_headers:
-        return None
-    return Head(status_line, fields), end
+    return Head(start, fields, noted), end + 4
 
 
 class HeadReader:
@@ -108,8 +130,11 @@ class HeadReader:
         self.raw += data[:position]
         if self._start is None or not self._fields.complete:
             return None
-        tolerated = self._empty > 0 or self._fields.tolerated
-        return Head(self._start, self._fields.fields, tolerated), position
+        fields = self._fields.fields
+        head = Head(self._start, fields, concerning(fields))
+        if self._empty or self._fields.tolerated:
+            head.tolerated = True
+        return head, position
 
     def _read_start(self, data: bytes, position: int) -> int:
         """Read an empty line or the status line."""

@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Final
 
 from .._common import HttpVersion, HttpVersion11
-from .grammar import ParseError
+from .grammar import SPACE, ParseError
 from .heads import CHUNKED, UNTIL_EOF, Head
 
 __all__ = (
     "announced_length",
     "announces_identity",
-    "has_body",
+    "body_length",
     "is_tunnel",
     "keeps_alive",
     "read_content_length",
     "read_framing",
 )
 
-_SPACE: Final = b" \t"
-_DIGITS: Final = re.compile(rb"[0-9]{1,19}")
-
-_LENGTH: Final = b"content-length"
-_CODING: Final = b"transfer-encoding"
-_FRAMING: Final = frozenset((_LENGTH, _CODING))
-
-#: Fields that say something about body, connection and cookies.
-_CONCERNING: Final = frozenset(
-    (_LENGTH, _CODING, b"connection", b"content-encoding", b"set-cookie")
-)
-
-
-class _Concerns(dict[bytes, bytes]):
-    """A field name in lower case if it is one of those, else ``b""``; servers use few names."""
-
-    def __missing__(self, name: bytes) -> bytes:
-        field = name.lower()
-        concern = field if field in _CONCERNING else b""
-        if len(name) <= 64:  # a peer must not fill the memory
-            if len(self) >= 256:
-                self.clear()
-            self[name] = concern
-        return concern
-
-
-_concerns: Final = _Concerns()
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
 def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
@@ -56,39 +29,28 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
     :raises ParseError: lengths that contradict each other or the transfer coding, or a switch
         of protocols that was not offered
     """
-    said = _read_fields(head)
-    status = head.status
-    if status == 101 and not asked_upgrade:
-        raise ParseError("101 Switching Protocols without having been asked to")
-    if is_tunnel(method, status):
-        return  # its fields say nothing of what goes through it
-    lengths, coding = said.get(_LENGTH), said.get(_CODING)
-    if coding is not None and is_identity(coding):
-        head.tolerated = True
-    length = announced_length(lengths, coding)
-    if lengths is not None and not lengths.isdigit():  # it is repeated, as it was read
-        head.raw_headers = _with_one_length(head, lengths)
-    if has_body(method, status):
-        head.length = length
-    # From a switch on it speaks something else.
-    if head.length != UNTIL_EOF and status != 101 and not head.tolerated:
-        head.keep_alive = keeps_alive(head.version, said.get(b"connection"), coding)
-
-
-def _read_fields(head: Head) -> dict[bytes, bytes]:
-    """Return the values of the fields that concern the framing; put others where they go."""
     said: dict[bytes, bytes] = {}
-    for name, value in head.raw_headers:
-        field = _concerns[name]
-        if not field:
-            continue
+    for field, value in head.concerning:
         if field == b"set-cookie":
             head.set_cookies = (*head.set_cookies, value.decode("utf-8", "surrogateescape"))
         else:  # a list of them means their values in a row
             said[field] = said[field] + b"," + value if field in said else value
     if b"content-encoding" in said:
         head.content_encoding = said[b"content-encoding"].decode("latin-1")
-    return said
+    status = head.status
+    if status == 101 and not asked_upgrade:
+        raise ParseError("101 Switching Protocols without having been asked to")
+    if is_tunnel(method, status):
+        return
+    lengths, coding = said.get(b"content-length"), said.get(b"transfer-encoding")
+    head.length = length = body_length(method, status, lengths, coding)
+    if lengths is not None and b"," in lengths:
+        head.raw_headers = _with_one_length(head, lengths)
+    if coding is not None and is_identity(coding):
+        head.tolerated = True
+    # From a switch on it speaks something else.
+    if length != UNTIL_EOF and status != 101 and not head.tolerated:
+        head.keep_alive = keeps_alive(head.version, said.get(b"connection"), coding)
 
 
 def is_tunnel(method: str, status: int) -> bool:
@@ -99,43 +61,45 @@ def is_tunnel(method: str, status: int) -> bool:
     return method == "CONNECT" and 200 <= status < 300
 
 
-def has_body(method: str, status: int) -> bool:
-    """Whether a body may follow, whatever the fields announce (:rfc:`9112#section-6.3`)."""
-    return status >= 200 and status not in {204, 304} and method != "HEAD"
+def body_length(method: str, status: int, lengths: bytes | None, coding: bytes | None) -> int:
+    """Return how many bytes of body follow, :data:`CHUNKED` or :data:`UNTIL_EOF`.
 
-
-def is_identity(coding: bytes) -> bool:
-    """Whether the values of ``Transfer-Encoding`` say that there is none."""
-    return coding.strip(_SPACE).lower() == b"identity"
-
-
-def announces_identity(head: Head) -> bool:
-    """Whether *head* has a ``Transfer-Encoding`` that says that there is none, and no length."""
-    concerning = [field for field in head.raw_headers if _concerns[field[0]] in _FRAMING]
-    return (
-        len(concerning) == 1
-        and _concerns[concerning[0][0]] == _CODING
-        and is_identity(concerning[0][1])
-    )
+    :param lengths: the values of ``Content-Length``
+    :param coding: the values of ``Transfer-Encoding``
+    :raises ParseError: they contradict each other, or are not understood; whether a body
+        follows or not
+    """
+    length = announced_length(lengths, coding)
+    if status < 200 or status == 204 or status == 304 or method == "HEAD":
+        return 0
+    return length
 
 
 def announced_length(lengths: bytes | None, coding: bytes | None) -> int:
     """Return how many bytes of body are announced, :data:`CHUNKED` or :data:`UNTIL_EOF`.
 
-    :param lengths: the values of ``Content-Length``
-    :param coding: the values of ``Transfer-Encoding``
-    :raises ParseError: they contradict each other, or are not understood
+    :raises ParseError: the fields contradict each other, or are not understood
     """
-    length = UNTIL_EOF if lengths is None else read_content_length(lengths)
     if coding is None:
-        return length
+        return UNTIL_EOF if lengths is None else read_content_length(lengths)
     if lengths is not None:  # this is how responses are smuggled
         raise ParseError("both Content-Length and Transfer-Encoding")
     if is_identity(coding):
         return UNTIL_EOF
-    if coding.strip(_SPACE).lower() != b"chunked":
+    if coding.strip(SPACE).lower() != b"chunked":
         raise ParseError(f"unsupported Transfer-Encoding {coding[:60]!r}")
     return CHUNKED
+
+
+def is_identity(coding: bytes) -> bool:
+    """Whether the values of ``Transfer-Encoding`` say that there is none."""
+    return coding.strip(SPACE).lower() == b"identity"
+
+
+def announces_identity(head: Head) -> bool:
+    """Whether *head* has a ``Transfer-Encoding`` that says that there is none, and no length."""
+    framing = [field for field in head.concerning if field[0] in _FRAMING]
+    return [name for name, _ in framing] == [b"transfer-encoding"] and is_identity(framing[0][1])
 
 
 def read_content_length(lengths: bytes) -> int:
@@ -143,20 +107,20 @@ def read_content_length(lengths: bytes) -> int:
 
     :raises ParseError: anything but ASCII digits, or two different lengths
     """
-    if _DIGITS.fullmatch(lengths):
+    if lengths.isdigit() and len(lengths) <= 19:
         return int(lengths)
-    first, *others = [part.strip(_SPACE) for part in lengths.split(b",")]
-    if not others or any(other != first for other in others) or not _DIGITS.fullmatch(first):
+    first, *others = [part.strip(SPACE) for part in lengths.split(b",")]
+    if not others or any(other != first for other in others):
         raise ParseError(f"invalid Content-Length {lengths[:60]!r}")
-    return int(first)
+    return read_content_length(first)
 
 
 def _with_one_length(head: Head, lengths: bytes) -> list[tuple[bytes, bytes]]:
     """Return *head*'s fields with a length that is repeated said once (:rfc:`9110#section-8.6`)."""
-    value = lengths.partition(b",")[0].strip(_SPACE)
+    value = lengths.partition(b",")[0].strip(SPACE)
     fields: list[tuple[bytes, bytes]] = []
     for name, said in head.raw_headers:
-        if _concerns[name] != _LENGTH:
+        if name.lower() != b"content-length":
             fields.append((name, said))
         elif value:
             fields.append((name, value))
@@ -171,17 +135,17 @@ def keeps_alive(version: HttpVersion, connection: bytes | None, coding: bytes | 
     :param coding: those of ``Transfer-Encoding``: a peer of version 1.0 that sends any has
         faulty framing (:rfc:`9112#section-6.1`)
     """
-    new = version is HttpVersion11
+    new = version == HttpVersion11
     if not new and coding is not None:
         return False
     if connection is None:
         return new
-    if len(connection) > 64:
-        return _says_keep.__wrapped__(connection, new)
-    return _says_keep(connection, new)
+    # What is long is not kept.
+    say = _says_keep if len(connection) <= 64 else _says_keep.__wrapped__
+    return say(connection, new)
 
 
 @lru_cache(maxsize=64)
 def _says_keep(connection: bytes, new: bool) -> bool:
-    options = {option.strip(_SPACE).lower() for option in connection.split(b",")}
+    options = {option.strip(SPACE).lower() for option in connection.split(b",")}
     return b"close" not in options and (new or b"keep-alive" in options)

@@ -51,12 +51,15 @@ class NetworkStream:
         "_transport",
         "_unencrypted",
         "checkpoint_if_cancelled",
+        "for_one_exchange",
         "stream",
     )
 
     def __init__(self, stream: ByteStream) -> None:
         #: the anyio stream, which callers may be given after an upgrade
         self.stream: ByteStream = stream
+        #: whether it must not be used again after the first exchange on it
+        self.for_one_exchange: bool = False
         #: outermost first: there is another one below in a tunnel through an https proxy
         self._ssl_objects: tuple[ssl.SSLObject, ...] = _ssl_objects_of(stream)
         self._transport = transport = _transport_of(stream)

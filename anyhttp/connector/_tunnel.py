@@ -94,7 +94,9 @@ async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
                 raise
     if not key.is_ssl:
         return stream
-    return await start_tls(stream, key.server_hostname or key.host, key)
+    inner = await start_tls(stream, key.server_hostname or key.host, key)
+    inner.for_one_exchange = stream.for_one_exchange
+    return inner
 
 
 async def _dial_proxy(key: ConnectionKey, way: Way) -> NetworkStream:
@@ -186,6 +188,8 @@ async def open_http_tunnel(
 ) -> None:
     """Ask the proxy on *stream* for a tunnel.
 
+    If something in the answer is not as the grammar has it, the tunnel is for one exchange.
+
     :raises ClientHttpProxyError: the proxy refuses; the beginning of what it says is in ``body``
     :raises OSError: it closed the connection, or its answer is not HTTP/1.1
     """
@@ -201,6 +205,7 @@ async def open_http_tunnel(
     if engine.surplus:
         # The origin waits for our side of the TLS handshake: these are not its bytes.
         raise _broken("the proxy sent bytes of its own into the tunnel")
+    stream.for_one_exchange = engine.tolerated
 
 
 async def _read_head(stream: NetworkStream, engine: Engine) -> Head:

@@ -298,6 +298,30 @@ async def test_an_origin_that_the_proxy_cannot_reach(proxies: Proxies, tls_ca: A
             assert (response.status, await response.read()) == (502, REFUSAL)
 
 
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: identity\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: five\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\n\n", False),
+        (b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nX: \x7f\r\n\r\n", False),
+        (b"\r\nHTTP/1.2 200 OK\r\n\r\n", False),
+        (b"HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\r\n\r\n", False),
+    ],
+)
+async def test_an_answer_that_breaks_the_grammar_opens_a_tunnel_for_one_request(
+    server: Server, proxies: Proxies, tls_ca: Authority, http1: str, answer: bytes, kept: bool
+) -> None:
+    """It is closed then; framing fields are ignored, and break nothing (RFC 9110 §9.3.6)."""
+    proxy = proxies("http")
+    proxy.established = answer
+    async with ClientSession(connector=connector(tls_ca, http1=http1), proxy=proxy.url) as session:
+        for _ in range(2):
+            await echo(session, server.https_url / "echo")
+    assert len(proxy.seen) == (1 if kept else 2)
+
+
 class Gone(ByteStream):
     """A proxy that has refused and closed before it was asked."""
 

@@ -16,7 +16,7 @@ from anyhttp import HttpVersion10, HttpVersion11
 from anyhttp._http1 import Limits, ParseError
 from anyhttp._http1.chunks import ChunkReader
 from anyhttp._http1.grammar import StatusLine
-from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head, HeadReader
+from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head, HeadReader, concerning
 from anyhttp._http1.response_framing import read_content_length, read_framing
 from tests.support.engines import Answer, Refused, agreed
 from tests.support.responses import CHUNKS, OK_LINE as OK
@@ -450,7 +450,8 @@ class TestFraming:
         asked_upgrade: bool = False,
     ) -> Head:
         version = HttpVersion11 if minor else HttpVersion10
-        head = Head(StatusLine(version, status, "", tolerated=False), list(headers))
+        start = StatusLine(version, status, "", tolerated=False)
+        head = Head(start, list(headers), concerning(headers))
         read_framing(head, method, asked_upgrade)
         return head
 

@@ -52,6 +52,8 @@ class Proxy:
         login: tuple[str, str] | None = None,
     ) -> None:
         self.seen: list[Seen] = []
+        #: how it says that a tunnel is open
+        self.established = b"HTTP/1.1 200 Connection established\r\n\r\n"
         self._scheme = scheme
         self._socks = scheme.startswith("socks")
         self._login = login
@@ -117,7 +119,7 @@ class Proxy:
             return
         try:
             if head.method == "CONNECT":
-                link.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                link.send(self.established)
             else:
                 upstream.sendall(_forwarded(head))
             _relay(link, upstream, seen)

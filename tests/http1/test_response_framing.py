@@ -1,0 +1,150 @@
+"""Where a response ends and whether another may follow, as tables of pure functions."""
+
+from __future__ import annotations
+
+import pytest
+
+from anyhttp import HttpVersion10, HttpVersion11
+from anyhttp._http1 import ParseError, response_framing
+from anyhttp._http1.heads import CHUNKED, UNTIL_EOF
+from anyhttp._http1.response_framing import (
+    announced_length,
+    body_length,
+    is_tunnel,
+    keeps_alive,
+    read_content_length,
+)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "coding", "length"),
+    [
+        (None, None, UNTIL_EOF),
+        (b"0", None, 0),
+        (b"5", None, 5),
+        (b"5, 5", None, 5),
+        (None, b"chunked", CHUNKED),
+        (None, b"Chunked\t", CHUNKED),
+        (None, b"identity", UNTIL_EOF),
+        (None, b" IDENTITY", UNTIL_EOF),
+    ],
+)
+def test_what_is_announced(lengths: bytes | None, coding: bytes | None, length: int) -> None:
+    """RFC 9112 §6.3, rules 4 to 8."""
+    assert announced_length(lengths, coding) == length
+
+
+@pytest.mark.parametrize(
+    ("lengths", "coding"),
+    [
+        (b"5", b"chunked"),
+        (b"five", b"chunked"),
+        (b"5", b"identity"),
+        (None, b""),
+        (None, b"gzip"),
+        (None, b"chunked,chunked"),
+        (None, b"chunked,identity"),
+        (None, b"identity,chunked"),
+        (None, b"identity,identity"),
+        (None, b"identity;q=1"),
+        (None, b"\x0bidentity"),
+    ],
+)
+def test_what_no_two_readers_agree_on(lengths: bytes | None, coding: bytes | None) -> None:
+    """CVE-2025-53643: a length beside a coding, or any coding but one that we know."""
+    with pytest.raises(ParseError):
+        announced_length(lengths, coding)
+
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [
+        (b"0", 0),
+        (b"0005", 5),
+        (b"5,5", 5),
+        (b"5 ,\t5,5", 5),
+        (b"9" * 19, 10**19 - 1),
+        *((value, None) for value in (b"", b" ", b"+5", b"-5", b"5_0", b"0x5", b"5.0", b"5 5")),
+        *((value, None) for value in (b"\xb2", b"\xd9\xa5", b"5,", b",5", b",", b"5,,5", b"5,05")),
+        *((value, None) for value in (b"9" * 20, b"5;", b"five", b"+5,+5", b"5\x0b")),
+    ],
+)
+def test_content_lengths(value: bytes, length: int | None) -> None:
+    """RFC 9110 §8.6: ASCII digits, which may be repeated."""
+    if length is not None:
+        assert read_content_length(value) == length
+        return
+    with pytest.raises(ParseError, match="invalid Content-Length"):
+        read_content_length(value)
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "length"),
+    [
+        ("GET", 200, 5),
+        ("GET", 206, 5),
+        ("GET", 205, 5),
+        ("POST", 404, 5),
+        ("CONNECT", 407, 5),
+        ("GET", 100, 0),
+        ("GET", 199, 0),
+        ("GET", 204, 0),
+        ("GET", 304, 0),
+        ("HEAD", 200, 0),
+        ("HEAD", 404, 0),
+    ],
+)
+def test_what_has_a_body(method: str, status: int, length: int) -> None:
+    """RFC 9112 §6.3, rule 1: whatever is announced."""
+    assert body_length(method, status, b"5", None) == length
+    assert body_length(method, status, None, b"chunked") == (CHUNKED if length else 0)
+    assert body_length(method, status, None, None) == (UNTIL_EOF if length else 0)
+    with pytest.raises(ParseError):
+        body_length(method, status, b"5", b"chunked")
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "tunnel"),
+    [
+        ("CONNECT", 200, True),
+        ("CONNECT", 299, True),
+        ("CONNECT", 199, False),
+        ("CONNECT", 300, False),
+        ("GET", 200, False),
+        ("connect", 200, False),
+    ],
+)
+def test_what_is_a_tunnel(method: str, status: int, tunnel: bool) -> None:
+    """RFC 9112 §6.3, rule 2: any 2xx answer to ``CONNECT``."""
+    assert is_tunnel(method, status) is tunnel
+
+
+@pytest.mark.parametrize(
+    ("connection", "coding", "old", "new"),
+    [
+        (None, None, False, True),
+        (b"", None, False, True),
+        (b"close", None, False, False),
+        (b" CLOSE\t", None, False, False),
+        (b"keep-alive", None, True, True),
+        (b"Keep-Alive, x", None, True, True),
+        (b"keep-alive,close", None, False, False),
+        (b"x" * 100, None, False, True),
+        (b"x" * 100 + b",close", None, False, False),
+        (b"keep-alive", b"chunked", False, True),
+    ],
+)
+def test_what_keeps_a_connection(
+    connection: bytes | None, coding: bytes | None, old: bool, new: bool
+) -> None:
+    """RFC 9112 §9.3, and §6.1 for a coding in HTTP/1.0."""
+    assert keeps_alive(HttpVersion10, connection, coding) is old
+    assert keeps_alive(HttpVersion11, connection, coding) is new
+
+
+def test_what_is_long_is_not_kept() -> None:
+    """A peer must not fill the memory with options."""
+    before = response_framing._says_keep.cache_info().currsize
+    for number in range(10):
+        assert keeps_alive(HttpVersion11, b"%d" % number * 100, None)
+    assert response_framing._says_keep.cache_info().currsize == before
