@@ -138,12 +138,32 @@ def _utf8(_: ClientResponse, body: bytes) -> str:
     return "utf-8"
 
 
-# Without slots, as Python makes objects of classes that have any more slowly.
 class ClientResponse:
     """The response to a request; its head is there, its body may still be coming.
 
     Read it or release it: by ``async with``, by reading to the end, or by hand.
     """
+
+    __slots__ = (
+        "__dict__",  # for what applications and their tests put there; made when needed
+        "__weakref__",
+        "_body",
+        "_content",
+        "_cookies",
+        "_exchange",
+        "_fallback_charset",
+        "_headers",
+        "_history",
+        "_in_context",
+        "_on_body",
+        "_raw_headers",
+        "_released",
+        "_request",
+        "method",
+        "reason",
+        "status",
+        "version",
+    )
 
     #: whether a subclass tells the type of the body in another way
     _says_more: ClassVar[bool] = False
