@@ -44,11 +44,11 @@ HTTP1_PLAN: Final = (
     ("upload_tracker",),
     ("upload",),
     ("h11_engine",),
-    ("engine", "framing"),
+    ("engine", "request_framing"),
     ("chunks", "response_framing"),
     ("heads",),
     ("lines",),
-    ("grammar",),
+    ("response_grammar",),
 )
 
 # The only modules that import a library, or a part of the standard one.
@@ -57,8 +57,8 @@ DOORS: Final = {
     "asyncio": {
         "_common.deprecation",
         "_network.asyncio_stream",
-        "_tasks.backend",
-        "_tasks.owner",
+        "_tasks.event_loop",
+        "_tasks.task_owner",
         "streams",
     },
     "backports": {"_codings.compression"},
@@ -70,7 +70,7 @@ DOORS: Final = {
     "h11": {"_http1.h11_engine"},
     "rich": {"_cli"},
     "socksio": {"connector._tunnel"},
-    "trio": {"_network.trio_stream", "_tasks.backend", "_tasks.trio_waiter"},
+    "trio": {"_network.trio_stream", "_tasks.event_loop", "_tasks.trio_waiter"},
     "trustme": {"_cli"},
     "truststore": {"_network.trust"},
     "websockets": {"_cli", "_websocket"},  # the first: the demo's server

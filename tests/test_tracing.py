@@ -1162,7 +1162,9 @@ class TestSlowHandlers:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         """One that never ends is cancelled, and the log says so."""
-        monkeypatch.setattr("anyhttp.client._traced.CLEAN_UP_SECONDS", SHORT)  # five seconds else
+        monkeypatch.setattr(
+            "anyhttp.client._call_tracing.CLEAN_UP_SECONDS", SHORT
+        )  # five seconds else
         config = one_handler("on_request_exception", for_ever)
         async with ClientSession(server.url, trace_configs=[config]) as session:
             with anyio.fail_after(DEADLINE):

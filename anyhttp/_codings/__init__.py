@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .backend import Compressor, set_zlib_backend, zlib_backend
 from .compression import ContentDecoder, DecodingError, accept_encoding, decoder_for
+from .zlib_module import Compressor, set_zlib_backend, zlib_backend
 
 __all__ = (
     "Compressor",

@@ -13,7 +13,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any, Final, Protocol
 
-from .backend import zlib_backend
+from .zlib_module import zlib_backend
 
 __all__ = ("ContentDecoder", "DecodingError", "accept_encoding", "decoder_for")
 

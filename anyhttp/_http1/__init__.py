@@ -7,9 +7,9 @@ from functools import cache
 from .connection import IDLE, Connection, Http1Connection
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
-from .framing import NO_BODY, Framing, framing_fields, request_framing
-from .grammar import Limits, ParseError
 from .heads import Head
+from .request_framing import NO_BODY, Framing, framing_fields, framing_of_request
+from .response_grammar import Limits, ParseError
 from .upload import Outgoing, Upload, goes_inline
 from .upload_tracker import UploadComplete, UploadProgress, UploadTracker, upload_progress
 
@@ -33,7 +33,7 @@ __all__ = (
     "engine_class",
     "framing_fields",
     "goes_inline",
-    "request_framing",
+    "framing_of_request",
     "upload_progress",
 )
 

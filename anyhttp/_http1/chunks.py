@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from .grammar import Limits, ParseError, read_chunk_size, read_plain_size, shown_line
 from .lines import FieldReader, LineReader, Longest
+from .response_grammar import Limits, ParseError, read_chunk_size, read_plain_size, shown_line
 
 __all__ = ("ChunkReader",)
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from .._common import ConnectionKey, EventLoop, running_loop
-from .grammar import Limits
+from .response_grammar import Limits
 
 if TYPE_CHECKING:
     from anyio.abc import ByteStream

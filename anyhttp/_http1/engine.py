@@ -13,9 +13,9 @@ from typing import ClassVar, Final
 
 from .._common import Fields, FieldsMemo
 from .chunks import ChunkReader
-from .grammar import Limits, ParseError
 from .heads import CHUNKED, UNTIL_EOF, Head, HeadReader, read_whole_head
 from .response_framing import read_framing
+from .response_grammar import Limits, ParseError
 
 __all__ = ("Engine",)
 

@@ -21,9 +21,9 @@ from ..client_exceptions import (
 )
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader
 from .connection import BUSY, IDLE, Connection, Http1Connection, Phase
-from .grammar import Limits, ParseError
 from .heads import UNTIL_EOF, Head
 from .response_body import ResponseBody
+from .response_grammar import Limits, ParseError
 from .upload import Outgoing, Upload, goes_inline
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import h11
 
 from .._common import HttpVersion10, HttpVersion11
 from .engine import Engine
-from .grammar import Limits, ParseError
 from .heads import Head, concerning
 from .response_framing import announces_identity, is_tunnel
+from .response_grammar import Limits, ParseError
 
 __all__ = ("H11Engine",)
 

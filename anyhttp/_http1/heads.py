@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from .._common import HttpVersion
-from .grammar import (
+from .lines import FieldReader, LineReader, Longest
+from .response_grammar import (
     SPACE,
     START_SIZE,
     Limits,
@@ -19,7 +20,6 @@ from .grammar import (
     status_lines,
     without_end,
 )
-from .lines import FieldReader, LineReader, Longest
 
 __all__ = (
     "CHUNKED",

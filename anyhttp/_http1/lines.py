@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from .grammar import Limits, ParseError, read_field, read_fold, without_end
+from .response_grammar import Limits, ParseError, read_field, read_fold, without_end
 
 __all__ = (
     "FieldReader",

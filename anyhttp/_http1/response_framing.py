@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Final
 
 from .._common import HttpVersion, HttpVersion11
-from .grammar import SPACE, ParseError
 from .heads import CHUNKED, UNTIL_EOF, Head
+from .response_grammar import SPACE, ParseError
 
 __all__ = (
     "announced_length",

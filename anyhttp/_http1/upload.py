@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .._network import NetworkStream
     from ..payload import Payload
     from .engine import Engine
-    from .framing import Framing
+    from .request_framing import Framing
 
 __all__ = ("Outgoing", "Upload", "UploadState", "goes_inline")
 

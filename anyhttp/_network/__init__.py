@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .errors import dial_errors
-from .sockets import AddrInfoType, SocketFactoryType, connect_tcp, connect_unix, start_tls
+from .sockets import AddrInfoType, SocketFactoryType, connect_tcp, connect_unix
 from .stream import NetworkStream
+from .tls import start_tls
 from .trust import Fingerprint, SSLOption, fold_ssl, ssl_option
 
 __all__ = (

@@ -1,11 +1,10 @@
-"""Opening sockets and starting TLS, which nothing else in the package does."""
+"""Opening sockets, which nothing else in the package does."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,19 +12,14 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from .._common import ConnectionKey, without_zone
 from .._tasks import on_asyncio
-from .errors import dial_errors
 from .stream import NetworkStream
-from .tls_stream import TlsStream
-from .trust import check_protocol, context_for
 
 __all__ = (
     "AddrInfoType",
     "SocketFactoryType",
     "connect_tcp",
     "connect_unix",
-    "start_tls",
 )
 
 #: ``(family, type, proto, canonname, sockaddr)``, as ``socket.getaddrinfo`` returns it.
@@ -124,28 +118,3 @@ async def _stream_from(raw_socket: socket.socket) -> NetworkStream:
     from .trio_stream import TrioStream  # only where trio runs already
 
     return NetworkStream(TrioStream(raw_socket))
-
-
-# -- TLS -------------------------------------------------------------------------------
-
-
-async def start_tls(below: NetworkStream, hostname: str, key: ConnectionKey) -> NetworkStream:
-    """Do the TLS handshake over *below*, which is closed when that fails or is cancelled.
-
-    :param hostname: the name to send and to verify, but for a last dot or a zone
-    :raises ClientConnectorSSLError: the handshake failed
-    :raises ClientConnectorCertificateError: the certificate is not to be trusted
-    :raises ServerFingerprintMismatch: it is not the pinned one
-    """
-    try:
-        with dial_errors(key):
-            context = await context_for(key.ssl)
-            name = without_zone(hostname).rstrip(".")
-            stream = await TlsStream.wrap(below.stream, context, name)
-            check_protocol(stream)
-        if not isinstance(key.ssl, (bool, ssl.SSLContext)):
-            key.ssl.check(stream, key.host, key.port)
-    except BaseException:
-        await below.aclose()
-        raise
-    return NetworkStream(stream)

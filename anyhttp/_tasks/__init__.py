@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .backend import Waiter, asyncio_loop, clock, make_waiter, on_asyncio
-from .owner import TaskOwner, leave_group, leave_group_nowait, mark_task_of
-from .pending import PendingWaits
+from .event_loop import Waiter, asyncio_loop, clock, make_waiter, on_asyncio
+from .pending_waits import PendingWaits
+from .task_owner import TaskOwner, leave_group, leave_group_nowait, mark_task_of
 from .timeouts import (
     CLEAN_UP_SECONDS,
     DEFAULT_TIMEOUT,

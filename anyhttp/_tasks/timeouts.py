@@ -14,10 +14,10 @@ from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._common import check_seconds
-from .backend import asyncio_loop
+from .event_loop import asyncio_loop
 
 if TYPE_CHECKING:
-    from .backend import TimerHandle
+    from .event_loop import TimerHandle
 
 __all__ = (
     "CLEAN_UP_SECONDS",

@@ -9,11 +9,11 @@ from .._tasks import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT, ClientTimeout
 from ..client_exceptions import *  # noqa: F403  (listed below)
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..connector import NamedPipeConnector, TCPConnector, UnixConnector
-from ._alone import request, ws_connect
-from ._contexts import RequestContextManager as RequestContextManager
-from ._old_spellings import OldOptions as OldOptions
+from ._context_managers import RequestContextManager as RequestContextManager
+from ._deprecated_options import OldOptions as OldOptions
 from ._options import RequestOptions as RequestOptions
 from ._session import ClientSession
+from ._without_session import request, ws_connect
 from ._ws_connect import WSOptions as WSOptions, WSRequestContextManager
 
 __all__ = [

@@ -21,7 +21,7 @@ from ..client_reqrep import ClientRequest, ClientResponse, make_request
 from ..connector import Connection, LendingTerms, lend, lend_nowait
 from ..cookiejar import cookie_header
 from ._call_scope import CallScope
-from ._traced import CallTracer
+from ._call_tracing import CallTracer
 
 __all__ = ("IDEMPOTENT_METHODS", "Attempt", "request_of")
 

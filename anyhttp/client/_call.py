@@ -13,9 +13,9 @@ from ..client_reqrep import ClientResponse, exchange_of, read_error_body, set_hi
 from ..connector import uses_proxies
 from ._attempt import Attempt, request_of
 from ._call_scope import CallScope
-from ._middlewares import send_through_middlewares
+from ._call_tracing import CallTracer
+from ._middleware_chain import send_through_middlewares
 from ._redirects import REDIRECT_STATUSES, redirect_target
-from ._traced import CallTracer
 
 __all__ = ("Call",)
 

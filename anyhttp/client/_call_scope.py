@@ -24,7 +24,7 @@ from .._tasks import (
 from ..connector import BaseConnector, finish_closing
 from ..payload import Payload
 from ._hop import Hop, Settings
-from ._scope import SessionScope
+from ._session_scope import SessionScope
 
 __all__ = ("CallScope",)
 

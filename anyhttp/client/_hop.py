@@ -18,7 +18,7 @@ from ..client_reqrep import ClientResponse, RequestSettings
 from ..payload import Payload
 from ..typedefs import LooseCookies
 from ._redirects import CREDENTIAL_HEADERS, next_method, without_body_headers
-from ._scope import SessionDefaults
+from ._session_scope import SessionDefaults
 
 __all__ = ("Hop", "RaiseForStatus", "Settings")
 

@@ -32,8 +32,8 @@ from ..formdata import FormData
 from ..payload import JsonBytesPayload, JsonPayload, Payload, get_payload
 from ..tracing import TraceConfig
 from ..typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders, Query, StrOrURL
+from ._deprecated_options import OldOptions
 from ._hop import RaiseForStatus, Settings
-from ._old_spellings import OldOptions
 
 __all__ = (
     "OPTIONS",

@@ -50,9 +50,10 @@ from ..typedefs import (
 )
 from ._call import Call
 from ._call_scope import CallScope
-from ._contexts import RequestContextManager, refused
+from ._call_tracing import CallTracer
+from ._context_managers import RequestContextManager, refused
+from ._deprecated_options import cookies_of, fold_options, fold_timeouts
 from ._hop import Hop, RaiseForStatus, Settings
-from ._old_spellings import cookies_of, fold_options, fold_timeouts
 from ._options import (
     OPTIONS,
     PLAIN_OPTIONS,
@@ -72,8 +73,7 @@ from ._options import (
     split_credentials,
     with_params,
 )
-from ._scope import SessionDefaults, SessionScope
-from ._traced import CallTracer
+from ._session_scope import SessionDefaults, SessionScope
 from ._ws_connect import WSHandshake, WSOptions, WSRequestContextManager
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from ..client_exceptions import WSServerHandshakeError
 from ..client_reqrep import ClientResponse, take_exchange
 from ..client_ws import ClientWebSocketResponse, heartbeat_of
 from ..typedefs import LooseHeaders, Query, StrOrURL
-from ._scope import SessionScope
+from ._session_scope import SessionScope
 
 __all__ = ("WSHandshake", "WSOptions", "WSRequestContextManager")
 

@@ -6,7 +6,6 @@ from .._common import RequestInfo
 from .._headers import header_pairs
 from .._network import Fingerprint, ssl_option
 from ._charset import guess_charset
-from ._parts import DEFAULT_SETTINGS as DEFAULT_SETTINGS, RequestSettings as RequestSettings
 from ._request import ClientRequest, make_request as make_request
 from ._response import (
     ClientResponse,
@@ -17,6 +16,7 @@ from ._response import (
     take_exchange as take_exchange,
     watch_body as watch_body,
 )
+from ._settings import DEFAULT_SETTINGS as DEFAULT_SETTINGS, RequestSettings as RequestSettings
 
 __all__ = (
     "ClientRequest",

@@ -26,7 +26,7 @@ from .._common import (
     without_zone,
 )
 from .._headers import check_fields, checked_method, header_pairs
-from .._http1 import NO_BODY, Framing, framing_fields, request_framing
+from .._http1 import NO_BODY, Framing, framing_fields, framing_of_request
 from .._network import SSLOption, ssl_option
 from .._targets import (
     HTTP_PROXIES,
@@ -40,8 +40,8 @@ from ..client_exceptions import ClientPayloadError, InvalidUrlClientError
 from ..formdata import FormData
 from ..payload import Payload, get_payload
 from ..typedefs import StrOrURL
-from ._parts import DEFAULT_SETTINGS, GivenParts, RequestParts, RequestSettings
 from ._response import ClientResponse
+from ._settings import DEFAULT_SETTINGS, GivenParts, RequestParts, RequestSettings
 
 __all__ = (
     "ClientRequest",
@@ -356,7 +356,7 @@ class ClientRequest:
         headers = self.headers
         chunked, compress, expect100 = asked = self.chunked, self.compress, self.expect100
         anticipates_content = self.method not in self.GET_METHODS
-        self.framing = framing = request_framing(
+        self.framing = framing = framing_of_request(
             payload, headers, chunked, compress, expect100, self.version, anticipates_content
         )
         fields = framing_fields(framing, headers)

@@ -7,7 +7,8 @@ from .._http1 import Connection
 from .._network import AddrInfoType, SocketFactoryType
 from ._base import BaseConnector, ConnectorStatistics
 from ._connectors import NamedPipeConnector, ProxyConnector, TCPConnector, UnixConnector
-from ._for_sessions import (
+from ._lending import LendingTerms as LendingTerms, lend as lend, lend_nowait as lend_nowait
+from ._session_interface import (
     default_proxy as default_proxy,
     finish_closing as finish_closing,
     forget_warning as forget_warning,
@@ -15,7 +16,6 @@ from ._for_sessions import (
     sweep_no_more_in as sweep_no_more_in,
     uses_proxies as uses_proxies,
 )
-from ._lending import LendingTerms as LendingTerms, lend as lend, lend_nowait as lend_nowait
 
 __all__ = (
     "AddrInfoType",

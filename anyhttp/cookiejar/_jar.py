@@ -33,7 +33,8 @@ from .._headers import (
 )
 from ..abc import AbstractCookieJar, ClearCookiePredicate
 from ..typedefs import LooseCookies, PathLikeStr, StrOrURL
-from ._store import Cookie, Place, Store, domain_matches, is_ip, scoped
+from ._matching import Cookie, Place, domain_matches, is_ip, scoped
+from ._store import Store
 
 __all__ = ("CookieJar", "DummyCookieJar", "cookie_header", "response_cookies")
 

@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 
-from anyhttp._tasks.backend import on_asyncio
+from anyhttp._tasks.event_loop import on_asyncio
 from anyhttp.connector._slots import Slot, Slots
 from tests.support.keys import A, B, C
 

@@ -15,9 +15,9 @@ import pytest
 from anyhttp import HttpVersion10, HttpVersion11
 from anyhttp._http1 import Limits, ParseError
 from anyhttp._http1.chunks import ChunkReader
-from anyhttp._http1.grammar import StatusLine
 from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head, HeadReader, concerning
 from anyhttp._http1.response_framing import read_content_length, read_framing
+from anyhttp._http1.response_grammar import StatusLine
 from tests.support.engines import Answer, Refused, agreed
 from tests.support.responses import CHUNKS, OK_LINE as OK
 

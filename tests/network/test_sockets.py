@@ -25,8 +25,9 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 
 from anyhttp._common.values import ConnectionKey
 from anyhttp._network.errors import dial_errors, socket_errors
-from anyhttp._network.sockets import AddrInfoType, connect_tcp, connect_unix, start_tls
+from anyhttp._network.sockets import AddrInfoType, connect_tcp, connect_unix
 from anyhttp._network.stream import NetworkStream
+from anyhttp._network.tls import start_tls
 from anyhttp._tasks.timeouts import Expired
 from anyhttp.client_exceptions import (
     ClientConnectionResetError,

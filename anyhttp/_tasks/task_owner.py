@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from .backend import asyncio_loop
+from .event_loop import asyncio_loop
 
 if TYPE_CHECKING:
     import asyncio

@@ -15,7 +15,7 @@ from ..cookiejar import cookie_header
 from ..payload import Payload
 from ._attempt import IDEMPOTENT_METHODS, Attempt, request_of
 from ._call_scope import CallScope
-from ._traced import CallTracer
+from ._call_tracing import CallTracer
 
 __all__ = ("send_through_middlewares",)
 

@@ -6,7 +6,7 @@ import pytest
 
 from anyhttp import HttpVersion10, HttpVersion11
 from anyhttp._http1 import ParseError
-from anyhttp._http1.grammar import (
+from anyhttp._http1.response_grammar import (
     check_start,
     concerns,
     plain_lines,

@@ -11,8 +11,8 @@ from ..client_reqrep import ClientRequest, ClientResponse
 from ..client_ws import ClientWebSocketResponse
 from ..connector import BaseConnector, TCPConnector, forget_warning
 from ..typedefs import StrOrURL
-from ._contexts import RequestContextManager
-from ._old_spellings import fold_options
+from ._context_managers import RequestContextManager
+from ._deprecated_options import fold_options
 from ._options import OPTIONS, PLAIN_OPTIONS, LoneRequestOptions
 from ._session import ClientSession
 from ._ws_connect import WSOptions, WSRequestContextManager

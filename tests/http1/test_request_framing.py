@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from anyhttp import BytesPayload, ClientRequest, HttpVersion10, Payload
-from anyhttp._http1 import NO_BODY, Framing, framing_fields, request_framing
+from anyhttp._http1 import NO_BODY, Framing, framing_fields, framing_of_request
 from anyhttp.payload import Writer
 
 
@@ -70,7 +70,7 @@ def test_the_framing_of_a_request(
     payload: Payload | None, headers: dict[str, str], options: dict[str, Any], framing: Framing
 ) -> None:
     """RFC 9112 §6: a length or chunks, never both; RFC 9110 §8.6: 0 where a body is usual."""
-    assert request_framing(payload, CIMultiDict(headers), **options) == framing
+    assert framing_of_request(payload, CIMultiDict(headers), **options) == framing
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_what_contradicts_itself(
 ) -> None:
     """A recipient that believed the other half would see another request behind this one."""
     with pytest.raises(ValueError, match=message):
-        request_framing(payload, CIMultiDict(headers), **options)
+        framing_of_request(payload, CIMultiDict(headers), **options)
 
 
 @pytest.mark.parametrize("name", ["Content-Length", "Transfer-Encoding"])
@@ -104,7 +104,7 @@ def test_what_is_given_twice(name: str) -> None:
     """Also with the same value: RFC 9110 §5.3 allows it for lists only."""
     headers: CIMultiDict[str] = CIMultiDict([(name, "3"), (name, "3")])
     with pytest.raises(ValueError, match="only once"):
-        request_framing(THREE, headers)
+        framing_of_request(THREE, headers)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from .._common import HttpVersion, HttpVersion10, HttpVersion11
 if TYPE_CHECKING:
     from ..payload import Payload
 
-__all__ = ("NO_BODY", "Framing", "framing_fields", "request_framing")
+__all__ = ("NO_BODY", "Framing", "framing_fields", "framing_of_request")
 
 _CONTINUE: Final = "100-continue"
 
@@ -41,7 +41,7 @@ class Framing:
 NO_BODY: Final = Framing()
 
 
-def request_framing(
+def framing_of_request(
     payload: Payload | None,
     headers: CIMultiDict[str],
     chunked: bool | None = None,

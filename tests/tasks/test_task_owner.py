@@ -19,8 +19,8 @@ from anyhttp import (
     TCPConnector,
     TraceConfig,
 )
-from anyhttp._tasks.backend import on_asyncio
-from anyhttp._tasks.owner import TaskOwner
+from anyhttp._tasks.event_loop import on_asyncio
+from anyhttp._tasks.task_owner import TaskOwner
 from anyhttp._tasks.timeouts import Watchdog
 from tests.support import websocket
 from tests.support.census import running_tasks

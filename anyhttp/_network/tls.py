@@ -1,0 +1,35 @@
+"""Starting TLS on a socket, or within a tunnel, which nothing else in the package does."""
+
+from __future__ import annotations
+
+import ssl
+
+from .._common import ConnectionKey, without_zone
+from .errors import dial_errors
+from .stream import NetworkStream
+from .tls_stream import TlsStream
+from .trust import check_protocol, context_for
+
+__all__ = ("start_tls",)
+
+
+async def start_tls(below: NetworkStream, hostname: str, key: ConnectionKey) -> NetworkStream:
+    """Do the TLS handshake over *below*, which is closed when that fails or is cancelled.
+
+    :param hostname: the name to send and to verify, but for a last dot or a zone
+    :raises ClientConnectorSSLError: the handshake failed
+    :raises ClientConnectorCertificateError: the certificate is not to be trusted
+    :raises ServerFingerprintMismatch: it is not the pinned one
+    """
+    try:
+        with dial_errors(key):
+            context = await context_for(key.ssl)
+            name = without_zone(hostname).rstrip(".")
+            stream = await TlsStream.wrap(below.stream, context, name)
+            check_protocol(stream)
+        if not isinstance(key.ssl, (bool, ssl.SSLContext)):
+            key.ssl.check(stream, key.host, key.port)
+    except BaseException:
+        await below.aclose()
+        raise
+    return NetworkStream(stream)

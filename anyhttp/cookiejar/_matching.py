@@ -1,0 +1,139 @@
+"""Which hosts, paths and schemes a cookie is for, and whether it matches a request.
+
+The rules are those of RFC 6265bis; "§" below means it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from http.cookies import Morsel
+from typing import NamedTuple
+
+from .._headers import MAX_AGE, make_morsel, octets, parse_date
+
+__all__ = ("Cookie", "Place", "domain_matches", "is_ip", "path_matches", "scoped")
+
+
+class Place(NamedTuple):
+    """Where cookies come from or go to; *host* is None where they belong to all hosts."""
+
+    host: str | None
+    path: str
+    secure: bool
+
+
+@dataclass(slots=True, eq=False)
+class Cookie:
+    """A cookie in its scope; *text* is its value as it is sent."""
+
+    name: str
+    text: str
+    morsel: Morsel[str]
+    domain: str
+    path: str
+    host_only: bool
+    secure: bool
+    expires: float | None
+    octets: int
+    created: int = 0
+    used: int = 0
+    bare: Morsel[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bare = make_morsel(self.name, self.morsel.value, self.text)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.path, self.name
+
+    @property
+    def shown_path(self) -> str:
+        """The path as the views of the jar show it: without a slash at its end."""
+        return self.path.rstrip("/")
+
+    def matches(self, path: str, secure: bool) -> bool:
+        """Whether it goes along with a request for *path* of its domain."""
+        return (secure or not self.secure) and path_matches(path, self.path)
+
+    def is_expired(self, now: float) -> bool:
+        return self.expires is not None and self.expires <= now
+
+
+def is_ip(host: str) -> bool:
+    """Whether *host* is an address: a last label of digits makes one, as URL parsers have it."""
+    return ":" in host or host.rstrip(".").rpartition(".")[2].isdigit()
+
+
+def domain_matches(host: str, domain: str) -> bool:
+    """§5.1.3."""
+    return host == domain or (host.endswith("." + domain) and not is_ip(host))
+
+
+def path_matches(path: str, prefix: str) -> bool:
+    """§5.1.4."""
+    return path.startswith(prefix) and (
+        prefix[-1] == "/" or len(path) == len(prefix) or path[len(prefix)] == "/"
+    )
+
+
+def _scope(attribute: str, host: str | None) -> tuple[str, bool] | None:
+    """Return the domain of a cookie, and whether it is for that host only; None to refuse it."""
+    domain = attribute.lower().removeprefix(".")
+    if not domain or domain.endswith("."):
+        return ("", False) if host is None else (host, True)
+    if host is None:
+        return domain, False
+    if not domain_matches(host, domain):
+        return None
+    if "." not in domain:
+        # The default rule of the public suffix list, for which no list is needed: a name
+        # without a dot is a suffix, and a cookie can be for it alone (§5.7).
+        return (host, True) if domain == host else None
+    return domain, False
+
+
+def _deadline(morsel: Morsel[str], now: float) -> float | None:
+    """Return when the cookie ends; None at the end of the session.  ``Max-Age`` goes first."""
+    age = str(morsel["max-age"])
+    if MAX_AGE.fullmatch(age):
+        seconds = int(age)
+        # As much as a datetime can hold, since float cannot hold all that an int can.
+        return now + min(seconds, 10**11) if seconds > 0 else -math.inf
+    return parse_date(str(morsel["expires"]))
+
+
+def _obeys_prefix(name: str, morsel: Morsel[str]) -> bool:
+    """Whether a cookie is what the prefix of its *name*, in lower case, promises (§4.1.3).
+
+    The prefixes that promise ``HttpOnly`` are those of the successor of RFC 6265bis.
+    """
+    if name.startswith("__host-") and (morsel["domain"] or morsel["path"] != "/"):
+        return False
+    if name.startswith(("__http-", "__host-http-")) and not morsel["httponly"]:
+        return False
+    return bool(morsel["secure"]) or not name.startswith(("__secure-", "__host-", "__http-"))
+
+
+def scoped(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
+    """Give a cookie its domain and path, also in *morsel*; None if *origin* may not set it."""
+    name, text = morsel.key, morsel.coded_value
+    scope = _scope(morsel["domain"], origin.host)
+    size = octets(f"{name}={text}")
+    if scope is None or size is None:
+        return None
+    domain, host_only = scope
+    secure = bool(morsel["secure"])
+    if origin.host is not None:
+        if secure and not origin.secure:
+            return None
+        if not _obeys_prefix(name.lower(), morsel):
+            return None
+    path = morsel["path"]
+    if not path.startswith("/"):
+        # §5.1.4: the directory of what was asked for
+        path = origin.path[: origin.path.rfind("/")] or "/"
+    morsel["domain"] = domain
+    morsel["path"] = path
+    expires = _deadline(morsel, now)
+    return Cookie(name, text, morsel, domain, path, host_only, secure, expires, size)
