@@ -63,7 +63,8 @@ def _morsels_of(cookies: LooseCookies, quote: bool) -> list[Morsel[str]]:
             if given is None or isinstance(given, (bytes, bytearray)):
                 raise TypeError(f"cookies: {name} must be a str, not {type(given).__name__}")
             value = str(given)
-            # Check first: quoting hides a control character from this check, but not from servers.
+            # A control character is looked for in the unquoted *value*: quoting hides it from the
+            # check below, but not from servers.
             text = _QUOTING.value_encode(value)[1] if quote else value
         if not name or name != name.strip() or _BAD_IN_NAME.search(name):
             raise ValueError(f"a cookie cannot be named {name!r}")
