@@ -47,7 +47,7 @@ class Options:
 
 
 async def talk(options: Options) -> int:
-    """Open the WebSocket, talk, and return the exit status; print a failure as one line on stderr."""
+    """Open the WebSocket, talk, and return the exit status; a failure is printed on stderr."""
     try:
         return await _talk(options)
     except OutputClosedError:
