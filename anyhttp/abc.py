@@ -51,7 +51,7 @@ class AbstractResolver(ABC):
 class AbstractCookieJar(Sized, Iterable["Morsel[str]"], ABC):
     """Stores cookies from responses and chooses those that go with a request.
 
-    :param loop: accepted for the sake of jars written for aiohttp, without effect
+    :param loop: ignored; accepted because jars written for aiohttp pass it
     """
 
     def __init__(self, *, loop: object = None) -> None:
@@ -60,7 +60,7 @@ class AbstractCookieJar(Sized, Iterable["Morsel[str]"], ABC):
     @property
     @abstractmethod
     def quote_cookie(self) -> bool:
-        """Whether values that need it are quoted when they are sent."""
+        """Whether values that need quotes are quoted when sent."""
 
     @property
     @abstractmethod
@@ -69,7 +69,7 @@ class AbstractCookieJar(Sized, Iterable["Morsel[str]"], ABC):
 
     @property
     def treat_as_secure_origin(self) -> frozenset[URL]:
-        """Origins without TLS to which ``Secure`` cookies are sent nevertheless."""
+        """Origins without TLS that still get ``Secure`` cookies."""
         return frozenset()
 
     @property
@@ -80,25 +80,25 @@ class AbstractCookieJar(Sized, Iterable["Morsel[str]"], ABC):
     @property
     @abstractmethod
     def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
-        """(domain, path, name) of the cookies that no subdomain gets."""
+        """(domain, path, name) of the cookies that are not sent to subdomains."""
 
     @abstractmethod
     def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
-        """Forget all cookies, or those for which *predicate* is true."""
+        """Remove all cookies, or those for which *predicate* is true."""
 
     @abstractmethod
     def clear_domain(self, domain: str) -> None:
-        """Forget the cookies of *domain* and its subdomains."""
+        """Remove the cookies of *domain* and its subdomains."""
 
     @abstractmethod
     def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:
         """Store *cookies* as if the response from *response_url* had set them."""
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
-        """Store what the ``Set-Cookie`` values *headers* of one response ask for.
+        """Store the cookies that the ``Set-Cookie`` values *headers* of one response set.
 
-        :meth:`update_cookies` is given all of them at once, as pairs of name and ``Morsel``:
-        there may be several of a name, for different paths.
+        It calls :meth:`update_cookies` once, with pairs of name and ``Morsel``: a name may occur
+        several times, for different paths.
         """
         cookies, _ = read_all(headers)
         if cookies:

@@ -1,4 +1,4 @@
-"""Everything the client raises on its own account.
+"""The exceptions of the client.
 
 ClientError
 ├── ClientConnectionError
@@ -34,7 +34,7 @@ WSMessageTypeError                          (TypeError)
 WebSocketError                              (Exception)
 
 All of them can be pickled and copied with their attributes.  Their texts never show the
-user info of a URL, a proxy's credentials or a cookie.
+user info of a URL, the credentials of a proxy, or a cookie.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ _Reduced = tuple["Callable[..., Any]", tuple[Any, ...], dict[str, Any]]
 
 
 class ClientError(Exception):
-    """Root of everything the client raises on its own account."""
+    """Base of all exceptions of the client."""
 
 
 # -- there was a response, and it is not acceptable ------------------------------------------
@@ -104,18 +104,19 @@ class ClientError(Exception):
 class ClientResponseError(ClientError):
     """A response came, but it is not acceptable.
 
-    :param request_info: what was asked, as sent
+    :param request_info: the request as it was sent
     :param history: the responses that redirected here, oldest first
     :param code: deprecated name of *status*
     :param status: the HTTP status
-    :param message: the reason phrase, or what was wrong with the response
+    :param message: the reason phrase, or a description of what is wrong with the response
     :param headers: the headers of the response
     :raises ValueError: both *code* and *status* are given
 
-    ``body`` is the beginning of the response body, decoded, at most 8 KiB of it.  The
-    option ``raise_for_status=True`` reads it, for up to a second, before it raises; the
-    method :meth:`ClientResponse.raise_for_status` takes what has arrived.  It is ``None``
-    if nothing of it had, or if it was not looked for, and ``b""`` if the body is empty.
+    ``body`` is the beginning of the response body, decoded, at most 8 KiB.  With
+    ``raise_for_status=True``, the client reads it before it raises, for at most a second.
+    The method :meth:`ClientResponse.raise_for_status` uses the bytes that have arrived.
+    ``body`` is ``None`` if no bytes had arrived or if the body was not looked at, and ``b""``
+    if the body is empty.
     """
 
     def __init__(
@@ -170,7 +171,7 @@ class ClientResponseError(ClientError):
         state = self.__dict__.copy()
         if not isinstance(self.headers, CIMultiDictProxy):
             return type(self), self.args, state
-        # The read-only view refuses to be pickled, a copy of what it shows does not.
+        # The read-only view cannot be pickled, so pickle a copy of its headers.
         del state["headers"]
         return _with_headers, (type(self), self.args, CIMultiDict(self.headers)), state
 
@@ -184,22 +185,22 @@ def _with_headers(
 
 
 class ContentTypeError(ClientResponseError):
-    """The body was asked for as JSON, but the response says it is something else."""
+    """The body was requested as JSON, but its ``Content-Type`` is another."""
 
 
 class WSServerHandshakeError(ClientResponseError):
-    """The server answered the WebSocket handshake with something that does not accept it."""
+    """The server's response to the WebSocket handshake does not accept it."""
 
 
 class ClientHttpProxyError(ClientResponseError):
     """The proxy answered ``CONNECT`` with a status other than 2xx (:rfc:`9110#section-9.3.6`).
 
-    Status, reason and headers are the proxy's; ``body`` is the beginning of what it says.
+    Status, reason and headers are the proxy's; ``body`` is the beginning of the proxy's body.
     """
 
 
 class TooManyRedirects(ClientResponseError):
-    """The limit of redirects was reached; ``history`` holds the way there."""
+    """The limit of redirects was reached; ``history`` holds the redirects."""
 
 
 # -- the connection failed -------------------------------------------------------------------
@@ -210,7 +211,7 @@ class ClientConnectionError(ClientError):
 
 
 class ClientConnectionResetError(ClientConnectionError, ConnectionResetError):
-    """Something was to be written to a connection that is closed already."""
+    """The connection was already closed when the client wanted to send."""
 
 
 class ClientOSError(ClientConnectionError, OSError):
@@ -221,28 +222,28 @@ _UNKNOWN_KEY: Final = ConnectionKey("", None, False, True, None, None, None, Non
 
 
 class ClientConnectorError(ClientOSError):
-    """No connection could be made.
+    """No connection could be opened.
 
-    :param connection_key: where to, and by which way; ``None`` if that does not matter
-    :param os_error: what the operating system, or TLS, said about it
+    :param connection_key: the endpoint and the options of the connection; ``None`` if unknown
+    :param os_error: the error of the operating system or of TLS
     """
 
     def __init__(self, connection_key: ConnectionKey | None, os_error: OSError) -> None:
         super().__init__(os_error.errno, os_error.strerror)
-        # Tests of applications make such errors themselves, without a key.
+        # Tests of applications create such errors themselves, without a key.
         self._connection_key = _UNKNOWN_KEY if connection_key is None else connection_key
         self._os_error = os_error
-        # OSError keeps errno and strerror apart, so args are free to rebuild this from.
+        # OSError stores errno and strerror itself, so args can hold the constructor's arguments.
         self.args: tuple[Any, ...] = (connection_key, os_error)
 
     @property
     def os_error(self) -> OSError:
-        """What the operating system, or TLS, said about it."""
+        """The error of the operating system or of TLS."""
         return self._os_error
 
     @property
     def host(self) -> str:
-        """Host of the endpoint, as it stands in the URL."""
+        """Host of the endpoint, as written in the URL."""
         return self._connection_key.host
 
     @property
@@ -252,23 +253,23 @@ class ClientConnectorError(ClientOSError):
 
     @property
     def ssl(self) -> ssl.SSLContext | bool | SupportsFingerprint:
-        """The ``ssl`` option of the request: True stands for the default."""
+        """The ``ssl`` option of the request; True is the default."""
         return self._connection_key.ssl
 
     def __str__(self) -> str:
-        # Some errors have no number and text, only a message of their own.
+        # Some errors have neither errno nor strerror, only a message.
         reason = self.strerror or self._os_error
         return f"Cannot connect to host {self.host}:{self.port} ssl:{self._shown_ssl()} [{reason}]"
 
     def __repr__(self) -> str:
-        # The connection key may hold a proxy's credentials.
+        # Not the arguments: the connection key may contain a proxy's credentials.
         return f"<{type(self).__name__} {self}>"
 
     def _shown_ssl(self) -> object:
         return "default" if self.ssl is True else self.ssl
 
     def __reduce__(self) -> _Reduced:
-        # A TLS context cannot leave the process; whether it verified the peer can.
+        # A TLS context cannot be pickled; whether it verifies the peer can.
         key = self._connection_key
         if isinstance(key.ssl, ssl.SSLContext):
             key = key._replace(ssl=key.ssl.verify_mode is not ssl.CERT_NONE)
@@ -281,18 +282,18 @@ class ClientConnectorDNSError(ClientConnectorError):
 
 
 class ClientProxyConnectionError(ClientConnectorError):
-    """The proxy could not be reached, or did not do its part.
+    """The proxy could not be reached, or it failed.
 
-    It closed the connection, or does not speak its protocol; or it is a SOCKS proxy and refused.
+    It closed the connection, did not speak its protocol, or is a SOCKS proxy that refused.
     """
 
 
 class UnixClientConnectorError(ClientConnectorError):
     """The unix socket could not be reached.
 
-    :param path: of the socket
-    :param connection_key: the endpoint asked for
-    :param os_error: what the operating system said about it
+    :param path: path of the socket
+    :param connection_key: the endpoint of the request
+    :param os_error: the error of the operating system
     """
 
     def __init__(self, path: str, connection_key: ConnectionKey | None, os_error: OSError) -> None:
@@ -307,13 +308,13 @@ class UnixClientConnectorError(ClientConnectorError):
 
     def __str__(self) -> str:
         reason = self.strerror or self._os_error
-        # the name of a socket without a file begins with NUL, which tools show as "@"
+        # An abstract socket's name begins with NUL, which tools show as "@".
         path = f"@{self.path[1:]}" if self.path.startswith("\0") else self.path
         return f"Cannot connect to unix socket {path} ssl:{self._shown_ssl()} [{reason}]"
 
 
 class ClientSSLError(ClientConnectorError):
-    """TLS could not be set up: base of the two that say why."""
+    """TLS could not be set up: base of the two exceptions that say why."""
 
 
 class ClientConnectorSSLError(ClientSSLError, ssl.SSLError):
@@ -321,10 +322,10 @@ class ClientConnectorSSLError(ClientSSLError, ssl.SSLError):
 
 
 class ClientConnectorCertificateError(ClientSSLError, ssl.CertificateError):
-    """The certificate of the peer was not accepted.
+    """The client did not accept the certificate of the peer.
 
-    :param connection_key: where to, and by which way
-    :param certificate_error: what was wrong with the certificate
+    :param connection_key: the endpoint and the options of the connection
+    :param certificate_error: the error that describes the certificate
     """
 
     def __init__(self, connection_key: ConnectionKey | None, certificate_error: Exception) -> None:
@@ -335,12 +336,12 @@ class ClientConnectorCertificateError(ClientSSLError, ssl.CertificateError):
 
     @property
     def certificate_error(self) -> Exception:
-        """What was wrong with the certificate."""
+        """The error that describes the certificate."""
         return self._certificate_error
 
     @property
     def ssl(self) -> bool:
-        """Whether the endpoint speaks TLS."""
+        """Whether the endpoint uses TLS."""
         return self._connection_key.is_ssl
 
     def __str__(self) -> str:
@@ -356,9 +357,9 @@ class ServerConnectionError(ClientConnectionError):
 
 
 class ServerDisconnectedError(ServerConnectionError):
-    """The server closed the connection before the response was there.
+    """The server closed the connection before the response was complete.
 
-    :param message: the response as far as it came, or a text
+    :param message: the part of the response that has arrived, or a text
     """
 
     def __init__(self, message: object = None) -> None:
@@ -367,15 +368,15 @@ class ServerDisconnectedError(ServerConnectionError):
 
 
 class ServerTimeoutError(ServerConnectionError, TimeoutError):
-    """The server took longer than it may."""
+    """The server took longer than allowed."""
 
 
 class ConnectionTimeoutError(ServerTimeoutError):
-    """No connection could be made in time (``connect``, ``sock_connect``)."""
+    """No connection was opened in time (``connect``, ``sock_connect``)."""
 
 
 class SocketTimeoutError(ServerTimeoutError):
-    """Nothing arrived for too long (``sock_read``)."""
+    """No bytes arrived for too long (``sock_read``)."""
 
 
 class ServerFingerprintMismatch(ServerConnectionError):
@@ -408,7 +409,7 @@ class ServerFingerprintMismatch(ServerConnectionError):
 FingerprintMismatch = ServerFingerprintMismatch
 
 
-# -- a body failed ---------------------------------------------------------------------------
+# -- a body is incomplete or malformed -------------------------------------------------------
 
 
 class ClientPayloadError(ClientError):
@@ -416,7 +417,7 @@ class ClientPayloadError(ClientError):
 
 
 class UploadAbortedError(ClientError):
-    """The body of the request was not sent to its end."""
+    """The body of the request was not sent completely."""
 
 
 # -- the request could not even be tried -----------------------------------------------------
@@ -427,10 +428,10 @@ def _shown(argument: object) -> str:
 
 
 class InvalidURL(ClientError, ValueError):
-    """This is no URL to send a request to.
+    """A request cannot be sent to this URL.
 
-    :param url: as it was given
-    :param description: what is wrong with it
+    :param url: the URL as given
+    :param description: what is wrong with the URL
     """
 
     def __init__(self, url: str | URL, description: str | None = None) -> None:
@@ -440,12 +441,12 @@ class InvalidURL(ClientError, ValueError):
 
     @property
     def url(self) -> str | URL:
-        """The URL as it was given, user info included."""
+        """The URL as given, including the user info."""
         return self._url
 
     @property
     def description(self) -> str | None:
-        """What is wrong with it."""
+        """What is wrong with the URL."""
         return self._description
 
     def __str__(self) -> str:
@@ -457,15 +458,15 @@ class InvalidURL(ClientError, ValueError):
 
 
 class InvalidUrlClientError(InvalidURL):
-    """The URL of the request is no URL to send a request to."""
+    """A request cannot be sent to the URL that the caller gave."""
 
 
 class RedirectClientError(ClientError):
-    """The server redirects to where the client does not go."""
+    """The server redirects to a URL that the client does not request."""
 
 
 class NonHttpUrlClientError(ClientError):
-    """The scheme of the URL is none that the client speaks; the URL is the argument."""
+    """The client does not support the scheme of the URL; the URL is the argument."""
 
     def __str__(self) -> str:
         return ", ".join(map(_shown, self.args))
@@ -475,25 +476,25 @@ class NonHttpUrlClientError(ClientError):
 
 
 class InvalidUrlRedirectClientError(InvalidUrlClientError, RedirectClientError):
-    """The server redirects to something that is no URL."""
+    """The server redirects to an invalid URL."""
 
 
 class NonHttpUrlRedirectClientError(NonHttpUrlClientError, RedirectClientError):
-    """The server redirects to a scheme that the client does not speak."""
+    """The server redirects to a URL with a scheme that the client does not support."""
 
 
 # -- WebSocket -------------------------------------------------------------------------------
 
 
 class WSMessageTypeError(TypeError):
-    """The message is not of the type that was asked for."""
+    """The message is not of the requested type."""
 
 
 class WebSocketError(Exception):
     """The peer broke the WebSocket protocol.
 
-    :param code: close code that tells how (:rfc:`6455#section-7.4.1`)
-    :param message: what it did
+    :param code: close code for the violation (:rfc:`6455#section-7.4.1`)
+    :param message: description of the violation
     """
 
     def __init__(self, code: int, message: str) -> None:

@@ -30,7 +30,7 @@ from .payload import AsyncIterablePayload
 
 __all__ = ("DigestAuthMiddleware", "DigestChallenge", "Nonce", "authorization", "digest_challenge")
 
-#: The names in challenges, and those in :mod:`hashlib`.
+#: The names of algorithms in challenges, and their names in :mod:`hashlib`.
 _NAMES: Final = {
     "MD5": "md5",
     "SHA": "sha1",
@@ -38,12 +38,12 @@ _NAMES: Final = {
     "SHA256": "sha256",
     "SHA-512": "sha512",
     "SHA512": "sha512",
-    "SHA-512-256": "sha512_256",  # where OpenSSL has it
+    "SHA-512-256": "sha512_256",  # if OpenSSL has it
 }
 
 Hash = Callable[[bytes], "hashlib._Hash"]
 
-# MD5 and SHA-1 are there for old servers, also where Python is told not to trust them.
+# MD5 and SHA-1 are for old servers; they are available even if Python does not trust them.
 ALGORITHMS: Final[dict[str, Hash]] = {
     name: partial(hashlib.new, function, usedforsecurity=False)
     for name, function in _NAMES.items()
@@ -53,24 +53,24 @@ ALGORITHMS: Final[dict[str, Hash]] = {
 
 @dataclass(slots=True)
 class Nonce:
-    """How often a nonce has been used, and by which name of ours."""
+    """How many requests used a nonce, and the client's own nonce (cnonce) for it."""
 
     count: int = 0
-    #: of the first request; with the -sess algorithms it is part of the key of a session
+    #: cnonce of the first request; the -sess algorithms compute the session's key with it
     cnonce: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def use(self, *, session: bool) -> tuple[str, str]:
-        """Return the count and the cnonce of one more request."""
+        """Return the count and the cnonce for the next request."""
         self.count += 1
-        # A server may make the key with the cnonce of the first request, as it should, or
-        # with that of each: both agree if it is always the same.
+        # With a -sess algorithm, a server should compute the key with the cnonce of the first
+        # request; some use the cnonce of each request.  An unchanged cnonce works with both.
         fresh = not session and self.count > 1
         return f"{self.count:08x}", secrets.token_hex(8) if fresh else self.cnonce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestChallenge:
-    """What a server said when it asked for a digest."""
+    """The parameters of a Digest challenge of a server."""
 
     realm: str
     nonce: str
@@ -84,19 +84,19 @@ class DigestChallenge:
 
     @property
     def hash(self) -> Hash:
-        """The function that makes the digests."""
+        """The hash function of the algorithm."""
         return ALGORITHMS[self.algorithm.upper().removesuffix("-SESS")]
 
     @property
     def has_session(self) -> bool:
-        """Whether the key is made once and used for many requests."""
+        """Whether the key is computed once and used for many requests (-sess)."""
         return self.algorithm.upper().endswith("-SESS")
 
 
 def digest_challenge(challenge: Challenge) -> DigestChallenge:
-    """Return what *challenge* says.
+    """Return the checked parameters of *challenge*.
 
-    :raises ClientError: it lacks something, or asks for something that is not known here
+    :raises ClientError: a parameter is missing or not supported
     """
     given = challenge.parameters
     for name in ("realm", "nonce"):
@@ -105,7 +105,7 @@ def digest_challenge(challenge: Challenge) -> DigestChallenge:
     if not given["nonce"]:
         raise ClientError("the server's Digest challenge has an empty nonce")
     for name in ("realm", "nonce", "opaque"):
-        # They are sent back, and a request with a control character is refused.
+        # The client sends them back, and a request with a control character is refused.
         if CONTROL_BUT_TAB.search(given.get(name, "")):
             raise ClientError(
                 f"the server's Digest challenge has a control character in its {name}"
@@ -144,13 +144,13 @@ def authorization(
 ) -> str:
     """Return the value of the ``Authorization`` header (:rfc:`7616#section-3.4`).
 
-    :param qop: ``"auth"``, ``"auth-int"``, or nothing as in :rfc:`2069`
+    :param qop: ``"auth"``, ``"auth-int"``, or an empty string for :rfc:`2069`
     :param body_hash: digest of the body, for ``"auth-int"``
-    :param count: of the uses of the nonce, eight hexadecimal digits
+    :param count: number of requests with the nonce, eight hexadecimal digits
     """
 
     def digest(*parts: str) -> str:
-        # Octets of the server's that are not UTF-8 are kept as it sent them.
+        # Keep octets of the server that are not UTF-8 as the server sent them.
         return challenge.hash(":".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
     if challenge.utf8:
@@ -187,26 +187,27 @@ def authorization(
 
 
 class _Signature(str):
-    """The value of a header that was made here."""
+    """An ``Authorization`` value made by this module."""
 
     __slots__ = ()
 
 
 class DigestAuthMiddleware:
-    """Signs requests as a server asks for by ``401`` and ``WWW-Authenticate: Digest``.
+    """Signs requests when a server asks by ``401`` and ``WWW-Authenticate: Digest``.
 
-    Give one to a session or a request, as one of its ``middlewares``.  It belongs to the origin
-    (scheme, host and port) of the first request that it sees: requests to others pass as they
-    are, unless that origin has named them in the ``domain`` of its challenge (CVE-2026-54276).
+    Pass it as one of the ``middlewares`` of a session or a request.  It belongs to the origin
+    (scheme, host and port) of the first request that it sees.  Requests to other origins are
+    not signed, unless that origin has named them in the ``domain`` of its challenge
+    (CVE-2026-54276).
 
-    It answers one 401 for each request.  What the server says to the answer is the response.
+    It answers one 401 for each request; the response to the signed request is the result.
 
     :param login: user name; must not hold a colon
     :param password: password
     :param preemptive: sign later requests at once, without waiting for another 401
     :raises ValueError: *login* or *password* is ``None``, or *login* holds a colon
 
-    A call of it raises :exc:`ClientError` for a challenge that it does not understand, and
+    Calling it raises :exc:`ClientError` for a challenge that it does not support, and
     :exc:`ClientPayloadError` if a body that can be sent only once was sent before the 401 came.
     """
 
@@ -221,8 +222,8 @@ class DigestAuthMiddleware:
         self._password = password
         self._preemptive = preemptive
         self._origin: URL | None = None
-        # The URLs, other than all those of the origin, that the origin says it shares the
-        # credentials with, and the last challenge of each of the origins.
+        # The protection space: URLs, beyond those of the origin, for which the origin accepts the
+        # same credentials.  And the last challenge of each origin.
         self._space: list[URL] = []
         self._challenges: dict[URL, DigestChallenge] = {}
 
@@ -230,13 +231,13 @@ class DigestAuthMiddleware:
         return f"{type(self).__name__}(login={self._login!r}, password='***')"
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        """Answer *request* by way of *handler*, which is called once more after a 401."""
+        """Send *request* by *handler*, and once more, signed, after a 401."""
         url = URL(request.url)
         if self._origin is None:
             self._origin = url.origin()
         if not self._may_sign(url):
             if isinstance(request.headers.get(hdrs.AUTHORIZATION), _Signature):
-                # Another middleware has changed where it goes since it was signed.
+                # Another middleware has changed the URL since the request was signed.
                 del request.headers[hdrs.AUTHORIZATION]
             return await handler(request)
         signed_for = self._challenge_for(url) if self._preemptive else None
@@ -260,7 +261,7 @@ class DigestAuthMiddleware:
         return url.origin() == self._origin or self._is_in_space(url)
 
     def _is_in_space(self, url: URL) -> bool:
-        """Whether *url* lies below one of those that the origin has named (§3.3)."""
+        """Whether *url* lies below a URL of the protection space (§3.3)."""
         path = url.raw_path
         for space in self._space:
             prefix = space.raw_path
@@ -271,7 +272,7 @@ class DigestAuthMiddleware:
         return False
 
     def _protection_space(self, domain: str) -> list[URL]:
-        """Return the URLs in the ``domain`` of a challenge, without those that are none."""
+        """Return the valid URLs in the ``domain`` of a challenge."""
         origin = self._origin
         assert origin is not None
         urls = []
@@ -280,16 +281,16 @@ class DigestAuthMiddleware:
                 continue
             with suppress(ValueError):
                 url = origin.join(URL(text)) if text.startswith("/") else URL(text)
-                # What TLS protected is not sent without it.
+                # Credentials for TLS are not sent without TLS.
                 if url.raw_host and url.scheme in {"https", origin.scheme}:
-                    url.origin()  # raises if there is none
+                    url.origin()  # raises if the URL has no origin
                     urls.append(url)
         return urls
 
-    # -- what is known of the server
+    # -- the challenges of the server
 
     def _challenge_for(self, url: URL) -> DigestChallenge | None:
-        """Return the challenge by which a request for *url* can be signed without being asked."""
+        """Return the challenge for signing a request for *url* before the server asks for it."""
         if not self._is_in_space(url):
             return None
         assert self._origin is not None
@@ -298,11 +299,11 @@ class DigestAuthMiddleware:
     def _challenge_in(self, response: ClientResponse) -> DigestChallenge | None:
         """Return the challenge to answer, ``None`` if there is none.
 
-        :raises ClientError: none of the challenges can be understood
+        :raises ClientError: no challenge of the response is supported
         """
         if response.status != 401 or not self._may_sign(response.url):
             return None
-        # A server that offers several lists them in the order of its preference (§3.7).
+        # A server that supports several algorithms lists them in order of preference (§3.7).
         failure: ClientError | None = None
         for challenge in parse_challenges(response.headers.getall(hdrs.WWW_AUTHENTICATE, ())):
             if challenge.scheme.lower() == "digest" and challenge.parameters:
@@ -317,7 +318,7 @@ class DigestAuthMiddleware:
     def _remember(self, origin: URL, challenge: DigestChallenge) -> DigestChallenge:
         before = self._challenges.get(origin)
         if before is not None and before.nonce == challenge.nonce:
-            # Requests that were made at once have been given the same nonce.
+            # Concurrent requests have got the same nonce: go on counting their uses.
             challenge = replace(challenge, use=before.use)
         if origin == self._origin:
             self._space = self._protection_space(challenge.domain) or [origin / ""]
@@ -326,7 +327,7 @@ class DigestAuthMiddleware:
         return challenge
 
     def _look_for_next_nonce(self, response: ClientResponse, challenge: DigestChallenge) -> None:
-        """Use the nonce that the server wants to see next time (§3.5)."""
+        """Store the nonce that the server wants for the next request (§3.5)."""
         origin = response.url.origin()
         info = response.headers.get(hdrs.AUTHENTICATION_INFO)
         if info and origin in self._challenges:
@@ -342,7 +343,7 @@ class DigestAuthMiddleware:
         qop, body_hash = "", ""
         if challenge.qop:
             qop = "auth"
-            # What is compressed on its way out is known only when it has been sent.
+            # A compressed body is known only after sending, so no digest of it can be sent first.
             if "auth-int" in challenge.qop and request.compress is None:
                 qop, body_hash = "auth-int", await _body_hash(request, challenge.hash)
             elif "auth" not in challenge.qop:
@@ -367,7 +368,7 @@ class DigestAuthMiddleware:
 
 
 class _Hasher:
-    """A writer that keeps nothing but a digest."""
+    """A writer that computes a digest and drops the bytes."""
 
     def __init__(self, function: Hash) -> None:
         self.digest = function(b"")
@@ -377,9 +378,9 @@ class _Hasher:
 
 
 async def _body_hash(request: ClientRequest, function: Hash) -> str:
-    """Return the digest of what will be sent as the body.
+    """Return the digest of the body that will be sent.
 
-    :raises ClientPayloadError: it could not be sent afterwards
+    :raises ClientPayloadError: after computing the digest, the body could not be sent any more
     """
     payload = request.payload
     hasher = _Hasher(function)
@@ -389,7 +390,7 @@ async def _body_hash(request: ClientRequest, function: Hash) -> str:
                 "the body has been used up and cannot be signed (qop=auth-int) and sent again"
             )
         if isinstance(payload, AsyncIterablePayload):
-            await payload.as_bytes()  # which keeps it for sending
+            await payload.as_bytes()  # keeps the bytes for sending
         await payload.write_with_length(hasher, request.content_length)
         if payload.consumed:
             raise ClientPayloadError(

@@ -1,4 +1,4 @@
-"""What stands between a session and the network: the types of middlewares, and their chain."""
+"""Middlewares between a session and the network: their types, and how they are chained."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = (
     "checked_middlewares",
 )
 
-#: Sends a request and returns the response to it, when awaited.
+#: Sends a request; awaiting the call returns the response.
 ClientHandlerType = Callable[[ClientRequest], Awaitable[ClientResponse]]
 
-#: Answers a request, as a rule by changing it and calling the handler.
+#: Handles a request; usually it changes the request and calls the handler.
 ClientMiddlewareType = Callable[[ClientRequest, ClientHandlerType], Awaitable[ClientResponse]]
 
 
 def build_client_middlewares(
     handler: ClientHandlerType, middlewares: Sequence[ClientMiddlewareType]
 ) -> ClientHandlerType:
-    """Return a handler that passes requests through *middlewares*, then to *handler*.
+    """Return a handler that passes a request through *middlewares*, then to *handler*.
 
-    The first of them is the outermost: it sees the request first and the response last.
+    The first middleware is the outermost: it sees the request first and the response last.
     """
     for middleware in reversed(middlewares):
         handler = _around(middleware, handler)

@@ -1,4 +1,4 @@
-"""Forms: fields and files, sent urlencoded or as ``multipart/form-data`` (:rfc:`7578`)."""
+"""Forms with fields and files, sent urlencoded or as ``multipart/form-data`` (:rfc:`7578`)."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ class _Field:
     value: object
     content_type: str | None
     filename: str | None
-    payload: Payload | None = None  # made when it is first needed as a part
+    payload: Payload | None = None  # made when the multipart is built for the first time
 
 
 class FormData:
-    """Fields of a form, and files; calling it gives the body.
+    """The fields and files of a form; calling the object returns the body.
 
     :param fields: mapping or pairs of names and values, or an open file; see
         :meth:`add_fields`
     :param quote_fields: write file names percent-encoded, and field names that are not ASCII
         as ``name*=utf-8''...``; otherwise both are sent as they are, in UTF-8
-    :param charset: of the text; UTF-8 when left out
-    :param default_to_multipart: be a multipart even without a file
-    :raises TypeError: *fields* are none that a form has
-    :raises ValueError: *charset* is none that Python knows
+    :param charset: charset of the text; UTF-8 when left out
+    :param default_to_multipart: send a multipart even without a file
+    :raises TypeError: *fields* has an unsupported type
+    :raises ValueError: Python does not know *charset*
 
-    The body is urlencoded unless something in it needs a multipart: a file, or a field with a
-    file name, content type or transfer encoding of its own.  It can be made again and again:
-    files are sent from where they stood the first time.
+    The body is urlencoded unless a field needs a multipart: a file, or a field with a file
+    name, content type or transfer encoding of its own.  The body can be made again: files are
+    sent from their position at the first time.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class FormData:
         self._quote_fields = quote_fields
         self._charset = charset
         self._is_multipart = default_to_multipart
-        # A redirected request makes the body again, but may not make its headers again.
+        # The boundary is fixed: a redirect may make the body again, but keep the headers.
         self._boundary = secrets.token_hex(16)
         if isinstance(fields, Mapping) and not isinstance(fields, (MultiDict, MultiDictProxy)):
             self.add_fields(*fields.items())
@@ -90,8 +90,9 @@ class FormData:
         :param value: text, an open file, bytes, or anything else that can be a body; bytes
             without *filename* are sent as a file called *name*, which is deprecated
         :param content_type: of the part
-        :param filename: that of the file, or else *name*, when left out
-        :param content_transfer_encoding: deprecated; only makes the form a multipart
+        :param filename: of the part; when left out, the file's own name, else *name*
+        :param content_transfer_encoding: deprecated; its only effect is to make the form a
+            multipart
         :raises TypeError: an argument is of the wrong type
         :raises ValueError: an argument holds a control character
         """
@@ -133,7 +134,7 @@ class FormData:
 
         :param fields: each a pair of name and value, a multidict of such, or an open file,
             which gives the field its name
-        :raises TypeError: it is something else
+        :raises TypeError: a field is something else
         """
         for field in fields:
             if _is_file(field):
@@ -183,7 +184,7 @@ class FormData:
             ) from None
         if field.content_type is not None:
             part.headers[hdrs.CONTENT_TYPE] = field.content_type
-        # Ends at the boundary, and may not say otherwise (RFC 7578 §4.8).
+        # The boundary ends the part, so the part must not have a length (RFC 7578 §4.8).
         part.headers.popall(hdrs.CONTENT_LENGTH, None)
         params = {"name": field.name}
         if field.filename is not None:
@@ -193,7 +194,7 @@ class FormData:
 
 
 def _check_text(argument: str, text: str | None) -> None:
-    """Refuse what cannot stand in a header: a line break would end it (CVE-2026-34514)."""
+    """Refuse text with a line break, which would end the header it is in (CVE-2026-34514)."""
     if text is None:
         return
     check_str(argument, text)

@@ -1,4 +1,4 @@
-"""Host names to addresses: the resolvers, and the cache that the connector puts before one."""
+"""Resolvers, which turn host names into addresses, and the connector's cache of addresses."""
 
 from __future__ import annotations
 
@@ -29,43 +29,43 @@ __all__ = ("AsyncResolver", "DefaultResolver", "DnsCache", "ThreadedResolver")
 
 T = TypeVar("T")
 
-#: Longest address, in characters: eight groups of an IPv6 one and a zone (``fe80::1%eth0``), for
-#: which the names of interfaces are used, of at most 15 characters on Linux.  It also bounds what
-#: is remembered of hosts that a redirect names.
+#: Longest text, in characters, that is tried as an address: eight groups of IPv6 and a zone
+#: (``fe80::1%eth0``).  A zone is an interface name, which has at most 15 characters on Linux.
+#: The limit also bounds what is cached of hosts that redirects name.
 MAX_LITERAL: Final = 64
 
 _NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
-#: Lookups of the operating system at once: as many as event loops allow blocking calls.
+#: Most lookups of the operating system at once: as many as event loops allow blocking calls.
 MAX_THREADS: Final = 40
 
-#: Seconds that addresses of one family wait for those of the other.  Answers come within
-#: milliseconds of each other, unless something on the way drops one of the questions.
+#: Seconds that the addresses of one family wait for the other family's.  Both responses come
+#: within milliseconds of each other, unless the network drops one of the queries.
 OTHER_FAMILY_SECONDS: Final = 1.0
 
-#: Where the operating system keeps the file of known hosts.
+#: Where the operating system keeps the hosts file.
 HOSTS_FILE: Final = (
     os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), r"System32\drivers\etc\hosts")
     if sys.platform == "win32"
     else "/etc/hosts"
 )
 
-# An event loop's own, as a limiter cannot serve two.
+# One limiter for each event loop: two loops cannot share a limiter.
 _limiter_of_loop: Final[anyio.lowlevel.RunVar[anyio.CapacityLimiter]] = anyio.lowlevel.RunVar(
     f"{__name__}.limiter"
 )
 
 
 class ThreadedResolver(AbstractResolver):
-    """Asks the operating system (``getaddrinfo``), each time in a thread of its own.
+    """Asks the operating system (``getaddrinfo``), each time in a new thread.
 
-    There are at most 40 such threads for an event loop, apart from those that read files.  A
-    cancelled lookup is left alone: its thread ends when the operating system answers, and
-    neither the program's end nor anybody but the 41st lookup waits for that.
+    An event loop has at most 40 such threads, apart from those that read files.  After
+    cancellation the thread of a lookup goes on until the operating system answers.  Neither the
+    end of the program nor other lookups wait for it, except the 41st lookup at once.
     """
 
     def __init__(self, loop: object = None) -> None:
-        """Accept *loop* for aiohttp's sake, without effect."""
+        """Accept *loop* as aiohttp does, and ignore it."""
         warn_about_loop(loop)
 
     async def resolve(
@@ -76,7 +76,7 @@ class ThreadedResolver(AbstractResolver):
         :raises OSError: the name cannot be resolved
         """
         try:
-            # As bytes, because Python's own encoding of names is that of 2003.
+            # Pass bytes: Python itself would encode a name by IDNA 2003.
             name = host.encode("ascii") if host.isascii() else idna.encode(host, uts46=True)
         except UnicodeError as exc:
             raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name: {exc}") from exc
@@ -98,7 +98,7 @@ class ThreadedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Do nothing: there is nothing to free."""
+        """Do nothing: a resolver of this kind holds nothing."""
 
 
 #: The resolver that connectors use by default.
@@ -106,11 +106,11 @@ DefaultResolver = ThreadedResolver
 
 
 async def _in_thread_of_its_own(ask: Callable[[], T]) -> T:
-    """Return what *ask* returns in a new thread, which is left behind when this is cancelled.
+    """Return the result of *ask* in a new thread, which goes on after cancellation.
 
-    A thread of an event loop's pool would be cheaper.  But a lookup that hangs would keep a
-    place of the pool from those who read files, and on asyncio it would delay the end of the
-    program, which waits for the pool.
+    A thread of the event loop's pool would be cheaper.  But a lookup that hangs would then
+    take a thread of the pool away from reading files.  On asyncio it would also delay the end
+    of the program, which waits for the pool.
     """
     limiter = _thread_limiter()
     borrower = object()
@@ -125,9 +125,9 @@ async def _in_thread_of_its_own(ask: Callable[[], T]) -> T:
     def run() -> None:
         try:
             outcome.append(ask())
-        except Exception as exc:  # noqa: BLE001  (raised again by who waits)
+        except Exception as exc:  # noqa: BLE001  (the caller raises it again)
             outcome.append(exc)
-        # The event loop may have ended, and whoever waited for the answer with it.
+        # The event loop may have ended meanwhile, and the waiting task with it.
         with suppress(RuntimeError):
             anyio.from_thread.run_sync(finish, token=loop)
 
@@ -155,17 +155,17 @@ def _thread_limiter() -> anyio.CapacityLimiter:
 
 
 class AsyncResolver(AbstractResolver):
-    """Asks name servers directly, through dnspython (extra ``dns``).
+    """Asks name servers directly, by dnspython (extra ``dns``).
 
-    Before it asks, it looks into the file of known hosts; ``localhost`` and what ends so never
-    leave this machine (:rfc:`6761#section-6.3`).  Short names are completed by the search list
-    of the operating system's configuration, as the system itself does.
+    It first looks into the hosts file.  Queries for ``localhost`` and its subdomains are
+    answered without a server (:rfc:`6761#section-6.3`).  Short names are completed by the
+    search list of the operating system's configuration, as the system itself does.
 
-    :param nameservers: addresses of the servers to ask, each with or without a port
-        (``"192.0.2.1"``, ``"192.0.2.1:5353"``, ``"[2001:db8::1]:5353"``); the operating system's
-        when left out
-    :param timeout: seconds for one lookup in all
-    :param hosts_file: path of the file of known hosts; ``None`` for none
+    :param nameservers: addresses of the name servers, each with or without a port
+        (``"192.0.2.1"``, ``"192.0.2.1:5353"``, ``"[2001:db8::1]:5353"``); those of the operating
+        system when left out
+    :param timeout: seconds for one whole lookup
+    :param hosts_file: path of the hosts file; ``None`` for none
     :param loop: ignored
     :raises RuntimeError: dnspython is not installed
     :raises ValueError: an entry of *nameservers* is no address
@@ -192,7 +192,7 @@ class AsyncResolver(AbstractResolver):
         try:
             resolver = dns.asyncresolver.Resolver()
         except dns.resolver.NoResolverConfiguration:
-            # resolv.conf(5): without an entry it is the server on the local machine
+            # resolv.conf(5): without an entry, the name server is on the local machine.
             resolver = dns.asyncresolver.Resolver(configure=False)
             resolver.nameservers = ["127.0.0.1"]
         if nameservers is not None:
@@ -206,7 +206,7 @@ class AsyncResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses that the file of hosts or the name servers give for *host*.
+        """Return the addresses that the hosts file or the name servers have for *host*.
 
         :raises OSError: there is no such name, or no server answered
 
@@ -235,7 +235,7 @@ class AsyncResolver(AbstractResolver):
         return found
 
     async def _look_up(self, host: str) -> list[tuple[str, int]] | None:
-        """Return the addresses of a name that no server has to be asked for."""
+        """Return the addresses of a name for which no server has to be asked, else ``None``."""
         name = host.rstrip(".").lower()
         if self._hosts_file is not None:
             entries = await anyio.to_thread.run_sync(_hosts_in, os.fspath(self._hosts_file))
@@ -246,10 +246,10 @@ class AsyncResolver(AbstractResolver):
         return None
 
     async def _ask(self, host: str, family: int) -> list[tuple[str, int]]:
-        """Ask for the addresses of each family, at the same time.
+        """Query the addresses of each family, at the same time.
 
-        One question's failure says nothing of the other's: some servers deny a name that has
-        no AAAA record altogether, or do not answer such questions (:rfc:`4074#section-4`).
+        The failure of one query says nothing about the other: if a name has no AAAA record, some
+        servers say that the name does not exist, or do not respond (:rfc:`4074#section-4`).
         """
         questions = [
             (kind, own)
@@ -262,7 +262,7 @@ class AsyncResolver(AbstractResolver):
         async def ask(kind: str, own: int) -> None:
             try:
                 found[own] = await self._query(host, kind)
-            except Exception as exc:  # noqa: BLE001  (raised below, outside of the group)
+            except Exception as exc:  # noqa: BLE001  (raised below, outside of the task group)
                 errors.append(exc)
             else:
                 group.cancel_scope.deadline = anyio.current_time() + OTHER_FAMILY_SECONDS
@@ -273,20 +273,20 @@ class AsyncResolver(AbstractResolver):
         if not found:
             raise max(errors, key=_significance)
         if len({name for name, _ in found.values()}) > 1:
-            # The search list has completed a short name in two ways: those are two hosts.
+            # The search list has completed a short name differently: these are two hosts.
             del found[socket.AF_INET6]
         return [(address, own) for _, own in questions if own in found for address in found[own][1]]
 
     async def _query(self, host: str, kind: str) -> tuple[object, list[str]]:
-        """Return the full name, and the addresses in its records of one *kind*.
+        """Return the full name, and the addresses in its records of type *kind*.
 
-        :raises socket.gaierror: there are none, or no server answered
+        :raises socket.gaierror: there are no such records, or no server responded
         """
         import dns.asyncbackend
         import dns.exception
         import dns.resolver
 
-        # By itself dnspython stays with the kind of event loop that it has seen first.
+        # By default dnspython keeps the backend of the kind of event loop that it saw first.
         own = dns.asyncbackend.get_backend("asyncio" if on_asyncio() else "trio")
         backend: Any = _CancelSafeBackend(own)
         try:
@@ -302,9 +302,10 @@ class AsyncResolver(AbstractResolver):
 
 
 class _CancelSafeBackend:
-    """One of dnspython's backends, for event loops that lose a UDP socket when cancelled.
+    """A dnspython backend for event loops that leak a UDP socket when its creation is cancelled.
 
-    That is what uvloop does; it takes no network to make one, so cancelling waits for it.
+    uvloop is such a loop.  Creating a UDP socket needs no network traffic, so cancellation waits
+    until it is done.
     """
 
     def __init__(self, backend: Any) -> None:
@@ -319,14 +320,15 @@ class _CancelSafeBackend:
 
 
 def _significance(error: Exception) -> int:
-    """Return how well the error of one question stands for the answer to both."""
+    """Return a sort key: the error that describes the failure of both queries better is greater."""
     if not isinstance(error, socket.gaierror):
         return 2
-    return error.errno == socket.EAI_AGAIN  # worth another try, which "unknown" is not
+    # A temporary failure: a caller can try again, unlike with an unknown name.
+    return error.errno == socket.EAI_AGAIN
 
 
 def _server_address(server: str) -> tuple[str, int]:
-    """Return address and port of an entry of ``nameservers``."""
+    """Return address and port of an item of ``nameservers``."""
     for address, port in ((server, "53"), server.rpartition(":")[::2]):
         with suppress(ValueError):
             return str(ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))), int(port)
@@ -334,7 +336,7 @@ def _server_address(server: str) -> tuple[str, int]:
 
 
 def _hosts_in(path: str) -> dict[str, list[tuple[str, int]]]:
-    """Return the addresses by name in the file of hosts at *path*, see hosts(5)."""
+    """Return the addresses in the hosts file at *path*, by name; see hosts(5)."""
     try:
         status = os.stat(path)
     except OSError:
@@ -344,7 +346,7 @@ def _hosts_in(path: str) -> dict[str, list[tuple[str, int]]]:
 
 @lru_cache(maxsize=4)
 def _parsed_hosts(path: str, version: object) -> dict[str, list[tuple[str, int]]]:
-    """Read the file of hosts at *path*; *version* is another one when it has changed."""
+    """Read the hosts file at *path*; *version* changes with the file, to bypass the cache."""
     found: dict[str, list[tuple[str, int]]] = {}
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -371,7 +373,7 @@ def _with_scope(sockaddr: tuple[object, ...]) -> str:
 
 
 def literal_address(host: str, port: int) -> ResolveResult | None:
-    """Return the address that *host* is when it is an IP literal, else ``None``."""
+    """Return the address if *host* is an IP literal, else ``None``."""
     if len(host) > MAX_LITERAL or not (":" in host or host[-1:].isdigit()):
         return None
     family = _family_of(host)
@@ -389,7 +391,7 @@ def literal_address(host: str, port: int) -> ResolveResult | None:
 
 @lru_cache(maxsize=64)
 def _family_of(host: str) -> socket.AddressFamily | None:
-    """Return the family of an address, ``None`` if it is none."""
+    """Return the address family of *host*, ``None`` if it is no address."""
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:
@@ -398,7 +400,7 @@ def _family_of(host: str) -> socket.AddressFamily | None:
 
 
 class _Query:
-    """One lookup that several requests may wait for."""
+    """A lookup in progress, for which several requests may wait."""
 
     __slots__ = ("addresses", "done", "error")
 
@@ -409,10 +411,10 @@ class _Query:
 
 
 class DnsCache:
-    """Answers by (host, port), bounded in age and number; equal queries share one lookup.
+    """A cache by (host, port), bounded in age and number; equal lookups at once are made once.
 
-    When the request that asks is cancelled, the next of those that wait for the same answer
-    asks in its place.
+    If the request that does the lookup is cancelled, the next of the requests that wait for the
+    same addresses does the lookup instead.
     """
 
     def __init__(
@@ -429,25 +431,25 @@ class DnsCache:
 
     @property
     def answers(self) -> dict[tuple[str, int], list[ResolveResult]]:
-        """A copy of what is stored, the outdated included."""
+        """A copy of the stored addresses, including the expired ones."""
         return {key: list(addresses) for key, (_, addresses) in self._answers.items()}
 
     def clear(self, key: tuple[str, int] | None = None) -> None:
-        """Forget the answer for *key*, or all answers."""
+        """Remove the addresses of *key*, or all addresses."""
         if key is None:
             self._answers.clear()
         else:
             self._answers.pop(key, None)
 
     def knows(self, key: tuple[str, int]) -> bool:
-        """Whether the addresses for *key* are stored, or are being asked for."""
+        """Whether the addresses of *key* are stored, or a lookup for them is in progress."""
         if key in self._queries:
             return True
         entry = self._answers.get(key)
         return entry is not None and self._clock() < entry[0]
 
     def get(self, key: tuple[str, int]) -> list[ResolveResult] | None:
-        """Return the addresses stored for *key*, another one first each time."""
+        """Return the stored addresses of *key*; each call starts with another address."""
         entry = self._answers.get(key)
         if entry is None:
             return None
@@ -463,11 +465,11 @@ class DnsCache:
     async def resolve(
         self, key: tuple[str, int], ask: Callable[[], Awaitable[list[ResolveResult]]]
     ) -> list[ResolveResult]:
-        """Return the addresses for *key*, from here or from *ask*.
+        """Return the addresses of *key*, from the cache or by calling *ask*.
 
-        :raises OSError: what *ask* raised; it reaches everyone who waited for it
+        :raises OSError: the error of *ask*; every task that waited for the lookup gets it
 
-        Cancelling one caller harms no other: somebody else's lookup goes on.
+        Cancelling one caller does not affect the others: a lookup for them goes on.
         """
         while True:
             if (stored := self.get(key)) is not None:
@@ -506,10 +508,10 @@ class DnsCache:
 
 
 def _copied(error: OSError) -> OSError:
-    """Return an error like *error*: one object raised in several tasks mixes tracebacks."""
+    """Return an error like *error*: raising one object in several tasks mixes up tracebacks."""
     try:
         copy = type(error)(*error.args)
-    except Exception:  # noqa: BLE001  (its class is a resolver's own, and takes other arguments)
+    except Exception:  # noqa: BLE001  (a resolver's own class may take other arguments)
         copy = OSError(*error.args)
     copy.__cause__ = error
     return copy

@@ -1,4 +1,4 @@
-"""The body of a response as a stream that is pulled by whoever reads it."""
+"""The body of a response as a stream: reading it makes the connection receive more bytes."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ __all__ = ("EMPTY_PAYLOAD", "AsyncStreamIterator", "BodySource", "StreamReader")
 
 T = TypeVar("T")
 
-#: A body with more bytes than this is put together as it comes: to keep the pieces would take
-#: twice the memory, and getting that from the operating system is what costs the time.
+#: A body with more bytes than this is joined while it arrives.  Keeping all pieces until the end
+#: would take twice the memory, and getting memory from the operating system is slow.
 LARGE: Final = 2**20
 
-#: Low-water mark of a reader that was told nothing else, in bytes.
+#: Default low-water mark of a reader, in bytes.
 DEFAULT_LIMIT: Final = 2**16
 
 
 class BodySource(Protocol):
-    """Where a reader gets the bytes from that it does not have yet."""
+    """Where a reader gets more bytes from."""
 
     async def pull(self) -> None:
-        """Feed the reader: at least one piece, the end, or an exception."""
+        """Give the reader at least one piece, the end, or an exception."""
 
 
 class AsyncStreamIterator(Generic[T]):
-    """Calls *read* until it returns the *end* value."""
+    """Calls *read* repeatedly, until it returns the *end* value."""
 
     __slots__ = ("_end", "_read")
 
@@ -52,13 +52,13 @@ class AsyncStreamIterator(Generic[T]):
 
 
 class StreamReader:
-    """Bytes to read, with every way of reading them.
+    """A buffer of received bytes, with methods to read them in different ways.
 
-    A response's reader pulls from the connection when it is read, so a slow reader slows
-    the server down and nothing is buffered without bound.  One made by hand gets its bytes
-    from :meth:`feed_data` and can be given as the body of a request.
+    The reader of a response receives from the connection only when it is read: a slow reader
+    slows the server down, and the buffer is bounded.  An application can also make a reader,
+    feed it by :meth:`feed_data`, and use it as the body of a request.
 
-    :param source: where bytes come from; ``None`` for a reader that is fed by hand
+    :param source: where the bytes come from; ``None`` for a reader that the application feeds
     :param limit: low-water mark in bytes; the high-water mark, which also bounds lines,
         is twice that
     """
@@ -93,9 +93,9 @@ class StreamReader:
         self._exception: BaseException | None = None
         self._fed: anyio.Event | None = None
         self._reading = False
-        #: bytes of body so far, decoded
+        #: bytes of the body received so far, decoded
         self.total_bytes: int = 0
-        #: bytes of body so far, as they came over the wire
+        #: bytes of the body received so far, as they came over the wire
         self.total_raw_bytes: int = 0
 
     def __repr__(self) -> str:
@@ -115,11 +115,11 @@ class StreamReader:
         return (self._limit, self._limit * 2)
 
     def exception(self) -> BaseException | None:
-        """Return the exception that reading raises, if there is one."""
+        """Return the exception that reads raise, if there is one."""
         return self._exception
 
     def set_exception(self, exc: BaseException) -> None:
-        """Make every later read, and one that waits now, raise *exc*."""
+        """Make every later read, and a read that waits now, raise *exc*."""
         self._exception = exc
         self._wake()
 
@@ -132,7 +132,7 @@ class StreamReader:
         return self._eof and not self._buffer
 
     def on_eof(self, callback: Callable[[], object]) -> None:
-        """Call *callback* when the end is received; at once if it has been."""
+        """Call *callback* when the end is received, or at once if it has been received."""
         if self._eof:
             callback()
         elif self._eof_callbacks is None:
@@ -143,7 +143,7 @@ class StreamReader:
     # -- feeding
 
     def feed_data(self, data: bytes) -> None:
-        """Add *data* to what can be read."""
+        """Add *data* to the buffer."""
         if self._eof:
             raise RuntimeError("feed_data() after feed_eof()")
         if not data:
@@ -156,10 +156,10 @@ class StreamReader:
     def feed_pieces(
         self, pieces: Collection[bytes], size: int, chunk_ends: Collection[int]
     ) -> None:
-        """Add *pieces*, none of them empty, and the places where HTTP chunks end.
+        """Add *pieces*, none of them empty, and the positions where HTTP chunks end.
 
-        :param size: bytes in all of the pieces
-        :param chunk_ends: each as the number of bytes before it, from the very first on
+        :param size: total number of bytes in the pieces
+        :param chunk_ends: positions, counted in bytes from the beginning of the body
         """
         self._buffer.extend(pieces)
         self._size += size
@@ -169,12 +169,12 @@ class StreamReader:
             if ends is None:
                 self._chunk_ends = ends = deque()
             while ends and ends[0] < self._cursor:
-                ends.popleft()  # read in another way than by chunks
+                ends.popleft()  # this chunk was read by another method than readchunk()
             ends.extend(chunk_ends)
         self._wake()
 
     def feed_eof(self) -> None:
-        """Say that no more data follows."""
+        """Mark the end of the body: no more data follows."""
         self._eof = True
         self._source = None
         self._wake()
@@ -183,16 +183,16 @@ class StreamReader:
             callback()
 
     def end_chunk(self) -> None:
-        """Mark that an HTTP chunk ended after the data fed so far."""
+        """Mark that an HTTP chunk ends after the data fed so far."""
         if self._chunk_ends is None:
             self._chunk_ends = deque()
         if not self._chunk_ends or self._chunk_ends[-1] != self.total_bytes:
             self._chunk_ends.append(self.total_bytes)
 
     def unread_data(self, data: bytes) -> None:
-        """Put *data* back in front of what can be read.
+        """Put *data* back at the front of the buffer.
 
-        Deprecated: read less at once, by :meth:`readexactly` or :meth:`readuntil`.
+        Deprecated: read fewer bytes, by :meth:`readexactly` or :meth:`readuntil`.
         """
         warnings.warn(
             "unread_data() is deprecated: read no more than is wanted",
@@ -219,15 +219,15 @@ class StreamReader:
     # -- reading
 
     async def read(self, n: int = -1) -> bytes:
-        """Return up to *n* bytes as soon as any are there; everything to the end for -1.
+        """Return up to *n* bytes as soon as any have arrived; for -1, everything up to the end.
 
         ``b""`` means the end (or that *n* is 0).
 
         :raises ClientPayloadError: the body ended early or could not be decoded
         :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
-        :raises TimeoutError: the request's ``total`` time is over
+        :raises TimeoutError: the request's ``total`` time has passed
 
-        Cancelling in the middle of ``read(-1)`` leaves what has arrived to be read again.
+        If ``read(-1)`` is cancelled, the bytes that have arrived stay in the buffer.
         """
         if n < 0:
             return await self._read_all()
@@ -239,14 +239,14 @@ class StreamReader:
         return self._take(n)
 
     async def readany(self) -> bytes:
-        """Return whatever is there, waiting only if nothing is; ``b""`` at the end."""
+        """Return all bytes in the buffer; wait only if there are none; ``b""`` at the end."""
         await self._wait_readable()
         return self._take_all()
 
     async def readexactly(self, n: int) -> bytes:
         """Return exactly *n* bytes.
 
-        :raises asyncio.IncompleteReadError: the end came before; it holds the ``partial`` bytes
+        :raises asyncio.IncompleteReadError: the end came first; ``partial`` has the bytes before it
         """
         if n < 0:
             raise ValueError(f"n must not be negative, got {n}")
@@ -256,14 +256,15 @@ class StreamReader:
             return self._take_exactly(n)
         while self._size < n:
             if self._eof:
-                from asyncio import IncompleteReadError  # a program for trio has not done that
+                # A program on trio has not imported asyncio.
+                from asyncio import IncompleteReadError
 
                 raise IncompleteReadError(self._take_all(), n)
             await self._wait()
         return self._take_exactly(n)
 
     async def readline(self, *, max_line_length: int | None = None) -> bytes:
-        r"""Return the next line with its ``b"\n"``; what is left at the end; then ``b""``.
+        r"""Return the next line with its ``b"\n"``; at the end the rest, then ``b""``.
 
         :param max_line_length: in bytes; the high-water mark when left out
         :raises LineTooLong: the line is longer than that
@@ -271,17 +272,17 @@ class StreamReader:
         return await self.readuntil(max_size=max_line_length)
 
     async def readuntil(self, separator: bytes = b"\n", *, max_size: int | None = None) -> bytes:
-        """Return the bytes up to and with *separator*; what is left at the end; then ``b""``.
+        """Return the bytes up to and including *separator*; at the end the rest, then ``b""``.
 
         :param max_size: in bytes; the high-water mark when left out
         :raises ValueError: *separator* is empty
-        :raises LineTooLong: there are more bytes than that before the separator
+        :raises LineTooLong: *separator* does not come within that many bytes
         """
         if not separator:
             raise ValueError("separator must hold at least one byte")
         limit = self._limit * 2 if max_size is None else max_size
         waited = False
-        found: list[bytes] = []  # pieces without a separator, which are never looked at again
+        found: list[bytes] = []  # searched pieces without a separator
         size = 0
         tail = b""
         try:
@@ -312,9 +313,9 @@ class StreamReader:
         return b"".join(found)
 
     def _find(self, separator: bytes, tail: bytes) -> int:
-        """Return how many bytes of the first piece go up to the end of *separator*, 0 for none.
+        """Return how many bytes the first piece has up to the end of *separator*; 0 without one.
 
-        *tail* are the bytes before that piece, in which a separator may begin.
+        *tail* holds the bytes before that piece, because a separator may begin in them.
         """
         piece, start = self._buffer[0], self._offset
         if tail:
@@ -325,9 +326,10 @@ class StreamReader:
         return at - start + len(separator) if at >= 0 else 0
 
     async def readchunk(self) -> tuple[bytes, bool]:
-        """Return the next piece and whether an HTTP chunk ends with it.
+        """Return the next piece, and whether an HTTP chunk ends with it.
 
-        ``(b"", False)`` means the end; ``(b"", True)`` a chunk whose data were returned before.
+        ``(b"", False)`` means the end.  ``(b"", True)`` means the end of a chunk whose data have
+        already been returned.
         """
         self._raise_if_failed()
         waited = False
@@ -346,9 +348,9 @@ class StreamReader:
             waited = True
 
     def read_nowait(self, n: int = -1) -> bytes:
-        """Return up to *n* of the bytes that are there, all of them for -1.
+        """Return up to *n* bytes of the buffer without waiting; all of them for -1.
 
-        :raises RuntimeError: somebody is waiting to read
+        :raises RuntimeError: a task is waiting in another read
         """
         self._raise_if_failed()
         if self._reading:
@@ -356,7 +358,7 @@ class StreamReader:
         return self._take_all() if n < 0 else self._take_exactly(min(n, self._size))
 
     async def wait_eof(self) -> None:
-        """Wait until the end has been received; what comes before it stays to be read."""
+        """Wait until the end has been received; the bytes before it stay in the buffer."""
         self._raise_if_failed()
         if self._eof:
             await checkpoint()
@@ -374,11 +376,11 @@ class StreamReader:
         return AsyncStreamIterator(lambda: self.read(n), b"")
 
     def iter_any(self) -> AsyncStreamIterator[bytes]:
-        """Iterate over whatever has arrived, as it arrives."""
+        """Iterate over the received bytes, in pieces as they arrive."""
         return AsyncStreamIterator(self.readany, b"")
 
     def iter_chunks(self) -> AsyncStreamIterator[tuple[bytes, bool]]:
-        """Iterate over pieces, each with whether an HTTP chunk ends with it."""
+        """Iterate over pieces, each with a flag that tells whether an HTTP chunk ends with it."""
         return AsyncStreamIterator(self.readchunk, (b"", False))
 
     # -- waiting
@@ -406,7 +408,7 @@ class StreamReader:
         return self._take_all()
 
     async def _read_large(self) -> bytes:
-        """Do what :meth:`_read_all` does, without keeping all pieces until they are joined."""
+        """Do what :meth:`_read_all` does, but join the pieces while they arrive."""
         whole = BytesIO()
         try:
             while True:
@@ -424,7 +426,7 @@ class StreamReader:
         return self._take_all()
 
     async def _wait(self) -> None:
-        """Wait for more to read."""
+        """Wait until there is more to read."""
         if self._reading:
             raise RuntimeError("another task is waiting to read from this stream")
         self._reading = True
@@ -489,28 +491,28 @@ class StreamReader:
         return data
 
 
-# -- looking without taking, for a response that describes an error
+# -- looking at the beginning of a body, for the error that describes a response
 
 
 async def read_ahead(reader: StreamReader, size: int) -> None:
-    """Buffer *size* bytes, or all up to the end; nothing is taken.
+    """Receive until *size* bytes or the end are in the buffer; they stay there to be read.
 
-    It does nothing while another task reads, and returns early when reading fails: the failure
-    is for whoever reads.
+    It does nothing while another task reads.  If receiving fails, it returns early: the next
+    read raises the error.
     """
     if reader._reading:
         return
     while reader._size < size and not reader._eof and reader._exception is None:
         try:
             await reader._wait()
-        except Exception:  # noqa: BLE001  (it is kept, and what came before it counts)
+        except Exception:  # noqa: BLE001  (the reader keeps it, for the next read)
             return
 
 
 def peek(reader: StreamReader, size: int) -> bytes | None:
-    """Return up to *size* bytes of the body's beginning, which stay to be read.
+    """Return up to *size* bytes of the beginning of the body; they stay in the buffer.
 
-    ``None`` means that nothing is there yet, or that the beginning has been taken.
+    ``None`` means that nothing has arrived yet, or that the beginning has been read already.
     """
     if reader._cursor or not (reader._buffer or reader._eof):
         return None
@@ -523,7 +525,7 @@ def peek(reader: StreamReader, size: int) -> bytes | None:
 
 
 class _EmptyReader(StreamReader):
-    """A reader that is at its end from the start and takes nothing."""
+    """A reader that has no bytes, is always at its end, and stores nothing."""
 
     __slots__ = ()
 
@@ -532,10 +534,10 @@ class _EmptyReader(StreamReader):
         self._eof = True
 
     def set_exception(self, exc: BaseException) -> None:
-        """Do nothing: this reader is shared by all who have nothing to read."""
+        """Do nothing: all responses without a body share this reader."""
 
     def _put_back(self, data: bytes) -> None:
-        """Do nothing, for the same reason."""
+        """Do nothing: all responses without a body share this reader."""
 
 
 #: A reader without any bytes.

@@ -1,8 +1,8 @@
-"""Tracing: handlers of the caller's that are told what happens to a request, and when.
+"""Tracing: the application's handlers are told about each step of a request.
 
-A :class:`TraceConfig` has sixteen signals, each a list of handlers.  A session makes of each
-configuration, for each request, one :class:`Trace`, which knows the context of that request;
-whoever has something to tell gives :func:`tell` the parameters of the signal.
+A :class:`TraceConfig` has sixteen signals, each a list of handlers.  For each request, a session
+makes one :class:`Trace` of each configuration; it holds the context of that request.  The code
+that does a step calls :func:`tell` with the parameters of the signal.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ C = TypeVar("C")
 R = TypeVar("R")
 
 #: Called with the session, the context that the configuration made for the request, and the
-#: parameters of the signal.  What the first two are is known to whoever wrote the handler.
+#: parameters of the signal.  Only the handler's author knows the types of the first two.
 Handler = Callable[[Any, Any, P], Awaitable[object]]
 
 
 # -- what handlers are told ------------------------------------------------------------
 
-# Headers and bodies hold credentials, which no ``repr`` should show.
+# Headers and bodies may contain credentials, so ``repr`` does not show them.
 #
-# To make a dataclass takes a while, and most programs import these without using any.  So those
-# with the same fields are made once: what is generated tells them apart by their class.
+# Making a dataclass takes time, and most programs import this module without tracing.  So classes
+# with the same fields share one dataclass as their base; its generated methods compare the classes.
 
 
 @dataclass(frozen=True, slots=True)
 class TraceParams:
-    """Base of what handlers are told: frozen, one class for each signal."""
+    """Base of the parameters of signals; they are frozen, and each signal has a class."""
 
     #: name of the signal
     _signal: ClassVar[str]
@@ -88,11 +88,11 @@ class _OfResponse(TraceParams):
 
 @dataclass(frozen=True, slots=True)
 class TraceRequestStartParams(TraceParams):
-    """Nothing has been done yet.
+    """A call has begun; nothing has been sent yet.
 
     :param method: of the request
-    :param url: with the query that ``params`` has given it
-    :param headers: those of session and request; what a handler changes here is sent
+    :param url: including the query that ``params`` added
+    :param headers: of session and request; changes that a handler makes here are sent
     """
 
     _signal: ClassVar[str] = "on_request_start"
@@ -104,11 +104,11 @@ class TraceRequestStartParams(TraceParams):
 
 @dataclass(frozen=True, slots=True)
 class TraceRequestHeadersSentParams(TraceParams):
-    """The head of a request goes out now, on each hop.
+    """The head of a request is about to be sent; this comes once for each hop.
 
     :param method: of the request
     :param url: of the request
-    :param headers: all of them, as they are sent; they cannot be changed any more
+    :param headers: all headers as they are sent; they can no longer be changed
     """
 
     _signal: ClassVar[str] = "on_request_headers_sent"
@@ -119,11 +119,11 @@ class TraceRequestHeadersSentParams(TraceParams):
 
 
 class TraceRequestChunkSentParams(_OfChunk):
-    """A piece of the body of the request goes out now.
+    """A piece of the body of the request is about to be sent.
 
     :param method: of the request
     :param url: of the request
-    :param chunk: as the body gave it, before compression and framing
+    :param chunk: the piece before compression and framing
     """
 
     __slots__ = ()
@@ -137,7 +137,7 @@ class TraceRequestRedirectParams(_OfResponse):
     :param method: of the request
     :param url: of the request
     :param headers: those of session and request, without the automatic ones
-    :param response: the one that redirects
+    :param response: the redirecting response
     """
 
     __slots__ = ()
@@ -151,7 +151,7 @@ class TraceRequestEndParams(_OfResponse):
     :param method: of the last hop
     :param url: of the last hop
     :param headers: those of session and request, without the automatic ones
-    :param response: its body has not been read yet
+    :param response: the final response; its body has not been read yet
     """
 
     __slots__ = ()
@@ -161,12 +161,12 @@ class TraceRequestEndParams(_OfResponse):
 
 @dataclass(frozen=True, slots=True)
 class TraceRequestExceptionParams(TraceParams):
-    """The request has failed, or was cancelled; it holds nothing any more.
+    """The request has failed or was cancelled; it has released its connection.
 
     :param method: of the last hop
     :param url: of the last hop
     :param headers: those of session and request, without the automatic ones
-    :param exception: what the caller gets next
+    :param exception: the exception that the caller gets next
     """
 
     _signal: ClassVar[str] = "on_request_exception"
@@ -191,7 +191,7 @@ class TraceResponseChunkReceivedParams(_OfChunk):
 
 
 class TraceConnectionQueuedStartParams(TraceParams):
-    """All slots are taken; the request starts to wait for one."""
+    """All slots are taken, and the request begins to wait for one."""
 
     __slots__ = ()
 
@@ -199,7 +199,7 @@ class TraceConnectionQueuedStartParams(TraceParams):
 
 
 class TraceConnectionQueuedEndParams(TraceParams):
-    """The request has got a slot that it waited for."""
+    """The request has got the slot that it waited for."""
 
     __slots__ = ()
 
@@ -207,7 +207,7 @@ class TraceConnectionQueuedEndParams(TraceParams):
 
 
 class TraceConnectionCreateStartParams(TraceParams):
-    """A new connection is about to be made."""
+    """A new connection is about to be opened."""
 
     __slots__ = ()
 
@@ -215,7 +215,7 @@ class TraceConnectionCreateStartParams(TraceParams):
 
 
 class TraceConnectionCreateEndParams(TraceParams):
-    """A new connection has been made, TLS included."""
+    """A new connection is open, including TLS."""
 
     __slots__ = ()
 
@@ -223,7 +223,7 @@ class TraceConnectionCreateEndParams(TraceParams):
 
 
 class TraceConnectionReuseconnParams(TraceParams):
-    """A connection of an earlier request is used again."""
+    """The request uses a connection of an earlier request."""
 
     __slots__ = ()
 
@@ -233,7 +233,7 @@ class TraceConnectionReuseconnParams(TraceParams):
 class TraceDnsResolveHostStartParams(_OfHost):
     """A host name is about to be looked up.
 
-    :param host: name that is looked up
+    :param host: the host name
     """
 
     __slots__ = ()
@@ -244,7 +244,7 @@ class TraceDnsResolveHostStartParams(_OfHost):
 class TraceDnsResolveHostEndParams(_OfHost):
     """A host name has been looked up.
 
-    :param host: name that is looked up
+    :param host: the host name
     """
 
     __slots__ = ()
@@ -253,9 +253,9 @@ class TraceDnsResolveHostEndParams(_OfHost):
 
 
 class TraceDnsCacheHitParams(_OfHost):
-    """The addresses are known, or another request is asking for them already.
+    """The addresses are stored, or another request's lookup for them is in progress.
 
-    :param host: name that is looked up
+    :param host: the host name
     """
 
     __slots__ = ()
@@ -264,9 +264,9 @@ class TraceDnsCacheHitParams(_OfHost):
 
 
 class TraceDnsCacheMissParams(_OfHost):
-    """The addresses are not known.
+    """The addresses are not stored.
 
-    :param host: name that is looked up
+    :param host: the host name
     """
 
     __slots__ = ()
@@ -274,13 +274,13 @@ class TraceDnsCacheMissParams(_OfHost):
     _signal: ClassVar[str] = "on_dns_cache_miss"
 
 
-# -- who is told -----------------------------------------------------------------------
+# -- the handlers ----------------------------------------------------------------------
 
 
 class Signal(MutableSequence[Handler[P]]):
     """The handlers of one signal: a list that can be changed until it is frozen.
 
-    Calling it with a function appends that, so it can be used as a decorator.
+    It can be used as a decorator: calling it with a function appends the function.
     """
 
     __slots__ = ("_frozen", "_handlers")
@@ -294,11 +294,11 @@ class Signal(MutableSequence[Handler[P]]):
 
     @property
     def frozen(self) -> bool:
-        """Whether it can no longer be changed."""
+        """Whether the list can no longer be changed."""
         return self._frozen
 
     def freeze(self) -> None:
-        """Let nothing be changed from now on."""
+        """Make every later change of the list fail."""
         self._frozen = True
 
     async def send(self, session: object, context: object, params: P) -> None:
@@ -306,7 +306,7 @@ class Signal(MutableSequence[Handler[P]]):
 
         :raises RuntimeError: the signal has not been frozen
 
-        What a handler raises passes, and those after it are not called.
+        An exception of a handler is passed on, and the handlers after it are not called.
         """
         if not self._frozen:
             raise RuntimeError("a signal must be frozen before it can be sent")
@@ -316,7 +316,7 @@ class Signal(MutableSequence[Handler[P]]):
     def __call__(
         self, handler: Callable[[S, C, P], Awaitable[R]]
     ) -> Callable[[S, C, P], Awaitable[R]]:
-        """Append *handler*, and return it."""
+        """Append *handler* and return it."""
         self.append(handler)
         return handler
 
@@ -356,9 +356,9 @@ class Signal(MutableSequence[Handler[P]]):
 
 
 class SignalOf(Generic[P]):
-    """An attribute that is a :class:`Signal` of its own in each configuration.
+    """A class attribute that gives each configuration its own :class:`Signal`.
 
-    It cannot be replaced: handlers are appended to it.
+    The attribute cannot be set; append handlers to the signal.
     """
 
     __slots__ = ("_name",)
@@ -380,12 +380,12 @@ class SignalOf(Generic[P]):
 class TraceConfig:
     """Handlers for what happens to the requests of a session.
 
-    Each ``on_...`` is a :class:`Signal`: append async functions to it, which take the
-    session, the context of the request and the parameters of the signal.  All are frozen
-    when a session is made with the configuration; several sessions may have the same.
+    Each ``on_...`` is a :class:`Signal`: append async functions to it, which take the session,
+    the context of the request and the parameters of the signal.  The signals are frozen when a
+    session is made with the configuration; several sessions may share a configuration.
 
-    :param trace_config_ctx_factory: makes the context of a request; it is called with
-        ``trace_request_ctx``, that option of the request, by name
+    :param trace_config_ctx_factory: makes the context of a request; it gets the request's
+        option ``trace_request_ctx`` as a keyword argument of that name
     """
 
     on_request_start: SignalOf[TraceRequestStartParams] = SignalOf()
@@ -428,38 +428,39 @@ class TraceConfig:
         }
 
     def trace_config_ctx(self, trace_request_ctx: object = None) -> Any:
-        """Return the context of one request, which the handlers of all its signals are given."""
+        """Return the context of one request; all its handlers get this object."""
         return self._factory(trace_request_ctx=trace_request_ctx)
 
     def freeze(self) -> None:
-        """Let no signal be changed from now on."""
+        """Make every later change of the signals fail."""
         for signal in self._signals.values():
             signal.freeze()
 
 
 class Trace:
-    """One configuration, while it watches one request."""
+    """One configuration together with the context of one request."""
 
     __slots__ = ("_config", "_context", "_session")
 
     def __init__(self, session: object, config: TraceConfig, request_context: object) -> None:
-        if not config.on_request_start.frozen:  # put into the session's list later on
+        # A configuration that was added to the session's list later.
+        if not config.on_request_start.frozen:
             config.freeze()
         self._session = session
         self._config = config
         self._context = config.trace_config_ctx(trace_request_ctx=request_context)
 
     async def send(self, params: TraceParams) -> None:
-        """Await the handlers of the signal that has such parameters; what they raise passes."""
+        """Await the handlers of the signal with these parameters; an exception is passed on."""
         signal: Signal[TraceParams] = getattr(self._config, params._signal)
         if signal:
             await signal.send(self._session, self._context, params)
 
 
 async def tell(traces: Iterable[Trace], params: TraceParams) -> None:
-    """Await the handlers of *traces* for the signal that has such parameters.
+    """Await the handlers of *traces* for the signal with these parameters.
 
-    What one raises passes, and those after it are not called.
+    An exception of a handler is passed on, and the handlers after it are not called.
     """
     for trace in traces:
         await trace.send(params)

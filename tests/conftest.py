@@ -1,4 +1,4 @@
-"""Backends, engines, peers and the census that every test passes."""
+"""Fixtures for every test: backends, engines, peers, and the check for leaked resources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIRE = Path(__file__).parent / "wire"
 
 
 def param(value: object, name: str, *, needs: str = "") -> Any:
-    """Return a parameter that is skipped, with a word, where a module is not installed."""
+    """Return a parameter; its tests are skipped, with a reason, if a module is not installed."""
     missing = bool(needs) and importlib.util.find_spec(needs) is None
     marks = [pytest.mark.skip(reason=f"{needs} is not installed")] if missing else []
     return pytest.param(value, id=name, marks=marks)
@@ -52,18 +52,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish() -> None:
-    """Let others look through the garbage again (hypothesis does when it is imported)."""
+    """Undo ``gc.freeze()``, so that other code (hypothesis) can use the garbage collector."""
     gc.unfreeze()
 
 
 @pytest.hookimpl(tryfirst=True)  # so that its name comes first in the test's
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each async test on the backends that it should see."""
+    """Run each async test on the backends that it is meant for."""
     if "anyio_backend" not in metafunc.fixturenames:
         return
     test = metafunc.definition
     if any("anyio_backend" in str(mark.args[:1]) for mark in test.iter_markers("parametrize")):
-        return  # the test chooses for itself
+        return  # the test has its own parameters
     backends = [ASYNCIO, TRIO]
     if test.get_closest_marker("once"):
         backends = [ASYNCIO]
@@ -80,7 +80,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> None:
-    """Take the census of an async test inside its event loop."""
+    """Check an async test for leaks inside its event loop."""
     if collector.istestfunction(obj, name):
         # hypothesis puts a plain function around the test
         function = getattr(getattr(obj, "hypothesis", None), "inner_test", obj)
@@ -103,11 +103,11 @@ def http1(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def survivors() -> None:
-    """Make the census fast.
+    """Make the check for leaks fast.
 
-    What exists before the first test of a module is not garbage that its tests make.  pytest
-    keeps reports of all that ran before, and to look through them after each test would take
-    longer than the tests.
+    Objects that exist before the first test of a module are no garbage of its tests.  pytest
+    keeps a report of each test, and searching all of them after each test would take longer
+    than the tests.
     """
     gc.collect()
     gc.freeze()
@@ -115,7 +115,7 @@ def survivors() -> None:
 
 @pytest.fixture(autouse=True)
 def census() -> Iterator[None]:
-    """Fail a test that leaves a socket open or drops one unclosed."""
+    """Fail a test that leaves a socket open, or drops one without closing it."""
     before = Census()
     yield
     before.check()
@@ -123,9 +123,10 @@ def census() -> Iterator[None]:
 
 @pytest.fixture
 async def census_in_loop() -> AsyncIterator[None]:
-    """Fail an async test that leaves a socket open or a task running, while the loop runs.
+    """Fail an async test that leaves a socket open or a task running; check inside the loop.
 
-    Later the loop would have cancelled the one, and the collector closed the other.
+    After the test, the event loop would cancel the task and the garbage collector close the
+    socket.
     """
     before = Census()
     yield
@@ -134,7 +135,7 @@ async def census_in_loop() -> AsyncIterator[None]:
 
 @pytest.fixture(params=["entered", "unentered"])
 def entered(request: pytest.FixtureRequest) -> bool:
-    """Whether the session is used with ``async with``; see :func:`tests.support.client.opened`."""
+    """Whether the session is used in ``async with``; see :func:`tests.support.client.opened`."""
     return bool(request.param == "entered")
 
 

@@ -1,4 +1,4 @@
-"""The ``anyhttp`` command; the extra ``cli`` brings what it needs."""
+"""The ``anyhttp`` command; it needs the packages of the extra ``cli``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NEEDED = frozenset({"click", "rich", "trustme"})
 def main() -> NoReturn:
     """Run the command with the arguments of this process, and exit with its status."""
     try:
-        # Not at the top: they may be missing.
+        # Imported here, because the extra's packages may be missing.
         from ._commands import run
         from ._run import exit_at_once
 
@@ -21,6 +21,7 @@ def main() -> NoReturn:
         if missing not in NEEDED:
             raise
         sys.exit(f"anyhttp: {missing} is not installed; try: pip install 'anyhttp[cli]'")
-    except KeyboardInterrupt:  # before or after anything of ours could be running
+    # Ctrl-C before the command handles it, or after it has stopped doing so.
+    except KeyboardInterrupt:
         status = 130
     sys.exit(status)

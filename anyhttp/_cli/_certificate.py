@@ -1,4 +1,4 @@
-"""A throw-away certificate for loopback, made by trustme."""
+"""A temporary certificate for loopback, made by trustme."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final
 
 import trustme
 
-#: How long a demonstration may take, and how far the clock that verifies may be set back.
+#: How long the certificate is valid, and how far the verifying clock may be behind.
 LIFETIME: Final = timedelta(days=1)
 HEAD_START: Final = timedelta(hours=1)
 
 
 def throw_away_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return a server's context with a fresh certificate, and a client's that trusts only that.
+    """Return a server's context with a new certificate, and a client's that trusts only that one.
 
-    The key of the authority is forgotten with this call, so the client never trusts another one.
+    The authority's private key is not kept, so nobody can issue another trusted certificate.
     """
     authority = trustme.CA()
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The command line: its options, their help, and what they are turned into."""
+"""The command line: the options, their help, and the checks of their values."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 
 def with_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Return a URL; ``http://`` may be left out."""
+    """Return a URL; without a scheme, ``http://`` is added."""
     return value if SCHEME.match(value) else f"http://{value.removeprefix('//')}"
 
 
 def as_proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Return the URL of a proxy; ``http://`` may be left out."""
+    """Return the URL of a proxy; without a scheme, ``http://`` is added."""
     if value is None:
         return None
     url = with_scheme(ctx, param, value)
@@ -46,7 +46,7 @@ def as_proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> s
 
 
 def with_ws_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Return a URL; ``ws://`` may be left out."""
+    """Return a URL; without a scheme, ``ws://`` is added."""
     return value if SCHEME.match(value) else f"ws://{value.removeprefix('//')}"
 
 
@@ -64,7 +64,7 @@ def as_headers(
 
 
 def as_body(ctx: click.Context, param: click.Parameter, value: str | None) -> bytes | Path | None:
-    """Return a body: literal, or from the file that follows ``@``."""
+    """Return a body: the text itself, or the content of the file whose name follows ``@``."""
     if value is None:
         return None
     if value in {"-", "@-"}:
@@ -73,7 +73,7 @@ def as_body(ctx: click.Context, param: click.Parameter, value: str | None) -> by
         return value.encode("utf-8", "surrogateescape")
     path = Path(value[1:])
     try:
-        # What can't be read twice, such as a pipe, could not follow a redirect.
+        # A file that can be read only once, such as a pipe, could not be sent again on a redirect.
         if not path.is_file():
             return path.read_bytes()
         with path.open("rb"):
@@ -83,7 +83,7 @@ def as_body(ctx: click.Context, param: click.Parameter, value: str | None) -> by
 
 
 def as_json(ctx: click.Context, param: click.Parameter, value: str | None) -> bytes | None:
-    """Return a JSON body as it was written, if it is JSON."""
+    """Return a JSON body unchanged, after checking that it is JSON."""
     body = as_body(ctx, param, value)
     if isinstance(body, Path):
         body = body.read_bytes()
@@ -96,7 +96,7 @@ def as_json(ctx: click.Context, param: click.Parameter, value: str | None) -> by
 
 
 def as_tls(insecure: bool, ca_file: Path | None) -> ssl.SSLContext | bool:
-    """Return whom to trust, in the terms of a request's ``ssl=``."""
+    """Return the value of the request's option ``ssl``."""
     if insecure and ca_file:
         raise click.UsageError("--insecure and --cacert exclude each other")
     if not ca_file:
@@ -238,7 +238,7 @@ def demo_command(leave: Leave | None, backend: str | None) -> int:
 
     Server and client both run in this process, over loopback.  Exits with 1 if anything fails.
     """
-    from ._certificate import throw_away_contexts  # slow to import, and nobody else needs it
+    from ._certificate import throw_away_contexts  # slow to import, and only this command needs it
 
     console = Console()
     board = Board(console)
@@ -252,7 +252,8 @@ def demo_command(leave: Leave | None, backend: str | None) -> int:
             server_tls, client_tls = throw_away_contexts()
             work = partial(demonstrate, board, name, server_tls, client_tls)
             status = run_on(work, name, leave)
-        except (OSError, ExceptionGroup) as exc:  # between the steps, such as for want of a port
+        # A failure outside of the steps, such as no free port.
+        except (OSError, ExceptionGroup) as exc:
             raise click.ClickException(reason(exc)) from exc
         if status:
             return status
@@ -333,6 +334,6 @@ def run(args: Sequence[str], leave: Leave | None = None) -> int:
         return exc.exit_code
     except click.Abort:  # Ctrl-C while standard input is read
         return INTERRUPTED
-    except SystemExit:  # what rich and click make of a stdout that nobody reads any more
+    except SystemExit:  # rich and click raise it when nobody reads stdout any more
         return 1
     return int(status)

@@ -1,6 +1,6 @@
-"""``anyhttp demo``: what the client can do, shown and checked on loopback.
+"""``anyhttp demo``: shows and checks on loopback what the client can do.
 
-Every step checks its result and says what it saw; one that fails does not stop the others.
+Every step checks its result and prints what it saw.  If a step fails, the others still run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ._demo_server import (
 )
 
 STEP_DEADLINE: Final = 30.0  # seconds; a step that hangs has failed
-# Seconds; asyncio closes a socket a turn of its loop after its transport, the peer a little later.
+# Seconds.  asyncio closes a socket one iteration after its transport, the peer a little later.
 LEAK_GRACE: Final = 2.0
 MEBIBYTE: Final = 1024 * 1024
 UPLOAD_SIZE: Final = 32 * MEBIBYTE
@@ -51,18 +51,18 @@ STALLED: Final = 5
 
 
 class DemoFailure(Exception):
-    """A step saw something else than it should have."""
+    """A step saw another result than expected."""
 
 
 def check(holds: bool, otherwise: str) -> None:
-    """Raise :exc:`DemoFailure` unless *holds*; an ``assert`` would be gone under ``-O``."""
+    """Raise :exc:`DemoFailure` unless *holds*; unlike ``assert``, this also works under ``-O``."""
     if not holds:
         raise DemoFailure(otherwise)
 
 
 @dataclass(slots=True)
 class DemoContext:
-    """What every step works with."""
+    """The objects that every step uses."""
 
     server: DemoServer
     session: ClientSession
@@ -72,7 +72,7 @@ class DemoContext:
 
 
 async def get_json(demo: DemoContext) -> str:
-    """Get a small answer and decode it."""
+    """Get a small JSON response and decode it."""
     async with demo.session.get("/hello", params={"name": "world"}) as response:
         answer = await response.json()
     check(response.status == 200, f"status {response.status}")
@@ -81,7 +81,7 @@ async def get_json(demo: DemoContext) -> str:
 
 
 async def download(demo: DemoContext) -> str:
-    """Stream a large body through a hash."""
+    """Hash a large body while it arrives."""
     received, sha256 = 0, hashlib.sha256()
     expected = len(DOWNLOAD_PIECE) * DOWNLOAD_PIECES
     async with demo.session.get("/download") as response:
@@ -95,7 +95,7 @@ async def download(demo: DemoContext) -> str:
 
 
 async def upload(demo: DemoContext) -> str:
-    """Stream a body whose length nobody announced."""
+    """Send a body whose length is not announced."""
     sha256 = hashlib.sha256()
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -112,7 +112,7 @@ async def upload(demo: DemoContext) -> str:
 
 
 async def follow_redirect(demo: DemoContext) -> str:
-    """Follow a redirect, and bring its cookie along."""
+    """Follow a redirect, and send the cookie that it set."""
     async with demo.session.get("/login") as response:
         answer = await response.json()
     statuses = [earlier.status for earlier in response.history]
@@ -123,7 +123,7 @@ async def follow_redirect(demo: DemoContext) -> str:
 
 
 async def decompress(demo: DemoContext) -> str:
-    """Get a compressed answer as if it were not."""
+    """Get a compressed response, and read it decompressed."""
     async with demo.session.get("/table") as response:
         text = await response.text()
         table = await response.json()
@@ -134,7 +134,7 @@ async def decompress(demo: DemoContext) -> str:
 
 
 async def use_tls(demo: DemoContext) -> str:
-    """Speak TLS to a certificate that is trusted, and refuse it where it is not."""
+    """Use TLS with a trusted certificate, and refuse the same certificate without that trust."""
     url = f"{demo.server.tls_url}/secret"
     async with demo.session.get(url, ssl=demo.trust) as response:
         answer = await response.json()
@@ -147,7 +147,7 @@ async def use_tls(demo: DemoContext) -> str:
 
 
 async def share_pool(demo: DemoContext) -> str:
-    """Send many requests at once over few connections."""
+    """Send many requests at once over a few connections."""
     before = demo.server.opened
     answers = 0
 
@@ -170,7 +170,7 @@ async def share_pool(demo: DemoContext) -> str:
 
 
 async def time_out(demo: DemoContext) -> str:
-    """Give up on a server that does not answer."""
+    """Time out on a server that does not respond."""
     limit = 0.25
     start = anyio.current_time()
     try:
@@ -184,7 +184,7 @@ async def time_out(demo: DemoContext) -> str:
 
 
 async def cancel(demo: DemoContext) -> str:
-    """Cancel requests that wait for an answer, and others that wait for a connection."""
+    """Cancel requests that wait for a response, and requests that wait for a connection."""
 
     async def stall(session: ClientSession) -> None:
         async with session.get("/stall"):
@@ -197,14 +197,14 @@ async def cancel(demo: DemoContext) -> str:
             await demo.server.wait_until(lambda: demo.server.stalled == STALLED)
             tasks.cancel_scope.cancel()
         await demo.server.wait_until(lambda: demo.server.stalled == 0)
-        # A slot that was lost would let this wait for ever.
+        # If a cancelled request had kept its slot, this would wait for ever.
         async with session.get("/next") as response:
             check(response.status == 200, f"status {response.status}")
     return f"{2 * STALLED} requests gone, the next one answered"
 
 
 async def use_websocket(demo: DemoContext) -> str:
-    """Have messages returned, small ones and one in pieces."""
+    """Send messages to an echo server: small ones, and one in pieces."""
     sha256, echoed = hashlib.sha256(), hashlib.sha256()
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -242,20 +242,20 @@ STEPS: Final[Sequence[tuple[str, Callable[[DemoContext], Awaitable[str]]]]] = (
 
 
 def count_sockets() -> int | None:
-    """Return how many sockets this process holds, or ``None`` where that can't be known."""
+    """Return how many sockets this process has open, or ``None`` if that cannot be known."""
     try:
         descriptors = [int(name) for name in os.listdir("/dev/fd")]
     except OSError:  # Windows
         return None
     sockets = 0
     for descriptor in descriptors:
-        with contextlib.suppress(OSError):  # the one that listdir() itself used
+        with contextlib.suppress(OSError):  # the descriptor that listdir() itself used
             sockets += stat.S_ISSOCK(os.fstat(descriptor).st_mode)
     return sockets
 
 
 async def find_leaks(server: DemoServer, before: int | None) -> str:
-    """Check that nothing the client opened is left, on either end."""
+    """Check that the client has closed everything, on both ends."""
     with anyio.move_on_after(LEAK_GRACE):
         await server.wait_until(lambda: server.closed == server.opened)
         while count_sockets() != before:  # noqa: ASYNC110 - no event tells
@@ -305,14 +305,14 @@ class Board:
         self._progress.update(self._progress.task_ids[-1], completed=done, total=total)
 
     async def step(self, name: str, work: Callable[[], Awaitable[str]]) -> None:
-        """Run one step and show what came of it."""
+        """Run one step and show its result."""
         current = self._progress.add_task(name, total=None)
         start = time.perf_counter()
         failure: Exception | None = None
         try:
             with anyio.fail_after(STEP_DEADLINE):
                 detail = await work()
-        except Exception as exc:  # noqa: BLE001 - any failure is one, and the others still run
+        except Exception as exc:  # noqa: BLE001 - a step fails by any exception, and the others still run
             failure, detail = exc, reason(exc)
         seconds = time.perf_counter() - start
         self._progress.remove_task(current)
@@ -326,7 +326,7 @@ class Board:
         )
 
     def summarize(self, seconds: float) -> int:
-        """Say how it went altogether, and return the exit status."""
+        """Print a summary, and return the exit status."""
         total = self.passed + self.failed
         if self.failed:
             verdict = f"[bold red]{self.failed} of {total} checks failed[/]"
@@ -339,10 +339,10 @@ class Board:
 async def demonstrate(
     board: Board, backend: str, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> int:
-    """Run every step on *backend*, which is the one that is running.
+    """Run every step on *backend*, which must be the running one.
 
-    Returns 0: what failed is for :class:`Board` to count, and does not keep the other backend
-    from running.
+    It returns 0 even if steps fail: :class:`Board` counts the failures, and the other backend
+    still runs.
     """
     board.console.print(f"\n[bold cyan]{backend}[/]", highlight=False)
     server = DemoServer(server_tls)

@@ -1,7 +1,7 @@
-"""The server that ``anyhttp demo`` talks to: enough of HTTP/1.1 for that, and no more.
+"""The server for ``anyhttp demo``: it speaks just enough of HTTP/1.1 for the demonstration.
 
-It listens on loopback, in the clear and with TLS, and counts connections: what the client says
-about its pool is checked against what the other end saw.
+It listens on loopback, with and without TLS.  It counts connections, so that the demonstration can
+compare what the client says about its pool with what the server saw.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ HEAD_LIMIT: Final = 16 * 1024  # bytes; the demonstration's own heads are below 
 DOWNLOAD_PIECE: Final = bytes(range(256)) * 256  # 64 KiB
 DOWNLOAD_PIECES: Final = 2048  # 128 MiB: long enough for a progress bar to be seen
 COOKIE: Final = "visitor=remembered"
-# Repetitive on purpose: compresses well, as logs and tables of JSON do.
+# Repetitive on purpose, so that it compresses well, as logs and tables of JSON do.
 TABLE: Final = [{"row": row, "colour": "green", "size": row % 7} for row in range(4000)]
 
-# How a connection may end without anyone being at fault.
+# How a connection may end without a mistake of either side.
 HANGUPS: Final = (
     anyio.EndOfStream,
     anyio.IncompleteRead,
     anyio.BrokenResourceError,
     anyio.ClosedResourceError,
-    ssl.SSLError,  # the client refused the certificate, as it is asked to once
+    ssl.SSLError,  # the client refused the certificate, which one step wants
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a handler may want to know of one request."""
+    """The parts of one request that handlers use."""
 
     method: str
     path: str
@@ -58,18 +58,18 @@ class Body:
         self._sha256 = hashlib.sha256()
 
     def add(self, piece: bytes) -> None:
-        """Count one more piece."""
+        """Add the next piece to size and digest."""
         self.size += len(piece)
         self._sha256.update(piece)
 
     @property
     def sha256(self) -> str:
-        """The digest of what came so far, in hexadecimal."""
+        """The digest of the pieces so far, in hexadecimal."""
         return self._sha256.hexdigest()
 
 
 def download_sha256() -> str:
-    """Return the digest of what ``/download`` sends, in hexadecimal."""
+    """Return the digest of the body of ``/download``, in hexadecimal."""
     body = Body()
     for _ in range(DOWNLOAD_PIECES):
         body.add(DOWNLOAD_PIECE)
@@ -79,7 +79,7 @@ def download_sha256() -> str:
 class DemoServer:
     """A loopback server; :meth:`serve` runs it.
 
-    :param tls: the server's side of TLS, for the second of the two ports
+    :param tls: the server's TLS context, for the second of the two ports
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -92,7 +92,7 @@ class DemoServer:
         self._changed = anyio.Event()
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Listen until cancelled; started once both ports are known."""
+        """Listen until cancelled; the task counts as started when both ports are known."""
         plain = await anyio.create_tcp_listener(local_host="127.0.0.1")
         secure = await anyio.create_tcp_listener(local_host="127.0.0.1")
         async with plain, secure, anyio.create_task_group() as tasks:
@@ -103,7 +103,7 @@ class DemoServer:
             task_status.started()
 
     async def wait_until(self, reached: Callable[[], bool]) -> None:
-        """Return once *reached* is true of the counters."""
+        """Wait until *reached*, a condition on the counters, is true."""
         while not reached():
             await self._changed.wait()
 
@@ -145,7 +145,7 @@ class DemoServer:
             await ROUTES.get(path, _echo)(request)
 
     async def _stall(self, reader: BufferedByteReceiveStream) -> None:
-        """Answer nothing; the client's hanging up ends the wait."""
+        """Send no response; return when the client closes the connection."""
         self.stalled += 1
         self._note_change()
         try:
@@ -156,7 +156,7 @@ class DemoServer:
 
 
 async def _read_body(reader: BufferedByteReceiveStream, headers: Mapping[str, str]) -> Body:
-    """Read a body in either framing (:rfc:`9112#section-6`)."""
+    """Read a body, in chunks or with a length (:rfc:`9112#section-6`)."""
     body = Body()
     if headers.get("transfer-encoding") != "chunked":
         body.add(await reader.receive_exactly(int(headers.get("content-length", 0))))
@@ -171,7 +171,7 @@ async def _read_body(reader: BufferedByteReceiveStream, headers: Mapping[str, st
 async def _respond(
     request: Request, body: bytes, *, status: str = "200 OK", **headers: str
 ) -> None:
-    """Send a whole response; keyword arguments are header fields, ``_`` for ``-``."""
+    """Send a whole response; keyword arguments are header fields, with ``_`` in place of ``-``."""
     fields = {"Content_Length": str(len(body)), **headers}
     lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items()]
     await request.stream.send(f"HTTP/1.1 {status}\r\n{''.join(lines)}\r\n".encode() + body)
@@ -182,7 +182,7 @@ async def _respond_json(request: Request, value: object) -> None:
 
 
 async def _echo(request: Request) -> None:
-    """Say what arrived; every path without a route of its own does this."""
+    """Describe the request; this handles every path without a route of its own."""
     answer = {
         "method": request.method,
         "path": request.path,
@@ -202,14 +202,14 @@ async def _download(request: Request) -> None:
 
 
 async def _login(request: Request) -> None:
-    """Set a cookie and send the client on."""
+    """Set a cookie and redirect."""
     await _respond(
         request, b"", status="302 Found", Location="/welcome", Set_Cookie=f"{COOKIE}; Path=/"
     )
 
 
 async def _table(request: Request) -> None:
-    """Answer with gzip, or in the clear if the client did not offer it."""
+    """Send gzip, or uncompressed JSON if the client did not offer gzip."""
     body = json.dumps(TABLE).encode()
     if "gzip" in request.headers.get("accept-encoding", ""):
         await _respond(

@@ -1,4 +1,4 @@
-"""The demo server's side of a WebSocket, by websockets' own protocol: an echo."""
+"""An echo over WebSocket for the demo server, by the protocol class of the package websockets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ("serve_echo",)
 
 
 async def serve_echo(head: bytes, reader: ByteReceiveStream, stream: ByteStream) -> None:
-    """Accept the handshake in *head*, and return every message until the client closes.
+    """Accept the handshake in *head*, and send every message back until the client closes.
 
-    :raises anyio.EndOfStream: the client left, politely or not
+    :raises anyio.EndOfStream: the client closed the connection
     """
     protocol = ServerProtocol(extensions=[ServerPerMessageDeflateFactory()], max_size=None)
     data = head
@@ -27,7 +27,7 @@ async def serve_echo(head: bytes, reader: ByteReceiveStream, stream: ByteStream)
             elif isinstance(event, Frame):
                 _echo(protocol, event)
         for piece in protocol.data_to_send():
-            if not piece:  # what stands for the end
+            if not piece:  # an empty piece means: end the connection
                 raise anyio.EndOfStream
             await stream.send(piece)
         data = await reader.receive()

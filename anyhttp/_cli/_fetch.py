@@ -1,4 +1,4 @@
-"""``anyhttp URL``: one request, its answer on stdout or in a file."""
+"""``anyhttp URL``: sends one request, and writes the response to stdout or a file."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from anyhttp import (
 from ._save import save
 from ._terminal import BinaryBodyError, printable, show_body, show_head
 
-PIECE: Final = 64 * 1024  # bytes, as many as a Linux pipe holds
-# Seconds; without --timeout a download may take as long as it likes, but a dead host is noticed.
+PIECE: Final = 64 * 1024  # bytes, the capacity of a Linux pipe
+# Seconds.  Without --timeout a download may take any time, but connecting may not.
 CONNECT_TIMEOUT: Final = 30.0
 
 
 class HttpFailure(Exception):
-    """The status is an error, and ``--fail`` asked for an error then."""
+    """The status is an error, and ``--fail`` is given."""
 
 
 class OutputClosedError(Exception):
-    """Whoever read our stdout has gone, as ``head`` does."""
+    """The program that read our stdout has closed it, as ``head`` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line asked for."""
+    """The options of the command line."""
 
     url: str
     method: str
@@ -62,13 +62,13 @@ class Options:
 
 
 async def fetch(options: Options) -> int:
-    """Do the request and return the exit status; every failure is one line on stderr."""
+    """Send the request and return the exit status; print a failure as one line on stderr."""
     try:
         await _fetch(options)
     except OutputClosedError:
         return 1
     except (ClientError, HttpFailure, BinaryBodyError, OSError, ValueError, RuntimeError) as exc:
-        # The last: an extra that is not installed.
+        # RuntimeError: a package of an extra is not installed.
         message = " ".join(describe(exc, options).split())
         print(f"anyhttp: {printable(message)}", file=sys.stderr)
         return 1
@@ -87,14 +87,15 @@ async def _fetch(options: Options) -> None:
                 proxy=options.proxy,
                 ssl=options.tls,
                 allow_redirects=options.max_redirects > 0,
-                max_redirects=options.max_redirects + 1,  # counts to the one that is refused
+                # The limit counts the refused redirect too.
+                max_redirects=options.max_redirects + 1,
             ) as response:
                 await _deliver(response, options)
 
 
 @contextmanager
 def opened(body: bytes | Path | None) -> Iterator[bytes | BinaryIO | None]:
-    """Open the body if it is a file."""
+    """Open the body if it is a file, and close it afterwards."""
     if isinstance(body, Path):
         with body.open("rb") as file:
             yield file
@@ -106,8 +107,8 @@ async def _deliver(response: ClientResponse, options: Options) -> None:
     failed = options.fail and not response.ok
     if options.output is None:
         await _print(response, include=options.include)
-    elif not failed:  # an error page is not what the file is for
-        # Content-Length counts the bytes before they are decoded.
+    elif not failed:  # the file is not for error pages
+        # Content-Length counts the encoded bytes, not those that are written.
         total = None if "Content-Encoding" in response.headers else response.content_length
         pieces = response.content.iter_chunked(PIECE)
         await save(options.output, pieces, total=total, console=Console(stderr=True))
@@ -117,7 +118,7 @@ async def _deliver(response: ClientResponse, options: Options) -> None:
 
 async def _print(response: ClientResponse, *, include: bool) -> None:
     pieces = response.content.iter_chunked(PIECE)
-    # Not rich's is_terminal, which the environment can override: a pipe gets every byte as it is.
+    # The environment can override rich's is_terminal, and a pipe must get every byte unchanged.
     if sys.stdout.isatty():
         console = Console()
         if include:
@@ -140,14 +141,14 @@ def raw_head(response: ClientResponse) -> bytes:
 
 
 async def write(data: bytes) -> None:
-    """Write *data* to stdout, waiting for a slow reader without ignoring Ctrl-C meanwhile.
+    """Write *data* to stdout; a slow reader must not keep Ctrl-C from working.
 
-    :raises OutputClosedError: nobody reads it any more
+    :raises OutputClosedError: nobody reads stdout any more
     """
     descriptor = sys.stdout.fileno()
 
     def write_all() -> None:
-        # Past sys.stdout, which a writer that was left behind would keep locked.
+        # Not sys.stdout: a thread that is left behind would keep it locked.
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
@@ -159,7 +160,7 @@ async def write(data: bytes) -> None:
 
 
 def describe(failure: Exception, options: Options) -> str:
-    """Return what to tell the user of *failure*."""
+    """Return the message about *failure* for the user."""
     if isinstance(failure, TooManyRedirects):
         return f"more than {options.max_redirects} redirects"
     if isinstance(failure, ClientHttpProxyError):
@@ -172,8 +173,8 @@ def describe(failure: Exception, options: Options) -> str:
         return f"not an http or https URL: {failure}"
     if isinstance(failure, ClientProxyConnectionError):
         return f"the proxy cannot be reached: {failure}"
-    if type(failure) is TimeoutError and options.timeout:  # the client's own say more themselves
+    if type(failure) is TimeoutError and options.timeout:  # the client's own errors say more
         return f"no complete answer within {options.timeout:g} seconds"
-    if isinstance(failure, OSError) and failure.filename:  # of ours: a file
+    if isinstance(failure, OSError) and failure.filename:  # a local file
         return f"{failure.filename}: {failure.strerror}"
     return str(failure) or type(failure).__name__

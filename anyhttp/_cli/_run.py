@@ -1,4 +1,4 @@
-"""Run a command's coroutine on a backend, and leave when the user says so."""
+"""Runs a command's coroutine on a backend, and ends it on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import anyio
 import click
 from anyio.abc import TaskStatus
 
-# What is called, inside the event loop, with the exit status of a command that failed.
+# Called inside the event loop with the exit status, if the command failed.
 Leave: TypeAlias = Callable[[int], None]
 
 BACKENDS: Final = ("asyncio", "trio")
-INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it
+INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
 
 
 def exit_at_once(status: int) -> None:
-    """End the process now, with everything of ours already closed.
+    """End the process now; the client has closed everything by then.
 
-    A name lookup is stuck in its thread until the system gives up, and both the end of
-    ``asyncio.run()`` and that of the interpreter would wait for it: seconds after Ctrl-C or after
-    ``--timeout``, with nothing to show for them.
+    A name lookup may still be running in its thread until the operating system gives up.  Both
+    ``asyncio.run()`` and the interpreter would wait for that thread: for seconds after Ctrl-C or
+    ``--timeout``, without any use.
     """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
@@ -37,7 +37,7 @@ def exit_at_once(status: int) -> None:
 def run(work: Callable[[], Awaitable[int]], backend: str, leave: Leave | None) -> int:
     """Run *work* and return its status, or 130 if Ctrl-C ended it.
 
-    :param leave: called with a status other than 0 before the event loop is wound up
+    :param leave: called inside the event loop before it ends, with a status other than 0
     :raises click.UsageError: the backend is not installed
     """
     try:
@@ -53,11 +53,11 @@ def run(work: Callable[[], Awaitable[int]], backend: str, leave: Leave | None) -
                 status = await work()
                 tasks.cancel_scope.cancel()
         except* (KeyboardInterrupt, anyio.get_cancelled_exc_class()):
-            pass  # how trio and asyncio report a Ctrl-C that they handle themselves
+            pass  # trio and asyncio report a Ctrl-C that they handle themselves in this way
         except* (BrokenPipeError, SystemExit):
-            status = 1  # nobody reads our stdout any more; rich says so by exiting
+            status = 1  # nobody reads stdout any more; rich exits then
         if status == INTERRUPTED and sys.stderr.isatty():
-            print(file=sys.stderr)  # what the shell says next goes below the "^C"
+            print(file=sys.stderr)  # the shell's prompt must not follow "^C" in the same line
         if status and leave:
             leave(status)
         return status
@@ -68,12 +68,12 @@ def run(work: Callable[[], Awaitable[int]], backend: str, leave: Leave | None) -
 async def _cancel_on_ctrl_c(
     scope: anyio.CancelScope, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
-    """Turn the first Ctrl-C into a cancellation, on both backends alike.
+    """Turn the first Ctrl-C into a cancellation, on both backends.
 
-    Left to itself, asyncio would learn of a signal that arrives just before it waits for the
-    network only after the network has something to say.
+    By itself, asyncio would miss a signal that arrives just before it waits for the network,
+    until there is network traffic.
     """
-    # A shell starts jobs in the background with SIGINT ignored.  Windows can't wait for signals.
+    # Shells start background jobs with SIGINT ignored.  On Windows, tasks cannot wait for signals.
     if sys.platform == "win32" or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         task_status.started()
         return

@@ -1,4 +1,4 @@
-"""Save a body in a file that is never half of it."""
+"""Saves a body in a file, which is replaced only when the body is complete."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ._terminal import printable
 
 
 class Target:
-    """The file to write to: a ``.part`` beside the one asked for, until it is complete.
+    """The file to write to: a ``.part`` file beside the given one, until the body is complete.
 
-    What is there but is no regular file, such as ``/dev/null`` or a pipe, is written to directly;
-    replacing it would destroy it.
+    A path that exists and is not a regular file, such as ``/dev/null`` or a pipe, is written to
+    directly, because replacing it would destroy it.
     """
 
     def __init__(self, path: Path) -> None:
-        # A link stays, what it points to is replaced.
+        # A symbolic link is kept, and the file that it points to is replaced.
         self._path = Path(os.path.realpath(path))
         replaces = self._path.is_file() or not self._path.exists()
         self._part = self._path.with_name(f"{self._path.name}.part") if replaces else None
@@ -39,9 +39,9 @@ class Target:
     async def open(self) -> None:
         """Open the file.
 
-        The new file is made by this thread: Ctrl-C on asyncio ends the waiting for another
-        thread, and nobody would know whether the file is there.  Opening a pipe waits for its
-        reader, which is left to a thread.
+        This thread creates a regular file: on asyncio, Ctrl-C ends the wait for another thread,
+        and the file might then exist without being removed.  Opening a pipe blocks until it has a
+        reader, so a worker thread does that.
         """
         if self._part:
             self._file = FileIO(self._part, "w")
@@ -55,11 +55,11 @@ class Target:
     def _write(self, piece: bytes) -> None:
         assert self._file is not None  # opened
         rest = memoryview(piece)
-        while rest:  # unbuffered, so that closing never waits for a pipe's reader
+        while rest:  # unbuffered, so that closing never waits for the reader of a pipe
             rest = rest[self._file.write(rest) :]
 
     def finish(self) -> None:
-        """Put the complete file in its place."""
+        """Move the complete file to its place."""
         assert self._file is not None  # opened
         self._file.close()
         if self._part:
@@ -68,7 +68,7 @@ class Target:
             os.replace(self._part, self._path)
 
     def discard(self) -> None:
-        """Remove what was written."""
+        """Remove the incomplete file."""
         if self._file:
             self._file.close()
             if self._part:
@@ -80,10 +80,10 @@ async def save(
 ) -> None:
     """Write *pieces* to *path*, with a progress bar if *console* is a terminal.
 
-    :param total: how many bytes to expect, if that is known
+    :param total: expected number of bytes, if known
     :raises OSError: the file can't be written
 
-    Unless every piece arrived, *path* is left as it was.
+    Unless every piece arrives, the file at *path* is unchanged.
     """
     progress = Progress(
         TextColumn("{task.description}", markup=False),
@@ -106,5 +106,5 @@ async def save(
                 progress.update(shown, total=progress.tasks[0].completed)
         await to_thread.run_sync(target.finish)
     except BaseException:
-        target.discard()  # not awaited: a cancelled task could not
+        target.discard()  # not awaited, because a cancelled task could not await
         raise

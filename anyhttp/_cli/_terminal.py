@@ -1,4 +1,4 @@
-"""Show a response to a person: coloured, readable, and harmless to the terminal."""
+"""Shows a response on a terminal: coloured, and without control characters."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from rich.text import Text
 from anyhttp import ClientResponse
 from anyhttp._headers import codec_name
 
-# Characters that a terminal would obey.  C0 controls and DEL become their Unicode pictures, the
-# C1 controls have none.
+# Control characters that a terminal would interpret.  C0 controls and DEL are shown as their
+# Unicode pictures; C1 controls have no pictures.
 CONTROLS: Final = {
     **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"},
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
 }
-# Bytes; a larger JSON body is shown as it came, because colouring it would take seconds.
+# Bytes; a larger JSON body is shown unchanged, because colouring would take seconds.
 LARGEST_PRETTY: Final = 1024 * 1024
 
 
 class BinaryBodyError(Exception):
-    """The body is no text, which would garble the terminal."""
+    """The body is binary, which would garble the terminal."""
 
 
 def printable(text: str, encoding: str = "utf-8") -> str:
-    """Return *text* without anything a terminal would obey or could not encode."""
+    """Return *text* without characters that the terminal would interpret or cannot encode."""
     return text.translate(CONTROLS).encode(encoding, "replace").decode(encoding)
 
 
@@ -57,12 +57,12 @@ def show_head(console: Console, response: ClientResponse) -> None:
 
 
 def is_json(response: ClientResponse) -> bool:
-    """Say whether the response claims to be JSON (:rfc:`8259`, :rfc:`6839#section-3.1`)."""
+    """Whether the response's media type is JSON (:rfc:`8259`, :rfc:`6839#section-3.1`)."""
     return response.content_type == "application/json" or response.content_type.endswith("+json")
 
 
 def looks_binary(piece: bytes, response: ClientResponse) -> bool:
-    """Judge by the first *piece* of a body: text has no NUL and, unless it says so, is UTF-8."""
+    """Whether the first *piece* has a NUL, or is neither declared as text nor UTF-8."""
     if b"\0" in piece:
         return True
     if response.content_type.startswith("text/") or response.charset:
@@ -75,22 +75,22 @@ def looks_binary(piece: bytes, response: ClientResponse) -> bool:
 
 
 def usable_charset(response: ClientResponse) -> str:
-    """Return the charset that the response names, or UTF-8 if Python does not know that one."""
+    """Return the charset that the response names, or UTF-8 if Python does not know that charset."""
     return codec_name(response.charset or "") or "utf-8"
 
 
 class TextPrinter:
-    """Prints a body as text while it arrives."""
+    """Prints a text body while it arrives."""
 
     def __init__(self, console: Console, charset: str) -> None:
         decoder = codecs.getincrementaldecoder(charset)("replace")
-        # Every kind of line end becomes "\n": a lone "\r" would overwrite what was shown before.
+        # Turn every line end into "\n": after a lone "\r", the terminal would overwrite the line.
         self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
         self._console = console
         self._last = "\n"
 
     def feed(self, piece: bytes, *, final: bool = False) -> None:
-        """Print what *piece* completes; at the end, leave the cursor at the start of a line."""
+        """Print the text that *piece* completes; at the end, finish the line."""
         text = printable(self._decoder.decode(piece, final), self._console.encoding)
         self._console.out(text, end="", highlight=False)
         self._last = text[-1:] or self._last
@@ -99,7 +99,7 @@ class TextPrinter:
 
 
 def pretty_json(console: Console, body: bytes) -> Text | None:
-    """Return *body* indented and coloured, or ``None`` if it is not JSON after all."""
+    """Return *body* indented and coloured, or ``None`` if it is not JSON."""
     try:
         text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
@@ -112,9 +112,9 @@ def pretty_json(console: Console, body: bytes) -> Text | None:
 async def show_body(
     console: Console, response: ClientResponse, pieces: AsyncIterator[bytes]
 ) -> None:
-    """Show the body that *pieces* brings.
+    """Show the body, which *pieces* yields.
 
-    :raises BinaryBodyError: it is no text
+    :raises BinaryBodyError: the body is binary
     """
     printer = TextPrinter(console, usable_charset(response))
     held = bytearray()

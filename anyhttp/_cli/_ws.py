@@ -1,4 +1,4 @@
-"""``anyhttp ws URL``: lines of standard input are sent, messages are printed."""
+"""``anyhttp ws URL``: sends the lines of standard input, and prints the messages."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from anyhttp import (
 from ._fetch import CONNECT_TIMEOUT, PIECE, OutputClosedError, write
 from ._terminal import printable
 
-#: Codes of a server that has nothing to print_error about; 0 stands for none.
+#: Close codes that are no error; 0 stands for no code.
 NORMAL_CODES: Final = {0, WSCloseCode.OK, WSCloseCode.GOING_AWAY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line asked for."""
+    """The options of the command line."""
 
     url: str
     headers: Sequence[tuple[str, str]]
@@ -47,7 +47,7 @@ class Options:
 
 
 async def talk(options: Options) -> int:
-    """Open the WebSocket, talk, and return the exit status; a failure is one line on stderr."""
+    """Open the WebSocket, talk, and return the exit status; a failure is printed on stderr."""
     try:
         return await _talk(options)
     except OutputClosedError:
@@ -100,7 +100,7 @@ async def _talk(options: Options) -> int:
 
 
 class _Conversation:
-    """What the task that sends and the task that prints share."""
+    """The state that the sending task and the printing task share."""
 
     def __init__(self, websocket: ClientWebSocketResponse, options: Options) -> None:
         self._websocket = websocket
@@ -108,7 +108,7 @@ class _Conversation:
         self._last_message_at = anyio.current_time()
 
     async def send_lines(self) -> None:
-        """Send standard input, and close when it has ended and been answered."""
+        """Send standard input; after its end, wait for the last messages, then close."""
         try:
             async for line in read_lines():
                 await self._websocket.send_str(line)
@@ -116,10 +116,10 @@ class _Conversation:
                 await self._wait_for_silence()
             await self._websocket.close()
         except ClientConnectionError:
-            pass  # who receives finds out why
+            pass  # the task that receives finds out the reason
 
     async def _wait_for_silence(self) -> None:
-        """Wait for answers, until there was none for a while: nothing tells which is the last."""
+        """Wait until no message has come for a while: nothing tells which message is the last."""
         self._last_message_at = anyio.current_time()
         left = self._options.wait
         while left > 0:
@@ -127,7 +127,7 @@ class _Conversation:
             left = self._last_message_at + self._options.wait - anyio.current_time()
 
     async def show(self) -> int | None:
-        """Print messages up to the end; return the exit status, ``None`` if nobody reads them."""
+        """Print messages until the end; return the exit status, ``None`` if nobody reads stdout."""
         while True:
             message = await self._websocket.receive()
             self._last_message_at = anyio.current_time()
@@ -149,7 +149,7 @@ class _Conversation:
                     return 0
                 case _:
                     failure = message.data or self._websocket.exception()
-                    if failure is None:  # the other task closes it
+                    if failure is None:  # the other task closes the WebSocket
                         await self._websocket.close()
                         return 0
                     print_error(f"the connection was lost: {failure}")
@@ -157,7 +157,7 @@ class _Conversation:
 
 
 def shown(message: WSMessage) -> bytes:
-    """Return a message for stdout: a terminal gets nothing that it would obey."""
+    """Return a message for stdout; on a terminal, without control characters."""
     if message.type is WSMsgType.TEXT:
         text: str = message.data
         if sys.stdout.isatty():
@@ -168,7 +168,7 @@ def shown(message: WSMessage) -> bytes:
 
 
 async def read_lines() -> AsyncIterator[str]:
-    """Yield the lines of standard input as they come, without their ends."""
+    """Yield the lines of standard input as they arrive, without their line ends."""
     rest = b""
     while piece := await _read_piece(sys.stdin.fileno()):
         *lines, rest = (rest + piece).split(b"\n")
@@ -180,8 +180,8 @@ async def read_lines() -> AsyncIterator[str]:
 
 async def _read_piece(descriptor: int) -> bytes:
     try:
-        # Not in a thread if that can be avoided: one that waits for a terminal never ends.
+        # Avoid a thread if possible: a thread that waits for a terminal never ends.
         await anyio.wait_readable(descriptor)
-    except (OSError, NotImplementedError):  # a plain file, or Windows
+    except (OSError, NotImplementedError):  # a regular file, or Windows
         return await to_thread.run_sync(os.read, descriptor, PIECE, abandon_on_cancel=True)
     return os.read(descriptor, PIECE)

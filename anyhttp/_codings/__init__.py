@@ -1,4 +1,4 @@
-"""Content codings: what is compressed on the way, in both directions (:rfc:`9110#section-8.4`)."""
+"""Content codings: compression of request and response bodies (:rfc:`9110#section-8.4`)."""
 
 from __future__ import annotations
 

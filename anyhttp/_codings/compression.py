@@ -1,7 +1,7 @@
-"""Content codings: decoding step by step, with bounded output at each step.
+"""Content codings: decoding in steps, each with bounded output.
 
-A few compressed bytes may stand for gigabytes, so a decoder never returns more than it is
-asked for and keeps the rest of its input until it is asked again.
+A few compressed bytes may decode to gigabytes.  So a decoder returns at most as many bytes as it
+is asked for, and keeps the rest of its input for the next call.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from .zlib_module import zlib_backend
 
 __all__ = ("ContentDecoder", "DecodingError", "accept_encoding", "decoder_for")
 
-#: Codings applied one on top of the other that a response may have (CVE-2022-32206).
+#: Most codings that a response may have applied on top of each other (CVE-2022-32206).
 MAX_CODINGS: Final = 5
 
-#: Compressed bytes given to a decompressor at once; what it does not use is copied.
+#: Compressed bytes given to a decompressor at once; it copies the bytes that it does not use.
 STEP: Final = 16 * 1024
 
 
 class DecodingError(Exception):
-    """The bytes are not what their content coding says, or end early."""
+    """The bytes are not valid in their content coding, or end early."""
 
 
 class _Decoder(Protocol):
@@ -36,11 +36,11 @@ class _Decoder(Protocol):
         ...
 
     def finish(self) -> None:
-        """Check that the input has been complete."""
+        """Check that the input was complete."""
 
 
 class _Input:
-    """Compressed bytes that wait for their turn."""
+    """Compressed bytes that have not been given to the decompressor yet."""
 
     __slots__ = ("_data", "_position")
 
@@ -62,7 +62,7 @@ class _Input:
 
 
 class _ZlibDecoder:
-    """gzip with any number of members (:rfc:`1952`), or deflate in both of its forms."""
+    """gzip with any number of members (:rfc:`1952`), or deflate in both of its formats."""
 
     def __init__(self, *, gzip: bool) -> None:
         self._gzip = gzip
@@ -71,7 +71,7 @@ class _ZlibDecoder:
         self._undecided = b""
         self._inflate: Any = self._zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if gzip else None
         self._started = False
-        self._full = False  # the last output filled its limit: there may be more of it
+        self._full = False  # the last output reached its limit: the decompressor may hold more
 
     def feed(self, data: bytes) -> None:
         self._started = True
@@ -104,7 +104,7 @@ class _ZlibDecoder:
             raise DecodingError("the compressed data end early")
 
     def _next_member(self, data: bytes) -> bool:
-        """Go on with another gzip member; anything else after the end is not decoded."""
+        """Start another gzip member if *data* begins with one; ignore anything else."""
         if not data:
             return False
         if self._gzip and data[:1] == b"\x1f":
@@ -114,7 +114,7 @@ class _ZlibDecoder:
 
 
 def _deflate_window_bits(start: bytes) -> int:
-    """Tell the zlib format, which "deflate" means, from the bare one, which some send.
+    """Tell the zlib format, the correct one for "deflate", from raw deflate, which some send.
 
     The two-byte header of :rfc:`1950` says compression method 8 and is a multiple of 31.
     """
@@ -123,21 +123,21 @@ def _deflate_window_bits(start: bytes) -> int:
 
 
 class _BrotliDecoder:
-    """br (:rfc:`7932`), by Brotli or brotlicffi."""
+    """br (:rfc:`7932`), by the module Brotli or brotlicffi."""
 
     def __init__(self, module: ModuleType) -> None:
         self._error: type[Exception] = module.error
         self._decompressor: Any = module.Decompressor()
         self._input = _Input()
         self._started = False
-        self._held = False  # there may be more output, even if all input has been used
+        self._held = False  # the decompressor may hold output even when it has used all input
 
     def feed(self, data: bytes) -> None:
         self._input.feed(data)
 
     def read(self, limit: int) -> bytes:
         while True:
-            # With output held back the decompressor may take no new input.
+            # While it holds output, the decompressor may accept no new input.
             accepts = self._decompressor.can_accept_more_data()
             data = self._input.take() if accepts else b""
             if accepts and not (data or self._held):
@@ -157,7 +157,7 @@ class _BrotliDecoder:
 
 
 class _ZstdDecoder:
-    """zstd (:rfc:`8878`) with any number of frames, by ``compression.zstd`` or its backport."""
+    """zstd (:rfc:`8878`) with any number of frames, by ``compression.zstd`` or a backport of it."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -192,7 +192,7 @@ class _ZstdDecoder:
 
 @cache
 def _brotli() -> ModuleType | None:
-    """Return a Brotli module that can bound its output."""
+    """Return a Brotli module that can limit its output."""
     for name in ("brotli", "brotlicffi"):
         try:
             module = importlib.import_module(name)
@@ -215,7 +215,7 @@ def _zstd() -> ModuleType | None:
 
 @cache
 def accept_encoding() -> str:
-    """Return the ``Accept-Encoding`` of what can be decoded here (:rfc:`9110#section-12.5.3`)."""
+    """Return the ``Accept-Encoding`` for the supported codings (:rfc:`9110#section-12.5.3`)."""
     codings = ["gzip", "deflate"]
     if _brotli() is not None:
         codings.append("br")
@@ -237,7 +237,7 @@ def _make(coding: str) -> _Decoder | None:
 
 
 class ContentDecoder:
-    """Undoes one or more content codings, the last applied one first."""
+    """Decodes one or more content codings; the coding applied last is decoded first."""
 
     __slots__ = ("_stages",)
 
@@ -245,7 +245,7 @@ class ContentDecoder:
         self._stages = stages
 
     def feed(self, data: bytes) -> None:
-        """Add encoded bytes; call :meth:`read` until it is empty before the next ones."""
+        """Add encoded bytes; before adding more, call :meth:`read` until it returns ``b""``."""
         self._stages[0].feed(data)
 
     def read(self, limit: int) -> bytes:
@@ -258,7 +258,7 @@ class ContentDecoder:
     def finish(self) -> None:
         """Check that the encoded data were complete.
 
-        :raises DecodingError: they were not
+        :raises DecodingError: the encoded data were incomplete
         """
         for stage in self._stages:
             stage.finish()
@@ -276,9 +276,9 @@ class ContentDecoder:
 
 
 def decoder_for(content_encoding: str) -> ContentDecoder | None:
-    """Return a decoder for a ``Content-Encoding`` value; ``None`` where there is nothing to undo.
+    """Return a decoder for a ``Content-Encoding`` value; ``None`` if there is nothing to decode.
 
-    A coding that is not known here leaves the body as it is, for the caller to decode.
+    With an unknown coding the body stays as it is, for the caller to decode.
 
     :raises DecodingError: more than five codings
     """

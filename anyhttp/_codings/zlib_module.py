@@ -1,4 +1,4 @@
-"""The module that compresses gzip and deflate, which an application may replace by a faster one."""
+"""The module for gzip and deflate, which an application may replace by a faster one."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _backend: ZlibBackend = zlib
 
 
 def set_zlib_backend(module: ZlibBackend) -> None:
-    """Compress and decompress gzip and deflate by *module* from now on.
+    """Use *module* for gzip and deflate from now on.
 
     :param module: one with the interface of ``zlib``, such as ``isal.isal_zlib`` or
         ``zlib_ng.zlib_ng``
     :raises TypeError: it lacks part of that interface
 
-    It counts for the whole process; bodies that are on their way keep what they have.
+    The setting is for the whole process.  Bodies in progress keep the module that they have.
     """
     global _backend
     missing = [
@@ -51,5 +51,5 @@ def set_zlib_backend(module: ZlibBackend) -> None:
 
 
 def zlib_backend() -> ZlibBackend:
-    """Return the module that is used now."""
+    """Return the module in use."""
     return _backend

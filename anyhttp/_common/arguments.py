@@ -1,4 +1,4 @@
-"""Arguments of a wrong kind, refused by their names before anything is done with them."""
+"""Checks of arguments: an error names the argument, before anything is done with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = (
 
 
 def check_callable(name: str, value: object) -> None:
-    """Refuse what cannot be called.
+    """Refuse a value that cannot be called.
 
     :raises TypeError: *value* is no callable
     """
@@ -34,7 +34,7 @@ def check_callable(name: str, value: object) -> None:
 
 
 def check_charset(name: str, value: str) -> None:
-    """Refuse what names no charset that Python knows.
+    """Refuse a name that is no charset known to Python.
 
     :raises TypeError: *value* is not a ``str``
     :raises ValueError: there is no such charset
@@ -43,23 +43,23 @@ def check_charset(name: str, value: str) -> None:
     try:
         codecs.lookup(value)
     except LookupError:
-        # Not shown: it may be a password that was given in a wrong place.
+        # The value is not shown: it may be a password passed by mistake.
         raise ValueError(f"{name} must be a charset that Python knows") from None
 
 
 def check_class(name: str, value: object, base: type) -> None:
-    """Refuse what is not *base* or a class derived from it.
+    """Refuse a value that is neither *base* nor a class derived from it.
 
-    :raises TypeError: it is not
+    :raises TypeError: *value* is something else
     """
     if not (isinstance(value, type) and issubclass(value, base)):
         raise TypeError(f"{name} must be {base.__name__} or a class derived from it, not {value!r}")
 
 
 def check_count(name: str, value: object, *, least: int = 0, optional: bool = False) -> None:
-    """Refuse what is not a whole number from *least* on.
+    """Refuse a value that is not an integer of at least *least*.
 
-    :param optional: take ``None`` too
+    :param optional: accept ``None`` too
     :raises TypeError: *value* is not an ``int``
     :raises ValueError: it is less than *least*
     """
@@ -74,9 +74,9 @@ def check_count(name: str, value: object, *, least: int = 0, optional: bool = Fa
 
 
 def check_instance(name: str, value: object, kind: type) -> None:
-    """Refuse what is neither ``None`` nor an object of *kind*.
+    """Refuse a value that is neither ``None`` nor an object of *kind*.
 
-    :raises TypeError: it is something else
+    :raises TypeError: *value* is something else
     """
     if not (value is None or isinstance(value, kind)):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
@@ -84,9 +84,9 @@ def check_instance(name: str, value: object, kind: type) -> None:
 
 
 def check_local_addr(local_addr: object) -> None:
-    """Refuse what is neither ``None`` nor a pair of a host and a port.
+    """Refuse a value that is neither ``None`` nor a pair of host and port.
 
-    :raises TypeError: it is something else
+    :raises TypeError: *local_addr* is something else
     """
     match local_addr:
         case None | (str(), int()):
@@ -95,7 +95,7 @@ def check_local_addr(local_addr: object) -> None:
 
 
 def check_seconds(name: str, value: object, *, finite: bool = False) -> None:
-    """Refuse what is neither ``None`` nor a number of seconds.
+    """Refuse a value that is neither ``None`` nor a number of seconds.
 
     :param finite: refuse infinity too
     :raises TypeError: *value* is not a number
@@ -122,12 +122,12 @@ def checked_size(name: str, value: int) -> int:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether *value* is a number; ``True`` and ``False``, which Python counts in, are none."""
+    """Whether *value* is a number; ``True`` and ``False`` are not, though Python says so."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def check_str(name: str, value: object) -> None:
-    """Refuse what is not text.
+    """Refuse a value that is not text.
 
     :raises TypeError: *value* is not a ``str``
     """
@@ -139,12 +139,12 @@ def checked_path(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> s
     """Return the path of a Unix socket as text.
 
     :raises TypeError: it is no path
-    :raises ValueError: no socket can be there
+    :raises ValueError: a socket cannot have this path
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"path must be a str, bytes or a path, not {type(path).__name__}")
     text = os.fsdecode(path)
-    # At the beginning it marks a name that is in no directory (unix(7)).
+    # A NUL at the beginning marks an abstract socket, which has no file (unix(7)).
     if not text or "\0" in text[1:]:
         raise ValueError(f"path must be that of a Unix socket, got {path!r}")
     return text
@@ -159,7 +159,7 @@ def pairs_of(name: str, value: object) -> Iterable[tuple[Any, Any]]:
         return value.items()
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         pairs = list(value)
-        # Text of two characters would pass for a pair.
+        # Without this check, a string of two characters would count as a pair.
         if all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
             return pairs
     raise TypeError(

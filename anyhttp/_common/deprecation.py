@@ -1,4 +1,4 @@
-"""Warnings about old ways to say things, which point at the line that says them."""
+"""Deprecation warnings that point at the line of the application that caused them."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ __all__ = (
     "warn_without_effect",
 )
 
-#: where the files of the package are, in whatever room
+#: the directory of the package; its files are not the application's
 _PACKAGE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 def warn_deprecated(message: str) -> None:
-    """Warn whoever called into the package, through however many of its functions."""
+    """Issue a warning for the application's line that called into the package, at any depth."""
     warnings.warn(message, DeprecationWarning, stacklevel=_outside_caller()[0])
 
 
 def public_call() -> str:
-    """Return the name of what was called from outside of the package: ``ClientSession.get``."""
+    """Return the name of what the application called: ``ClientSession.get``."""
     return _outside_caller()[1]
 
 
 def warn_about_loop(loop: object) -> None:
-    """Say that *loop* is ignored, unless it is ``None``."""
+    """Warn that *loop* is ignored, unless it is ``None``."""
     if loop is not None:
         warn_deprecated("loop is ignored: the client runs on the event loop it is used in")
 
 
 def warn_of_unused(cls: type, names: Iterable[str], instead: str) -> None:
-    """Warn that *cls* defines methods that aiohttp would call."""
+    """Warn that *cls* defines methods that aiohttp would call and this package does not."""
     for name in names:
         if name in vars(cls):
             message = f"{cls.__qualname__}.{name}() is never called: {instead} instead"
@@ -51,10 +51,10 @@ def warn_of_unused(cls: type, names: Iterable[str], instead: str) -> None:
 
 
 def _outside_caller() -> tuple[int, str]:
-    """Return how many frames up the caller from outside is, and the name of what it called.
+    """Return the stack level of the application's call, and the name of what it called.
 
-    Counted as ``warnings`` does, for which 1 is the calling function itself.  Its own way to
-    do this, ``skip_file_prefixes``, came with Python 3.12.
+    The level counts as in ``warnings``, where 1 is the calling function itself.  The parameter
+    ``skip_file_prefixes`` of ``warnings`` would do this, but needs Python 3.12.
     """
     frame: FrameType | None = sys._getframe(1)
     level, name = 1, ""
@@ -68,7 +68,7 @@ EventLoop: TypeAlias = "AbstractEventLoop"
 
 
 def warn_without_effect(**arguments: object) -> None:
-    """Warn of *arguments* that do nothing, as far as they are given."""
+    """Warn about those of *arguments* that are given: they have no effect."""
     for name, value in arguments.items():
         if value is not None and value is not False:
             warn_deprecated(f"{name} is deprecated: it has no effect")

@@ -13,9 +13,9 @@ V_co = TypeVar("V_co", covariant=True)
 
 @final
 class ChainMapProxy(Mapping[K, V_co]):
-    """Several mappings seen as one, which cannot be changed through it.
+    """A read-only view of several mappings as one.
 
-    :param maps: the mappings; of equal keys, that of the first counts
+    :param maps: the mappings; if several have a key, the first of them counts
     """
 
     __slots__ = ("_maps",)

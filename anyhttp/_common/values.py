@@ -1,4 +1,4 @@
-"""Small immutable values that every storey may use: they import nothing of the package."""
+"""Small immutable values that every room may use: they import nothing else of the package."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = (
 
 
 class HttpVersion(NamedTuple):
-    """Version of the HTTP protocol, ordered as the numbers are (:rfc:`9110#section-2.5`)."""
+    """Version of the HTTP protocol, compared as numbers (:rfc:`9110#section-2.5`)."""
 
     major: int
     minor: int
@@ -46,9 +46,9 @@ HttpVersion11: Final = HttpVersion(1, 1)
 
 @dataclass(frozen=True, slots=True)
 class ETag:
-    """Tells one state of a resource from another (:rfc:`9110#section-8.8.3`).
+    """An entity tag, which identifies a state of a resource (:rfc:`9110#section-8.8.3`).
 
-    :param value: what stands between the quotes
+    :param value: the text between the quotes
     :param is_weak: whether states with this tag may differ in their bytes
     """
 
@@ -61,15 +61,15 @@ SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "authentication-info"}
 )
 
-# For text that yarl cannot parse: a password may hold any character there, so
-# everything from the start of the authority to the last "@" has to go.
+# For text that yarl cannot parse.  A password in it may hold any character, so everything from
+# the start of the authority to the last "@" is removed.
 _UNPARSED_USER_INFO: Final = re.compile(r"\A([^/@]*//)?.*@", re.DOTALL)
 
 
 def without_user_info(url: str | URL) -> str:
-    """Return *url* as text for messages and logs, with user name and password left out.
+    """Return *url* as text for messages and logs, without user name and password.
 
-    :param url: may be text that is no valid URL; then too much rather than too little goes
+    :param url: may be text that is no valid URL; then rather too much is removed than too little
     """
     if isinstance(url, str):
         if "@" not in url:
@@ -84,7 +84,7 @@ def without_user_info(url: str | URL) -> str:
             return url
         url = parsed
     if url.raw_user is None and url.raw_password is None:
-        # In one without a host, as of "user:password@host", they may be anywhere.
+        # Without a host, as in "user:password@host", the credentials may be in any part.
         return str(url) if url.raw_host is not None else _without_any_user_info(str(url))
     return str(url.with_user(None))
 
@@ -93,21 +93,21 @@ def _without_any_user_info(text: str) -> str:
     return _UNPARSED_USER_INFO.sub(r"\1", text)
 
 
-# The percent sign before the zone is itself percent-encoded in a URL (RFC 6874 §2).  Browsers
-# and curl take it as it is too, so "%25" alone can only be the zone with that number.
+# A URL percent-encodes the percent sign before the zone as "%25" (RFC 6874 §2).  Browsers and
+# curl also accept a plain "%", so "%25" with nothing behind it is the zone with the number 25.
 _ZONE: Final = re.compile(r"%(?:25(?=[^\]]))?([^\]]*)")
 
 
 def without_zone(host: str) -> str:
     """Return *host* without the zone that a link-local IPv6 address may name (:rfc:`6874`).
 
-    A zone means something on this machine only, so a peer is never told it.
+    A zone is valid on this machine only, so it is never sent to a peer.
     """
     return _ZONE.sub("", host) if "%" in host else host
 
 
 def with_plain_zone(host: str) -> str:
-    """Return *host* with its zone, if it has one, as the operating system writes it."""
+    """Return *host*, and its zone if it has one, as the operating system writes it."""
     return _ZONE.sub(r"%\1", host) if "%" in host else host
 
 
@@ -125,17 +125,18 @@ T = TypeVar("T")
 
 
 class FieldsMemo(dict[Fields, T]):
-    """What is made of header fields, kept for the next request that has the same.
+    """A cache of values that are computed from header fields.
 
-    Most requests of a program have.  As this outlives every session, nothing is kept of
-    fields with credentials or cookies: those are made anew each time.
+    Most requests of a program have the same fields as an earlier one.  The cache outlives every
+    session, so it stores nothing for fields with credentials or cookies: their value is computed
+    each time.
 
-    :param make: makes it
+    :param make: computes the value
     """
 
     __slots__ = ("_make",)
 
-    #: how many are kept
+    #: most values that are stored
     SIZE: Final = 256
 
     def __init__(self, make: Callable[[Fields], T]) -> None:
@@ -164,9 +165,9 @@ class _RequestInfo(NamedTuple):
 
 
 class RequestInfo(_RequestInfo):
-    """What a request was, as kept by responses and errors.
+    """The URL, method and headers of a request, as kept by responses and errors.
 
-    :param url: the URL asked for, without its fragment
+    :param url: the requested URL without its fragment
     :param method: the HTTP method in upper case
     :param headers: the headers as they were sent
     :param real_url: the URL with its fragment; *url* when left out
@@ -197,7 +198,7 @@ class RequestInfo(_RequestInfo):
     ) -> tuple[
         Callable[..., RequestInfo], tuple[type[RequestInfo], URL, str, CIMultiDict[str], URL]
     ]:
-        # The read-only view of a multidict refuses to be pickled, a copy does not.
+        # The read-only view of a multidict cannot be pickled; a copy can.
         return _restored, (type(self), self.url, self.method, CIMultiDict(self.headers), self[3])
 
 
@@ -208,7 +209,7 @@ def _restored(
 
 
 class PastResponse(Protocol):
-    """What can still be asked of a response that led somewhere else."""
+    """What can be read from a response of the history, such as a redirect."""
 
     @property
     def status(self) -> int: ...
@@ -242,10 +243,9 @@ class SupportsBasicAuth(Protocol):
 
 
 class ConnectionKey(NamedTuple):
-    """Everything that makes one connection unfit for another one's request.
+    """Everything that must be equal for two requests to share a connection.
 
-    Two requests may share a connection exactly when their keys are equal.  It is hashed
-    for every request, so it stays a plain tuple.
+    It is hashed for every request, so it is a plain tuple.
     """
 
     host: str

@@ -1,4 +1,4 @@
-"""The version of this release, which the build reads from here, and the name made of it."""
+"""The version of this release, which the build reads here, and the product token with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what a server asks for in ``WWW-Authenticate`` (:rfc:`9110#section-11.6.1`)."""
+"""Parses the challenges in ``WWW-Authenticate`` (:rfc:`9110#section-11.6.1`)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .grammar import QUOTED_STRING, TOKEN, unescaped
 
 __all__ = ("Challenge", "parse_challenges", "parse_parameters")
 
-# Each expression takes what it can and never gives any of it back, and each step of the parser
-# starts behind the one before, so the time is linear in the length of the header.
+# The expressions never backtrack, and each step of the parser starts where the one before
+# ended, so the time is linear in the length of the header.
 _SEPARATORS: Final = re.compile(r"[ \t,]*+")
 _TOKEN: Final = re.compile(TOKEN)
 _EQUALS: Final = re.compile(r"[ \t]*+=[ \t]*+")
@@ -26,14 +26,14 @@ class Challenge(NamedTuple):
     """One way of authentication that a server offers."""
 
     scheme: str
-    #: by their names in lower case; of two with the same name the first
+    #: by name in lower case; of a repeated name, the first parameter counts
     parameters: dict[str, str]
 
 
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
-    """Return the challenges in *values*, those of header lines, in their order.
+    """Return the challenges in *values*, the values of header lines, in their order.
 
-    Whatever is malformed is left out, up to the next comma; it never spoils another line.
+    Malformed text is skipped up to the next comma; it does not affect other lines.
     """
     challenges: list[Challenge] = []
     for value in values:
@@ -58,7 +58,7 @@ def _add_challenges(text: str, challenges: list[Challenge]) -> None:
 
 
 def parse_parameters(value: str) -> dict[str, str]:
-    """Return the parameters of a header that is a list of them, such as Authentication-Info."""
+    """Return the parameters of a header that consists of parameters: Authentication-Info."""
     parameters: dict[str, str] = {}
     position = _end(_SEPARATORS, value, 0)
     while position < len(value):

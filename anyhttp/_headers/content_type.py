@@ -1,7 +1,7 @@
 """``Content-Type``: media type, charset, and Python's codec for it (:rfc:`9110#section-8.3`).
 
-Responses, parts of multiparts and bodies that are sent are all read here.  A server may send
-anything: reading it takes time linear in its length and never raises.
+Responses, parts of multiparts and request bodies all use this parser.  A server may send
+anything: parsing takes time linear in the length of the text and never raises.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ __all__ = (
     "parse_content_type",
 )
 
-#: Longest name of a charset, in characters, that :rfc:`2978#section-2.3` has registered.  Python
-#: looks for a module of each name that it does not know, and remembers the name.
+#: Longest charset name, in characters, that :rfc:`2978#section-2.3` allows.  For a name that it
+#: does not know, Python looks for a module and stores the result: longer names are not looked up.
 MAX_CHARSET: Final = 40
 
-#: Codecs of Python that are no charsets: two for host names, whose time grows with the square of
-#: the length, and two for source code, which warn of escapes that a peer may send.
+#: Codecs of Python that are not charsets.  Two are for host names, and their time grows with the
+#: square of the length.  Two are for source code, and warn about escapes that a peer may send.
 _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape"})
 
-# A parameter, or what stands in the place of one: whatever follows a semicolon up to the next
-# that is not in quotes.  As browsers do, quotes that are not closed go up to the end.
+# A parameter, or the malformed text in its place: everything from a semicolon to the next one
+# outside of quotes.  A missing closing quote counts as one at the end, as in browsers.
 _PARAMETER: Final = re.compile(
     rf';[ \t]*+(?:({TOKEN})[ \t]*+=[ \t]*+(?:"((?:[^"\\]++|\\.?)*+)|([^;]*+)))?+[^;]*+', re.DOTALL
 )
@@ -39,42 +39,42 @@ _MEDIA_TYPE: Final = re.compile(rf"{TOKEN}/{TOKEN}")
 _JSON_TYPE: Final = re.compile(r"application/(?:[\w.+-]+?\+)?json", re.ASCII)
 
 
-@dataclass(frozen=True)  # without slots, for the sake of the cached properties
+@dataclass(frozen=True)  # without slots: cached properties need a __dict__
 class ContentType:
-    """What a ``Content-Type`` says."""
+    """A parsed ``Content-Type``."""
 
-    #: all of it, in lower case
+    #: the whole value, in lower case
     text: str
-    #: in lower case; empty if there is none, or if it is malformed
+    #: in lower case; empty if the header is absent or malformed
     media_type: str
-    #: by their names in lower case, without those that are malformed or empty; of a repeated one
-    #: the first
+    #: by name in lower case, without malformed and empty ones; of a repeated name, the first
+    #: parameter counts
     parameters: Mapping[str, str]
 
     @property
     def charset(self) -> str | None:
-        """The parameter of this name."""
+        """The parameter ``charset``."""
         return self.parameters.get("charset")
 
     @cached_property
     def encoding(self) -> str | None:
-        """Python's name of the charset that is named, or that the media type always has."""
+        """Python's name of the given charset, or of the one that the media type always has."""
         return encoding_of(self.media_type, self.charset)
 
     @cached_property
     def is_json(self) -> bool:
-        """Whether it is JSON, or some format that is JSON too (:rfc:`6839#section-3.1`)."""
+        """Whether the media type is JSON or based on JSON (:rfc:`6839#section-3.1`)."""
         return _JSON_TYPE.fullmatch(self.media_type) is not None
 
     def fits(self, expected: str) -> bool:
-        """Whether it can be taken for *expected*; ``application/json`` is anything that is JSON."""
+        """Whether it matches *expected*; ``application/json`` matches every type based on JSON."""
         return self.is_json if expected == "application/json" else expected in self.text
 
 
 class _Memo(dict[str | None, ContentType]):
-    """The types that were read before: the responses of a program have few different ones.
+    """The parsed values of earlier calls: the responses of a program have few different ones.
 
-    A peer must not make it grow: it holds few, and none that is long.
+    A peer must not make it grow, so it stores few values, and no long ones.
     """
 
     __slots__ = ()
@@ -91,8 +91,8 @@ class _Memo(dict[str | None, ContentType]):
         return read
 
 
-#: Reads a ``Content-Type``, ``None`` for one that is absent.  It is asked for with each response,
-#: so what is found costs no call of a function.
+#: Parses a ``Content-Type``; ``None`` stands for an absent one.  Each response is parsed, so a
+#: stored value is looked up without calling a Python function.
 parse_content_type: Final[Callable[[str | None], ContentType]] = _Memo().__getitem__
 
 
@@ -110,14 +110,14 @@ def _parse(header: str) -> ContentType:
 
 
 def encoding_of(media_type: str, charset: str | None) -> str | None:
-    """Return Python's name of *charset*, or else of the charset that *media_type* always has."""
+    """Return Python's name of *charset*, else of the charset that *media_type* always has."""
     if charset and (name := codec_name(charset)):
         return name
     return "utf-8" if media_type in {"application/json", "application/rdap+json"} else None
 
 
 def codec_name(charset: str) -> str | None:
-    """Return Python's name of *charset*, ``None`` if it has no codec that turns it into text."""
+    """Return Python's name of *charset*, ``None`` if no codec turns it into text."""
     return None if len(charset) > MAX_CHARSET else _codec_name(charset)
 
 
@@ -125,7 +125,7 @@ def codec_name(charset: str) -> str | None:
 def _codec_name(charset: str) -> str | None:
     try:
         codec = codecs.lookup(charset)
-        "".encode(charset)  # raises for codecs that turn bytes into bytes
+        "".encode(charset)  # raises for codecs that do not encode text
     except (LookupError, ValueError):
         return None
     return None if codec.name in _NO_CHARSETS else codec.name

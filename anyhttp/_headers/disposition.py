@@ -1,8 +1,7 @@
-"""Header values with parameters, as parts of multiparts need them: built and parsed.
+"""Builds and parses header values with parameters, as parts of multiparts have them.
 
-A ``Content-Disposition`` (:rfc:`6266`, :rfc:`7578#section-4.2`) may come from anybody, so
-parsing one costs time linear in its length and never raises: what is malformed is left out,
-with a warning.
+Anybody may send a ``Content-Disposition`` (:rfc:`6266`, :rfc:`7578#section-4.2`), so parsing
+takes time linear in its length and never raises: malformed text is left out, with a warning.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _PARAMETER: Final = re.compile(
     re.DOTALL,
 )
 _CONTINUED: Final = re.compile(r"\*[0-9]+\*?\Z")
-# charset "'" [language] "'" value, where the value is of plain characters and %XX
+# charset "'" [language] "'" value, where the value consists of plain characters and %XX
 _EXTENDED: Final = re.compile(r"([^']*)'[^']*'([!#$%&+\-.^_`|~0-9A-Za-z]*)")
 
 
@@ -77,11 +76,11 @@ def content_disposition(disptype: str, params: Mapping[str, str], *, quote_field
 def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str, str]]:
     """Return the disposition type in lower case, and the parameters.
 
-    Extended values (:rfc:`8187`) come decoded, under their name with its ``*``; pieces of a
-    continued value (:rfc:`2231`) as they are.  :func:`content_disposition_filename` picks the
-    best one.  ``(None, {})`` stands for no header, and for a malformed one, which is also told
-    by :exc:`BadContentDispositionHeader`; a malformed extended or continued value is left
-    out with :exc:`BadContentDispositionParam`.
+    Extended values (:rfc:`8187`) are decoded and keep the ``*`` in their name; the pieces of a
+    continued value (:rfc:`2231`) are returned as they are.  :func:`content_disposition_filename`
+    picks the best one.  The result is ``(None, {})`` without a header, and for a malformed one,
+    which also causes the warning :exc:`BadContentDispositionHeader`.  A malformed extended or
+    continued value is left out with the warning :exc:`BadContentDispositionParam`.
     """
     if not header:
         return None, {}
@@ -95,7 +94,7 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
         if match is None:
             if header[position + 1 : position + 2] not in {"", ";"}:
                 return _malformed()
-            _malformed()  # two semicolons, or one at the end: nothing is lost
+            _malformed()  # an empty parameter: warn, and go on
             position += 1
             continue
         position = match.end()
@@ -104,7 +103,7 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
         if key in params:
             return _malformed()
         if "*" in key:
-            # A space before the asterisk makes it another parameter's name, or none's.
+            # With a space before the asterisk, this is not the name of an extended parameter.
             value = None if name[:-1].endswith((" ", "\t")) else _extended(key, quoted, plain)
             if value is None:
                 warnings.warn(
@@ -126,13 +125,13 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
 
 
 def _malformed() -> tuple[None, dict[str, str]]:
-    # Python remembers each different text that it warned with: none may come from a peer.
+    # Python stores each warning text that was issued, so the text must not contain the peer's.
     warnings.warn("a Content-Disposition is malformed", BadContentDispositionHeader, stacklevel=3)
     return None, {}
 
 
 def _extended(key: str, quoted: str | None, plain: str | None) -> str | None:
-    """Return the value of a parameter with an asterisk in its name, ``None`` if malformed."""
+    """Return the value of a parameter with an asterisk in its name; ``None`` if malformed."""
     if _CONTINUED.search(key):
         if quoted is not None:
             return unescaped(quoted)
@@ -148,7 +147,7 @@ def _decoded(extended: str) -> str | None:
 
 
 def _unquoted(text: str, charset: str) -> str | None:
-    """Return percent-encoded *text* decoded, ``None`` if it is not in *charset*."""
+    """Return percent-encoded *text* decoded; ``None`` if it is not valid in *charset*."""
     encoding = codec_name(charset or "utf-8")
     if encoding is None:
         return None
@@ -161,23 +160,23 @@ def _unquoted(text: str, charset: str) -> str | None:
 def content_disposition_filename(params: Mapping[str, str], name: str = "filename") -> str | None:
     """Return the best value for *name* that the parsed parameters hold.
 
-    An extended value is preferred to a plain one, and that to a continued one
-    (:rfc:`6266#section-4.3`, :rfc:`2231#section-3`).  It is what the sender chose: use no
-    more than its last component, if any, as the name of a file.
+    An extended value is preferred to a plain one, and a plain one to a continued one
+    (:rfc:`6266#section-4.3`, :rfc:`2231#section-3`).  The sender chose the value: if it is to
+    name a file, use only its last component.
     """
     for key in (f"{name}*", name):
         if key in params:
             return params[key]
     pieces: list[str] = []
     extended = False
-    # One number after the other, without leading zeros; the first gap ends the value.
+    # Pieces are numbered without gaps and without leading zeros; the first gap ends the value.
     while True:
         key = f"{name}*{len(pieces)}"
         if f"{key}*" in params:
             extended = extended or not pieces
             pieces.append(params[f"{key}*"])
         elif key in params:
-            # In an extended value this piece stands for itself, percent signs and all.
+            # Percent signs have no special meaning in this piece, so protect them from decoding.
             pieces.append(params[key].replace("%", "%25") if extended else params[key])
         else:
             break

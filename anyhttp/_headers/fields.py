@@ -1,4 +1,4 @@
-"""Methods, names and values of header fields as they may be sent (:rfc:`9110#section-5`)."""
+"""Checks methods, names and values of header fields before sending (:rfc:`9110#section-5`)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = (
 
 
 def header_pairs(name: str, headers: LooseHeaders | None) -> list[tuple[str, str]]:
-    """Return *headers*, an argument called *name*, as checked pairs.
+    """Return *headers*, the value of the argument called *name*, as checked pairs.
 
-    :raises TypeError: they are no pairs, or a name or value is not a ``str``
+    :raises TypeError: *headers* are no pairs, or a name or value is not a ``str``
     :raises ValueError: a name is not a token, or a value holds a control character
     """
     if headers is None:
@@ -38,7 +38,7 @@ def header_pairs(name: str, headers: LooseHeaders | None) -> list[tuple[str, str
 
 
 def check_header(argument: str, field: str, value: str) -> None:
-    """Refuse what could split a request (CVE-2023-49081).
+    """Refuse a header that could split a request in two (CVE-2023-49081).
 
     :raises ValueError: the name is not a token, or the value holds a control character
     """
@@ -49,7 +49,7 @@ def check_header(argument: str, field: str, value: str) -> None:
 
 
 def part_headers(headers: MultiMapping[str]) -> bytes:
-    """Return the head of a part of a multipart: *headers*, and an empty line.
+    """Return the head of a part of a multipart: *headers* and an empty line.
 
     :raises ValueError: a name is not a token, or a value holds a control character, which could
         end the header (CVE-2026-84379)
@@ -66,7 +66,7 @@ def checked_method(method: str) -> str:
     """Return *method* in upper case.
 
     :raises TypeError: it is not a ``str``
-    :raises ValueError: it holds characters that no method has (:rfc:`9110#section-9.1`)
+    :raises ValueError: it holds a character that no method may have (:rfc:`9110#section-9.1`)
     """
     check_str("method", method)
     if not is_token(method):
@@ -74,7 +74,8 @@ def checked_method(method: str) -> str:
     return method.upper()
 
 
-_is_field_name = lru_cache(maxsize=256)(is_token)  # of requests, so no peer chooses what is kept
+# Only names in requests are cached, so no peer chooses what is stored.
+_is_field_name = lru_cache(maxsize=256)(is_token)
 
 
 def check_fields(fields: Fields) -> Fields:

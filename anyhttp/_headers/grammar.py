@@ -1,7 +1,7 @@
 """Tokens, quoted strings and control characters, as in :rfc:`9110#section-5.6`.
 
-The expressions take what they can and never give any of it back (``++``, ``*+``), so no text
-makes them slow.
+The expressions are possessive (``++``, ``*+``): they never backtrack, so no text makes them
+slow.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ __all__ = (
 #: Expression for a name: of a method, a field, a parameter (:rfc:`9110#section-5.6.2`).
 TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 
-#: Expression for text in quotes (:rfc:`9110#section-5.6.4`).  Its group is what stands between
-#: them, for :func:`unescaped`.
+#: Expression for text in quotes (:rfc:`9110#section-5.6.4`).  Its group is the text between the
+#: quotes, for :func:`unescaped`.
 QUOTED_STRING: Final = r'"((?:[^"\\]++|\\(?s:.))*+)"'
 
-#: Control characters, for use within the brackets of an expression.
+#: Control characters, for use inside the brackets of an expression.
 CONTROL_RANGE: Final = r"\x00-\x1f\x7f"
 
-#: Finds a control character: a line break would end a header and begin another one.
+#: Finds a control character: a line break would end the header and start another one.
 CONTROL: Final = re.compile(rf"[{CONTROL_RANGE}]")
 
-#: The same, but for the tab, which may stand in field values (:rfc:`9110#section-5.5`).  It is
-#: spelled out, as leaving the tab out by a look-ahead takes four times as long.
+#: The same without the tab, which field values may contain (:rfc:`9110#section-5.5`).  The ranges
+#: are written out, because excluding the tab by a look-ahead takes four times as long.
 CONTROL_BUT_TAB: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 _TOKEN_ALONE: Final = re.compile(TOKEN)
@@ -53,5 +53,5 @@ def quoted_string(text: str) -> str:
 
 
 def unescaped(quoted: str) -> str:
-    """Return what the content of a quoted string stands for."""
+    """Return the content of a quoted string with its backslashes resolved."""
     return _QUOTED_PAIR.sub(r"\1", quoted)

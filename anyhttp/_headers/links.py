@@ -12,8 +12,8 @@ __all__ = (
     "LINK_PARAMETER",
 )
 
-# A parameter of a link; single quotes mean nothing in HTTP, but some servers write them.
-# Nothing is tried twice ("*+"), so the time is linear in the bytes.
+# A parameter of a link.  Single quotes have no meaning in HTTP, but some servers write them.
+# The expression never backtracks ("*+"), so the time is linear in the length of the header.
 _PARAMETER: Final = (
     rf"\s*+;\s*+({TOKEN})\s*+"
     rf"""(?:=\s*+(?:{QUOTED_STRING}|'([^']*+)'(?=\s*+(?:[;,]|$))|([^\s;,"]*+)))?+"""

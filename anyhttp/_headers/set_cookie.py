@@ -1,7 +1,7 @@
-"""Reading ``Set-Cookie``: the rules of RFC 6265bis, section 5.6; "§" below means that document.
+"""Parses ``Set-Cookie`` by RFC 6265bis, section 5.6; "§" below means that document.
 
-A value goes back to its server octet for octet, so ``http.cookies`` serves as the container that
-callers know, never as parser.
+A value goes back to its server octet for octet.  So ``http.cookies`` only provides the container
+that callers know; it does not parse.
 """
 
 from __future__ import annotations
@@ -26,44 +26,45 @@ __all__ = (
     "response_cookies",
 )
 
-# Of one response; browsers have no such limit, but they do not have 50 cookies of one either.
+# For one response.  Browsers have no such limit, but keep no 50 cookies of one response either.
 MAX_COOKIES_PER_RESPONSE: Final = 50
-# §5.6: what browsers agreed on.
+# §5.6: the limit that browsers agreed on.
 MAX_PAIR_OCTETS: Final = 4096
 MAX_ATTRIBUTE_OCTETS: Final = 1024
-# Chromium allows 16; there are servers that repeat attributes.
+# Chromium allows 16; some servers repeat attributes.
 MAX_ATTRIBUTES: Final = 32
 
 BLANK: Final = " \t"
 MAX_AGE: Final = re.compile(r"-?[0-9]{1,1024}", re.ASCII)
 _ESCAPE: Final = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
 _FLAGS: Final = frozenset({"secure", "httponly", "partitioned"})
-# "partitioned" is among them from Python 3.14 on.
+# From Python 3.14 on, "partitioned" is one of them.
 ATTRIBUTES: Final = frozenset(Morsel[str]())
 
 
 def octets(text: str) -> int | None:
-    """Count what *text* takes on the wire; None if it cannot be written."""
+    """Return the number of octets of *text* when sent; None if it cannot be encoded."""
     if text.isascii():
         return len(text)
     try:
-        # Octets that were no UTF-8 when they came in are lone surrogates.
+        # Octets that were not UTF-8 when received are lone surrogates in the text.
         return len(text.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:
         return None
 
 
 def make_morsel(name: str, value: str, text: str) -> Morsel[str]:
-    """Make a morsel whose name ``Morsel.set`` would refuse: ``path``, ``a b``, ``ключ``."""
+    """Make a morsel with a name that ``Morsel.set`` would refuse: ``path``, ``a b``, ``ключ``."""
     morsel: Morsel[str] = Morsel()
     morsel.__setstate__({"key": name, "value": value, "coded_value": text})  # type: ignore[attr-defined]  # unknown to typeshed
     return morsel
 
 
 def _decoded(text: str) -> str:
-    """Return what a quoted value stands for; nothing that is sent depends on it.
+    """Return the decoded form of a quoted value, for callers to read; it is never sent.
 
-    Not by ``http.cookies``, whose time grows with the square in some versions (CVE-2024-7592).
+    This does not use ``http.cookies``: there, the time grows with the square of the length in
+    some versions (CVE-2024-7592).
     """
     if len(text) < 2 or not text[0] == text[-1] == '"':
         return text
@@ -74,9 +75,9 @@ def _decoded(text: str) -> str:
 def _read(header: str) -> Morsel[str] | None:
     """Parse one ``Set-Cookie`` value; None if it has to be ignored.
 
-    Beyond §5.6, cookies without a name are ignored (as by RFC 6265: servers do not agree on
-    what they mean, and a mapping has no place for them), and those with a tab amidst name or
-    value (newer versions of Python refuse to hold them).
+    In addition to §5.6, two kinds of cookies are ignored.  One is a cookie without a name, as in
+    RFC 6265: servers do not agree on its meaning, and a mapping has no place for it.  The other
+    is a cookie with a tab inside name or value: newer versions of Python refuse to store it.
     """
     if CONTROL_BUT_TAB.search(header):
         return None
@@ -99,17 +100,18 @@ def _read(header: str) -> Morsel[str] | None:
 
 
 def _read_attributes(morsel: Morsel[str], text: str) -> None:
-    """Set the attributes of *morsel* as §5.6.1 to §5.6.7 say: the last valid one counts."""
+    """Set the attributes of *morsel* (§5.6.1 to §5.6.7): the last valid one of each counts."""
     for name, value in _attributes(text):
         if name in _FLAGS:
             morsel[name] = True
-        # An invalid one must not undo a valid one before it; alone it is kept for reading.
+        # An invalid value must not replace an earlier valid one.  Without an earlier one it is
+        # kept, so that callers can read it.
         elif not morsel[name] or _is_valid(name, value):
             morsel[name] = value
 
 
 def _attributes(text: str) -> Iterator[tuple[str, str]]:
-    """Iterate over those of the attributes in *text* that are known and not too long."""
+    """Iterate over the attributes in *text* that are known and not too long."""
     pieces = (piece.partition("=") for piece in text.split(";"))
     pairs = ((name.strip(BLANK).lower(), value.strip(BLANK)) for name, _, value in pieces)
     for name, value in islice(
@@ -139,7 +141,7 @@ def _is_valid(name: str, value: str) -> bool:
 
 
 def read_all(headers: Iterable[str]) -> tuple[list[Morsel[str]], int]:
-    """Parse the ``Set-Cookie`` values of one response; also count those that were ignored."""
+    """Parse the ``Set-Cookie`` values of one response; also return how many were ignored."""
     good: list[Morsel[str]] = []
     bad = 0
     for header in headers:
@@ -152,13 +154,14 @@ def read_all(headers: Iterable[str]) -> tuple[list[Morsel[str]], int]:
 
 
 def response_cookies(headers: Iterable[str]) -> SimpleCookie:
-    """Return what the ``Set-Cookie`` values *headers* of one response ask to store.
+    """Return the cookies that the ``Set-Cookie`` values *headers* of one response set.
 
-    The last of a name wins.  A malformed one is left out and never costs the others.
+    Of several with the same name, the last one counts.  A malformed one is left out and does not
+    affect the others.
     """
     cookies = SimpleCookie()
     for morsel in read_all(headers)[0]:
-        # As a method of dict: that of BaseCookie would refuse some names that servers use.
+        # Call dict's method: BaseCookie's own refuses some names that servers use.
         dict.__setitem__(cookies, morsel.key, morsel)
     return cookies
 
@@ -184,7 +187,7 @@ _MONTHS: Final = (
 
 
 class _Date(NamedTuple):
-    """The parts of a date, as a cookie gives them."""
+    """The parts of a date, as written in a cookie."""
 
     hour: int
     minute: int
@@ -195,7 +198,7 @@ class _Date(NamedTuple):
 
 
 def parse_date(text: str) -> float | None:
-    """Return the POSIX time that a cookie date means, None if it means none (§5.1.1)."""
+    """Return the POSIX time of a cookie date; None if it is no valid date (§5.1.1)."""
     date = _date_parts(text)
     if date is None:
         return None
@@ -214,7 +217,7 @@ def parse_date(text: str) -> float | None:
 
 
 def _date_parts(text: str) -> _Date | None:
-    """Find day, month, year and time in any order and spelling; the first of each counts."""
+    """Find day, month, year and time in any order and spelling; of each, the first one counts."""
     clock: tuple[int, int, int] | None = None
     day = month = year = None
     for token in _DATE_TOKEN.findall(text):

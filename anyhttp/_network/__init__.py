@@ -1,4 +1,4 @@
-"""Sockets and TLS: who opens them, the streams over them, whom to trust, names of errors."""
+"""Sockets, TLS, the byte streams over them, trust in certificates, and names of errors."""
 
 from __future__ import annotations
 

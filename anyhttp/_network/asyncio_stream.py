@@ -1,11 +1,11 @@
 """A byte stream that sits directly on an asyncio transport.
 
-anyio's own ``SocketStream`` takes several rounds of the event loop for one exchange; an HTTP
+anyio's own ``SocketStream`` takes several iterations of the event loop for one exchange; an HTTP
 exchange needs one.  This stream keeps what anyio promises: cancellation loses no bytes, one
 reader and one writer at a time, typed attributes.  It adds three things that a connection pool
-needs: it receives while nobody reads, so an idle connection knows when the peer has sent
-something or left; waiting ends at a deadline without the cost of a cancel scope; and it can be
-closed without awaiting.
+needs.  It receives while no task reads, so the pool sees when the peer of an idle connection has
+sent bytes or closed.  A wait ends at a deadline without the cost of a cancel scope.  The stream
+can be closed without awaiting.
 """
 
 from __future__ import annotations
@@ -26,24 +26,25 @@ from .._tasks import Expired, TimedStream
 
 __all__ = ("AsyncioStream",)
 
-#: Bytes received at once, at most.
+#: Most bytes that one call receives.
 RECEIVE_SIZE: Final = 256 * 1024
 
-#: Bytes received but not read yet from which on nothing more is received, so that the peer has
-#: to wait.  One more piece of :data:`RECEIVE_SIZE` may be on its way when that is noticed.
+#: The stream stops receiving when this many received bytes are unread, so that the peer has to
+#: wait.  One more piece of :data:`RECEIVE_SIZE` may already have been received by then.
 READ_AHEAD: Final = 256 * 1024
 
 
-# An event loop receives into a buffer and hands the bytes over before it receives again, so all
-# of its streams can share one buffer.  A buffer of its own for each receive would have to be
-# allocated with room for the most that can come.
+# An event loop receives into a buffer and passes the bytes on before it receives again, so all
+# streams of the loop can share one buffer.  A new buffer for each receive would have to be
+# allocated at full size each time.
 _receive_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 
 
 def _receive_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
     """Return the buffer into which streams of *loop* receive."""
     if sys.platform == "win32" and isinstance(loop, asyncio.ProactorEventLoop):  # pragma: no cover
-        return memoryview(bytearray(RECEIVE_SIZE // 4))  # receives in the background
+        # This loop receives for several streams at once: each stream needs its own buffer.
+        return memoryview(bytearray(RECEIVE_SIZE // 4))
     buffer = _receive_buffers.get(loop)
     if buffer is None:
         buffer = _receive_buffers[loop] = memoryview(bytearray(RECEIVE_SIZE))
@@ -62,7 +63,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
 
     receive_size: ClassVar[int] = RECEIVE_SIZE
 
-    _transport: asyncio.Transport  # there when wrap() returns
+    _transport: asyncio.Transport  # set before wrap() returns
 
     def __init__(self, raw_socket: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         self._sock = raw_socket
@@ -74,13 +75,14 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         self._at_eof = False
         self._closed = False
         self._lost = False
-        self._close_waiters: tuple[asyncio.Future[bool], ...] = ()  # set when it is closed
+        # Woken when the transport is closed.
+        self._close_waiters: tuple[asyncio.Future[bool], ...] = ()
         self._error: Exception | None = None
         self._reader: asyncio.Future[bool] | None = None
         self._writer: asyncio.Future[bool] | None = None
         self._writing_paused = False
-        # anyio's function finds out with each call which event loop runs, which the token
-        # knows already.  Where its attribute is missing, anyio's function does.
+        # anyio's function looks up the running event loop with each call; the token knows the loop
+        # already.  The token's attribute is private to anyio: without it, use anyio's function.
         self.checkpoint_if_cancelled = getattr(
             current_token(), "backend_class", anyio.lowlevel
         ).checkpoint_if_cancelled
@@ -96,10 +98,10 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             return taken[0]
 
         try:
-            with anyio.CancelScope(shield=True):  # two rounds of the loop, no network
+            with anyio.CancelScope(shield=True):  # two iterations of the loop, no network
                 await loop.create_connection(protocol, sock=raw_socket)
         except BaseException:
-            # From here on the transport owns the descriptor and closes it by itself.
+            # Once the protocol exists, the transport owns the descriptor and closes it.
             if not taken:
                 raw_socket.close()
             raise
@@ -117,7 +119,8 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         if self._reader is not None:
             raise anyio.BusyResourceError("reading from")
         if self.expired or (not self.watched and self._loop.time() >= self.deadline):
-            raise Expired  # even if bytes are there: a fast peer must not outlast the deadline
+            # Even if bytes have arrived: a peer that sends fast must not extend the deadline.
+            raise Expired
         if self._pieces or self._at_eof or self._closed:
             await self.checkpoint_if_cancelled()
         else:
@@ -142,7 +145,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         return piece
 
     def _raise_end(self) -> NoReturn:
-        """Say why nothing more can be received."""
+        """Raise the error that says why nothing more can be received."""
         if self._closed:
             raise anyio.ClosedResourceError
         if self._error is not None:
@@ -191,8 +194,8 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     async def aclose(self) -> None:
         self.abort()
         if self._loop is not _running_loop():
-            return  # only its own loop could tell when the transport is closed
-        # The descriptor is gone when the event loop says so, not before.
+            return  # only the stream's own loop could tell when the transport is closed
+        # The transport closes the descriptor later, when the event loop calls connection_lost().
         if not self._lost:
             waiter: asyncio.Future[bool] = self._loop.create_future()
             self._close_waiters += (waiter,)
@@ -201,7 +204,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         await self.checkpoint_if_cancelled()
 
     def abort(self) -> None:
-        """Close without waiting; the descriptor goes in the event loop's next round."""
+        """Close without waiting; the event loop closes the descriptor in its next iteration."""
         again, self._closed = self._closed, True
         if self._loop.is_closed():
             self._sock.close()
@@ -214,17 +217,17 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         self._wake()
 
     def expire(self) -> None:
-        """End waiting, now and until the deadline is set anew."""
+        """End every wait, now and until a new deadline is set."""
         self.expired = True
         _set(self._reader, False)
         _set(self._writer, False)
 
     def interrupt(self) -> None:
-        """End the wait of whoever receives at this moment."""
+        """End the wait of the task that receives at this moment."""
         _set(self._reader, False)
 
     def has_unread(self) -> bool:
-        # In another event loop than its own nothing would be received: assume the worst.
+        # In another event loop the stream receives nothing, so it cannot know: say that it has.
         return (
             bool(self._pieces) or self._at_eof or self._closed or self._loop is not _running_loop()
         )
@@ -232,10 +235,10 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     # -- what the event loop reports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none by inheritance
+        # uvloop's transports do not inherit from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
         # With a limit of 0, drain() waits until the operating system has taken all bytes: a slow
-        # peer slows the sender down, and nothing piles up in the transport.
+        # peer slows the sender down, and the transport buffers nothing.
         self._transport.set_write_buffer_limits(0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -252,7 +255,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         self._at_eof = True
         _set(self._reader)
-        return True  # the request may still be on its way out
+        return True  # keep the transport open: the request may not have been sent completely
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -284,9 +287,9 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     def _receive_rest(self) -> None:
         """Receive what the peer sent before it reset the connection.
 
-        A server may refuse an upload with a complete response and a reset.  The write that
-        fails then makes the transport close the socket, and bytes that the operating system has
-        received, the response among them, would be lost.
+        A server may refuse an upload: it sends a complete response and resets the connection.
+        The next write fails, and the transport closes the socket.  Bytes that the operating
+        system has received by then, the response among them, would be lost.
         """
         self._at_eof = True
         try:

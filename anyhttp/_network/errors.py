@@ -1,4 +1,4 @@
-"""Errors of the operating system, of TLS and of anyio, under our names."""
+"""Translates errors of the operating system, of TLS and of anyio into the package's exceptions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = (
 
 @contextmanager
 def dial_errors(key: ConnectionKey) -> Iterator[None]:
-    """Raise our exception for whatever setting up a connection to *key* raised."""
+    """Translate any error of setting up a connection to *key* into an exception of ours."""
     try:
         yield
     except ssl.SSLCertVerificationError as exc:
@@ -48,7 +48,7 @@ def dial_errors(key: ConnectionKey) -> Iterator[None]:
 
 
 def socket_errors(exc: Exception) -> Exception:
-    """Return our exception for one of a stream in use."""
+    """Return our exception for *exc*, which a connected stream raised."""
     if isinstance(exc, anyio.ClosedResourceError):
         return ClientConnectionResetError("the connection has been closed")
     fallback = OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
@@ -57,7 +57,7 @@ def socket_errors(exc: Exception) -> Exception:
 
 
 def _os_error(exc: BaseException, fallback: OSError) -> OSError:
-    """Find the operating system's error below anyio's."""
+    """Find the operating system's error among the causes of anyio's error."""
     below: BaseException | None = exc
     while below is not None:
         if isinstance(below, OSError):

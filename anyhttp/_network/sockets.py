@@ -1,4 +1,4 @@
-"""Opening sockets, which nothing else in the package does."""
+"""Opens sockets; no other module of the package does."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ AddrInfoType = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, s
 SocketFactoryType = Callable[[AddrInfoType], socket.socket]
 
 
-#: Seconds of silence before the operating system asks whether the peer is still there, and
-#: between its questions.  A NAT forgets a quiet connection after a few minutes, and then a
-#: request without ``sock_read`` would wait for ever.
+#: Seconds without traffic before the operating system probes whether the peer is still there,
+#: and seconds between its probes.  A NAT forgets a silent connection after a few minutes;
+#: without probes, a request without ``sock_read`` would then wait for ever.
 KEEPALIVE_AFTER: Final = 60
 KEEPALIVE_INTERVAL: Final = 15
 
-#: Wait before a Unix socket whose queue of connections is full is tried again, in seconds.
+#: Seconds before the next attempt at a Unix socket whose queue of connections is full.
 UNIX_RETRY: Final = 0.01
 
 
@@ -47,7 +47,7 @@ async def connect_tcp(
 ) -> NetworkStream:
     """Connect to one resolved address.
 
-    :raises OSError: it cannot be reached, or *local_address* cannot be bound
+    :raises OSError: the address cannot be reached, or *local_address* cannot be bound
 
     After cancellation the socket is closed.
     """
@@ -59,7 +59,7 @@ async def connect_tcp(
         raw_socket = socket_factory(address)
     try:
         raw_socket.setblocking(False)
-        # Small requests must not wait for the acknowledgement of the one before.
+        # A small request must not wait until the peer has acknowledged the one before.
         raw_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if local_address is not None:
             raw_socket.bind(local_address)
@@ -71,11 +71,11 @@ async def connect_tcp(
 
 
 def _keep_alive(raw_socket: socket.socket) -> None:
-    """Have the operating system notice a peer that is gone, as after a power failure."""
+    """Have the operating system notice a peer that has vanished, as after a power failure."""
     raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
         ("TCP_KEEPIDLE", KEEPALIVE_AFTER),
-        ("TCP_KEEPALIVE", KEEPALIVE_AFTER),  # its name on macOS
+        ("TCP_KEEPALIVE", KEEPALIVE_AFTER),  # the option's name on macOS
         ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL),
     ):
         if (option := getattr(socket, name, None)) is not None:
@@ -85,13 +85,13 @@ def _keep_alive(raw_socket: socket.socket) -> None:
 async def connect_unix(path: str | bytes) -> NetworkStream:
     """Connect to the Unix socket at *path*.
 
-    :raises OSError: nobody listens there, or it may not be opened
+    :raises OSError: nobody listens at *path*, or permission is denied
     """
     raw_socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         raw_socket.setblocking(False)
         while (code := raw_socket.connect_ex(path)) == errno.EAGAIN:  # noqa: ASYNC110
-            await anyio.sleep(UNIX_RETRY)  # nothing tells when the queue has room
+            await anyio.sleep(UNIX_RETRY)  # no event tells when the queue has room
         if code:
             raise OSError(code, os.strerror(code))
     except BaseException:
@@ -110,11 +110,11 @@ async def _finish_connect(raw_socket: socket.socket, sockaddr: tuple[Any, ...]) 
 
 
 async def _stream_from(raw_socket: socket.socket) -> NetworkStream:
-    """Make a stream of a connected socket, or close the socket."""
+    """Make a stream of a connected socket; close the socket if that fails."""
     if on_asyncio():
-        from .asyncio_stream import AsyncioStream  # only where asyncio runs already
+        from .asyncio_stream import AsyncioStream  # imported only where asyncio already runs
 
         return NetworkStream(await AsyncioStream.wrap(raw_socket))
-    from .trio_stream import TrioStream  # only where trio runs already
+    from .trio_stream import TrioStream  # imported only where trio already runs
 
     return NetworkStream(TrioStream(raw_socket))

@@ -1,4 +1,4 @@
-"""A byte stream to a peer, with what a pool of connections needs of it."""
+"""A byte stream to a peer, with what a connection pool needs to know and do."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .tls_stream import TlsStream
 
 __all__ = ("NetworkStream",)
 
-#: Bytes asked of a stream at once.  More would make the allocator ask the operating system
-#: for memory each time, which costs more than it brings unless a body is large.
+#: Most bytes that one call asks a stream for.  For more, the allocator would ask the operating
+#: system for memory each time, which costs more than it saves unless a body is large.
 RECEIVE_SIZE: Final = 64 * 1024
 
 
-#: Names that asyncio's transports have for typed attributes.
+#: What asyncio's transports call each typed attribute.
 _EXTRA_INFO: Final[Mapping[str, Any]] = {
     "socket": SocketAttribute.raw_socket,
     "peername": SocketAttribute.remote_address,
@@ -56,17 +56,17 @@ class NetworkStream:
     )
 
     def __init__(self, stream: ByteStream) -> None:
-        #: the anyio stream, which callers may be given after an upgrade
+        #: the anyio stream, which callers may get after an upgrade
         self.stream: ByteStream = stream
-        #: whether it must not be used again after the first exchange on it
+        #: whether the stream can serve only one exchange
         self.for_one_exchange: bool = False
-        #: outermost first: there is another one below in a tunnel through an https proxy
+        #: one for each layer of TLS, the outermost first; an https proxy's tunnel has two
         self._ssl_objects: tuple[ssl.SSLObject, ...] = _ssl_objects_of(stream)
         self._transport = transport = _transport_of(stream)
         if isinstance(transport, _ForeignStream) and not self._ssl_objects:
             self.stream = transport
         self._poll: select.poll | None = None
-        # Asked once, as isinstance() is slow for abstract classes.
+        # Stored, because isinstance() is slow for abstract classes.
         self._timed = timed = transport if isinstance(transport, TimedStream) else None
         self._unencrypted = timed if stream is transport else None  # without TLS
         #: as in :mod:`anyio.lowlevel`
@@ -80,7 +80,7 @@ class NetworkStream:
     def set_deadline(self, deadline: float, watchdog: Watchdog | None) -> None:
         """Let every later wait end with :exc:`Expired` at *deadline*.
 
-        :param watchdog: what is to end it; each wait by itself when there is none
+        :param watchdog: ends the waits at the deadline; ``None``: each wait uses its own timer
         """
         self._transport.deadline = deadline
         if (timed := self._timed) is not None:
@@ -90,12 +90,12 @@ class NetworkStream:
                 watchdog.watch(timed, deadline)
 
     def end_deadline(self, watchdog: Watchdog | None) -> None:
-        """Have *watchdog* forget this stream."""
+        """Make *watchdog* forget this stream."""
         if watchdog is not None and self._timed is not None:
             watchdog.forget(self._timed)
 
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
-        """Return the next bytes from the peer, ``b""`` when it sends no more.
+        """Return the next bytes from the peer, ``b""`` when the peer sends no more.
 
         :raises ClientOSError: the connection broke
         :raises Expired: the deadline passed
@@ -110,11 +110,11 @@ class NetworkStream:
     async def send(self, data: bytes) -> None:
         """Hand all of *data* to the operating system.
 
-        :raises ClientOSError: the peer is gone
+        :raises ClientOSError: the peer has closed the connection
         :raises Expired: the deadline passed
 
-        A cancelled send may have sent a part: the stream must not be used again.
-        Other tasks run only if it has to wait; who sends on and on must see to them.
+        A cancelled send may have sent a part: the stream must not be used again.  Other tasks
+        run only if the send has to wait; a caller that sends in a loop must yield to them.
         """
         unencrypted = self._unencrypted
         try:
@@ -129,18 +129,18 @@ class NetworkStream:
 
     @property
     def receive_size(self) -> int:
-        """How many bytes to ask for where nobody knows how many will come."""
+        """How many bytes to ask for when the caller does not know how many will come."""
         return RECEIVE_SIZE if self._unencrypted is None else self._unencrypted.receive_size
 
     async def transmit(self, data: bytes | memoryview) -> None:
-        """Do what :meth:`send` does, for a caller who has just been at a checkpoint.
+        """Do what :meth:`send` does, for a caller that has just passed a checkpoint.
 
-        A cancellation that is already there does not keep it from beginning.
+        A pending cancellation does not stop it from starting.
         """
         unencrypted = self._unencrypted
         try:
             if unencrypted is None:
-                # TLS over our own streams takes any buffer.
+                # TLS over a stream of ours accepts any buffer.
                 item = data if self._timed is not None else bytes(data)
                 await self.stream.send(cast("bytes", item))
             elif not unencrypted.send_nowait(data):
@@ -149,11 +149,11 @@ class NetworkStream:
             raise socket_errors(exc) from exc
 
     def interrupt(self) -> None:
-        """End the wait of whoever receives at this moment with :exc:`Expired`."""
+        """End the wait of the task that receives at this moment with :exc:`Expired`."""
         self._transport.interrupt()
 
     def extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what asyncio's transports call *name*, *default* if there is no such thing."""
+        """Return what asyncio's transports call *name*; *default* if there is no such value."""
         attribute = _EXTRA_INFO.get(name)
         if attribute is not None:
             return self.stream.extra(attribute, default)
@@ -165,7 +165,7 @@ class NetworkStream:
         return ssl_object.compression() if name == "compression" else default
 
     def is_quiet(self) -> bool:
-        """Whether the peer has neither spoken nor left since the last answer was read."""
+        """Whether the peer has neither sent bytes nor closed since the last response was read."""
         if self._timed is not None and self._timed.has_unread():
             return False
         if self._ssl_objects and not self._is_tls_quiet():
@@ -194,14 +194,14 @@ class NetworkStream:
         return True
 
     def abort(self) -> None:
-        """Close the socket at once; :meth:`aclose` has still to be awaited some time."""
+        """Close the socket at once; :meth:`aclose` must still be awaited later."""
         self._transport.abort()
 
     async def aclose(self) -> None:
-        """Close the socket; it is gone when this returns, even if it is cancelled.
+        """Close the socket; it is closed when this returns, even if the call is cancelled.
 
-        TLS is cut without the closing handshake, for which a peer could make us wait.
-        HTTP's own framing tells a whole message from a cut one.
+        TLS ends without the closing handshake, because a peer could make us wait for it.
+        HTTP's own framing tells whether a message is complete.
         """
         self.abort()
         if self._timed is not None:
@@ -211,7 +211,7 @@ class NetworkStream:
 
 
 class _ForeignStream(ByteStream):
-    """A stream that a connector of the application made, with a deadline for its waits."""
+    """A stream that the application's own connector made, with a deadline for its waits."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
@@ -224,7 +224,7 @@ class _ForeignStream(ByteStream):
         raise Expired
 
     def interrupt(self) -> None:
-        """End the wait of whoever receives at this moment."""
+        """End the wait of the task that receives at this moment."""
         if self._receiving is not None:
             self._receiving.cancel()
 
@@ -245,17 +245,17 @@ class _ForeignStream(ByteStream):
         return self._stream.extra_attributes
 
     def abort(self) -> None:
-        """Shut the socket down, if there is one; only awaiting can close the stream."""
+        """Shut down the socket, if there is one; the stream itself only closes by awaiting."""
         theirs = self._stream.extra(SocketAttribute.raw_socket, None)
         if theirs is not None and theirs.fileno() >= 0:
-            # A copy, as what uvloop calls a socket has no shutdown().
+            # Use a duplicate: what uvloop gives out as a socket has no shutdown().
             with socket.fromfd(theirs.fileno(), theirs.family, theirs.type) as raw_socket:
                 with suppress(OSError):
                     raw_socket.shutdown(socket.SHUT_RDWR)
 
 
 def _ssl_objects_of(stream: AnyByteStream) -> tuple[ssl.SSLObject, ...]:
-    """Return what decrypts the bytes of *stream*, the last first."""
+    """Return the TLS objects that decrypt the bytes of *stream*, the outermost layer first."""
     if isinstance(stream, TimedStream):
         return ()
     if isinstance(stream, TlsStream):
@@ -268,12 +268,12 @@ def _ssl_objects_of(stream: AnyByteStream) -> tuple[ssl.SSLObject, ...]:
 
 
 def _transport_of(stream: AnyByteStream) -> TimedStream | _ForeignStream:
-    """Return the stream below TLS, with a deadline."""
+    """Return the stream below TLS, as one that has a deadline."""
     if isinstance(stream, (TimedStream, _ForeignStream)):
         return stream
     if isinstance(stream, TlsStream):
         return _transport_of(stream.transport_stream)
-    if isinstance(stream, TLSStream):  # of a caller's own connector
+    if isinstance(stream, TLSStream):  # made by the application's own connector
         below = _transport_of(stream.transport_stream)
         if isinstance(below, _ForeignStream) and not isinstance(stream.transport_stream, TLSStream):
             stream.transport_stream = below

@@ -1,4 +1,4 @@
-"""Starting TLS on a socket, or within a tunnel, which nothing else in the package does."""
+"""Starts TLS on a socket or in a tunnel; no other module of the package does."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ("start_tls",)
 
 
 async def start_tls(below: NetworkStream, hostname: str, key: ConnectionKey) -> NetworkStream:
-    """Do the TLS handshake over *below*, which is closed when that fails or is cancelled.
+    """Do the TLS handshake over *below*; close *below* if it fails or is cancelled.
 
-    :param hostname: the name to send and to verify, but for a last dot or a zone
+    :param hostname: the name to send and to verify, without a trailing dot and without a zone
     :raises ClientConnectorSSLError: the handshake failed
-    :raises ClientConnectorCertificateError: the certificate is not to be trusted
-    :raises ServerFingerprintMismatch: it is not the pinned one
+    :raises ClientConnectorCertificateError: the certificate is not trusted
+    :raises ServerFingerprintMismatch: the certificate is not the pinned one
     """
     try:
         with dial_errors(key):

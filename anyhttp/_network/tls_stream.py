@@ -1,9 +1,9 @@
 """TLS on top of any byte stream.
 
-anyio's own ``TLSStream`` hands over one record, of at most 16 KiB, for each call.  This one
-decrypts all that has arrived, so that a large body costs little more than its decryption.  It
-also lets one task send while another receives where TLS itself has to send in order to
-receive, or the other way round.
+anyio's own ``TLSStream`` returns one record, of at most 16 KiB, for each call.  This stream
+decrypts everything that has arrived, so that a large body costs little more than its decryption.
+One task can send while another receives, even when TLS itself has to send in order to receive,
+or to receive in order to send.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .._tasks import TimedStream
 
 __all__ = ("TlsStream",)
 
-#: Most bytes that one TLS record carries (RFC 8446 section 5.1).
+#: Most payload bytes of one TLS record (RFC 8446 section 5.1).
 RECORD: Final = 16 * 1024
 
-#: Encrypted bytes asked of another stream at least.
+#: Fewest encrypted bytes to ask the stream below for.
 RECEIVE_SIZE: Final = 64 * 1024
 
 
 class TlsStream(ByteStream):
     """The client's side of TLS over another stream; :meth:`wrap` makes one.
 
-    There is no closing handshake, as a peer could make us wait for it, and a connection that
-    is cut ends the stream: HTTP's own framing tells a whole message from a cut one.  A record
-    that has been tampered with is an error, for this and every later call.
+    There is no closing handshake, because a peer could make us wait for it.  A connection that
+    the peer cuts is reported as the end of the stream: HTTP's own framing tells whether a
+    message is complete.  A manipulated record is an error, for this and every later call.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class TlsStream(ByteStream):
         self._incoming = incoming
         self._outgoing = outgoing
         timed = transport_stream if isinstance(transport_stream, TimedStream) else None
-        self._timed = timed  # one of our own
+        self._timed = timed  # set if the stream below is one of ours
         self._receive_size = RECEIVE_SIZE if timed is None else timed.receive_size
         self._checkpoint_if_cancelled: Callable[[], Awaitable[None]] = (
             checkpoint_if_cancelled if timed is None else timed.checkpoint_if_cancelled
         )
-        self._unread = False  # there may be something to decrypt, or an end to report
+        self._unread = False  # whether OpenSSL may have bytes to decrypt or an end to report
         self._at_end = False
         self._failure: ssl.SSLError | None = None
-        self._send_failed = False  # a record was sent in part, or not at all
+        self._send_failed = False  # a record was sent only in part, or not at all
         self._receiving = False
         self._sending = False
-        # Whether a task receives from, or sends to, the stream below; and the events that
-        # another task waits for which needs the same meanwhile.
+        # Whether a task is receiving from the stream below, or sending to it.  A second task that
+        # needs the same waits for the event; a waiting task makes the event.
         self._feeding = False
         self._flushing = False
         self._fed: anyio.Event | None = None
@@ -76,19 +76,19 @@ class TlsStream(ByteStream):
     ) -> TlsStream:
         """Do the handshake.
 
-        :param hostname: the name to send, and to look for in the certificate
-        :raises ssl.SSLError: it failed
-        :raises anyio.EndOfStream: the peer left
+        :param hostname: the name to send and to verify in the certificate
+        :raises ssl.SSLError: the handshake failed
+        :raises anyio.EndOfStream: the peer closed the connection
 
         The stream below stays open whatever happens.
         """
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        # Given text, ssl would encode it by the rules of 2003.
+        # Pass bytes: the ssl module would encode text by IDNA 2003.
         name = hostname.encode("ascii") if hostname.isascii() else idna.encode(hostname, uts46=True)
         if type(context) is ssl.SSLContext:
             ssl_object = context.wrap_bio(incoming, outgoing, server_hostname=name)
         else:
-            # One that asks the operating system whom to trust may read files.
+            # A context that uses the operating system's trust store may read files.
             ssl_object = await anyio.to_thread.run_sync(
                 context.wrap_bio, incoming, outgoing, False, name
             )
@@ -114,7 +114,7 @@ class TlsStream(ByteStream):
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
         ssl_object = self.ssl_object
-        names: Any = TLSAttribute  # annotated with the types of the values, not with their own
+        names: Any = TLSAttribute  # typeshed gives these attributes the types of their values
         return {
             **self.transport_stream.extra_attributes,
             names.alpn_protocol: ssl_object.selected_alpn_protocol,
@@ -155,9 +155,9 @@ class TlsStream(ByteStream):
         try:
             await self._checkpoint_if_cancelled()
             while not self._encrypt(item):
-                await self._feed()  # the peer asked for another handshake
+                await self._feed()  # the peer wants to renegotiate
             while self._flushing:
-                # The receiving task has begun to send, and takes along what is there now.
+                # The receiving task is sending already, and sends what is encrypted now as well.
                 self._flushed = self._flushed or anyio.Event()
                 await self._flushed.wait()
             self._check_writable()
@@ -174,7 +174,7 @@ class TlsStream(ByteStream):
     # -- between OpenSSL and the stream below
 
     def _decrypt(self, max_bytes: int) -> bytes:
-        """Return up to *max_bytes* of what has arrived; ``b""`` if more has to come first."""
+        """Return up to *max_bytes* decrypted bytes; ``b""`` if more must be received first."""
         pieces: list[bytes] = []
         left, size = max_bytes, RECORD
         incoming = self._incoming
@@ -198,7 +198,8 @@ class TlsStream(ByteStream):
             if _is_end(exc):
                 self._at_end = True
             else:
-                self._failure = exc  # asked again, OpenSSL would call it an end
+                # Remember it: a second call of OpenSSL would report an end instead.
+                self._failure = exc
         if pieces:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self._failure is not None:
@@ -208,7 +209,7 @@ class TlsStream(ByteStream):
         return b""
 
     def _encrypt(self, item: bytes) -> bool:
-        """Encrypt *item*; or tell that something has to be received before."""
+        """Encrypt *item*; return false if TLS has to receive something first."""
         self._check_writable()
         try:
             if item:
@@ -224,7 +225,7 @@ class TlsStream(ByteStream):
             raise anyio.BrokenResourceError from self._failure
 
     async def _feed(self, max_bytes: int = RECEIVE_SIZE) -> None:
-        """Wait until OpenSSL has been given more bytes, or the end."""
+        """Wait until OpenSSL has been given more bytes, or the end of the stream."""
         if self._outgoing.pending and not (self._flushing or self._send_failed):
             await self._checkpoint_if_cancelled()
             await self._flush()
@@ -248,7 +249,7 @@ class TlsStream(ByteStream):
                 self._fed = None
 
     async def _flush(self) -> None:
-        """Send what OpenSSL has to say, and what it has to say meanwhile."""
+        """Send what OpenSSL has encrypted, including what it encrypts during the sending."""
         self._flushing = True
         try:
             while self._outgoing.pending:
@@ -258,7 +259,7 @@ class TlsStream(ByteStream):
                 else:
                     await self._timed.transmit(data)
         except BaseException:
-            # Records are numbered: the peer could not decrypt any that follows.
+            # TLS numbers its records: without this one, the peer cannot decrypt the following ones.
             self._send_failed = True
             raise
         finally:
@@ -269,7 +270,7 @@ class TlsStream(ByteStream):
 
 
 def _is_end(exc: ssl.SSLError) -> bool:
-    """Whether *exc* says that the peer sends no more."""
+    """Whether *exc* means that the peer sends no more."""
     return isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) or (
         "UNEXPECTED_EOF_WHILE_READING" in (exc.strerror or "")
     )

@@ -1,8 +1,8 @@
 """A byte stream that sits directly on a socket under trio.
 
 It does what anyio's ``SocketStream`` does, with fewer layers in between.  It adds two things
-that the stream on asyncio adds too: waiting ends at a deadline, and it can be closed without
-awaiting.
+that the stream on asyncio adds too: a wait ends at a deadline, and the stream can be closed
+without awaiting.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ class TrioStream(TimedStream):
         self._reading = False
         self._writing = False
         self._interrupted = False
-        self._unsent: memoryview | bytes = b""  # of send_nowait(), for drain()
-        # After a request was sent the answer takes a while: trying to read at once
-        # would only cost a system call.
+        # What send_nowait() could not send; drain() sends it.
+        self._unsent: memoryview | bytes = b""
+        # Set after a request was sent.  The response takes a while, so an attempt to receive at
+        # once would only cost a system call.
         self._expects_delay = False
 
     @property
@@ -55,7 +56,8 @@ class TrioStream(TimedStream):
         if self._reading:
             raise anyio.BusyResourceError("reading from")
         if self.expired or (not self.watched and trio.current_time() >= self.deadline):
-            raise Expired  # even if bytes are there: a fast peer must not outlast the deadline
+            # Even if bytes have arrived: a peer that sends fast must not extend the deadline.
+            raise Expired
         self._reading = True
         try:
             if self._expects_delay:
@@ -133,7 +135,7 @@ class TrioStream(TimedStream):
         try:
             await self._wait(wait_writable)
         except trio.ClosedResourceError:
-            # interrupt() is for the reader alone, but wakes also who waits to write.
+            # interrupt() is meant for the reader, but notify_closing() wakes the writer too.
             if self.expired or self._sock.fileno() < 0:
                 raise
 
@@ -154,25 +156,25 @@ class TrioStream(TimedStream):
             await checkpoint()
 
     def expire(self) -> None:
-        """End waiting, now and until the deadline is set anew."""
+        """End every wait, now and until a new deadline is set."""
         if self._sock.fileno() >= 0:
             self.expired = True
-            notify_closing(self._sock)  # wakes who waits; the socket stays open
+            notify_closing(self._sock)  # wakes the waiting tasks; the socket stays open
 
     def interrupt(self) -> None:
-        """End the wait of whoever receives at this moment."""
+        """End the wait of the task that receives at this moment."""
         if self._reading and self._sock.fileno() >= 0:
             self._interrupted = True
             notify_closing(self._sock)
 
     def abort(self) -> None:
-        """Close the socket at once; whoever waits for it gets ``ClosedResourceError``."""
+        """Close the socket at once; tasks that wait for it get ``ClosedResourceError``."""
         if self._sock.fileno() >= 0:
             if in_trio_run():
                 notify_closing(self._sock)
             self._sock.close()
-            self._expects_delay = False  # trio cannot wait for a socket without a number
+            self._expects_delay = False  # trio cannot wait for a socket without a descriptor
 
     def has_unread(self) -> bool:
-        # Nothing is read ahead; but outside of trio the stream is of no use to anybody.
+        # trio receives only on request.  Outside of trio the stream cannot be used: report data.
         return not in_trio_run()

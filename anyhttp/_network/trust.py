@@ -1,4 +1,4 @@
-"""Whose certificate is accepted: contexts, fingerprints, and the option ``ssl``."""
+"""Which certificates are accepted: TLS contexts, fingerprints, and the option ``ssl``."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = (
 
 
 class Fingerprint:
-    """Accepts the one certificate whose SHA-256 digest is given, and checks nothing else.
+    """Accepts only the certificate with the given SHA-256 digest, and checks nothing else.
 
     :param fingerprint: digest of the certificate in DER form, 32 bytes
     :raises TypeError: *fingerprint* is not bytes
-    :raises ValueError: the digest has another length, as those of MD5 and SHA-1 have
+    :raises ValueError: the digest is not 32 bytes long, such as one of MD5 or SHA-1
     """
 
     __slots__ = ("_fingerprint",)
@@ -64,11 +64,11 @@ class Fingerprint:
         return self._fingerprint
 
     def check(self, stream: ByteStream, host: str | None = None, port: int | None = None) -> None:
-        """Compare with the certificate of the peer on *stream*; without TLS do nothing.
+        """Compare the digest with the peer's certificate on *stream*; do nothing without TLS.
 
-        :param host: the peer's name for the error; its address when left out
-        :param port: the same with its port
-        :raises ServerFingerprintMismatch: it has another one
+        :param host: name of the peer for the error; the peer's address when left out
+        :param port: port of the peer for the error
+        :raises ServerFingerprintMismatch: the peer has another certificate
         """
         if stream.extra(TLSAttribute.ssl_object, None) is None:
             return
@@ -87,7 +87,7 @@ SSLOption = SSLContext | bool | Fingerprint
 def ssl_option(value: object) -> SSLOption:
     """Check the ``ssl`` argument of a connector or a request.
 
-    :raises TypeError: it is none of those that are documented
+    :raises TypeError: *value* is none of the documented kinds
     """
     if value is None:
         warn_deprecated("ssl=None is deprecated: True means the default")
@@ -138,17 +138,17 @@ async def context_for(option: object) -> ssl.SSLContext:
         return option
     if option is True:
         if not _verified_context.cache_info().currsize:
-            # Reading the trust store blocks, so not on the event loop's thread.
+            # Reading the trust store blocks, so do it in a worker thread.
             await anyio.to_thread.run_sync(_verified_context)
         return _verified_context()
     return _unverified_context()
 
 
 def check_protocol(stream: TlsStream) -> None:
-    """Refuse a protocol that a caller's context offered and we do not speak.
+    """Refuse a protocol that a caller's context offered and this package does not speak.
 
-    Other clients add "h2" to a context that is shared with them; what a server says then
-    would look like rubbish.
+    Other clients add "h2" to a context that they share with us.  The server would then speak
+    HTTP/2, and its responses could not be parsed.
     """
     chosen = stream.ssl_object.selected_alpn_protocol()
     if chosen not in {None, "http/1.1", "http/1.0"}:
@@ -163,15 +163,15 @@ def fold_ssl(
     ssl_context: SSLContext | None,
     fingerprint: bytes | None,
 ) -> SSLOption:
-    """Return the ``ssl`` option that these arguments of a connector or a request stand for.
+    """Return the one ``ssl`` option that these arguments of a connector or a request mean.
 
-    :raises TypeError: one of them is of a type that it cannot be
-    :raises ValueError: more than one of them says something
+    :raises TypeError: an argument has a wrong type
+    :raises ValueError: more than one argument is given
     """
     said: list[SSLOption] = [] if ssl is True else [ssl_option(ssl)]
     if verify_ssl is not None:
         warn_deprecated("verify_ssl is deprecated: ssl=False stands for verify_ssl=False")
-        # True is what happens anyway, and older programs say it beside a context.
+        # verify_ssl=True is the default; older programs pass it together with a context.
         if not verify_ssl or ssl is False:
             said.append(bool(verify_ssl))
     if ssl_context is not None:

@@ -56,13 +56,13 @@ class BasicAuth(_BasicAuth):
 
     @classmethod
     def decode(cls, auth_header: str, encoding: str = "latin1") -> Self:
-        """Make it from the value of an ``Authorization`` header.
+        """Parse the value of an ``Authorization`` header.
 
         :raises ValueError: the header is not valid Basic authentication
         """
         scheme, space, encoded = auth_header.strip().partition(" ")
         if scheme.lower() != "basic":
-            # One word alone may be the credentials, which no message shows.
+            # A single word may be the credentials, so the message must not show it.
             shown = f"unknown authorization method {scheme[:20]!r}" if space else "no method"
             raise ValueError(f"{shown}, expected Basic")
         try:
@@ -76,7 +76,7 @@ class BasicAuth(_BasicAuth):
 
     @classmethod
     def from_url(cls, url: URL, *, encoding: str = "latin1") -> Self | None:
-        """Make it from the user info of *url*; ``None`` if there is none."""
+        """Take the credentials from the user info of *url*; ``None`` if it has none."""
         if not isinstance(url, URL):
             raise TypeError(f"url must be a yarl.URL, not {type(url).__name__}")
         if url.raw_user is None and url.raw_password is None:
@@ -91,13 +91,13 @@ class BasicAuth(_BasicAuth):
 def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:
     """Return the value of an ``Authorization`` header for Basic authentication.
 
-    :raises ValueError: *login* holds a colon, or *encoding* cannot express them
+    :raises ValueError: *login* holds a colon, or *encoding* cannot encode *login* or *password*
     """
     _check_login(login)
     try:
         credentials = f"{login}:{password}".encode(encoding)
     except UnicodeEncodeError:
-        # Python's own error holds what could not be encoded.
+        # Python's own error would contain the text, so it is not chained.
         raise ValueError(f"auth: login or password cannot be encoded as {encoding}") from None
     return "Basic " + base64.b64encode(credentials).decode("ascii")
 
@@ -113,13 +113,13 @@ def _check_login(login: str) -> None:
 async def netrc_auth(url: URL, *, default: bool = True) -> BasicAuth | None:
     """Return the credentials that the user's netrc file has for the host of *url*.
 
-    The host is taken from the parsed URL, whatever is written before it, and compared as a
-    whole (CVE-2024-47081); its port and the scheme do not count, as the file knows neither.
-    A file that cannot be read or understood is passed over, with a warning in the log.
+    The host is the one of the parsed URL and is compared as a whole (CVE-2024-47081).  Port and
+    scheme are ignored, because the file does not name them.  A file that cannot be read or parsed
+    is skipped, with a warning in the log.
 
-    :param default: let the entry ``default`` stand for hosts that have none
+    :param default: use the entry ``default`` for hosts without an entry
 
-    The file is read in a worker thread, which is left to itself when this is cancelled.
+    The file is read in a worker thread.  After cancellation that thread still runs to its end.
     """
     names = {name.lower() for name in (url.raw_host, url.host) if name}
     return await run_sync(_from_netrc, names, default, abandon_on_cancel=True)
@@ -135,14 +135,14 @@ def _from_netrc(names: set[str], default: bool) -> BasicAuth | None:
         logger.warning("cannot read the netrc file %s: %s", path, exc.strerror)
         return None
     except netrc.NetrcParseError as exc:
-        # The text of the error may hold a word of the file, which may be a password.
+        # The error's text may quote a word of the file, which may be a password.
         logger.warning("cannot parse the netrc file %s: see line %s", path, exc.lineno)
         return None
     except UnicodeDecodeError:
         logger.warning("cannot parse the netrc file %s: it is not text", path)
         return None
     for name, entry in hosts.items():
-        # To the parser "default" is a machine like others; it must not be one here.
+        # The parser treats "default" as a machine's name; here it must not match a host.
         if name != "default" and name.lower() in names:
             return _netrc_credentials(path, entry)
     if default and "default" in hosts:
@@ -151,7 +151,7 @@ def _from_netrc(names: set[str], default: bool) -> BasicAuth | None:
 
 
 def _netrc_path() -> str | None:
-    """Return the path of the file: ``$NETRC``, or the usual one if it exists."""
+    """Return the path of the file: ``$NETRC``, or the usual one if that file exists."""
     if path := os.environ.get("NETRC"):
         return path
     path = os.path.expanduser("~/_netrc" if os.name == "nt" else "~/.netrc")
@@ -162,9 +162,9 @@ def _netrc_credentials(path: str, entry: tuple[str, str | None, str | None]) -> 
     login, account, password = entry
     login = login or account or ""
     if not login and not password:
-        return None  # a machine may be listed for the sake of its macros
+        return None  # an entry may exist only to define macros
     try:
-        # UTF-8 sends the bytes of the file (RFC 7617 section 2.1 lets servers ask for it).
+        # UTF-8 sends the bytes of the file unchanged (servers may ask for it, RFC 7617 §2.1).
         return BasicAuth(login, password or "", "utf-8")
     except ValueError as exc:
         logger.warning("cannot use an entry of the netrc file %s: %s", path, exc)

@@ -1,7 +1,7 @@
 """Which proxy a request goes through, and with which credentials.
 
-What is decided here is decided by plain functions; only :func:`environment_proxy` awaits,
-where asking the operating system or reading a file could block.
+The decisions are made by plain functions.  Only :func:`environment_proxy` awaits, where asking
+the operating system or reading a file could block.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = (
 
 logger: Final = logging.getLogger("anyhttp.client")
 
-#: The schemes of a proxy's URL, with the port each stands for.
+#: The schemes of a proxy's URL, each with its default port.
 DEFAULT_PORTS: Final = {
     "http": 80,
     "https": 443,
@@ -47,20 +47,20 @@ DEFAULT_PORTS: Final = {
     "socks5h": 1080,
 }
 
-#: Those of proxies that read HTTP themselves; the others pass bytes on.
+#: The schemes of proxies that read HTTP themselves; other proxies only forward bytes.
 HTTP_PROXIES: Final = frozenset({"http", "https"})
 
-# Where the proxies of the desktop's settings are looked up when no variable is set.
+# Whether desktop settings can name proxies, which are used when no variable is set.
 _HAS_SYSTEM_PROXIES: Final = sys.platform in {"darwin", "win32"}
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyOptions:
-    """What a session or a request says about its proxy; ``None`` where it says nothing."""
+    """What a session or a request sets for its proxy; ``None`` where it sets nothing."""
 
     url: URL | None
     auth: BasicAuth | None = None
-    #: for the proxy alone
+    #: headers that only the proxy gets
     headers: CIMultiDict[str] | None = field(default=None, repr=False)
 
 
@@ -70,12 +70,12 @@ def proxy_options(
     headers: CIMultiDict[str] | None = None,
     default: ProxyOptions | None = None,
 ) -> ProxyOptions:
-    """Return what the arguments ``proxy``, ``proxy_auth`` and ``proxy_headers`` come to.
+    """Return what the arguments ``proxy``, ``proxy_auth`` and ``proxy_headers`` mean together.
 
-    :param default: what the session says, for where they are silent; credentials and headers
-        that it has for its own proxy are for no other one
+    :param default: the session's options, used for arguments that are not given; the session's
+        credentials and headers are used only for the session's own proxy
     :raises InvalidURL: *proxy* is no URL of a proxy
-    :raises ValueError: *auth* is no ``BasicAuth``, or *headers* hold credentials too
+    :raises ValueError: *auth* is no ``BasicAuth``, or *headers* contain credentials too
     """
     if auth is not None and not isinstance(auth, BasicAuth):
         raise ValueError(f"proxy_auth must be a BasicAuth, not {type(auth).__name__}")
@@ -93,7 +93,7 @@ def proxy_options(
 
 
 def checked_proxy(proxy: StrOrURL) -> tuple[URL, BasicAuth | None]:
-    """Return where *proxy* is, in one spelling for each, and the credentials in its URL.
+    """Return the normalized URL of *proxy*, and the credentials that the URL contained.
 
     :raises InvalidURL: it is no URL of a proxy
     :raises TypeError: it is neither a ``str`` nor a URL
@@ -115,13 +115,13 @@ def checked_proxy(proxy: StrOrURL) -> tuple[URL, BasicAuth | None]:
         auth = BasicAuth.from_url(url)
     except InvalidURL:
         raise
-    except ValueError:  # whose text may hold a piece of the password
+    except ValueError:  # the message of this error may contain a piece of the password
         raise InvalidURL(proxy, "proxy: this is not a valid URL") from None
     url = url.origin()
     if port is None:
         url = url.with_port(DEFAULT_PORTS[url.scheme])
     elif url.is_default_port():
-        url = url.with_port(None)  # written out or not, it is the same proxy
+        url = url.with_port(None)  # the same proxy with and without its default port
     return url, auth
 
 
@@ -129,11 +129,11 @@ def checked_proxy(proxy: StrOrURL) -> tuple[URL, BasicAuth | None]:
 
 
 async def environment_proxy(url: URL) -> ProxyOptions | None:
-    """Return the proxy that the environment wants for *url*, ``None`` for none.
+    """Return the proxy that the environment sets for *url*, ``None`` for no proxy.
 
-    Credentials come from the proxy's URL there, or else from netrc.
+    Credentials come from the proxy's URL, else from netrc.
     """
-    # It imports half of the standard library, which nobody else here needs.
+    # Imported here: it imports a large part of the standard library, and only this needs it.
     from urllib.request import getproxies_environment
 
     entries = getproxies_environment()
@@ -156,11 +156,11 @@ async def environment_proxy(url: URL) -> ProxyOptions | None:
 
 
 def chosen_entry(url: URL, entries: Mapping[str, str]) -> str | None:
-    """Return the entry for *url* among those of the environment, ``None`` for none.
+    """Return the proxy for *url* among the *entries* of the environment, ``None`` for no proxy.
 
-    :param entries: values of the ``*_PROXY`` variables by the word before the underscore,
-        in lower case; ``no`` lists the hosts to go to directly, ``all`` is for every scheme
-        that has no entry of its own
+    :param entries: values of the ``*_PROXY`` variables by the word before the underscore, in
+        lower case; ``no`` lists the hosts to reach without a proxy, ``all`` is for every scheme
+        without an entry of its own
     """
     entry = entries.get(url.scheme) or entries.get("all")
     if not entry or bypasses(url.raw_host or "", url.port, entries.get("no", "")):
@@ -169,7 +169,7 @@ def chosen_entry(url: URL, entries: Mapping[str, str]) -> str | None:
 
 
 def _system_entry(url: URL) -> str | None:
-    """Return what the settings of the operating system say; asking may block."""
+    """Return the proxy in the settings of the operating system; this may block."""
     from urllib.request import getproxies, proxy_bypass
 
     host = url.raw_host or ""
@@ -185,10 +185,10 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 def bypasses(host: str, port: int | None, no_proxy: str) -> bool:
     """Whether the list *no_proxy* names *host*.
 
-    Its entries are separated by commas or spaces.  Each is a name, which stands for its
-    subdomains too, with or without ``.`` or ``*.`` before it; an address; a network such as
-    ``10.0.0.0/8`` or ``fd00::/8``; or ``*`` for every host.  All but a network may end in a
-    port, and name only that port then.
+    Commas or spaces separate its entries.  An entry is a host name, which includes its
+    subdomains, with or without ``.`` or ``*.`` before it; an address; a network such as
+    ``10.0.0.0/8`` or ``fd00::/8``; or ``*`` for every host.  Any entry but a network may end
+    with a port; it then matches only that port.
     """
     host = host.lower().rstrip(".")
     address = _address(host)
@@ -198,7 +198,7 @@ def bypasses(host: str, port: int | None, no_proxy: str) -> bool:
 
 
 def _names(entry: str, host: str, address: _Address | None, port: int | None) -> bool:
-    """Whether one *entry* of the list names the host."""
+    """Whether this *entry* of the list names the host."""
     if entry == "*":
         return True
     if "/" in entry:
@@ -207,7 +207,7 @@ def _names(entry: str, host: str, address: _Address | None, port: int | None) ->
         except ValueError:
             return False
         return address is not None and address in network
-    if (literal := _address(entry)) is not None:  # an IPv6 one needs no brackets without a port
+    if (literal := _address(entry)) is not None:  # IPv6 without a port needs no brackets
         return literal == address
     match = _ENTRY.fullmatch(entry)
     if match is None or (match["port"] and int(match["port"]) != port):
@@ -224,5 +224,5 @@ def _address(host: str) -> _Address | None:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
-    # An IPv4 address that is written as an IPv6 one leads to the same host.
+    # An IPv4 address in IPv6 notation (IPv4-mapped) is the same host.
     return getattr(address, "ipv4_mapped", None) or address

@@ -1,4 +1,4 @@
-"""Which URLs can be requested."""
+"""Checks whether a URL can be requested."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = (
     "target_error",
 )
 
-#: Longest host, in characters, that is given to IDNA (CVE-2026-45409); DNS ends at 253.
+#: Longest host, in characters, that IDNA is asked to encode (CVE-2026-45409); DNS allows 253.
 MAX_HOST: Final = 1024
 
-#: Longest host, in characters, of which it is remembered whether something is wrong with it.
+#: Longest host, in characters, for which the result of the check is cached.
 MAX_KNOWN_HOST: Final = 64
 
 _NOT_IN_TARGET: Final = re.compile(rf"[ {CONTROL_RANGE}]")
@@ -35,14 +35,14 @@ _NOT_IN_TARGET: Final = re.compile(rf"[ {CONTROL_RANGE}]")
 def checked_url(url: StrOrURL, schemes: frozenset[str], base_url: URL | None = None) -> URL:
     """Return *url* as an absolute URL that can be requested.
 
-    :param schemes: those that the connector speaks
-    :raises InvalidUrlClientError: it cannot be parsed, has no host, or a host that is neither
+    :param schemes: the schemes that the connector supports
+    :raises InvalidUrlClientError: the URL cannot be parsed, has no host, or its host is neither
         a name nor a well-formed address
     :raises NonHttpUrlClientError: its scheme is not among *schemes*
     :raises TypeError: it is neither a ``str`` nor a URL
     """
     if isinstance(url, str):
-        if "@" in url:  # what is kept must not hold passwords
+        if "@" in url:  # may hold a password, which must not be cached
             return _parse(url, schemes, base_url)
         return _parsed(url, schemes, base_url)
     if not isinstance(url, URL):
@@ -60,8 +60,8 @@ def _parse(text: str, schemes: frozenset[str], base_url: URL | None) -> URL:
     return _absolute(url, schemes, base_url)
 
 
-# A program asks the same few URLs again and again.  What is found here has been checked,
-# and brings along what yarl keeps with a URL: host, port, path and query as they are sent.
+# A program requests the same few URLs again and again.  A cached URL has been checked, and yarl
+# has cached the host, port, path and query of it in the form in which they are sent.
 _parsed: Final = lru_cache(maxsize=512)(_parse)
 
 
@@ -80,41 +80,41 @@ def _absolute(given: URL, schemes: frozenset[str], base_url: URL | None) -> URL:
 
 
 def parse_error(error: ValueError) -> str:
-    """Return what *error*, of parsing a URL, says: some of them quote the user info."""
+    """Return the text of *error*, raised by URL parsing, unless it quotes the user info."""
     text = str(error)
     return "the URL cannot be parsed" if "@" in text else text
 
 
-# Where a URL is parsed, control characters and spaces before it are dropped, and so are tabs
-# and line breaks within it: the slashes may stand apart here.
+# The URL parser drops control characters and spaces before a URL, and tabs and line breaks
+# anywhere in it.  So this expression allows them around the two slashes as well.
 _AUTHORITY: Final = re.compile(r"[\x00-\x20]*+(?:[^:/?#]*+:)?[\t\r\n]*+/[\t\r\n]*+/[^/?#]*+")
-#: What no host has (RFC 3986 §3.2.2).  A URL that was made with ``encoded=True`` may hold
-#: anything, and a resolver might read it as another host than a check before it did.
+#: Characters that no host has (RFC 3986 §3.2.2).  A URL made with ``encoded=True`` may hold any
+#: character, and a resolver might then look up another host than the one that was checked.
 _NOT_IN_HOST: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=%:]")
 _NUMERIC_LABEL: Final = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 
 
 def authority_end(text: str) -> int:
-    """Return where scheme and authority of *text*, a URL not parsed yet, end; 0 without one."""
+    """Return the end of scheme and authority in *text*, an unparsed URL; 0 without an authority."""
     authority = _AUTHORITY.match(text)
     return 0 if authority is None else authority.end()
 
 
 def host_is_too_long(text: str) -> bool:
-    """Whether *text*, a URL not parsed yet, has a host that IDNA should not be given."""
+    """Whether *text*, an unparsed URL, has a host that is too long for IDNA."""
     return authority_end(text) > MAX_HOST
 
 
 def host_error(host: str | None) -> str | None:
-    """Say what is wrong with *host*.
+    """Return what is wrong with *host*, ``None`` if it is valid.
 
-    Other programs read ``127.1``, ``0177.0.0.1`` and ``2130706433`` as addresses; a check
-    made on such a host would not be made on where it leads.  The same goes for names with
-    escapes, such as ``%61.test``: some programs decode them.
+    Other programs read ``127.1``, ``0177.0.0.1`` and ``2130706433`` as addresses.  If an
+    application checks such a host, it checks another host than the one that is connected to.
+    The same goes for names with escapes, such as ``%61.test``: some programs decode them.
     """
     if not host or not host.strip("."):
         return "the URL has no host"
-    # Redirects choose hosts too, and must not fill the memory with long ones.
+    # Redirects choose hosts too, and long ones must not fill the memory of the cache.
     return _known_host_error(host) if len(host) <= MAX_KNOWN_HOST else _host_error(host)
 
 
@@ -145,7 +145,7 @@ def _ipv6_error(host: str) -> str | None:
 
 
 def target_error(target: str) -> str | None:
-    """Say what is wrong with a request target (:rfc:`9112#section-3.2`)."""
+    """Return what is wrong with a request target, if anything (:rfc:`9112#section-3.2`)."""
     if _NOT_IN_TARGET.search(target):
         return "the URL holds spaces or control characters"
     return None

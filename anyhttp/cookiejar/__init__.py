@@ -1,4 +1,4 @@
-"""Cookies: which are kept, and which go with a request (:rfc:`6265`)."""
+"""Cookie jars: which cookies are stored, and which are sent (:rfc:`6265`)."""
 
 from __future__ import annotations
 

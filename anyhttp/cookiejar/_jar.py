@@ -1,8 +1,8 @@
-"""Cookies: which are kept, which go with a request, and the one ``Cookie`` header they make.
+"""Cookie jars, and the ``Cookie`` header of a request.
 
-The rules are those of RFC 6265bis, section 5; "§" below means it.  ``Set-Cookie`` is read
-in :mod:`anyhttp._headers`.  Which host and path a cookie is for, and which cookies are dropped
-when there are too many, is decided in ``_store``.
+The rules are those of RFC 6265bis, section 5; "§" below means that document.  ``Set-Cookie`` is
+parsed in :mod:`anyhttp._headers`.  The module ``_matching`` decides which host and path a
+cookie is for, and ``_store`` which cookies are dropped when there are too many.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ _QUOTING: Final = SimpleCookie()
 
 
 def _morsels_of(cookies: LooseCookies, quote: bool) -> list[Morsel[str]]:
-    """Return cookies that come from the caller, each as a morsel with the text to send.
+    """Return the caller's cookies, each as a morsel with the text to send.
 
-    :raises ValueError: one of them would change the header it stands in
-    :raises TypeError: they are no cookies
+    :raises ValueError: a cookie would alter the rest of the ``Cookie`` header
+    :raises TypeError: *cookies* are no cookies
     """
     made = []
     for name, given in pairs_of("cookies", cookies):
@@ -63,7 +63,8 @@ def _morsels_of(cookies: LooseCookies, quote: bool) -> list[Morsel[str]]:
             if given is None or isinstance(given, (bytes, bytearray)):
                 raise TypeError(f"cookies: {name} must be a str, not {type(given).__name__}")
             value = str(given)
-            # Quoting would hide a control character from us, not from the server.
+            # A control character is looked for in the unquoted *value*: quoting hides it from the
+            # check below, but not from servers.
             text = _QUOTING.value_encode(value)[1] if quote else value
         if not name or name != name.strip() or _BAD_IN_NAME.search(name):
             raise ValueError(f"a cookie cannot be named {name!r}")
@@ -81,7 +82,7 @@ def _morsels_of(cookies: LooseCookies, quote: bool) -> list[Morsel[str]]:
 
 # -- the jars --------------------------------------------------------------------------------
 
-# Of one request: servers commonly take 8 KiB per header line.
+# For one request: servers commonly accept 8 KiB per header line.
 MAX_COOKIES_PER_REQUEST: Final = 150
 MAX_HEADER_OCTETS: Final = 8190
 
@@ -90,20 +91,21 @@ _NO_ORIGINS: Final[frozenset[URL]] = frozenset()
 
 
 class CookieJar(AbstractCookieJar):
-    """Keeps cookies as browsers do (RFC 6265bis).
+    """Stores cookies as browsers do (RFC 6265bis).
 
     :param unsafe: accept cookies from IP addresses too, and send them there
-    :param quote_cookie: put values that the application gives into quotes where they hold
-        special characters; False sends them verbatim.  What servers set goes back as it came
-        in either case.
+    :param quote_cookie: quote values that the application gives if they hold special
+        characters; False sends them verbatim.  Values that servers set are always sent back
+        unchanged.
     :param treat_as_secure_origin: origins without TLS that may set and get ``Secure`` cookies
     :param loop: ignored
 
     Cookies for a whole top-level domain are refused.  Other public suffixes, such as
-    ``co.uk``, are not known without the list of them, which none of the dependencies has: a
-    site below one can set cookies for its neighbours.
+    ``co.uk``, cannot be recognized without the public suffix list, which no dependency
+    contains: a site below such a suffix can set cookies for other sites below it.
 
-    A jar is bounded: 180 cookies per domain and 3300 in all; the least recently used go first.
+    A jar is bounded: 180 cookies per domain and 3300 in all; the least recently used cookies
+    are dropped first.
     """
 
     def __init__(
@@ -138,7 +140,7 @@ class CookieJar(AbstractCookieJar):
 
     @property
     def quote_cookie(self) -> bool:
-        """Whether values that the application gives are quoted where they need it."""
+        """Whether values that the application gives are quoted if they need it."""
         return self._quote_cookie
 
     @property
@@ -148,9 +150,9 @@ class CookieJar(AbstractCookieJar):
 
     @property
     def cookies(self) -> MappingProxyType[tuple[str, str], SimpleCookie]:
-        """What is stored now, by domain and path without a slash at its end.
+        """The stored cookies, by domain and by path without a trailing slash.
 
-        Cookies that are shared by all hosts have the domain ``""``.
+        Cookies for all hosts have the domain ``""``.
         """
         view: dict[tuple[str, str], SimpleCookie] = {}
         for cookie in self._store:
@@ -160,7 +162,7 @@ class CookieJar(AbstractCookieJar):
 
     @property
     def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
-        """(domain, path, name) of the cookies that no subdomain gets."""
+        """(domain, path, name) of the cookies that are not sent to subdomains."""
         return frozenset(
             (cookie.domain, cookie.shown_path, cookie.name)
             for cookie in self._store
@@ -176,7 +178,7 @@ class CookieJar(AbstractCookieJar):
         return iter([cookie.morsel for cookie in self._store])
 
     def clear(self, predicate: ClearCookiePredicate | None = None) -> None:
-        """Forget all cookies, or those for which *predicate* is true."""
+        """Remove all cookies, or those for which *predicate* is true."""
         if predicate is None:
             self._store = Store()
             return
@@ -185,7 +187,7 @@ class CookieJar(AbstractCookieJar):
             self._store.remove(cookie)
 
     def clear_domain(self, domain: str) -> None:
-        """Forget the cookies of *domain* and its subdomains."""
+        """Remove the cookies of *domain* and its subdomains."""
         domain = domain.lower()
         for cookie in list(self._store):
             if cookie.domain and domain_matches(cookie.domain, domain):
@@ -195,21 +197,21 @@ class CookieJar(AbstractCookieJar):
         """Store *cookies* as if a response from *response_url* had set them.
 
         :param response_url: without it, cookies that name no domain are sent to all hosts
-        :raises ValueError: a name or a value holds a control character or a separator, and
-            nothing was stored
+        :raises ValueError: a name or a value holds a control character or a separator; no cookie
+            is stored then
         """
         self._accept(_morsels_of(cookies, self._quote_cookie), 0, response_url)
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
-        """Store what the ``Set-Cookie`` values *headers* of one response ask for.
+        """Store the cookies that the ``Set-Cookie`` values *headers* of one response set.
 
-        A malformed one is ignored and never costs the others.
+        A malformed one is ignored and does not affect the others.
         """
         if headers:
             self._accept(*read_all(headers), response_url)
 
     def _accept(self, morsels: Iterable[Morsel[str]], refused: int, url: URL) -> None:
-        """Store *morsels*, which must not be used elsewhere, as far as *url* may set them."""
+        """Store those of *morsels* that *url* may set; the jar keeps and changes the objects."""
         origin = self._place(url)
         if origin.host is not None and is_ip(origin.host) and not self._unsafe:
             return
@@ -220,7 +222,7 @@ class CookieJar(AbstractCookieJar):
                 refused += 1
         self._store.expire(now)
         if refused:
-            # One line, however many there are.
+            # One log line for all of them.
             logger.debug("refused %d cookies of %s", refused, origin.host)
 
     def _admit(self, cookie: Cookie, origin: Place, now: float) -> bool:
@@ -243,8 +245,8 @@ class CookieJar(AbstractCookieJar):
 
         :param request_url: a ``str`` is deprecated
 
-        Those with longer paths come first, then those that were set earlier.  Of several with
-        the same name the most specific is returned: that of the closest domain, then of the
+        Cookies with longer paths come first, then those that were set earlier.  Of several with the
+        same name only the most specific is returned: the one of the closest domain, then of the
         longest path.
         """
         found: BaseCookie[str] = BaseCookie()
@@ -261,12 +263,12 @@ class CookieJar(AbstractCookieJar):
         chosen.sort(key=lambda cookie: (-len(cookie.path), cookie.created))
         for cookie in chosen:
             cookie.used = tick
-            # As a method of dict: that of BaseCookie would refuse some names.
+            # Call dict's method: BaseCookie's own refuses some names.
             dict.__setitem__(found, cookie.name, cookie.bare)
         return found
 
     def _matching(self, target: Place) -> list[Cookie]:
-        """Return the most specific cookie of each name, the more specific ones last."""
+        """Return the most specific cookie of each name, the most specific ones last."""
         host, path, secure = target
         chosen: dict[str, Cookie] = {}
         for domain in self._domains(host):
@@ -285,7 +287,7 @@ class CookieJar(AbstractCookieJar):
         return list(chosen.values())
 
     def _domains(self, host: str | None) -> list[str]:
-        """Return the domains whose cookies *host* may get, the closest last."""
+        """Return the domains whose cookies may be sent to *host*, the closest last."""
         domains = []
         if host:
             domains.append(host)
@@ -300,7 +302,7 @@ class CookieJar(AbstractCookieJar):
         return domains
 
     def _within_limits(self, cookies: list[Cookie]) -> list[Cookie]:
-        """Leave out cookies that a request has no room for, the first ones first."""
+        """Drop cookies, from the front, until the rest is within the limits of a request."""
         room = MAX_HEADER_OCTETS - len("Cookie: ") + len("; ")
         size = sum(cookie.octets + 2 for cookie in cookies)
         if size <= room and len(cookies) <= MAX_COOKIES_PER_REQUEST:
@@ -314,10 +316,10 @@ class CookieJar(AbstractCookieJar):
         return taken
 
     def save(self, file_path: PathLikeStr) -> None:
-        """Write the cookies to a file, as JSON; a new file only its owner can read.
+        """Write the cookies to a file, as JSON; only its owner can read a new file.
 
-        Session cookies are written too.  The file keeps the time at which a cookie ends, and
-        which cookies are for one host only.
+        Session cookies are written too.  The file also records when a cookie expires, and which
+        cookies are for one host only.
 
         :raises OSError: the file could not be written
         """
@@ -354,11 +356,11 @@ class CookieJar(AbstractCookieJar):
         Cookies that the jar would not accept from their host are left out.
 
         :raises OSError: the file could not be read
-        :raises ValueError: it is no such file; the jar is unchanged
+        :raises ValueError: ``save`` did not write this file; the jar is unchanged
         """
         with open(file_path, "rb") as file:
             content = file.read()
-        if content.startswith(b"\x80"):  # as pickles do, from protocol 2 on
+        if content.startswith(b"\x80"):  # the first byte of a pickle of protocol 2 or later
             raise ValueError(
                 f"{os.fspath(file_path)!r} is a pickle, and loading one could run code; "
                 f"save() writes JSON now"
@@ -380,7 +382,7 @@ class CookieJar(AbstractCookieJar):
         self._store = store
 
 
-# What reading a file of JSON raises that save() has not written.
+# The errors of reading a JSON file that save() has not written.
 _MALFORMED: Final = (
     ArithmeticError,
     AttributeError,
@@ -392,11 +394,11 @@ _MALFORMED: Final = (
 
 
 def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:
-    """Make a cookie of what ``save`` wrote of it."""
+    """Make a cookie from its record in a file of ``save``."""
     given = make_morsel(record["key"], record["value"], record["coded_value"])
     for name, value in record.items():
         if name in ATTRIBUTES:
-            if not isinstance(value, (str, int)):  # programs set "version" to a number
+            if not isinstance(value, (str, int)):  # applications may set "version" to a number
                 raise TypeError(f"{name} is neither text nor a flag nor a number")
             given[name] = value
     if record.get("host_only"):
@@ -405,7 +407,7 @@ def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:
     expires = record.get("expires_timestamp")
     if expires is not None and not (isinstance(expires, (int, float)) and math.isfinite(expires)):
         raise ValueError("an expiry that is no time")
-    # What is in the file was accepted once, from its host and by TLS if that was needed.
+    # The cookie was accepted when it was set, so accept it as if its host sets it over TLS.
     cookie = scoped(morsel, Place(domain or None, "/", secure=True), now)
     if cookie and expires is not None:
         cookie.expires = float(expires)
@@ -413,7 +415,7 @@ def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:
 
 
 class DummyCookieJar(AbstractCookieJar):
-    """Keeps nothing and sends nothing.
+    """Stores nothing and sends nothing.
 
     :param loop: ignored
     """
@@ -425,7 +427,7 @@ class DummyCookieJar(AbstractCookieJar):
 
     @property
     def quote_cookie(self) -> bool:
-        """Whether the ``cookies`` of a request are quoted where they need it."""
+        """Whether the ``cookies`` of a request are quoted if they need it."""
         return True
 
     @property
@@ -477,17 +479,17 @@ def cookie_header(
 ) -> str | None:
     """Return the value of the one ``Cookie`` header of a request to *url*; None for no header.
 
-    :param explicit: a ``Cookie`` header that the application gave, several joined by ``"; "``
-    :param given: the ``cookies`` option of the request; what is in there as a morsel goes
-        along only where its own ``Domain``, ``Path`` and ``Secure`` let it
+    :param explicit: the application's ``Cookie`` headers, joined by ``"; "``
+    :param given: the ``cookies`` option of the request; a morsel among them is sent only where
+        its own ``Domain``, ``Path`` and ``Secure`` allow it
     :raises ValueError: a name or a value of *given* holds a control character or a separator
 
-    Where a name is in several of them, *given* counts before the jar, and the jar before
-    *explicit*.  Octets of a server's cookie that are no UTF-8 are lone surrogates in the text,
-    so it has to be encoded with ``surrogateescape``, as the fields it came from are decoded.
+    If a name is in several of them, *given* takes precedence over the jar, and the jar over
+    *explicit*.  Octets of a server's cookie that are not UTF-8 are lone surrogates in the text,
+    because fields are decoded with ``surrogateescape``; encode the text in the same way.
     """
     if not given and type(jar) is CookieJar and not jar._store.count:
-        return explicit  # as of most requests
+        return explicit  # the common case
     stored = jar.filter_cookies(url)
     pairs = {name: f"{name}={morsel.coded_value}" for name, morsel in stored.items()}
     if given:
@@ -499,7 +501,7 @@ def cookie_header(
 
 
 def _fitting(morsels: Iterable[Morsel[str]], url: URL) -> dict[str, str]:
-    """Return, by their names, those of the caller's cookies that may be sent to *url*."""
+    """Return those of the caller's cookies that may be sent to *url*, by name."""
     host, path = (url.raw_host or "").lower(), url.raw_path or "/"
     secure = url.scheme in _SECURE_SCHEMES
     now = time.time()
@@ -517,9 +519,9 @@ def _fitting(morsels: Iterable[Morsel[str]], url: URL) -> dict[str, str]:
 
 
 def _without(names: Container[str], header: str) -> str:
-    """Return what a ``Cookie`` header says, but for the cookies called *names*."""
+    """Return the text of a ``Cookie`` header without the cookies called *names*."""
     kept = [
         piece for piece in header.split(";") if piece.partition("=")[0].strip(BLANK) not in names
     ]
-    # Joined as they were split: what is kept of the application's header stays as it is.
+    # Joined exactly as split: the kept cookies of the application's header are unchanged.
     return ";".join(kept).strip(BLANK + ";")

@@ -1,6 +1,6 @@
 """Which hosts, paths and schemes a cookie is for, and whether it matches a request.
 
-The rules are those of RFC 6265bis; "§" below means it.
+The rules are those of RFC 6265bis; "§" below means that document.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ("Cookie", "Place", "domain_matches", "is_ip", "path_matches", "scoped
 
 
 class Place(NamedTuple):
-    """Where cookies come from or go to; *host* is None where they belong to all hosts."""
+    """Where a cookie is set or sent; *host* is None for cookies that belong to all hosts."""
 
     host: str | None
     path: str
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Cookie:
-    """A cookie in its scope; *text* is its value as it is sent."""
+    """A cookie with its scope; *text* is its value as sent."""
 
     name: str
     text: str
@@ -49,11 +49,11 @@ class Cookie:
 
     @property
     def shown_path(self) -> str:
-        """The path as the views of the jar show it: without a slash at its end."""
+        """The path as the jar's public properties show it: without a trailing slash."""
         return self.path.rstrip("/")
 
     def matches(self, path: str, secure: bool) -> bool:
-        """Whether it goes along with a request for *path* of its domain."""
+        """Whether the cookie is sent with a request for *path* of its domain."""
         return (secure or not self.secure) and path_matches(path, self.path)
 
     def is_expired(self, now: float) -> bool:
@@ -61,24 +61,24 @@ class Cookie:
 
 
 def is_ip(host: str) -> bool:
-    """Whether *host* is an address: a last label of digits makes one, as URL parsers have it."""
+    """Whether *host* is an IP address: like URL parsers, a numeric last label decides it."""
     return ":" in host or host.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def domain_matches(host: str, domain: str) -> bool:
-    """§5.1.3."""
+    """Whether *host* is *domain* or one of its subdomains (§5.1.3)."""
     return host == domain or (host.endswith("." + domain) and not is_ip(host))
 
 
 def path_matches(path: str, prefix: str) -> bool:
-    """§5.1.4."""
+    """Whether *path* is *prefix* or lies below it (§5.1.4)."""
     return path.startswith(prefix) and (
         prefix[-1] == "/" or len(path) == len(prefix) or path[len(prefix)] == "/"
     )
 
 
 def _scope(attribute: str, host: str | None) -> tuple[str, bool] | None:
-    """Return the domain of a cookie, and whether it is for that host only; None to refuse it."""
+    """Return a cookie's domain and whether it is for one host only; None to refuse the cookie."""
     domain = attribute.lower().removeprefix(".")
     if not domain or domain.endswith("."):
         return ("", False) if host is None else (host, True)
@@ -87,26 +87,26 @@ def _scope(attribute: str, host: str | None) -> tuple[str, bool] | None:
     if not domain_matches(host, domain):
         return None
     if "." not in domain:
-        # The default rule of the public suffix list, for which no list is needed: a name
-        # without a dot is a suffix, and a cookie can be for it alone (§5.7).
+        # This is the default rule of the public suffix list, which works without the list: a name
+        # without a dot is a public suffix, and a cookie for it is for that host only (§5.7).
         return (host, True) if domain == host else None
     return domain, False
 
 
 def _deadline(morsel: Morsel[str], now: float) -> float | None:
-    """Return when the cookie ends; None at the end of the session.  ``Max-Age`` goes first."""
+    """Return when the cookie expires; None for a session cookie.  ``Max-Age`` has precedence."""
     age = str(morsel["max-age"])
     if MAX_AGE.fullmatch(age):
         seconds = int(age)
-        # As much as a datetime can hold, since float cannot hold all that an int can.
+        # Limited, because a float cannot hold every int, nor a datetime every float.
         return now + min(seconds, 10**11) if seconds > 0 else -math.inf
     return parse_date(str(morsel["expires"]))
 
 
 def _obeys_prefix(name: str, morsel: Morsel[str]) -> bool:
-    """Whether a cookie is what the prefix of its *name*, in lower case, promises (§4.1.3).
+    """Whether a cookie meets the conditions of the prefix of its *name*, in lower case (§4.1.3).
 
-    The prefixes that promise ``HttpOnly`` are those of the successor of RFC 6265bis.
+    The prefixes that require ``HttpOnly`` are from the successor of RFC 6265bis.
     """
     if name.startswith("__host-") and (morsel["domain"] or morsel["path"] != "/"):
         return False
@@ -116,7 +116,7 @@ def _obeys_prefix(name: str, morsel: Morsel[str]) -> bool:
 
 
 def scoped(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
-    """Give a cookie its domain and path, also in *morsel*; None if *origin* may not set it."""
+    """Set domain and path, also in *morsel*; return None if *origin* may not set the cookie."""
     name, text = morsel.key, morsel.coded_value
     scope = _scope(morsel["domain"], origin.host)
     size = octets(f"{name}={text}")
@@ -131,7 +131,7 @@ def scoped(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
             return None
     path = morsel["path"]
     if not path.startswith("/"):
-        # §5.1.4: the directory of what was asked for
+        # §5.1.4: the default path is the directory of the requested path.
         path = origin.path[: origin.path.rfind("/")] or "/"
     morsel["domain"] = domain
     morsel["path"] = path

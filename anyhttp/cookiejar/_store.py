@@ -1,4 +1,4 @@
-"""The store that keeps cookies within limits."""
+"""Stores cookies and limits their number; "§" means RFC 6265bis."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ._matching import Cookie, domain_matches, path_matches
 
 __all__ = ("Store",)
 
-# Firefox has the same limits: beyond the first number it evicts down to the second, which
-# counts the cookie that comes.
+# The limits are Firefox's.  When a domain has reached the first number, cookies are evicted until
+# there are as many as the second number, including the new cookie.
 MAX_COOKIES_PER_DOMAIN: Final = 180
 DOMAIN_QUOTA: Final = 150
 MAX_COOKIES: Final = 3300
@@ -19,16 +19,16 @@ TOTAL_QUOTA: Final = 3000
 
 
 class Store:
-    """Cookies by domain, within their limits; it knows nothing of requests."""
+    """Stores cookies by domain and limits their number; it knows nothing of requests."""
 
     def __init__(self) -> None:
-        # By domain, so that other sites' cookies cost a request nothing.
+        # By domain, so that a request does not have to search other sites' cookies.
         self.sites: dict[str, dict[tuple[str, str], Cookie]] = {}
         self.count = 0
         self._ticks = 0
-        # Secure cookies by name, for the one rule that looks at all domains.
+        # Secure cookies by name, for overlaid(), the one rule that looks at all domains.
         self._secure: dict[str, set[Cookie]] = {}
-        # A heap of (expiry, tick, cookie), in which removed cookies stay until their expiry.
+        # A heap of (expiry, tick, cookie); a removed cookie stays in it until its expiry.
         self._expiries: list[tuple[float, int, Cookie]] = []
 
     def __iter__(self) -> Iterator[Cookie]:
@@ -36,17 +36,17 @@ class Store:
             yield from site.values()
 
     def tick(self) -> int:
-        """Count one more use; the order of uses is what eviction and sending go by."""
+        """Return the next number of a counter; eviction and sending use it to order cookies."""
         self._ticks += 1
         return self._ticks
 
     def put(self, cookie: Cookie, now: float) -> bool:
-        """Store *cookie* in place of its predecessor; False if there is no room for it."""
+        """Store *cookie*, replacing the one with the same key; False if there is no room for it."""
         old = self.sites.get(cookie.domain, {}).get(cookie.key)
         expired = cookie.is_expired(now)
         if old is None:
             if expired:
-                return True  # it only deletes, so no other has to be evicted for it
+                return True  # an expired cookie only deletes, so no cookie must be evicted for it
             if not self._make_room(cookie, now):
                 return False
         else:
@@ -54,7 +54,7 @@ class Store:
         if expired:
             return True
         cookie.used = self.tick()
-        # §5.7: a successor keeps the place in the order.
+        # §5.7: a cookie that replaces another keeps its creation time, and so its place.
         cookie.created = cookie.used if old is None else old.created
         self.sites.setdefault(cookie.domain, {})[cookie.key] = cookie
         self.count += 1
@@ -65,7 +65,7 @@ class Store:
         return True
 
     def remove(self, cookie: Cookie) -> None:
-        """Forget *cookie*, which is in the store."""
+        """Remove *cookie*, which must be in the store."""
         site = self.sites[cookie.domain]
         del site[cookie.key]
         if not site:
@@ -81,19 +81,19 @@ class Store:
         return self.sites.get(cookie.domain, {}).get(cookie.key) is cookie
 
     def expire(self, now: float) -> None:
-        """Forget the cookies whose time is over."""
+        """Remove the cookies that have expired."""
         expiries = self._expiries
         while expiries and expiries[0][0] <= now:
             cookie = heapq.heappop(expiries)[2]
             if self._holds(cookie):
                 self.remove(cookie)
-        # A server that sets the same cookie again and again must not fill the memory.
+        # Limit the heap: a server may set the same cookie again and again.
         if len(expiries) > 100 + 2 * self.count:
             expiries[:] = [entry for entry in expiries if self._holds(entry[2])]
             heapq.heapify(expiries)
 
     def overlaid(self, cookie: Cookie) -> bool:
-        """Whether *cookie*, set without TLS, would shadow one that is Secure (§5.7)."""
+        """Whether *cookie*, set without TLS, would overlay a Secure cookie (§5.7)."""
         return any(
             (
                 domain_matches(cookie.domain, other.domain)
@@ -104,15 +104,15 @@ class Store:
         )
 
     def _make_room(self, cookie: Cookie, now: float) -> bool:
-        """Evict what it takes to add *cookie*; False if the cookie is refused instead.
+        """Evict as many cookies as *cookie* needs; False if *cookie* must be refused instead.
 
-        Expired cookies go first.
+        Expired cookies are removed first.
         """
         if self._is_full(cookie.domain):
             self.expire(now)
         if self._is_full(cookie.domain):
             site = self.sites[cookie.domain].values()
-            # A site without TLS must not be able to evict Secure ones.
+            # A site without TLS must not be able to evict Secure cookies.
             stale = [other for other in site if not other.secure]
             if not stale:
                 if not cookie.secure:
@@ -129,6 +129,6 @@ class Store:
         return len(self.sites.get(domain, ())) >= MAX_COOKIES_PER_DOMAIN
 
     def _evict(self, cookies: Iterable[Cookie], surplus: int) -> None:
-        """Forget *surplus* of *cookies*, least recently used first."""
+        """Remove *surplus* of *cookies*, the least recently used first."""
         for cookie in heapq.nsmallest(surplus, cookies, key=lambda cookie: cookie.used):
             self.remove(cookie)

@@ -1,4 +1,4 @@
-"""Encodings of the parts of a multipart, undone and applied piece by piece.
+"""Encodes and decodes the parts of a multipart, piece by piece.
 
 A part may have a transfer encoding (:rfc:`2045#section-6`) on top of a content encoding.
 """
@@ -17,7 +17,7 @@ from ..payload import Writer
 
 __all__ = ("DECODED_ALONE", "ENCODERS", "STEP", "EncodingWriter", "PLAIN", "PartDecoder", "encode")
 
-#: Bytes decoded at once, and most bytes that come out at once.
+#: Most bytes that one step decodes, and most bytes that one step returns.
 STEP: Final = 64 * 1024
 
 #: Transfer encodings that leave the bytes as they are (:rfc:`2045#section-6.2`).
@@ -25,12 +25,12 @@ PLAIN: Final = frozenset({"", "binary", "8bit", "7bit"})
 
 
 class _Coder(Protocol):
-    """One step of encoding or decoding, given the bytes in any number of pieces."""
+    """One step of encoding or decoding, which gets the bytes in any number of pieces."""
 
     def feed(self, data: bytes, /) -> bytes: ...
 
     def flush(self) -> bytes:
-        """Return what was held back, at the end of the bytes."""
+        """Return the bytes held back so far; called at the end of the input."""
         ...
 
 
@@ -46,7 +46,7 @@ class _Compressor:
 
 
 class _Base64Encoder:
-    """base64 in one line: HTTP folds no lines (:rfc:`9112#appendix-B.6`)."""
+    """base64 without line breaks: HTTP folds no lines (:rfc:`9112#appendix-B.6`)."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -64,7 +64,7 @@ class _Base64Encoder:
 class _QuotedPrintableEncoder:
     """quoted-printable (:rfc:`2045#section-6.7`) without soft line breaks.
 
-    A line break is CR and LF; either one alone is data and is encoded as such.
+    A line break is CR LF.  A CR or LF alone is data, and is encoded as data.
     """
 
     _ESCAPED = re.compile(rb"\r\n|[ \t](?=\r\n)|[^\t !-<>-~]")
@@ -78,7 +78,7 @@ class _QuotedPrintableEncoder:
         data = self._rest + data
         undecided = self._UNDECIDED.search(data, max(len(data) - 2, 0))
         end = len(data) if undecided is None else undecided.start()
-        # What is held back is looked at, as it decides about what comes before it.
+        # The next byte decides how the bytes held back are encoded.
         self._rest = data[end:]
         return self._ESCAPED.sub(self._escape, data[:end])
 
@@ -91,7 +91,7 @@ class _QuotedPrintableEncoder:
 
 
 class _Base64Decoder:
-    """base64 as MIME reads it: what is not of its alphabet does not count, padding ends it."""
+    """base64 as in MIME: characters outside of the alphabet are skipped, padding ends the data."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -126,7 +126,7 @@ _NOT_BASE64: Final = bytes(
 
 
 class _QuotedPrintableDecoder:
-    """quoted-printable; what is no escape stands for itself."""
+    """quoted-printable; a character that starts no valid escape stands for itself."""
 
     _ESCAPE = re.compile(rb"=(?:([0-9A-Fa-f]{2})|\r?\n)")
 
@@ -146,16 +146,16 @@ class _QuotedPrintableDecoder:
 
 
 def _whole_quoted(data: bytes) -> tuple[int, bytes]:
-    """Return how many bytes there are before an escape that is not complete, and the rest."""
+    """Return the number of bytes before an incomplete escape, and the bytes from there on."""
     found = data.rfind(b"=", max(len(data) - 2, 0))
     end = len(data) if found < 0 else found
     return end, data[end:]
 
 
 def _whole_base64(data: bytes) -> tuple[int, bytes]:
-    """Return how many bytes there are before a group of four that is not complete.
+    """Return the number of bytes before an incomplete group of four, and the rest.
 
-    Of the rest only the digits are returned: it can be no more than three bytes.
+    The rest holds only characters of the alphabet, so at most three bytes.
     """
     end = len(data)
     left = len(data.translate(None, _NOT_BASE64)) % 4
@@ -165,7 +165,7 @@ def _whole_base64(data: bytes) -> tuple[int, bytes]:
     return end, data[end:].translate(None, _NOT_BASE64)
 
 
-#: What makes an encoder, which is good for one part.
+#: Each makes an encoder, which can encode one part.
 ENCODERS: Final[Mapping[str, Callable[[], _Coder]]] = {
     "gzip": lambda: _Compressor(16 + zlib.MAX_WBITS),
     "deflate": lambda: _Compressor(-zlib.MAX_WBITS),
@@ -183,21 +183,21 @@ def encode(data: bytes, encodings: Iterable[str]) -> bytes:
 
 
 class EncodingWriter:
-    """Applies encodings, in their order, to what is written through it."""
+    """Applies encodings, in their order, to what is written to it."""
 
     def __init__(self, writer: Writer, encodings: Iterable[str]) -> None:
         self._writer = writer
         self._coders = [ENCODERS[encoding]() for encoding in encodings]
 
     async def write(self, chunk: bytes) -> None:
-        """Write as much of *chunk* as can be encoded by now."""
+        """Write the bytes of *chunk* that can be encoded already."""
         for coder in self._coders:
             chunk = coder.feed(chunk)
         if chunk:
             await self._writer.write(chunk)
 
     async def finish(self) -> None:
-        """Write what was held back."""
+        """Write the bytes that were held back."""
         chunk = b""
         for coder in self._coders:
             chunk = coder.feed(chunk) + coder.flush()
@@ -205,8 +205,8 @@ class EncodingWriter:
             await self._writer.write(chunk)
 
 
-#: Tells how many bytes can be decoded without those that follow, and what is left to go in
-#: front of these.
+#: Functions that return how many bytes can be decoded without the following ones, and the rest
+#: that must be put in front of those.
 DECODED_ALONE: Final[Mapping[str, Callable[[bytes], tuple[int, bytes]]]] = {
     "base64": _whole_base64,
     "quoted-printable": _whole_quoted,
@@ -214,9 +214,9 @@ DECODED_ALONE: Final[Mapping[str, Callable[[bytes], tuple[int, bytes]]]] = {
 
 
 class PartDecoder:
-    """Undoes a transfer encoding, then the content encodings, in pieces of bounded size.
+    """Decodes a transfer encoding, then the content encodings, in pieces of bounded size.
 
-    :raises RuntimeError: an encoding is not known
+    :raises RuntimeError: an encoding is unknown
     """
 
     def __init__(self, transfer_encoding: str, content_encoding: str) -> None:
@@ -237,7 +237,7 @@ class PartDecoder:
                 raise RuntimeError(f"unknown content encoding: {content_encoding}")
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Iterate over what *data* and what came before it decode to."""
+        """Yield the decoded bytes of *data* and of the input held back before."""
         for start in range(0, len(data), STEP):
             piece = data[start : start + STEP]
             yield from self._decoded(
@@ -245,9 +245,9 @@ class PartDecoder:
             )
 
     def finish(self) -> Iterator[bytes]:
-        """Iterate over what was held back.
+        """Yield the rest of the decoded bytes, at the end of the input.
 
-        :raises ClientPayloadError: there should have been more bytes
+        :raises ClientPayloadError: the input is incomplete
         """
         if self._transfer is not None:
             yield from self._decoded(self._transfer.flush())

@@ -1,4 +1,4 @@
-"""One part of a multipart: what its headers say, its bytes and its value; and sending it on."""
+"""A received part of a multipart: its headers, bytes and value; and how to send it on."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ __all__ = ("BodyPartReader", "BodyPartReaderPayload")
 class BodyPartReader:
     """One part of a multipart that is being read.
 
-    :param boundary: what stands between the parts, with the two hyphens in front
-    :param headers: of the part
-    :param content: what follows the headers
-    :param subtype: of the multipart; parts of a form have no content encoding and no length
-        of their own (:rfc:`7578#section-4.8`)
-    :param default_charset: charset of text that does not name its own
-    :param client_max_size: most bytes, decoded ones if it decodes, that :meth:`read` and what
-        builds on it hold in memory
+    :param boundary: the boundary between the parts, including the two hyphens in front
+    :param headers: headers of the part
+    :param content: reader of the bytes after the headers
+    :param subtype: subtype of the multipart; parts of a form have no content encoding and no
+        length of their own (:rfc:`7578#section-4.8`)
+    :param default_charset: charset of text that does not name its charset
+    :param client_max_size: most bytes of the part that :meth:`read`, and methods based on it,
+        hold in memory; of the decoded bytes if they decode
 
     Iterating over it yields the whole body at once.
     """
 
-    #: bytes that :meth:`read_chunk` returns at most
+    #: most bytes that :meth:`read_chunk` returns
     chunk_size: ClassVar[int] = 8192
 
     def __init__(
@@ -81,18 +81,18 @@ class BodyPartReader:
 
     @property
     def name(self) -> str | None:
-        """Name of the field of a form that the part is."""
+        """Name of the form field that the part belongs to."""
         return content_disposition_filename(self._disposition_params(), "name")
 
     @property
     def filename(self) -> str | None:
-        """Name of the file that the part is, as the sender chose it: never use it as a path."""
+        """File name of the part; the sender chose it, so never use it as a path."""
         return content_disposition_filename(self._disposition_params())
 
     def get_charset(self, default: str | None = None) -> str | None:
-        """Return the charset of the text that the part is.
+        """Return the charset of the part's text.
 
-        It is the one in its ``Content-Type``, else that of the form, else *default*.
+        It is the one in its ``Content-Type``, else the form's, else *default*.
         """
         charset = parse_content_type(self.headers.get(hdrs.CONTENT_TYPE)).charset
         return charset or self._default_charset or default
@@ -104,12 +104,12 @@ class BodyPartReader:
     # -- its bytes
 
     async def read(self, *, decode: bool = False) -> bytes:
-        """Return what is left of the part.
+        """Return the rest of the part.
 
         :param decode: undo the transfer and content encoding
         :raises ValueError: it is larger than ``client_max_size``, or the multipart is malformed
         :raises ClientPayloadError: it could not be decoded, or the response ended early
-        :raises RuntimeError: *decode* is set and an encoding is not known
+        :raises RuntimeError: *decode* is set and an encoding is unknown
         """
         collected = bytearray()
         if decode:
@@ -128,9 +128,10 @@ class BodyPartReader:
         :param size: most bytes to return
         :raises ValueError: the multipart is malformed, or *size* is not positive
 
-        They never end within a group of base64 or an escape of quoted-printable, so that each
-        piece can be given to :meth:`decode`; if *size* is too small for one, it is exceeded.
-        What is not of base64's alphabet, and lies within a group, is left out.
+        The bytes end between two groups of base64 or escapes of quoted-printable, so that
+        :meth:`decode` accepts each piece.  If *size* is too small for a group or an escape, the
+        piece is longer than *size*.  Characters within a group that are not of base64's alphabet
+        are left out.
         """
         if size < 1:
             raise ValueError(f"size must be at least 1, got {size}")
@@ -147,7 +148,8 @@ class BodyPartReader:
             if end:
                 self._carried = rest
                 return held[:end]
-            # Blanks may go on for ever.  Kept, they would be looked at again for each byte.
+            # Keep only the rest without blanks: an endless run of blanks would be scanned again
+            # for each byte that follows.
             held = rest
 
     async def _read_raw(self, size: int) -> bytes:
@@ -160,7 +162,7 @@ class BodyPartReader:
         return await self._body.read(size)
 
     async def readline(self) -> bytes:
-        """Return the next line with its end; what is left at the end; then ``b""``.
+        """Return the next line with its line end; at the end of the part the rest, then ``b""``.
 
         :raises LineTooLong: the line is longer than 128 KiB
         """
@@ -168,13 +170,13 @@ class BodyPartReader:
         return carried + await self._body.readline()
 
     async def release(self) -> None:
-        """Read what is left of the part and drop it."""
+        """Read the rest of the part and drop it."""
         self._carried = b""
         while await self._body.read(STEP):
             pass
 
     async def next(self) -> bytes | None:
-        """Return all of the part that has not been read, ``None`` if there is nothing."""
+        """Return the rest of the part, ``None`` if all of it has been read."""
         return await self.read() or None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -189,10 +191,10 @@ class BodyPartReader:
     # -- its value
 
     async def text(self, *, encoding: str | None = None) -> str:
-        """Return what is left of the part, decoded, as text.
+        """Return the rest of the part, decoded, as text.
 
-        :param encoding: charset; that of :meth:`get_charset` when left out, else UTF-8
-        :raises LookupError: that is not known
+        :param encoding: charset; when left out, that of :meth:`get_charset`, else UTF-8
+        :raises LookupError: the charset is unknown
         """
         data = await self.read(decode=True)
         if encoding is None:
@@ -204,12 +206,12 @@ class BodyPartReader:
     async def json(
         self, *, encoding: str | None = None, loads: JSONDecoder = DEFAULT_JSON_DECODER
     ) -> Any:
-        """Return what is left of the part, decoded, parsed as JSON; ``None`` if it is empty."""
+        """Return the rest of the part, decoded and parsed as JSON; ``None`` if it is empty."""
         text = await self.text(encoding=encoding)
         return loads(text) if text else None
 
     async def form(self, *, encoding: str | None = None) -> list[tuple[str, str]]:
-        """Return the pairs of the form that is left of the part, decoded."""
+        """Return the rest of the part, decoded and parsed as the pairs of a form."""
         text = await self.text(encoding=encoding)
         return parse_qsl(
             text.rstrip(),
@@ -233,13 +235,13 @@ class BodyPartReader:
             collected += piece
 
     def decode(self, data: bytes) -> bytes:
-        """Return *data*, a whole part or what :meth:`read_chunk` returned of it, decoded.
+        """Return *data*, a whole part or what :meth:`read_chunk` returned, decoded.
 
-        A content encoding can only be undone for a whole part.
+        A content encoding can only be decoded for a whole part.
 
         :raises ValueError: the result is larger than ``client_max_size``
         :raises ClientPayloadError: *data* could not be decoded
-        :raises RuntimeError: an encoding is not known
+        :raises RuntimeError: an encoding is unknown
         """
         collected = bytearray()
         decoder = self._decoder()
@@ -250,7 +252,7 @@ class BodyPartReader:
     def decode_iter(self, data: bytes) -> AsyncIterator[bytes]:
         """Iterate over the pieces of *data*, decoded; each has at most 64 KiB.
 
-        It otherwise does what :meth:`decode` does, without a limit of the size.
+        Apart from that it does what :meth:`decode` does, but without a limit on the size.
         """
         decoder = self._decoder()
         pieces = chain(decoder.feed(data), decoder.finish())
@@ -259,14 +261,14 @@ class BodyPartReader:
             await checkpoint()
             return next(pieces, b"")
 
-        # No generator, which would have to be closed by who leaves the loop early.
+        # Not a generator: a caller that leaves the loop early would have to close a generator.
         return AsyncStreamIterator(read, b"")
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
-    """Return the length that the headers of a part announce.
+    """Return the ``Content-Length`` of a part.
 
-    :raises ValueError: that is no number
+    :raises ValueError: it is not a number
     """
     value = headers.get(hdrs.CONTENT_LENGTH)
     if value is None:
@@ -277,7 +279,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
 
 
 class BodyPartReaderPayload(Payload):
-    """A part that was received, sent on: decoded, and not held in memory."""
+    """A received part that is sent on: decoded, and not held in memory."""
 
     _value: BodyPartReader
     _disposition = "attachment"
@@ -314,5 +316,5 @@ class BodyPartReaderPayload(Payload):
             await writer.write(piece)
 
 
-# A part can be iterated over as well, and its pieces would be sent as they are.
+# Tried first: a part is also an async iterable, and as such it would be sent undecoded.
 PAYLOAD_REGISTRY.register(BodyPartReaderPayload, BodyPartReader, order=Order.try_first)

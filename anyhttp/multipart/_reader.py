@@ -1,8 +1,8 @@
 """Multiparts (:rfc:`2046#section-5.1`), read part by part.
 
-A reader never holds more than a piece of a part, and bounds what it must hold: the headers of
-a part, and what a caller asks to have in memory.  It pulls, so a slow consumer slows the
-server down.
+A reader holds one piece of a part at a time.  It limits what it must hold beyond that: the
+headers of a part, and what a caller asks to have in memory.  It reads from the connection only on
+request, so a slow consumer slows the server down.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ("MultipartReader", "MultipartResponseWrapper")
 #: Longest name of a character set that a ``_charset_`` field may give; real ones are shorter.
 MAX_CHARSET: Final = 31
 
-#: What is read behind the last boundary so that the connection can be used again, and for
-#: how many seconds; nothing should be there at all.
+#: Most bytes to read after the last boundary, so that the connection can be reused, and the
+#: number of seconds for it; a server should send no bytes there.
 EPILOGUE_BYTES: Final = 64 * 1024
 EPILOGUE_SECONDS: Final = 0.5
 
 
 class _Response(Protocol):
-    """What a reader needs of a response."""
+    """The part of a response that a reader uses."""
 
     @property
     def headers(self) -> CIMultiDictProxy[str]: ...
@@ -44,10 +44,10 @@ class _Response(Protocol):
 
 
 class MultipartResponseWrapper:
-    """The parts of a response, which is released after the last one.
+    """Iterates over the parts of a response, and releases it after the last part.
 
     :param resp: the response
-    :param stream: its reader
+    :param stream: the reader of its parts
     """
 
     def __init__(self, resp: _Response, stream: MultipartReader) -> None:
@@ -83,14 +83,14 @@ class MultipartResponseWrapper:
         return part
 
     async def _drain(self) -> None:
-        """Read what stands behind the last boundary, so that the connection can be kept."""
+        """Read the bytes after the last boundary, so that the connection can be reused."""
         left = EPILOGUE_BYTES
         with anyio.move_on_after(EPILOGUE_SECONDS):
             while left > 0 and (piece := await self.resp.content.read(left)):
                 left -= len(piece)
 
     async def release(self) -> None:
-        """Release the response; what has not been read is dropped."""
+        """Release the response; bytes that have not been read are dropped."""
         self.resp.release()
         await checkpoint()
 
@@ -101,20 +101,20 @@ class MultipartReader:
     :param headers: with the ``Content-Type`` that names the boundary
     :param content: the body
     :param client_max_size: most bytes of a part that are held in memory at a caller's request
-    :param max_field_size: most bytes of a header of a part
-    :param max_headers: most headers of a part
-    :raises AssertionError: it is no multipart
+    :param max_field_size: most bytes of one header of a part
+    :param max_headers: most headers of one part
+    :raises AssertionError: the ``Content-Type`` is no multipart
     :raises ValueError: the boundary is missing, or longer than 70 characters
 
-    Parts come as :class:`BodyPartReader`, or for a multipart inside of this one as another
-    reader.  Either is of use only until the next one is asked for.
+    Parts are :class:`BodyPartReader` objects; a multipart inside of this one is another
+    :class:`MultipartReader`.  A part can be read only until the next one is requested.
     """
 
     #: what :meth:`from_response` returns
     response_wrapper_cls: ClassVar[type[MultipartResponseWrapper]] = MultipartResponseWrapper
-    #: what reads a multipart inside of this one; ``None`` for the reader's own class
+    #: class of the reader of a multipart inside of this one; ``None`` for the reader's own class
     multipart_reader_cls: ClassVar[type[MultipartReader] | None] = None
-    #: what reads a part
+    #: class of the reader of a part
     part_reader_cls: ClassVar[type[BodyPartReader]] = BodyPartReader
 
     def __init__(
@@ -169,12 +169,12 @@ class MultipartReader:
     async def next(self) -> MultipartReader | BodyPartReader | None:
         """Return the next part, ``None`` after the last one.
 
-        What is left of the part before is dropped.  A part of a form called ``_charset_`` is not
-        returned: it names the charset of those that follow (:rfc:`7578#section-4.6`).
+        The rest of the previous part is dropped.  A part of a form called ``_charset_`` is not
+        returned: it sets the charset of the following parts (:rfc:`7578#section-4.6`).
 
         :raises ValueError: the multipart is malformed or ends early
         :raises LineTooLong: a header has more than ``max_field_size`` bytes
-        :raises RuntimeError: ``_charset_`` cannot be a charset
+        :raises RuntimeError: the value of ``_charset_`` cannot be a charset
         """
         pieces = self._scanner.pieces
         while True:
@@ -199,14 +199,14 @@ class MultipartReader:
         return name.decode("ascii", "replace").strip()
 
     async def release(self) -> None:
-        """Read all parts that are left and drop them."""
+        """Read and drop all remaining parts."""
         while await self.next() is not None:
             pass
 
     # -- from one part to the next
 
     async def _find_part(self) -> bool:
-        """Go to the headers of the next part; return whether there is one."""
+        """Skip to the headers of the next part; return whether there is a next part."""
         if self._at_eof:
             return False
         if self._last_part is not None:
@@ -235,15 +235,15 @@ class MultipartReader:
     async def _skip_preamble(self, delimiter: bytes) -> None:
         data = self._scanner.data
         while (start := data.find(delimiter)) < 0:
-            # Its last bytes may be the first ones of the delimiter.
+            # The last bytes may be the beginning of the delimiter, so keep them.
             del data[: max(len(data) - len(delimiter) + 1, 0)]
             await self._scanner.more(f"its first boundary {self._boundary!r}")
         del data[:start]
 
     async def fetch_next_part(self) -> MultipartReader | BodyPartReader:
-        """Read the headers of a part and return what reads the rest of it.
+        """Read the headers of a part, and return a reader of its body.
 
-        :meth:`next` is what finds the part, and what should be called.
+        Callers should use :meth:`next`, which finds the part first.
         """
         headers = await self._scanner.headers(self._max_field_size, self._max_headers)
         part = self._last_part = self.part_reader_cls(

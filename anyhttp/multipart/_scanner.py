@@ -1,4 +1,4 @@
-"""The bytes of a multipart as they come, cut at its boundaries (:rfc:`2046#section-5.1.1`)."""
+"""Splits the received bytes of a multipart at its boundaries (:rfc:`2046#section-5.1.1`)."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _HEADER: Final = re.compile(rf"({TOKEN}):[ \t]*+(.*)", re.DOTALL)
 
 
 class Scanner:
-    """What has been received of a multipart and is not used up, and how to get more of it."""
+    """The received bytes of a multipart that have not been used yet, and methods to get more."""
 
     __slots__ = ("_content", "data", "pieces")
 
     def __init__(self, content: StreamReader) -> None:
         self._content = content
-        # A delimiter begins with a line break, which the first one may lack.  Deleting
-        # from the front of a bytearray does not move what is behind.
+        # A delimiter begins with a line break, but the first one may have none: supply it.
+        # Deleting from the front of a bytearray does not move the rest.
         self.data: bytearray = bytearray(b"\r\n")
         self.pieces: int = 0
 
     async def more(self, wanted: str) -> None:
         """Wait for more bytes.
 
-        :raises ValueError: there are none, before the *wanted* ones came
+        :raises ValueError: the body ended before the *wanted* bytes
         """
         self.pieces += 1
         piece = await self._content.read(STEP)
@@ -41,10 +41,10 @@ class Scanner:
         self.data += piece
 
     async def line(self, limit: int, *, keep_empty: bool = False) -> bytes:
-        """Take the next line and return it without its end.
+        """Take the next line and return it without its line end.
 
-        :param keep_empty: leave an empty line to be taken by somebody else
-        :raises LineTooLong: it has more than *limit* bytes
+        :param keep_empty: leave the line end of an empty line in the buffer
+        :raises LineTooLong: the line has more than *limit* bytes
         """
         searched = 0
         while (end := self.data.find(b"\r\n", searched, limit + 2)) < 0:
@@ -58,9 +58,9 @@ class Scanner:
         return line
 
     async def headers(self, max_size: int, max_number: int) -> CIMultiDictProxy[str]:
-        """Take the headers of a part up to the empty line, whose end stays.
+        """Take the headers of a part, up to the empty line; the end of that line is kept.
 
-        That may belong to a delimiter, if the part has no body.
+        If the part has no body, that line end belongs to the delimiter.
 
         :raises LineTooLong: a header has more than *max_size* bytes
         :raises ValueError: there are more than *max_number*, or one is malformed
@@ -68,7 +68,7 @@ class Scanner:
         fields: list[bytes] = []
         while line := await self.line(max_size, keep_empty=True):
             if line[:1] in {b" ", b"\t"} and fields:
-                # A folded line: MIME has them (RFC 5322 §2.2.3), unlike HTTP.
+                # MIME allows folded lines (RFC 5322 §2.2.3), unlike HTTP.
                 fields[-1] += b" " + line.strip(b" \t")
                 if len(fields[-1]) > max_size:
                     raise LineTooLong(fields[-1][:100] + b"...", max_size)
@@ -86,10 +86,10 @@ class Scanner:
 
 
 class PartSource:
-    """Feeds a reader with the body of one part, up to the delimiter that ends it.
+    """Feeds a reader with the body of one part, up to the next delimiter.
 
-    What the scanner holds begins with the line break in front of the body, which belongs to
-    the delimiter if there is no body (:rfc:`2046#section-5.1.1`).
+    The scanner's bytes begin with the line break before the body.  If there is no body, that
+    line break belongs to the delimiter (:rfc:`2046#section-5.1.1`).
     """
 
     __slots__ = ("_delimiter", "_left", "_reader", "_scanner", "_skip")
@@ -97,12 +97,12 @@ class PartSource:
     def __init__(self, scanner: Scanner, delimiter: bytes, length: int | None) -> None:
         self._scanner = scanner
         self._delimiter = delimiter
-        self._left = length or None  # a body announced as empty is one without an announcement
+        self._left = length or None  # 0 may be wrong: look for the delimiter, as without a length
         self._skip = 2
         self._reader: StreamReader | None = None
 
     def open(self) -> StreamReader:
-        """Return the reader that is fed from here."""
+        """Return the reader that this object feeds."""
         self._reader = StreamReader(self)
         return self._reader
 
@@ -117,7 +117,7 @@ class PartSource:
         data = self._scanner.data
         while True:
             end = data.find(self._delimiter)
-            # The last bytes may be the first ones of a delimiter.
+            # The last bytes may be the beginning of a delimiter, so keep them.
             safe = end if end >= 0 else len(data) - len(self._delimiter) + 1
             if end >= 0 or safe > self._skip:
                 piece = bytes(data[self._skip : safe])
@@ -127,7 +127,7 @@ class PartSource:
             await self._scanner.more("its last boundary")
 
     async def _counted(self) -> tuple[bytes, bool]:
-        """Go by the announced length: the next part of an endless stream may take its time."""
+        """Stop after the announced length: the next boundary may only come much later."""
         assert self._left is not None
         data = self._scanner.data
         while len(data) <= self._skip:

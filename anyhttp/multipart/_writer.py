@@ -1,4 +1,4 @@
-"""Multiparts (:rfc:`2046#section-5.1`), written part by part; they are read in ``_reader``."""
+"""Writes multiparts (:rfc:`2046#section-5.1`) part by part; ``_reader`` reads them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_BOUNDARY: Final = 70
 
 class _Part(NamedTuple):
     payload: Payload
-    encoding: str  # "" if there is none to apply
+    encoding: str  # "" for none
     te_encoding: str
 
     @property
@@ -33,14 +33,14 @@ class _Part(NamedTuple):
 
 
 class MultipartWriter(Payload):
-    """A body made of other bodies.
+    """A body that consists of other bodies.
 
-    :param subtype: what follows ``multipart/`` in the content type
-    :param boundary: what stands between the parts; random when left out
-    :raises ValueError: *subtype* or *boundary* cannot be used (:rfc:`2046#section-5.1.1`)
+    :param subtype: the text after ``multipart/`` in the content type
+    :param boundary: the boundary between the parts; random when left out
+    :raises ValueError: *subtype* or *boundary* is not allowed (:rfc:`2046#section-5.1.1`)
 
-    It can be sent again if all of its parts can.  ``with`` does nothing but mark, in the
-    code, where parts are added.
+    It can be sent again if all of its parts can.  ``with`` has no effect; it only groups, in the
+    application's code, the lines that add parts.
     """
 
     def __init__(self, subtype: str = "mixed", boundary: str | None = None) -> None:
@@ -57,7 +57,7 @@ class MultipartWriter(Payload):
 
     @property
     def boundary(self) -> str:
-        """What stands between the parts."""
+        """The boundary between the parts."""
         return self._boundary
 
     def __enter__(self) -> Self:
@@ -87,10 +87,10 @@ class MultipartWriter(Payload):
         """Add *obj* as a part and return its payload, whose headers may still be changed.
 
         :param obj: anything that a payload class is registered for, or a payload
-        :param headers: of the part
+        :param headers: headers of the part
         :raises TypeError: *obj* cannot be sent
         :raises ValueError: a header holds a control character
-        :raises RuntimeError: *headers* name an encoding that is not known
+        :raises RuntimeError: *headers* name an encoding that is unknown
         """
         if isinstance(obj, Payload):
             if headers is not None:
@@ -108,8 +108,8 @@ class MultipartWriter(Payload):
         """Add *payload* as a part and return it; otherwise as :meth:`append`.
 
         ``Content-Encoding`` (gzip, deflate) and ``Content-Transfer-Encoding`` (base64,
-        quoted-printable) among its headers are applied when it is written.  In a form they
-        must not be there (:rfc:`7578#section-4.7`), and a part without a name gets one.
+        quoted-printable) among its headers are applied when the part is written.  A form allows
+        neither of them (:rfc:`7578#section-4.7`), and a part of a form without a name gets one.
         """
         headers = payload.headers
         if self._is_form_data:
@@ -168,7 +168,7 @@ class MultipartWriter(Payload):
     # -- what it is, all in all
 
     def _head(self, part: _Part) -> bytes:
-        """Return the headers of *part*, its length among them if that is allowed and known."""
+        """Return the headers of *part*, with its length if that is allowed and known."""
         headers = part.payload.headers
         if part.encodings:
             headers.pop(hdrs.CONTENT_LENGTH, None)
@@ -180,11 +180,11 @@ class MultipartWriter(Payload):
     def size(self) -> int | None:
         """Number of bytes that will be written.
 
-        ``None`` if that of some part is not known, or if a part is to be encoded.
+        ``None`` if the number of bytes of a part is unknown, or if a part has an encoding.
 
         :raises ValueError: a header of a part holds a control character
         """
-        # All headers are looked at first: this is asked for before anything is sent.
+        # Check all headers first: the size is needed before the first byte is sent.
         size = sum(len(self._head(part)) for part in self._parts)
         delimiter = len(self._boundary) + 4  # with two hyphens and a line break
         for part in self._parts:
@@ -204,7 +204,7 @@ class MultipartWriter(Payload):
         return all(part.payload.autoclose for part in self._parts)
 
     def in_memory(self) -> bytes | None:
-        """Return the whole body if no part has to be waited for and all is of modest size."""
+        """Return the whole body if every part is in memory and the body is not too large."""
         size = self.size
         return None if size is None or size > TOO_LARGE_BYTES else self._joined()
 
@@ -219,7 +219,7 @@ class MultipartWriter(Payload):
         return b"".join((*pieces, self._end()))
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the whole body as text, heads and boundaries included.
+        """Return the whole body as text, including the headers of parts and the boundaries.
 
         :raises TypeError: a part is not in memory
         """
@@ -239,10 +239,10 @@ class MultipartWriter(Payload):
     async def write(self, writer: Writer, close_boundary: bool = True) -> None:
         """Write all parts.
 
-        :param close_boundary: say that no other parts follow
-        :raises ClientPayloadError: a part has been written before and cannot be again
+        :param close_boundary: write the final boundary after the last part
+        :raises ClientPayloadError: a part was written before and cannot be written again
         """
-        # What is in memory is gathered and leaves with what stands before it.
+        # Bytes that are in memory are collected, and sent together with the headers before them.
         gathered = bytearray()
         for part in self._parts:
             payload = part.payload
@@ -258,7 +258,7 @@ class MultipartWriter(Payload):
                     await payload.write(encoder)
                     await encoder.finish()
                 else:
-                    # No more than was announced, even if the file is growing.
+                    # Send only the announced number of bytes, even if the file has grown.
                     await payload.write_with_length(writer, payload.size)
             gathered += b"\r\n"
             if len(gathered) > STEP:

@@ -1,8 +1,8 @@
 """Bodies of requests: what can be sent, how long it is, and how it is written.
 
-A payload is written by calling :meth:`Payload.write_with_length` with a writer, which is
-anything with an ``async write(chunk)``.  Files are read in worker threads.  Whatever can be
-written again starts where it started the first time.
+:meth:`Payload.write_with_length` writes a payload to a writer, which is any object with an
+``async write(chunk)``.  Files are read in worker threads.  A payload that can be written again
+starts at the same position as the first time.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class payload_type:  # noqa: N801  (aiohttp's name)
 
 
 def _payload_of_async_file(value: anyio.AsyncFile[Any], *args: Any, **kwargs: Any) -> Payload:
-    # Files are read in worker threads one way or the other.
+    # Wrapped or not, a payload reads the file in worker threads.
     return get_payload(value.wrapped, *args, **kwargs)
 
 
@@ -106,5 +106,5 @@ PAYLOAD_REGISTRY.register(IOBasePayload, io.IOBase)
 PAYLOAD_REGISTRY.register(StreamReaderPayload, StreamReader)
 PAYLOAD_REGISTRY.register(_payload_of_async_file, anyio.AsyncFile)
 PAYLOAD_REGISTRY.register(_payload_of_streamer, streamer)
-# Many kinds of object can be iterated asynchronously and are more than that.
+# Tried last: many of the other types can be iterated asynchronously too.
 PAYLOAD_REGISTRY.register(AsyncIterablePayload, AsyncIterable, order=Order.try_last)

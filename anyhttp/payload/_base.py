@@ -1,4 +1,4 @@
-"""What every body of a request is: bytes, their type and, where it is known, their number."""
+"""The base of every request body: some bytes, their type and, if known, their number."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..typedefs import LooseHeaders
 
 __all__ = ("READ_SIZE", "BoundedPayload", "LimitedWriter", "Payload", "Writer")
 
-#: Bytes read from a file, or written of what is in memory, at once: enough to make the trip to a
-#: worker thread worth it.
+#: Bytes that one call reads from a file, or writes from memory: enough to make the use of a
+#: worker thread worthwhile.
 READ_SIZE: Final = 2**20
 
 
@@ -27,16 +27,16 @@ class Writer(Protocol):
 
 
 class Payload(ABC):
-    """A body: some bytes, their type and, where it is known, their number.
+    """A request body: some bytes, their type and, if known, their number.
 
-    A subclass says in :meth:`write` what is sent, and may set ``_size`` if it knows how many
-    bytes that is.  Its :meth:`close` is awaited when the request is over.
+    A subclass implements :meth:`write`, which sends the body, and may set ``_size`` if the
+    number of bytes is known.  :meth:`close` is awaited when the request is over.
 
     :param value: what is sent
-    :param headers: further headers that describe it
+    :param headers: additional headers that describe the body
     :param content_type: of the body; guessed from *filename* when left out
-    :param filename: name of the file that the body is
-    :param encoding: charset of the text that the body is
+    :param filename: name of the file, if the body is a file
+    :param encoding: charset, if the body is text
     """
 
     _default_content_type: ClassVar[str] = "application/octet-stream"
@@ -69,17 +69,17 @@ class Payload(ABC):
 
     @property
     def filename(self) -> str | None:
-        """Name of the file that the body is."""
+        """Name of the file, if the body is a file."""
         return self._filename
 
     @property
     def headers(self) -> CIMultiDict[str]:
-        """Headers that describe the body; may be changed until it is sent."""
+        """Headers that describe the body; they may be changed until it is sent."""
         return self._headers
 
     @property
     def encoding(self) -> str | None:
-        """Charset of the text that the body is."""
+        """Charset, if the body is text."""
         return self._encoding
 
     @property
@@ -94,7 +94,7 @@ class Payload(ABC):
 
     @property
     def autoclose(self) -> bool:
-        """Whether nothing needs to be closed after sending: there is no ``close()`` for it."""
+        """Whether the body holds nothing that must be closed after sending."""
         return type(self).close is Payload.close
 
     def set_content_disposition(
@@ -116,9 +116,9 @@ class Payload(ABC):
     def describe_as_part(self, disptype: str | None = None, name: str | None = None) -> None:
         """Set the ``Content-Disposition`` of a part of a multipart if it has none yet.
 
-        :param disptype: what the multipart asks for; ``None`` leaves it to the payload, and
-            only files need one
-        :param name: parameter of that
+        :param disptype: the type that the multipart prescribes; with ``None`` the payload
+            decides, and only files get the header
+        :param name: the parameter ``name`` of the header
         """
         if hdrs.CONTENT_DISPOSITION in self._headers:
             return
@@ -132,11 +132,11 @@ class Payload(ABC):
             )
 
     def in_memory(self) -> bytes | None:
-        """Return the whole body if it is at hand without any waiting."""
+        """Return the whole body if it is in memory, else ``None``."""
         return None
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the body as text.
+        """Return the body as text, if it is in memory.
 
         :raises TypeError: it is not in memory
         """
@@ -146,7 +146,7 @@ class Payload(ABC):
         return data.decode(self._encoding or encoding, errors)
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Return the body as bytes, read into memory if need be."""
+        """Return the body as bytes; a body that is not in memory is read."""
         data = self.in_memory()
         if data is None:
             collected = _Collector()
@@ -161,18 +161,18 @@ class Payload(ABC):
     async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
         """Write the body, but no more than *content_length* bytes of it.
 
-        :raises ClientPayloadError: it has been written before and cannot be again
+        :raises ClientPayloadError: the body was written before and cannot be written again
         """
         target: Writer = writer if content_length is None else LimitedWriter(writer, content_length)
         await self.write(target)
 
     async def close(self) -> None:
-        """Free what the body holds; a file that was given is closed."""
+        """Free what the body holds; a file that the application passed is closed."""
         return
 
 
 class _Collector:
-    """A writer that keeps what it is given."""
+    """A writer that stores what is written."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -185,7 +185,7 @@ class _Collector:
 
 
 class LimitedWriter:
-    """Passes on no more than a number of bytes, then swallows."""
+    """Forwards a limited number of bytes, and drops the bytes after them."""
 
     __slots__ = ("_left", "_writer")
 
@@ -201,7 +201,7 @@ class LimitedWriter:
 
 
 class BoundedPayload(Payload):
-    """A payload that knows how to write a part of itself, and so also the whole."""
+    """A payload that can write its first bytes only, and so also all of them."""
 
     async def write(self, writer: Writer) -> None:
         await self.write_with_length(writer, None)

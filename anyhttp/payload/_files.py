@@ -1,4 +1,4 @@
-"""Bodies that are files: read in worker threads, and closed when the request is over."""
+"""Bodies from files: read in worker threads, closed when the request is over."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = (
 
 
 class IOBasePayload(BoundedPayload):
-    """A binary file, from where it stands; read in a worker thread and closed afterwards.
+    """A binary file, sent from its current position; read in a worker thread, then closed.
 
     :param disposition: type of the ``Content-Disposition`` that names the file when it is
         part of a multipart; a body of its own has no such header
@@ -45,13 +45,13 @@ class IOBasePayload(BoundedPayload):
         super().__init__(value, headers, content_type, filename or file_name(value), encoding)
         self._disposition = disposition
         self._start = _position(value)
-        self._abandoned = False  # a thread still reads, and closes the file afterwards
+        self._abandoned = False  # a thread is still reading; the thread closes the file
         self._size = self._measure()
 
     def _measure(self) -> int | None:
-        """Return the bytes from here to the file's end, where that can be known."""
-        # Others than plain files, such as gzip's, may lend the descriptor of a file whose
-        # size is not that of what they read.
+        """Return the number of bytes from here to the end of the file, if it can be known."""
+        # Only plain files: others, such as gzip's, may return the descriptor of a file whose size
+        # differs from the number of bytes that reading them gives.
         if self._start is None or not isinstance(
             getattr(self._value, "raw", self._value), io.FileIO
         ):
@@ -62,7 +62,7 @@ class IOBasePayload(BoundedPayload):
         return max(status.st_size - self._start, 0)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return what is left of the file as text, reading it here and now."""
+        """Return the rest of the file as text; this reads the file, and blocks."""
         self._check_unread()
         data = self._read_from(self._start, -1)
         return data.decode(self._encoding or encoding, errors)
@@ -74,7 +74,7 @@ class IOBasePayload(BoundedPayload):
 
     async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
         self._check_unread()
-        # Another part may have read the same file in between, so go back in any case.
+        # Another part may have read the same file meanwhile, so always seek.
         start = self._start
         left = content_length
         while left is None or left > 0:
@@ -91,7 +91,7 @@ class IOBasePayload(BoundedPayload):
     async def _read(self, start: int | None, size: int) -> bytes:
         if self._start is not None:
             return await anyio.to_thread.run_sync(self._read_from, start, size)
-        # A pipe may have nothing to read for ever.  Who is cancelled leaves it to the thread.
+        # Reading a pipe may block for ever.  A cancelled caller leaves the thread behind.
         try:
             return await anyio.to_thread.run_sync(self._read_pipe, size, abandon_on_cancel=True)
         except anyio.get_cancelled_exc_class():
@@ -106,7 +106,7 @@ class IOBasePayload(BoundedPayload):
                 self._value.close()
 
     def _read_from(self, start: int | None, size: int) -> bytes:
-        """Read, after going to *start* if that is given."""
+        """Read up to *size* bytes, after seeking to *start* if it is given."""
         if start is not None:
             self._value.seek(start)
         data: bytes = self._value.read(size)
@@ -152,7 +152,7 @@ class TextIOPayload(IOBasePayload):
 
 
 class BytesIOPayload(IOBasePayload):
-    """The rest of an ``io.BytesIO``, which stays open."""
+    """The rest of an ``io.BytesIO``, which is not closed afterwards."""
 
     def _measure(self) -> int:
         assert self._start is not None
@@ -163,7 +163,7 @@ class BytesIOPayload(IOBasePayload):
         return self._read_from(start, size)
 
     async def close(self) -> None:
-        """Leave it open: it holds nothing but memory."""
+        """Do nothing: the object holds only memory."""
 
 
 class BufferedReaderPayload(IOBasePayload):
@@ -171,7 +171,7 @@ class BufferedReaderPayload(IOBasePayload):
 
 
 def file_name(file: object) -> str | None:
-    """Return the last component of the name of an open file that has a path."""
+    """Return the last component of the path of an open file; ``None`` if it has no path."""
     name = getattr(file, "name", None)
     # Standard streams and files without a name are called "<stdin>" and the like.
     if not isinstance(name, str) or (name.startswith("<") and name.endswith(">")):
@@ -180,10 +180,10 @@ def file_name(file: object) -> str | None:
 
 
 def _position(file: IO[Any]) -> int | None:
-    """Return where *file* stands, ``None`` if it cannot be rewound to there."""
+    """Return the current position in *file*; ``None`` if the file cannot be rewound to it."""
     try:
         return file.tell() if file.seekable() else None
     except (AttributeError, OSError):
-        # A text file that is being iterated over does not know, and a member of a tar archive
-        # that is read as a stream asks a file that has no answer.
+        # While a text file is iterated over, tell() raises.  A member of a tar archive that is read
+        # as a stream asks its underlying object, which has no such method.
         return None

@@ -19,14 +19,14 @@ __all__ = (
     "StringPayload",
 )
 
-#: Size in bytes from which a body in memory deserves a warning.
+#: A body in memory of more than this many bytes causes a warning.
 TOO_LARGE_BYTES: Final = 2**20
 
 
 class BytesPayload(BoundedPayload):
     """Bytes in memory."""
 
-    #: whether a subclass writes something else than the bytes that it was given
+    #: whether a subclass writes something else than the bytes that it was created with
     _writes_itself: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -57,7 +57,7 @@ class BytesPayload(BoundedPayload):
             )
 
     def in_memory(self) -> bytes | None:
-        """Return the whole body, which is always at hand, unless a subclass makes it."""
+        """Return the whole body, unless a subclass writes something else."""
         return None if self._writes_itself else self._data
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -90,7 +90,7 @@ class StringPayload(BytesPayload):
 
 
 class StringIOPayload(StringPayload):
-    """The rest of an ``io.StringIO``."""
+    """The rest of an ``io.StringIO``, encoded as text."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Bodies that are made while they are sent: asynchronous iterables and functions that write."""
+"""Bodies produced during sending: asynchronous iterables and functions that write."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ P = ParamSpec("P")
 
 
 class AsyncIterablePayload(BoundedPayload):
-    """Whatever an asynchronous iterable of bytes yields.
+    """The bytes that an asynchronous iterable yields.
 
     It can be written once, unless :meth:`as_bytes` has read it into memory before.
     """
@@ -38,7 +38,7 @@ class AsyncIterablePayload(BoundedPayload):
             raise TypeError(f"value must be an async iterable, not {type(value).__name__}")
         super().__init__(value, headers, content_type, filename, encoding)
         self._cached: bytes | None = None
-        # A generator that has come to its end would make an empty body.
+        # An exhausted generator would send an empty body.
         self._consumed = getattr(value, "ag_frame", value) is None
 
     @property
@@ -49,7 +49,7 @@ class AsyncIterablePayload(BoundedPayload):
         return self._cached
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Return the body as bytes, and keep them: they can be had and written again."""
+        """Return the body as bytes, and keep them, so that the body can be written again."""
         if self._cached is None:
             self._cached = await super().as_bytes(encoding, errors)
         else:
@@ -73,14 +73,14 @@ class AsyncIterablePayload(BoundedPayload):
                     )
                 await target.write(bytes(chunk))
         finally:
-            # A generator left in the middle must not wait for the garbage collector.
+            # Close an unfinished generator, rather than leave it to the garbage collector.
             if (close := getattr(iterator, "aclose", None)) is not None:
                 with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                     await close()
 
 
 class StreamReaderPayload(AsyncIterablePayload):
-    """What a :class:`StreamReader` yields: a download sent on, or a reader fed by hand."""
+    """The bytes of a :class:`StreamReader`: a response passed on, or a reader fed by hand."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class StreamReaderPayload(AsyncIterablePayload):
 
 
 class StreamerPayload(Payload):
-    """What a coroutine function writes; it is called anew each time the body is sent."""
+    """What a coroutine function writes; the function is called each time the body is sent."""
 
     def __init__(
         self,
@@ -111,9 +111,9 @@ class StreamerPayload(Payload):
 
 
 class streamer(Generic[P]):  # noqa: N801  (aiohttp's name)
-    """Decorator that makes a coroutine function, called with a writer first, a body.
+    """Decorator that turns a coroutine function into a body; its first argument is a writer.
 
-    Deprecated: an asynchronous generator of bytes does the same, and yields.
+    Deprecated: use an asynchronous generator that yields bytes.
     """
 
     def __init__(self, function: Callable[Concatenate[Writer, P], Awaitable[object]]) -> None:
@@ -125,5 +125,5 @@ class streamer(Generic[P]):  # noqa: N801  (aiohttp's name)
         self._function = function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> StreamerPayload:
-        """Return the body that the function writes when called with these arguments."""
+        """Return the body that the function writes when it is called with these arguments."""
         return StreamerPayload(lambda writer: self._function(writer, *args, **kwargs))

@@ -1,4 +1,4 @@
-"""Cancelling an operation at a certain point, or at each where it can be cancelled."""
+"""Cancels an operation at one of the points where it can be cancelled, or at each of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import trio
 Operation = Callable[[], Coroutine[Any, Any, object]]
 How = Literal["scope", "every-task", "native"]
 
-# An operation with more points than this is taken for one that never ends.
+# An operation with more suspension points than this is taken for an endless one.
 TOO_MANY = 5000
 
 
@@ -25,16 +25,16 @@ async def cancel_at_every_checkpoint(
 ) -> int:
     """Run *operation* over and over, cancelled at its 1st, 2nd, 3rd, … suspension point.
 
-    It ends with a run that reaches no further point and so is not cancelled.  *after* is
-    awaited behind each run, that last one included; it asserts that nothing is left.
+    It ends after a run that has no further point, and so is not cancelled.  *after* is awaited
+    after each run, including the last; it asserts that nothing is left open.
 
-    :param how: ``"scope"`` cancels an anyio scope around the operation each time the
-        operation's own task gives way; ``"every-task"`` also when a task that it started does;
-        ``"native"`` cancels the asyncio task, once, as :func:`asyncio.timeout` does (on trio
-        the test is skipped)
-    :return: at how many points it was cancelled
+    :param how: ``"scope"`` cancels an anyio scope around the operation, at the suspension
+        points of the operation's own task; ``"every-task"`` also at those of the tasks that it
+        started; ``"native"`` cancels the asyncio task, once, as :func:`asyncio.timeout` does
+        (on trio the test is skipped)
+    :return: the number of points at which it was cancelled
 
-    An error of *operation* or *after* passes, with a note that names the point.
+    An exception of *operation* or *after* is raised again, with a note that names the point.
     """
     if how == "native" and trio.lowlevel.in_trio_task():
         pytest.skip("trio has no cancellation but scopes")
@@ -52,9 +52,9 @@ async def cancel_at_every_checkpoint(
 
 
 async def cancel_when(operation: Operation, event: Callable[[], Awaitable[object]]) -> bool:
-    """Cancel *operation* when *event*, which is awaited beside it, has come.
+    """Cancel *operation* as soon as *event*, which is awaited at the same time, returns.
 
-    :return: whether it was the cancellation that ended the operation
+    :return: whether the operation ended by the cancellation
     """
     scope = anyio.CancelScope()
 
@@ -64,14 +64,14 @@ async def cancel_when(operation: Operation, event: Callable[[], Awaitable[object
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
-        await anyio.lowlevel.checkpoint()  # which starts it
+        await anyio.lowlevel.checkpoint()  # starts the operation
         await event()
         scope.cancel()
     return scope.cancelled_caught
 
 
 class _Countdown:
-    """Calls *cancel* at the given step."""
+    """Counts steps, and calls *cancel* at the given step."""
 
     def __init__(self, steps: int, cancel: Callable[[], object]) -> None:
         self._steps = steps
@@ -89,10 +89,10 @@ class _Countdown:
 def _watched(
     coroutine: Coroutine[Any, Any, object], countdown: _Countdown
 ) -> Generator[Any, Any, object]:
-    """Run *coroutine*, and tell *countdown* whenever it gives way to the event loop.
+    """Run *coroutine*, and call *countdown* whenever it suspends.
 
-    The count comes before the event loop sees why the task waits, so the cancellation is
-    there when it starts to wait.
+    The count comes before the event loop gets what the task waits for.  So the cancellation is
+    pending when the wait starts.
     """
     step = coroutine.send
     value: Any = None
@@ -105,7 +105,7 @@ def _watched(
         try:
             value = yield yielded
             step = coroutine.send
-        except BaseException as exc:  # noqa: BLE001 (the coroutine gets whatever it is)
+        except BaseException as exc:  # noqa: BLE001 (passed on to the coroutine)
             value = exc
             step = coroutine.throw
 
@@ -133,7 +133,7 @@ async def _in_any_task(operation: Operation, point: int) -> bool:
 
 @contextmanager
 def _asyncio_steps(countdown: _Countdown) -> Iterator[None]:
-    """Count the steps of each task that is started meanwhile."""
+    """Count the steps of each task that is started inside this context."""
 
     async def run(coroutine: Coroutine[Any, Any, Any]) -> object:
         return await _watched(coroutine, countdown)
@@ -154,7 +154,7 @@ def _asyncio_steps(countdown: _Countdown) -> Iterator[None]:
 
 @contextmanager
 def _trio_steps(countdown: _Countdown) -> Iterator[None]:
-    """Count the steps of this task and of those that it starts meanwhile."""
+    """Count the steps of this task, and of the tasks that it starts inside this context."""
     instrument = _Steps(trio.lowlevel.current_task(), countdown)
     trio.lowlevel.add_instrument(instrument)
     try:
@@ -169,7 +169,7 @@ class _Steps(trio.abc.Instrument):
         self._countdown = countdown
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        """Count the step if the task did not end with it and belongs to the operation."""
+        """Count the step if the task goes on after it and belongs to the operation."""
         if task.parent_nursery is None or task not in task.parent_nursery.child_tasks:
             return
         above: trio.lowlevel.Task | None = task

@@ -1,4 +1,4 @@
-"""Counting what a test leaves behind: sockets, tasks, and garbage that was never closed."""
+"""Finds what a test leaves behind: sockets, tasks, and objects dropped without closing them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any, Protocol
 import anyio.lowlevel
 import trio
 
-# Closing is sometimes finished by a callback that the event loop runs a few rounds later (an
-# aborted asyncio transport); no timer and no peer can pass within so few rounds.
+# Closing may need a callback that the event loop runs a few iterations later (an aborted asyncio
+# transport).  In so few iterations, no timer expires and no peer responds.
 ROUNDS_OF_GRACE = 5
-FILE_DESCRIPTORS = Path("/proc/self/fd")  # on systems without it no sockets are counted
+FILE_DESCRIPTORS = Path("/proc/self/fd")  # without this directory, no sockets are counted
 
-# The peers and servers of the tests run in threads of this process.  Their sockets are not
-# the library's; this lock makes accepting one and writing it down a single step.
+# The peers and servers of the tests run in threads of this process, and their sockets are not the
+# library's.  This lock makes it one step to accept a socket and to register it.
 lock = threading.RLock()
 _adopted: set[str] = set()
 
@@ -33,7 +33,7 @@ class Leak(AssertionError):
 
 
 class Statistics(Protocol):
-    """What a connector tells of the connections it lends."""
+    """The connector's counts of lent connections."""
 
     @property
     def in_use(self) -> int: ...
@@ -54,9 +54,9 @@ class Connector(Protocol):
 
 
 def assert_no_tokens(connector: Connector, *, idle: int | None = None) -> None:
-    """Assert that nobody holds a connection of *connector* or waits for one.
+    """Assert that no request holds a connection of *connector* or waits for one.
 
-    :param idle: how many connections must be kept alive for later, if that matters
+    :param idle: expected number of idle connections, if that matters
     """
     now = connector.statistics()
     assert (now.in_use, now.waiting) == (0, 0), f"connections still lent or wanted: {now}"
@@ -69,12 +69,12 @@ def assert_no_tokens(connector: Connector, *, idle: int | None = None) -> None:
 
 
 def adopt(sock: socket.socket) -> None:
-    """Leave *sock* out of every census; call it with the lock held since before it was opened."""
+    """Exclude *sock* from every check; the caller must hold the lock since before opening it."""
     _adopted.add(_inode(sock.fileno()))
 
 
 def close(sock: socket.socket) -> None:
-    """Close a socket that was adopted, so that no census sees it between the two steps."""
+    """Close an adopted socket and forget it in one step, so that no check runs in between."""
     with lock:
         if sock.fileno() != -1:
             inode = _inode(sock.fileno())
@@ -83,10 +83,10 @@ def close(sock: socket.socket) -> None:
 
 
 def open_sockets() -> dict[str, int]:
-    """Return the open sockets of this process, as inode and descriptor.
+    """Return the open sockets of this process: inode and descriptor.
 
-    Adopted ones are left out, and pairs of sockets without a name: an event loop wakes itself
-    up through such a pair, and uvloop makes a new one each time it is run.
+    Two kinds are left out: adopted sockets, and pairs of sockets without a name.  An event loop
+    uses such a pair to wake itself up, and uvloop makes a new pair for each run.
     """
     with lock:
         found = {inode: fd for fd in _descriptors() if (inode := _inode(fd))}
@@ -98,7 +98,7 @@ def open_sockets() -> dict[str, int]:
 
 
 def running_tasks() -> set[Task]:
-    """Return the tasks of the event loop that runs in this thread, the caller's included."""
+    """Return the tasks of this thread's running event loop, including the caller's."""
     if trio.lowlevel.in_trio_run():
         root = trio.lowlevel.current_root_task()
         return set(_descendants(root)) if root else set()
@@ -109,10 +109,10 @@ def running_tasks() -> set[Task]:
 
 
 class Census:
-    """What is open and running now; asked again later, it names what came on top.
+    """Records the open sockets and running tasks; a later check reports those that are new.
 
-    Sockets and tasks that fixtures of a wider scope own are there before and after, and so
-    are the event loop's own; idle worker threads hold neither.
+    Sockets and tasks of fixtures with a wider scope exist before and after, and so do the event
+    loop's own.  Idle worker threads have neither sockets nor tasks.
     """
 
     def __init__(self) -> None:
@@ -120,16 +120,16 @@ class Census:
         self._tasks = running_tasks()
 
     def check(self) -> None:
-        """Collect the garbage and raise for whatever was left behind.
+        """Collect garbage, and raise an error if the test has left anything behind.
 
-        :raises Leak: naming each socket, task and warning
+        :raises Leak: names each socket, task and warning
         """
         self._check(self._new_sockets(), self._new_tasks())
 
     async def settle_and_check(self) -> None:
-        """Do the same inside an event loop, which may first finish what is being closed.
+        """Do the same inside an event loop, after it has had time to finish closing.
 
-        :raises Leak: naming each socket, task and warning
+        :raises Leak: names each socket, task and warning
         """
         for _ in range(ROUNDS_OF_GRACE):
             if not self._new_sockets() and not self._new_tasks():
@@ -139,7 +139,7 @@ class Census:
         try:
             self._check(sockets, tasks)
         finally:
-            # one test's leak must neither hang nor fail the others
+            # A leak of one test must neither hang nor fail the other tests.
             for task in tasks:
                 _cancel(task)
             if sockets:
@@ -152,12 +152,12 @@ class Census:
         return running_tasks() - self._tasks
 
     def _check(self, sockets: dict[str, int], tasks: Iterable[Task]) -> None:
-        # The list is made first: collecting garbage may close the sockets that it names.
+        # Make the list first: collecting garbage may close the sockets in it.
         found = [_describe_socket(inode, fd) for inode, fd in sockets.items()]
         found += [_describe_task(task) for task in tasks]
         found += [f"from the garbage: {message}" for message in _collect_garbage()]
-        self._sockets.update(sockets)  # reported once
-        _adopted.update(sockets)  # not again by the census around this one
+        self._sockets.update(sockets)  # report each socket once
+        _adopted.update(sockets)  # an enclosing check must not report it again
         if found:
             raise Leak("the test left behind:\n  " + "\n  ".join(sorted(found)))
 
@@ -170,16 +170,16 @@ def _descriptors() -> list[int]:
 
 
 def _inode(fd: int) -> str:
-    """Return the kernel's name of the socket behind *fd*, or nothing if it is not a socket."""
+    """Return the kernel's name of the socket behind *fd*; ``""`` if *fd* is not a socket."""
     try:
         target = os.readlink(FILE_DESCRIPTORS / str(fd))
-    except OSError:  # closed meanwhile, such as the listing's own descriptor
+    except OSError:  # closed meanwhile, such as the descriptor that listed the directory
         return ""
     return target if target.startswith("socket:") else ""
 
 
 def ends(fd: int) -> tuple[str, object, object]:
-    """Return a socket's address family, its own address and that of its peer, where known."""
+    """Return a socket's address family, its own address and its peer's; unknown ones are empty."""
     try:
         sock = socket.socket(fileno=fd)
     except OSError:  # closed meanwhile
@@ -191,7 +191,7 @@ def ends(fd: int) -> tuple[str, object, object]:
     except OSError:  # not connected
         return sock.family.name, own, None
     finally:
-        sock.detach()  # the descriptor is not ours to close
+        sock.detach()  # the descriptor belongs to others, so do not close it
 
 
 def _describe_socket(inode: str, fd: int) -> str:
@@ -207,7 +207,7 @@ def _descendants(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
 
 
 def _is_the_runners(task: asyncio.Task[Any]) -> bool:
-    """Tell whether anyio's pytest plugin started *task*, as it does for each call into the loop."""
+    """Whether anyio's pytest plugin started *task*: it starts one for each call into the loop."""
     return getattr(task.get_coro(), "__qualname__", "") == "TestRunner._call_in_runner_task"
 
 
@@ -226,7 +226,7 @@ def _cancel(task: Task) -> None:
 
 
 async def _abort(descriptors: set[int]) -> None:
-    """Abort what uvloop has open there: it can't close a loop before."""
+    """Abort uvloop's transports of these sockets: uvloop cannot be closed before."""
     for item in gc.get_objects():
         if type(item).__module__ == "uvloop.loop" and hasattr(item, "abort"):
             sock = item.get_extra_info("socket")
@@ -237,7 +237,7 @@ async def _abort(descriptors: set[int]) -> None:
 
 
 def _collect_garbage() -> list[str]:
-    """Return what objects complain of as they are thrown away."""
+    """Collect garbage, and return the warnings that objects issue when they are destroyed."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         gc.collect()

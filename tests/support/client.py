@@ -1,4 +1,4 @@
-"""A session for tests of the wire."""
+"""Sessions for tests of what is sent and received."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .waiting import until
 
 
 def client(http1: str, *, force_close: bool = False, **options: Any) -> ClientSession:
-    """Return a session whose connections are spoken by the engine called *http1*.
+    """Return a session whose connections use the engine called *http1*.
 
-    :param options: those of :class:`ClientSession`
+    :param options: options of :class:`ClientSession`
     """
     connector = TCPConnector(http1=http1, force_close=force_close)
     return ClientSession(connector=connector, **options)
 
 
 async def get(session: ClientSession, url: str | URL = "/json", **options: Any) -> bytes:
-    """Make a request, and return its whole body."""
+    """Send a GET request and return the whole body of the response."""
     async with session.get(url, **options) as response:
         return await response.read()
 
@@ -32,7 +32,7 @@ async def get(session: ClientSession, url: str | URL = "/json", **options: Any) 
 def assert_free(session: ClientSession, *, idle: int | None = None) -> None:
     """Assert that no request of *session* holds a connection or waits for one.
 
-    :param idle: how many connections must be kept alive for later, if that matters
+    :param idle: expected number of idle connections, if that matters
     """
     assert session.connector is not None
     assert_no_tokens(session.connector, idle=idle)
@@ -42,10 +42,10 @@ def assert_free(session: ClientSession, *, idle: int | None = None) -> None:
 async def opened(
     session: ClientSession, *, entered: bool, until_free: bool = False
 ) -> AsyncIterator[ClientSession]:
-    """Give *session*, and check that none of its slots is taken in the end.
+    """Yield *session*, and assert at the end that it has released all connections.
 
-    :param entered: use it with ``async with``, and not only close it
-    :param until_free: before, wait for the end of uploads that outlast their responses
+    :param entered: use the session in ``async with``, instead of only closing it
+    :param until_free: first wait for uploads that last longer than their responses
     """
     try:
         async with session if entered else nullcontext():
@@ -58,7 +58,7 @@ async def opened(
 
 
 async def wait_free(session: ClientSession) -> None:
-    """Wait until a body that has been sent is known to have been, and its connection is free."""
+    """Wait until uploads have ended and their connections are released."""
     connector = session.connector
     assert connector is not None
     await until(lambda: not connector.statistics().in_use, "the connections to be free")

@@ -1,16 +1,16 @@
-"""A writer for payloads that goes nowhere."""
+"""A writer that collects what a payload writes."""
 
 from __future__ import annotations
 
 
 class Collector:
-    """Keeps the pieces it is given."""
+    """Stores the pieces that are written."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
 
     async def write(self, chunk: bytes) -> None:
-        """Keep one piece."""
+        """Store one piece."""
         assert type(chunk) is bytes
         self.pieces.append(chunk)
 

@@ -1,4 +1,4 @@
-"""Limits of the work that something may cost."""
+"""Limits for the processor time of a piece of code."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def cheap(seconds: float = 10) -> Iterator[None]:
-    """Fail if the block takes that much of this thread's time; others' does not count.
+    """Fail if the block takes that much processor time of this thread.
 
-    What costs quadratic time takes minutes, and ends by the limit of each test.
+    Code of quadratic cost takes minutes, and is stopped by the time limit of the test.
     """
     start = time.thread_time()
     yield

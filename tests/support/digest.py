@@ -1,7 +1,7 @@
-"""A server that asks for digests (RFC 7616) and verifies them.
+"""A server that requires Digest authentication (RFC 7616) and verifies it.
 
-What it knows of digests is written here once more, from the RFC, and it reads the header with
-the standard library: a client tested against its own formulas would prove little.
+It implements the formulas once more, from the RFC, and parses the header with the standard
+library: testing a client against its own formulas would prove little.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HASHES = {
 
 @dataclass
 class Policy:
-    """What the server asks for."""
+    """What the server requires and offers."""
 
     algorithm: str | None = "SHA-256"
     qop: str | None = "auth"
@@ -41,26 +41,26 @@ class Policy:
     userhash: bool = False
     charset: str | None = None
     domain: str | None = None
-    #: how many requests a nonce is good for
+    #: how many requests may use a nonce
     uses: int = 1000
-    #: one nonce for all who ask at the same time
+    #: whether concurrent requests get the same nonce
     shared_nonce: bool = False
-    #: lines of ``WWW-Authenticate`` before and after its own
+    #: ``WWW-Authenticate`` lines before and after the server's own line
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    #: tells the next nonce in ``Authentication-Info``
+    #: whether ``Authentication-Info`` names the next nonce
     announces: bool = False
 
 
 class DigestServer(Server):
-    """Answers ``200`` to what is signed as it should be, and ``401`` to all else."""
+    """Responds ``200`` to requests that are signed correctly, and ``401`` to others."""
 
     def __init__(self, tls: ssl.SSLContext, policy: Policy) -> None:
         super().__init__(tls)
         self.policy = policy
         self.nonces: dict[str, set[int]] = {}
         self._numbers = itertools.count(1)
-        #: why requests were turned down, in their order
+        #: why requests were refused, in order
         self.complaints: list[str] = []
         #: the Authorization header of each request
         self.signatures: list[str | None] = []
@@ -85,7 +85,7 @@ class DigestServer(Server):
             exchange.respond(b"denied", *self._challenges(complaint), status="401 Unauthorized")
         return exchange.finish()
 
-    # -- asking
+    # -- requiring a signature
 
     def _new_nonce(self) -> str:
         nonce = f"nonce {next(self._numbers)}"
@@ -114,10 +114,10 @@ class DigestServer(Server):
         lines = (*policy.before, "Digest " + ", ".join(fields), *policy.after)
         return [("WWW-Authenticate", line) for line in lines]
 
-    # -- verifying
+    # -- verifying a signature
 
     def _complaint(self, method: str, target: str, headers: list[str], body: bytes) -> str | None:
-        """Say what is wrong with a request."""
+        """Return what is wrong with a request, if anything."""
         policy = self.policy
         if len(headers) != 1:
             return "no signature" if not headers else "several signatures"
@@ -135,7 +135,7 @@ class DigestServer(Server):
         elif "username*" in fields:
             if unquote(fields["username*"].removeprefix("UTF-8''")) != policy.login:
                 return "another user"
-        # the header was read as Latin-1, which keeps each byte
+        # The header was decoded as Latin-1, which preserves every byte.
         elif fields["username"].encode("latin-1").decode() != policy.login:
             return "another user"
         if fields["realm"] != policy.realm:

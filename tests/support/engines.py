@@ -1,4 +1,4 @@
-"""Both engines without a network: bytes in, and what they make of them."""
+"""Runs both engines without a network: gives them bytes, and returns what they parse."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Interim:
 
 @dataclass(frozen=True)
 class Answer:
-    """Everything that a response says, once it and then the connection have ended."""
+    """The result of a response, after the response and then the connection have ended."""
 
     interim: tuple[Interim, ...]
     status: int
@@ -41,7 +41,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Refused:
-    """The response was refused; *head* tells whether that came after its head was accepted."""
+    """A refused response; *head* tells whether its head had been accepted before."""
 
     reason: str
     head: bool
@@ -105,28 +105,28 @@ def receive(
 
 
 def splits(raw: bytes, random_ones: int = 3) -> Iterator[list[bytes]]:
-    """Yield ways in which *raw* may arrive: at once, byte by byte, and in random pieces."""
+    """Yield ways to split *raw*: one piece, single bytes, and random pieces."""
     yield [raw]
     yield [raw[i : i + 1] for i in range(len(raw))]
-    chance = random.Random(raw)  # the same bytes are always cut in the same places
+    chance = random.Random(raw)  # equal bytes are always split in the same way
     for _ in range(random_ones):
         cuts = sorted(chance.randrange(len(raw) + 1) for _ in range(chance.choice((1, 2, 5))))
         yield cut(raw, cuts)
 
 
 def cut(raw: bytes, places: Sequence[int]) -> list[bytes]:
-    """Return *raw* cut at *places*, which ascend."""
+    """Return *raw* cut at *places*, which are in ascending order."""
     ends = [0, *places, len(raw)]
     pieces = [raw[start:end] for start, end in itertools.pairwise(ends)]
-    return [piece for piece in pieces if piece]  # an empty one would be the end
+    return [piece for piece in pieces if piece]  # an empty piece would mean the end
 
 
 def agreed(
     raw: bytes, *, method: str = "GET", upgrade: bool = False, limits: Limits | None = None
 ) -> Answer | Refused:
-    """Return what both engines make of *raw* however it arrives, and check that it is the same.
+    """Return the result of both engines for *raw*, for each way to split it; check it is the same.
 
-    Only the words of a refusal may differ.
+    Only the text of a refusal may differ.
     """
     first: Answer | Refused | None = None
     for name in NAMES:

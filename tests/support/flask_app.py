@@ -1,4 +1,4 @@
-"""What Flask (and werkzeug's parsers) makes of requests, for ``real/test_frameworks.py``."""
+"""A Flask app (with werkzeug's parsers) that describes requests: ``real/test_frameworks.py``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ inner = app.wsgi_app
 
 
 def under_hypercorn(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Tell Flask that a body in chunks has an end, and hypercorn that an empty answer is one."""
+    """Tell Flask that a chunked body has an end, and give hypercorn a piece of an empty body."""
     environ["wsgi.input_terminated"] = True
     body = inner(environ, start_response)
     return ClosingIterator(chain(body, [b""]), getattr(body, "close", None))
@@ -32,7 +32,7 @@ app.wsgi_app = under_hypercorn  # type: ignore[method-assign]  # as Flask's docu
 
 @app.post("/form")
 def form() -> Response:
-    """Tell the fields and files of a form."""
+    """Return the fields and files of a form."""
     request = flask.request
     files = [
         [name, file.filename, file.mimetype, hashlib.sha256(file.read()).hexdigest()]
@@ -44,7 +44,7 @@ def form() -> Response:
 
 @app.route("/echo", methods=METHODS)
 def echo() -> Response:
-    """Tell what came."""
+    """Return a description of the request."""
     request = flask.request
     body = request.get_data()
     return flask.jsonify(
@@ -65,13 +65,13 @@ def moved(status: int) -> Response:
 
 @app.get("/cookies")
 def cookies() -> Response:
-    """Tell the cookies that came."""
+    """Return the cookies of the request."""
     return flask.jsonify(flask.request.cookies.to_dict())
 
 
 @app.get("/cookies/set")
 def set_cookie() -> Response:
-    """Set a cookie for each pair of the query."""
+    """Set a cookie for each pair in the query."""
     response = flask.redirect("/cookies")
     for name, value in flask.request.args.items(multi=True):
         response.set_cookie(name, value, httponly=True)
@@ -80,7 +80,7 @@ def set_cookie() -> Response:
 
 @app.get("/user")
 def user() -> Response:
-    """Tell the credentials that came."""
+    """Return the credentials of the request."""
     credentials = flask.request.authorization
     if credentials is None or credentials.type != "basic":
         return Response(status=401, headers={"WWW-Authenticate": 'Basic realm="tests"'})
@@ -89,7 +89,7 @@ def user() -> Response:
 
 @app.get("/lines")
 def lines() -> Response:
-    """Send lines, one after the other."""
+    """Send lines one by one."""
 
     def body() -> Iterator[bytes]:
         for number in range(1000):

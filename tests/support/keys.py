@@ -1,4 +1,4 @@
-"""Endpoints for tests that make no connection."""
+"""Connection keys for tests that open no connection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from anyhttp import ConnectionKey
 
 
 def key(host: str) -> ConnectionKey:
-    """Return the key of an endpoint."""
+    """Return the connection key of a host."""
     return ConnectionKey(host, 80, False, True, None, None, None, None)
 
 

@@ -1,7 +1,7 @@
-"""Blocking sockets that the test's own peers and servers speak HTTP/1.1 over, in threads.
+"""Blocking sockets, in threads, on which the tests' own peers and servers speak HTTP/1.1.
 
-The framing here is written for these peers alone: a client tested against its own parser would
-prove little.
+These peers have their own parser of framing: testing a client against its own parser would prove
+little.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from pathlib import Path
 from . import census
 from .waiting import comes_true_in_thread
 
-# How long a peer waits until the client has read one piece before it sends the next all the
-# same: the client may not be reading at all.
+# The client may never read a piece.  After this time, the peer sends the next piece anyway.
 PATIENCE = 1.0  # seconds
 
 
@@ -34,7 +33,7 @@ class Gone(Exception):
 
 
 class BadRequest(Exception):
-    """The client's bytes are not HTTP/1.1."""
+    """The client sent bytes that are not HTTP/1.1."""
 
 
 @dataclass
@@ -51,12 +50,12 @@ class Head:
         return [value for key, value in self.headers if key.lower() == name]
 
     def has(self, name: str, token: str) -> bool:
-        """Tell whether *token* is in the list that the fields called *name* make."""
+        """Whether the list in the fields called *name* contains *token*."""
         return token in [item.strip().lower() for v in self.all(name) for item in v.split(",")]
 
 
 def parse_head(raw: bytes) -> Head:
-    """Parse the head of a request, its last empty line included."""
+    """Parse the head of a request, including the empty line at its end."""
     first, *lines = raw.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/"):
@@ -71,14 +70,14 @@ def parse_head(raw: bytes) -> Head:
 
 
 class Link:
-    """One accepted connection: what came in, and ways to answer and to end it."""
+    """One accepted connection: the received bytes, and methods to respond and to end it."""
 
     def __init__(self, sock: socket.socket, client: object, tls: ssl.SSLContext | None) -> None:
-        self._client: int | None = None  # the client's descriptor, once it was found
+        self._client: int | None = None  # the client's descriptor, when it has been found
         self._client_address = client
         self.received = bytearray()
-        self.inbox = bytearray()  # those of them that nobody took yet
-        self.waiting = False  # for the client, with nothing left to do
+        self.inbox = bytearray()  # the received bytes that have not been taken
+        self.waiting = False  # whether the thread waits for the client and has nothing else to do
         if tls is not None:
             sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.sock = sock
@@ -92,7 +91,7 @@ class Link:
                 raise Gone(f"TLS handshake: {exc}") from exc
 
     def fill(self) -> bool:
-        """Receive some bytes; false at the end of what the client sends."""
+        """Receive some bytes; return false when the client sends no more."""
         data = None
         while data is None:
             self._wait_readable()
@@ -102,10 +101,10 @@ class Link:
         return bool(data)
 
     def _wait_readable(self) -> None:
-        """Wait until there is something to receive, and leave it there.
+        """Wait until there are bytes in the kernel, without taking them.
 
-        A thread that has received bytes may have to wait for its turn before it can say so: as
-        long as it is said to wait, whoever looks finds them in the kernel.
+        Another thread may run right after this one has received bytes.  As long as ``waiting`` is
+        set then, the bytes must still be in the kernel, where ``quiet`` looks for them.
         """
         closed = self.sock.fileno() == -1
         if closed or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()):
@@ -117,7 +116,7 @@ class Link:
         self.waiting = False
 
     def _receive(self) -> bytes | None:
-        """Return some bytes, none at the end, and ``None`` if less than a TLS record has come."""
+        """Return some bytes, ``b""`` at the end, and ``None`` if a TLS record is incomplete."""
         try:
             if not isinstance(self.sock, ssl.SSLSocket):
                 return self.sock.recv(65536)
@@ -140,13 +139,13 @@ class Link:
         return data
 
     def take_until(self, marker: bytes) -> bytes:
-        """Return the next bytes up to and with *marker*."""
+        """Return the next bytes up to and including *marker*."""
         while (at := self.inbox.find(marker)) < 0:
             self._fill_or_raise()
         return self.take(at + len(marker))
 
     def take_body(self, head: Head) -> Iterator[bytes]:
-        """Yield the body that belongs to *head* as it comes in."""
+        """Yield the body of *head* as it arrives."""
         if head.has("transfer-encoding", "chunked"):
             yield from self._take_chunks()
         elif lengths := head.all("content-length"):
@@ -166,27 +165,27 @@ class Link:
             raise Gone(f"sending: {exc}") from exc
 
     def wait_read(self) -> None:
-        """Wait until the client has taken what was sent from the kernel.
+        """Wait until the client has read the sent bytes from the kernel.
 
-        So the next piece reaches it by another ``recv()``.  Client and peer are one process:
-        the client's descriptor tells how much is unread.
+        The client then needs another ``recv()`` for the next piece.  Client and peer are in one
+        process, so the client's descriptor tells how many bytes are unread.
         """
         comes_true_in_thread(lambda: not self._unread(), seconds=PATIENCE, pause=0.0002)
 
     def half_close(self, *, notify: bool = True) -> None:
-        """Send the end of our bytes, after TLS's own unless *notify* is false."""
+        """Send FIN; over TLS, send close-notify before it if *notify* is true."""
         if notify and isinstance(self.sock, ssl.SSLSocket):
             with suppress(OSError, ValueError):
-                self.sock.setblocking(False)  # else it waits for the client's answer
+                self.sock.setblocking(False)  # otherwise unwrap() waits for the client's reply
                 self.sock.unwrap()
         with suppress(OSError):
-            # SSLSocket.shutdown() would also forget the TLS state that reading needs
+            # SSLSocket.shutdown() would also discard the TLS state that reading needs.
             socket.socket.shutdown(self.sock, socket.SHUT_WR)
         with suppress(OSError):
             self.sock.setblocking(True)
 
     def reset(self) -> None:
-        """Close with RST: the client's next call fails."""
+        """Close with RST: the client's next system call fails."""
         if self.sock.family != socket.AF_UNIX:
             linger = struct.pack("ii", 1, 0)
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -195,7 +194,7 @@ class Link:
     def wait_hangup(self) -> None:
         """Wait until the client closes, without reading a byte.
 
-        Its FIN can't pass the bytes that nobody reads, so its descriptor is watched as well.
+        The client's FIN comes after its unread bytes, so this watches the client's descriptor too.
         """
         poll = select.poll()
         poll.register(self.sock, select.POLLRDHUP)
@@ -206,7 +205,7 @@ class Link:
         self.waiting = False
 
     def hangs_up_within(self, seconds: float) -> bool:
-        """Wait for the client to close, and tell whether it did, without reading a byte."""
+        """Return whether the client closes within the given time, without reading a byte."""
         poll = select.poll()
         poll.register(self.sock, select.POLLRDHUP)
         return bool(poll.poll(seconds * 1000))
@@ -222,9 +221,9 @@ class Link:
 
     @property
     def quiet(self) -> bool:
-        """Whether the client has said nothing that was not received yet."""
+        """Whether all bytes that the client has sent have been received and handled."""
         try:
-            # in this order: what it takes out of the kernel it takes when it waits no more
+            # Check the kernel first: the thread takes bytes from it only after clearing `waiting`.
             return not select.select([self.sock], [], [], 0)[0] and self.waiting
         except (OSError, ValueError):  # closed
             return True
@@ -249,7 +248,7 @@ class Link:
             pass
 
     def _unread(self) -> bool:
-        """Whether the client has bytes in its kernel buffer."""
+        """Whether the client has unread bytes in its kernel buffer."""
         with census.lock, suppress(OSError):
             if self.sock.family == socket.AF_UNIX:
                 return _pending(self.sock.fileno(), termios.TIOCOUTQ) > 0
@@ -258,7 +257,7 @@ class Link:
         return False
 
     def _find_client(self) -> int | None:
-        """Return the client's descriptor, if it is open and of this process."""
+        """Return the client's descriptor, if the client is in this process and still open."""
         if self._client is None or census.ends(self._client)[1] != self._client_address:
             with census.lock:
                 self._client = next(
@@ -278,9 +277,9 @@ def _pending(fd: int, question: int) -> int:
 
 
 class LinkThreads:
-    """Serves each link in a thread of its own, and knows how many are open.
+    """Serves each link in its own thread, and counts the open ones.
 
-    :param serve: called in that thread; when it returns, the link is closed
+    :param serve: called in that thread; the link is closed when it returns
     """
 
     def __init__(self, serve: Callable[[Link], None]) -> None:
@@ -294,17 +293,17 @@ class LinkThreads:
 
     @property
     def open(self) -> int:
-        """How many are open now."""
+        """How many links are open now."""
         with self._lock:
             return len(self._open)
 
     def forget(self) -> None:
-        """Begin to count anew, with those that are open."""
+        """Reset the counters; links that are open still count."""
         with self._lock:
             self.opened = self.peak = len(self._open)
 
     def start(self, link: Link) -> None:
-        """Begin to serve *link*."""
+        """Start to serve *link*."""
         thread = threading.Thread(target=self._run, args=[link], daemon=True)
         with self._lock:
             self._open[link] = thread
@@ -313,7 +312,7 @@ class LinkThreads:
         thread.start()
 
     def stop(self) -> None:
-        """End all links, and wait for their threads."""
+        """End all links and wait for their threads."""
         with self._lock:
             links = dict(self._open)
         for link, thread in links.items():
@@ -331,7 +330,7 @@ class LinkThreads:
 
 
 class Listener:
-    """A listening socket on loopback, and the thread that accepts.
+    """A listening socket on loopback, and the thread that accepts connections.
 
     :param on_link: called in that thread with each connection
     :param tls: speak TLS with this server context
@@ -352,7 +351,7 @@ class Listener:
             self._sock = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
             census.adopt(self._sock)
         if unix:
-            # not pytest's tmp_path: such a path may have 107 bytes at most
+            # Not pytest's tmp_path: the path of a Unix socket may have at most 107 bytes.
             self.unix_path = Path(tempfile.mkdtemp(prefix="anyhttp-")) / "socket"
             self._sock.bind(str(self.unix_path))
         else:
@@ -371,11 +370,11 @@ class Listener:
 
     @property
     def quiet(self) -> bool:
-        """Whether each connection that a client has made was accepted, and given to *on_link*."""
+        """Whether every connection of a client was accepted and passed to *on_link*."""
         return not select.select([self._sock], [], [], 0)[0] and not self._accepting
 
     def stop(self) -> None:
-        """Accept what is still queued, then stop listening."""
+        """Accept the connections in the queue, then stop listening."""
         os.write(self._wake_writer, b"x")
         self._thread.join()
         census.close(self._sock)
@@ -394,7 +393,7 @@ class Listener:
                 sock, client = accepted
                 try:
                     link = Link(sock, client, self._tls)
-                except OSError:  # it was reset while it waited to be accepted
+                except OSError:  # the client reset it before it was accepted
                     census.close(sock)
                 else:
                     self._on_link(link)

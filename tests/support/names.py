@@ -1,4 +1,4 @@
-"""A resolver that answers at once, and writes down what it was asked."""
+"""A resolver that responds at once, and records the queries."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from anyhttp.abc import AbstractResolver, ResolveResult
 
 
 class Names(AbstractResolver):
-    """Knows every name but ``unknown.test``.
+    """Resolves every name except ``unknown.test``.
 
-    :param addresses: where each name is; without any, 127.0.0.1
+    :param addresses: the addresses of every name; 127.0.0.1 when left out
     """
 
     def __init__(self, *addresses: str) -> None:
@@ -27,7 +27,7 @@ class Names(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses, after two points at which it can be cancelled."""
+        """Return the addresses, after two points where the lookup can be cancelled."""
         self.asked.append(host)
         for _ in range(2):
             await anyio.lowlevel.checkpoint()
@@ -48,5 +48,5 @@ class Names(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Note that it was called."""
+        """Record that the resolver was closed."""
         self.closed = True

@@ -1,4 +1,4 @@
-"""A DNS server on loopback, in a thread, that answers as the test says."""
+"""A DNS server on loopback, in a thread, that responds as the test says."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ import dns.rrset
 
 from . import census
 
-#: In place of a record: a server failure, no answer at all, one that denies the name, or one
-#: too long for UDP.  With the type of a record behind it: only to questions for that.
+#: Used in place of a record: a server failure, no response, a response that the name does not
+#: exist, or one too long for UDP.  Followed by a record type: only for queries of that type.
 FAILS, SILENT, NO_NAME, LONG = "fails", "silent", "no-name", "long"
 
 
 class NameServer:
-    """Answers over UDP and TCP until it is stopped.
+    """Responds over UDP and TCP until it is stopped.
 
-    :param records: by name, without a last dot: texts such as ``"A 192.0.2.1"``, ``"AAAA ::1"``
-        or ``"CNAME other.test."``, or one of the constants above among them
+    :param records: by name, without a trailing dot: texts such as ``"A 192.0.2.1"``,
+        ``"AAAA ::1"`` or ``"CNAME other.test."``, or the constants above
     """
 
     def __init__(self, records: Mapping[str, Sequence[str]]) -> None:
@@ -49,7 +49,7 @@ class NameServer:
 
     @property
     def address(self) -> str:
-        """As ``AsyncResolver(nameservers=[...])`` takes it."""
+        """The address for ``AsyncResolver(nameservers=[...])``."""
         return f"127.0.0.1:{self.port}"
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class NameServer:
     def _fill(
         self, response: dns.message.Message, name: str, kind: str, texts: Sequence[str]
     ) -> None:
-        """Put the records of *name* into *response*, and those that its aliases lead to."""
+        """Add the records of *name* to *response*, and those that its aliases lead to."""
         for text in texts:
             type_, _, value = text.partition(" ")
             if type_ in {kind, "CNAME"}:

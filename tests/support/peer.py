@@ -1,14 +1,14 @@
-r"""A scripted peer: exact bytes in, exact bytes out, on loopback.
+r"""A scripted peer on loopback: it expects exact bytes and sends exact bytes.
 
-A test writes down each connection as a list of steps, and asks the ``script`` fixture for a
-peer that plays them::
+A test describes each connection as a list of steps, and asks the ``script`` fixture for a peer
+that plays them::
 
     peer = await script(
         [(b"GET /a ", [b"HTTP/1.1 200 OK\r\n", b"Content-Length: 0\r\n\r\n"])],
         [(b"GET /b ", CLOSE)],
     )
 
-A step is ``(expected, reply)``, or a reply alone, which is played without waiting.
+A step is ``(expected, reply)``, or a reply alone, which is sent without waiting.
 
 ===================  ====================================================================
 expected             the peer waits for
@@ -22,8 +22,8 @@ expected             the peer waits for
 
 ``Frame(TEXT, b"a")`` of :mod:`tests.support.websocket` is one masked frame like that.
 
-A reply is bytes or an action, or a list of those; each piece of bytes is sent when the client
-has read the one before, so the client sees the same pieces.
+A reply is bytes or an action, or a list of those.  The peer sends each piece of bytes when the
+client has read the previous one, so the client sees the same pieces.
 
 =====================  ==================================================================
 action                 the peer
@@ -39,9 +39,9 @@ action                 the peer
 ``DEAF``               reads nothing and sends nothing more, until the client closes
 =====================  ==================================================================
 
-The last five come last.  After its last step a peer expects the client to close, and nothing
-else.  What went wrong fails the test when it is over: other bytes than expected, a connection
-too many or too few, a step never reached.
+Each of the last five can only be the last action.  After the last step, the peer expects the
+client to close and to send nothing.  A mistake fails the test at its end: other bytes than
+expected, a connection too many or too few, a step that was never reached.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ from .websocket import Accept, CloseWith, Frame, take_frame
 
 
 class PeerFailed(AssertionError):
-    """The client did not keep to the script."""
+    """The client did not follow the script."""
 
 
 class Flag(threading.Event):
-    """An event between a test and the thread of a peer."""
+    """An event that a test and the thread of a peer share."""
 
     async def until_set(self) -> None:
         """Wait, in the event loop, until the flag is set."""
@@ -74,7 +74,7 @@ class Flag(threading.Event):
 
 
 class End(enum.Enum):
-    """How a connection ends that the peer does not keep open."""
+    """How the peer ends a connection."""
 
     CLOSE = enum.auto()
     CUT = enum.auto()
@@ -117,7 +117,7 @@ class Exact:
 
 
 class TlsRecord(enum.Enum):
-    """A record by its first bytes (RFC 8446 §5.1)."""
+    """What a TLS record begins with (RFC 8446 §5.1)."""
 
     HELLO = b"\x16\x03\x01"
 
@@ -131,13 +131,13 @@ Step = tuple[Expected, Reply] | Action
 
 
 class Peer:
-    """The peer's side of a test.
+    """A scripted server.
 
     :param connections: the steps of each connection, in the order they are opened
     :param tls: speak TLS with this server context
     :param unix: listen on a Unix socket
-    :param repeat: any number of further connections play the last list again
-    :param partial: the client may leave at any point, and need not open every connection
+    :param repeat: more connections than scripted may come; each plays the last list again
+    :param partial: the client may leave at any step, and need not open every connection
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Peer:
 
     @property
     def unix_path(self) -> str:
-        """Where the Unix socket is."""
+        """The path of the Unix socket."""
         path: Path | None = self._listener.unix_path
         assert path is not None, "not a Unix peer"
         return str(path)
@@ -174,7 +174,7 @@ class Peer:
 
     @property
     def url(self) -> URL:
-        """The root of the peer; on a Unix socket its host is ``localhost``."""
+        """The root URL of the peer; on a Unix socket its host is ``localhost``."""
         if self._listener.unix_path:
             return URL(f"{self._scheme}://localhost/")
         return URL(f"{self._scheme}://127.0.0.1:{self.port}/")
@@ -186,13 +186,13 @@ class Peer:
 
     @property
     def requests(self) -> list[bytes]:
-        """Everything each connection received."""
+        """All bytes that each connection received."""
         return [bytes(player.link.received) for player in self._players]
 
     async def settled(self) -> None:
-        """Wait until the peer has done all it can do before the client or the test acts.
+        """Wait until the peer can do nothing more before the client or the test acts.
 
-        What it has sent by then lies in the client's kernel buffer.
+        The bytes that it has sent are then in the client's kernel buffer.
         """
         await until(
             lambda: self._listener.quiet and all(player.settled for player in self._players),
@@ -204,7 +204,7 @@ class Peer:
         await until(lambda: self.connections >= count, f"{count} connections")
 
     async def wait_closed(self, connection: int = 0) -> None:
-        """Wait until that connection is over, because the client closed it or by the script."""
+        """Wait until that connection is over, because the client or the script closed it."""
         await until(
             lambda: self.connections > connection and self._players[connection].over,
             f"connection {connection + 1} to be closed",
@@ -213,7 +213,7 @@ class Peer:
     def stop(self) -> None:
         """Close everything.
 
-        :raises PeerFailed: the client did not keep to the script
+        :raises PeerFailed: the client did not follow the script
         """
         self._listener.stop()
         self._stopping.set()
@@ -248,7 +248,7 @@ class Peer:
 
 
 class Script:
-    """What the ``script`` fixture gives: call it to get a :class:`Peer`."""
+    """The ``script`` fixture: call it to get a :class:`Peer`."""
 
     def __init__(self) -> None:
         self._peers: list[Peer] = []
@@ -270,7 +270,7 @@ class Script:
     def stop(self) -> None:
         """Stop every peer that was started.
 
-        :raises PeerFailed: a client did not keep to its script
+        :raises PeerFailed: a client did not follow its script
         """
         failures = []
         for peer in self._peers:
@@ -302,19 +302,19 @@ class _Player:
         self._number = number
         self._stopping = stopping
         self._partial = partial
-        self._paused = False  # in Wait
-        self._body_open = False  # a head was taken, and not its body
-        self._met = False  # what the present step expects
+        self._paused = False  # waiting in a Wait action
+        self._body_open = False  # the head of a request was taken, its body was not
+        self._met = False  # whether the client has sent what the present step expects
         self._sent = False
-        self._notify = True  # TLS wants to be told of the end, too
+        self._notify = True  # whether to end TLS before the connection (close-notify)
 
     @property
     def settled(self) -> bool:
-        """Whether only the client or the test can make something happen."""
+        """Whether nothing happens until the client or the test acts."""
         return self.over or self._paused or self.link.quiet
 
     def run(self, fail: Callable[[str], None]) -> None:
-        """Play to the end, and report what went wrong to *fail*."""
+        """Play the script to its end; report a mistake to *fail*."""
         left = list(self._steps)
         try:
             self._start(bool(left))
@@ -325,7 +325,7 @@ class _Player:
         except Gone as exc:
             unmet = [step[0] for step in left if isinstance(step, tuple)]
             if left and isinstance(left[0], tuple) and self._met:
-                del unmet[0]  # it was met, the client left during the reply
+                del unmet[0]  # the client had sent it, and left during the reply
             if unmet and not self._partial:
                 fail(f"connection {self._number}: {exc}, before {unmet[0]!r} came")
         except (PeerFailed, BadRequest) as exc:
@@ -339,7 +339,7 @@ class _Player:
         try:
             self.link.handshake()
         except Gone:
-            # a client that is right to refuse our certificate sends no request
+            # A client that rightly refuses the certificate sends no request.
             if expects:
                 raise
 
@@ -379,7 +379,7 @@ class _Player:
                     pass
 
     def _match(self, start: bytes) -> None:
-        """Wait for *start*, but no longer than the bytes agree with it."""
+        """Receive bytes until they equal *start*, or until they differ from it."""
         inbox = self.link.inbox
         while True:
             if not start.startswith(inbox[: len(start)]):
@@ -411,7 +411,7 @@ class _Player:
             case End.RESET:
                 self.link.reset()
             case End.STALL:
-                self._body_open = True  # whatever comes is ignored
+                self._body_open = True  # later bytes are ignored
             case End.DEAF:
                 self.link.wait_hangup()
                 raise Gone("the client closed the connection")
@@ -424,7 +424,7 @@ class _Player:
         self._paused = False
 
     def _finish(self) -> None:
-        """Wait until the client closes; it has nothing more to say."""
+        """Wait until the client closes; it must not send more bytes."""
         while not self.link.inbox or self._body_open:
             self.link.inbox.clear()
             if not self.link.fill():
@@ -434,13 +434,13 @@ class _Player:
 
 
 def _actions(step: Step) -> Sequence[Action]:
-    """Return what the peer does in a step."""
+    """Return the actions of a step."""
     reply: Reply = step[1] if isinstance(step, tuple) else step
     return [reply] if isinstance(reply, Action) else reply
 
 
 def _check_ends(steps: Sequence[Step]) -> None:
-    """Refuse a script that goes on after its end."""
+    """Refuse a script that has steps after its end."""
     actions = [action for step in steps for action in _actions(step)]
     if any(isinstance(action, End) for action in actions[:-1]):
         raise ValueError(f"something follows the end of the connection in {steps!r}")

@@ -1,4 +1,4 @@
-"""Other people's servers, started on loopback for the time of a test."""
+"""Server programs from other projects, started on loopback during a test."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .waiting import comes_true_in_thread
 
 ROOT = Path(__file__).parent.parent.parent
 
-# How long a server may take to listen; this machine may be busy.
+# How long a server may take until it listens; the machine may be busy.
 STARTING = 30.0  # seconds
 
-# Servers are not always where an ordinary user's shell looks.
+# Servers are often in directories that are not in an ordinary user's PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
 def program(name: str, package: str) -> str:
-    """Return the path of a program, or skip the test, with the Debian package that brings it."""
+    """Return the path of a program; without it, skip the test and name its Debian package."""
     found = shutil.which(name, path=_PATH)
     if found is None:
         pytest.skip(f"{name} is not installed (Debian: apt-get install {package})")
@@ -48,13 +48,13 @@ def running(
     cwd: Path | None = None,
     logs: Path | None = None,
 ) -> Iterator[None]:
-    """Run *command* until the block is left.
+    """Run *command* until the block ends.
 
-    :param listening: TCP ports and Unix sockets that accept connections when it is ready
-    :param logs: directory of log files, to be shown with what it printed if it does not start
+    :param listening: TCP ports and Unix sockets; the program is ready when all accept connections
+    :param logs: directory of log files, shown with the output if the program does not start
     """
     with (
-        tempfile.TemporaryFile() as output,  # not a pipe, which nobody would empty meanwhile
+        tempfile.TemporaryFile() as output,  # not a pipe, which could fill up
         subprocess.Popen(
             command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         ) as process,
@@ -80,7 +80,7 @@ def running(
 
 @contextmanager
 def websocket_server() -> Iterator[int]:
-    """Run :mod:`tests.support.websocket_server` in a process of its own, and give its port."""
+    """Run :mod:`tests.support.websocket_server` in its own process, and yield its port."""
     command = [sys.executable, "-m", "tests.support.websocket_server"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -91,7 +91,7 @@ def websocket_server() -> Iterator[int]:
 
 
 def _comes_to_listen(process: subprocess.Popen[bytes], place: int | Path) -> bool:
-    """Wait until *process* listens at *place*; return false if it does not start to."""
+    """Wait until *process* listens at *place*; return false if it does not."""
     comes_true_in_thread(
         lambda: _accepts(place) or process.poll() is not None, seconds=STARTING, pause=0.02
     )

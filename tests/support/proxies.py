@@ -1,7 +1,7 @@
-"""Small proxies on loopback that write down what they were told: HTTP, and SOCKS 4, 4a and 5.
+"""Small proxies on loopback that record requests: HTTP, and SOCKS 4, 4a and 5.
 
-They resolve every name to 127.0.0.1, so that a test can tell who has resolved one: names under
-``.test`` exist for nobody else.
+They resolve every name to 127.0.0.1.  No other resolver knows names under ``.test``, so a test can
+tell whether the proxy or the client has resolved a name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REFUSAL = b"go away"
 
 @dataclass
 class Seen:
-    """One connection, as the proxy saw it."""
+    """What the proxy recorded of one connection."""
 
     asked: str = ""
     """Where to: ``CONNECT host:port``, ``GET http://…`` or ``SOCKS5 host:port``."""
@@ -38,11 +38,11 @@ class Seen:
 
 
 class Proxy:
-    """Listens until it is stopped.
+    """A proxy that listens until it is stopped.
 
-    :param scheme: of its URL: ``http``, ``https`` or one of ``socks…``
-    :param tls: what an https proxy speaks TLS with
-    :param login: user name and password that it wants to see
+    :param scheme: scheme of its URL: ``http``, ``https`` or one of ``socks…``
+    :param tls: TLS context of an https proxy
+    :param login: user name and password that it requires
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Proxy:
         login: tuple[str, str] | None = None,
     ) -> None:
         self.seen: list[Seen] = []
-        #: how it says that a tunnel is open
+        #: the response that says that a tunnel is open
         self.established = b"HTTP/1.1 200 Connection established\r\n\r\n"
         self._scheme = scheme
         self._socks = scheme.startswith("socks")
@@ -67,12 +67,12 @@ class Proxy:
 
     @property
     def url(self) -> URL:
-        """Where it is, without credentials."""
+        """The URL of the proxy, without credentials."""
         return URL(f"{self._scheme}://localhost:{self.port}")
 
     @property
     def login_url(self) -> URL:
-        """Where it is, with the credentials that it wants."""
+        """The URL of the proxy, with the credentials that it requires."""
         assert self._login is not None
         return self.url.with_user(self._login[0]).with_password(self._login[1])
 
@@ -184,7 +184,7 @@ class Proxy:
 
 
 class Proxies:
-    """What the ``proxies`` fixture gives: call it to get a :class:`Proxy`."""
+    """The ``proxies`` fixture: call it to get a :class:`Proxy`."""
 
     def __init__(self, tls: Authority) -> None:
         self._tls = tls
@@ -193,7 +193,7 @@ class Proxies:
     def __call__(self, scheme: str, *names: str, login: tuple[str, str] | None = None) -> Proxy:
         """Start a proxy.
 
-        :param names: what the certificate of an https proxy is for, if not for ``localhost``
+        :param names: names in the certificate of an https proxy; ``localhost`` when left out
         """
         context = None
         if scheme == "https":
@@ -214,7 +214,7 @@ def _response(status: str) -> bytes:
 
 
 def _forwarded(head: Head) -> bytes:
-    """Return the request as an origin gets it, on a connection for it alone."""
+    """Return the request as it is sent to the origin, on a connection for this request only."""
     url = URL(head.target)
     hop = {"proxy-authorization", "proxy-connection"}
     fields = [(name, value) for name, value in head.headers if name.lower() not in hop]
@@ -226,7 +226,7 @@ def _forwarded(head: Head) -> bytes:
 
 
 def _connect(host: str, port: int) -> socket.socket | None:
-    """Connect to an origin on loopback."""
+    """Connect to an origin server on loopback."""
     with census.lock:
         upstream = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         census.adopt(upstream)
@@ -239,7 +239,7 @@ def _connect(host: str, port: int) -> socket.socket | None:
 
 
 def _relay(link: Link, upstream: socket.socket, seen: Seen) -> None:
-    """Pass bytes on in both directions until one side ends them."""
+    """Forward bytes in both directions until one side ends the connection."""
     seen.inside += link.inbox
     upstream.sendall(link.inbox)
     link.inbox.clear()

@@ -1,4 +1,4 @@
-"""Requests as bytes: what a scripted peer has received, and bodies to send to one."""
+"""Requests as bytes: parsing what a scripted peer received, and bodies to send."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from anyhttp._codings.compression import accept_encoding
 from anyhttp.http import SERVER_SOFTWARE
 
-#: What is added to every request, in this order, when nothing else is said.
+#: Header fields that are added to every request, in this order, unless they are given.
 AUTOMATIC: Final = (
     b"Accept: */*\r\n"
     b"Accept-Encoding: " + accept_encoding().encode() + b"\r\n"
@@ -17,7 +17,7 @@ AUTOMATIC: Final = (
 
 
 def fields(request: bytes) -> dict[str, str]:
-    """Return the header fields of a request by name in lower case; none may be repeated."""
+    """Return the header fields of a request, by name in lower case; no name may be repeated."""
     lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
     pairs = [line.split(": ", 1) for line in lines]
     found = {name.lower(): value for name, value in pairs}
@@ -26,11 +26,11 @@ def fields(request: bytes) -> dict[str, str]:
 
 
 def requests_of(received: bytes) -> list[bytes]:
-    """Return the requests without body that one connection received."""
+    """Return the requests, all without a body, that one connection received."""
     return [part + b"\r\n\r\n" for part in received.split(b"\r\n\r\n")[:-1]]
 
 
 async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
-    """Be a body of unknown length, which cannot be had twice."""
+    """Yield a body of unknown length, which can be sent only once."""
     for chunk in chunks:
         yield chunk

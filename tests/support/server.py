@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on loopback, for tests that ask what arrives and not in which bytes.
+"""A small HTTP/1.1 server on loopback, for tests that do not look at exact bytes.
 
 ======================================  ===================================================
 route                                   answers
@@ -52,12 +52,12 @@ from .waiting import comes_true_in_thread, until
 DOCUMENT = {"title": "anyhttp", "numbers": [1, 2, 3], "text": "grüße " * 100}
 JSON = ("Content-Type", "application/json")
 
-# The client's close is seen here a moment after the client made it.
+# This side sees a connection closed a moment after the client has closed it.
 SETTLING = 2.0  # seconds
 
 
 class Server:
-    """Listens with http, https and http on a Unix socket until it is stopped."""
+    """Listens for http, for https, and for http on a Unix socket, until it is stopped."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._lock = threading.Lock()
@@ -70,12 +70,12 @@ class Server:
 
     @property
     def url(self) -> URL:
-        """The root over http."""
+        """The root URL for http."""
         return URL(f"http://127.0.0.1:{self._plain.port}/")
 
     @property
     def https_url(self) -> URL:
-        """The root over https."""
+        """The root URL for https."""
         return URL(f"https://localhost:{self._tls.port}/")
 
     @property
@@ -95,15 +95,15 @@ class Server:
 
     @property
     def peak_connections(self) -> int:
-        """The most connections that were open at once."""
+        """The largest number of connections that were open at once."""
         return self._links.peak
 
     async def until_asked(self, target: str) -> None:
-        """Wait until a GET of *target* has come."""
+        """Wait until a GET request for *target* has arrived."""
         await until(lambda: f"GET {target}" in self.requests, f"a request for {target}")
 
     def reset(self) -> None:
-        """Forget what was counted, once the connections of the test before are closed."""
+        """Reset the counters, after the connections of the previous test have been closed."""
         listeners = (self._plain, self._tls, self._unix)
         comes_true_in_thread(
             lambda: all(each.quiet for each in listeners) and not self.open_connections,
@@ -123,7 +123,7 @@ class Server:
         try:
             link.handshake()
             while self._answer(link):
-                link.received.clear()  # nobody asks, and uploads are large
+                link.received.clear()  # no test reads them, and uploads are large
         except Gone:
             pass
         except BadRequest as exc:
@@ -131,7 +131,7 @@ class Server:
                 link.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n%a" % str(exc))
 
     def _answer(self, link: Link) -> bool:
-        """Serve one request; tell whether another may follow."""
+        """Serve one request; return whether another one may follow."""
         head = parse_head(link.take_until(b"\r\n\r\n"))
         with self._lock:
             self.requests.append(f"{head.method} {head.target}")
@@ -142,7 +142,7 @@ class Server:
 
 
 class Exchange:
-    """A request that came in, and ways to answer it."""
+    """A received request, and methods to respond to it."""
 
     def __init__(self, link: Link, head: Head) -> None:
         self.link = link
@@ -157,11 +157,11 @@ class Exchange:
         self._body = self._take_body()
 
     def option(self, name: str, default: str) -> str:
-        """Return one argument of the query."""
+        """Return one parameter of the query."""
         return dict(self.query).get(name, default)
 
     def body(self) -> Iterator[bytes]:
-        """Yield the body as it comes in."""
+        """Yield the body as it arrives."""
         return self._body
 
     def respond(self, body: bytes = b"", *headers: tuple[str, str], status: str = "200 OK") -> None:
@@ -177,7 +177,7 @@ class Exchange:
         self.respond(json.dumps(value).encode(), JSON, *headers, status=status)
 
     def stream(self, pieces: Iterator[bytes], content_type: str) -> None:
-        """Send a response in chunks, each as soon as *pieces* has it."""
+        """Send a chunked response; each piece is sent as soon as *pieces* yields it."""
         headers = [("Content-Type", content_type)]
         if self._chunked:
             headers.append(("Transfer-Encoding", "chunked"))
@@ -190,8 +190,8 @@ class Exchange:
             self.link.send(b"0\r\n\r\n")
 
     def finish(self) -> bool:
-        """Read what is left of the body; tell whether another request may follow."""
-        if self._close or self._continue:  # a body that was not asked for may come or not
+        """Read the rest of the body; return whether another request may follow."""
+        if self._close or self._continue:  # without 100 Continue, the body may come or not
             return False
         for _ in self._body:
             pass
@@ -277,7 +277,7 @@ def _redirect(exchange: Exchange, count: str) -> None:
 
 
 def _redirect_to(exchange: Exchange, _: str) -> None:
-    # encoded as browsers would: what a header can't hold is escaped, the rest left alone
+    # Encode as browsers do: escape what a header cannot hold, and leave the rest.
     location = quote(exchange.option("url", "/echo"), safe="%/:=&?~#+!$,;'@()*[]")
     status = exchange.option("status", "302") + " Elsewhere"
     exchange.respond(b"elsewhere", ("Location", location), status=status)
@@ -410,6 +410,6 @@ _ROUTES: dict[str, Callable[[Exchange, str], None]] = {
 
 
 def _find_route(path: str) -> tuple[Callable[[Exchange, str], None], str]:
-    """Return the route for *path* and what follows its name there."""
+    """Return the route for *path*, and the rest of the path after the route's name."""
     name, _, argument = path.removeprefix("/").partition("/")
     return _ROUTES.get(name, _not_found), argument

@@ -1,4 +1,4 @@
-"""A socket factory that knows its sockets."""
+"""A socket factory that keeps track of its sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .waiting import until
 
 
 class Sockets:
-    """Makes sockets, and knows how many of them are and were open."""
+    """Makes sockets, and counts how many are open and how many have been."""
 
     def __init__(self) -> None:
         self.made: list[socket.socket] = []
@@ -26,7 +26,7 @@ class Sockets:
         return len(self._open)
 
     async def until_closed(self) -> None:
-        """Wait until none is open."""
+        """Wait until no socket is open."""
         await until(lambda: not self.open, "the sockets to be closed")
 
     def __call__(self, address: AddrInfoType) -> socket.socket:

@@ -1,4 +1,4 @@
-"""What Starlette (and python-multipart) makes of requests, for ``real/test_frameworks.py``."""
+"""A Starlette app (with python-multipart) that describes requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 async def form(request: Request) -> Response:
-    """Tell the fields and files of a form."""
+    """Return the fields and files of a form."""
     fields: list[list[str]] = []
     files: list[list[object]] = []
     async with request.form() as parsed:
@@ -30,7 +30,7 @@ async def form(request: Request) -> Response:
 
 
 async def echo(request: Request) -> Response:
-    """Tell what came."""
+    """Return a description of the request."""
     body = await request.body()
     return JSONResponse(
         {
@@ -46,18 +46,18 @@ async def echo(request: Request) -> Response:
 
 async def moved(request: Request) -> Response:
     """Redirect with a status."""
-    # hypercorn closes the connection, unannounced, of whom it answers before it has the body.
+    # hypercorn closes a connection, unannounced, if it responds before it has received the body.
     await request.body()
     return RedirectResponse("/echo", status_code=int(request.path_params["status"]))
 
 
 async def cookies(request: Request) -> Response:
-    """Tell the cookies that came."""
+    """Return the cookies of the request."""
     return JSONResponse(request.cookies)
 
 
 async def set_cookie(request: Request) -> Response:
-    """Set a cookie for each pair of the query."""
+    """Set a cookie for each pair in the query."""
     response = RedirectResponse("/cookies")
     for name, value in request.query_params.multi_items():
         response.set_cookie(name, value, httponly=True)
@@ -65,7 +65,7 @@ async def set_cookie(request: Request) -> Response:
 
 
 async def user(request: Request) -> Response:
-    """Tell the credentials that came."""
+    """Return the credentials of the request."""
     kind, _, encoded = request.headers.get("authorization", "").partition(" ")
     if kind != "Basic":
         return Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="tests"'})
@@ -74,7 +74,7 @@ async def user(request: Request) -> Response:
 
 
 async def lines(request: Request) -> Response:
-    """Send lines, one after the other."""
+    """Send lines one by one."""
 
     async def body() -> AsyncIterator[bytes]:
         for number in range(1000):

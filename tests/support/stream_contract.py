@@ -1,7 +1,7 @@
-"""What anyio's socket streams promise, and our own keep on every backend.
+"""The contract of anyio's socket streams, which our own streams keep on every backend.
 
-A test module gives the fixture ``link``, made by :func:`connected`, and makes a test class of
-each class here.
+A test module defines the fixture ``link``, made by :func:`connected`, and a test class derived
+from each class here.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ def reset(peer: socket.socket) -> None:
 
 
 async def send_on(stream: TimedStream, data: bytes = FLOOD * 16) -> None:
-    """Send until that fails."""
+    """Send repeatedly until a send fails."""
     while True:
         await stream.send(data)
 
 
 async def receive_all(stream: TimedStream) -> bytes:
-    """Receive up to the end."""
+    """Receive until the end of the stream."""
     received = b""
     with contextlib.suppress(anyio.EndOfStream):
         while True:
@@ -65,20 +65,20 @@ async def receive_all(stream: TimedStream) -> bytes:
 
 
 class Contract:
-    """Where the peer's bytes are once they have arrived: with the operating system, or read."""
+    """Waits until bytes have arrived in the kernel; a subclass may wait for another place."""
 
     async def until_there(self, stream: TimedStream) -> None:
-        """Wait until the peer's bytes have arrived as far as they come by themselves."""
+        """Wait until the peer's bytes have arrived where they are without a call of receive()."""
         await until_arrived(stream._raw_socket)
 
     async def until_end(self, stream: TimedStream) -> None:
-        """Wait until the end of the peer's bytes has, too."""
+        """Wait until the end of the peer's bytes has arrived there too."""
         await until_arrived(stream._raw_socket)
 
 
 class Receiving(Contract):
     async def test_bytes_come_in_order(self, link: Pair) -> None:
-        """No more than asked for at a time, and nothing is lost."""
+        """A receive returns at most as many bytes as asked for, and no byte is lost."""
         stream, peer = link
         peer.send(b"hello world")
         await self.until_there(stream)
@@ -90,7 +90,7 @@ class Receiving(Contract):
             await stream.receive(0)
 
     async def test_the_end(self, link: Pair) -> None:
-        """What came before it can be read, then every receive says so."""
+        """The bytes before the end can be read; after that, every receive reports the end."""
         stream, peer = link
         peer.send(b"last words")
         peer.shutdown(socket.SHUT_WR)
@@ -101,7 +101,7 @@ class Receiving(Contract):
                 await stream.receive()
 
     async def test_the_end_of_receiving_is_not_that_of_sending(self, link: Pair) -> None:
-        """A peer that has nothing more to say still listens."""
+        """A peer that sends no more can still receive."""
         stream, peer = link
         peer.shutdown(socket.SHUT_WR)
         with pytest.raises(anyio.EndOfStream):
@@ -111,7 +111,7 @@ class Receiving(Contract):
         assert peer.recv(100) == b"still there?"
 
     async def test_a_reset_while_waiting(self, link: Pair) -> None:
-        """It is an error, not an end."""
+        """A reset is an error, not an end."""
         stream, peer = link
         async with anyio.create_task_group() as group:
 
@@ -127,7 +127,7 @@ class Receiving(Contract):
             await stream.send(b"x")
 
     async def test_one_reader_at_a_time(self, link: Pair) -> None:
-        """Two would steal each other's bytes."""
+        """Two readers would take each other's bytes."""
         stream, peer = link
         async with anyio.create_task_group() as group:
             group.start_soon(stream.receive)
@@ -137,7 +137,7 @@ class Receiving(Contract):
             peer.send(b"x")
 
     async def test_cancelling_loses_no_bytes(self, link: Pair) -> None:
-        """Not even those that arrive at the very moment."""
+        """Cancellation loses no bytes, not even those that arrive at that moment."""
         stream, peer = link
         received = b""
 
@@ -173,7 +173,7 @@ class Receiving(Contract):
 
 class Sending(Contract):
     async def test_the_sender_waits_for_the_peer(self, link: Pair) -> None:
-        """``send`` returns when the bytes are with the operating system, not before."""
+        """``send`` returns when the operating system has taken the bytes, not before."""
         stream, _ = link
         async with anyio.create_task_group() as group:
             group.start_soon(send_on, stream)
@@ -183,7 +183,7 @@ class Sending(Contract):
             group.cancel_scope.cancel()
 
     async def test_the_sender_goes_on_when_the_peer_reads(self, link: Pair) -> None:
-        """What it sent arrives whole."""
+        """All sent bytes arrive."""
         stream, peer = link
         data = bytes(range(256)) * 40_000
         received = bytearray()
@@ -198,7 +198,7 @@ class Sending(Contract):
         assert received == data
 
     async def test_a_peer_that_leaves_wakes_the_sender(self, link: Pair) -> None:
-        """A send that waits ends with an error."""
+        """A send that waits fails when the peer closes."""
         stream, peer = link
         async with anyio.create_task_group() as group:
 
@@ -211,7 +211,7 @@ class Sending(Contract):
             reset(peer)
 
     async def test_half_close(self, link: Pair) -> None:
-        """After ``send_eof`` the peer sees the end, and can still answer."""
+        """After ``send_eof`` the peer sees the end, and can still send."""
         stream, peer = link
         await stream.send(b"request")
         await stream.send_eof()
@@ -224,13 +224,13 @@ class Sending(Contract):
 
     @pytest.mark.parametrize("size", [10, 1_000_000], ids=["small", "large"])
     async def test_an_answer_before_the_upload_is_over_is_kept(self, link: Pair, size: int) -> None:
-        """A server that refuses an upload answers and closes; sending then fails, but the
-        answer can be read, also if the failed send came before it was.
+        """A server that refuses an upload responds and closes; sending then fails, but the
+        response can still be read, even if the send failed before a read.
         """
         stream, peer = link
         peer.send(b"413")
         peer.close()
-        block_until_arrived(stream._raw_socket)  # and the event loop has not looked
+        block_until_arrived(stream._raw_socket)  # the event loop has not received it yet
         with pytest.raises(anyio.BrokenResourceError):
             await send_on(stream, b"x" * size)
         assert await stream.receive() == b"413"
@@ -240,7 +240,7 @@ class Sending(Contract):
 
 class Closing(Contract):
     async def test_the_descriptor_is_gone(self, link: Pair) -> None:
-        """When ``aclose`` returns; what is called later says that it is closed."""
+        """When ``aclose`` returns, the descriptor is closed; later calls report a closed stream."""
         stream, _ = link
         raw = stream._raw_socket
         await stream.aclose()
@@ -251,7 +251,7 @@ class Closing(Contract):
         await stream.aclose()
 
     async def test_even_if_it_is_cancelled(self, link: Pair) -> None:
-        """Closing cannot be interrupted half-way."""
+        """Cancellation does not stop ``aclose`` half-way."""
         stream, _ = link
         raw = stream._raw_socket
         with anyio.CancelScope() as scope:
@@ -260,7 +260,7 @@ class Closing(Contract):
         assert raw.fileno() == -1
 
     async def test_closing_wakes_who_waits(self, link: Pair) -> None:
-        """Reader and writer learn that the stream was closed under them."""
+        """A waiting reader and a waiting writer get an error when the stream is closed."""
         stream, _ = link
 
         async def read() -> None:
@@ -281,7 +281,7 @@ class Closing(Contract):
 
 class Deadlines(Contract):
     async def test_receiving(self, link: Pair) -> None:
-        """Waiting ends at the deadline, and the stream can still be used."""
+        """A wait ends at the deadline, and the stream can still be used."""
         stream, peer = link
         stream.deadline = anyio.current_time() + 0.01
         with pytest.raises(Expired):
@@ -291,7 +291,7 @@ class Deadlines(Contract):
         assert await stream.receive() == b"x"
 
     async def test_a_peer_that_is_fast_cannot_outlast_it(self, link: Pair) -> None:
-        """After the deadline even bytes that are there are not handed out; nor are they lost."""
+        """After the deadline, receive() returns no bytes, not even arrived ones; none is lost."""
         stream, peer = link
         peer.send(b"x")
         await self.until_there(stream)
@@ -302,7 +302,7 @@ class Deadlines(Contract):
         assert await stream.receive() == b"x"
 
     async def test_sending(self, link: Pair) -> None:
-        """A peer that does not read is not waited for any longer."""
+        """A send that waits for the peer to read ends at the deadline."""
         stream, _ = link
         stream.deadline = anyio.current_time() + 0.05
         with pytest.raises(Expired):
@@ -311,7 +311,7 @@ class Deadlines(Contract):
 
 class Wrapping(Contract):
     async def test_typed_attributes(self, link: Pair) -> None:
-        """Those of anyio's own socket streams."""
+        """The stream has the typed attributes of anyio's own socket streams."""
         stream, peer = link
         assert stream.extra(SocketAttribute.family) == socket.AF_INET
         assert stream.extra(SocketAttribute.remote_address) == peer.getsockname()
@@ -323,7 +323,7 @@ class Wrapping(Contract):
 
 class Interrupting(Contract):
     async def test_it_ends_the_wait_of_the_reader_only(self, link: Pair) -> None:
-        """Whoever sends goes on, no byte is lost, and the next receive() waits again."""
+        """A waiting send goes on, no byte is lost, and the next receive() waits again."""
         stream, peer = link
         ended: list[str] = []
 
@@ -336,7 +336,7 @@ class Interrupting(Contract):
             group.start_soon(read)
             group.start_soon(send_on, stream)
             await anyio.wait_all_tasks_blocked()
-            for _ in range(2):  # the second finds nobody
+            for _ in range(2):  # the second call finds no reader
                 stream.interrupt()
                 await anyio.wait_all_tasks_blocked()
             assert ended == ["reader"]

@@ -1,4 +1,4 @@
-"""Streams that stand in for sockets."""
+"""Stream objects without sockets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .waiting import DEADLINE
 
 
 class FakeStream(TimedStream):
-    """A stream that notes when it was expired, and tells who waits for that."""
+    """A stream that records when it was expired, and lets tests wait for that."""
 
     expired_at: float | None = None
 
@@ -21,13 +21,13 @@ class FakeStream(TimedStream):
         self._expiry = anyio.Event()
 
     def expire(self) -> None:
-        """Note the time."""
+        """Record the time."""
         assert self.expired_at is None
         self.expired_at = anyio.current_time()
         self._expiry.set()
 
     async def until_expired(self) -> float:
-        """Wait for :meth:`expire`, and return when it was called."""
+        """Wait for :meth:`expire`, and return the time of its call."""
         with anyio.fail_after(DEADLINE):
             await self._expiry.wait()
         assert self.expired_at is not None

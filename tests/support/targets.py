@@ -1,4 +1,4 @@
-"""The four kinds of URL, each with a server for one exchange and a client's side of it."""
+"""The four kinds of URL; for each, a server and a client's code for one exchange."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .peer import Peer, Script, Step
 from .tls import Authority
 
 TARGETS: Final = ("http", "https", "ws", "wss")
-#: What an exchange with each of them ends with.
+#: The last bytes that an exchange with each kind of URL returns.
 ANSWERS: Final = {"http": b"hello", "https": b"hello", "ws": b"pong", "wss": b"pong"}
 
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -29,7 +29,7 @@ ONCE: Final[dict[str, list[Step]]] = {
 
 
 async def make_origin(script: Script, target: str, tls: Authority, *names: str) -> Peer:
-    """Start the server of a target, which has a certificate for ``localhost`` or *names*."""
+    """Start a server for a kind of URL; its certificate is for ``localhost`` or *names*."""
     context = None
     if target in {"https", "wss"}:
         context = tls.server_for(*names) if names else tls.server
@@ -38,7 +38,7 @@ async def make_origin(script: Script, target: str, tls: Authority, *names: str) 
 
 
 async def exchange(session: ClientSession, url: URL, proxy: URL | None) -> bytes:
-    """Make one request, or open a WebSocket and send a word, and return the answer."""
+    """Send one request, or open a WebSocket and send a message; return the response."""
     if url.scheme in {"http", "https"}:
         async with session.get(url, proxy=proxy) as response:
             return await response.read()

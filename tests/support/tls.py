@@ -13,7 +13,7 @@ NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Authority:
-    """Issues certificates, and makes the contexts that serve and trust them."""
+    """Issues certificates, and makes server contexts with them and client contexts."""
 
     def __init__(self) -> None:
         self._ca = trustme.CA()
@@ -37,12 +37,12 @@ class Authority:
 
     @property
     def server_pem(self) -> bytes:
-        """Key and certificate of ``server``, for a server that is another program."""
+        """Key and certificate of ``server``, for servers in other processes."""
         return self._certificate.private_key_and_cert_chain_pem.bytes()
 
     @property
     def server_key_pem(self) -> bytes:
-        """The key of ``server`` in PKCS #8, for programs that read no other form."""
+        """The key of ``server`` in PKCS #8, for programs that accept no other format."""
         pem = self._certificate.private_key_pem.bytes()
         return serialization.load_pem_private_key(pem, None).private_bytes(
             serialization.Encoding.PEM,
@@ -55,11 +55,11 @@ class Authority:
         return self._context(self._ca.issue_cert(*names))
 
     def issue(self, *names: str, not_after: datetime | None = None) -> trustme.LeafCert:
-        """Return a certificate of this authority for *names*, a client's or a server's."""
+        """Return a certificate of this authority for *names*, of a client or a server."""
         return self._ca.issue_cert(*names, not_after=not_after)
 
     def trust(self, context: ssl.SSLContext) -> None:
-        """Have *context* trust this authority."""
+        """Make *context* trust this authority."""
         self._ca.configure_trust(context)
 
     def _context(self, certificate: trustme.LeafCert) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""Responses that break the grammar and are read, each for one reason; all say the same."""
+"""Malformed responses that are accepted, each for one reason; all have the same meaning."""
 
 from __future__ import annotations
 

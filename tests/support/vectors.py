@@ -1,4 +1,4 @@
-"""Raw responses from public test suites, and what a strict parser makes of them."""
+"""Raw responses from public test suites, and the result of a strict parser for each."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _EVENT = re.compile(r"off=(?P<off>\d+) (?:len=(?P<len>\d+) span\[(?P<span>\w+)\]
 _HEADERS = re.compile(r"headers complete status=(\d+) v=(\d)/(\d) flags=([0-9a-f]+)")
 _ERROR = re.compile(r'error code=(\d+) reason="(.*)"')
 
-# llhttp's flags: the end of such a body is told by more than the end of the connection
+# llhttp's flags: with one of them, the body has an end other than the end of the connection.
 _CHUNKED, _CONTENT_LENGTH = 0x8, 0x20
 _PAUSED_FOR_UPGRADE = 22
 
 
 @dataclass(frozen=True)
 class Vector:
-    """What one connection received, and the first final response in it.
+    """The bytes that one connection received, and the first final response in them.
 
-    ``accepted`` is true if a strict parser finds nothing wrong with that response when the
-    connection then ends.  If it is false, ``error`` says why; what was parsed until then
-    is there as well (``status`` is 0 if the head was refused).
+    ``accepted`` is true if a strict parser accepts the response when the connection ends after
+    these bytes.  If it is false, ``error`` is the reason, and the other fields have what was
+    parsed before the error (``status`` is 0 if the head was refused).
     """
 
     name: str
@@ -52,7 +52,7 @@ class Vector:
 
 
 def llhttp() -> list[Vector]:
-    """Return the cases of llhttp for strict parsing of responses."""
+    """Return llhttp's cases of strict response parsing."""
     vectors = []
     for path in sorted((DATA / "llhttp").glob("*.md")):
         for case in _CASE.finditer(path.read_text(encoding="utf-8")):
@@ -86,7 +86,7 @@ def wpt_content_lengths() -> Iterator[LengthVector]:
 
 @dataclass(frozen=True)
 class StatusVector:
-    """A status line and what a browser makes of it: status and reason, or ``None``."""
+    """A status line, and a browser's result for it: status and reason, or ``None``."""
 
     text: str
     raw: bytes
@@ -106,27 +106,27 @@ def wpt_status_codes() -> Iterator[StatusVector]:
 
 
 def wpt_lone_cr() -> list[bytes]:
-    """Return responses with a CR on its own, each to be refused."""
+    """Return responses with a CR that no LF follows; each must be refused."""
     return [_crlf(text) for text in json.loads((DATA / "wpt" / "lone-cr.json").read_text())]
 
 
 def wpt_incomplete() -> list[bytes]:
-    """Return responses that end within a header line, each to be refused."""
+    """Return responses that end within a header line; each must be refused."""
     texts = json.loads((DATA / "wpt" / "incomplete-response.json").read_text())
     return [_crlf(text) for text in texts]
 
 
 def _crlf(text: str) -> bytes:
-    """Make every line end CRLF, also those that are so already."""
+    """Make every line end CRLF, whatever it was."""
     return re.sub(r"\r?\n", "\r\n", text).encode()
 
 
 def _unescape(text: str) -> bytes:
-    r"""Turn the text of a fenced block into the bytes that it stands for.
+    r"""Return the bytes that the text of a fenced block means.
 
-    A line end is CRLF, unless the line ends with a backslash, which joins it to the next.
-    ``\r``, ``\n``, ``\t`` and ``\f`` are characters that could not be seen; they
-    come after the line ends, so that ``\n`` gives LF alone.
+    A line end is CRLF, unless the line ends with a backslash, which joins it to the next one.
+    ``\r``, ``\n``, ``\t`` and ``\f`` are characters that would be invisible.  They are
+    replaced after the line ends, so that ``\n`` gives LF alone.
     """
     text = re.sub(r"\\\n", "", text).replace("\n", "\r\n")
     return re.sub(r"\\[rntf]", lambda match: _ESCAPES[match[0]], text).encode()
@@ -136,7 +136,7 @@ _ESCAPES = {r"\r": "\r", r"\n": "\n", r"\t": "\t", r"\f": "\f"}
 
 
 def _read(name: str, raw: bytes, log: str) -> Vector:
-    """Read llhttp's log up to the end of the first final message."""
+    """Parse llhttp's log up to the end of the first final message."""
     first = _Message()
     for event in _EVENT.finditer(log):
         start = int(event["off"])
@@ -147,9 +147,9 @@ def _read(name: str, raw: bytes, log: str) -> Vector:
             if first.status >= 200 or first.status == 101:
                 first.rest = raw[start:]
                 break
-            first = _Message()  # the interim ones go before it
+            first = _Message()  # skip an interim response
     else:
-        # no more bytes came; what tells the end of the body then?
+        # There are no more bytes: what determines the end of the body?
         if not first.status:
             first.error = "the connection ended within the head"
         elif first.flags & (_CHUNKED | _CONTENT_LENGTH):
@@ -183,7 +183,7 @@ class _Message:
     _value: bytes = b""
 
     def take(self, span: str | None, data: bytes, rest: str) -> None:
-        """Take one line of the log, with the bytes it points at if it is a span."""
+        """Parse one line of the log; for a span, *data* are the bytes that the line refers to."""
         if span == "body":
             self.body += data
         elif span == "protocol":

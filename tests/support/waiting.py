@@ -1,9 +1,9 @@
-"""Waiting until something has happened, instead of for some time.
+"""Waits until something has happened, instead of sleeping for some time.
 
-Best is an event that whoever does it sets: :class:`anyio.Event`, or, from a thread,
-:class:`tests.support.peer.Flag`.  What sets no event is looked at again and again by the
-functions here.  Their time limits only end tests that would hang: on a busy machine all of this
-takes longer, and comes out the same.
+The best way is an event that the other side sets: :class:`anyio.Event`, or, from a thread,
+:class:`tests.support.peer.Flag`.  Where there is no event, the functions here check a condition
+again and again.  Their time limits only stop tests that would hang: on a busy machine everything
+takes longer, with the same result.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from collections.abc import Callable
 import anyio
 import anyio.lowlevel
 
-# What is waited for takes milliseconds; a test that waits for it this long has gone wrong.
+# These waits normally take milliseconds; after this time, the test has failed.
 DEADLINE = 10.0  # seconds
 
-_PAUSE = 0.001  # seconds between two looks
+_PAUSE = 0.001  # seconds between two checks
 
 
 async def until(condition: Callable[[], object], what: str, *, seconds: float = DEADLINE) -> None:
     """Wait, in the event loop, until *condition* holds.
 
-    :param what: what is waited for, to be said when it does not come
+    :param what: what the test waits for; used in the message of the failure
     """
     assert await comes_true(condition, seconds=seconds), f"waited {seconds} seconds for {what}"
 
 
 async def comes_true(condition: Callable[[], object], *, seconds: float) -> bool:
-    """Tell whether *condition* holds within some time, and return as soon as it does."""
+    """Return true as soon as *condition* holds, or false after the given time."""
     deadline = time.monotonic() + seconds
     await anyio.lowlevel.checkpoint()
     while not condition():
@@ -44,14 +44,14 @@ async def comes_true(condition: Callable[[], object], *, seconds: float) -> bool
 def until_in_thread(
     condition: Callable[[], object], what: str, *, seconds: float = DEADLINE
 ) -> None:
-    """Do as :func:`until` in a thread without an event loop."""
+    """Do what :func:`until` does, in a thread without an event loop."""
     assert comes_true_in_thread(condition, seconds=seconds), f"waited {seconds} seconds for {what}"
 
 
 def comes_true_in_thread(
     condition: Callable[[], object], *, seconds: float, pause: float = _PAUSE
 ) -> bool:
-    """Do as :func:`comes_true` in a thread without an event loop."""
+    """Do what :func:`comes_true` does, in a thread without an event loop."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline:
@@ -61,16 +61,16 @@ def comes_true_in_thread(
 
 
 async def until_arrived(sock: socket.socket) -> None:
-    """Wait until bytes or the end can be taken from *sock*."""
+    """Wait until *sock* has received bytes or the end."""
     await until(lambda: select.select([sock], [], [], 0)[0], "something to arrive")
 
 
 def block_until_arrived(sock: socket.socket) -> None:
-    """Do the same without letting the event loop see what has arrived."""
+    """Do the same, but block the event loop, so that it does not receive the bytes."""
     ready, _, _ = select.select([sock], [], [], DEADLINE)
     assert ready, f"waited {DEADLINE} seconds for something to arrive"
 
 
 async def until_full(sock: socket.socket) -> None:
-    """Wait until *sock* takes no more bytes, since its peer reads none and the buffers are full."""
+    """Wait until *sock* accepts no more bytes: its peer does not read, and the buffers are full."""
     await until(lambda: not select.select([], [sock], [], 0)[1], "the socket's buffers to be full")

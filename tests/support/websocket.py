@@ -1,4 +1,4 @@
-"""WebSocket frames as a server writes and reads them, for scripted peers."""
+"""WebSocket frames from the server's side, for scripted peers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def close(code: int, reason: bytes = b"") -> bytes:
 
 
 def accept_key(head: bytes) -> str:
-    """Return what proves that *head*, a request, was understood (:rfc:`6455#section-4.2.2`)."""
+    """Return the ``Sec-WebSocket-Accept`` for the request *head* (:rfc:`6455#section-4.2.2`)."""
     key = re.search(rb"(?i)\r\nSec-WebSocket-Key: *(\S+)", head)
     assert key is not None, f"there is no key in {head!r}"
     digest = sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
@@ -39,13 +39,13 @@ def accept_key(head: bytes) -> str:
 
 @dataclass(frozen=True)
 class Accept:
-    """A reply: the 101 that accepts the handshake, and bytes right behind it."""
+    """A reply: the 101 response that accepts the handshake, and bytes directly after it."""
 
     more: bytes = b""
     fields: tuple[str, ...] = ()
 
     def data(self, head: bytes) -> bytes:
-        """Return the bytes, in answer to the request *head*."""
+        """Return the bytes of the reply to the request *head*."""
         lines = [
             "HTTP/1.1 101 Switching Protocols",
             "Upgrade: websocket",
@@ -58,7 +58,7 @@ class Accept:
 
 @dataclass(frozen=True)
 class Frame:
-    """Something to expect: a masked frame with exactly this content."""
+    """An expected frame: masked, with exactly this content."""
 
     opcode: int
     data: bytes = b""
@@ -68,19 +68,19 @@ class Frame:
 
 @dataclass(frozen=True)
 class CloseWith:
-    """Something to expect: a CLOSE frame with this code, and whatever reason."""
+    """An expected CLOSE frame with this code and any reason."""
 
     code: int
 
 
 class Source(Protocol):
-    """What bytes can be taken from."""
+    """An object that bytes can be taken from."""
 
     def take(self, count: int) -> bytes: ...
 
 
 def take_frame(link: Source) -> Frame:
-    """Read one frame of a client."""
+    """Take one frame of a client."""
     first, second = link.take(2)
     assert second & 0x80, "a client must mask its frames"
     length = second & 0x7F

@@ -1,7 +1,7 @@
-"""A real WebSocket server, in a process of its own: ``python -m tests.support.websocket_server``.
+"""A real WebSocket server in its own process: ``python -m tests.support.websocket_server``.
 
-It prints its port.  ``/echo`` returns messages, ``/count/N`` sends the numbers below N, each in
-a text message, and ``/die/SECONDS`` echoes until it drops the connection without a word.
+It prints its port.  ``/echo`` sends messages back, ``/count/N`` sends the numbers below N, each
+in a text message, and ``/die/SECONDS`` echoes, then drops the connection without a CLOSE frame.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 
 async def echo(websocket: ServerConnection) -> None:
-    """Return every message."""
+    """Send every message back."""
     async for message in websocket:
         await websocket.send(message)
 
@@ -35,14 +35,14 @@ async def die(websocket: ServerConnection, seconds: str) -> None:
 
 
 async def handle(websocket: ServerConnection) -> None:
-    """Find out what is asked for."""
+    """Serve the path that the client requested."""
     assert websocket.request is not None
     _, route, *argument = websocket.request.path.split("/")
     routes = {"count": count, "die": die}
     try:
         await (routes[route](websocket, *argument) if route in routes else echo(websocket))
     except ConnectionClosed:
-        pass  # the client left, as it may at any time
+        pass  # the client may close at any time
 
 
 async def main() -> None:
