@@ -20,6 +20,7 @@ from tests.support.client import opened
 from tests.support.peer import DEAF, STALL, Head, Script
 from tests.support.server import Server
 from tests.support.streams import FakeStream, watch
+from tests.support.waiting import DEADLINE
 
 SHORT = 0.2  # seconds
 
@@ -164,7 +165,7 @@ class TestPhases:
             with pytest.raises(TimeoutError, match=r"total timeout of 0\.2 s") as caught:
                 await session.get("/hang")
             assert type(caught.value) is TimeoutError
-            async with session.get("/json") as response:
+            async with session.get("/json", timeout=DEADLINE) as response:
                 await response.read()
 
     @pytest.mark.parametrize("path", ["/drip?n=2000&delay=0.01", "/drip?n=2&delay=20"])
@@ -177,7 +178,7 @@ class TestPhases:
                     await response.read()
             assert type(caught.value) is TimeoutError
             assert anyio.current_time() - begin < 10
-            async with session.get("/json") as response:
+            async with session.get("/json", timeout=DEADLINE) as response:
                 await response.read()
 
     async def test_total_over_a_redirect_chain(self, server: Server, entered: bool) -> None:
