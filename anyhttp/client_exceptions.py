@@ -357,7 +357,7 @@ class ServerConnectionError(ClientConnectionError):
 
 
 class ServerDisconnectedError(ServerConnectionError):
-    """The server closed the connection before the response was complete.
+    """The server closed the connection before the head of the response was complete.
 
     :param message: the part of the response that has arrived, or a text
     """

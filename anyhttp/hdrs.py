@@ -11,7 +11,7 @@ from typing import Final
 
 from multidict import istr
 
-METH_ANY: Final = "*"  # stands for any method where one is matched; never sent
+METH_ANY: Final = "*"  # matches any method; never sent
 METH_CONNECT: Final = "CONNECT"
 METH_HEAD: Final = "HEAD"
 METH_GET: Final = "GET"
@@ -166,5 +166,5 @@ X_RATELIMIT_LIMIT: Final = istr("X-RateLimit-Limit")
 X_RATELIMIT_REMAINING: Final = istr("X-RateLimit-Remaining")
 X_RATELIMIT_RESET: Final = istr("X-RateLimit-Reset")
 
-# Every way to write "Host", for those who compare raw names.
+# Every spelling of "Host", for programs that compare raw names.
 HOST_ALL: Final = frozenset(map("".join, product(*zip(HOST.upper(), HOST.lower(), strict=True))))

@@ -1,4 +1,4 @@
-"""Another way to import names that programs know from here."""
+"""Makes names importable from here too, as some programs import them."""
 
 from __future__ import annotations
 

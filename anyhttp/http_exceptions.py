@@ -1,6 +1,6 @@
-"""Errors of reading lines; what the parsers refuse is told by ``client_exceptions``.
+"""Errors of reading lines; the errors of the parsers are in ``client_exceptions``.
 
-The other classes are what programs for aiohttp name in an ``except`` clause.
+The other classes exist because programs for aiohttp name them in ``except`` clauses.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ("BadHttpMessage", "BadStatusLine", "HttpProcessingError", "LineTooLon
 
 
 class HttpProcessingError(Exception):
-    """What aiohttp calls errors of its parsers; here only :exc:`LineTooLong` is one."""
+    """Base of aiohttp's parser errors; of its subclasses only :exc:`LineTooLong` is raised here."""
 
     code = 0
     message = ""
@@ -30,11 +30,11 @@ class BadStatusLine(BadHttpMessage):
 
 
 class LineTooLong(BadHttpMessage):
-    """A line, or what was read in search of a separator, is longer than allowed.
+    """A line, or the data before a separator, is longer than allowed.
 
-    :param line: the beginning of what was read
+    :param line: the beginning of the data
     :param limit: how many bytes were allowed
-    :param actual_size: how many bytes there were, where that is known
+    :param actual_size: number of bytes read, if known
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Another way to import names that older programs know from here."""
+"""Makes names importable from here too, as older programs import them."""
 
 from __future__ import annotations
 

@@ -389,37 +389,37 @@ class TraceConfig:
     """
 
     on_request_start: SignalOf[TraceRequestStartParams] = SignalOf()
-    """Sent when a request begins, before anything is done."""
+    """Sent when a call begins, before anything else."""
     on_request_headers_sent: SignalOf[TraceRequestHeadersSentParams] = SignalOf()
-    """Sent when the head of a request goes out, on each hop."""
+    """Sent when the head of a request is about to be sent, once for each hop."""
     on_request_chunk_sent: SignalOf[TraceRequestChunkSentParams] = SignalOf()
-    """Sent when a piece of the request's body goes out."""
+    """Sent when a piece of the request's body is about to be sent."""
     on_request_redirect: SignalOf[TraceRequestRedirectParams] = SignalOf()
-    """Sent when a response redirects, before its target is looked at."""
+    """Sent when a response redirects, before the client checks its target."""
     on_request_end: SignalOf[TraceRequestEndParams] = SignalOf()
-    """Sent when the final response is there, and ``raise_for_status`` let it pass."""
+    """Sent when the final response has arrived and ``raise_for_status`` has not refused it."""
     on_request_exception: SignalOf[TraceRequestExceptionParams] = SignalOf()
-    """Sent when a request fails or is cancelled, if its ``on_request_start`` went through."""
+    """Sent when a request fails or is cancelled, if no handler of ``on_request_start`` failed."""
     on_response_chunk_received: SignalOf[TraceResponseChunkReceivedParams] = SignalOf()
     """Sent when ``read()``, ``text()`` or ``json()`` has read the body."""
     on_connection_queued_start: SignalOf[TraceConnectionQueuedStartParams] = SignalOf()
     """Sent when a request starts to wait for a slot of the connector."""
     on_connection_queued_end: SignalOf[TraceConnectionQueuedEndParams] = SignalOf()
-    """Sent when that wait is over."""
+    """Sent when the request has got the slot that it waited for."""
     on_connection_create_start: SignalOf[TraceConnectionCreateStartParams] = SignalOf()
-    """Sent when a new connection is about to be made."""
+    """Sent when a new connection is about to be opened."""
     on_connection_create_end: SignalOf[TraceConnectionCreateEndParams] = SignalOf()
-    """Sent when it has been made; a failure has no such end."""
+    """Sent when the new connection is open; not sent if opening it fails."""
     on_connection_reuseconn: SignalOf[TraceConnectionReuseconnParams] = SignalOf()
-    """Sent when a connection of an earlier request is used again."""
+    """Sent when the request uses a connection of an earlier request."""
     on_dns_resolvehost_start: SignalOf[TraceDnsResolveHostStartParams] = SignalOf()
     """Sent when a host name is about to be looked up."""
     on_dns_resolvehost_end: SignalOf[TraceDnsResolveHostEndParams] = SignalOf()
-    """Sent when it has been looked up; a failure has no such end."""
+    """Sent when the host name has been looked up; not sent if the lookup fails."""
     on_dns_cache_hit: SignalOf[TraceDnsCacheHitParams] = SignalOf()
-    """Sent when the addresses of a host are known, or being asked for by another request."""
+    """Sent when the addresses of a host are stored, or another request is looking them up."""
     on_dns_cache_miss: SignalOf[TraceDnsCacheMissParams] = SignalOf()
-    """Sent when the addresses of a host are not known."""
+    """Sent when the addresses of a host are not stored."""
 
     def __init__(self, trace_config_ctx_factory: Callable[..., Any] = SimpleNamespace) -> None:
         self._factory = trace_config_ctx_factory

@@ -26,7 +26,7 @@ __all__ = (
     "response_cookies",
 )
 
-# For one response.  Browsers have no such limit, but keep no 50 cookies of one response either.
+# For one response.  Browsers have no such limit, but real responses set fewer cookies.
 MAX_COOKIES_PER_RESPONSE: Final = 50
 # §5.6: the limit that browsers agreed on.
 MAX_PAIR_OCTETS: Final = 4096

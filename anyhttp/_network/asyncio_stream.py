@@ -82,7 +82,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         self._writer: asyncio.Future[bool] | None = None
         self._writing_paused = False
         # anyio's function looks up the running event loop with each call; the token knows the loop
-        # already.  The token's attribute is private to anyio: without it, use anyio's function.
+        # already.  If a version of anyio lacks the token's attribute, use anyio's function.
         self.checkpoint_if_cancelled = getattr(
             current_token(), "backend_class", anyio.lowlevel
         ).checkpoint_if_cancelled

@@ -114,7 +114,7 @@ class TlsStream(ByteStream):
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
         ssl_object = self.ssl_object
-        names: Any = TLSAttribute  # typeshed gives these attributes the types of their values
+        names: Any = TLSAttribute  # anyio annotates them with their values' types
         return {
             **self.transport_stream.extra_attributes,
             names.alpn_protocol: ssl_object.selected_alpn_protocol,

@@ -1,4 +1,4 @@
-"""Where a request goes and as whom: URLs, proxies, credentials."""
+"""The target of a request: its URL, its proxy, and the credentials for both."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ inner = app.wsgi_app
 
 
 def under_hypercorn(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Tell Flask that a chunked body has an end, and give hypercorn a piece of an empty body."""
+    """Tell Flask that a chunked body ends, and send hypercorn a piece even for an empty body."""
     environ["wsgi.input_terminated"] = True
     body = inner(environ, start_response)
     return ClosingIterator(chain(body, [b""]), getattr(body, "close", None))

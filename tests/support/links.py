@@ -103,8 +103,8 @@ class Link:
     def _wait_readable(self) -> None:
         """Wait until there are bytes in the kernel, without taking them.
 
-        Another thread may run right after this one has received bytes.  As long as ``waiting`` is
-        set then, the bytes must still be in the kernel, where ``quiet`` looks for them.
+        The bytes stay in the kernel until ``waiting`` is cleared.  So ``quiet``, which another
+        thread may call at any moment, never misses bytes that this thread is about to take.
         """
         closed = self.sock.fileno() == -1
         if closed or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()):
