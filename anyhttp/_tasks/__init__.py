@@ -1,4 +1,4 @@
-"""Which event loop runs, deadlines and what ends waits at them, and who owns helper tasks."""
+"""What asyncio and trio do differently, time limits, and the owners of helper tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which event loop is running, asyncio's or trio's, and what is cheaper done with it directly."""
+"""Tells whether asyncio or trio runs, and uses it directly where anyio would be slower."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = (
 def asyncio_loop() -> AbstractEventLoop | None:
     """Return the running event loop if it is asyncio's, ``None`` if it is trio's.
 
-    :raises RuntimeError: none is running
+    :raises RuntimeError: no event loop is running
 
-    A program for trio need not import asyncio for that: its share in the time to import us is
-    the largest of all modules.
+    This does not import asyncio, which would take longer to import than any other module that
+    anyhttp needs: a program for trio should not pay for it.
     """
     native_token = current_token().native_token
     if "asyncio" not in sys.modules:
@@ -37,7 +37,7 @@ def asyncio_loop() -> AbstractEventLoop | None:
 
 
 class Waiter(Protocol):
-    """What one task awaits: as much of asyncio's future as that takes."""
+    """An object that one task awaits: those methods of asyncio's future that are needed."""
 
     def __await__(self) -> Generator[Any, None, None]: ...
     def done(self) -> bool: ...
@@ -45,11 +45,11 @@ class Waiter(Protocol):
 
 
 def make_waiter() -> Waiter:
-    """Return something that the calling task awaits next, which is cheaper than an event."""
+    """Return a waiter, which is cheaper than an event; the calling task has to await it next."""
     loop = asyncio_loop()
     if loop is not None:
         return loop.create_future()
-    from .trio_waiter import TrioWaiter  # trio is imported only where it runs already
+    from .trio_waiter import TrioWaiter  # trio is running, so it has been imported already
 
     return TrioWaiter()
 
@@ -60,10 +60,10 @@ def on_asyncio() -> bool:
 
 
 def clock() -> Callable[[], float]:
-    """Return what tells the time of the running event loop: :func:`anyio.current_time`."""
+    """Return the clock of the running event loop, a faster :func:`anyio.current_time`."""
     loop = asyncio_loop()
     if loop is not None:
         return loop.time
-    import trio  # only where it runs already
+    import trio  # it is running, so it has been imported already
 
     return trio.lowlevel.current_clock().current_time

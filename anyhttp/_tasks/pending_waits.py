@@ -1,4 +1,4 @@
-"""Waits that somebody else may have to end: those of a session or a connector that is closed."""
+"""The waits of a session or a connector, which are ended when it is closed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ __all__ = ("Cancellable", "PendingWaits")
 
 
 class Cancellable(Protocol):
-    """What somebody waits in, such as a cancel scope."""
+    """A wait that can be ended, such as a cancel scope."""
 
     def cancel(self) -> None:
         """End the wait."""
 
 
 class PendingWaits:
-    """The waits that are going on, to be cancelled together."""
+    """A set of present waits, which can be cancelled together."""
 
     __slots__ = ("_none_left", "_waits", "cancelled")
 
     def __init__(self) -> None:
         self._waits: set[Cancellable] = set()
-        self._none_left: anyio.Event | None = None  # made if somebody waits for the last
-        #: whether :meth:`cancel_all` has been called; a wait that begins now would not end
+        self._none_left: anyio.Event | None = None  # set when the last wait ends; made if needed
+        #: whether :meth:`cancel_all` has been called; it would not cancel a wait that begins now
         self.cancelled: bool = False
 
     def add(self, wait: Cancellable) -> None:

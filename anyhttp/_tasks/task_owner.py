@@ -1,4 +1,4 @@
-"""Task groups for helper tasks: who holds them, and in which task they may be left."""
+"""Task groups for helper tasks, which on asyncio may be left in another task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ("TaskOwner", "leave_group_nowait", "leave_group", "mark_task_of")
 
-#: The groups whose end waits for the running task, or for a task that has started it.
+#: The groups to which the running task belongs, or to which a task belongs that has started it.
+#: Leaving such a group waits for that task.
 _groups_of_task: Final[ContextVar[tuple[TaskGroup, ...]]] = ContextVar("anyhttp", default=())
 
 
@@ -28,18 +29,18 @@ def mark_task_of(group: TaskGroup) -> None:
 
 
 async def leave_group(group: TaskGroup, raised: BaseException | None) -> None:
-    """Leave *group* and wait for its tasks, without changing what its block *raised*.
+    """Leave *group* and wait for its tasks, without changing the exception of its block.
 
     :param raised: the exception with which the block ends, ``None`` for none
 
-    The group is left as if the block had ended well: told of an exception, it would wrap it in
-    an :exc:`ExceptionGroup`.  Leaving raises a cancellation if one came from outside.  If the
-    block ends with an exception of its own, that one counts, and the cancelled scope raises the
-    cancellation again at the next checkpoint.
+    The group is not told of *raised*, because it would wrap it in an :exc:`ExceptionGroup`.
+    Leaving raises a cancellation if one came from outside.  But if the block ends with an
+    exception, this function returns: the caller raises that exception, and the cancelled scope
+    raises the cancellation again at the next checkpoint.
 
-    The tasks handle their own failures.  What ends programs, such as :exc:`KeyboardInterrupt`,
-    they do not handle; the group has cancelled the block for it, so it is raised in place of
-    that cancellation.
+    The tasks handle their own failures, except exceptions that end programs, such as
+    :exc:`KeyboardInterrupt`.  The group has cancelled the block because of such an exception, so
+    the exception is raised in place of that cancellation.
     """
     try:
         await group.__aexit__(None, None, None)
@@ -53,15 +54,16 @@ async def leave_group(group: TaskGroup, raised: BaseException | None) -> None:
 def leave_group_nowait(group: TaskGroup) -> None:
     """Leave *group* on asyncio without waiting for its tasks, which have been cancelled.
 
-    A coroutine that is closed (``coroutine.close()``) cannot wait.  If another task than the one
-    that entered the group closes it, asyncio refuses, and there is nothing to undo there.
+    A coroutine that is being closed (``coroutine.close()``) cannot wait.  If the task that closes
+    it is not the one that entered the group, asyncio raises :exc:`RuntimeError`; there is nothing
+    to undo in that task then.
     """
     with suppress(RuntimeError):
         group.cancel_scope.__exit__(None, None, None)
 
 
 def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first of *errors* that is no cancellation."""
+    """Return the first of *errors* that is not a cancellation."""
     _, others = errors.split(anyio.get_cancelled_exc_class())
     first: BaseException | None = others
     while isinstance(first, BaseExceptionGroup):
@@ -74,18 +76,18 @@ def _runs(loop: asyncio.AbstractEventLoop) -> bool:
 
     try:
         return asyncio.get_running_loop() is loop
-    except RuntimeError:  # trio's runs
+    except RuntimeError:  # trio is running
         return False
 
 
 class TaskOwner:
     """A task group for helpers that never fail, entered and left by a session.
 
-    A task group has to be left by the task that entered it, and after all that was entered
-    later.  On trio, where that holds for everything, the task that enters is the caller's.
-    Programs for asyncio may enter a session in one task and leave it in another, as fixtures of
-    tests and the start and stop handlers of frameworks do.  So on asyncio a task of the owner,
-    the host, enters the group, waits, and leaves it.
+    A task group has to be left by the task that entered it, after all scopes and groups that the
+    task entered later.  On trio programs follow this rule anyway, so the caller's task enters the
+    group.  Programs for asyncio may enter a session in one task and leave it in another, as
+    fixtures of tests and the start and stop handlers of frameworks do.  So on asyncio the owner
+    has a task of its own, the host, that enters the group, waits, and leaves it.
     """
 
     __slots__ = ("_context", "_group", "_host", "_leaving")
@@ -94,33 +96,34 @@ class TaskOwner:
         self._context: Context = copy_context()
         self._group: TaskGroup | None = None
         self._host: asyncio.Task[None] | None = None
-        self._leaving: asyncio.Future[None] | None = None  # an event would be six times as large
+        # Set to end the host; a future, as an event would take six times as much memory.
+        self._leaving: asyncio.Future[None] | None = None
 
     @property
     def is_bound(self) -> bool:
-        """Whether only the task that entered may leave."""
+        """Whether only the task that entered the group may leave it, as on trio."""
         return self._host is None
 
     @property
     def is_over(self) -> bool:
-        """Whether no task can be started any more, or none that would run now.
+        """Whether no task can be started any more, or its event loop does not run now.
 
-        Programs for asyncio cancel all tasks that they find, and use a session in another
-        event loop than the one in which it was entered.
+        Both happens on asyncio: a program may cancel all tasks of the loop, also the host, and it
+        may use a session in another event loop than the one in which it was entered.
         """
         leaving = self._leaving
-        # Cancelling the host, which waits for it, cancels it too.
+        # When the host is cancelled, asyncio cancels this future, which the host awaits.
         return leaving is not None and (leaving.done() or not _runs(leaving.get_loop()))
 
     @property
     def waits_for_caller(self) -> bool:
-        """Whether the running task is one of the group's: it must not wait for itself."""
+        """Whether the running task belongs to the group: it must not wait for itself."""
         return self._group in _groups_of_task.get()
 
     async def enter(self) -> TaskGroup:
-        """Return the group, which takes tasks until :meth:`leave`.
+        """Open the group and return it; tasks can be started in it until :meth:`leave`.
 
-        When this is cancelled, there is no group.
+        When this is cancelled, the group is closed.
         """
         loop = asyncio_loop()
         if loop is None:
@@ -132,12 +135,12 @@ class TaskOwner:
         self._leaving = leaving = loop.create_future()
         self._host = host = loop.create_task(self._hold(entered, leaving))
         try:
-            with anyio.CancelScope(shield=True):  # one round of the loop
+            with anyio.CancelScope(shield=True):  # takes one iteration of the event loop
                 await asyncio.wait((entered, host), return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
             self.cancel()
             raise
-        if not entered.done():  # a program has cancelled all tasks, and this one had not begun
+        if not entered.done():  # the host was cancelled before its first step: start another one
             return await self.enter()
         self._group = entered.result()
         return self._group
@@ -151,27 +154,27 @@ class TaskOwner:
             group.cancel_scope.cancel()
 
     def cancel(self) -> None:
-        """Have the tasks cancelled, as by :meth:`leave`, without waiting; for asyncio only."""
+        """Cancel the tasks as :meth:`leave` does, but without waiting; for asyncio only."""
         assert self._leaving is not None
-        if not self._leaving.done():  # cancelled together with the host
+        if not self._leaving.done():  # done already if the host was cancelled
             self._leaving.set_result(None)
 
     def start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Start a task in the group, with the context variables of whoever entered the session.
+        """Start a task in the group, with the context variables of the task that made this owner.
 
-        Those of the request that happens to need the task first would otherwise be kept alive
-        for as long as the task runs, with all that a web framework stores in them.
+        Otherwise the task would keep the context variables of the first request that needs it
+        alive for as long as it runs, with all objects that a web framework stores in them.
         """
         assert self._group is not None
         if self.is_over:
-            return  # the event loop has ended; a session that is used in another one has no helpers
+            return  # no task can run: the host was cancelled, or another event loop runs
         self._context.run(self._group.start_soon, task)
 
     async def leave(self, raised: BaseException | None) -> None:
-        """Cancel the tasks and wait for them, after a block that *raised* something or nothing.
+        """Cancel the tasks and wait for them; *raised* is the error of the block, if any.
 
-        When this is cancelled, the tasks have ended, or are about to; so it is when one of
-        them calls this, which cannot wait for itself.
+        If one of the tasks calls this, it does not wait, as it cannot wait for itself.  In this
+        case, and after cancellation, the tasks have been cancelled but may not have ended yet.
         """
         assert self._group is not None
         if self._host is None:
@@ -182,8 +185,9 @@ class TaskOwner:
 
         assert self._leaving is not None
         if not _runs(self._leaving.get_loop()):
-            # What runs in another event loop cannot be waited for here, and may never go on.
-            with suppress(RuntimeError):  # it has been closed
+            # The host belongs to another event loop, so this task cannot wait for it; that loop
+            # may never run again.
+            with suppress(RuntimeError):  # raised if that loop is closed
                 self._leaving.get_loop().call_soon_threadsafe(self.cancel)
             return
         self.cancel()

@@ -1,4 +1,4 @@
-"""Time limits: what the caller may ask for, and deadlines made from it."""
+"""Time limits that callers set, and the deadlines that are derived from them."""
 
 from __future__ import annotations
 
@@ -56,23 +56,23 @@ class ClientTimeout:
             check_seconds(name, getattr(self, name))
 
 
-#: What a session uses unless told otherwise, as aiohttp documents it.
+#: The default time limits of a session, as aiohttp documents them.
 DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
 
 
-#: How long cleaning up may take that nothing else limits, in seconds: a generator of the
-#: application that is closed early, a helper task that is told to stop, sockets that close.  It
-#: is shielded from cancellation, so without a limit code that never ends would hold up the
-#: caller for ever; five seconds leave an application the time to say goodbye to a peer.
+#: How long cleaning up may take where no other limit applies, in seconds: closing a generator of
+#: the application, stopping a helper task, closing sockets.  Cleaning up is shielded from
+#: cancellation, so without a limit, code that never ends would block the caller for ever.  Five
+#: seconds are enough for an application to send a last message to a peer.
 CLEAN_UP_SECONDS: Final = 5.0
 
 
 class Expired(Exception):
-    """A deadline has passed; whoever set it knows which limit that was."""
+    """A deadline has passed; the code that set it knows which time limit that was."""
 
 
 class Expirable(Protocol):
-    """Something to wait for, whose wait can be ended."""
+    """A wait that can be ended at its deadline."""
 
     def expire(self) -> None:
         """End the wait: its deadline has passed."""
@@ -81,10 +81,10 @@ class Expirable(Protocol):
 class TimedStream(SocketStream):
     """A socket whose waits end at a deadline."""
 
-    #: anyio's, or the same of the backend itself, which is faster
+    #: anyio's function, or a faster one of asyncio or trio
     checkpoint_if_cancelled: Callable[[], Awaitable[None]] = staticmethod(checkpoint_if_cancelled)
-    #: bytes to ask for where nobody knows how many will come: a stream that reads ahead would
-    #: have to copy what it has received in order to return less
+    #: bytes to ask for if it is not known how many will come: a stream that reads ahead would
+    #: have to copy the received bytes in order to return fewer
     receive_size: ClassVar[int] = 64 * 1024
     #: when waiting ends with :exc:`Expired`, on anyio's clock
     deadline: float = math.inf
@@ -98,13 +98,13 @@ class TimedStream(SocketStream):
         await self.transmit(item)
 
     async def transmit(self, item: bytes | memoryview) -> None:
-        """Do what :meth:`send` does, for a caller who has just been at a checkpoint."""
+        """Do what :meth:`send` does, without the checkpoint: the caller has just had one."""
         if not self.send_nowait(item):
             await self.drain()
 
     @abstractmethod
     def send_nowait(self, item: bytes | memoryview) -> bool:
-        """Send *item*, and tell whether the operating system has taken all of it.
+        """Send *item*; return whether the operating system has taken all of it.
 
         :raises BusyResourceError: another task is sending
         :raises ClosedResourceError: the stream has been closed
@@ -114,23 +114,26 @@ class TimedStream(SocketStream):
 
     @abstractmethod
     async def drain(self) -> None:
-        """Wait until the operating system has taken what was sent; raises the same."""
+        """Wait until the operating system has taken what was sent.
+
+        This raises the same exceptions as :meth:`send_nowait`.
+        """
 
     def has_unread(self) -> bool:
-        """Whether bytes, the end or an error have been received that nobody has read yet."""
-        return False  # a stream that does not read ahead leaves them to the operating system
+        """Whether the stream has read ahead bytes, the end or an error that nobody has received."""
+        return False  # by default, as a stream need not read ahead
 
     @abstractmethod
     def abort(self) -> None:
-        """Close without waiting; whoever waits for bytes gets ``ClosedResourceError``."""
+        """Close without waiting; a task that waits for bytes gets ``ClosedResourceError``."""
 
     @abstractmethod
     def expire(self) -> None:
-        """End waiting, now and from now on, with :exc:`Expired`."""
+        """End the present waits, and all later ones, with :exc:`Expired`."""
 
     @abstractmethod
     def interrupt(self) -> None:
-        """End the wait of whoever receives at this moment with :exc:`Expired`; no byte is lost."""
+        """End the wait of the task that is receiving with :exc:`Expired`; no byte is lost."""
 
 
 class Watchdog:
@@ -140,9 +143,9 @@ class Watchdog:
     watchdog's timer is set to the earliest deadline.  As most limits are equal, the deadline of
     a new wait is mostly later than that, and the timer stays as it is.
 
-    On asyncio it is a timer of the event loop, not a task: programs that stop cancel all tasks
-    that they find, and may then make last requests, whose deadlines still have to hold.  Trio
-    has no timers, so there a task sleeps; no other task can cancel it.
+    On asyncio the timer is one of the event loop, not a task.  A program that shuts down may
+    cancel all tasks of the loop and then make last requests, whose deadlines still have to hold.
+    Trio has no timers, so a task sleeps there; no other task can cancel it.
 
     :param start: starts the task, when there is something to watch
     """
@@ -167,23 +170,24 @@ class Watchdog:
         self._start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] | None = start
         self._loop = asyncio_loop()
         self._timer: TimerHandle | None = None
-        self._context = copy_context()  # not that of the request that sets the timer first
-        # Made for the first deadline, for the task on trio: many sessions never have one.
+        # For the timer, which would otherwise keep the context of a request alive.
+        self._context = copy_context()
+        # These two are for the task on trio, and are made for the first deadline.
         self._changed: anyio.Event | None = None
         self._scope: anyio.CancelScope | None = None
-        #: anyio's clock, or the same of the backend itself, which is faster to ask
+        #: anyio's clock, or a faster one of asyncio or trio
         self.clock: Callable[[], float] = clock
         self._deadlines: dict[Expirable, float] = {}
         self._alarm_at = math.inf
 
     def watch(self, wait: Expirable, deadline: float) -> None:
-        """End *wait* at *deadline*, instead of when it was to end before."""
+        """End *wait* at *deadline*, which replaces an earlier deadline of the same wait."""
         self._deadlines[wait] = deadline
         if deadline < self._alarm_at:
             self._set_alarm(deadline)
 
     def forget(self, wait: Expirable) -> None:
-        """Let *wait* last as long as it may."""
+        """Remove the deadline of *wait*."""
         self._deadlines.pop(wait, None)
 
     def stop(self) -> None:
@@ -208,8 +212,8 @@ class Watchdog:
             self._changed.set()
         else:
             self._changed = anyio.Event()
-            # Deadlines have to hold even while everything around is being cancelled, as a
-            # request may be shielded from that.  So only stop() ends this task.
+            # Deadlines also have to hold while the tasks around are being cancelled, as a request
+            # may be shielded from that.  So only stop() ends this task.
             self._scope = anyio.CancelScope(shield=True)
             start(self._run)
 

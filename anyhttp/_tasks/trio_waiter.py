@@ -1,4 +1,4 @@
-"""What one task waits for, on trio: see :func:`anyhttp._tasks.make_waiter`."""
+"""The waiter for trio: see :func:`anyhttp._tasks.make_waiter`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ("TrioWaiter",)
 
 
 class TrioWaiter:
-    """For the task that makes it, to be awaited at once."""
+    """A waiter; only the task that makes it may await it, and has to do so next."""
 
     __slots__ = ("_task",)
 

@@ -1,4 +1,4 @@
-"""Sessions, and one call of them: its options, redirects, middlewares, and its response."""
+"""Sessions, and what one call of a session does: options, middlewares, redirects, response."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 __all__ += client_exceptions.__all__  # which older programs import from here
 
-# What programs for aiohttp annotate with, which has no public names for these.
+# Programs for aiohttp use these names in annotations: aiohttp has no public ones for them.
 _RequestContextManager = RequestContextManager
 _WSRequestContextManager = WSRequestContextManager
 _RequestOptions = RequestOptions

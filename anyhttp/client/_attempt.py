@@ -29,7 +29,7 @@ IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT",
 
 
 def request_of(scope: CallScope) -> ClientRequest:
-    """Build the request of the present hop; the jar is asked anew for each."""
+    """Build the request of the present hop, with the cookies that the jar has now."""
     hop, session = scope.hop, scope.session
     headers, explicit = hop.headers, None
     if hdrs.COOKIE in headers:
@@ -44,17 +44,17 @@ def request_of(scope: CallScope) -> ClientRequest:
 
 
 class Attempt:
-    """One sending of one request; once more if it met a connection that had been closed.
+    """One sending of one request, repeated once if the server had closed the kept connection.
 
-    What it opens is held by the scope of the call, which closes it with the rest.
+    The scope of the call holds the exchanges that this opens, and closes them.
     """
 
     def __init__(self, scope: CallScope, tracer: CallTracer | None) -> None:
         self._scope = scope
         self._tracer = tracer
-        #: what it sends the request in, once it has a connection
+        #: the exchange in which the request is sent; ``None`` until there is a connection
         self.exchange: Exchange | None = None
-        #: what it is doing, for the error that says that the time is over
+        #: what the attempt is doing, for the message of a timeout
         self.phase = "preparing the request"
 
     async def send(self, request: ClientRequest, *, once: bool = False) -> ClientResponse:
@@ -68,7 +68,7 @@ class Attempt:
             target, fields = request.target(), request.fields()
             if scope.progress is not None:
                 scope.progress.begin_attempt()
-            # Handlers are told of an idle one that is used again, too, which may take a while.
+            # Trace handlers also have to be awaited when an idle connection is used again.
             connection = None
             if tracer is None:
                 connection = lend_nowait(scope.connector, request)
@@ -76,7 +76,7 @@ class Attempt:
                 self.phase = "waiting for a connection"
                 connection = await lend(scope.connector, request, self._terms())
             if connection is None or scope.session.closed:
-                # by another task, or code of the application that was awaited
+                # Another task, or a trace handler, has closed the session meanwhile.
                 if connection is not None:
                     connection.close()
                 raise ClientConnectionError("Session is closed")
@@ -110,13 +110,14 @@ class Attempt:
     def may_repeat(self, request: ClientRequest) -> bool:
         """Whether *request*, which failed, can be sent again (:rfc:`9110#section-9.2.2`).
 
-        It can if nothing of it was processed: the server had closed a kept connection.
+        It can if its method is idempotent, and it failed because the server had closed a
+        connection that was kept from an earlier request.
         """
         exchange = self.exchange
         if exchange is None or not exchange.reused:
             return False
         if exchange.upload is not None and exchange.upload.is_broken:
-            return False  # by the body, or whoever watches it, and not by the connection
+            return False  # the body or one of its callbacks failed, and not the connection
         if exchange.has_response or request.method not in IDEMPOTENT_METHODS:
             return False
         if not self._scope.session.defaults.retry_connections:
@@ -150,7 +151,7 @@ class Attempt:
         return exchange
 
     def _respond(self, request: ClientRequest, exchange: Exchange, head: Head) -> ClientResponse:
-        """Return the response of which *head* has arrived, and keep its cookies."""
+        """Return the response with *head*, and store its cookies in the jar."""
         settings, session = self._scope.settings, self._scope.session
         if head.set_cookies:
             session.cookie_jar.update_cookies_from_headers(head.set_cookies, request.url)
@@ -171,10 +172,10 @@ class Attempt:
             self._tracer.watch_body(response)
         return response
 
-    # -- a body that takes a task to send
+    # -- a body that is sent by a task
 
     def _start_upload(self, upload: Upload, request: ClientRequest, exchange: Exchange) -> None:
-        """Have a task send the body from now on."""
+        """Start the task that sends the body."""
         scope = self._scope
         if self._tracer is not None:
             self._tracer.watch(upload, request)
@@ -184,7 +185,7 @@ class Attempt:
             scope.progress.follow(upload)
         task = group.start_soon(self._run_upload, upload, group)
         loop = asyncio_loop()
-        if loop is not None:  # which takes the task's first step before it calls this
+        if loop is not None:  # asyncio runs the first step of the task before this callback
             loop.call_soon(_fail_unstarted, upload, task.coro)
         exchange.attach(upload)
 
@@ -197,17 +198,17 @@ class Attempt:
 
 
 def _report_sent(progress: UploadProgress, request: ClientRequest, exchange: Exchange) -> None:
-    """Tell the tracker of a body that has gone out with the head, if there is one."""
+    """Tell *progress* of the body that was sent together with the head; it may be empty."""
     payload, error = request.payload, exchange.send_error
     body = (payload.in_memory() or b"") if payload is not None and error is None else b""
     progress.end_attempt(len(body[: request.framing.content_length]), error)
 
 
 def _fail_unstarted(upload: Upload, writer: Coroutine[Any, Any, None]) -> None:
-    """Fail *upload* if asyncio has not begun *writer*, as with a task that is cancelled at once.
+    """Fail *upload* if its task was cancelled before asyncio ran the first step of *writer*.
 
-    Nothing of it runs then, and nobody but us can tell the request.
+    No line of *writer* runs then, so only this function can report the failure to the request.
     """
     if getcoroutinestate(writer) == CORO_CREATED:
-        writer.close()  # or Python complains that nobody has awaited it
+        writer.close()  # Python would warn of a coroutine that was never awaited
         upload.fail_unstarted()

@@ -21,26 +21,26 @@ __all__ = ("Call",)
 
 
 class Call:
-    """One call, from checked arguments to a response whose head is there.
+    """One call, from checked arguments to a response whose head has been received.
 
-    :param follows: whether it goes to where a response redirects
+    :param follows: whether the call follows redirects
     """
 
     def __init__(self, scope: CallScope, tracer: CallTracer | None, follows: bool) -> None:
         self.scope = scope
         self._tracer = tracer
         self._follows = follows
-        #: whether an ``async with`` block runs it; to be said before it begins
+        #: whether an ``async with`` block runs the call; set before :meth:`run` begins
         self.in_block = False
-        #: the response that such a block has entered
+        #: the response that this ``async with`` block has entered
         self.entered: ClientResponse | None = None
 
     async def run(self) -> ClientResponse:
-        """Return the final response; an ``async with`` block has entered it by then.
+        """Return the final response, entered already if an ``async with`` block runs the call.
 
-        A streamed body is written by a task of the entered session.  Without one it is
-        written by a task of the caller's ``async with`` block, which ends with the
-        block; or, for a bare ``await``, before this returns.
+        A task of the entered session sends a streamed body.  If the session has not been
+        entered, a task of the caller's ``async with`` block sends it, and ends with the block;
+        for a bare ``await`` the body has been sent before this returns.
         """
         scope, tracer = self.scope, self._tracer
         settings = scope.settings
@@ -76,9 +76,9 @@ class Call:
         return response
 
     async def _fail(self, error: BaseException) -> None:
-        """End the call, which failed with *error*, and tell of it.
+        """End the call, which failed with *error*, and tell the trace handlers.
 
-        :raises TimeoutError: it was the ``total`` time that ran out
+        :raises TimeoutError: *error* says that the ``total`` time is over
         """
         scope = self.scope
         await scope.aclose(error)
@@ -89,7 +89,7 @@ class Call:
             raise failure from None
 
     async def _judge(self, response: ClientResponse) -> None:
-        """Let the session's ``raise_for_status``, or the request's, have its say."""
+        """Apply the ``raise_for_status`` option of the request, or else of the session."""
         scope = self.scope
         judge = scope.settings.raise_for_status
         if callable(judge):
@@ -99,10 +99,10 @@ class Call:
             await read_error_body(response, scope.total_at)
         response.raise_for_status()
 
-    # -- one hop, and the next
+    # -- one hop, and the next one after a redirect
 
     def _send(self) -> Coroutine[Any, Any, ClientResponse]:
-        """Return what sends the request of the present hop."""
+        """Return the coroutine that sends the request of the present hop."""
         scope = self.scope
         request = request_of(scope)
         if scope.settings.middlewares:
@@ -110,7 +110,7 @@ class Call:
         return Attempt(scope, self._tracer).send(request)
 
     async def _follow(self, response: ClientResponse) -> ClientResponse:
-        """Go to wherever *response* redirects, and on from there."""
+        """Follow *response* and further redirects, and return the final response."""
         scope = self.scope
         session, settings, hop = scope.session, scope.settings, scope.hop
         history: list[ClientResponse] = []
@@ -138,7 +138,7 @@ class Call:
             response.release()
             if settings.trust_env:
                 if not downgraded:
-                    # "default" is for hosts that the user turns to, not those a server names.
+                    # The server chose this host, so the netrc entry "default" must not match it.
                     await self._look_up_credentials(default=False)
                 await self._look_up_proxy()
             response = await self._send()
@@ -146,9 +146,9 @@ class Call:
         return response
 
     async def _look_up_credentials(self, *, default: bool) -> None:
-        """Ask the user's netrc, unless there are credentials already.
+        """Take credentials from the user's netrc file, unless the hop has some already.
 
-        :param default: let its ``default`` entry stand for hosts that have none
+        :param default: use the ``default`` entry of the file for a host that has no entry
         """
         hop = self.scope.hop
         if hop.auth is None and hdrs.AUTHORIZATION not in hop.headers:
@@ -157,7 +157,7 @@ class Call:
             )
 
     async def _look_up_proxy(self) -> None:
-        """Ask the environment which proxy the present URL is for, unless one was named."""
+        """Find the proxy that the environment names for the present URL, unless the caller did."""
         scope = self.scope
         hop = scope.hop
         given, hop.environment = hop.proxy, None
@@ -165,7 +165,7 @@ class Call:
             return
         found = await scope.within_total(environment_proxy(hop.url), "looking for a proxy")
         if found is None:
-            # It may be there for a proxy that this URL does not go through.
+            # No proxy is used for this URL, so the origin would get credentials for a proxy.
             if hdrs.PROXY_AUTHORIZATION in hop.headers:
                 hop.headers = hop.headers.copy()
                 hop.headers.popall(hdrs.PROXY_AUTHORIZATION)

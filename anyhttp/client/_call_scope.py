@@ -1,4 +1,4 @@
-"""What one call holds while it runs, and how that ends."""
+"""What one call holds while it runs (exchanges, tasks, a body), and how each is closed."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ logger: Final = logging.getLogger("anyhttp.client")
 
 
 class CallScope:
-    """The life of a call: its time limit, its helper tasks, and what is undone at its end.
+    """The life of a call: its time limit, its helper tasks, and what is closed at its end.
 
-    After :meth:`begin` it is ended in one of three ways: by :meth:`settle`, if there is a
-    response; by :meth:`aclose`, if the call failed; or by :meth:`close`, if its coroutine is
-    thrown away and cannot await anything any more.
+    After :meth:`begin` the scope is ended in one of three ways: by :meth:`settle`, if there is a
+    response; by :meth:`aclose`, if the call failed; or by :meth:`close`, if the coroutine of the
+    call is closed (``coroutine.close()``) and therefore cannot await anything.
     """
 
     def __init__(
@@ -54,20 +54,20 @@ class CallScope:
         self.hop = hop
         self.settings = settings
         self._tracker = tracker
-        #: what is told how far the body has got, if anybody wants to know
+        #: reports to the ``upload_tracker`` of the request, if there is one
         self.progress: UploadProgress | None = None
-        #: tasks of the caller's block, or of a lone ``await``, if the session has none
+        #: the helper tasks of this call alone, if the session has not been entered
         self.group: TaskGroup | None = None
-        self._owner: TaskOwner | None = None  # of the group, if it is for a streamed body
+        self._owner: TaskOwner | None = None  # of the group, if that sends a streamed body
         #: when the ``total`` time is over, on anyio's clock
         self.total_at = math.inf
-        #: what the call is doing, for the error that says that its time is over
+        #: what the call is doing, for the message of a timeout
         self.phase = "preparing the request"
         self._exchanges: Sequence[Exchange] = ()
-        #: what is closed at the end, once it has been sent
+        #: the body, which is closed when it has been sent
         self.body = hop.body
         self._replaced: list[Payload] | None = None
-        self._ended = False  # so that whoever still sends the body closes it
+        self._ended = False  # then the task that still sends the body closes it
 
     def begin(self) -> None:
         """Start the time of the call.
@@ -78,7 +78,7 @@ class CallScope:
         if session.closed:
             raise RuntimeError("Session is closed")
         if self._tracker is not None:
-            self.progress = upload_progress(self._tracker)  # which has to be told of the end
+            self.progress = upload_progress(self._tracker)  # needs end_request() in any case
         if session.task_group is not None:
             session.forget_lost_tasks()
         total = self.settings.timeout.total
@@ -91,7 +91,7 @@ class CallScope:
     async def within_total(self, work: Awaitable[T], phase: str) -> T:
         """Return what *work* returns.
 
-        :param phase: what it does, for the error that says that the time is over
+        :param phase: what *work* does, for the message of a timeout
         :raises Expired: the ``total`` time is over
         """
         self.phase = phase
@@ -100,7 +100,7 @@ class CallScope:
         raise Expired
 
     def timed_out(self) -> TimeoutError:
-        """Return what the caller is told when the ``total`` time is over."""
+        """Return the error for the caller when the ``total`` time is over."""
         hop = self.hop
         return TimeoutError(
             f"the request's total timeout of {self.settings.timeout.total} s ran out while "
@@ -111,21 +111,23 @@ class CallScope:
 
     @property
     def task_group(self) -> TaskGroup | None:
-        """Where helper tasks are started: in the session, or else in the caller's block."""
+        """The task group in which helper tasks are started: the session's, or else our own."""
         return self.session.task_group or self.group
 
     @property
     def may_need_tasks(self) -> bool:
         """Whether helper tasks may have to be started."""
-        # A middleware may give the request a body that needs a task, from within a cancel
-        # scope of its own, in which no task group can be opened that outlives it.
+        # A middleware may give the request a body that needs a task.  It may be too late for a
+        # task group then: one that is opened inside a cancel scope, the middleware's or ours,
+        # would have to be closed before that scope.
         return bool(self.settings.middlewares) or self.hop.streams
 
     async def enter_group(self) -> None:
-        """Begin to have helper tasks of its own."""
+        """Open a task group for helper tasks of this call alone."""
         if self.hop.streams:
-            # A generator that holds the block, and is dropped, ends in another task.  And if
-            # a program cancels the writer before its first step, the group is cancelled too.
+            # TaskOwner allows leaving in another task: if a generator contains the block and is
+            # dropped, asyncio finalizes the generator in another task.  And if a program cancels
+            # the writer before its first step, a plain group would cancel the block as well.
             owner = TaskOwner()
             self.group = await owner.enter()
             self._owner = owner
@@ -134,7 +136,7 @@ class CallScope:
             await self.group.__aenter__()
 
     async def end_tasks(self, raised: BaseException | None = None) -> None:
-        """End its own helper tasks, after what *raised* something or nothing."""
+        """End the helper tasks of this call; *raised* is the error of the block, if any."""
         group, self.group = self.group, None
         owner, self._owner = self._owner, None
         if owner is not None:
@@ -145,11 +147,12 @@ class CallScope:
     # -- exchanges
 
     def hold(self, exchange: Exchange) -> None:
-        """Have *exchange* closed with the call, if that is thrown away or fails."""
+        """Close *exchange* when the call fails or its coroutine is closed."""
         if not self._exchanges:
             self._exchanges = [exchange]
         elif exchange not in self._exchanges:
-            # A middleware that polls has many: what is over holds nothing any more.
+            # A middleware that polls makes many exchanges.  Forget those that have ended: they
+            # hold neither a connection nor a task.
             held = [
                 each for each in self._exchanges if each.connection is not None or each.is_sending
             ]
@@ -173,24 +176,24 @@ class CallScope:
     # -- the body
 
     def replace_body(self, body: Payload | None) -> None:
-        """Let *body* be the one that is closed at the end."""
+        """Close *body* at the end of the call, and the previous body in :meth:`close_replaced`."""
         if self.body is not None:
             self.close_later(self.body)
         self.body = body
 
     def close_later(self, body: Payload) -> None:
-        """Have a body closed that is sent no more."""
+        """Note that *body* will not be sent again, for :meth:`close_replaced`."""
         if self._replaced is None:
             self._replaced = []
         self._replaced.append(body)
 
     async def close_replaced(self) -> None:
-        """Close the bodies that others have taken the place of."""
+        """Close the bodies that have been replaced by others."""
         while self._replaced:
             await _close(self._replaced.pop())
 
     async def _close_body(self) -> None:
-        """Close a body that is a file, unless it is being sent: then its writer closes it."""
+        """Close the body, unless a task is sending it: that task closes it at its end."""
         self._ended = True
         if self.body is None or self.body.autoclose:
             return
@@ -198,9 +201,9 @@ class CallScope:
             await _close(self.body)
 
     async def body_sent(self) -> None:
-        """Close the body, in the task that has sent it, if the call waits for it no more.
+        """Close the body in the task that has sent it, if the call has ended before.
 
-        The session or the block that is left cancels what it has started.
+        The end of the session or of the caller's block cancels this task, so closing is shielded.
         """
         if self._ended:
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
@@ -209,10 +212,13 @@ class CallScope:
     # -- the end
 
     async def settle(self, exchange: Exchange | None, *, in_block: bool) -> None:
-        """Leave a body that is still being sent to whoever has the tasks; wait if nobody has.
+        """End the call with a response; its body may still be being sent.
 
-        :param exchange: that of the final response
-        :param in_block: whether the caller's block has the tasks, which :meth:`end_tasks` ends
+        The task that sends the body belongs to the entered session or to the caller's block,
+        and goes on there.  If there is neither (a bare ``await``), wait until it ends.
+
+        :param exchange: of the final response
+        :param in_block: whether the caller's block owns the tasks, and calls :meth:`end_tasks`
         """
         if self.group is not None and not in_block and exchange is not None:
             await self.within_total(exchange.wait_stopped(), "sending the body")
@@ -224,7 +230,7 @@ class CallScope:
                 await self.end_tasks()
 
     async def aclose(self, raised: BaseException) -> None:
-        """Leave nothing open or running, as the call *raised* something."""
+        """Close all that the call holds, and wait until it is closed; the call *raised* an error."""
         try:
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                 for exchange in self._exchanges:
@@ -234,7 +240,7 @@ class CallScope:
                 await finish_closing(self.connector)
                 await self.close_replaced()
                 await self._close_body()
-        finally:  # asyncio cancels again, whatever is shielded
+        finally:  # a shield does not stop task.cancel() of asyncio
             self._ended = True
             try:
                 await self.end_tasks(raised)
@@ -243,7 +249,7 @@ class CallScope:
                     self.progress.end_request()
 
     def close(self) -> None:
-        """Close what is open and cancel what is running, without waiting for either."""
+        """Close the exchanges and cancel the tasks, without waiting for either."""
         self._ended = True
         for exchange in self._exchanges:
             exchange.close()
@@ -255,11 +261,11 @@ class CallScope:
             self.progress.end_request()
 
     def can_await(self, raised: BaseException) -> bool:
-        """Whether a call that *raised* something can await its end, or has to.
+        """Whether to end a call that *raised* an error with :meth:`aclose`, which awaits.
 
-        Nothing can be awaited once a coroutine is closed; but trio insists on waiting for the
-        tasks of a group, and an upload may have failed with the very exception that closes
-        coroutines, raised by the body of the request.
+        A coroutine that is being closed (:exc:`GeneratorExit`) cannot await.  There are two
+        exceptions: on trio the tasks of a group have to be awaited in any case, and the
+        :exc:`GeneratorExit` may come from the body of the request, which made the upload fail.
         """
         if not isinstance(raised, GeneratorExit):
             return True
@@ -276,5 +282,5 @@ async def _close(body: Payload) -> None:
     if not body.autoclose:
         try:
             await body.close()
-        except Exception as exc:  # noqa: BLE001  (it has been read, so nothing is lost)
+        except Exception as exc:  # noqa: BLE001  (the request no longer needs the body)
             logger.warning("closing the body of a request failed: %r", exc)

@@ -1,4 +1,4 @@
-"""What the trace handlers of a session are told of a call."""
+"""Calls the trace handlers of a session for the events of one call."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger: Final = logging.getLogger("anyhttp.client")
 
 
 class CallTracer:
-    """Tells the handlers of one call what happens to it, within its ``total`` time.
+    """Calls the trace handlers for the events of one call, within its ``total`` time.
 
     Each method raises what a handler raises, and :exc:`Expired` if the time is over.
     """
@@ -44,7 +44,7 @@ class CallTracer:
     def __init__(self, scope: CallScope, traces: Sequence[Trace]) -> None:
         self._scope = scope
         self._untold = traces
-        #: those that have been told of the start: only they hear of the rest
+        #: the traces whose ``on_request_start`` has returned; only these get further events
         self.traces: Sequence[Trace] = ()
 
     async def _tell(self, params: TraceParams) -> None:
@@ -53,7 +53,7 @@ class CallTracer:
     async def start(self) -> None:
         """Tell that the call starts."""
         hop = self._scope.hop
-        # The handlers may change them, and they may be the session's.
+        # Handlers may change the headers, and this object may be the session's own.
         hop.headers = hop.headers.copy()
         params = TraceRequestStartParams(hop.method, hop.url, hop.headers)
         for trace in self._untold:
@@ -66,9 +66,10 @@ class CallTracer:
             )
 
     async def send(self, request: ClientRequest) -> None:
-        """Tell of the head that goes out next, and of a body that goes with it.
+        """Tell of the head that is sent next, and of a body that is sent with it.
 
-        Were it told afterwards, a handler that fails would fail what may have been acted on.
+        This is called before sending: a handler that fails must not fail a request that the
+        server may have acted on.
         """
         headers = CIMultiDictProxy(request.headers)
         await self._tell(TraceRequestHeadersSentParams(request.method, request.url, headers))
@@ -84,7 +85,7 @@ class CallTracer:
 
     async def _tell_chunk(self, request: ClientRequest, chunk: bytes) -> None:
         params = TraceRequestChunkSentParams(request.method, request.url, bytes(chunk))
-        # Meanwhile the call may be doing something else, which has its own name.
+        # This runs in the task that sends the body, so it must not change the phase of the call.
         await self._scope.within_total(tell(self.traces, params), self._scope.phase)
 
     async def redirect(self, response: ClientResponse) -> None:
@@ -104,7 +105,7 @@ class CallTracer:
     async def _tell_body(self, response: ClientResponse, body: bytes) -> None:
         params = TraceResponseChunkReceivedParams(response.method, response.url, body)
         if self._scope.total_at <= anyio.current_time():
-            # The body was there in time, and lay waiting for its reader.
+            # The body arrived in time; only the application read it after the time was over.
             await tell(self.traces, params)
             return
         try:
@@ -115,11 +116,12 @@ class CallTracer:
     async def fail(self, error: BaseException) -> None:
         """Tell that the call fails with *error*.
 
-        Its time may be over, so the handlers get some of their own.  A cancellation stays
-        one whatever they do: they are shielded from it, and their errors are only logged.
+        The time of the call may be over, so the handlers get a time limit of their own.  If
+        *error* is a cancellation, the handlers are shielded from it, and their errors are only
+        logged, so that the call ends with the cancellation.
         """
         if isinstance(error, GeneratorExit):
-            return  # a coroutine that is thrown away cannot await anything
+            return  # the coroutine is being closed and cannot await
         hop = self._scope.hop
         params = TraceRequestExceptionParams(hop.method, hop.url, hop.headers, error)
         failed = isinstance(error, Exception)

@@ -27,7 +27,7 @@ class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
         self, coroutine: Coroutine[Any, Any, ClientResponse], call: Call | None = None
     ) -> None:
         self._coroutine = coroutine
-        self._call = call  # whose coroutine it is; None for one that we know nothing of
+        self._call = call  # None if the coroutine is not that of Call.run()
         self._response: ClientResponse | None = None
 
     def send(self, value: Any) -> Any:
@@ -45,7 +45,8 @@ class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
     def __await__(self) -> Generator[Any, None, ClientResponse]:
         return self._coroutine.__await__()
 
-    # Each coroutine that only awaits another is passed through again whenever the task goes on.
+    # These return coroutines instead of being "async def".  A coroutine that only awaits another
+    # would cost time at each step of the task.
 
     def _begin(self) -> Coroutine[Any, Any, ClientResponse]:
         call = self._call
@@ -73,7 +74,7 @@ class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
         leaving = response.__aexit__(exc_type, exc, traceback)
         return leaving if call is None or call.scope.group is None else _leave(leaving, call, exc)
 
-    if TYPE_CHECKING:  # what AsyncExitStack asks for, as pyright reads it
+    if TYPE_CHECKING:  # pyright accepts only "async def" methods in an AsyncExitStack
 
         async def __aenter__(self) -> ClientResponse:
             raise NotImplementedError
@@ -94,7 +95,7 @@ class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
 async def _leave(
     leaving: Coroutine[Any, Any, None], call: Call, raised: BaseException | None
 ) -> None:
-    """Leave a response, and then the tasks of the block."""
+    """Leave the response, and then end the helper tasks of the call."""
     try:
         await leaving
     finally:
@@ -106,8 +107,8 @@ async def refused(error: Exception) -> ClientResponse:
     try:
         raise error
     finally:
-        del error  # whose traceback holds this frame
+        del error  # its traceback refers to this frame, so the two would be a reference cycle
 
 
-# What Python calls a request that is never awaited.
+# Python's warning about a request that is never awaited shows this name.
 Call.run.__qualname__ = refused.__qualname__ = "ClientSession.request"

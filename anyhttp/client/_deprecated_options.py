@@ -1,7 +1,7 @@
-"""Spellings of older versions of the API, folded into those of today.
+"""Deprecated arguments and attributes, translated into the present ones.
 
-Each function here takes arguments as older programs give them, warns, and returns what is
-said instead now; so nothing else of the package knows that they exist.
+Each function here takes arguments as older programs give them, warns, and returns the present
+arguments.  So no other module has to know the deprecated ones.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class OldOptions(TypedDict, total=False):
 
 
 def fold_options(options: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """Return the options of a request as they are given today.
+    """Return *options* with the deprecated ones translated into the present ones.
 
     :param known: names of all options, old and new
     :raises TypeError: an option is not known, or of a wrong type
@@ -94,7 +94,7 @@ def _fold_chunked(size: object) -> bool:
 
 
 def _encoded(data: object, encoding: str) -> object:
-    """Return a body that sends *data*, if it is text or a form, in the charset *encoding*."""
+    """Return *data* as a body in the charset *encoding*; unchanged if it is not text or a form."""
     try:
         codecs.lookup(encoding)
     except LookupError:
@@ -145,6 +145,6 @@ def cookies_of(jar: AbstractCookieJar) -> SimpleCookie:
     warn_deprecated("cookies is deprecated: iterate over cookie_jar, or filter_cookies() of it")
     cookies = SimpleCookie()
     for morsel in jar:
-        # Not by assignment, which refuses names that servers use.
+        # SimpleCookie's own __setitem__() refuses some names that servers use.
         dict.__setitem__(cookies, morsel.key, morsel)
     return cookies

@@ -42,7 +42,7 @@ class Settings:
     middlewares: tuple[ClientMiddlewareType, ...] = ()
 
 
-# Like the other objects that each call makes, it has no slots: Python makes it faster so.
+# Without __slots__, like all objects that each call makes: Python creates them faster then.
 class Hop:
     """What the caller asked for; some of it changes from one redirect to the next."""
 
@@ -62,7 +62,7 @@ class Hop:
         self.settings = settings
         self.body: Payload | None = None
         self.auth: BasicAuth | None = None
-        #: besides those of the jar
+        #: those of this request, besides those of the jar
         self.cookies: LooseCookies | None = None
         self.proxy: ProxyOptions | None = None
         #: the proxy that the environment names for the present URL
@@ -74,12 +74,13 @@ class Hop:
         return not goes_inline(self.body, self.settings.compress, self.settings.expect100)
 
     def redirect(self, status: int, target: URL, defaults: SessionDefaults) -> None:
-        """Become the request that follows an answer of *status*, to *target*.
+        """Change into the request that follows a redirect to *target* with *status*.
 
-        What is the first origin's alone, credentials above all, goes to no other, and stays
-        behind for good (:rfc:`9110#section-15.4`).
+        The credentials, cookies and ``Host`` that the caller gave are for the first origin only.
+        They are removed at the first redirect to another origin, and are not sent again even if
+        a later redirect leads back (:rfc:`9110#section-15.4`).
 
-        :raises ClientPayloadError: the body has to be sent again, and cannot be
+        :raises ClientPayloadError: the body would have to be sent again, but is used up
         """
         method = next_method(status, self.method)
         if not method.keeps_body:

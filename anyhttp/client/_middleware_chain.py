@@ -1,4 +1,4 @@
-"""A hop that goes through middlewares: they may send it several times, changed, or not at all."""
+"""A request that goes through middlewares: they may send it several times, change it, or not."""
 
 from __future__ import annotations
 
@@ -25,13 +25,17 @@ _AT_WORK: Final = "a middleware was at work"
 async def send_through_middlewares(
     request: ClientRequest, scope: CallScope, tracer: CallTracer | None
 ) -> ClientResponse:
-    """Pass *request* through the middlewares, and another one if a connection was stale."""
+    """Pass *request* through the middlewares; pass a new one if the connection was stale.
+
+    A connection is stale if it was kept from an earlier request and the server has closed it.
+    """
     response = await _pass(request, scope, tracer, once=False)
     if response is None:
         request = request_of(scope)
         response = await _pass(request, scope, tracer, once=True)
         assert response is not None
-    scope.close_others(exchange_of(response))  # a task that a middleware left behind may wait
+    # A task that a middleware has started and not ended may still be using another exchange.
+    scope.close_others(exchange_of(response))
     return response
 
 
@@ -40,8 +44,8 @@ async def _pass(
 ) -> ClientResponse | None:
     """Pass *request* through the middlewares.
 
-    :param once: there is no other request to pass, if this one met a stale connection
-    :returns: their response; ``None`` if they should be given another request
+    :param once: raise the error of a stale connection, instead of returning ``None``
+    :returns: their response; ``None`` if a new request should be passed through them
     """
     handler = Handler(scope, tracer, request)
     try:
@@ -72,18 +76,18 @@ async def _ask(
     else:
         exchange = exchange_of(response)
         if exchange is not None:
-            # It may be one that a middleware has got elsewhere, or made: whatever happens
-            # from here on, it is closed with the rest.
+            # A middleware may return a response that this call has not made.  If the call fails
+            # after this point, its exchange is closed like the others.
             scope.hold(exchange)
     await handler.end(response)
     return response
 
 
 def _can_begin_anew(present: Payload | None, scope: CallScope) -> bool:
-    """Whether the middlewares can be given the body again that they were given first.
+    """Whether the body that the middlewares were given first can be passed through them again.
 
-    What they have made of it, which is *present*, must not go through them once more.  The
-    first one has been closed if it was a file.
+    If they have replaced it by *present*, that must not pass through them a second time.  The
+    first body can only be used again if it is in memory: a file has been closed by now.
     """
     first = scope.hop.body
     if present is first:
@@ -96,19 +100,22 @@ def _can_begin_anew(present: Payload | None, scope: CallScope) -> bool:
 
 
 def _adopt_body(payload: Payload | None, scope: CallScope) -> None:
-    """Let the body that the request has now be the one of the call, also after redirects."""
+    """Take *payload*, the body that the middlewares left, for the rest of the call.
+
+    A redirect that keeps the body sends this one.
+    """
     hop = scope.hop
     if payload is hop.body:
         return
     scope.replace_body(payload)
     hop.body = payload
     hop.headers = hop.headers.copy()
-    for name in (hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING):  # those of the body that is gone
+    for name in (hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING):  # they describe the previous body
         hop.headers.popall(name, None)
 
 
 class Handler:
-    """What the innermost middleware of one hop calls, as often as it likes."""
+    """Sends a request; the innermost middleware of one hop calls it, any number of times."""
 
     __slots__ = (
         "_cookies",
@@ -129,20 +136,20 @@ class Handler:
         self._cookies = request.headers.get(hdrs.COOKIE)
         self._responses: list[ClientResponse] = []
         self._giving_back = anyio.Lock(fast_acquire=True)
-        self._repeatable = True  # nothing was sent that must not be sent twice
-        self._streamed = False  # a body that is no copy in memory is being sent
-        #: the middlewares have answered
+        self._repeatable = True  # all requests sent so far had idempotent methods
+        self._streamed = False  # a body that is not in memory is being sent
+        #: whether the middlewares have returned or raised
         self.over = False
-        #: they will be given another request, with the first body
+        #: whether the middlewares will be called again, with a new request and the first body
         self.begins_anew = False
-        #: what told that a kept connection had been closed by its server
+        #: the error of a kept connection that the server had closed
         self.stale: BaseException | None = None
 
     async def __call__(self, request: ClientRequest) -> ClientResponse:
         """Send *request* and return the response.
 
-        The response to an earlier one is given back before: with its connection held, a
-        connector with a limit of one would wait for ever.
+        Before that, the connections of earlier responses are given back.  Otherwise a connector
+        with a limit of one connection would wait for ever.
         """
         self._check(request)
         await self._give_back()
@@ -155,7 +162,7 @@ class Handler:
         try:
             response = await attempt.send(request, once=True)
         except GeneratorExit:
-            raise  # nothing can be awaited any more: the call closes what there is
+            raise  # the coroutine is being closed and cannot await: CallScope.close() does the rest
         except BaseException as exc:
             if self._repeatable and attempt.may_repeat(request):
                 self.stale = exc
@@ -181,7 +188,7 @@ class Handler:
             )
 
     def _check_body(self, payload: Payload | None) -> bool:
-        """Check that *payload* can be sent, and tell whether it is no copy in memory."""
+        """Check that *payload* can be sent; return whether it is streamed, not in memory."""
         if payload is None:
             return False
         if payload.consumed:
@@ -192,7 +199,10 @@ class Handler:
         return streamed
 
     def _settle_cookies(self, request: ClientRequest) -> None:
-        """Send what the jar has now, for where the request goes now, unless told otherwise."""
+        """Make the ``Cookie`` header anew from the jar, unless a middleware has changed it.
+
+        The jar may have other cookies by now, and the request another URL.
+        """
         headers, scope = request.headers, self._scope
         if headers.get(hdrs.COOKIE) == self._cookies:
             hop, jar = scope.hop, scope.session.cookie_jar
@@ -204,7 +214,10 @@ class Handler:
                 headers.popall(hdrs.COOKIE, None)
 
     async def _give_back(self, kept: ClientResponse | None = None) -> None:
-        """Give back the connections of all responses but *kept*, read to their end if short."""
+        """Give back the connections of all responses but *kept*.
+
+        The rest of a short body is read, so that its connection can be used again.
+        """
         if not self._responses:
             return
         kept_exchange = None if kept is None else exchange_of(kept)
@@ -218,13 +231,14 @@ class Handler:
                             await exchange.drain()
                         except Expired:
                             raise self._scope.timed_out() from None
-                        # what was cut off must not be taken for the whole
+                        # Reading the body later has to fail: drain() has dropped a part of it.
                         response.release()
                     await exchange.wait_stopped()
-                # last, as whoever is cancelled before leaves it to be closed
+                # Only now: if this task is cancelled before, the response stays listed, and the
+                # next call gives its connection back.
                 self._responses.remove(response)
 
     async def end(self, response: ClientResponse | None) -> None:
-        """Let go of everything but *response*."""
+        """Give back the connections of all responses but *response*; accept no more calls."""
         self.over = True
         await self._give_back(response)

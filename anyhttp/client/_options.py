@@ -1,4 +1,4 @@
-"""What a request may be given, and the checks of what it and its session are given."""
+"""The options of a request, and the checks of the options of requests and sessions."""
 
 from __future__ import annotations
 
@@ -121,11 +121,11 @@ class RequestOptions(LoneRequestOptions, _VersionOption, total=False):
 
 
 OPTIONS: Final = RequestOptions.__optional_keys__
-# Those that are what they seem; the others may be said in an older way.
+# Options that need no translation by fold_options(): they have no deprecated form.
 PLAIN_OPTIONS: Final = OPTIONS - OldOptions.__optional_keys__ - {"chunked", "version"}
 
 
-# -- what they make of the session's defaults --------------------------------------------
+# -- options over the session's defaults --------------------------------------------------
 
 
 def overridden(
@@ -144,7 +144,7 @@ def overridden(
     middlewares: Sequence[ClientMiddlewareType] | None = None,
     **settings: Any,
 ) -> Settings:
-    """Return the session's settings with those of one request in their place."""
+    """Return the session's settings, overridden by the options of one request."""
     check_count("max_redirects", max_redirects)
     limits = own.limits
     return Settings(
@@ -183,7 +183,7 @@ def overridden_request(
     chunked: bool | None = None,
     expect100: bool = False,
 ) -> RequestSettings:
-    """Return how a request is made, if not by the session's settings alone."""
+    """Return the session's request settings, overridden by the options of one request."""
     skip = own.skip_auto_headers
     if skip_auto_headers is not None:
         skip |= {name.lower() for name in checked_names(skip_auto_headers)}
@@ -218,9 +218,9 @@ def merged_headers(own: CIMultiDict[str], headers: LooseHeaders) -> CIMultiDict[
 
 
 def split_credentials(url: URL, auth: BasicAuth | None) -> tuple[URL, BasicAuth | None]:
-    """Return *url* without credentials, and *auth* or else those in the URL.
+    """Return *url* without credentials, and the credentials: *auth*, or else those of the URL.
 
-    :raises ValueError: there are both
+    :raises ValueError: *auth* is given and the URL has credentials too
     """
     checked_auth(auth)
     if url.raw_user is None and url.raw_password is None:
@@ -236,7 +236,7 @@ def make_payload(
     """Return the body that the options *data* and *json* ask for.
 
     :raises ValueError: both are given
-    :raises TypeError: *data* is nothing that can be sent
+    :raises TypeError: *data* is of a type that cannot be sent
     """
     if json is not None:
         if data is not None:
@@ -284,7 +284,7 @@ def with_params(url: URL, params: Query) -> URL:
 
 
 def checked_version(version: HttpVersion) -> HttpVersion:
-    """Return the HTTP version if it is one that is spoken here."""
+    """Return *version* if it is 1.0 or 1.1."""
     if not isinstance(version, HttpVersion):
         raise TypeError(f"version must be an HttpVersion, not {type(version).__name__}")
     if version not in {HttpVersion10, HttpVersion11}:
@@ -293,7 +293,7 @@ def checked_version(version: HttpVersion) -> HttpVersion:
 
 
 def checked_server_hostname(name: str) -> str:
-    """Return *name* if a TLS certificate can be for it."""
+    """Return *name* if it can be the host name in a TLS certificate."""
     check_str("server_hostname", name)
     if not name or not name.isprintable() or " " in name:
         raise ValueError(f"server_hostname is not the name of a host: {name!r}")
@@ -318,18 +318,18 @@ def checked_base_url(base_url: StrOrURL | None) -> URL | None:
         raise ValueError(f"base_url: {reason}")
     if not url.raw_path.endswith("/"):
         raise ValueError("base_url must have a path that ends in '/'")
-    # RFC 3986 §5.1: the fragment is no part of a base.
+    # RFC 3986 §5.1: a base URL has no fragment.
     return url.with_fragment(None)
 
 
 def checked_auth(auth: BasicAuth | None) -> BasicAuth | None:
-    """Return *auth* if it is credentials, or nothing."""
+    """Return *auth* if it is a :class:`BasicAuth` or ``None``."""
     check_instance("auth", auth, BasicAuth)
     return auth
 
 
 def checked_raise_for_status(value: RaiseForStatus) -> RaiseForStatus:
-    """Return *value* if it can judge a status."""
+    """Return *value* if it is a bool or a callable."""
     if not (isinstance(value, bool) or callable(value)):
         raise TypeError(
             f"raise_for_status must be a bool or an async callable, not {type(value).__name__}"
@@ -348,7 +348,7 @@ def checked_trace_configs(configs: Iterable[TraceConfig] | None) -> list[TraceCo
 
 
 def checked_body_size(value: int | None) -> int | None:
-    """Return *value* if it is a number of bytes, or nothing."""
+    """Return *value* if it is a number of bytes or ``None``."""
     return None if value is None else checked_size("max_body_size", value)
 
 

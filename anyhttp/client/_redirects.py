@@ -1,4 +1,4 @@
-"""Where a redirect leads, and what may go along: decisions without side effects."""
+"""The target of a redirect, and its method and headers: decisions without side effects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CREDENTIAL_HEADERS: Final = (hdrs.AUTHORIZATION, hdrs.COOKIE, hdrs.PROXY_AUTHORI
 
 _BODY_HEADERS: Final = frozenset({"transfer-encoding", "expect"})
 
-# Bytes of a header that are no UTF-8, as they are decoded: with "surrogateescape".
+# Bytes of a header that are not UTF-8, as "surrogateescape" decodes them.
 _NO_UTF8: Final = re.compile("[\udc80-\udcff]")
 
 
@@ -36,14 +36,14 @@ def next_method(status: int, method: str) -> NextMethod:
     """Return the method after a redirect (:rfc:`9110#section-15.4`)."""
     if status == 303 and method != hdrs.METH_HEAD:
         return NextMethod(hdrs.METH_GET, keeps_body=False)
-    # Browsers have always turned a redirected POST into a GET; servers count on it.
+    # Browsers have always turned a redirected POST into a GET, and servers rely on that.
     if status in {301, 302} and method == hdrs.METH_POST:
         return NextMethod(hdrs.METH_GET, keeps_body=False)
     return NextMethod(method, keeps_body=True)
 
 
 def without_body_headers(headers: CIMultiDict[str]) -> CIMultiDict[str]:
-    """Return *headers* without those that describe a body: it is dropped (CVE-2023-45803)."""
+    """Return *headers* without those that describe the dropped body (CVE-2023-45803)."""
     return CIMultiDict(
         (name, value)
         for name, value in headers.items()
@@ -70,11 +70,11 @@ def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> U
         if target.scheme not in {"", "http", "https"}:
             raise NonHttpUrlRedirectClientError(location)
         if not target.scheme:
-            # Where a target has a query alone, join() would keep the old fragment.
+            # If the target is only a query, join() would keep the fragment of *url*.
             target = url.with_fragment(None).join(target)
         objection = _objection_to(target)
     except ValueError:
-        # What it says may quote the user info.
+        # The message of this exception may contain a password from the URL.
         raise InvalidUrlRedirectClientError(
             location, "the server redirects to something that is not a URL"
         ) from None
@@ -84,10 +84,10 @@ def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> U
 
 
 def _without_raw_bytes(location: str) -> str:
-    """Return *location* with the bytes escaped that are no UTF-8, but those of the host.
+    """Return *location* with bytes that are not UTF-8 percent-encoded, except in the host.
 
-    Versions of yarl differ in what they make of such bytes; in a host, which cannot be
-    escaped, all refuse them.
+    Versions of yarl treat such bytes differently.  A host cannot be percent-encoded, and all
+    versions refuse such bytes in it.
     """
     start = authority_end(location)
     rest = _NO_UTF8.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location[start:])
@@ -95,11 +95,11 @@ def _without_raw_bytes(location: str) -> str:
 
 
 def _objection_to(target: URL) -> str | None:
-    """Return why *target* cannot be requested, if that is so.
+    """Return why *target* cannot be requested; ``None`` if it can be.
 
-    :raises ValueError: a part of it cannot even be read
+    :raises ValueError: a part of *target* cannot be parsed
     """
-    # Port and credentials are parsed only when they are asked for.
+    # yarl parses port and credentials only when they are read, so an error shows only then.
     is_complete = target.port is not None and str(target.raw_host).isascii()
     if (credentials := BasicAuth.from_url(target)) is not None:
         credentials.encode()

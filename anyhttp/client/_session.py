@@ -1,4 +1,4 @@
-"""What the caller holds: the session and its verbs."""
+"""The session, with one method for each method of HTTP."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ if TYPE_CHECKING:
 
 __all__ = ("ClientSession",)
 
-_NO_NAMES: Final[frozenset[istr]] = frozenset()  # each empty one takes 216 bytes
+_NO_NAMES: Final[frozenset[istr]] = frozenset()  # shared, as each empty one takes 216 bytes
 
 
 class ClientSession:
     """Makes requests, and keeps cookies and connections between them.
 
-    Enter it with ``async with``: then nothing that it started outlives the block.  It also
-    works without, and has to be closed with :meth:`close` then.
+    Enter it with ``async with``: then no connection and no task of the session outlives the
+    block.  A session also works without ``async with``; close it with :meth:`close` then.
 
     :param base_url: absolute URL with a path that ends in ``/``, which relative URLs extend
     :param connector: lends connections; a :class:`TCPConnector` of its own when left out
@@ -96,17 +96,17 @@ class ClientSession:
     :param cookies: cookies sent to every host
     :param cookie_jar: keeps cookies; a :class:`CookieJar` of its own when left out
     :param headers: sent with every request
-    :param skip_auto_headers: names of headers that are not added by themselves
+    :param skip_auto_headers: names of headers that are not added automatically
     :param auth: credentials sent with every request; with *base_url* only to its origin
     :param proxy: URL of the proxy that requests go through unless they name another
-    :param proxy_auth: credentials for it; they go before those in its URL
-    :param proxy_headers: headers for it, which no origin behind a tunnel sees
+    :param proxy_auth: credentials for the proxy; they override those in its URL
+    :param proxy_headers: headers for the proxy, which no origin behind a tunnel sees
     :param json_serialize: turns the ``json`` option into text
-    :param json_serialize_bytes: turns it into bytes; goes before *json_serialize*
-    :param request_class: made for each hop
-    :param response_class: made for each response
-    :param ws_response_class: made for each WebSocket
-    :param version: of HTTP, for requests
+    :param json_serialize_bytes: turns it into bytes; overrides *json_serialize*
+    :param request_class: class of the requests
+    :param response_class: class of the responses
+    :param ws_response_class: class of the WebSockets
+    :param version: version of HTTP that requests are made with
     :param raise_for_status: whether statuses from 400 on raise an exception, or an async
         callable that decides by raising one
     :param timeout: time limits
@@ -122,7 +122,7 @@ class ClientSession:
     :param max_field_size: longest header, name and value, in bytes
     :param max_headers: most header and trailer lines
     :param max_body_size: most bytes of decoded body; ``None`` for any number
-    :param fallback_charset_resolver: tells the charset of a text that does not
+    :param fallback_charset_resolver: returns the charset of a text whose headers name none
     :param trace_configs: handlers for what happens to the requests; they are frozen here
     :param retry_connections: send an idempotent request once more if a kept connection
         turns out to be closed
@@ -240,7 +240,7 @@ class ClientSession:
         )
 
     def __del__(self) -> None:
-        scope = self.__dict__.get("_scope")  # there is none after a constructor that raised
+        scope = self.__dict__.get("_scope")  # missing if the constructor has raised
         if scope is not None and not scope.closed:
             warnings.warn(
                 f"Unclosed client session {self!r}: use 'async with' or await session.close()",
@@ -284,14 +284,14 @@ class ClientSession:
         await anyio.lowlevel.checkpoint()
 
     def detach(self) -> None:
-        """Let go of the connector without closing it; the session is closed then."""
+        """Detach the connector without closing it; the session is closed then."""
         self._scope.detach()
 
-    # -- what it was made with
+    # -- its settings
 
     @property
     def closed(self) -> bool:
-        """Whether it, or its connector, has been closed, or the connector detached."""
+        """Whether the session or its connector has been closed, or the connector detached."""
         return self._scope.closed
 
     @property
@@ -326,7 +326,7 @@ class ClientSession:
 
     @property
     def skip_auto_headers(self) -> frozenset[istr]:
-        """Names of headers that are not added by themselves."""
+        """Names of headers that are not added automatically."""
         return self._skip_auto_headers
 
     @property
@@ -336,7 +336,7 @@ class ClientSession:
 
     @property
     def json_serialize(self) -> JSONEncoder:
-        """What turns the ``json`` option into text."""
+        """The function that turns the ``json`` option into text."""
         return self._json_serialize
 
     @property
@@ -351,7 +351,7 @@ class ClientSession:
 
     @property
     def trust_env(self) -> bool:
-        """Whether the user's environment has a say in how requests are made."""
+        """Whether proxies of the environment and credentials of the netrc file are used."""
         return self._settings.trust_env
 
     @property
@@ -376,7 +376,7 @@ class ClientSession:
 
     @property
     def trace_configs(self) -> list[TraceConfig]:
-        """What its requests are traced by; may be changed."""
+        """The trace configurations of the requests; may be changed."""
         return self._trace_configs
 
     # -- requests
@@ -388,12 +388,12 @@ class ClientSession:
 
         :raises ValueError: an option has a value that cannot be sent, or contradicts another
         :raises TypeError: an option is of a type that it cannot be
-        :raises InvalidURL: *url* is none that can be requested
+        :raises InvalidURL: *url* cannot be requested
         :raises ClientConnectionError: the connection failed
-        :raises ClientResponseError: the response was not HTTP, or not wanted
+        :raises ClientResponseError: the response was not HTTP, or ``raise_for_status`` applies
         :raises TimeoutError: a time limit ran out
 
-        When awaiting it is cancelled, the connection is closed and its slot is free.
+        When the request is cancelled, the connection is closed and its slot is free.
         """
         return self._start(method, url, options)
 
@@ -407,7 +407,7 @@ class ClientSession:
             return RequestContextManager(request(method, url, **options))
         try:
             call = self._make_call(method, url, **options)
-        except Exception as exc:  # noqa: BLE001  (is for whoever awaits the request)
+        except Exception as exc:  # noqa: BLE001  (raised when the caller awaits the request)
             return RequestContextManager(refused(exc))
         return RequestContextManager(call.run(), call)
 
@@ -454,14 +454,14 @@ class ClientSession:
     def ws_connect(self, url: StrOrURL, **options: Unpack[WSOptions]) -> WSRequestContextManager:
         """Open a WebSocket; see :class:`WSOptions` for the options.
 
-        ``async with`` closes it at the end of the block; a bare ``await`` leaves that to the
-        caller.  It holds its connection, which counts for the limits of the connector, until it
-        is closed.  The session's ``total`` time limits the handshake only.
+        ``async with`` closes it at the end of the block; after a bare ``await`` the caller
+        closes it.  Until then the WebSocket holds its connection, which counts for the limits of
+        the connector.  The session's ``total`` time limits the handshake only.
 
-        :raises WSServerHandshakeError: the server answered, but did not grant it
+        :raises WSServerHandshakeError: the server answered, but did not open a WebSocket
         :raises RuntimeError: ``heartbeat`` needs a task, but neither the session has been entered
             nor is this an ``async with``
-        :raises ValueError: an option has a value that cannot be
+        :raises ValueError: an option has a value that is not allowed
         :raises TypeError: an option is of a type that it cannot be
 
         For the rest see :meth:`request`.
@@ -492,7 +492,7 @@ class ClientSession:
         return handshake.finish(response, self._ws_response_class, group)
 
     async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
-        """Make a request: all verbs come here if this is overridden, as programs do."""
+        """Make a request; if a subclass overrides this method, all verbs call it."""
         if not PLAIN_OPTIONS.issuperset(options):
             options = fold_options(options, OPTIONS)
         return await self._make_call(method, str_or_url, **options).run()
@@ -548,9 +548,9 @@ class ClientSession:
     def _credentials_for(
         self, url: URL, auth: BasicAuth | None, headers: CIMultiDict[str]
     ) -> tuple[URL, BasicAuth | None]:
-        """Return *url* without credentials, and those that are sent there.
+        """Return *url* without credentials, and the credentials to send.
 
-        :raises ValueError: there are several
+        :raises ValueError: more than one of *url*, *auth* and *headers* has credentials
         """
         url, auth = split_credentials(url, auth)
         if auth is None:
@@ -566,7 +566,7 @@ class ClientSession:
         auth: BasicAuth | None,
         headers: LooseHeaders | None,
     ) -> ProxyOptions | None:
-        """Return what the arguments make of the session's proxy."""
+        """Return the session's proxy, overridden by the arguments."""
         if proxy is None and auth is None and headers is None:
             return self._proxy
         if proxy is not None and connector is not None and not uses_proxies(connector):

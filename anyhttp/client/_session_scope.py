@@ -1,4 +1,4 @@
-"""What a session shares with its calls, for as long as it lives."""
+"""What a session shares with its calls: defaults, connector, helper tasks, open exchanges."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ("SessionDefaults", "SessionScope")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionDefaults:
-    """What all requests of a session have in common, and none of them can change.
+    """Settings of a session that apply to all its requests and that no request can override.
 
     :param base_origin: origin of the URL that relative ones extend, if there is one
     :param auth: credentials sent with every request; with *base_origin* only to that origin
-    :param fallback_charset_resolver: tells the charset of a text that does not
+    :param fallback_charset_resolver: returns the charset of a text whose headers name none
     :param retry_connections: whether a request is sent again if a kept connection was stale
     """
 
@@ -43,7 +43,7 @@ class SessionDefaults:
 
 
 class SessionScope:
-    """The life of a session: its connector, its helper tasks, and what is open or waited for.
+    """The life of a session: its connector, its helper tasks, its exchanges and waits.
 
     A session that has not been entered has no helper tasks.
     """
@@ -80,16 +80,17 @@ class SessionScope:
         self.connector_owner = connector_owner
         #: whether the percent-encoding of redirect targets is normalised
         self.requote_redirect_url = requote_redirect_url
-        #: those that hold a connection, of all calls
+        #: the exchanges of all calls that hold a connection
         self.exchanges: set[Exchange] = set()
-        #: of the calls, for a connection
+        #: the calls that wait for a connection
         self.waits = PendingWaits()
-        #: for helper tasks of calls that begin now, and what ends their waits
+        #: for calls that begin now: the group of their helper tasks, and the watchdog that ends
+        #: their waits; ``None`` if the session has not been entered
         self.task_group: TaskGroup | None = None
         self.watchdog: Watchdog | None = None
         self._owner: TaskOwner | None = None
         self._owner_watchdog: Watchdog | None = None  # stopped when the owner is left
-        #: whether it has been closed, or its connector detached
+        #: whether the session has been closed, or its connector detached
         self.ended = False
 
     @property
@@ -109,11 +110,11 @@ class SessionScope:
     # -- helper tasks
 
     async def enter(self) -> None:
-        """Begin to have helper tasks, until :meth:`leave`.
+        """Open the task group for helper tasks, until :meth:`leave`.
 
-        :raises RuntimeError: it is closed; or there are some, and they belong to another block
+        :raises RuntimeError: the session is closed; or, on trio, it has been entered already
 
-        When this fails or is cancelled, the session is closed.
+        When opening the group fails or is cancelled, the session is closed.
         """
         self.check_open()
         if self._owner is not None:
@@ -121,12 +122,12 @@ class SessionScope:
                 raise RuntimeError(
                     "the session has been entered already: on trio its tasks belong to that block"
                 )
-            return  # as libraries for asyncio do; the first to leave closes it
+            return  # asyncio libraries allow entering twice; the first block to end closes it
         owner = TaskOwner()
         try:
             group = await owner.enter()
         except BaseException:
-            await self._close()  # as the end of the block would, which is not reached
+            await self._close()  # Python does not call __aexit__() after a failed __aenter__()
             raise
         if self._owner is not None:  # another task has entered it meanwhile
             await owner.leave(None)
@@ -138,7 +139,7 @@ class SessionScope:
         sweep_in(self.connector, owner)
 
     async def leave(self, raised: BaseException | None) -> None:
-        """Close the session and end its tasks, after a block that *raised* something or nothing."""
+        """Close the session and end its tasks; *raised* is the error of the block, if any."""
         try:
             await self._close()
         finally:
@@ -153,14 +154,16 @@ class SessionScope:
         if self.connector is not None:
             sweep_no_more_in(self.connector, owner)
         self.task_group = self.watchdog = None
-        if owner.waits_for_caller:  # the body of a request closes its session
-            self._owner = owner  # for whoever can wait
+        if owner.waits_for_caller:
+            # The session is closed by one of its own tasks, such as one that sends a body.  That
+            # task cannot wait for itself, so another task may end the tasks later.
+            self._owner = owner
         await owner.leave(raised)
 
     def forget_lost_tasks(self) -> None:
-        """Do as if the session had not been entered, if its helper tasks can help no more.
+        """Treat the session as not entered if its helper tasks have ended or cannot run any more.
 
-        The requests that have begun keep their watchdog, which needs no task on asyncio.
+        Requests that have begun keep their watchdog, which needs no task on asyncio.
         """
         if self._owner is not None and self._owner.is_over:
             self.task_group = self.watchdog = None
@@ -168,7 +171,9 @@ class SessionScope:
     # -- the end
 
     async def close(self) -> None:
-        """Close what is open, and end the helper tasks where any task may do that.
+        """Close the session; on asyncio also end its helper tasks.
+
+        On trio only the task that entered the session can end them, in :meth:`leave`.
 
         When this returns, or is cancelled, no socket of the session is open.
         """
@@ -190,7 +195,7 @@ class SessionScope:
                 await finish_closing(connector)
 
     def detach(self) -> None:
-        """Let go of the connector without closing it; the session is closed then."""
+        """Detach the connector without closing it; the session is closed then."""
         if self.connector is not None and self._owner is not None:
             sweep_no_more_in(self.connector, self._owner)
         self.connector = None

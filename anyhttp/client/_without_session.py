@@ -1,4 +1,4 @@
-"""One request, or one WebSocket, with a session of its own."""
+"""``request()`` and ``ws_connect()`` without a session: each call makes a session for itself."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def request(
     response_class: type[ClientResponse] = ClientResponse,
     **options: Unpack[LoneRequestOptions],
 ) -> SessionRequestContextManager:
-    """Make one request with a session of its own; see :meth:`ClientSession.request`.
+    """Make one request with a new session; see :meth:`ClientSession.request`.
 
     With ``async with`` the end of the block closes response and session; a bare ``await``
     returns a response that closes the session when it is read to its end or released.
 
-    :param connector: used and left open; one without keep-alive when left out
+    :param connector: used and left open; when left out, a new one without keep-alive
     """
     given: dict[str, Any] = {**options}
     if not PLAIN_OPTIONS.issuperset(given):
@@ -60,12 +60,12 @@ def request(
 def ws_connect(
     url: StrOrURL, *, connector: BaseConnector | None = None, **options: Unpack[WSOptions]
 ) -> WSRequestContextManager:
-    """Open a WebSocket with a session of its own; see :meth:`ClientSession.ws_connect`.
+    """Open a WebSocket with a new session; see :meth:`ClientSession.ws_connect`.
 
-    With ``async with`` the end of the block closes both; a bare ``await`` returns a WebSocket
-    that closes the session when it is closed.
+    With ``async with`` the end of the block closes WebSocket and session; a bare ``await``
+    returns a WebSocket that closes the session when it is closed.
 
-    :param connector: used and left open; one of its own when left out
+    :param connector: used and left open; when left out, a new one
     """
     folded = fold_options(options, WSOptions.__optional_keys__)
     session = ClientSession(
@@ -76,14 +76,14 @@ def ws_connect(
 
 
 class SessionRequestContextManager(RequestContextManager):
-    """A request with a session of its own, which ends with the response."""
+    """A request with a new session, which is closed with the response."""
 
     __slots__ = ("_session", "_started")
 
     def __init__(
         self, session: ClientSession, method: str, url: StrOrURL, options: Mapping[str, Any]
     ) -> None:
-        # The session's own request, once it has begun: before, there is nothing to await.
+        # Holds what ClientSession.request() returns, once _request_alone() has called it.
         self._started: list[RequestContextManager] = []
         super().__init__(_request_alone(session, self._started, method, url, options))
         self._session = session
@@ -92,7 +92,7 @@ class SessionRequestContextManager(RequestContextManager):
         try:
             await self._session.__aenter__()
         except BaseException:
-            self.close()  # the request, which has not begun
+            self.close()  # the coroutine of the request; Python would warn that nobody awaited it
             raise
         try:
             return await self._coroutine
@@ -120,7 +120,7 @@ async def _request_alone(
     options: Mapping[str, Any],
 ) -> ClientResponse:
     request = session._start(method, url, options)
-    if session._scope.task_group is not None:  # by an "async with", which ends it too
+    if session._scope.task_group is not None:  # entered by "async with", which also leaves it
         started.append(request)
         return await request.__aenter__()
     try:
@@ -129,7 +129,7 @@ async def _request_alone(
         await session.close()
         raise
     if session._scope.exchanges:
-        # Nobody else holds the session: it is over when its last response is.
+        # The caller cannot close this session, so the end of its last exchange closes it.
         for exchange in session._scope.exchanges:
             exchange.on_end = lambda: _end_session(session)
     else:
@@ -141,7 +141,7 @@ _request_alone.__qualname__ = "request"
 
 
 class SessionWSContextManager(WSRequestContextManager):
-    """A WebSocket with a session of its own, which ends with it."""
+    """A WebSocket with a new session, which is closed with the WebSocket."""
 
     __slots__ = ("_own",)
 
@@ -187,9 +187,9 @@ class SessionWSContextManager(WSRequestContextManager):
 
 
 def _end_session(session: ClientSession) -> None:
-    """Close a session whose connection has just been given back, if it was the last."""
+    """Close *session*, whose connection has just been given back, unless it has another one."""
     if session._scope.exchanges:
-        return  # a middleware has asked for something else besides
+        return  # a middleware has sent further requests with this session
     connector = session.connector
     session.detach()
     if connector is not None and session.connector_owner:

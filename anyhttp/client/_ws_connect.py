@@ -1,4 +1,4 @@
-"""Opening a WebSocket: the options of ``ws_connect()``, the request, and what returns it."""
+"""Opening a WebSocket: the options of ``ws_connect()``, the handshake, the context manager."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class WSOptions(TypedDict, total=False):
     ``autoping``
         answer pings and hide pings and pongs; ``True``
     ``heartbeat``
-        seconds of silence after which the peer is pinged; it then has half of that time to show
-        a sign of life
+        seconds without activity after which the peer is pinged; if there is no activity within
+        half of that time after the ping, the WebSocket is closed
     ``origin``
         sent as ``Origin``
     ``compress``
@@ -111,13 +111,16 @@ class WSHandshake:
             max_msg_size=max_msg_size,
             decode_text=decode_text,
         )
-        # An option that is None is left out: the request has a default of its own.
+        # Options that are None are left out, so that the defaults of a request apply.
         self._request = {name: value for name, value in request.items() if value is not None}
         self._request["headers"] = self._headers(headers, origin)
         self._request["raise_for_status"] = False
 
     def _headers(self, given: LooseHeaders | None, origin: str | None) -> list[tuple[str, str]]:
-        """Return the headers of the caller with ours, three of which the caller may replace."""
+        """Return the caller's headers and those of the handshake.
+
+        The caller may replace the handshake headers in ``_OVERRIDABLE``, and no others.
+        """
         pairs = header_pairs("headers", given)
         if origin is not None:
             pairs = [pair for pair in pairs if pair[0].lower() != "origin"]
@@ -130,7 +133,7 @@ class WSHandshake:
 
     @property
     def has_heartbeat(self) -> bool:
-        """Whether the WebSocket needs a task."""
+        """Whether the WebSocket has a heartbeat, which needs a task."""
         return self._settings.heartbeat is not None
 
     @property
@@ -146,7 +149,7 @@ class WSHandshake:
     ) -> ClientWebSocketResponse:
         """Return the open WebSocket, whose heartbeat, if any, is a task of *group*.
 
-        :raises WSServerHandshakeError: the server did not grant it; the response is closed then
+        :raises WSServerHandshakeError: the server refused; the response is closed then
         """
         try:
             accepted = self._offer.check(response.status, response.headers)
@@ -159,9 +162,9 @@ class WSHandshake:
                 status=response.status,
                 headers=response.headers,
             ) from None
-        # From now on the websocket holds the connection, and not the response.
+        # From now on the WebSocket holds the connection, and not the response.
         exchange = take_exchange(response)
-        assert exchange is not None  # nobody else can have taken it
+        assert exchange is not None  # this is the only place that takes it
         try:
             websocket = websocket_class(exchange, accepted, self._settings)
         except BaseException:
@@ -196,7 +199,8 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
         self._connect = connect
         self._heartbeat = heartbeat
         self._coroutine: Coroutine[Any, Any, ClientWebSocketResponse] | None = None
-        # Owns the task of the heartbeat: the block of a generator may be left in another task.
+        # Owns the task of the heartbeat.  A TaskOwner may be left in another task on asyncio: a
+        # dropped generator that contains the block is finalized in another task.
         self._owner: TaskOwner | None = None
         self._group: TaskGroup | None = None
         self._websocket: ClientWebSocketResponse | None = None

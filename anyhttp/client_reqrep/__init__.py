@@ -1,4 +1,4 @@
-"""One request in its final form, and the response to it."""
+"""One request, as it is sent, and the response to it."""
 
 from __future__ import annotations
 

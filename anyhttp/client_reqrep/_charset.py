@@ -1,4 +1,4 @@
-"""A guess at the charset of a text that does not tell, by charset-normalizer."""
+"""Guesses the charset of a text whose headers name none, with charset-normalizer."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
 
 __all__ = ("guess_charset",)
 
-#: How much of a body is looked at, in bytes.  The guess takes time in proportion, on the
-#: event loop, and becomes no better.
+#: How much of a body is examined, in bytes.  The time, during which the event loop is blocked,
+#: grows with the sample, and a larger sample gives no better guess.
 SAMPLE: Final = 32 * 1024
 
 
 def guess_charset(response: ClientResponse, body: bytes) -> str:
-    """Guess the charset of *body*, a text that does not tell; UTF-8 if nothing else fits.
+    """Guess the charset of *body*, a text whose headers name none; UTF-8 if nothing else fits.
 
-    Give it to a session as ``fallback_charset_resolver``.  What is valid UTF-8 is taken
-    for that.  Anything else is guessed from its first 32 KiB.
+    Give this function to a session as ``fallback_charset_resolver``.  A body that is valid UTF-8
+    is taken to be UTF-8.  For any other, the charset is guessed from the first 32 KiB.
 
     :raises RuntimeError: charset-normalizer is not installed (extra ``charset``)
     """
     if body.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
-    if b"\0" not in body:  # which UTF-16 has, though each half of it may be valid UTF-8
+    if b"\0" not in body:  # UTF-16 may be valid UTF-8 too, but then it contains NUL
         try:
             body.decode()
         except UnicodeDecodeError:
@@ -40,7 +40,7 @@ def guess_charset(response: ClientResponse, body: bytes) -> str:
         ) from exc
     sample = body
     if len(body) > SAMPLE:
-        # No multi-byte charset has the code of a line's end inside a character.
+        # Cut after a line feed: no multi-byte charset has that byte inside a character.
         sample = body[: body.rfind(b"\n", 0, SAMPLE) + 1] or body[:SAMPLE]
     best = from_bytes(sample).best()
     return "utf-8" if best is None else best.encoding

@@ -1,4 +1,4 @@
-"""One request in its final form: method, target, header fields, and how its body is framed."""
+"""One request, as it is sent: method, target, header fields, and the framing of its body."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ __all__ = (
 )
 
 _TLS_SCHEMES: Final = frozenset({"https", "wss"})
-#: Methods that subclasses for aiohttp replace, and that nobody would call here.
+#: Methods that subclasses written for aiohttp may override, but that anyhttp never calls.
 _STEPS_OF_AIOHTTP: Final = (
     "send", "terminate", "update_auth", "update_auto_headers", "update_body_from_data",
     "update_content_encoding", "update_cookies", "update_expect_continue", "update_headers",
@@ -63,18 +63,18 @@ _DEFAULT_HEADERS: Final[dict[str, str]] = {
     hdrs.USER_AGENT: SERVER_SOFTWARE,
 }
 
-# A key is made for every request, and its class is called by way of Python.
+# A key is made for each request; this is faster than the __new__() of the NamedTuple.
 _make_key: Final[Callable[[tuple[object, ...]], ConnectionKey]] = partial(
     tuple.__new__, ConnectionKey
 )
 
 
 class ClientRequest:
-    """One hop of a request: what goes to one server, once.
+    """One request to one server; each redirect makes another one.
 
-    Middlewares may change its attributes; what they say when the request is sent counts.
+    Middlewares may change its attributes: the values at the time of sending are used.
 
-    :param skip_auto_headers: names, in lower case, of headers that are not added by themselves
+    :param skip_auto_headers: names, in lower case, of headers that are not added automatically
     """
 
     GET_METHODS: ClassVar[frozenset[str]] = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -86,7 +86,7 @@ class ClientRequest:
         super().__init_subclass__(**kwargs)
         warn_of_unused(cls, _STEPS_OF_AIOHTTP, "write a middleware")
 
-    # What a request has of its own; few have any, and none of the others pays for them.
+    # Defaults.  An instance attribute is set only where the value differs, as few requests do.
     skip_auto_headers: frozenset[str] = DEFAULT_SETTINGS.skip_auto_headers
     version: HttpVersion = DEFAULT_SETTINGS.version
     compress: str | None = DEFAULT_SETTINGS.compress
@@ -98,17 +98,18 @@ class ClientRequest:
     response_class: type[ClientResponse] = DEFAULT_SETTINGS.response_class
     body: Payload | bytes = b""
     _proxy: URL | None = None
-    #: credentials for the proxy; nobody else sees them
+    #: credentials for the proxy, which are sent to no origin
     proxy_auth: BasicAuth | None = None
     #: headers for the proxy; no origin behind a tunnel sees them
     proxy_headers: CIMultiDict[str] | None = None
-    #: how the body is sent, as of the last time that this was worked out
+    #: how the body is sent, as the last call of :meth:`_frame` has determined
     framing: Framing = NO_BODY
-    #: the header fields that were made for it, and what the attributes were that say it now
+    #: to undo :meth:`_frame`: the header fields that it added, and the previous values of
+    #: ``chunked``, ``compress`` and ``expect100``
     _before_framing: tuple[Fields, tuple[bool | None, str | None, bool]]
     _default_content_type: ClassVar[str] = "application/octet-stream"
-    _typed_by_itself = False  # because every POST says what its body is
-    _settled_url: URL | None = None  # that the Host header was made for, after a change
+    _typed_by_itself = False  # whether the default Content-Type was added
+    _settled_url: URL | None = None  # the changed URL for which the Host header was made last
 
     def __init__(
         self,
@@ -153,7 +154,8 @@ class ClientRequest:
         self.url: URL = url.with_fragment(None) if url.raw_fragment else url
         self.session: Any = parts.session
         says_more = settings is not DEFAULT_SETTINGS and self._choose(settings)
-        # Most requests say nothing of their own, and nobody looks at their headers.
+        # Most requests have only default headers, which are shared; a dictionary is made only
+        # when a program reads the ``headers`` attribute.
         self._headers: CIMultiDict[str] | None = None
         if (
             headers
@@ -167,11 +169,11 @@ class ClientRequest:
             self._headers = self._headers_but_for_body(headers, cookies, auth)
             self._set_body(body)
         else:
-            # Of the URL as it is now: a subclass may go elsewhere and still ask for this host.
+            # Kept because a subclass may change ``url`` later without changing the Host header.
             self._plain_host = self.url.host_port_subcomponent or ""
 
     def _choose(self, settings: RequestSettings) -> bool:
-        """Take *settings* over, and tell whether the header fields follow from them."""
+        """Copy *settings* to the attributes; return whether they affect the header fields."""
         self.skip_auto_headers = settings.skip_auto_headers
         self.version = settings.version
         self.compress = settings.compress
@@ -191,20 +193,20 @@ class ClientRequest:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.shown_url}>"
 
-    # -- where to
+    # -- the server
 
     def is_ssl(self) -> bool:
-        """Whether it goes over TLS."""
+        """Whether the request is sent over TLS."""
         return self.url.scheme in _TLS_SCHEMES
 
     @property
     def host(self) -> str:
-        """Host it goes to, as it stands in the URL (IDNA encoded)."""
+        """Host of the URL, IDNA encoded."""
         return self.url.raw_host or ""
 
     @property
     def port(self) -> int | None:
-        """Port it goes to."""
+        """Port of the URL."""
         return self.url.port
 
     @property
@@ -214,7 +216,7 @@ class ClientRequest:
 
     @property
     def connection_key(self) -> ConnectionKey:
-        """Everything that a connection must fit to be used for this request."""
+        """What a connection must have in common with this request to be used for it."""
         url = self.url
         proxied = self._proxy is not None
         return _make_key(
@@ -230,15 +232,15 @@ class ClientRequest:
             )
         )
 
-    # -- through whom
+    # -- the proxy
 
     @property
     def proxy(self) -> URL | None:
-        """The proxy it goes through, without credentials; ``None`` for none.
+        """URL of the proxy, without credentials; ``None`` for no proxy.
 
-        Credentials in a URL that is set go to ``proxy_auth``, if there are none yet.
+        Setting a URL with credentials also sets ``proxy_auth``, if that is ``None``.
 
-        :raises InvalidURL: what is set is no URL of a proxy
+        :raises InvalidURL: the URL that is set is not that of a proxy
         """
         return self._proxy
 
@@ -252,21 +254,21 @@ class ClientRequest:
             self.proxy_auth = auth
 
     def use_proxy(self, options: ProxyOptions) -> None:
-        """Take over what has been checked already."""
+        """Set the proxy to *options*, which have been checked already."""
         self._proxy = options.url
         self.proxy_auth = options.auth
         self.proxy_headers = options.headers
 
     @property
     def is_forwarded(self) -> bool:
-        """Whether the proxy reads the request and makes it in our place, without a tunnel."""
+        """Whether an HTTP proxy forwards the request, instead of opening a tunnel for it."""
         proxy = self._proxy
         return proxy is not None and proxy.scheme in HTTP_PROXIES and not self.is_ssl()
 
     def headers_for_proxy(self) -> CIMultiDict[str]:
-        """Return the headers that are meant for the proxy, credentials included.
+        """Return the headers for the proxy, credentials included.
 
-        :raises ValueError: one of them could split the request
+        :raises ValueError: a header contains a line break, which could split the request
         """
         headers = CIMultiDict(header_pairs("proxy_headers", self.proxy_headers))
         if self.proxy_auth is not None and hdrs.PROXY_AUTHORIZATION not in headers:
@@ -279,7 +281,7 @@ class ClientRequest:
 
     @property
     def request_info(self) -> RequestInfo:
-        """What is kept of the request."""
+        """A summary of the request, for responses and exceptions."""
         return RequestInfo(self.url, self.method, CIMultiDictProxy(self.headers), self.original_url)
 
     # -- headers
@@ -298,7 +300,7 @@ class ClientRequest:
     def _headers_but_for_body(
         self, given: CIMultiDict[str], cookies: str | None, auth: BasicAuth | None
     ) -> CIMultiDict[str]:
-        """Return the headers that say nothing of the body."""
+        """Return all headers except those that describe the body."""
         headers = self._start_headers(given)
         if cookies:
             headers[hdrs.COOKIE] = cookies
@@ -327,8 +329,8 @@ class ClientRequest:
     def _set_body(self, payload: Payload | None) -> None:
         """Take *payload* as the body and make the headers that describe it.
 
-        :raises ValueError: the headers given contradict how it is to be sent
-        :raises ClientPayloadError: it has been sent before, and cannot be again
+        :raises ValueError: the given headers contradict the options or the body
+        :raises ClientPayloadError: the payload has been sent before, and cannot be sent again
         """
         headers = self.headers
         if payload is None:
@@ -350,7 +352,7 @@ class ClientRequest:
             self._typed_by_itself = True
 
     def _frame(self, payload: Payload | None) -> None:
-        """Work out how *payload* is sent, and let headers and attributes say so."""
+        """Determine how *payload* is sent, and set headers and attributes accordingly."""
         if self.framing is not NO_BODY:
             self._forget_framing()
         headers = self.headers
@@ -365,13 +367,13 @@ class ClientRequest:
         self.compress, self.expect100 = framing.compress, framing.expect_continue
         if framing.chunked:
             self.chunked = True
-            headers[hdrs.TRANSFER_ENCODING] = "chunked"  # however it was written
+            headers[hdrs.TRANSFER_ENCODING] = "chunked"  # normalize case and white space
         if payload is None and headers.get(hdrs.EXPECT, "").lower() == "100-continue":
             del headers[hdrs.EXPECT]
         self._before_framing = fields, asked
 
     def _forget_framing(self) -> None:
-        """Undo what :meth:`_frame` did to headers and attributes, unless they were set since."""
+        """Undo the changes of :meth:`_frame`, except those that the program has overwritten."""
         headers, framing = self.headers, self.framing
         fields, (chunked, compress, expect100) = self._before_framing
         for name, value in fields:
@@ -388,17 +390,17 @@ class ClientRequest:
     # -- changes
 
     async def update_body(self, body: object) -> None:
-        """Send *body* in the place of the present one, which is closed.
+        """Replace the present body by *body*, and close the present one.
 
-        The headers that say how long the body is, and how it is encoded, are made anew.  A
-        ``Content-Type`` stays if there is one; take it away first for a body of another type.
+        The headers for the length and the encoding of the body are made anew.  A given
+        ``Content-Type`` stays; for a body of another type, remove the header first.
 
-        :param body: whatever the ``data`` option of a request may be, or a :class:`Payload`,
-            such as ``JsonPayload({...})``; ``None`` for no body
-        :raises TypeError: it is nothing that can be sent
-        :raises ValueError: the other headers contradict how it is to be sent
+        :param body: anything that the ``data`` option of a request accepts, or a
+            :class:`Payload`, such as ``JsonPayload({...})``; ``None`` for no body
+        :raises TypeError: *body* is of a type that cannot be sent
+        :raises ValueError: the other headers contradict the new body
 
-        The old body has been closed when this is cancelled.
+        After cancellation the old body has been closed.
         """
         old = self.payload
         new = None if body is None else _payload_of(body)
@@ -424,12 +426,12 @@ class ClientRequest:
         self._set_body(new)
 
     def settle(self, schemes: frozenset[str]) -> None:
-        """Check what middlewares changed, and make the rest of the request fit.
+        """Check the attributes, which middlewares may have changed, and update the headers.
 
-        :param schemes: those that the connector speaks
-        :raises TypeError: an attribute is of a type that it cannot be
+        :param schemes: URL schemes that the connector accepts
+        :raises TypeError: an attribute is of a wrong type
         :raises ValueError: an attribute has a value that cannot be sent, or contradicts another
-        :raises InvalidURL: the URL is none that can be requested
+        :raises InvalidURL: the URL cannot be requested
         """
         headers = self.headers
         self.method = checked_method(self.method)
@@ -442,25 +444,25 @@ class ClientRequest:
                 raise TypeError(f"headers: {name} must be a str, not {type(value).__name__}")
         body = self.body
         if body and not isinstance(body, Payload):
-            # It was put there without update_body(), which would have changed the headers.
+            # The attribute was set directly, so the headers do not describe this body yet.
             self._replace_body(None, _payload_of(body))
         else:
             self._frame(self.payload)
 
     def _settle_url(self, url: URL) -> None:
-        """Let the ``Host`` header follow the URL, unless it is another one on purpose."""
+        """Update the ``Host`` header for *url*, unless the caller has set another host."""
         url = url.with_fragment(None) if url.raw_fragment else url
         before = self._settled_url or self.original_url
         if self.headers.get(hdrs.HOST) in {None, without_zone(before.host_port_subcomponent or "")}:
             self.headers[hdrs.HOST] = without_zone(url.host_port_subcomponent or "")
         self.url = self._settled_url = url
 
-    # -- in the form in which it is sent
+    # -- for the engine
 
     def target(self) -> str:
         """Return the request target (:rfc:`9112#section-3.2`).
 
-        :raises InvalidUrlClientError: it holds spaces or control characters
+        :raises InvalidUrlClientError: the target contains spaces or control characters
         """
         if self.method == hdrs.METH_CONNECT:
             return f"{self.url.host_subcomponent}:{self.url.port}"
@@ -469,14 +471,14 @@ class ClientRequest:
         if reason is not None:
             raise InvalidUrlClientError(self.url, reason)
         if self._proxy is not None and self.is_forwarded:
-            # RFC 9112 §3.2.2; a proxy knows ws as http with an upgrade.
+            # RFC 9112 §3.2.2.  Proxies do not know the scheme ws: it is http with an upgrade.
             return f"http://{self.url.host_port_subcomponent}{target}"
         return target
 
     def fields(self) -> tuple[tuple[str, str], ...]:
         """Return the header fields to send.
 
-        :raises ValueError: one of them could split the request
+        :raises ValueError: a field contains a line break, which could split the request
         """
         if (
             self._headers is None
@@ -487,7 +489,8 @@ class ClientRequest:
             return _plain_fields(self._plain_host)
         headers = self.headers
         if type(self) is not ClientRequest:
-            self._frame(self.payload)  # the constructor of a subclass may have changed anything
+            # The constructor of a subclass may have changed attributes after the framing.
+            self._frame(self.payload)
         if hdrs.CONNECTION not in headers:
             if self.http10:
                 if self.keep_alive:
@@ -499,7 +502,7 @@ class ClientRequest:
         return _checked_fields[tuple(headers.items())]
 
     def _addressed(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
-        """Return *headers* with those for the proxy, or, in a tunnel, without any for it."""
+        """Return *headers* plus those for a forwarding proxy; in a tunnel, without proxy ones."""
         headers = headers.copy()
         if self.is_forwarded:
             headers.update(self.headers_for_proxy())
@@ -509,7 +512,7 @@ class ClientRequest:
 
     @property
     def http10(self) -> bool:
-        """Whether it is made by HTTP/1.0."""
+        """Whether the request is sent as HTTP/1.0."""
         return self.version == HttpVersion10
 
     @property
@@ -521,7 +524,7 @@ class ClientRequest:
 
     @property
     def content_length(self) -> int | None:
-        """The announced number of body bytes, ``None`` if they come in chunks."""
+        """The ``Content-Length`` of the request; ``None`` if it has none."""
         length = self.headers.get(hdrs.CONTENT_LENGTH)
         return None if length is None else int(length)
 
@@ -539,13 +542,13 @@ def _payload_of(data: Any) -> Payload:
 
 @lru_cache(maxsize=256)
 def _plain_fields(host: str) -> Fields:
-    """Return the header fields of a request to *host* that says nothing of its own."""
+    """Return the header fields of a request to *host* that has only default headers."""
     fields = {hdrs.HOST: without_zone(host), **_DEFAULT_HEADERS}
     return check_fields(tuple(fields.items()))
 
 
-# Middlewares and the session's own headers can hold anything, so all are checked each time;
-# but they are the same most of the time.
+# Headers of sessions and middlewares can contain anything, so the fields of each request are
+# checked.  Most requests repeat the same fields, so the results are kept.
 _checked_fields: Final = FieldsMemo(check_fields)
 
 
@@ -555,18 +558,18 @@ def make_request(
     headers: CIMultiDict[str],
     cookies: str | None,
 ) -> ClientRequest:
-    """Make a request of *parts*.
+    """Make a request from *parts*.
 
-    :param headers: those to send, in the place of the headers among *parts*
-    :param cookies: the ``Cookie`` header
+    :param headers: the headers to send, besides those that are added automatically
+    :param cookies: value of the ``Cookie`` header
     """
     if request_class is ClientRequest:
-        # Python makes dicts of what is given to a class by name, twice, which takes longer
-        # than all the rest.
+        # For a call with keyword arguments Python makes two dictionaries, which takes longer
+        # than the rest of this function.
         request = _new_request(ClientRequest)
         request._assemble(parts, headers, cookies)
         return request
-    # A subclass, whose constructor may change what it is given.
+    # A subclass may have its own constructor, so call the class.
     make: Callable[..., ClientRequest] = request_class
     return make(
         parts.method,

@@ -1,4 +1,4 @@
-"""The response to one request, and what can be told from its head."""
+"""The response to one request: its head, its body, and how its connection is given back."""
 
 from __future__ import annotations
 
@@ -46,9 +46,8 @@ __all__ = (
     "watch_body",
 )
 
-#: How much of an error's body goes into the exception, in bytes, and how long it is waited
-#: for, in seconds: enough for what a service has to say, not for a page that was meant to
-#: be looked at.
+#: How much of the body of an error response goes into the exception, in bytes, and how long to
+#: wait for it, in seconds: enough for the message of a service, not for a whole web page.
 ERROR_BODY: Final = 8 * 1024
 ERROR_BODY_SECONDS: Final = 1.0
 
@@ -62,7 +61,7 @@ class ContentDisposition(NamedTuple):
 
 
 class AskedRequest(Protocol):
-    """What a response needs of its request: :class:`ClientRequest`, or what is left of one."""
+    """What a response needs of its request: a :class:`ClientRequest`, or a pickled summary."""
 
     @property
     def method(self) -> str: ...
@@ -96,7 +95,7 @@ class _PastHead:
 
 
 class _PastRequest(NamedTuple):
-    """What is left of the request when a response has been pickled."""
+    """The part of a request that is pickled with its response."""
 
     url: URL
     method: str
@@ -111,7 +110,7 @@ def _restored(
     body: bytes | None,
     history: tuple[ClientResponse, ...],
 ) -> ClientResponse:
-    """Return a response as it is after its release."""
+    """Return an unpickled response, in the state of a released one."""
     response = cls.__new__(cls)
     request = _PastRequest(info.url, info.method, info.real_url, info)
     ClientResponse.__init__(response, request, head, None)
@@ -122,7 +121,7 @@ def _restored(
 
 
 class _Released:
-    """What a plain ``release()`` returns, so that ``await response.release()`` works too."""
+    """Returned by ``release()``, so that ``await response.release()`` works too."""
 
     __slots__ = ()
 
@@ -139,9 +138,9 @@ def _utf8(_: ClientResponse, body: bytes) -> str:
 
 
 class ClientResponse:
-    """The response to a request; its head is there, its body may still be coming.
+    """The response to a request: its head has been received, its body perhaps not yet.
 
-    Read it or release it: by ``async with``, by reading to the end, or by hand.
+    Give its connection back: by ``async with``, by reading to the end, or by :meth:`release`.
     """
 
     __slots__ = (
@@ -165,7 +164,7 @@ class ClientResponse:
         "version",
     )
 
-    #: whether a subclass tells the type of the body in another way
+    #: whether a subclass overrides an attribute that describes the type of the body
     _says_more: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -203,15 +202,15 @@ class ClientResponse:
         self.status: int = head.status
         #: reason phrase, which may be empty
         self.reason: str = head.reason
-        # A body that is whole becomes a stream only if somebody asks for one.
+        # The bytes of a body that has come with the head, until a program reads ``content``.
         self._content = content
 
     def __del__(self) -> None:
         try:
             exchange = self._exchange
-        except AttributeError:  # a constructor of a subclass has raised
+        except AttributeError:  # the constructor of a subclass has raised
             return
-        # A connection whose response has been received is given back by the end of the upload.
+        # If the response has been received, the end of the upload gives the connection back.
         if exchange is not None and exchange.connection is not None and not exchange.is_received:
             warnings.warn(
                 f"Unclosed response {self!r}: read it to its end or release it",
@@ -225,8 +224,8 @@ class ClientResponse:
         return f"<{type(self).__name__}({url}) [{self.status} {self.reason}]>"
 
     def __reduce__(self) -> tuple[Callable[..., ClientResponse], tuple[object, ...]]:
-        # Errors carry responses in their history, and have to survive pickling.  Of a response
-        # that is what was received; the connection stays with the original.
+        # Exceptions refer to responses by their history, and have to be picklable.  Only received
+        # data is pickled, not the connection.
         head = _PastHead(self.version, self.status, self.reason, self.raw_headers)
         return _restored, (type(self), self.request_info, head, self._body, self._history)
 
@@ -234,17 +233,17 @@ class ClientResponse:
 
     @property
     def url(self) -> URL:
-        """URL that was asked, without its fragment."""
+        """URL of the request, without its fragment."""
         return self._request.url
 
     @property
     def real_url(self) -> URL:
-        """URL that was asked, with its fragment."""
+        """URL of the request, with its fragment."""
         return self._request.original_url
 
     @property
     def host(self) -> str:
-        """Host that was asked."""
+        """Host of the request."""
         return self.url.host or ""
 
     @property
@@ -254,7 +253,7 @@ class ClientResponse:
 
     @property
     def request_info(self) -> RequestInfo:
-        """What was asked, as it was sent."""
+        """A summary of the request, as it was sent."""
         return self._request.request_info
 
     @property
@@ -299,7 +298,10 @@ class ClientResponse:
         return self._described_type().charset
 
     def _described_type(self) -> ContentType:
-        """Return what the ``Content-Type`` says, the only header that many programs need."""
+        """Return the parsed ``Content-Type``.
+
+        Many programs need no other header, so this does not make the dictionary of headers.
+        """
         if self._headers is not None or self._says_more:
             return parse_content_type(self.headers.get(hdrs.CONTENT_TYPE))
         for name, value in self._raw_headers:
@@ -359,25 +361,25 @@ class ClientResponse:
             reader.feed_eof()
             if self._body is not None:
                 reader.read_nowait()
-            if self._released:  # before anybody could have read it
+            if self._released:  # the body was discarded unread
                 reader.set_exception(ClientConnectionError("Connection closed"))
             self._content = reader
         return self._content
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is no longer needed: all was read, or it was given back."""
+        """Whether the response no longer holds a connection."""
         return self._exchange is None or self._exchange.connection is None
 
     @property
     def connection(self) -> object:
-        """The :class:`Connection` in use; ``None`` once it has been given back."""
+        """The :class:`Connection` in use; ``None`` after it has been given back."""
         return None if self._exchange is None else self._exchange.connection
 
     async def read(self) -> bytes:
-        """Return the whole body, which is kept: later calls return it again, until the release.
+        """Return the whole body and keep it: further calls return it again, until the release.
 
-        :raises ClientPayloadError: it ended early, could not be decoded, or is too large
+        :raises ClientPayloadError: the body ended early, could not be decoded, or is too large
         :raises ClientConnectionError: the response was released before
         :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
         :raises TimeoutError: the request's ``total`` time is over
@@ -393,8 +395,8 @@ class ClientResponse:
             self._body = self._content
             if self._on_body is not None:
                 await self._tell_body(self._on_body, self._body)
-            # The request has just given way to other tasks, and without asking again
-            # this line is not reached twice: being cancellable is all that is owed here.
+            # This line runs only once for each request, and the request has just let other tasks
+            # run.  So a check for cancellation is enough, without another switch of tasks.
             if self._exchange is not None:
                 await self._exchange.checkpoint_if_cancelled()
             return self._body
@@ -420,7 +422,7 @@ class ClientResponse:
         """Return the whole body as text.
 
         :param encoding: charset; :meth:`get_encoding` when left out
-        :param errors: what is done with bytes that it cannot decode
+        :param errors: how to treat bytes that cannot be decoded, as for :meth:`bytes.decode`
         :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
         """
         body = await self._kept_body()
@@ -436,9 +438,9 @@ class ClientResponse:
         """Return the body, which is JSON, as Python objects; ``None`` if it is empty.
 
         :param loads: turns text into objects
-        :param content_type: what the response must say it is, ``None`` for anything; the
-            default also stands for ``application/*+json``
-        :raises ContentTypeError: it says it is something else
+        :param content_type: media type that the response must have, ``None`` for any; the
+            default also accepts ``application/*+json``
+        :raises ContentTypeError: the response has another media type
         :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
         """
         body = await self._kept_body()
@@ -459,14 +461,14 @@ class ClientResponse:
         return loads(stripped.decode(self.get_encoding() if encoding is None else encoding))
 
     async def _kept_body(self) -> bytes:
-        """Return the body: once it has been read it can be had after the release, too."""
+        """Return the body; if it has been read before, also after the release."""
         if self._body is None:
             return await self.read()
         await checkpoint()
         return self._body
 
     def get_encoding(self) -> str:
-        """Return the charset of the body: as announced, else UTF-8 for JSON, else a guess.
+        """Return the charset of the body: of the headers, else UTF-8 for JSON, else a guess.
 
         :raises RuntimeError: a guess is needed and the body has not been read
         """
@@ -486,11 +488,11 @@ class ClientResponse:
     def raise_for_status(self) -> None:
         """Raise an error if the status is 400 or higher; outside ``async with``, release first.
 
-        The error's ``body`` has the first 8 KiB of what has arrived of the body: this is a
-        plain call and cannot wait for more.  Call it after :meth:`read`, or have the request
-        do it (``raise_for_status=True``), where all of them should be there.
+        The error's ``body`` has the first 8 KiB of the body, as far as they have arrived: a plain
+        call cannot wait for more.  To get all of them, call this after :meth:`read`, or make the
+        request with ``raise_for_status=True``.
 
-        :raises ClientResponseError: it is
+        :raises ClientResponseError: the status is 400 or higher
         """
         if self.ok:
             return
@@ -508,7 +510,7 @@ class ClientResponse:
         raise error
 
     def _error_body(self) -> bytes | None:
-        """Return the beginning of the body, if it is there, and leave it to be read."""
+        """Return the beginning of the body, if it has arrived, without consuming it."""
         if self._body is not None:
             return self._body[:ERROR_BODY]
         if self._released:
@@ -524,7 +526,7 @@ class ClientResponse:
     def release(self) -> Awaitable[None]:
         """Give the connection back if the body was received, else close it.
 
-        This is a plain call; what it returns can be awaited, to no further effect.
+        This is a plain call.  Its result may be awaited, which does nothing.
         """
         self._let_go()
         if self._exchange is not None and self._exchange.connection is not None:
@@ -565,44 +567,44 @@ class ClientResponse:
         self.release()
         exchange = self._exchange
         if exchange is not None and exchange.upload is not None and exchange.is_sending:
-            # It has been told to stop.  A cancellation must not take the place of what
-            # the block may have raised.
+            # The upload has been told to stop.  The wait is shielded, so that a cancellation
+            # does not replace an exception of the block.
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                 await exchange.wait_stopped()
 
 
-# -- what a call does with its response, and programs do not ------------------------------
+# -- functions for the session, which are not part of the public API ----------------------
 
 
 def exchange_of(response: ClientResponse) -> Exchange | None:
-    """Return what *response* reads from; ``None`` if that needs no connection."""
+    """Return the exchange of *response*; ``None`` if it has none."""
     return response._exchange
 
 
 def take_exchange(response: ClientResponse) -> Exchange | None:
-    """Return what *response* reads from, which belongs to the caller from now on."""
+    """Take the exchange of *response* away from it; the caller has to close it."""
     exchange, response._exchange = response._exchange, None
     return exchange
 
 
 def set_history(response: ClientResponse, history: tuple[ClientResponse, ...]) -> None:
-    """Let *history* be the responses that redirected to *response*."""
+    """Set the responses that redirected to *response*."""
     response._history = history
 
 
 def watch_body(
     response: ClientResponse, on_body: Callable[[ClientResponse, bytes], Awaitable[None]]
 ) -> None:
-    """Have *on_body* awaited by whoever has read the whole body; what it raises passes."""
+    """Make ``response.read()`` await *on_body* with the body; it raises what *on_body* raises."""
     response._on_body = on_body
 
 
 async def read_error_body(response: ClientResponse, total_at: float) -> None:
-    """Wait a short time for the beginning of the body of an error.
+    """Wait a short time for the beginning of the body of an error response.
 
     :param total_at: when the request's time is over, on anyio's clock
 
-    When cancelled, it has taken nothing; the connection is of no more use then.
+    After cancellation nothing has been consumed, and the connection cannot be used again.
     """
     content = response._content
     if isinstance(content, bytes):

@@ -1,4 +1,4 @@
-"""What a request is made of, before it is one."""
+"""The values from which a :class:`ClientRequest` is made."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ("DEFAULT_SETTINGS", "GivenParts", "RequestParts", "RequestSettings")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSettings:
-    """How a request is made: the session's choice, or the caller's.
+    """How a request is made, as the session or the caller chose.
 
-    :param skip_auto_headers: names, in lower case, of headers that are not added by themselves
-    :param compress: coding of the body
-    :param chunked: whether the body is sent in chunks; ``None`` for "if need be"
-    :param expect100: whether the server is asked before the body is sent
+    :param skip_auto_headers: names, in lower case, of headers that are not added automatically
+    :param compress: content coding of the body
+    :param chunked: whether the body is sent in chunks; ``None``: if its length is not known
+    :param expect100: whether to wait for ``100 Continue`` before the body is sent
     :param keep_alive: whether the connection is kept for later requests
     """
 
@@ -38,12 +38,12 @@ class RequestSettings:
     response_class: type[ClientResponse] = ClientResponse
 
 
-#: What most sessions choose.
+#: The settings of most sessions; requests with this object take a shorter path.
 DEFAULT_SETTINGS: Final = RequestSettings()
 
 
 class RequestParts(Protocol):
-    """What a request is about, and how it is made."""
+    """The values of a request except its headers and cookies, which are passed separately."""
 
     @property
     def method(self) -> str: ...
@@ -60,7 +60,7 @@ class RequestParts(Protocol):
 
 
 class GivenParts(NamedTuple):
-    """Those that programs give to :class:`ClientRequest`."""
+    """The :class:`RequestParts` of a program that calls :class:`ClientRequest` itself."""
 
     method: str
     url: URL

@@ -1,4 +1,4 @@
-"""Connectors: who may have a connection, in which order, and how it is made."""
+"""Connectors: they make connections, keep idle ones, and lend them within limits, in order."""
 
 from __future__ import annotations
 

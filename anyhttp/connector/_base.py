@@ -1,4 +1,4 @@
-"""What every connector does: lend a connection that is idle or new, keep it, close it."""
+"""The base of all connectors: lends idle or new connections, takes them back, closes them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ("BaseConnector", "ConnectorStatistics")
 
-#: Schemes every connector speaks.
+#: Schemes of URLs that every connector accepts.
 HTTP_SCHEMES: Final = frozenset({"", "http", "https"})
 _NO_TIMEOUT: Final = ClientTimeout()
 
@@ -67,7 +67,7 @@ class ConnectorStatistics:
 
 
 class BaseConnector:
-    """Base of the connectors: lends connections within limits, keeps idle ones, closes them.
+    """Base class of connectors: lends connections within limits, keeps idle ones, closes them.
 
     A subclass makes the streams in :meth:`_create_connection`.
 
@@ -142,7 +142,7 @@ class BaseConnector:
         self._dialing = PendingWaits()
 
     def __del__(self) -> None:
-        pool = getattr(self, "_pool", None)  # the constructor may have raised before it was made
+        pool = getattr(self, "_pool", None)  # missing if the constructor has raised
         if pool is not None and not (pool.closed or pool.is_empty):
             warnings.warn(
                 f"Unclosed connector {self!r}", ResourceWarning, stacklevel=2, source=self
@@ -194,7 +194,7 @@ class BaseConnector:
     ) -> Connection:
         """Return a connection for *req*: an idle one, or a new one when a slot is free.
 
-        :param traces: are told what happens meanwhile; what their handlers raise passes
+        :param traces: their handlers are awaited; an exception that one raises is raised here
         :raises ClientConnectionError: the connector is closed
         :raises ClientConnectorError: no connection could be made
         :raises ConnectionTimeoutError: ``timeout.connect`` or ``timeout.sock_connect`` ran out
@@ -221,7 +221,7 @@ class BaseConnector:
     async def _open(
         self, req: ClientRequest, slot: Slot, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> Connection:
-        """Return a connection that takes *slot*, which may have to be waited for."""
+        """Return a connection that takes *slot*; wait for the slot first if it is not held."""
         pool = self._pool
         try:
             if not slot.is_held:
@@ -242,7 +242,7 @@ class BaseConnector:
             with self._pool.slots.about_to_wait():
                 await tell(traces, TraceConnectionQueuedStartParams())
         held = await self._pool.wait(slot)
-        assert held  # only close() ends this wait early, and then the line above raises
+        assert held  # only close() ends this wait early, and then wait() raises
         if traces:
             await tell(traces, TraceConnectionQueuedEndParams())
 
@@ -283,7 +283,8 @@ class BaseConnector:
     ) -> None:
         """Tell *traces* of *connection*.
 
-        It is given back if a handler fails, or the connector is closed, and that is raised.
+        If a handler fails or the connector is closed, the connection is given back and the error
+        is raised.
         """
         try:
             self._pool.check_open()
@@ -319,5 +320,5 @@ def _timed_out(req: ClientRequest) -> ConnectionTimeoutError:
 
 
 def _shorter(first: float | None, second: float | None) -> float | None:
-    """Return the shorter of two time limits, of which ``None`` and 0 are none."""
+    """Return the shorter of two time limits; ``None`` and 0 stand for no limit."""
     return min((limit for limit in (first, second) if limit), default=None)

@@ -63,20 +63,20 @@ __all__ = (
 class TCPConnector(BaseConnector):
     """Connects over TCP, with TLS for https.
 
-    While the addresses of one host are raced, each attempt has a socket.  They count as one
-    connection: when the first has connected, the others are closed before it is used.
+    While the addresses of one host are raced, each attempt has a socket.  All these sockets count
+    as one connection: when the first has connected, the others are closed before it is used.
 
     :param ssl: ``True`` verifies certificates by the operating system's trust store,
         ``False`` not at all; an :class:`ssl.SSLContext` is used as it is; a
         :class:`Fingerprint` accepts the one certificate it names
     :param use_dns_cache: keep answers of the resolver
-    :param ttl_dns_cache: for how many seconds; ``None`` for ever
-    :param dns_cache_max_size: and how many of them
+    :param ttl_dns_cache: seconds that an answer is kept; ``None`` for ever
+    :param dns_cache_max_size: how many answers are kept
     :param family: only addresses of this family, 0 for all
     :param local_addr: (host, port) to connect from
     :param resolver: turns host names into addresses
-    :param happy_eyeballs_delay: seconds before the next address is tried beside the one
-        that has not answered (:rfc:`8305`); ``None`` tries one after the other
+    :param happy_eyeballs_delay: seconds to wait for one address before the next one is tried
+        too (:rfc:`8305`); ``None`` tries one after the other
     :param interleave: how many addresses of the first family come before one of the
         other; 1 when addresses are raced, else 0
     :param socket_factory: makes the socket for an address
@@ -195,7 +195,7 @@ class TCPConnector(BaseConnector):
 
     @property
     def verify_ssl(self) -> bool:
-        """Whether certificates are verified by whoever signed them; *ssl* says more."""
+        """Whether certificates are verified by trusted authorities; not with a fingerprint."""
         if isinstance(self._ssl, SSLContext):
             return self._ssl.verify_mode is not CERT_NONE
         return self._ssl is True
@@ -241,10 +241,11 @@ class TCPConnector(BaseConnector):
         return await start_tls(stream, key.server_hostname or key.host, effective)
 
     def _way(self, key: ConnectionKey, traces: Sequence[Trace]) -> Way:
-        """Return how the proxy of *key* is reached, and the origin behind it."""
+        """Return how to reach the proxy of *key*, and the origin behind the proxy."""
         tls = proxy_tls = self._ssl if key.ssl is True else key.ssl
         if key.is_ssl and not isinstance(tls, (bool, SSLContext)):
-            # A fingerprint is the origin's: the certificate of the proxy is verified as usual.
+            # The fingerprint is that of the origin's certificate.  The certificate of the proxy
+            # is another one, so the connector's setting verifies it.
             proxy_tls = True if isinstance(self._ssl, Fingerprint) else self._ssl
         resolve = partial(self._resolve, traces=traces)
         return Way(resolve, self._options, tls, proxy_tls, self._engine_class)
@@ -285,11 +286,11 @@ class TCPConnector(BaseConnector):
     async def _resolve_host(
         self, host: str, port: int, traces: Sequence[Trace] | None = None
     ) -> list[ResolveResult]:
-        """Return the addresses of *host*, which may be one already.
+        """Return the addresses of *host*; if *host* is an address, return that one.
 
-        A subclass may override this to refuse some of them, as aiohttp's cookbook does.
+        A subclass may override this to refuse some addresses, as aiohttp's cookbook does.
 
-        :param traces: for aiohttp's sake; their handlers are told by the caller
+        :param traces: accepted for aiohttp's sake; the caller awaits their handlers
         :raises OSError: there is no such name, or the resolver failed
         """
         literal = literal_address(host, port)
@@ -339,7 +340,7 @@ class TCPConnectorOptions(TypedDict, total=False):
 
 
 class ProxyConnector(TCPConnector):
-    """A :class:`TCPConnector` whose requests go through *proxy* unless they name another.
+    """A :class:`TCPConnector` whose requests go through *proxy* unless they name another proxy.
 
     It is deprecated: give ``proxy`` to the session or to the request.
 
@@ -347,7 +348,7 @@ class ProxyConnector(TCPConnector):
     :param proxy_auth: credentials for it
     :param force_close: close every connection after its request
     :param options: those of :class:`TCPConnector`
-    :raises InvalidURL: *proxy* is no URL of a proxy
+    :raises InvalidURL: *proxy* is not the URL of a proxy
     """
 
     def __init__(
@@ -435,7 +436,7 @@ class UnixConnector(BaseConnector):
 
 
 class NamedPipeConnector(BaseConnector):
-    """Connects to a named pipe of Windows in aiohttp; here it only says that it cannot.
+    """Not supported: in aiohttp this connects to a named pipe of Windows.
 
     :raises RuntimeError: always, as anyio has no transport for named pipes
     """

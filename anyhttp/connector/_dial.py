@@ -1,8 +1,8 @@
-"""From the addresses of a host to a connected stream.
+"""Connects a stream to one of the addresses of a host.
 
-Addresses are raced as :rfc:`8305#section-5` says: the next attempt starts when the one
-before has failed or the delay is over, whichever is first; the first to connect wins and
-the others are closed.
+Addresses are raced (:rfc:`8305#section-5`): the next attempt starts when the previous attempt
+has failed or the delay is over, whichever is first.  The first attempt that connects wins, and
+the sockets of the others are closed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TcpOptions:
-    """How a connector wants its sockets made."""
+    """How a connector makes its sockets."""
 
     local_address: tuple[str, int] | None = None
     socket_factory: SocketFactoryType | None = None
-    #: seconds before the next address is tried beside the one still trying; None: after it
+    #: seconds to wait for one attempt before the next one starts; None: until it has failed
     happy_eyeballs_delay: float | None = 0.25
-    #: how many addresses of the first family come before one of the other; None: as given
+    #: how many addresses of the first family come before one of the other; None: keep the order
     interleave: int | None = None
 
 
@@ -49,7 +49,7 @@ class _Race:
 async def dial_tcp(addresses: Sequence[ResolveResult], options: TcpOptions) -> NetworkStream:
     """Connect to the first of *addresses* that answers.
 
-    :raises OSError: none did; the text lists each address with its reason
+    :raises OSError: none answered; the text lists each address with its error
 
     After cancellation no socket is open.
     """
@@ -67,7 +67,7 @@ async def dial_tcp(addresses: Sequence[ResolveResult], options: TcpOptions) -> N
 
 
 def interleaved(addresses: Sequence[ResolveResult], first: int | None) -> list[ResolveResult]:
-    """Alternate the address families, *first* of the preferred one leading (RFC 8305 §4)."""
+    """Alternate the address families, after *first* addresses of the first family (RFC 8305 §4)."""
     if not first:
         return list(addresses)
     families: dict[int, list[ResolveResult]] = {}
@@ -94,9 +94,9 @@ def _addr_info(address: ResolveResult) -> AddrInfoType:
 
 
 def _family(address: ResolveResult) -> socket.AddressFamily:
-    """Return the family of an address, whatever the resolver says.
+    """Return the family of an address, read from the address and not from the resolver's answer.
 
-    Resolvers of applications often return the family that they were asked for, such as 0.
+    Resolvers of applications often return the family that was asked for, such as 0.
     """
     return socket.AF_INET6 if ":" in address["host"] else socket.AF_INET
 
@@ -108,7 +108,7 @@ def _zone_index(zone: str) -> int:
 
 
 async def _attempt(race: _Race, address: ResolveResult) -> bool:
-    """Try one address; a socket that comes second is closed."""
+    """Try one address; close the socket if another attempt has connected before."""
     try:
         stream = await _connect(address, race.options)
     except OSError as exc:
@@ -133,8 +133,8 @@ async def _side_by_side(race: _Race, addresses: Sequence[ResolveResult], delay: 
             if await _attempt(race, address):
                 attempts.cancel_scope.cancel()
         except (Exception, KeyboardInterrupt, SystemExit) as exc:  # noqa: BLE001
-            # Raised again after the task group: if it left this task, the caller would get an
-            # exception group, or the event loop would end at once (the last two do that).
+            # Raised again after the task group.  If an Exception left this task, the caller would
+            # get an exception group; the other two would end the event loop at once.
             race.crash = exc
             attempts.cancel_scope.cancel()
         finally:
@@ -148,7 +148,7 @@ async def _side_by_side(race: _Race, addresses: Sequence[ResolveResult], delay: 
                 with anyio.move_on_after(delay):
                     await over.wait()
     except BaseException:
-        # The caller was cancelled when an attempt had connected, so nobody takes the socket.
+        # The caller was cancelled after an attempt had connected, so close its socket here.
         if race.winner is not None:
             await race.winner.aclose()
         raise

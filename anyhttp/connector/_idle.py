@@ -1,4 +1,4 @@
-"""Which idle connection to take, to keep or to close: without an ``await`` or a clock."""
+"""Chooses which idle connection to take, keep or close, without ``await`` and without a clock."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class IdleConnections(Generic[C]):
 
     def __init__(self, keepalive_timeout: float) -> None:
         self._keepalive_timeout = keepalive_timeout
-        # All of them in the order in which they became idle, with the moment each expires: the
-        # first one expires first, and has been idle longest.
+        # All idle connections with their expiry times, in the order in which they became idle:
+        # the first one has been idle longest and expires first.
         self._idle: OrderedDict[C, tuple[ConnectionKey, float]] = OrderedDict()
-        # The same for each key, of which the last one is taken first.
+        # The same connections by key, in the same order; take() returns the last one.
         self._stacks: dict[ConnectionKey, dict[C, None]] = {}
         #: no connection expires before this moment
         self.due = math.inf
@@ -88,7 +88,7 @@ class IdleConnections(Generic[C]):
         return connections
 
     def next_expiry(self) -> float | None:
-        """Return when the next connection expires, in seconds; ``None`` if all is empty."""
+        """Return when the next connection expires, in seconds; ``None`` if there is none."""
         for _, expiry in self._idle.values():
             return expiry
         return None

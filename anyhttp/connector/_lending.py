@@ -1,4 +1,4 @@
-"""How a session borrows a connection: at once where one is idle, else after waiting."""
+"""How a session gets a connection: at once if one is idle, else after waiting or connecting."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _CONNECT: Final = BaseConnector.connect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LendingTerms:
-    """Who is told while a request waits for a connection, and what may end the wait.
+    """Trace handlers and limits that apply while a request waits for a connection.
 
-    :param traces: are told what happens
-    :param timeout: of which ``connect`` and ``sock_connect`` count here
+    :param traces: their handlers are awaited
+    :param timeout: only ``connect`` and ``sock_connect`` apply here
     :param total_at: when the ``total`` time of the request is over, on anyio's clock
     :param watchdog: of an entered session; ends the wait for a slot without a cancel scope
-    :param waits: the session's, which cancels them when it is closed
+    :param waits: of the session, which cancels them when it is closed
     """
 
     traces: Sequence[Trace]
@@ -41,9 +41,10 @@ class LendingTerms:
 
 
 def lend_nowait(connector: BaseConnector, request: ClientRequest) -> Connection | None:
-    """Return an idle connection for *request*, or ``None`` if it takes :func:`lend` to get one.
+    """Return an idle connection for *request*; ``None``: call :func:`lend`.
 
-    It takes that also if :meth:`BaseConnector.connect` has been overridden or replaced.
+    Always ``None`` if :meth:`BaseConnector.connect` has been overridden or replaced, because
+    :func:`lend` calls it.
 
     :raises ClientConnectionError: the connector is closed
     """
@@ -53,7 +54,7 @@ def lend_nowait(connector: BaseConnector, request: ClientRequest) -> Connection 
 
 
 async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingTerms) -> Connection:
-    """Return a connection for *request* when there is one, after :func:`lend_nowait` had none.
+    """Wait for a connection for *request*, after :func:`lend_nowait` has returned ``None``.
 
     :raises ClientConnectionError: the connector or the session is closed
     :raises ClientConnectorError: no connection could be made
@@ -77,9 +78,9 @@ def _has_own_connect(connector: BaseConnector) -> bool:
 async def _lend_watched(
     connector: BaseConnector, request: ClientRequest, terms: LendingTerms, watchdog: Watchdog
 ) -> Connection:
-    """Do as :meth:`BaseConnector.connect`, and wait for a slot without a cancel scope.
+    """Do what :meth:`BaseConnector.connect` does, but wait for a slot without a cancel scope.
 
-    A scope would cost more than all the rest of the wait.
+    A cancel scope would cost more than the rest of the wait.
     """
     pool, key = connector._pool, request.connection_key
     pool.check_open()
@@ -97,7 +98,7 @@ async def _lend_watched(
         connection = pool.take_idle(key, slot)
         if connection is not None:
             return connection
-        if terms.waits.cancelled:  # just after the slot came, so no connection is made for it
+        if terms.waits.cancelled:  # the session was closed after this wait had got its slot
             pool.release_slot(slot)
             raise ClientConnectionError("Session is closed")
     return await _within(terms, connector._open(request, slot, (), terms.timeout))
@@ -115,5 +116,5 @@ async def _within(terms: LendingTerms, work: Awaitable[Connection]) -> Connectio
 
 
 def _ended(terms: LendingTerms) -> Exception:
-    """Return the reason why a wait was ended from outside."""
+    """Return the error of a wait that was ended: the session is closed, or the time is over."""
     return ClientConnectionError("Session is closed") if terms.waits.cancelled else Expired()

@@ -17,10 +17,11 @@ __all__ = ("ConnectionPool",)
 class ConnectionPool:
     """Lends connections and takes them back, within the limits.
 
-    It opens no sockets.  Whoever opens one takes a slot before, from :meth:`reserve`, waits for
-    it if it is not held yet, and brings the slot and the socket to :meth:`lend`, or the slot
-    alone to :meth:`release_slot`.  Decisions are made in plain calls, so that no other task can
-    run between a decision and what is noted about it.
+    The pool opens no sockets.  The connector opens them, in these steps: it gets a slot from
+    :meth:`reserve`; if the slot is not held yet, it calls :meth:`wait`; it opens the socket; it
+    gives slot and socket to :meth:`lend`, or, if it failed, the slot to :meth:`release_slot`.
+    Decisions are made in plain calls, so that no other task can run between a decision and the
+    change that follows from it.
 
     :param limit: open connections in all, idle ones included; 0 for no limit
     :param limit_per_host: connections in use to one endpoint; 0 for no limit
@@ -37,12 +38,12 @@ class ConnectionPool:
         self.closed: bool = False
         self.slots: Slots = Slots(limit, limit_per_host, self._evict)
         self.idle: IdleConnections[Http1Connection] = IdleConnections(keepalive_timeout)
-        #: the slots of idle connections.  A connection that becomes idle keeps its slot if nobody
-        #: waits for one, so that the next request on it need not ask the limits.
+        #: the slots of idle connections.  A connection that becomes idle keeps its slot if no task
+        #: waits for a slot, so that the next request on it need not check the limits.
         self.idle_slots: dict[Http1Connection, Slot] = {}
         self._opening: set[Slot] = set()  # held, for connections that are being made
         self._lent: dict[Connection, Slot] = {}
-        # Streams that were aborted, in that order: the event loop closes their sockets later.
+        # Aborted streams, in the order of aborting: the event loop closes their sockets later.
         self._closing: dict[NetworkStream, None] = {}
 
     @property
@@ -56,7 +57,7 @@ class ConnectionPool:
         return not (self._lent or self._opening or len(self.idle))
 
     def check_open(self) -> None:
-        """Do nothing.
+        """Raise an error if the connector is closed.
 
         :raises ClientConnectionError: the connector is closed
         """
@@ -66,9 +67,9 @@ class ConnectionPool:
     # -- lending
 
     def take_idle(self, key: ConnectionKey, held: Slot | None = None) -> Connection | None:
-        """Lend the idle connection that was used last, if there is one that is still good.
+        """Lend the usable idle connection that was used last; ``None`` if there is none.
 
-        :param held: a slot for it, which is freed if the connection has one already
+        :param held: a slot for the connection; released if the connection still has its own slot
         :raises ClientConnectionError: the connector is closed
         """
         if self.closed:
@@ -90,14 +91,14 @@ class ConnectionPool:
             else:
                 slot = Slot(key)
                 if not self.slots.take(slot):
-                    # The slot it had went to somebody who waited, and no other is free.
+                    # The connection gave its slot to a waiting task, and no other slot is free.
                     idle.put(key, http1, now)
                     return None
             return self.lend(http1, slot)
         return None
 
     def reserve(self, key: ConnectionKey) -> Slot:
-        """Return a slot for one more connection; if it is not held, it takes :meth:`wait`."""
+        """Return a slot for one more connection; if it is not held, call :meth:`wait`."""
         slot = Slot(key)
         if self.slots.take(slot):
             self._opening.add(slot)
@@ -106,10 +107,10 @@ class ConnectionPool:
     async def wait(self, slot: Slot) -> bool:
         """Wait until *slot* is held.
 
-        :returns: ``False`` if somebody has ended the wait
+        :returns: ``False`` if the wait was ended by :meth:`Slot.expire`
         :raises ClientConnectionError: the connector is closed
 
-        Else, and after cancellation, it is not held.
+        Unless this returns ``True``, the slot is not held.  The same holds after cancellation.
         """
         held = await self.slots.wait(slot)
         if self.closed:
@@ -123,12 +124,12 @@ class ConnectionPool:
         """Close idle connections until one more may be opened."""
         while self._limit and self.in_use + len(self.idle) > self._limit:
             oldest = self.idle.evict()
-            assert oldest is not None  # those in use never exceed the limit by themselves
+            assert oldest is not None  # connections in use alone never exceed the limit
             self._close(oldest)
         await self.finish_closing()
 
     def lend(self, http1: Http1Connection, slot: Slot) -> Connection:
-        """Return the right to use *http1*, which has *slot* from now on."""
+        """Return the right to use *http1*; the slot belongs to it from now on."""
         connection = Connection(http1, slot.key, self._take_back)
         self._opening.discard(slot)
         self._lent[connection] = slot
@@ -191,9 +192,9 @@ class ConnectionPool:
             self._close(http1)
 
     async def finish_closing(self) -> None:
-        """Await the end of sockets that were closed by plain calls."""
+        """Wait until the sockets of aborted streams are closed."""
         while self._closing:
-            # It stays listed until then, so that everybody who calls this waits for it.
+            # The stream is removed only after that, so that concurrent calls wait for it too.
             stream = next(iter(self._closing))
             await stream.aclose()
             self._closing.pop(stream, None)

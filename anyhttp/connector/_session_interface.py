@@ -1,4 +1,4 @@
-"""What a session does with its connector besides borrowing, and programs do not."""
+"""Functions of a connector that only sessions call; they are not part of the public API."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ def default_proxy(connector: BaseConnector) -> ProxyOptions | None:
 
 
 def uses_proxies(connector: BaseConnector) -> bool:
-    """Whether *connector* takes requests to a proxy."""
+    """Whether *connector* can send requests through a proxy."""
     return connector._uses_proxies
 
 
 async def finish_closing(connector: BaseConnector) -> None:
-    """Await the end of sockets that were closed by plain calls."""
+    """Wait until the sockets are closed whose connections were aborted by plain calls."""
     await connector._pool.finish_closing()
 
 
 def forget_warning(connector: BaseConnector) -> None:
-    """Let *connector* be dropped without a warning: its owner has given one already."""
-    connector._pool.closed = True  # nobody has it any more who could use or close it
+    """Suppress the warning of *connector* that it was not closed: the session closes or warns."""
+    connector._pool.closed = True  # the session that owns the connector no longer uses it
 
 
 def sweep_in(connector: BaseConnector, owner: TaskOwner) -> None:
-    """Close idle connections as they expire, in a task that *owner* starts when it is needed."""
+    """Close idle connections when they expire, in a task that *owner* starts when needed."""
     connector._sweeper.sweep_in(owner)
 
 
 def sweep_no_more_in(connector: BaseConnector, owner: TaskOwner) -> None:
-    """Have *owner*, which is about to end its tasks, start none for :func:`sweep_in`."""
+    """Undo :func:`sweep_in`, if its task has not started; *owner* is about to end its tasks."""
     connector._sweeper.sweep_no_more_in(owner)

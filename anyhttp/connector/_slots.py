@@ -1,8 +1,8 @@
-"""Who may open a connection: slots under the limits, and the queues of those who wait for one.
+"""Slots: permissions to open a connection, limited in number, with queues of waiting tasks.
 
-:class:`anyio.CapacityLimiter` counts the slots in use.  Its own way of waiting is not used: a
-wait ends also when a time limit is over or a session is closed, which would take a cancel scope
-for each request that waits, and with thousands of them the scopes cost more than all the rest.
+:class:`anyio.CapacityLimiter` counts the slots in use.  Its method for waiting is not used.  A
+wait also has to end when a time limit is over or a session is closed; with that method each wait
+would need a cancel scope, and with thousands of waits the scopes cost more than everything else.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .._tasks import Waiter, make_waiter
 
 __all__ = ("Slot", "Slots")
 
-# In the order of asking.  A dictionary, because a wait that is ended may be anywhere in it.
+# Waiting slots, first come first.  A dictionary, so that any slot can be removed in O(1).
 _Queue = OrderedDict["Slot", None]
 
 
 class Slot:
-    """The permission to have one socket open, or a request for it that has to wait."""
+    """The permission to have one connection open; until it is held, its place in a queue."""
 
     __slots__ = ("_host", "_host_token", "_queue", "_token", "_waiter", "is_held", "key")
 
@@ -32,8 +32,9 @@ class Slot:
         self.key: ConnectionKey = key
         #: whether the permission has been given
         self.is_held: bool = False
-        # A limiter remembers who borrowed a token.  When a token is passed on from one slot to
-        # the next, the limiter is not told, so these name the slot that borrowed it first.
+        # A limiter knows each token by its borrower, a slot.  When a slot passes its token on to
+        # the next slot, the limiter is not told.  So a token is named by its first borrower, which
+        # may be another slot than this one.
         self._host_token: Slot | None = None
         self._token: Slot | None = None
         self._host: _Host | None = None
@@ -41,12 +42,12 @@ class Slot:
         self._waiter: Waiter | None = None
 
     def expire(self) -> None:
-        """End the wait for it; nothing happens if it is held already."""
+        """End the wait for the slot; do nothing if the slot is held already."""
         if self._queue is not None:
             self._leave()
             self._wake()
 
-    cancel = expire  # a session that is closed cancels slots and cancel scopes alike
+    cancel = expire  # PendingWaits ends the waits for slots and cancel scopes by this name
 
     def _join(self, queue: _Queue) -> None:
         queue[self] = None
@@ -60,8 +61,8 @@ class Slot:
     def _wake(self) -> None:
         waiter = self._waiter
         assert waiter is not None
-        if not waiter.done():  # it is done if the task that waits has just been cancelled
-            with suppress(RuntimeError):  # the event loop of that task has been closed
+        if not waiter.done():  # done already if the waiting task has just been cancelled
+            with suppress(RuntimeError):  # raised if the event loop of that task is closed
                 waiter.set_result(None)
 
 
@@ -78,13 +79,13 @@ class _Host:
 class Slots:
     """The slots of a connector.
 
-    A token that is given back goes at once to the first slot in the queue, if there is one, so
-    no token is ever free while a slot waits for it.
+    When a token is released, the first slot in the queue gets it at once, if there is one.  So no
+    token is ever free while a slot waits for it.
 
     :param limit: slots in all; 0 for no limit
     :param limit_per_host: slots of one endpoint; 0 for no limit
-    :param evict: closes an idle connection that has a slot, which is released by that; returns
-        whether there was one
+    :param evict: closes an idle connection that has a slot, and releases that slot; returns
+        whether there was such a connection
     """
 
     __slots__ = ("_evict", "_hosts", "_limit", "_limit_per_host", "_queue", "_total", "waiting")
@@ -97,7 +98,7 @@ class Slots:
         self._total: anyio.CapacityLimiter | None = None
         self._queue: _Queue | None = None  # made when a slot first has to wait
         self._hosts: dict[ConnectionKey, _Host] = {}
-        #: how many tasks wait, or are about to, or have their slot but have not run since
+        #: how many tasks wait for a slot; a task counts from before it waits until it runs again
         self.waiting: int = 0
 
     def take(self, slot: Slot) -> bool:
@@ -109,9 +110,9 @@ class Slots:
 
     @contextmanager
     def about_to_wait(self) -> Iterator[None]:
-        """Count the caller as waiting during the block, after which it calls :meth:`wait`.
+        """Count the caller as waiting during the block; the caller calls :meth:`wait` afterwards.
 
-        While somebody waits, a connection that becomes idle does not keep its slot.
+        While a task waits, a connection that becomes idle does not keep its slot.
         """
         self.waiting += 1
         try:
@@ -124,8 +125,8 @@ class Slots:
 
         :returns: ``False`` if the wait was ended by :meth:`Slot.expire`
 
-        First come, first served: at first among those who wait for the same endpoint, then
-        among all.  After cancellation the slot is not held.
+        First come, first served: first among the slots of the same endpoint, then among all
+        slots.  After cancellation the slot is not held.
         """
         self.waiting += 1
         try:
@@ -146,7 +147,7 @@ class Slots:
         return slot.is_held
 
     def release(self, slot: Slot) -> None:
-        """Give *slot* back if it is held, and take it out of the queue if it waits."""
+        """Release *slot* if it is held; remove it from the queue if it waits."""
         slot.is_held = False
         slot._leave()
         token, slot._token = slot._token, None
@@ -166,7 +167,7 @@ class Slots:
                 slot.expire()
 
     def _advance(self, slot: Slot) -> _Queue | None:
-        """Borrow the tokens that *slot* lacks; return the queue for one that is not free."""
+        """Borrow the tokens that *slot* lacks; if one is not free, return the queue for it."""
         if self._limit_per_host and slot._host_token is None:
             host = self._hosts.get(slot.key)
             if host is None:
@@ -182,18 +183,19 @@ class Slots:
         return None
 
     def _count(self, slot: Slot) -> bool:
-        """Borrow a token of the total limit, if need be by closing an idle connection."""
+        """Borrow a token of the total limit; if none is free, close an idle connection first."""
         if self._queue:
             return False
         if self._total is None:
             self._total = anyio.CapacityLimiter(self._limit)
-        # Evicting may free no token: a slot that waits for the same endpoint gets it first.
+        # After an eviction the token may still not be free: a slot that waits for the endpoint of
+        # the closed connection gets its tokens first.
         if _borrow(self._total, slot) or (self._evict() and _borrow(self._total, slot)):
             slot._token = slot
         return slot._token is not None
 
     def _pass_on(self, token: Slot) -> None:
-        """Give a token of the total limit to the first slot that waits for one, or back."""
+        """Give a token of the total limit to the first waiting slot, or else to the limiter."""
         if self._queue:
             slot = next(iter(self._queue))
             slot._token = token
@@ -205,9 +207,9 @@ class Slots:
             self._total.release_on_behalf_of(token)
 
     def _pass_on_to_host(self, host: _Host, token: Slot) -> None:
-        """Give a token of *host* to the first slot that waits for one, or back.
+        """Give a token of *host* to the first waiting slot, or else to the limiter.
 
-        That slot may have to go on waiting, for a token of the total limit.
+        That slot may then have to wait for a token of the total limit.
         """
         if not host.queue:
             host.limiter.release_on_behalf_of(token)
@@ -222,7 +224,7 @@ class Slots:
             slot._join(queue)
 
     def _forget_host(self, key: ConnectionKey) -> None:
-        """Forget an endpoint for which no slot is held or waits."""
+        """Forget the endpoint *key* if none of its slots is held or waiting."""
         host = self._hosts.get(key)
         if host is not None and not host.queue and not host.limiter.borrowed_tokens:
             del self._hosts[key]

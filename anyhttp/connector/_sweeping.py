@@ -1,4 +1,4 @@
-"""Closing idle connections when their time is over, and not only when the next request comes."""
+"""A task that closes idle connections when they expire, without waiting for the next request."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Sweeper:
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._owners: list[TaskOwner] = []  # of tasks that have not been started
+        self._owners: list[TaskOwner] = []  # those that have not started their task yet
 
     def sweep_in(self, owner: TaskOwner) -> None:
-        """Have *owner* start a task as soon as there may be a connection to close."""
+        """Let *owner* run a sweeping task, as soon as the pool has a connection."""
         self._owners.append(owner)
         if not self._pool.is_empty:
             self.start()
 
     def sweep_no_more_in(self, owner: TaskOwner) -> None:
-        """Start no task of *owner* any more."""
+        """Do not start a task in *owner* any more."""
         if owner in self._owners:
             self._owners.remove(owner)
 
     def start(self) -> None:
-        """Start the tasks: a connection is being made."""
+        """Start the sweeping tasks, because a connection is being made."""
         for owner in self._owners:
             owner.start(self._sweep)
         self._owners.clear()

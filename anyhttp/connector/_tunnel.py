@@ -1,8 +1,8 @@
-"""Through a proxy to an origin: ``CONNECT`` and SOCKS, and TLS inside.
+"""Connects to an origin through a proxy: ``CONNECT`` or SOCKS, and TLS inside the tunnel.
 
-The functions that speak to a proxy leave a stream on which the next byte is the origin's, or
-raise; whoever gave them the stream closes it then.  None keeps time: the scopes of whoever
-wants the connection do.
+The functions that speak to a proxy return when the next byte on the stream comes from the origin.
+If one of them raises, its caller closes the stream.  They have no time limits: the connector sets
+those, by cancel scopes around the whole dialing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ("ConnectRequest", "Way", "dial_through_proxy", "open_http_tunnel")
 #: Heads with status 1xx that may come before the answer to ``CONNECT``.
 MAX_INFORMATIONAL: Final = 32
 
-#: How much of a refusal is read, in bytes, and for how long, in seconds.
+#: How much of the body of a proxy's refusal is read, in bytes, and for how long, in seconds.
 REFUSAL_BYTES: Final = 8 * 1024
 REFUSAL_SECONDS: Final = 1.0
 
@@ -49,16 +49,16 @@ def _broken(text: str) -> OSError:
     return OSError(errno.EPROTO, text)
 
 
-# -- the whole way ---------------------------------------------------------------------
+# -- proxy and origin together ---------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What a connector lends for reaching a proxy, and an origin behind it."""
+    """How a connector reaches a proxy and an origin behind it: its resolver and settings."""
 
     resolve: Callable[[ConnectionKey, str, int], Awaitable[list[ResolveResult]]]
     options: TcpOptions
-    #: whom to trust at the origin, and at the proxy
+    #: how the certificates of the origin and of the proxy are verified
     tls: SSLContext | bool | SupportsFingerprint
     proxy_tls: SSLContext | bool | SupportsFingerprint
     engine_class: type[Engine]
@@ -70,8 +70,8 @@ async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
     :raises ClientProxyConnectionError: the proxy cannot be reached, ends the connection or
         does not speak its protocol; a SOCKS proxy refuses
     :raises ClientHttpProxyError: an HTTP proxy refuses
-    :raises ClientConnectorDNSError: a name that has to be resolved here cannot be
-    :raises ClientSSLError: TLS failed; the error names at which of the two
+    :raises ClientConnectorDNSError: a name that has to be resolved here cannot be resolved
+    :raises ClientSSLError: TLS with the proxy or the origin failed; the error names which
 
     After cancellation no socket is open.
     """
@@ -100,7 +100,7 @@ async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
 
 
 async def _dial_proxy(key: ConnectionKey, way: Way) -> NetworkStream:
-    """Return a stream on which the proxy *key* is at the other end."""
+    """Return a stream to the proxy *key*."""
     with _proxy_errors(key):
         assert key.port is not None
         stream = await dial_tcp(await way.resolve(key, key.host, key.port), way.options)
@@ -110,12 +110,13 @@ async def _dial_proxy(key: ConnectionKey, way: Way) -> NetworkStream:
 async def _dial_through_socks(
     req: ClientRequest, scheme: str, key: ConnectionKey, proxy_key: ConnectionKey, way: Way
 ) -> NetworkStream:
-    """Return a stream on which the origin is at the other end."""
+    """Return a stream to the origin, through a SOCKS proxy."""
     require_socks(scheme)
     assert key.port is not None
     hosts = [key.host]
     if scheme in {"socks4", "socks5"}:
-        # These are given addresses; a proxy tries one, so the others are tried here.
+        # These protocols are used with an address here.  The proxy tries only that one, so the
+        # other addresses of the host are tried in this loop.
         hosts = [found["host"] for found in await way.resolve(key, key.host, key.port)]
     errors: list[OSError] = []
     with _proxy_errors(proxy_key):
@@ -140,7 +141,7 @@ async def _dial_through_socks(
 
 @contextmanager
 def _proxy_errors(key: ConnectionKey) -> Iterator[None]:
-    """Raise our exception for what went wrong between us and the proxy *key*."""
+    """Translate errors of the connection to the proxy *key* into our exceptions."""
     try:
         yield
     except (ClientConnectorDNSError, ClientProxyConnectionError, ClientSSLError):
@@ -154,9 +155,9 @@ def _proxy_errors(key: ConnectionKey) -> Iterator[None]:
 
 
 class ConnectRequest:
-    """What is asked of a proxy for the sake of a request: a tunnel to its host.
+    """The ``CONNECT`` request for a tunnel to the host of *req*.
 
-    Nothing of the request itself is in it: neither its headers nor those of its session.
+    It contains neither the headers of *req* nor those of the session, except those for the proxy.
     """
 
     def __init__(self, req: ClientRequest) -> None:
@@ -188,22 +189,22 @@ async def open_http_tunnel(
 ) -> None:
     """Ask the proxy on *stream* for a tunnel.
 
-    If something in the answer is not as the grammar has it, the tunnel is for one exchange.
+    If the answer violates the grammar in a tolerated way, the tunnel is for one exchange only.
 
-    :raises ClientHttpProxyError: the proxy refuses; the beginning of what it says is in ``body``
-    :raises OSError: it closed the connection, or its answer is not HTTP/1.1
+    :raises ClientHttpProxyError: the proxy refuses; ``body`` has the beginning of its answer
+    :raises OSError: the proxy closed the connection, or its answer is not HTTP/1.1
     """
     engine = engine_class(Limits())
     data = engine.send_head(hdrs.METH_CONNECT, request.authority, tuple(request.headers.items()))
     try:
         await stream.send(data + engine.send_end())
     except ClientOSError:
-        pass  # it may have refused already, without reading
+        pass  # the proxy may have refused without reading the request; its answer follows
     head = await _read_head(stream, engine)
     if not 200 <= head.status < 300:
         raise request.refused(head, await _read_refusal(stream, engine))
     if engine.surplus:
-        # The origin waits for our side of the TLS handshake: these are not its bytes.
+        # The client begins a TLS handshake, so the origin cannot have sent these bytes.
         raise _broken("the proxy sent bytes of its own into the tunnel")
     stream.for_one_exchange = engine.tolerated
 
@@ -226,7 +227,7 @@ async def _read_head(stream: NetworkStream, engine: Engine) -> Head:
 
 
 async def _read_refusal(stream: NetworkStream, engine: Engine) -> bytes:
-    """Return the beginning of the body, or what of it comes in a short time."""
+    """Return the beginning of the body, as far as it arrives within a short time."""
     body = b""
     with anyio.move_on_after(REFUSAL_SECONDS):
         try:
@@ -237,7 +238,7 @@ async def _read_refusal(stream: NetworkStream, engine: Engine) -> bytes:
                     break
                 engine.receive(await stream.receive())
         except (ParseError, ClientOSError):
-            pass  # it is cut short, and the refusal is what matters
+            pass  # an incomplete body is no error here: the caller raises the refusal
     return body[:REFUSAL_BYTES]
 
 
@@ -245,9 +246,9 @@ async def _read_refusal(stream: NetworkStream, engine: Engine) -> bytes:
 
 
 def require_socks(scheme: str) -> None:
-    """Raise unless the library that speaks SOCKS is installed.
+    """Raise an error unless the library for SOCKS is installed.
 
-    :raises RuntimeError: naming the extra that brings it
+    :raises RuntimeError: it is not; the message names the extra to install
     """
     try:
         import socksio  # noqa: F401
@@ -258,7 +259,7 @@ def require_socks(scheme: str) -> None:
 
 
 class _Replies:
-    """Reads exactly as many bytes as a reply has: those after it are the origin's."""
+    """Reads exactly the bytes of a reply: the bytes after it come from the origin."""
 
     def __init__(self, stream: NetworkStream) -> None:
         self._stream = stream
@@ -278,7 +279,7 @@ async def open_socks_tunnel(
 ) -> None:
     """Ask the SOCKS proxy on *stream* to connect to *host*, a name or an address.
 
-    :param scheme: of the proxy's URL, which tells the version of the protocol
+    :param scheme: of the proxy's URL, which selects the version of the protocol
     :raises OSError: the proxy refuses, or cannot connect, or does not speak SOCKS
     """
     replies = _Replies(stream)
@@ -329,7 +330,8 @@ _SOCKS5_REASONS: Final = {
     0x08: (errno.EAFNOSUPPORT, "address type not supported"),
 }
 
-#: Bytes of the address in a reply, by its type (RFC 1928 §6); a name tells its own length.
+#: Size in bytes of the address in a reply, by address type (RFC 1928 §6); a name is preceded by
+#: its length.
 _ADDRESS_SIZES: Final = {0x01: 4, 0x04: 16}
 
 
@@ -376,9 +378,10 @@ async def _log_in(stream: NetworkStream, replies: _Replies, auth: BasicAuth) -> 
 
 
 async def _take_socks5_reply(replies: _Replies, host: str, port: int) -> bytes:
-    """Return the reply of a proxy that is connected.
+    """Return the reply of a proxy that has connected to the host.
 
-    :raises OSError: it says that it is not; such a reply is not always sent to its end
+    :raises OSError: the proxy reports a failure.  The rest of the reply is not read then, because
+        some proxies do not send it.
     """
     head = _of_version(5, await replies.take(2))
     if head[1]:
@@ -435,5 +438,8 @@ def _is_ipv4(host: str) -> bool:
 
 
 def _another_may_do(error: OSError) -> bool:
-    """Whether a SOCKS proxy failed at one address of a host, and not by its own choice."""
+    """Whether *error* may be limited to one address, so that another address may work.
+
+    A proxy that refuses by its own rules would refuse the other addresses, too.
+    """
     return error.errno in {code for code, _ in _SOCKS5_REASONS.values()} - {errno.EACCES}
