@@ -1,8 +1,8 @@
-"""A WebSocket in use, as a program holds it: sending, receiving, closing.
+"""The WebSocket of a program: sending, receiving, closing.
 
 Nothing runs in the background: the task that calls :meth:`~ClientWebSocketResponse.receive` reads
-from the connection and answers pings.  Only a ``heartbeat`` has a task of its own.  Who sends, who
-reads, and the states of a WebSocket are in :mod:`anyhttp._websocket`.
+from the connection and answers pings.  Only a ``heartbeat`` has a task of its own.  The locks for
+sending and receiving, and the states of a WebSocket, are in :mod:`anyhttp._websocket`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
 _ENDS: Final = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED})
 
-# To look a member up in an enum's class takes longer than to read a global.
+# Reading a global is faster than reading a member of an enum.
 _OPEN: Final = WSState.OPEN
 _PEER_CLOSED: Final = WSState.PEER_CLOSED
 
@@ -68,11 +68,11 @@ _Found = TypeVar("_Found")
 class ClientWebSocketResponse:
     """An open WebSocket; :meth:`ClientSession.ws_connect` makes it.
 
-    One task may receive while any number of others send.  Messages that are cut short by
-    cancellation are dealt with like this: receiving loses nothing, and sending leaves the message
-    whole, or not begun, or the WebSocket closed.
+    One task may receive while any number of others send.  If receiving is cancelled, no message
+    is lost.  If sending is cancelled, the message was sent completely, or not begun, or the
+    WebSocket is closed.
 
-    :param exchange: holds the connection, until it is closed
+    :param exchange: holds the connection until the WebSocket is closed
     :param accepted: what the handshake agreed on
     :param settings: how to behave
     """
@@ -84,8 +84,8 @@ class ClientWebSocketResponse:
         self._stream, surplus = exchange.lend_away()
         self._accepted = accepted
         self._settings = settings
-        # None of these refers to this object.  The session and the heartbeat's task do not keep it
-        # alive either, so that __del__() notices a WebSocket that nobody closes.
+        # These objects do not refer to this one, nor do the session and the heartbeat's task.  So
+        # when a program drops a WebSocket without closing it, __del__() runs and warns.
         self._life = life = Lifecycle(exchange.close)
         exchange.on_end = life.end
         self._sender = sender = Sender(
@@ -115,7 +115,7 @@ class ClientWebSocketResponse:
         return f"<{type(self).__name__} {'closed' if self.closed else 'open'}>"
 
     def __del__(self) -> None:
-        # A subclass may raise before there is anything to close.
+        # Missing if the constructor of a subclass has raised.
         life = getattr(self, "_life", None)
         if life is not None and life.state.connected:
             warnings.warn(
@@ -126,24 +126,24 @@ class ClientWebSocketResponse:
             )
             life.end()
 
-    # -- what it is
+    # -- its state and what was negotiated
 
     @property
     def closed(self) -> bool:
-        """Whether it is closed, or being closed."""
+        """Whether the WebSocket is closed, or being closed."""
         return not self._life.state.can_send
 
     @property
     def close_code(self) -> int | None:
-        """The peer's close code, or our own for what went wrong; ``None`` until it is known.
+        """The peer's close code, or our own after an error; ``None`` until it is known.
 
-        1006 (:rfc:`6455#section-7.1.5`) where the connection ended without one.
+        1006 (:rfc:`6455#section-7.1.5`) if the connection ended without a close code.
         """
         return self._life.close_code
 
     @property
     def protocol(self) -> str | None:
-        """The subprotocol that the server chose, if it was offered."""
+        """The subprotocol that the server chose among the offered ones; ``None`` if it did not."""
         return self._accepted.protocol
 
     @property
@@ -153,18 +153,18 @@ class ClientWebSocketResponse:
 
     @property
     def client_notakeover(self) -> bool:
-        """Whether each message that is sent is compressed by itself."""
+        """Whether each sent message is compressed without reference to earlier messages."""
         return self._accepted.no_takeover
 
     def exception(self) -> BaseException | None:
-        """Return what broke the connection, if something did."""
+        """Return the exception that broke the connection, ``None`` if there was none."""
         return self._life.exception
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return something about the connection by asyncio's name for it.
+        """Return information about the connection, by the names that asyncio uses.
 
         ``socket``, ``peername``, ``sockname``, ``ssl_object``, ``sslcontext``, ``peercert``,
-        ``cipher`` or ``compression``; *default* for others, and once it is closed.
+        ``cipher`` or ``compression``; *default* for other names, and after the end.
         """
         if not self._life.state.connected:
             return default
@@ -175,12 +175,13 @@ class ClientWebSocketResponse:
     async def send_str(self, data: str, compress: int | None = None) -> None:
         """Send a text message.
 
-        :param compress: 0 sends this message uncompressed, 9 to 15 as was negotiated
+        :param compress: 0 sends this message uncompressed; 9 to 15 compress it as negotiated
         :raises TypeError: *data* is not a ``str``
-        :raises ClientConnectionResetError: the WebSocket is closed, or was while waiting
+        :raises ClientConnectionResetError: the WebSocket is closed, or was closed meanwhile
         :raises ClientConnectionError: the connection broke
 
-        After cancellation the message was not begun, or it is whole, or the WebSocket is closed.
+        After cancellation the message was not begun, or was sent completely, or the WebSocket is
+        closed.
         """
         if not isinstance(data, str):
             raise TypeError(f"data must be a str, not {type(data).__name__}")
@@ -232,18 +233,18 @@ class ClientWebSocketResponse:
     ) -> None:
         """Send one message that is too large for memory, or not yet complete.
 
-        Each piece goes out as a fragment when *pieces* yields it.  The first one decides: ``str``
-        makes a text message, bytes a binary one.  Pings, pongs and the answers to them go in
-        between; other messages wait.
+        Each piece is sent as one fragment.  If the first piece is a ``str``, the message is a text
+        message; if it is bytes, a binary message.  Pings and pongs may be sent between fragments;
+        other messages wait.
 
         :param compress: as for :meth:`send_str`
-        :raises TypeError: a piece is neither, or not of the first one's type
-        :raises ClientConnectionResetError: the WebSocket is closed, or was meanwhile
+        :raises TypeError: a piece is neither ``str`` nor bytes, or not of the first piece's type
+        :raises ClientConnectionResetError: the WebSocket is closed, or was closed meanwhile
         :raises ClientConnectionError: the connection broke
 
-        A message cannot be taken back: what *pieces* raises passes through, but once a piece has
-        been sent the WebSocket is closed with code 1011.  After cancellation in the middle it is
-        closed without a code.
+        An exception of *pieces* is raised here.  If a fragment has been sent before, the WebSocket
+        is closed with code 1011, because the rest of the message will not follow.  After
+        cancellation in the middle of the message it is closed without a code.
         """
         await self._sender.send_stream(pieces, compress)
 
@@ -252,16 +253,17 @@ class ClientWebSocketResponse:
     async def receive(self, timeout: float | None = None) -> WSMessage:
         """Return the next message.
 
-        CLOSE is what the peer sends, ERROR that it broke the protocol, CLOSING that
-        :meth:`close` was called meanwhile; CLOSED follows for ever, and also says that the
-        connection was lost.
+        The end is a message too.  CLOSE: the peer has closed the WebSocket.  ERROR: the peer broke
+        the protocol, or did not answer the heartbeat.  CLOSING: :meth:`close` was called while
+        this call waited.  CLOSED: the WebSocket has ended, or the connection was lost; all further
+        calls return it.
 
         :param timeout: seconds to wait; ``ws_receive`` if it is ``None`` or 0
-        :raises TimeoutError: no message arrived in that time; the WebSocket can be used on
+        :raises TimeoutError: no message arrived in that time; the WebSocket can still be used
         :raises RuntimeError: another task is receiving
 
-        Cancellation loses no message: the next call returns it.  Either of them closes the
-        WebSocket if a pong was being sent that the peer does not take.
+        After cancellation no message is lost: the next call returns it.  But if a pong is just
+        being sent and the peer does not take it, cancellation and timeout close the WebSocket.
         """
         sender, frames, receiver = self._sender, self._frames, self._receiver
         if (
@@ -270,7 +272,7 @@ class ClientWebSocketResponse:
             and self._life.state is _OPEN
             and not (receiver.read_by or receiver.streaming or sender.pongs)
         ):
-            # In a burst most messages have arrived already, and nothing has to be done before.
+            # Fast path: the message has been received already, and nothing has to be done before.
             await sender.checkpoint_if_cancelled()
             if (message := frames.short_message()) is not None:
                 sender.calls_left -= 1
@@ -308,14 +310,14 @@ class ClientWebSocketResponse:
     async def receive_stream(self, timeout: float | None = None) -> WSMessageStream:
         """Wait until a message begins, and return it to be read in pieces.
 
-        ``max_msg_size`` does not hold for it.  What is not read of it is thrown away by the next
-        call that receives.
+        ``max_msg_size`` does not apply to it.  The next call that receives discards the pieces
+        that have not been read.
 
         :param timeout: seconds to wait for the beginning; ``ws_receive`` if ``None`` or 0
         :raises TimeoutError: no message began in that time
         :raises RuntimeError: another task is receiving
 
-        It has the type and data of a message without pieces, too: CLOSE, CLOSED and so on.
+        For a message without pieces (CLOSE, CLOSED and so on) the stream has its type and data.
         """
         limit = timeout or self._settings.timeout.ws_receive
         with anyio.CancelScope(deadline=deadline_after(limit)):
@@ -339,7 +341,10 @@ class ClientWebSocketResponse:
         return message
 
     async def _receive(self, step: Callable[[], _Found | None]) -> _Found | WSMessage:
-        """Receive by *step*, a method of the frame reader; or close, if the peer has."""
+        """Receive with *step*, a method of the frame reader.
+
+        If the peer has closed and the application has not answered, close the WebSocket instead.
+        """
         if self._life.state is _PEER_CLOSED:
             await self.close()
             return CLOSED_MESSAGE
@@ -348,26 +353,26 @@ class ClientWebSocketResponse:
     async def _next_piece(self, stream: WSMessageStream) -> bytes | str:
         """Return the next piece.
 
-        The stream refers to this method, so the WebSocket is not deleted before it.
+        The stream refers to this method, and so keeps the WebSocket alive while it is read.
         """
         return await self._receiver.next_piece(stream)
 
     # -- closing
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes | str = b"") -> bool:
-        """Close the WebSocket with a CLOSE frame, and wait for the peer's.
+        """Close the WebSocket with a CLOSE frame, and wait for the peer's CLOSE frame.
 
-        A :meth:`receive` that waits returns CLOSING.  All of it takes ``ws_close`` seconds at
-        most, whatever the peer does: after that, as after any failure, the connection is dropped,
-        :attr:`close_code` is 1006 and :meth:`exception` tells why.
+        A task that waits in :meth:`receive` gets CLOSING.  Closing takes ``ws_close`` seconds at
+        most.  After that time, and after any failure, the connection is closed,
+        :attr:`close_code` is 1006 and :meth:`exception` returns the reason.
 
         :param message: reason, of up to 123 bytes
-        :returns: whether this call closed it; ``False`` if it was closed already, or by another
-            task meanwhile
+        :returns: whether this call closed the WebSocket; ``False`` if it was closed already, or by
+            another task meanwhile
         :raises ValueError: *code* may not be sent (:rfc:`6455#section-7.4`), or *message* is too
             long or not UTF-8
 
-        After cancellation the connection is dropped.
+        After cancellation the connection is closed.
         """
         payload = close_payload(code, reason_text(message))
         life = self._life
@@ -393,9 +398,9 @@ class ClientWebSocketResponse:
         return True
 
     async def _close(self, payload: bytes, peer_code: int | None) -> bool:
-        """Exchange CLOSE frames, and end.
+        """Exchange CLOSE frames, and close the connection.
 
-        :param peer_code: that of the peer's CLOSE, if it came first
+        :param peer_code: code of the peer's CLOSE, if that has been received before
         """
         life = self._life
         await self._receiver.interrupt()
@@ -423,7 +428,8 @@ class ClientWebSocketResponse:
         try:
             await self.close()
         except BaseException:
-            # The exception of the block tells more; a cancellation comes again by itself.
+            # Do not replace an exception of the block.  A cancellation that is dropped here is
+            # raised again at the next checkpoint.
             if exc is None:
                 raise
 

@@ -1,4 +1,4 @@
-"""One exchange on one connection, spoken by an engine: our own, or h11 as a second opinion."""
+"""HTTP/1.1 on one connection, read by our own engine, or by h11 for comparison."""
 
 from __future__ import annotations
 

@@ -9,22 +9,22 @@ from .response_grammar import Limits, ParseError, read_chunk_size, read_plain_si
 
 __all__ = ("ChunkReader",)
 
-# A trailer comes too late to say how the body is framed (RFC 9110 §6.5.1).
+# Fields that a trailer must not have: it comes after the body that they frame (RFC 9110 §6.5.1).
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class ChunkReader:
-    """Decodes chunked framing and refuses whatever else it might be taken for."""
+    """Decodes chunked framing, and refuses bytes that another reader might read differently."""
 
     __slots__ = ("_headers", "_limits", "_lines", "_longest_plain", "_skip", "_trailer",
                  "complete", "tolerated", "total")  # fmt: skip
 
     def __init__(self, limits: Limits, headers: int) -> None:
-        """*headers* is how many header lines there were: trailer lines count with them."""
+        """Count *headers*, the number of header lines, and the trailer lines under one limit."""
         self._limits = limits
         self._longest_plain = min(limits.max_line_size, 16) + 2
         self._lines = LineReader()
-        self._skip = 0  # bytes of data and its CRLF still to come
+        self._skip = 0  # bytes that are missing of the chunk being read, with its CRLF
         self._headers = headers
         self._trailer: FieldReader | None = None
         #: bytes of data so far
@@ -35,7 +35,7 @@ class ChunkReader:
         self.tolerated = False
 
     def feed(self, data: bytes) -> tuple[list[bytes], list[int], int]:
-        """Return pieces of the body, where in it chunks end, and how much of *data* it took.
+        """Return pieces of the body, the offsets in it at which chunks end, and the bytes read.
 
         :raises ParseError: malformed framing, or a line over its limit
         """
@@ -60,13 +60,13 @@ class ChunkReader:
     def _read_whole_chunks(
         self, data: bytes, position: int, pieces: list[bytes], ends: list[int]
     ) -> int:
-        """Take the chunks that are there to their last byte: nearly all of many small ones."""
+        """Read the chunks of which *data* has all bytes, fast, as there may be many small ones."""
         longest, total = self._longest_plain, self.total
         while (end := data.find(b"\r\n", position, position + longest)) > 0:
             size = read_plain_size(data[position:end])
             start = end + 2
             end = start + size
-            # The last chunk, one with an extension and one that is wrong are looked at closely.
+            # The last chunk, chunks with an extension and malformed ones are left to _read_size().
             if not size or data[end : end + 2] != b"\r\n":
                 break
             total += size
@@ -77,7 +77,7 @@ class ChunkReader:
         return position
 
     def _read_data(self, data: bytes, position: int, pieces: list[bytes]) -> int:
-        """Take chunk data; its last two bytes must be CRLF."""
+        """Read chunk data and the CRLF after it."""
         if self._skip > 2:
             piece = data[position : position + self._skip - 2]
             pieces.append(piece)
@@ -96,7 +96,7 @@ class ChunkReader:
         if read is None:
             return len(data)
         line, position = read
-        # The LF of a chunk's data and that of its size are the framing: no other end will do.
+        # Only CRLF may end this line: a bare LF is tolerated in heads, but not in chunk framing.
         size, tolerated = read_chunk_size(line[:-2] if line.endswith(b"\r\n") else line)
         if tolerated:
             self.tolerated = True

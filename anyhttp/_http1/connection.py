@@ -1,6 +1,6 @@
 """A connection that speaks HTTP/1.1, and the right to use it.
 
-Three classes share one socket, each for its own time:
+Three classes use one socket; each object lives for a different time:
 
 ==========================  ==========================================================
 :class:`Http1Connection`    the socket, from when it is open until it is closed; the
@@ -44,7 +44,7 @@ class Phase(enum.Enum):
     LENT_AWAY = "after 101 or CONNECT; the bytes are someone else's"
     CLOSED = "socket gone"
 
-    #: the phases that can follow; tuples, as an enum's hash would cost more than the search
+    #: the phases that can follow; a tuple, as searching it is faster than hashing an enum member
     moves: tuple[Phase, ...]
 
 
@@ -54,17 +54,17 @@ Phase.IDLE.moves = (Phase.BUSY, Phase.CLOSED)
 Phase.LENT_AWAY.moves = (Phase.CLOSED,)
 Phase.CLOSED.moves = ()
 
-# Each request asks for these two, and a global is read faster than the member of an enum.
+# Each request reads these two, and reading a global is faster than reading an enum member.
 BUSY: Final = Phase.BUSY
 IDLE: Final = Phase.IDLE
 
 
 class Http1Connection:
-    """What the pool holds: a stream, and the engine that speaks each exchange on it."""
+    """A connection as the pool keeps it: a stream, and the class of its engines."""
 
     __slots__ = ("_engine_class", "phase", "stream")
 
-    #: exchanges it can carry at a time, for a pool that will know HTTP/2 too
+    #: exchanges that the connection can carry at a time; HTTP/2 would allow more
     max_exchanges: Final = 1
 
     def __init__(self, stream: NetworkStream, engine_class: type[Engine]) -> None:
@@ -76,7 +76,7 @@ class Http1Connection:
         return f"<{type(self).__name__} {self.phase.name}: {self.phase.value}>"
 
     def move(self, to: Phase) -> None:
-        """Enter another phase of its life.
+        """Enter another phase.
 
         :raises RuntimeError: that phase cannot follow this one
         """
@@ -86,11 +86,11 @@ class Http1Connection:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the next exchange can begin: idle, and the peer kept quiet."""
+        """Whether the next exchange can begin: the phase is IDLE, and the peer has sent nothing."""
         return self.phase is IDLE and self.stream.is_quiet()
 
     def start(self, limits: Limits) -> Engine:
-        """Begin an exchange."""
+        """Begin an exchange, and return its engine."""
         self.move(BUSY)
         return self._engine_class(limits)
 
@@ -104,8 +104,8 @@ class Http1Connection:
 class Connection:
     """The right to use one connection, which counts under the limits of its connector.
 
-    It has three ways out: :meth:`release`, :meth:`close` and :meth:`detach`.  The first
-    that is called counts, the others do nothing then.
+    It is ended by :meth:`release`, :meth:`close` or :meth:`detach`.  The first of these calls
+    counts; later ones do nothing.
     """
 
     __slots__ = ("_callbacks", "_give_back", "_http1", "_key", "reused")
@@ -118,16 +118,16 @@ class Connection:
     ) -> None:
         self._http1: Http1Connection | None = http1
         self._key = key
-        self._give_back = give_back  # without the socket, if that is someone else's now
+        self._give_back = give_back  # gets None instead of the connection after detach()
         self._callbacks: list[Callable[[], None]] | None = None
-        #: whether it had carried a request before
+        #: whether the connection has carried a request before
         self.reused: bool = http1.phase is IDLE
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._key.host}:{self._key.port} {self._http1}>"
 
     def __bool__(self) -> bool:
-        """Be true always, so that ``if connection`` asks whether there is one."""
+        """Return true always, so that ``if connection`` only tests for ``None``."""
         return True
 
     @property
@@ -147,7 +147,7 @@ class Connection:
 
     @property
     def protocol(self) -> Http1Connection | None:
-        """What speaks HTTP/1.1 on the stream, ``None`` once it has been given back."""
+        """The pooled connection, ``None`` once it has been given back."""
         return self._http1
 
     def add_callback(self, callback: Callable[[], None]) -> None:
@@ -157,7 +157,7 @@ class Connection:
         self._callbacks.append(callback)
 
     def release(self) -> None:
-        """Give the connection back; it is kept if its exchange is complete, else closed."""
+        """Give the connection back; it is kept if its exchange is complete, otherwise closed."""
         http1, self._http1 = self._http1, None
         if http1 is not None:
             self._give_back(self, http1)
@@ -173,7 +173,7 @@ class Connection:
             self._call_back()
 
     def detach(self) -> ByteStream | None:
-        """Take the stream out of the connector: the caller closes it, the slot is free."""
+        """Return the stream, which the caller has to close, and free the slot."""
         http1, self._http1 = self._http1, None
         if http1 is None:
             return None

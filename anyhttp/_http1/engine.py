@@ -1,7 +1,7 @@
-"""Our own engine, and the base of the other one: one engine object speaks one exchange.
+"""Our own engine, which is also the base class of the other one; each exchange has an engine.
 
-An engine does no I/O.  It is given the request and returns bytes to send; it is given
-bytes received and fills :attr:`~Engine.head`, :attr:`~Engine.pieces` and
+An engine does no I/O.  Its ``send_*`` methods return the bytes of a request.  Its method
+``receive()`` takes received bytes and sets :attr:`~Engine.head`, :attr:`~Engine.pieces` and
 :attr:`~Engine.complete`.
 """
 
@@ -19,13 +19,13 @@ from .response_grammar import Limits, ParseError
 
 __all__ = ("Engine",)
 
-#: From this size on a body is large, in bytes.
+#: A body of this size or more is received in large pieces, in bytes.
 LARGE: Final = 256 * 1024
 
-#: What surrounds a field value without being part of it (:rfc:`9110#section-5.5`).
+#: White space that may surround a field value (:rfc:`9110#section-5.5`).
 _FIELD_SPACE: Final = " \t"
 
-#: While it waits for the head, an exchange takes as little memory as it can.
+#: Shared by all engines until a head has been received, to save memory.
 _NO_PIECES: Final[deque[bytes]] = deque(maxlen=0)
 _NO_ENDS: Final[deque[int]] = deque(maxlen=0)
 
@@ -44,25 +44,25 @@ class Engine:
         self._method = ""
         self._chunked = False
         self._upgrade = False
-        self._reader: HeadReader | None = None  # of a head that comes in several pieces
+        self._reader: HeadReader | None = None  # for a head that read_whole_head() cannot read
         self._informed = False
         self._chunks: ChunkReader | None = None
         self._left = 0
-        #: the head being answered with; informational ones (1xx) are replaced by the next
+        #: the head received last; :meth:`next_response` removes an informational one (1xx)
         self.head: Head | None = None
-        #: body pieces received and not yet taken, in order
+        #: body pieces received and not yet consumed, in order
         self.pieces: deque[bytes] = _NO_PIECES
-        #: how many bytes of body there were when an HTTP chunk ended, likewise
+        #: offsets in the body at which chunks end, received and not yet consumed
         self.chunk_ends: deque[int] = _NO_ENDS
-        #: what is wrong with the body, if that came together with a head that is fine; it is
-        #: for whoever reads the body, however the peer's packets were cut
+        #: an error in the body that was received together with a valid head.  It is raised when
+        #: the body is read, as it would be if the body had been received later.
         self.error: ParseError | None = None
-        #: something was read that the grammar does not allow, if only in an informational head,
-        #: so the connection must carry nothing else
+        #: whether something was read that the grammar does not allow, in this head or in an
+        #: informational one before it, so that the connection must not be reused
         self.tolerated: bool = False
-        #: the response has been received to its end
+        #: whether the response has been received to its end
         self.complete: bool = False
-        #: bytes after the end of the response: another protocol's, or nobody's
+        #: bytes after the end of the response; after a switch they belong to another protocol
         self.surplus: bytes = b""
 
     # -- sending
@@ -84,7 +84,7 @@ class Engine:
         return start.encode("utf-8", "surrogateescape") + block
 
     def send_data(self, data: bytes) -> bytes:
-        """Return the bytes that carry one piece of body."""
+        """Return the bytes to send for one piece of the body."""
         if self._chunked:
             return b"%x\r\n%b\r\n" % (len(data), data)
         return data
@@ -96,9 +96,9 @@ class Engine:
     # -- receiving
 
     def receive(self, data: bytes) -> None:
-        """Take bytes from the peer; ``b""`` means that it sends no more.
+        """Take bytes from the peer; ``b""`` means that the peer has closed its side.
 
-        :raises ParseError: they are not what :rfc:`9112` allows at this place
+        :raises ParseError: :rfc:`9112` does not allow them at this place
         """
         if self.head is not None:
             if data:
@@ -123,7 +123,7 @@ class Engine:
             head.keep_alive = False
         self.head = head
         data = data[end:]
-        if data and head.length == len(data):  # as of nearly every small body
+        if data and head.length == len(data):  # true for nearly every small body
             self.pieces = deque((data,))
             self.complete = True
             return
@@ -136,7 +136,7 @@ class Engine:
                 self.error = exc
 
     def _read_framing(self, head: Head, data: bytes, end: int) -> None:
-        """Read what *head*, which ends at *end* in *data*, says of body and connection."""
+        """Set the framing and connection attributes of *head*, which ends at *end* in *data*."""
         read_framing(head, self._method, self._upgrade)
 
     def _receive_body(self, data: bytes) -> None:
@@ -168,10 +168,11 @@ class Engine:
 
     @property
     def wanted(self) -> int:
-        """How many bytes to ask of the stream: more of them for the rest of a large body."""
+        """How many bytes to ask of the stream: more if the rest of the body is large."""
         if self._left == UNTIL_EOF:
             return LARGE
-        # Nobody knows how long a chunked body is, but one that was long will go on.
+        # The length of a chunked body is not known.  One that has been large so far will probably
+        # go on.
         known = self._left if self._chunks is None else self._chunks.total
         return LARGE if known >= LARGE else 64 * 1024
 
@@ -213,7 +214,7 @@ class Engine:
 def _header_block(headers: Fields) -> tuple[bytes, bool]:
     """Return the header lines with the empty line, and whether they ask for an upgrade.
 
-    :raises ValueError: a field could split the request, which callers should have noticed
+    :raises ValueError: a field contains a line break; callers should have checked that before
     """
     text = "".join([f"{name}: {value.strip(_FIELD_SPACE)}\r\n" for name, value in headers])
     if text.count("\r") != len(headers) or text.count("\n") != len(headers):
@@ -222,5 +223,5 @@ def _header_block(headers: Fields) -> tuple[bytes, bool]:
     return block, any(name.lower() == "upgrade" for name, _ in headers)
 
 
-# The same headers go out again and again: most requests add none of their own.
+# Most requests repeat the same headers, so the bytes are kept.
 _header_blocks: Final = FieldsMemo(_header_block)

@@ -35,7 +35,7 @@ __all__ = (
     "MalformedResponse",
 )
 
-#: What is read and thrown away to keep a connection: bytes, and seconds.
+#: How much of a body is discarded to keep its connection, in bytes, and for how long, in seconds.
 DRAIN_BYTES: Final = 64 * 1024
 
 
@@ -50,14 +50,14 @@ _READ_TIMEOUT: Final = "Timeout on reading data from socket"
 
 
 class MalformedResponse(ClientError):
-    """The response head breaks HTTP/1.1; whoever knows the request says for which one."""
+    """The response head is not HTTP/1.1; the caller translates this, adding the request."""
 
 
 class Exchange:
     """One request and its response, from the head that is sent to the last byte received.
 
-    It owns the connection from its first byte to one synchronous :meth:`release` or
-    :meth:`close`, and it is what a response's :class:`StreamReader` pulls from.
+    An exchange owns its connection until :meth:`release` or :meth:`close`, which are plain calls.
+    The :class:`StreamReader` of a response gets its data by :meth:`pull`.
     """
 
     __slots__ = ("_body", "_engine", "_head", "_heads", "_http1", "_outgoing", "_read_size",
@@ -79,7 +79,7 @@ class Exchange:
         #: whether the connection had carried a request before
         self.reused: bool = connection.reused
         http1 = connection.protocol
-        assert http1 is not None  # it has not been given back before it is used
+        assert http1 is not None  # a connection that has just been lent has not been given back
         self._http1: Http1Connection = http1
         self._outgoing = outgoing
         self._engine = http1.start(limits)
@@ -95,9 +95,9 @@ class Exchange:
         self._scope: anyio.CancelScope | None = None
         self._heads = 0
         self._head: Head | None = None  # the final one
-        self._body: ResponseBody | None = None  # if there is one that did not come with the head
+        self._body: ResponseBody | None = None  # None also if the whole body came with the head
         self._read_size = 0
-        #: low-water mark of the reader, once :meth:`open_body` has been told
+        #: low-water mark of the reader, set by :meth:`open_body`
         self.read_limit: int = DEFAULT_LIMIT
         #: called once, when the connection has been given back
         self.on_end: Callable[[], None] | None = None
@@ -116,14 +116,14 @@ class Exchange:
 
     @property
     def send_error(self) -> ClientOSError | None:
-        """What sending the head, and a small body with it, failed with."""
+        """The error of sending the head and a small body, if there was one."""
         return self._send_error
 
     async def send(self, target: str, fields: Sequence[tuple[str, str]]) -> Upload | None:
-        """Send the head, and the body if it is small; else return the writer to be run.
+        """Send the head, and the body if it is small; else return the upload, to be run in a task.
 
-        A peer that does not take the request may have answered already, so its refusal is
-        kept for :meth:`receive_head`.
+        If sending fails, the peer may still have sent a response.  So the error is kept, and
+        :meth:`receive_head` raises it if there is no response.
         """
         outgoing, engine = self._outgoing, self._engine
         payload, framing = outgoing.payload, outgoing.framing
@@ -148,34 +148,34 @@ class Exchange:
         return upload
 
     def attach(self, upload: Upload) -> None:
-        """Wait from now on for *upload* too, whose task has been started."""
+        """Take *upload*, whose task has been started, as part of this exchange."""
         self.upload = upload
         upload.when_over.append(self._upload_ended)
 
     def receive_head(self) -> Awaitable[Head]:
-        """Return the head of the final response, when awaited.
+        """Return an awaitable for the head of the final response.
 
         :raises ServerDisconnectedError: the connection was closed before
-        :raises ClientOSError: it broke before
+        :raises ClientOSError: the connection broke before
         :raises MalformedResponse: the response is not HTTP/1.1
         :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
         :raises Expired: the ``total`` time is over
-        :raises ClientConnectionError: the body to send failed
+        :raises ClientConnectionError: the body of the request failed
         """
         upload = self.upload
         return self._read_head() if upload is None else self._read_head_beside(upload)
 
     async def _read_head_beside(self, upload: Upload) -> Head:
-        # Whatever ends the upload has to reach the one who waits here.
+        # If the upload fails, _upload_ended() cancels this scope, so that the request fails too.
         with anyio.CancelScope() as self._scope:
             return await self._read_head()
         if upload.error is not None:
-            await checkpoint()  # what cancelled the upload may have cancelled this task too
+            await checkpoint()  # if this task has been cancelled together with the upload, raise
             raise upload.failure()
         raise SocketTimeoutError(_READ_TIMEOUT)
 
     def _upload_ended(self) -> None:
-        """Called in the writer's task."""
+        """Give the connection back, or wake the receiving task; the upload's task calls this."""
         upload = self.upload
         assert upload is not None
         if self._head is not None and self._engine.complete:
@@ -186,7 +186,7 @@ class Exchange:
             self._scope.cancel()
 
     def _limit_wait(self) -> None:
-        """Count ``sock_read`` from now."""
+        """Limit the present wait to ``sock_read`` seconds from now."""
         if self._scope is not None and self._sock_read:
             self._scope.deadline = deadline_after(self._sock_read)
 
@@ -214,7 +214,7 @@ class Exchange:
                 raise MalformedResponse(str(exc)) from exc
 
     def _final_head(self) -> Head | None:
-        """Return the head of the final response if it has come, after those with status 1xx.
+        """Return the head of the final response if it has been received; skip 1xx responses.
 
         :raises ParseError: the head that follows one of them is not HTTP/1.1
         """
@@ -241,7 +241,7 @@ class Exchange:
         """
         stream = self._http1.stream
         if self.upload is not None:
-            # The end of the upload, in another task, begins the time of this wait.
+            # The time of this wait begins when the upload, in another task, has ended.
             if self.upload.is_sent:
                 self._limit_wait()
             return await stream.receive()
@@ -255,11 +255,11 @@ class Exchange:
         except Expired:
             raise SocketTimeoutError(_READ_TIMEOUT) from None
         finally:
-            # The peer's time runs only while it is waited for.
+            # ``sock_read`` limits only the waits for the peer.
             stream.set_deadline(self._total_at, self._watchdog)
 
     def _raise_if_unsent(self) -> None:
-        """Raise what sending ended with: without a response, that is the news."""
+        """Raise the error of sending, if there is one: it explains why there is no response."""
         if self._send_error is not None:
             raise self._send_error
         if self.upload is not None and self.upload.error is not None:
@@ -302,7 +302,7 @@ class Exchange:
         return reader
 
     def _whole_body(self, head: Head, max_size: int | None) -> bytes | None:
-        """Return the body that came with the head, ``None`` if it takes more to read it."""
+        """Return the body if it came with the head as plain bytes; ``None``: use a reader."""
         pieces = self._engine.pieces
         if not pieces:
             return b""
@@ -313,7 +313,7 @@ class Exchange:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def pull(self) -> None:
-        """Feed the reader: at least one piece, the end, or an exception."""
+        """Wait for data, and feed the reader at least one piece, the end, or an exception."""
         upload = self.upload
         if upload is not None and upload.is_broken:
             await self._fail_by_upload(upload)
@@ -335,8 +335,8 @@ class Exchange:
                 self._fail(exc, exc.__cause__)
 
     async def _fail_by_upload(self, upload: Upload) -> None:
-        """Say what ended the wait: the upload, or the time that its end began."""
-        await checkpoint()  # what cancelled the upload may have cancelled this task too
+        """Fail with the error of *upload*, or with ``sock_read``, which began at its end."""
+        await checkpoint()  # if this task has been cancelled together with the upload, raise
         if upload.error is None:
             self._fail(SocketTimeoutError(_READ_TIMEOUT))
         elif isinstance(upload.error, Expired):
@@ -372,7 +372,7 @@ class Exchange:
                 self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
         closed = self.connection is None and not self._engine.complete
         if closed and body.reader.exception() is None:
-            # by another task, while this one was waiting
+            # Another task has closed the connection while this one was waiting.
             body.reader.set_exception(ClientConnectionError("Connection closed"))
 
     def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
@@ -382,7 +382,7 @@ class Exchange:
         self._body.reader.set_exception(error)
 
     def also_on_end(self, callback: Callable[[], None]) -> None:
-        """Call *callback* when the connection has been given back, after what is called already."""
+        """Call *callback* after the present ``on_end``, when the connection has been given back."""
         before = self.on_end
 
         def both() -> None:
@@ -393,12 +393,12 @@ class Exchange:
         self.on_end = both
 
     def lend_away(self) -> tuple[NetworkStream, bytes]:
-        """After a 101: return the stream for another protocol, and the bytes that came of it.
+        """After a 101: return the stream for another protocol, and the bytes received for it.
 
-        The connection stays held until :meth:`close`; none of the request's time limits holds
-        for it any more.
+        The exchange still holds the connection until :meth:`close`.  The time limits of the
+        request no longer apply.
 
-        :raises ClientConnectionResetError: it has been closed meanwhile, with the session
+        :raises ClientConnectionResetError: the connection was closed meanwhile, with the session
         """
         if self.connection is None:
             raise ClientConnectionResetError("the connection has been closed")
@@ -412,12 +412,12 @@ class Exchange:
     # -- the end
 
     def _finish(self) -> None:
-        """The response has been received: give the connection back, unless a body goes out."""
+        """Give the connection back after the response, unless the upload is still running."""
         if self.connection is None:
             return
         upload = self.upload
         if upload is not None and not upload.is_over:
-            return  # _upload_ended comes back here
+            return  # _upload_ended() calls this again
         engine, head = self._engine, self._head
         assert head is not None
         if (
@@ -446,7 +446,7 @@ class Exchange:
             self.close()
 
     def close(self) -> None:
-        """Close the connection and free its slot at once; a body going out is cut short."""
+        """Close the connection and free its slot at once; cancel the upload if it is running."""
         if self.connection is None:
             return
         if self.upload is not None and not self.upload.is_over:
@@ -464,11 +464,11 @@ class Exchange:
 
     @property
     def is_sending(self) -> bool:
-        """Whether a task writes the body."""
+        """Whether a task is sending the body."""
         return self.upload is not None and not self.upload.is_over
 
     def checkpoint_if_cancelled(self) -> Awaitable[None]:
-        """Let the caller be cancelled, if there is cause to, in the cheapest way there is."""
+        """Raise a pending cancellation of the caller; other tasks do not run."""
         stream = self._http1.stream
         return stream.checkpoint_if_cancelled()
 
@@ -484,12 +484,14 @@ class Exchange:
             raise TimeoutError("the request's total timeout ran out while its body was being sent")
 
     async def wait_stopped(self) -> None:
-        """Wait until no task writes the body any more, after it has been sent or cut short."""
+        """Wait until the task that sends the body has ended, whether or not all was sent."""
         if self.upload is not None:
             await self.upload.wait_over()
 
     async def drain(self) -> None:
-        """Throw the rest of the body away: undecoded, and only if that is quick.
+        """Discard the rest of the body without decoding it, and give the connection back.
+
+        If the rest is large or slow, the connection is closed instead.
 
         :raises Expired: the ``total`` time is over
         """

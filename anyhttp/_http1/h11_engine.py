@@ -1,4 +1,4 @@
-"""The reference engine, the only user of h11: a second opinion on what a head says."""
+"""The reference engine, which parses heads with h11; no other module uses h11."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class H11Engine(Engine):
-    """h11 reads the heads.
+    """An engine whose heads are parsed by h11.
 
-    It is given the bytes as they came, or, where the grammar does not allow them, the same head
-    written as it does.
+    h11 gets the received bytes.  If the head violates the grammar in a tolerated way, h11 gets
+    the same head rewritten without the violation.
     """
 
     __slots__ = ("_connection",)
@@ -35,8 +35,8 @@ class H11Engine(Engine):
 
     def __init__(self, limits: Limits) -> None:
         super().__init__(limits)
-        # Every line has been bounded before h11 sees it, so h11's own bound, which counts
-        # whole heads, must never be the one that strikes.
+        # The limits of lines have been checked before h11 gets the head.  So h11's own limit,
+        # which is for whole heads, is switched off.
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=sys.maxsize)
 
     def _read_framing(self, head: Head, data: bytes, end: int) -> None:
@@ -63,8 +63,8 @@ class H11Engine(Engine):
 
     def _parse(self, raw: bytes) -> h11.Response | h11.InformationalResponse:
         connection = self._connection
-        # Most responses need no request.  h11 has to know one that an interim response, or a
-        # switch to another protocol, can follow; and for a switch, that it has been sent.
+        # h11 reads most responses without knowing the request.  It needs the request before an
+        # interim response and before a switch to another protocol; for a switch also its end.
         asks_switch = self._upgrade or self._method == "CONNECT"
         try:
             if connection.our_state is h11.IDLE and (asks_switch or raw.startswith(b"1", 9)):
@@ -84,7 +84,7 @@ _END: Final = h11.EndOfMessage()
 
 @lru_cache(maxsize=64)
 def _request(method: str, upgrade: bool) -> h11.Request:
-    """Return as much of a request as decides how h11 reads the response."""
+    """Return a request with only those parts that affect how h11 reads the response."""
     fields = [("Host", "")]
     if upgrade:
         fields += [("Connection", "Upgrade"), ("Upgrade", "yes")]
@@ -92,15 +92,16 @@ def _request(method: str, upgrade: bool) -> h11.Request:
 
 
 def _as_sent(head: Head, fields: RawHeaders) -> RawHeaders:
-    """Undo that h11 writes the transfer coding, of which it lets only one pass, in lower case."""
+    """Restore the case of the transfer coding; h11 accepts one only, and lowers its case."""
     codings = [field for field in head.raw_headers if field[0].lower() == b"transfer-encoding"]
     return [codings[0] if name.lower() == b"transfer-encoding" else (name, value)
             for name, value in fields]  # fmt: skip
 
 
-# -- what h11 would refuse -------------------------------------------------------------
+# -- rewriting heads that h11 would refuse ---------------------------------------------
 
-# Of the control characters h11 refuses two; the first one stands for them, and for itself.
+# h11 refuses the control characters 0x0B and 0x0C in a value.  They are escaped with 0x01, which
+# has to be escaped, too.
 _ESCAPES: Final = {b"\x01": b"\x01\x01", b"\x0b": b"\x01\x02", b"\x0c": b"\x01\x03"}
 _ESCAPED: Final = re.compile(rb"[\x01\x0b\x0c]")
 _UNESCAPES: Final = {written: character for character, written in _ESCAPES.items()}
@@ -116,9 +117,9 @@ def _unescaped(value: bytes) -> bytes:
 
 
 def _by_grammar(head: Head, *, without_framing: bool) -> bytes:
-    """Return *head* as the grammar has it, in every character that matters to h11.
+    """Return the bytes of *head* without the violations that h11 would refuse.
 
-    :param without_framing: leave out the fields that say nothing of this body
+    :param without_framing: leave out the framing fields, which do not apply to this response
     """
     minor = 0 if head.version == HttpVersion10 else 1
     reason = head.reason.encode("utf-8", "surrogateescape")

@@ -30,14 +30,14 @@ __all__ = (
     "read_whole_head",
 )
 
-#: Body length when there is none to announce: the body runs until the peer closes.
+#: Body length if none is announced: the body ends when the peer closes the connection.
 UNTIL_EOF: Final = -1
-#: Body length of a chunked message: the framing itself tells the end.
+#: Body length of a chunked message: the last chunk marks the end.
 CHUNKED: Final = -2
 
 
 class Head:
-    """A response head and, once the request is known, what it says of body and connection."""
+    """A response head, and what it means for body and connection (set by ``read_framing()``)."""
 
     __slots__ = ("concerning", "content_encoding", "keep_alive", "length", "raw_headers",
                  "reason", "set_cookies", "status", "tolerated", "version")  # fmt: skip
@@ -55,8 +55,7 @@ class Head:
         #: must not carry another response
         self.tolerated: bool = start.tolerated
         self.raw_headers: Sequence[tuple[bytes, bytes]] = raw_headers
-        #: those of them that say something about body, connection and cookies, by their names
-        #: in lower case
+        #: those of the headers that concern body, connection and cookies, with names in lower case
         self.concerning: Sequence[tuple[bytes, bytes]] = concerning
         #: bytes of body, :data:`UNTIL_EOF` or :data:`CHUNKED`
         self.length: int = 0
@@ -74,10 +73,10 @@ def concerning(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes
 
 
 def read_whole_head(data: bytes, limits: Limits) -> tuple[Head, int] | None:
-    """Return a head that came in one piece, and where it ends; ``None``: look closer.
+    """Return a head that came in one piece, and where it ends; ``None``: use :class:`HeadReader`.
 
-    This is the way of nearly every response.  A head that is incomplete, long, or not exactly
-    as the grammar has it is for :class:`HeadReader` to say something about.
+    This fast path reads nearly all heads.  :class:`HeadReader` is needed if a head is incomplete,
+    long, or not exactly as the grammar demands.
     """
     end = data.find(b"\r\n\r\n")
     if end < 0 or end > limits.max_line_size or end > limits.max_field_size:
@@ -104,21 +103,21 @@ def read_whole_head(data: bytes, limits: Limits) -> tuple[Head, int] | None:
 
 
 class HeadReader:
-    """Reads a head that comes in several pieces, or that something is wrong with."""
+    """Reads any head, also one that comes in several pieces or violates the grammar."""
 
     __slots__ = ("_empty", "_fields", "_limits", "_lines", "_start", "raw")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._lines = LineReader()
-        self._empty = 0  # lines before the status line
+        self._empty = 0  # number of empty lines before the status line
         self._start: StatusLine | None = None
         self._fields = FieldReader(limits, self._lines, "header")
         #: the bytes of the head so far
         self.raw = bytearray()
 
     def feed(self, data: bytes) -> tuple[Head, int] | None:
-        """Return the head and where in *data* it ends, or ``None`` for "more".
+        """Return the head and where in *data* it ends; ``None``: more bytes are needed.
 
         :raises ParseError: a line is malformed or over its limit
         """

@@ -1,6 +1,6 @@
-"""Lines out of bytes, and fields out of lines, however the bytes are split.
+"""Splits bytes into lines, and lines into fields; the bytes may come in pieces of any size.
 
-All of it costs time linear in the bytes, even if they come one at a time.
+The time is linear in the number of bytes, even if they come one at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FOLD: Final = b" \t"
 
 
 class Longest(NamedTuple):
-    """How long a line may be, and how that is said."""
+    """How long a line may be, and the words for the message if it is longer."""
 
     size: int
     kind: str
@@ -27,7 +27,7 @@ class Longest(NamedTuple):
 
 
 class LineReader:
-    """Cuts off one line after another, and keeps the beginning of one that is not complete."""
+    """Returns one line after another, and keeps the beginning of an incomplete line."""
 
     __slots__ = ("begun",)
 
@@ -36,21 +36,21 @@ class LineReader:
         self.begun = bytearray()
 
     def first(self, data: bytes, position: int) -> int:
-        """Return the first byte of the line that goes on, or begins, at *position*."""
+        """Return the first byte of the present line, which begins or continues at *position*."""
         return self.begun[0] if self.begun else data[position]
 
     def read(self, data: bytes, position: int, longest: Longest) -> tuple[bytes, int] | None:
         """Return the line with its end, and where in *data* the next one begins.
 
         :return: ``None`` if the rest of *data* is only the beginning of a line
-        :raises ParseError: the line is too long, or a CR is in it that no LF follows
+        :raises ParseError: the line is too long, or its beginning has a CR without an LF
         """
         end = data.find(b"\n", position) + 1
         begun = self.begun
         if end == 0:
             seen = max(len(begun) - 1, 0)
             begun += data[position:]
-            # The last byte may be the CR of an end that is still to come.
+            # The last byte may be the CR of a line end whose LF has not been received yet.
             length = len(begun) - (begun[-1] == 13)
             if length > longest.size:
                 raise _too_long(longest)
@@ -77,14 +77,14 @@ class FieldReader:
                  "complete", "fields", "tolerated")  # fmt: skip
 
     def __init__(self, limits: Limits, lines: LineReader, kind: str, counted: int = 0) -> None:
-        """*kind* is the word for such a line, *counted* how many have been read before."""
+        """Make a reader of *kind* lines (for messages), after *counted* other field lines."""
         self._limits = limits
         self._lines = lines
         self._kind = kind
         self._counted = counted
         self._size = 0  # bytes of the last field, with the line ends within it
         self._folds: list[bytes] = []  # the parts of the last field's value, if it is folded
-        # 2 for the colon and the space after it
+        # 2 more for the colon and the space after it
         self._longest = Longest(limits.max_field_size + 2, f"a {kind} line", limits.max_field_size)
         #: the fields so far
         self.fields: list[tuple[bytes, bytes]] = []
@@ -94,7 +94,7 @@ class FieldReader:
         self.complete = False
 
     def feed(self, data: bytes, position: int) -> int:
-        """Read the lines from *position* on, and return how far it came."""
+        """Read lines from *position* on, and return the position after the last byte read."""
         while position < len(data) and not self.complete:
             longest = self._longest
             folded = self.fields and self._lines.first(data, position) in _FOLD
@@ -137,7 +137,7 @@ class FieldReader:
         self._folds.append(part)
 
     def _unfold(self) -> None:
-        """Put the parts of a folded field together, each fold being one space."""
+        """Join the parts of a folded field: each fold becomes one space."""
         if self._folds:
             value = b" ".join(part for part in self._folds if part)
             self.fields[-1] = (self.fields[-1][0], value)

@@ -1,4 +1,4 @@
-"""How the body of a request goes over the wire, and the header fields that say so."""
+"""How the body of a request is framed, and the header fields that say so."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ("NO_BODY", "Framing", "framing_fields", "framing_of_request")
 _CONTINUE: Final = "100-continue"
 
 
-# Not frozen, as one is made for each request with a body, and that would take longer.
+# Not frozen: a frozen dataclass is slower to create, and each request with a body makes one.
 @dataclass(slots=True)
 class Framing:
-    """How the body of a request goes over the wire (:rfc:`9112#section-6`).
+    """How the body of a request is framed (:rfc:`9112#section-6`).
 
-    :param content_length: number of its bytes; ``None`` if it goes in chunks, or if there is
-        neither a body nor a word of it
-    :param chunked: whether it goes in chunks
-    :param compress: content coding by which it is compressed on its way
-    :param expect_continue: whether ``100 Continue`` is awaited before it is sent
+    :param content_length: number of its bytes; ``None`` if it is sent in chunks, or if there is
+        neither a body nor a header field about it
+    :param chunked: whether the body is sent in chunks
+    :param compress: content coding with which the body is compressed while it is sent
+    :param expect_continue: whether ``100 Continue`` is awaited before the body is sent
     """
 
     content_length: int | None = None
@@ -52,13 +52,13 @@ def framing_of_request(
 ) -> Framing:
     """Return how *payload* is sent.
 
-    :param headers: those that the caller gave; what they say of the framing holds
-    :param chunked: whether chunks were asked for
-    :param compress: the coding that was asked for
-    :param expect100: whether it was asked to wait for ``100 Continue``
-    :param version: of HTTP, by which the request is made
-    :param anticipates_content: whether requests by this method have a body, so that the
-        length of an empty one is sent too (:rfc:`9110#section-8.6`)
+    :param headers: given by the caller; if they describe the framing, that is used
+    :param chunked: whether the caller asked for chunks
+    :param compress: the content coding that the caller asked for
+    :param expect100: whether the caller asked to wait for ``100 Continue``
+    :param version: version of HTTP of the request
+    :param anticipates_content: whether requests with this method usually have a body, so that
+        ``Content-Length: 0`` is sent for an empty one (:rfc:`9110#section-8.6`)
     :raises ValueError: the headers and the options contradict each other or the body, or
         cannot be sent
     """
@@ -104,7 +104,7 @@ def _given_framing(
 
 
 def _length_of_nothing(given: int | None, announced: bool) -> int | None:
-    """Return the ``Content-Length`` of no body."""
+    """Return the ``Content-Length`` of a request without a body."""
     if given:
         raise ValueError("headers: Content-Length announces a body, but there is none")
     return 0 if given is None and announced else given
@@ -118,7 +118,7 @@ def _check_length(given: int, size: int | None) -> None:
 
 
 def framing_fields(framing: Framing, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the header fields that say *framing*, but those that are in *headers* already."""
+    """Return the header fields for *framing*, without those that are in *headers* already."""
     fields: list[tuple[str, str]] = []
     if framing.expect_continue and not _expects_continue(headers):
         fields.append((hdrs.EXPECT, _CONTINUE))

@@ -1,4 +1,4 @@
-"""The body of a response on its way from the engine to the reader: decoded, and counted."""
+"""Moves the body of a response from the engine to the reader, decodes it and counts its bytes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ __all__ = ("ResponseBody",)
 
 
 class ResponseBody:
-    """Feeds a reader with what the engine has received of one body.
+    """Feeds a reader with the parts of one body that the engine has received.
 
-    :param head: that of the response, which says how the body is framed and encoded
-    :param max_size: how many bytes the decoded body may have
+    :param head: of the response, which says how the body is framed and encoded
+    :param max_size: most bytes that the decoded body may have
 
-    Where a callback *on_received* is asked for, it is called when the engine has the whole body,
-    before the reader knows it.  It is the method of an object that holds this one, so it is not
-    kept: the two would be garbage that only the collector of reference cycles can find.
+    Methods with a parameter *on_received* call it when the engine has received the whole body,
+    before the reader is told of the end.  The callback is a method of the exchange, which refers
+    to this object.  So it is passed to each call and not stored: the two objects would be a
+    reference cycle, which only the garbage collector could free.
     """
 
     __slots__ = ("_coding", "_decoded", "_decoder", "_engine", "_framed_by_head", "_max_size",
@@ -44,14 +45,14 @@ class ResponseBody:
         self._max_size = max_size
         self._decoder: ContentDecoder | None = None
         self._decoded = 0
-        #: what hands the body out
+        #: the reader from which programs get the body
         self.reader = reader
 
     def start(self, on_received: Callable[[], object], *, decode: bool) -> None:
-        """Begin, with what has come together with the head.
+        """Begin with the bytes that came together with the head.
 
         :param decode: whether to undo the content codings
-        :raises ClientPayloadError: there is a coding that cannot be undone, or too much body
+        :raises ClientPayloadError: a coding is not supported, or the body is too large
         """
         if decode and self._coding:
             try:
@@ -62,7 +63,7 @@ class ResponseBody:
             self._move_pieces(on_received)
 
     def feed(self, on_received: Callable[[], object]) -> bool:
-        """Give the reader something to return, or return ``False`` if more has to be received.
+        """Feed the reader; return ``False`` if more bytes have to be received for that.
 
         :raises ClientPayloadError: the body cannot be decoded, or is too large
         """
@@ -95,7 +96,7 @@ class ResponseBody:
         return moved
 
     def _decode(self, decoder: ContentDecoder, on_received: Callable[[], object]) -> bool:
-        """Decode until there is something to return or more is needed."""
+        """Decode until there is output for the reader, or more bytes are needed."""
         engine, reader = self._engine, self.reader
         limit = reader.get_read_buffer_limits()[0]
         ends = engine.chunk_ends

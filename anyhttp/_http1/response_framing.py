@@ -23,7 +23,7 @@ _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
 def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
-    """Fill in what *head*, the answer to a *method* request, says of body and connection.
+    """Set the attributes of *head*, the response to a *method* request, for body and connection.
 
     :param asked_upgrade: whether the request offered another protocol
     :raises ParseError: lengths that contradict each other or the transfer coding, or a switch
@@ -33,7 +33,7 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
     for field, value in head.concerning:
         if field == b"set-cookie":
             head.set_cookies = (*head.set_cookies, value.decode("utf-8", "surrogateescape"))
-        else:  # a list of them means their values in a row
+        else:  # a repeated field means the list of its values (RFC 9110 §5.3)
             said[field] = said[field] + b"," + value if field in said else value
     if b"content-encoding" in said:
         head.content_encoding = said[b"content-encoding"].decode("latin-1")
@@ -48,13 +48,13 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
         head.raw_headers = _with_one_length(head, lengths)
     if coding is not None and is_identity(coding):
         head.tolerated = True
-    # From a switch on it speaks something else.
+    # After 101 the connection is used for another protocol.
     if length != UNTIL_EOF and status != 101 and not head.tolerated:
         head.keep_alive = keeps_alive(head.version, said.get(b"connection"), coding)
 
 
 def is_tunnel(method: str, status: int) -> bool:
-    """Whether what follows the head is a tunnel's, and framing fields mean nothing.
+    """Whether a tunnel begins after the head, so that framing fields have no meaning.
 
     :rfc:`9110#section-9.3.6`
     """
@@ -66,8 +66,8 @@ def body_length(method: str, status: int, lengths: bytes | None, coding: bytes |
 
     :param lengths: the values of ``Content-Length``
     :param coding: the values of ``Transfer-Encoding``
-    :raises ParseError: they contradict each other, or are not understood; whether a body
-        follows or not
+    :raises ParseError: the values contradict each other, or are not understood; this is checked
+        even if no body follows
     """
     length = announced_length(lengths, coding)
     if status < 200 or status == 204 or status == 304 or method == "HEAD":
@@ -82,7 +82,7 @@ def announced_length(lengths: bytes | None, coding: bytes | None) -> int:
     """
     if coding is None:
         return UNTIL_EOF if lengths is None else read_content_length(lengths)
-    if lengths is not None:  # this is how responses are smuggled
+    if lengths is not None:  # used for response smuggling: readers disagree about the end
         raise ParseError("both Content-Length and Transfer-Encoding")
     if is_identity(coding):
         return UNTIL_EOF
@@ -92,12 +92,12 @@ def announced_length(lengths: bytes | None, coding: bytes | None) -> int:
 
 
 def is_identity(coding: bytes) -> bool:
-    """Whether the values of ``Transfer-Encoding`` say that there is none."""
+    """Whether ``Transfer-Encoding`` is ``identity``, which means no transfer coding."""
     return coding.strip(SPACE).lower() == b"identity"
 
 
 def announces_identity(head: Head) -> bool:
-    """Whether *head* has a ``Transfer-Encoding`` that says that there is none, and no length."""
+    """Whether *head* has ``Transfer-Encoding: identity``, and no ``Content-Length``."""
     framing = [field for field in head.concerning if field[0] in _FRAMING]
     return [name for name, _ in framing] == [b"transfer-encoding"] and is_identity(framing[0][1])
 
@@ -116,7 +116,7 @@ def read_content_length(lengths: bytes) -> int:
 
 
 def _with_one_length(head: Head, lengths: bytes) -> list[tuple[bytes, bytes]]:
-    """Return *head*'s fields with a length that is repeated said once (:rfc:`9110#section-8.6`)."""
+    """Return the fields of *head* with one ``Content-Length`` only (:rfc:`9110#section-8.6`)."""
     value = lengths.partition(b",")[0].strip(SPACE)
     fields: list[tuple[bytes, bytes]] = []
     for name, said in head.raw_headers:
@@ -132,15 +132,15 @@ def keeps_alive(version: HttpVersion, connection: bytes | None, coding: bytes | 
     """Whether the peer will read another request after this response.
 
     :param connection: the values of ``Connection``
-    :param coding: those of ``Transfer-Encoding``: a peer of version 1.0 that sends any has
-        faulty framing (:rfc:`9112#section-6.1`)
+    :param coding: those of ``Transfer-Encoding``; if a peer of version 1.0 sends it, the framing
+        must be treated as faulty (:rfc:`9112#section-6.1`)
     """
     new = version == HttpVersion11
     if not new and coding is not None:
         return False
     if connection is None:
         return new
-    # What is long is not kept.
+    # Long values are not cached, so that a peer cannot fill the memory.
     say = _says_keep if len(connection) <= 64 else _says_keep.__wrapped__
     return say(connection, new)
 

@@ -1,7 +1,7 @@
-"""The lines of a response: what the grammar allows, and how much else is read all the same.
+"""The lines of a response: what the grammar allows, and which violations are tolerated.
 
-This is the one place that says how tolerant reading is.  Old devices and servers send heads
-that break the grammar in ways that every browser reads, and so are these read:
+This is the only place that decides about tolerance.  Old devices and servers send heads that
+violate the grammar in ways that every browser accepts.  These violations are tolerated:
 
 ========================================================  =====================================
 a line of a head or trailer that ends in a bare LF        :rfc:`9112#section-2.2`
@@ -14,10 +14,10 @@ white space around a chunk size and in its extensions     :rfc:`9112#section-7.1
 more zeros before a chunk size than any number needs      :rfc:`9112#section-7.1`
 ========================================================  =====================================
 
-Another reader may see such a message end elsewhere.  So each of them is *tolerated*: the
-connection is closed after the response, and nothing can be taken for the answer to another
-request.  All else is refused: a NUL or a bare CR anywhere, a field without a colon or with a
-space before it, a fold without a field before it, signs and the like in numbers.
+Another reader may find the end of such a message elsewhere.  So the connection is closed after a
+tolerated response: no bytes of it can be taken for the response to another request.  All other
+violations are refused: a NUL or a bare CR anywhere, a field without a colon or with a space
+before it, a fold without a field before it, signs and the like in numbers.
 """
 
 from __future__ import annotations
@@ -52,23 +52,24 @@ __all__ = (
 
 
 class ParseError(Exception):
-    """The peer's bytes are not an HTTP/1.1 response; the text says in what way."""
+    """The peer's bytes are not an HTTP/1.1 response; the text says why."""
 
 
-# This and the next are read for each response, and the fields of a tuple take longer to read.
+# This class and the next are dataclasses and not named tuples: their attributes are read for each
+# response, and those of a tuple are slower to read.
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much of a head, a trailer or a chunk-size line is read, in bytes and lines."""
 
     max_line_size: int = 8190
-    #: of name and value; of a folded field, the line ends within it count too
+    #: size of name and value; the line ends inside a folded field count too
     max_field_size: int = 8190
     max_headers: int = 128
 
 
 @dataclass(frozen=True, slots=True)
 class StatusLine:
-    """What a status line says."""
+    """The parts of a status line."""
 
     version: HttpVersion
     status: int
@@ -77,7 +78,7 @@ class StatusLine:
 
 
 class FieldLine(NamedTuple):
-    """What a field line says, or the first line of a field that is folded."""
+    """The parts of a field line, or of the first line of a folded field."""
 
     name: bytes
     value: bytes
@@ -85,13 +86,13 @@ class FieldLine(NamedTuple):
 
 
 class ChunkSize(NamedTuple):
-    """What a chunk-size line says."""
+    """The size in a chunk-size line."""
 
     size: int
     tolerated: bool
 
 
-#: What surrounds a field value without being part of it (:rfc:`9110#section-5.5`).
+#: White space that may surround a field value (:rfc:`9110#section-5.5`).
 SPACE: Final = b" \t"
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
@@ -112,12 +113,12 @@ _START: Final = b"HTTP/1."
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: (" + _TEXT + rb"))?+")
 
 
-#: Bytes that tell whether a peer speaks HTTP.
+#: How many bytes are needed to see whether a peer speaks HTTP.
 START_SIZE: Final = len(_START)
 
 
 def check_start(beginning: bytes | bytearray) -> None:
-    """Refuse a peer that does not speak HTTP at its first bytes, not at its timeout.
+    """Refuse a peer that does not speak HTTP as soon as its first bytes have been received.
 
     :param beginning: of the status line, or an empty line before it; at least one byte
     """
@@ -127,13 +128,13 @@ def check_start(beginning: bytes | bytearray) -> None:
 
 
 def read_status_line(line: bytes) -> StatusLine:
-    """Return what *line*, without its end, says.
+    """Return the parts of *line*, which is without its end.
 
-    :raises ParseError: it is no status line of HTTP/1.x
+    :raises ParseError: it is not a status line of HTTP/1.x
     """
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
-        # What follows a bare CR is meant as another line, which may set a cookie.
+        # Show nothing after a bare CR: the peer may mean it as another line, such as a cookie.
         shown = line[:100].partition(b"\r")[0]
         raise ParseError(f"malformed status line {shown!r}")
     minor, status, reason = match.groups(b"")
@@ -145,13 +146,13 @@ def read_status_line(line: bytes) -> StatusLine:
     )
 
 
-#: Of what peers send, only what is short is kept, in bytes, and not much of it.
+#: Bounds of the caches below: the longest key, in bytes, and the number of entries.
 _KEPT_SIZE: Final = 64
 _KEPT_NUMBER: Final = 256
 
 
 class _StatusLines(dict[bytes, StatusLine]):
-    """Status lines that have been read: servers use few."""
+    """A cache of parsed status lines: servers use few different ones."""
 
     def __missing__(self, line: bytes) -> StatusLine:
         read = read_status_line(line)
@@ -176,13 +177,12 @@ _TEXT_BYTES: Final = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
 
 
 def plain_lines(head: bytes) -> list[bytes] | None:
-    """Return the lines of *head*, without their ends, if each byte is as the grammar has it.
+    """Return the lines of *head*, without their ends, if the grammar allows each byte.
 
-    :return: ``None`` if there is a control character, or a CR or LF that does not belong to the
-        other
+    :return: ``None`` if there is a control character, or a CR or LF outside a CRLF
     """
     lines = head.split(b"\r\n")
-    # So nothing but text is left of them, and the ends at which they were split.
+    # Without the bytes of text, exactly the line ends must be left.
     return lines if head.translate(None, _TEXT_BYTES) == b"\r\n" * (len(lines) - 1) else None
 
 
@@ -193,9 +193,11 @@ _CONCERNING: Final = frozenset(
 
 
 class _Concerns(dict[bytes, bytes]):
-    """A field name in lower case if it is one of those, else ``b""``; servers use few names.
+    """A cache: a field name in lower case if it is in ``_CONCERNING``, else ``b""``.
 
-    :raises ParseError: it is no name
+    Servers use few different names.
+
+    :raises ParseError: it is not a valid name
     """
 
     def __missing__(self, name: bytes) -> bytes:
@@ -214,10 +216,10 @@ concerns: Final = _Concerns()
 
 
 def read_field(line: bytes, kind: str) -> FieldLine:
-    """Return what *line*, without its end, says.
+    """Return the parts of *line*, which is without its end.
 
     :param kind: of the line, for messages: ``"header"`` or ``"trailer"``
-    :raises ParseError: it is no field line
+    :raises ParseError: it is not a field line
     """
     match = _FIELD_LINE.fullmatch(line)
     if match is None:
@@ -227,9 +229,9 @@ def read_field(line: bytes, kind: str) -> FieldLine:
 
 
 def read_fold(line: bytes, kind: str) -> bytes:
-    """Return what *line*, without its end, adds to the value of the field that it goes on with.
+    """Return the part of a field value in *line*, a folded line without its end.
 
-    :raises ParseError: as for any other line of a field
+    :raises ParseError: the line contains a NUL, CR or LF
     """
     if _UNREADABLE.search(line):
         raise ParseError(f"malformed {kind} line {shown_line(line)}")
@@ -237,13 +239,13 @@ def read_fold(line: bytes, kind: str) -> bytes:
 
 
 def shown_line(line: bytes) -> str:
-    """Return a field line for messages: without its value, which may be a cookie or a token."""
+    """Describe a field line for messages, without its value, which may be a cookie or a token."""
     name, colon, _ = line.partition(b":")
     if name[:1] in {b" ", b"\t"}:
-        return "that goes on with the one before"  # and is a part of its value
-    if not colon:  # it may be a value, or the rest of one
+        return "that goes on with the one before"  # all of a folded line belongs to a value
+    if not colon:  # all of this line may be a part of a value
         return f"without a colon, of {len(line)} bytes"
-    if not _SPACED_NAME.fullmatch(name):  # so may what comes before a colon
+    if not _SPACED_NAME.fullmatch(name):  # the text before the colon may be a part of a value
         return f"without a name, of {len(line)} bytes"
     return f"{name[:100]!r}, value not shown"
 
@@ -254,7 +256,7 @@ _QUOTED: Final = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x
 
 
 def _chunk_line(space: bytes, size: bytes) -> re.Pattern[bytes]:
-    """Return the pattern of a chunk-size line, with *space* wherever there may be some."""
+    """Return the pattern of a chunk-size line, with *space* wherever white space is tolerated."""
     value = rb"(?:" + _TOKEN + rb"|" + _QUOTED + rb")"
     extension = space.join((b"", b";", _TOKEN, b"(?:=", value + b")?+"))
     return re.compile(space + rb"(" + size + rb")(?:" + extension + rb")*+" + space)
@@ -262,13 +264,13 @@ def _chunk_line(space: bytes, size: bytes) -> re.Pattern[bytes]:
 
 _CHUNK_LINE: Final = _chunk_line(b"", rb"[0-9A-Fa-f]{1,16}")
 _TOLERATED_CHUNK_LINE: Final = _chunk_line(rb"[\t ]*+", rb"0*+[1-9A-Fa-f][0-9A-Fa-f]{0,15}|0++")
-# What nearly all of those lines are.
+# Matches nearly all chunk-size lines: a size without extensions.
 _PLAIN_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 @lru_cache(maxsize=1024)
 def read_plain_size(line: bytes) -> int:
-    """Return the size that *line* says, 0 if it says anything else as well.
+    """Return the size in *line*, or 0 if the line contains anything else.
 
     :param line: without its end, and short
     """
@@ -276,9 +278,9 @@ def read_plain_size(line: bytes) -> int:
 
 
 def read_chunk_size(line: bytes) -> ChunkSize:
-    """Return what *line*, without its end, says; extensions are checked and passed over.
+    """Return the size in *line*, which is without its end; extensions are checked and ignored.
 
-    :raises ParseError: it is no chunk-size line
+    :raises ParseError: it is not a chunk-size line
     """
     match = _CHUNK_LINE.fullmatch(line)
     if match is not None:

@@ -1,4 +1,4 @@
-"""The request's body on its way out: at once with the head, or beside the response."""
+"""Sending the body of a request: together with the head, or in a task beside the response."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ("Outgoing", "Upload", "UploadState", "goes_inline")
 
-#: A body up to this size, in bytes, goes out together with the head, in one send.  It fits
-#: into every socket's send buffer, so a peer that answers before reading cannot block it.
+#: A body up to this size, in bytes, is sent together with the head, in one call.  It fits into
+#: the send buffer of every socket, so a peer that answers before reading cannot block the call.
 INLINE_BODY: Final = 64 * 1024
 
-#: How long ``Expect: 100-continue`` waits for a word of the server before the body is sent
-#: all the same, in seconds (RFC 9110 §10.1.1 forbids to wait for ever).
+#: How long to wait for ``100 Continue`` before the body is sent without it, in seconds
+#: (RFC 9110 §10.1.1 forbids waiting for ever).
 CONTINUE_SECONDS: Final = 5.0
 
 
 class Outgoing(Protocol):
-    """What an exchange needs to know of a request, checked and in its final form."""
+    """What an exchange needs of a request, checked and ready to be sent."""
 
     method: str
     framing: Framing
@@ -46,7 +46,7 @@ class Outgoing(Protocol):
 
 
 def goes_inline(body: Payload | None, compress: str | None, expect100: bool) -> bool:
-    """Whether *body* goes out together with the head, without a task that writes it."""
+    """Whether *body* is sent together with the head, without a task of its own."""
     if body is None:
         return True
     if expect100 or compress is not None:
@@ -66,7 +66,7 @@ class UploadState(enum.Enum):
     FAILED = "the body failed, or a callback that is told of its pieces"
     CANCELLED = "the sending was ended before the body was"
 
-    #: the states that can follow; tuples, as an enum's hash would cost more than the search
+    #: the states that can follow; a tuple, as searching it is faster than hashing an enum member
     moves: tuple[UploadState, ...]
 
 
@@ -85,9 +85,10 @@ _SENT.moves = _PEER_LEFT.moves = _FAILED.moves = _CANCELLED.moves = ()
 
 
 class Upload:
-    """Writes a streamed body in a task of its own, beside the reading of the response.
+    """Sends a streamed body in a task of its own, while another task reads the response.
 
-    It never raises: what goes wrong is kept for whoever waits for the response.
+    Errors do not leave that task: they are kept in :attr:`error` for the task that reads the
+    response.  Only exceptions that end programs and cancellations of the task itself are raised.
     """
 
     __slots__ = ("_callback_error", "_compressor", "_continued", "_engine", "_framing", "_over",
@@ -110,9 +111,9 @@ class Upload:
         self._callback_error: Exception | None = None
         #: changed by :meth:`_move` only
         self.state: UploadState = _WAITING if framing.expect_continue else _WRITING
-        #: what stopped it, other than :meth:`cancel`; known when it is over
+        #: the error that ended the upload, set at its end; ``None`` after :meth:`cancel`
         self.error: BaseException | None = None
-        #: called in this order when it is over, well or badly
+        #: called in this order when the upload has ended, with or without success
         self.when_over: list[Callable[[], object]] = []
         #: awaited with each piece of the body before it is sent
         self.on_chunk: Callable[[bytes], Awaitable[None]] | None = None
@@ -126,7 +127,7 @@ class Upload:
 
     @property
     def is_over(self) -> bool:
-        """Whether no task writes it any more, or will."""
+        """Whether the upload has ended, with or without success."""
         return not self.state.moves
 
     @property
@@ -136,18 +137,18 @@ class Upload:
 
     @property
     def is_ending(self) -> bool:
-        """Whether all that is left is to send the last bytes, if anything is."""
+        """Whether at most the last bytes are still to be sent."""
         return self.state is _ENDING or self.state is _SENT
 
     @property
     def is_broken(self) -> bool:
-        """Whether the body itself failed; a peer that stops listening may still answer."""
+        """Whether the body failed; not if the peer takes no more of it, as it may still answer."""
         return self.error is not None and self.state is not _PEER_LEFT
 
     def failure(self) -> Exception:
-        """Return what the request fails with as this has failed.
+        """Return the exception for the request, as the upload has failed.
 
-        What ends programs, such as :exc:`KeyboardInterrupt`, is raised as it is.
+        An exception that ends programs, such as :exc:`KeyboardInterrupt`, is raised unchanged.
         """
         assert self.error is not None
         if not isinstance(self.error, Exception):
@@ -158,9 +159,9 @@ class Upload:
         return failure
 
     def failure_for_tracker(self) -> Exception | None:
-        """Return what those are told who watch the upload and not the response.
+        """Return the exception for the upload tracker.
 
-        That is ``None`` if all was sent, or if sending was ended by somebody else.
+        It is ``None`` if all was sent, and also after :meth:`cancel`.
         """
         if self.state is _CANCELLED:
             return None
@@ -169,37 +170,37 @@ class Upload:
         return _request_error(self.error) if isinstance(self.error, Exception) else None
 
     def start_writing(self) -> None:
-        """Send the body now if it waits for ``100 Continue``, which has come."""
+        """Send the body now, if the upload is waiting for ``100 Continue``."""
         if self.state is _WAITING:
             self._move(_WRITING)
             if self._continued is not None:
                 self._continued.set()
 
     def cancel(self) -> None:
-        """Stop writing; the connection is of no more use then."""
+        """Stop sending; the connection cannot be used again then."""
         self._scope.cancel()
 
     def cancel_after(self, seconds: float) -> None:
-        """Stop writing if it is not over within *seconds*."""
+        """Stop sending if the upload does not end within *seconds*."""
         self._scope.deadline = min(self._scope.deadline, deadline_after(seconds))
 
     def cancel_unless_started(self) -> None:
-        """Give up if ``100 Continue`` is still awaited: a final response came instead."""
+        """Stop if ``100 Continue`` is still awaited: the final response has come instead."""
         if self.state is _WAITING:
             self._scope.cancel()
 
     def fail_unstarted(self) -> None:
-        """Fail, as the task has been cancelled before it could begin to :meth:`run` this."""
+        """Fail, because the task was cancelled before it could call :meth:`run`."""
         self.error = ClientConnectionError("the body of the request was cancelled")
         self._end(_FAILED)
 
     async def wait_over(self) -> None:
-        """Wait until it is over, well or badly."""
+        """Wait until the upload has ended, with or without success."""
         await self._over.wait()
 
     async def run(self) -> None:
-        """Write the body to its end."""
-        final = _CANCELLED  # unless it comes to an end by itself
+        """Send the whole body."""
+        final = _CANCELLED  # stays if the scope swallows a cancellation
         try:
             with self._scope:
                 if self.state is _WAITING:
@@ -209,17 +210,17 @@ class Upload:
                     self.start_writing()
                 await self._write()
                 final = _SENT
-        except Exception as exc:  # noqa: BLE001  (kept for the one who awaits the response)
+        except Exception as exc:  # noqa: BLE001  (kept for the task that awaits the response)
             self.error = exc
             final = _FAILED if self._send_error is None else _PEER_LEFT
         except anyio.get_cancelled_exc_class() as exc:
-            # Whoever waits for the response need not have been cancelled too.
+            # The task that waits for the response may not have been cancelled: it gets this error.
             self.error = ClientConnectionError("the body of the request was cancelled")
             self.error.__cause__ = exc
             if anyio.current_effective_deadline() == -math.inf:
                 raise
-            # Nobody has cancelled this task: the body waited for one of asyncio's that was.
-            # Let out, it would cancel whoever has entered the session.
+            # This task was not cancelled: the body awaited another asyncio task, which was.  If
+            # the exception left this task, it would cancel the block that entered the session.
             final = _FAILED
         except BaseException as exc:
             self.error = exc
@@ -231,7 +232,7 @@ class Upload:
     def _end(self, state: UploadState) -> None:
         self._move(state)
         self._over.set()
-        callbacks, self.when_over = self.when_over, []  # whose objects hold this one
+        callbacks, self.when_over = self.when_over, []  # ends reference cycles with their objects
         for callback in callbacks:
             callback()
 
@@ -259,14 +260,14 @@ class Upload:
         await self._send(chunk)
         if self.on_written is not None:
             self.on_written(size)
-        # A socket that takes everything at once must not starve the other tasks.
+        # If the socket takes everything at once, sending does not wait: let other tasks run here.
         await checkpoint()
 
     async def _call_back(self, on_chunk: Callable[[bytes], Awaitable[None]], chunk: bytes) -> None:
         try:
             await on_chunk(chunk)
         except Exception as exc:
-            self._callback_error = exc  # which is not one of the body
+            self._callback_error = exc  # to tell it from an error of the body
             raise
 
     async def _send(self, chunk: bytes) -> None:
@@ -299,7 +300,7 @@ def _compressor(name: str | None) -> Compressor | None:
 
 
 def _request_error(error: Exception) -> Exception:
-    """Return what a failed upload means for the request."""
+    """Return the exception of a request whose upload failed with *error*."""
     if isinstance(error, (ClientConnectionError, ClientPayloadError, Expired)):
         return error
     if isinstance(error, OSError):

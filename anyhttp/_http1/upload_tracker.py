@@ -1,4 +1,4 @@
-"""Watching a request's body on its way out."""
+"""Tracking the progress of sending a request's body."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ("UploadComplete", "UploadProgress", "UploadTracker", "upload_progress
 
 
 class UploadComplete:
-    """The end of an upload: await it, or ask.
+    """The end of an upload: await this object, or call its methods.
 
-    Awaiting it returns ``None`` once the body has been sent, and raises what stopped it
-    otherwise; any number of tasks may do so.  Cancelling one of them has no effect on the
-    upload.
+    Awaiting it returns ``None`` when the body has been sent, and raises an exception if the
+    upload failed.  Any number of tasks may await it.  Cancelling one of them has no effect on
+    the upload.
     """
 
     __slots__ = ("_error", "_over")
@@ -40,7 +40,7 @@ class UploadComplete:
         self.result()
 
     def done(self) -> bool:
-        """Whether the upload is over, well or badly."""
+        """Whether the upload has ended, with or without success."""
         return self._over.is_set()
 
     def result(self) -> None:
@@ -56,7 +56,7 @@ class UploadComplete:
             raise error
 
     def exception(self) -> Exception | None:
-        """Return what stopped the upload, ``None`` if the body was sent.
+        """Return the exception of the upload, ``None`` if the body was sent.
 
         :raises RuntimeError: the upload is not over yet
         """
@@ -70,22 +70,22 @@ class UploadComplete:
 
 
 class UploadTracker:
-    """Tells how far the body of one request has got.
+    """Tells how much of the body of one request has been sent.
 
-    Give it to the request as ``upload_tracker``, and look at it from another task, or from
-    the block of the response.  It can be made anywhere, also before there is an event loop.
+    Give it to the request as ``upload_tracker``, and read it from another task, or from the
+    block of the response.  It can be made anywhere, also before an event loop runs.
     """
 
     def __init__(self) -> None:
-        #: how often the request was sent: redirects and retries send it again
+        #: how many times the request was sent: redirects and retries send it again
         self.attempts: int = 0
         #: bytes of body written in the latest attempt, before compression and framing
         self.bytes_written: int = 0
-        #: the end of the upload, to be awaited: it comes when the request is over, or will
-        #: be sent no more, and the latest attempt has ended.  It raises
-        #: :exc:`UploadAbortedError` if that was cut short, or never begun
+        #: the end of the upload, which can be awaited.  It comes when the latest attempt has
+        #: ended and the request will not be sent again.  Awaiting raises
+        #: :exc:`UploadAbortedError` if that attempt was aborted, or never begun
         self.upload_complete: UploadComplete = UploadComplete()
-        self._is_taken = False  # by a request
+        self._is_taken = False  # whether a request uses this tracker
 
     def __repr__(self) -> str:
         return (
@@ -95,7 +95,7 @@ class UploadTracker:
 
 
 class UploadProgress:
-    """The writing side of a tracker: what the request says of the body that it sends."""
+    """The writing side of a tracker: the request reports its progress here."""
 
     __slots__ = ("_error", "_is_last", "_is_writing", "_sent", "_tracker")
 
@@ -114,18 +114,18 @@ class UploadProgress:
         self._error = None
 
     def follow(self, upload: Upload) -> None:
-        """Take from *upload* what the present attempt writes, and how that ends."""
+        """Report the progress and the end of *upload* to the tracker."""
         self._is_writing = True
         upload.on_written = self._add
         upload.when_over.append(partial(self._end_upload, upload))
 
     def end_attempt(self, size: int, error: Exception | None) -> None:
-        """Know that a body of *size* bytes went out at once with the head, or failed to."""
+        """Note that a body of *size* bytes was sent together with the head, or failed to be."""
         self._add(size)
         self._end_attempt(sent=error is None, error=error)
 
     def end_request(self) -> None:
-        """Know that the request has returned or failed; its last attempt may still go on."""
+        """Note that the request has returned or failed; its upload may still be running."""
         self._is_last = True
         if not self._is_writing:
             self._complete()

@@ -1,8 +1,8 @@
-"""The WebSocket protocol (:rfc:`6455`, :rfc:`7692`): who sends, who receives, how it ends.
+"""The WebSocket protocol (:rfc:`6455`, :rfc:`7692`): handshake, sending, receiving, closing.
 
-``handshake``, ``frames``, ``deflate`` and ``outgoing`` do no I/O: headers of the request, bytes
-into messages and messages into bytes, compression.  ``lifecycle`` holds the state and decides that
-a WebSocket is over; ``sender`` and ``receiver`` use the connection; ``heartbeat`` is the task that
+``handshake``, ``frames``, ``deflate`` and ``outgoing`` do no I/O: they make and check headers, turn
+bytes into messages and messages into bytes, and compress.  ``lifecycle`` holds the state and closes
+the connection; ``sender`` and ``receiver`` use the connection; ``heartbeat`` is the task that
 pings.  This package is the only user of ``websockets``: of its frames, its close payloads, and its
 negotiation of permessage-deflate.
 """

@@ -1,4 +1,4 @@
-"""permessage-deflate (:rfc:`7692#section-7.2`): what a negotiated compression does to bytes."""
+"""Compression and decompression of messages: permessage-deflate (:rfc:`7692#section-7.2`)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .models import WSCloseCode
 
 __all__ = ("Deflater", "Inflater")
 
-#: What a sync flush ends with; the sender removes it at the end of a message.
+#: The last bytes of a sync flush; the sender removes them at the end of a message.
 TAIL: Final = b"\x00\x00\xff\xff"
 
 #: Bytes that are compressed at a time; it takes a millisecond, after which other tasks may run.
 COMPRESS_PIECE: Final = 64 * 1024
 
-#: Most DEFLATE streams in one message.  Each costs a new decompressor, so that a few megabytes
-#: of empty ones would keep us busy for minutes; no known sender makes more than one.
+#: Most DEFLATE streams in one message.  Each needs a new decompressor, so a few megabytes of
+#: empty streams would take minutes of CPU time; no known sender makes more than one.
 MAX_STREAMS: Final = 64
 
 #: How much longer than needed a window may become before it is cut, in bytes.
@@ -29,7 +29,7 @@ class Deflater:
     """Compresses what is sent.
 
     :param bits: size of the window, as a power of two
-    :param takes_over: later messages may refer to earlier ones
+    :param takes_over: whether later messages may refer to earlier ones (context takeover)
     """
 
     __slots__ = ("_bits", "_compressor", "_takes_over")
@@ -40,7 +40,7 @@ class Deflater:
         self._compressor = self._new()
 
     def _new(self) -> zlib._Compress:
-        # The fastest level: the others save little more on the wire.
+        # The fastest level: slower ones save few more bytes.
         return zlib.compressobj(zlib.Z_BEST_SPEED, wbits=-self._bits)
 
     def compress(self, data: bytes | bytearray | memoryview, *, last: bool = True) -> bytes:
@@ -51,7 +51,7 @@ class Deflater:
         return b"".join(self.pieces(data, last=last))
 
     def pieces(self, data: bytes | bytearray | memoryview, *, last: bool = True) -> Iterator[bytes]:
-        """Yield the same in pieces, between which the caller may let other tasks run."""
+        """Yield the result of :meth:`compress` in pieces; between them other tasks may run."""
         compressor = self._compressor
         if len(data) > COMPRESS_PIECE:
             view = memoryview(data)
@@ -61,8 +61,8 @@ class Deflater:
             yield compressor.compress(data)
         flushed = compressor.flush(zlib.Z_SYNC_FLUSH)
         if last:
-            # zlib does not flush twice in a row: there is no tail to leave away then, and an
-            # empty block (RFC 7692 §7.2.3.6) takes the place of nothing.
+            # A second flush in a row returns nothing from zlib, so there is no tail to remove.
+            # The message is then an empty block (RFC 7692 §7.2.3.6).
             flushed = flushed[:-4] if flushed.endswith(TAIL) else flushed + b"\x00"
             if not self._takes_over:
                 self._compressor = self._new()
@@ -73,7 +73,7 @@ class Inflater:
     """Decompresses what is received.
 
     :param bits: size of the window, as a power of two
-    :param takes_over: later messages may refer to earlier ones
+    :param takes_over: whether later messages may refer to earlier ones (context takeover)
     """
 
     __slots__ = ("_bits", "_decompressor", "_input", "_streams", "_takes_over", "_window")
@@ -84,14 +84,15 @@ class Inflater:
         self._input = b""
         self._streams = 1
         self._decompressor = zlib.decompressobj(-bits)
-        # The last bytes of the output: the next stream may refer to them, and zlib hides its own.
+        # The last bytes of the output.  The next DEFLATE stream may refer to them, and zlib gives
+        # no access to its own window.
         self._window = bytearray()
 
     def inflate(self, data: bytes, limit: int) -> bytes:
         """Return a whole message.
 
-        :param limit: most bytes that it may have, 0 for any number
-        :raises WebSocketError: it has more, or is not well compressed
+        :param limit: most bytes that the message may have, 0 for any number
+        :raises WebSocketError: it has more, or its compression is invalid
         """
         self.feed(data)
         self.feed(TAIL)
@@ -108,14 +109,14 @@ class Inflater:
         self._input = self._input + data if self._input else data
 
     def read(self, limit: int) -> bytes:
-        """Return what has been fed, inflated; fewer than *limit* bytes mean that it was all.
+        """Return the output for the fed bytes; fewer than *limit* bytes mean that it was all.
 
         :param limit: most bytes to return, 0 for any number
-        :raises WebSocketError: it is not well compressed
+        :raises WebSocketError: the compression is invalid
         """
         output = self._inflate(limit)
         while self._decompressor.eof:
-            # RFC 7692 §7.2.3.4: a message may end its DEFLATE stream, and begin another.
+            # RFC 7692 §7.2.3.4: a message may end its DEFLATE stream and begin another one.
             self._streams += 1
             if self._streams > MAX_STREAMS:
                 raise WebSocketError(

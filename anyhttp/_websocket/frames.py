@@ -1,8 +1,9 @@
-"""Bytes to messages, and messages to bytes (:rfc:`6455#section-5`).
+"""Turns bytes into messages, and messages into bytes (:rfc:`6455#section-5`).
 
-Frames are written by ``websockets``.  They are read here: its parser needs a whole frame in
-memory, while we return messages of any size in pieces, and nearly every frame is of one simple
-kind that is read much faster (:meth:`FrameReader.short_message`).
+``websockets`` writes the frames, but this module reads them, for two reasons.  The parser of
+``websockets`` needs a whole frame in memory, while messages of any size can be read in pieces here.
+And nearly every frame is of one simple kind that can be read much faster
+(:meth:`FrameReader.short_message`).
 """
 
 from __future__ import annotations
@@ -29,22 +30,22 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 #: Longest payload of a control frame, in bytes (:rfc:`6455#section-5.5`).
 MAX_CONTROL: Final = 125
 
-#: Longest payload of a frame that is called short here, in bytes: that of a length of two bytes.
+#: Longest payload of a short frame, in bytes: the largest length that fits into two bytes.
 MAX_SHORT: Final = 65535
 
-#: Largest piece that is handed out of a compressed message, in bytes.
+#: Largest piece that is returned of a compressed message, in bytes.
 INFLATED_PIECE: Final = 64 * 1024
 
-#: Compressed bytes that are inflated at a time, as they may become a thousand times as many.
+#: Compressed bytes that are inflated at a time: the output may be a thousand times as large.
 DEFLATED_PIECE: Final = 4 * 1024
 
-#: Most bytes that are reserved for a message because its header announces them: no more than a
-#: peer could make us hold by sending them.
+#: Most bytes that are allocated because a frame header announces them.  A header alone must not
+#: make us allocate much memory.
 RESERVED: Final = 256 * 1024
 
 #: Frames that are read before other tasks have to run, those of ``short_message()`` not counted.
-#: They take a few milliseconds; a peer may send thirty times as many, of two bytes each, in what is
-#: received at once.
+#: Reading them takes a few milliseconds.  One call of ``receive()`` may return thirty times as many
+#: frames, of two bytes each.
 FRAMES_IN_A_ROW: Final = 4096
 
 
@@ -61,9 +62,9 @@ END: Final = _End.END
 
 @cache
 def _library() -> tuple[type[Frame], dict[int, Opcode], tuple[Extension]]:
-    """Return what frames are made with: the class, its opcodes, and the mark of compression.
+    """Return what is needed to make frames: the class, its opcodes, and the mark of compression.
 
-    The first frame imports ``websockets``, which takes a while.
+    ``websockets`` is imported when the first frame is made, because importing it is slow.
     """
     from websockets.extensions import Extension
     from websockets.frames import Frame, Opcode
@@ -111,7 +112,7 @@ def close_payload(code: int, reason: str) -> bytes:
 
 # -- receiving -------------------------------------------------------------------------
 
-_BETWEEN: Final = -1  # bytes of payload that are missing where no frame has begun
+_BETWEEN: Final = -1  # value of FrameReader.left between two frames
 _KINDS: Final = {1: WSMsgType.TEXT, 2: WSMsgType.BINARY}
 _CONTROL_KINDS: Final = {9: WSMsgType.PING, 10: WSMsgType.PONG}
 _TEXT: Final = WSMsgType.TEXT
@@ -123,14 +124,14 @@ def _violation(message: str) -> WebSocketError:
 
 
 class FrameReader:
-    """Takes bytes as they come, and gives them back as messages.
+    """Takes received bytes, and returns messages.
 
-    Either whole, by :meth:`next_message`, or in pieces, by :meth:`next_start` and then
-    :meth:`next_piece`.  What breaks the protocol raises :exc:`WebSocketError` with the code to
-    close with; nothing may be asked of the reader after that.
+    A message is returned as a whole by :meth:`next_message`, or in pieces by :meth:`next_start`
+    and then :meth:`next_piece`.  If the peer broke the protocol, these raise
+    :exc:`WebSocketError` with the code to close with; no method may be called after that.
 
     :param max_size: most bytes of a message that is returned whole; 0 for any number
-    :param inflater: what decompresses, if compression was negotiated
+    :param inflater: decompresses messages, if compression was negotiated
     :param decode_text: return the text of TEXT messages as ``str``
     """
 
@@ -144,19 +145,19 @@ class FrameReader:
         self._decode_text = decode_text
         # The longest message that short_message() returns.
         self._max_short = min(MAX_SHORT, max_size or MAX_SHORT)
-        # What has been received and not been read yet.
+        # Received bytes, and the position of the first one that has not been read.
         self._data = b""
         self._pos = 0
-        #: frames that may be read before other tasks have to run; at 0 each method answers that
-        #: more bytes are needed, until this is set anew
+        #: frames that may be read before other tasks have to run.  At 0 each method returns
+        #: ``None`` ("more bytes are needed"), until the receiver sets this again
         self.frames_left: int = FRAMES_IN_A_ROW
         # The frame being read, and the message that it belongs to.
-        #: bytes of payload that the frame being read has still to come, or -1
+        #: bytes of payload of the frame being read that are missing; -1 between two frames
         self.left: int = _BETWEEN
         self._last = True
         self._opcode = 0
         self._compressed = False
-        self._whole: BytesIO | None = None  # what was received of it, unless it came in one piece
+        self._whole: BytesIO | None = None  # parts of the message, if it comes in several pieces
         self._size = 0
         self._decoder: codecs.IncrementalDecoder | None = None
         self._inflating = False
@@ -221,8 +222,8 @@ class FrameReader:
                 if self._last and self.buffered >= self.left:
                     piece, self.left = self._take(self.left), _BETWEEN
                     return self._finish(piece)
-                # What is written here becomes the message without another copy, and there is no
-                # list of pieces, which for small ones would take more memory than their bytes.
+                # getvalue() returns the message without another copy.  A list of pieces would need
+                # more memory than the bytes themselves, if the pieces are small.
                 whole = self._whole = BytesIO(bytes(min(self.left, RESERVED)))
             self._move_payload(whole)
             if self.left:
@@ -233,7 +234,7 @@ class FrameReader:
                 return self._finish(whole.getvalue())
 
     def _move_payload(self, whole: BytesIO) -> None:
-        """Move to *whole* what has been received of the frame."""
+        """Move the received payload of the frame to *whole*."""
         data, pos = self._data, self._pos
         end = min(pos + self.left, len(data))
         whole.write(memoryview(data)[pos:end])
@@ -243,7 +244,7 @@ class FrameReader:
             self._data, self._pos = b"", 0
 
     def _take(self, count: int) -> bytes:
-        """Take up to *count* bytes of what has been received."""
+        """Take up to *count* of the received bytes."""
         data, pos = self._data, self._pos
         if pos == 0 and len(data) <= count:
             self._data = b""
@@ -283,7 +284,7 @@ class FrameReader:
             found = self._read_header(0)
             if found is not True:
                 return found
-        if self._whole is not None:  # collected before the call that asks for pieces
+        if self._whole is not None:  # an earlier next_message() has collected a part of the message
             self._whole.truncate()
             self._whole.seek(0)
         if self._opcode == 1:
@@ -324,7 +325,7 @@ class FrameReader:
                 return decoded
 
     def _next_payload(self) -> bytes | WSMessage | _End | None:
-        """Return bytes as they were sent, and otherwise what :meth:`next_piece` does."""
+        """Return bytes of payload, not decompressed; otherwise the same as :meth:`next_piece`."""
         while True:
             most = DEFLATED_PIECE if self._compressed else sys.maxsize
             if self._whole is not None:
@@ -351,7 +352,7 @@ class FrameReader:
         self._inflating = True
 
     def _decoded(self, piece: bytes, *, last: bool) -> bytes | str:
-        """Return *piece*, of a text message as text without a character cut in two."""
+        """Return *piece*; for a text message as text, with incomplete characters kept for later."""
         decoder = self._decoder
         if decoder is None:
             return piece
@@ -363,17 +364,17 @@ class FrameReader:
             self._decoder = None
         return text if self._decode_text else piece
 
-    # -- control frames, and what is thrown away
+    # -- control frames, and discarding
 
     def next_control(self) -> WSMessage | None:
-        """Return a PING or PONG if that is the very next thing that has been received."""
+        """Return the next frame if it is a PING or PONG, else ``None``."""
         if self.left >= 0 or self.buffered < 2 or self._data[self._pos] not in {0x89, 0x8A}:
             return None
         found = self._read_header(0)
         return found if isinstance(found, WSMessage) else None
 
     def skip_to_close(self) -> WSMessage | None:
-        """Throw everything away up to a CLOSE; ``None``: more bytes are needed.
+        """Discard all frames up to a CLOSE, and return that; ``None``: more bytes are needed.
 
         :raises WebSocketError: the peer broke the protocol
         """
@@ -395,7 +396,7 @@ class FrameReader:
     # -- headers
 
     def _read_header(self, limit: int) -> WSMessage | Literal[True] | None:
-        """Read the header of a frame: of a message's (``True``), or a control frame whole.
+        """Read the header of a data frame and return ``True``, or return a whole control frame.
 
         ``None``: more bytes are needed.
 

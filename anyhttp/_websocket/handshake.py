@@ -1,4 +1,4 @@
-"""The opening handshake: the header fields of the request, and what the response must have."""
+"""The opening handshake: makes the header fields of the request, and checks the response."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ("Accepted", "HandshakeRefused", "Offer")
 
-#: The server hashes the key with this, to prove that it speaks WebSocket
+#: The server proves that it speaks WebSocket by a hash of the client's key and this constant
 #: (:rfc:`6455#section-1.3`).
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -35,7 +35,7 @@ class HandshakeRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What client and server agreed on."""
+    """The result of the handshake: subprotocol and compression."""
 
     protocol: str | None
     compression: PerMessageDeflate | None = None
@@ -44,7 +44,7 @@ class Accepted:
 
     @property
     def no_takeover(self) -> bool:
-        """Whether each message that we send is compressed by itself."""
+        """Whether each sent message is compressed without reference to earlier messages."""
         return self.compression is not None and self.compression.local_no_context_takeover
 
     def deflater(self) -> Deflater | None:
@@ -58,18 +58,18 @@ class Accepted:
         agreed = self.compression
         if agreed is None:
             return None
-        # zlib reads a small window with a larger one, but not with one of 8 bits.
+        # zlib does not support windows of 8 bits here, but a larger window can be used instead.
         bits = max(9, agreed.remote_max_window_bits)
         return Inflater(bits, takes_over=not agreed.remote_no_context_takeover)
 
 
 class Offer:
-    """What a client proposes in its request.
+    """The subprotocols and the compression that a client offers in its request.
 
     :param protocols: subprotocols, the preferred one first
-    :param compress: size of the window of either side, as a power of two from 9 to 15; 0 for no
+    :param compress: size of the windows of both sides, as a power of two from 9 to 15; 0 for no
         compression
-    :raises TypeError: *protocols* is a ``str``, or one of them is not
+    :raises TypeError: *protocols* is a ``str``, or contains something that is not a ``str``
     :raises ValueError: *compress* is another number, or a protocol is not a token
     """
 
@@ -87,7 +87,7 @@ class Offer:
         if compress and (compress is True or compress not in range(9, 16)):
             raise ValueError(f"compress must be 0, or window bits from 9 to 15, not {compress!r}")
         self._compress = compress
-        # Imported here, as that takes a while and most programs open no WebSocket.
+        # Imported here, as the import is slow and most programs open no WebSocket.
         from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
         self._extension = ClientPerMessageDeflateFactory(
@@ -108,16 +108,16 @@ class Offer:
             fields.append((hdrs.SEC_WEBSOCKET_PROTOCOL, ",".join(self._protocols)))
         if self._compress:
             offer = str(self._extension.name)
-            # The order in which other clients name them.
+            # In the order that other clients use.
             for name, value in reversed(self._extension.get_request_params()):
                 offer += f"; {name}" if value is None else f"; {name}={value}"
             fields.append((hdrs.SEC_WEBSOCKET_EXTENSIONS, offer))
         return fields
 
     def check(self, status: int, headers: MultiMapping[str]) -> Accepted:
-        """Check a response, and return what was agreed on.
+        """Check a response, and return the result of the handshake.
 
-        :raises HandshakeRefused: it does not accept this offer as RFC 6455 demands
+        :raises HandshakeRefused: the response does not accept this offer as RFC 6455 demands
         """
         if status != 101:
             raise HandshakeRefused("Invalid response status")
@@ -135,7 +135,7 @@ class Offer:
         return Accepted(self._protocol(headers), compression, bits)
 
     def _protocol(self, headers: MultiMapping[str]) -> str | None:
-        """Return the first of the server's protocols that was offered."""
+        """Return the first subprotocol of the response that was offered, ``None`` if none was."""
         line = ",".join(headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ()))
         named = [name.strip() for name in line.split(",")]
         return next((name for name in named if name in self._protocols), None)

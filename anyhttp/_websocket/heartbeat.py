@@ -1,4 +1,4 @@
-"""The task beside a WebSocket that pings a silent peer, and ends the WebSocket if none answers."""
+"""The task that pings a silent peer, and ends the WebSocket if the peer does not answer."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ __all__ = ("Heartbeat",)
 
 
 class Heartbeat:
-    """Knows when the peer was active last, and checks that it is alive in :meth:`run`.
+    """Keeps the time of the peer's last activity, and pings the peer in :meth:`run`.
 
-    Any byte that is received, and any part of a large frame that the peer takes, is activity.
+    Activity means: a byte was received, or the peer has taken a part of a large frame.
 
-    :param seconds: without activity after which the peer is pinged; it has half of that to answer
-    :param wait_for_bytes: waits until something may have been received, reading if nobody else
-        does
-    :param time_out: ends the WebSocket, for the reason that it is given
+    :param seconds: after this time without activity the peer is pinged; it then has half of the
+        time to show activity
+    :param wait_for_bytes: waits until bytes may have been received; it reads from the connection
+        if no other task does
+    :param time_out: ends the WebSocket with an exception as the reason
     """
 
     __slots__ = ("_active_at", "_changed", "_life", "_scope", "_seconds", "_sender", "_time_out",
@@ -48,9 +49,9 @@ class Heartbeat:
         self._scope = anyio.CancelScope()
 
     async def run(self) -> None:
-        """Ping the peer whenever it is silent, until closing begins; the body of a task.
+        """Ping the peer whenever it is silent, until closing begins.
 
-        Closing has a time limit of its own.
+        This runs as a task.  It ends when closing begins, because that has its own time limit.
         """
         with self._scope:
             while self._life.state.can_send:
@@ -61,7 +62,7 @@ class Heartbeat:
                     await self._ping_peer(self._seconds / 2)
 
     async def _ping_peer(self, limit: float) -> None:
-        """Send a ping; end the WebSocket if there is no activity in time."""
+        """Send a ping, and end the WebSocket if there is no activity within *limit* seconds."""
         before, sent = self._active_at, False
         with anyio.move_on_after(limit) as scope:
             try:
@@ -73,25 +74,25 @@ class Heartbeat:
                 return  # the WebSocket has ended already
             finally:
                 if sent and scope.cancel_called:
-                    # If the program kept the event loop busy, the answer and the end of the time
-                    # are noticed together: the task that receives has to run first.
+                    # If the program blocked the event loop, the pong may have arrived although the
+                    # time is over.  Let the task that receives run before the check below.
                     await cancel_shielded_checkpoint()
-                # Also if the ping was still being sent: it is cut short then.
+                # The time may also be over while the ping is still being sent.
                 if scope.cancel_called and self._is_silent_since(before):
                     what = f"the peer was silent for {limit} s after a ping"
                     self._time_out(ServerTimeoutError(what))
 
     def _is_silent_since(self, before: float) -> bool:
-        """Whether there was no activity, and closing has not begun."""
+        """Whether there was no activity since *before*, and closing has not begun."""
         return self._active_at == before and self._life.state.can_send
 
     def note_activity(self) -> None:
-        """Note that the peer is alive."""
+        """Note that the peer has just been active."""
         self._active_at = monotonic()
         self.wake()
 
     async def wait_changed(self) -> None:
-        """Wait until there was activity, or nobody reads any more."""
+        """Wait until there was activity, or the task that was reading has stopped reading."""
         self._changed = anyio.Event()
         await self._changed.wait()
         self._changed = None
@@ -102,5 +103,5 @@ class Heartbeat:
             self._changed.set()
 
     def stop(self) -> None:
-        """End :meth:`run` where it waits, or before it has begun."""
+        """End :meth:`run`; if it has not begun, it will end at once."""
         self._scope.cancel()

@@ -1,4 +1,4 @@
-"""The state of a WebSocket, and the one place where it is decided that it is over."""
+"""The state of a WebSocket, and its end: only this module closes the connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WSState(enum.Enum):
     DRAINING = "the connection is closed, but messages that came before can still be received"
     CLOSED = "the connection is closed, and there is nothing left to receive"
 
-    #: the states that can follow; tuples, as an enum's hash would cost more than the search
+    #: the states that can follow; a tuple, as searching it is faster than hashing an enum member
     moves: tuple[WSState, ...]
     #: whether messages can be sent
     can_send: bool
@@ -45,7 +45,7 @@ for _state in WSState:
 
 
 class Lifecycle:
-    """Knows the state of a WebSocket, and closes its connection.
+    """Holds the state of a WebSocket, and closes its connection.
 
     :param close_connection: called once, when the connection is to be closed
     """
@@ -55,9 +55,9 @@ class Lifecycle:
     def __init__(self, close_connection: Callable[[], None]) -> None:
         self._close_connection: Callable[[], None] | None = close_connection
         self.state: WSState = WSState.OPEN
-        #: the peer's code, or ours; ``None`` until it is known
+        #: the peer's close code, or ours; ``None`` until it is known
         self.close_code: int | None = None
-        #: what broke the connection
+        #: the exception that broke the connection
         self.exception: BaseException | None = None
         #: called once, after the connection was closed
         self.on_end: Callable[[], None] | None = None
@@ -76,13 +76,13 @@ class Lifecycle:
     def end(
         self, code: int = WSCloseCode.ABNORMAL_CLOSURE, error: BaseException | None = None
     ) -> None:
-        """Close the connection at once, if that has not happened, and wake whoever waits.
+        """Close the connection at once, unless it is closed, and wake the tasks that wait.
 
-        When an open WebSocket fails, the messages that came before can still be received.
+        If an open WebSocket fails, the messages that were received before can still be returned.
 
-        :param code: what :attr:`close_code` becomes; 1006 (:rfc:`6455#section-7.1.5`) where the
-            connection ended without one
-        :param error: what broke the connection; ``None`` if we close it
+        :param code: the new :attr:`close_code`; 1006 (:rfc:`6455#section-7.1.5`) if the connection
+            ended without a close code
+        :param error: the exception that broke the connection; ``None`` if we close it
         """
         if self.state.connected:
             failed = self.state is WSState.OPEN and error is not None
@@ -91,18 +91,19 @@ class Lifecycle:
             self.exception = error
             self._release()
         elif code != WSCloseCode.ABNORMAL_CLOSURE:
-            # A code that was sent or received tells more than how the connection ended.
+            # A code that was sent or received replaces 1006, which only says that the connection
+            # has ended.
             self.drained()
             self.close_code = code
             self.exception = error or self.exception
 
     def drained(self) -> None:
-        """Note that nothing is left to receive, if the connection is closed."""
+        """If the connection is closed, note that no message is left to receive."""
         if self.state is WSState.DRAINING:
             self.move(WSState.CLOSED)
 
     def _release(self) -> None:
-        # Nothing is held any longer than it is needed: whoever calls us on_end may hold us.
+        # Drop the callbacks first: their objects may refer to this one, in a reference cycle.
         close, self._close_connection = self._close_connection, None
         on_end, self.on_end = self.on_end, None
         assert close is not None

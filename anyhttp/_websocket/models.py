@@ -1,4 +1,4 @@
-"""What a program that uses a WebSocket holds: messages, their types, close codes, time limits."""
+"""The values that programs use with a WebSocket: messages, types, close codes, time limits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = (
 
 
 class WSMsgType(IntEnum):
-    """Type of a message: an opcode of :rfc:`6455#section-5.2`, or one of three of our own."""
+    """Type of a message: an opcode of :rfc:`6455#section-5.2`, or CLOSING, CLOSED or ERROR."""
 
     CONTINUATION = 0x0
     TEXT = 0x1
@@ -66,7 +66,7 @@ class WSCloseCode(IntEnum):
 
 
 class WSMessage(NamedTuple):
-    """One message, or what has happened in its place.
+    """One message, or an event that is returned instead of a message.
 
     ``data`` is ``str`` for TEXT (``bytes`` with ``decode_text=False``), ``bytes`` for BINARY,
     PING and PONG, the code for CLOSE (0 if there was none), an exception for ERROR, and
@@ -91,8 +91,9 @@ class WSMessageStream:
     """A message to be read in pieces by ``async for``; ``receive_stream()`` returns it.
 
     The pieces are ``str`` for TEXT (``bytes`` with ``decode_text=False``) and ``bytes`` for
-    BINARY, cut where the peer's packets happened to be.  A message of another type has none.
-    Meanwhile pings are answered, and pongs are not shown, whatever ``autoping`` says.
+    BINARY, of any sizes: each has the bytes that were received together.  A message of another
+    type has no pieces.  While the stream is read, pings are answered and pongs are not returned,
+    even with ``autoping=False``.
     """
 
     __slots__ = ("_message", "_next_piece")
@@ -112,12 +113,12 @@ class WSMessageStream:
 
     @property
     def data(self) -> Any:
-        """What :class:`WSMessage` says; ``None`` for TEXT and BINARY."""
+        """As in :class:`WSMessage`, but ``None`` for TEXT and BINARY."""
         return self._message.data
 
     @property
     def extra(self) -> str | None:
-        """What :class:`WSMessage` says."""
+        """As in :class:`WSMessage`."""
         return self._message.extra
 
     def __aiter__(self) -> Self:
@@ -136,7 +137,7 @@ class WSMessageStream:
 
 
 def data_of(kind: WSMsgType, message: WSMessage) -> Any:
-    """Return the data of a message that has to be of one type."""
+    """Return the data of *message*; raise an error if it is not of the type *kind*."""
     if message.type is not kind:
         raise WSMessageTypeError(f"Received message {message.type!r} is not WSMsgType.{kind.name}")
     return message.data
@@ -150,9 +151,9 @@ CLOSING_MESSAGE: Final = WSMessage(WSMsgType.CLOSING, None, None)
 class ClientWSTimeout:
     """Time limits of a WebSocket, in seconds.
 
-    :param ws_receive: for each message to arrive; ``None`` or 0 sets no limit
+    :param ws_receive: to wait for each message; ``None`` or 0 sets no limit
     :param ws_close: for :meth:`ClientWebSocketResponse.close` as a whole; ``None`` or 0 means
-        10 seconds, as closing has to end
+        10 seconds, so that closing always ends
     """
 
     ws_receive: float | None = None

@@ -1,4 +1,4 @@
-"""What an application gives to be sent, as bytes that can be framed."""
+"""Converts the arguments of sending calls to bytes that can be put into frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ("Fragments", "as_bytes", "checked_bits", "control_payload", "reason_t
 
 
 class Fragments:
-    """Makes the frames of one message that is sent in pieces."""
+    """Makes the frames of one message that is sent in several pieces."""
 
     __slots__ = ("_deflater", "_type", "begun")
 
@@ -22,7 +22,7 @@ class Fragments:
     def check(self, piece: object) -> BytesLike:
         """Return a piece as bytes.
 
-        :raises TypeError: it is of another type than the first one, or none that can be sent
+        :raises TypeError: the piece is neither ``str`` nor bytes, or not of the first piece's type
         """
         data: BytesLike
         if isinstance(piece, str):
@@ -47,7 +47,7 @@ class Fragments:
 
 
 def as_bytes(name: str, data: object) -> BytesLike:
-    """Return a bytes-like argument with one item for each byte."""
+    """Return *data*, which must be bytes-like, such that ``len()`` is its number of bytes."""
     if isinstance(data, memoryview):
         return data.cast("B") if data.c_contiguous else data.tobytes()
     if not isinstance(data, (bytes, bytearray)):
@@ -58,7 +58,7 @@ def as_bytes(name: str, data: object) -> BytesLike:
 def control_payload(message: BytesLike | str) -> BytesLike:
     """Return the payload of a PING or PONG.
 
-    :raises ValueError: it is longer than that of a control frame may be
+    :raises ValueError: it is too long for a control frame
     """
     data = message.encode() if isinstance(message, str) else as_bytes("message", message)
     if len(data) > MAX_CONTROL:

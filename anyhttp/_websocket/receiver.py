@@ -1,4 +1,4 @@
-"""Who receives from a WebSocket: one task at a time, the application or the heartbeat."""
+"""Receiving from a WebSocket, by one task at a time: the application's or the heartbeat's."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = ("Receiver",)
 
-#: Bytes asked of the stream at once, where the rest of a frame is awaited.
+#: Bytes to ask of the stream if the rest of a frame is missing.
 LARGE_RECEIVE: Final = 256 * 1024
 
-#: Bytes that a heartbeat reads ahead of the application, at most.
+#: Most bytes that the heartbeat reads while the application does not receive.
 READ_AHEAD: Final = 64 * 1024
 
 _DATA: Final = frozenset({WSMsgType.TEXT, WSMsgType.BINARY})
 
-# To look a member up in an enum's class takes longer than to read a global.
+# Reading a global is faster than reading a member of an enum.
 _OPEN: Final = WSState.OPEN
 _DRAINING: Final = WSState.DRAINING
 
@@ -51,7 +51,7 @@ _Found = TypeVar("_Found")
 
 
 class _ReadBy(enum.Enum):
-    """Whose task is reading at this moment."""
+    """Which task is reading at this moment."""
 
     APPLICATION = "receive() and its like"
     HEARTBEAT = "the heartbeat, while the application does not receive"
@@ -63,7 +63,7 @@ _APPLICATION: Final = _ReadBy.APPLICATION
 class Receiver:
     """Reads from the connection, answers pings, and returns messages.
 
-    What ended the WebSocket is returned once, then CLOSED for ever.
+    The reason for the end of the WebSocket (CLOSE or ERROR) is returned once, then CLOSED for ever.
 
     :param autoclose: answer the peer's CLOSE, and end the WebSocket, before it is returned
     :param autoping: answer pings, and do not return pings and pongs
@@ -90,20 +90,21 @@ class Receiver:
         self._autoping = autoping
         self.frames: Final = frames
         self.heartbeat: Heartbeat | None = None
-        #: who reads; ``None`` while nobody does
+        #: which task is reading; ``None`` if no task is
         self.read_by: _ReadBy | None = None
-        # Set when nobody reads any more, if a task waits for that.
+        # Set when the reading task stops; made by a task that waits for that.
         self._released: anyio.Event | None = None
         #: the message that is being read in pieces
         self.streaming: WSMessageStream | None = None
-        # What is returned once, before CLOSED: the peer's CLOSE, or what was wrong.
+        # Returned once, before CLOSED: the peer's CLOSE, or an ERROR.
         self._last_message: WSMessage | None = None
 
     # -- for the application
 
     async def receive(self, step: Callable[[], _Found | None]) -> _Found | WSMessage:
-        """Return what *step*, a method of :attr:`frames`, finds, or what has ended the WebSocket.
+        """Call *step*, a method of :attr:`frames`, with new bytes until it returns something.
 
+        :returns: that result, or the message that says why the WebSocket has ended
         :raises RuntimeError: another task is receiving
         """
         if self.read_by is not None:
@@ -155,7 +156,7 @@ class Receiver:
         raise ClientConnectionError("the websocket was closed in the middle of a message")
 
     def _skip_pieces(self, step: Callable[[], _Found | None]) -> _Found | WSMessage | None:
-        """Throw away the rest of a message that was to be read in pieces, and do *step*."""
+        """Discard the rest of the message that was being read in pieces, and then do *step*."""
         while self.streaming is not None:
             found = self.frames.next_piece()
             if found is END:
@@ -172,7 +173,7 @@ class Receiver:
             await self.interrupt()
 
     def _end_message(self) -> WSMessage:
-        """Return what has ended the wait of a call that was receiving meanwhile."""
+        """Return the message that says why the WebSocket ended while this call was receiving."""
         closing = self._life.state is WSState.CLOSING
         return self._last_message_or(CLOSING_MESSAGE if closing else CLOSED_MESSAGE)
 
@@ -183,7 +184,7 @@ class Receiver:
     # -- for closing
 
     async def interrupt(self) -> None:
-        """If a task waits for bytes, make it stop, and wait until it has."""
+        """If a task waits for bytes, make it stop, and wait until it has stopped."""
         if self.read_by is None:
             return
         released = self._released = self._released or anyio.Event()
@@ -191,11 +192,11 @@ class Receiver:
         await released.wait()
 
     async def wait_closed(self) -> int:
-        """Throw away what arrives until the peer's CLOSE, and return its code.
+        """Discard all frames until the peer's CLOSE, and return its code.
 
         1006 if another task closed the connection meanwhile.
 
-        :raises ClientConnectionError: the connection ended without it
+        :raises ClientConnectionError: the connection ended without a CLOSE
         :raises WebSocketError: the peer broke the protocol
         """
         while self._life.state.connected:
@@ -208,13 +209,13 @@ class Receiver:
     # -- for the heartbeat
 
     async def read_ahead(self, heartbeat: Heartbeat) -> None:
-        """Wait until bytes may have arrived; read them, a few, if the application does not."""
+        """Wait until bytes may have arrived; if the application does not read, read some bytes."""
         if self.read_by is not None:
             await heartbeat.wait_changed()
             return
         frames = self.frames
         if frames.buffered >= READ_AHEAD or self._life.state is WSState.PEER_CLOSED:
-            # We may not read, so we cannot learn whether the peer is alive.
+            # The heartbeat must not read here, so it cannot check the peer.  Assume it is alive.
             heartbeat.note_activity()
             return
         self.read_by = _ReadBy.HEARTBEAT
@@ -223,17 +224,17 @@ class Receiver:
             while self._autoping and (control := frames.next_control()) is not None:
                 await self._handle_control(control)
         except WebSocketError:
-            pass  # whoever receives finds the same
+            pass  # the next call of receive() meets the same error, and reports it
         except ClientConnectionError as exc:
             if frames.buffered:
-                heartbeat.stop()  # whoever receives finds the end behind what is buffered
+                heartbeat.stop()  # receive() meets the end after the buffered messages
             else:
                 self._connection_lost(exc)
         finally:
             wanted = self._released is not None
             self._release()
         if wanted:
-            await checkpoint()  # the task that wants to read, if it still does, comes first
+            await checkpoint()  # let the task that wants to read run first
 
     def time_out(self, exc: ServerTimeoutError) -> None:
         """End the WebSocket because the peer did not answer a ping."""
@@ -244,7 +245,7 @@ class Receiver:
     # -- reading
 
     async def _fill(self) -> None:
-        """Wait for bytes; if many frames were read in a row, only let other tasks run.
+        """Receive bytes for the frame reader; after many frames in a row, only let others run.
 
         :raises ClientConnectionError: the connection ended
         """
@@ -271,7 +272,7 @@ class Receiver:
         frames.feed(data)
 
     async def _handle_control(self, message: WSMessage) -> WSMessage | None:
-        """Do what a control frame asks for; return it if the application is to have it."""
+        """Handle a control frame; return it if the application should get it, else ``None``."""
         kind = message.type
         if kind is WSMsgType.CLOSE:
             return await self._handle_close(message)
@@ -297,12 +298,12 @@ class Receiver:
         return message
 
     def _connection_lost(self, exc: ClientConnectionError) -> None:
-        """End the WebSocket where nothing is buffered that could still be received."""
+        """End the WebSocket, when no buffered message is left that could be received."""
         self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
         self._life.drained()
 
     def _release(self) -> None:
-        """Let others read."""
+        """Stop reading, and wake the tasks that wait for that."""
         self.read_by = None
         released, self._released = self._released, None
         if released is not None:

@@ -1,4 +1,4 @@
-"""Who sends on a WebSocket: one task after the other, each frame as a whole."""
+"""Sending on a WebSocket: one task at a time, and only whole frames."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ("CALLS_IN_A_ROW", "Sender")
 
-#: Calls that return without waiting for the network before other tasks run.
+#: How many calls in a row may return without letting other tasks run.
 CALLS_IN_A_ROW: Final = 32
 
-#: Pings that are remembered while somebody else is sending.  Answering the last one would do
-#: (RFC 6455 §5.5.3).
+#: Most pings that are kept to be answered while another task is sending.  It would be enough to
+#: answer the last one (RFC 6455 §5.5.3).
 MAX_PONGS: Final = 16
 
-#: A larger message is compressed in pieces, between which other tasks run, in bytes.
+#: A message larger than this, in bytes, is compressed in pieces; other tasks run between them.
 LARGE_SEND: Final = 64 * 1024
 
-#: Bytes handed to the stream at once, at most.
+#: Most bytes that are given to the stream in one call.
 SEND_PIECE: Final = 256 * 1024
 
 
@@ -44,12 +44,12 @@ class _FifoLock:
     __slots__ = ("_waiting", "locked")
 
     def __init__(self) -> None:
-        #: somebody has it; set it directly to take it when it is free
+        #: whether a task has the lock; to take a free lock, set this directly
         self.locked: bool = False
         self._waiting: deque[anyio.Event] | None = None
 
     async def wait(self) -> None:
-        """Wait until it is ours; after cancellation it is not."""
+        """Wait until the calling task has the lock; after cancellation it does not have it."""
         if self._waiting is None:
             self._waiting = deque()
         handed_over = anyio.Event()
@@ -65,7 +65,7 @@ class _FifoLock:
             raise
 
     def release(self) -> None:
-        """Hand it to the task that has waited longest."""
+        """Give the lock to the task that has waited longest, or unlock it."""
         if self._waiting:
             self._waiting.popleft().set()
         else:
@@ -75,12 +75,12 @@ class _FifoLock:
 class Sender:
     """Sends messages and control frames, in the order of the calls.
 
-    A frame that is cut short, by failure or by cancellation, ends the WebSocket: the peer could
-    not tell the next frame from the rest of this one.
+    If only a part of a frame is sent, because of a failure or a cancellation, the WebSocket ends:
+    the peer would take the next frame for the rest of this one.
 
-    :param life: ended when a frame is cut short
+    :param life: ended when only a part of a frame was sent
     :param deflater: compresses messages, if that was negotiated
-    :param close_seconds: how long sending CLOSE may take where nobody waits for the peer's
+    :param close_seconds: how long :meth:`fail` may take to send CLOSE
     """
 
     __slots__ = ("_close_seconds", "_deflater", "_frames", "_life", "_messages", "_stream",
@@ -97,15 +97,16 @@ class Sender:
         self._life = life
         self._deflater = deflater
         self._close_seconds = close_seconds
-        # A message may be several frames, and control frames go in between.
+        # Two locks, for messages and for frames: control frames may be sent between the frames of
+        # a message.
         self._messages = _FifoLock()
         self._frames = _FifoLock()
         #: payloads of the pings that have to be answered
         self.pongs: deque[bytes] = deque(maxlen=MAX_PONGS)
-        #: anyio's, or a faster one
+        #: anyio's function, or a faster one of asyncio or trio
         self.checkpoint_if_cancelled = stream.checkpoint_if_cancelled
-        #: how many calls may still return before other tasks have to run; who waited for the
-        #: network sets it anew
+        #: how many calls may still return without letting other tasks run; set anew after a wait
+        #: for the network, during which other tasks have run
         self.calls_left: int = CALLS_IN_A_ROW
         #: called when the peer has taken a part of a large frame
         self.on_progress: Callable[[], None] | None = None
@@ -113,7 +114,7 @@ class Sender:
     # -- checkpoints
 
     async def checkpoint(self) -> None:
-        """Let other tasks run if they could not for a while; be cancelled in any case."""
+        """Raise a pending cancellation; after many calls in a row also let other tasks run."""
         if self.calls_left:
             self.calls_left -= 1
             await self.checkpoint_if_cancelled()
@@ -122,7 +123,10 @@ class Sender:
             await checkpoint()
 
     def _begin_call(self) -> Awaitable[None]:
-        """Be the checkpoint of a call that may not have to wait for the network, when awaited."""
+        """Return an awaitable: a checkpoint, or an error if the WebSocket is closed.
+
+        A sending call needs its own checkpoint, as it may not have to wait for the network.
+        """
         return self.checkpoint() if self._life.state.can_send else self._refuse()
 
     async def _refuse(self) -> None:
@@ -151,7 +155,8 @@ class Sender:
                 await self.fail(WSCloseCode.INTERNAL_ERROR, "", exc)
             raise
         except BaseException:
-            # Whoever is closing ends it too, but first waits for the peer's CLOSE.
+            # If close() is running in another task, do not end the WebSocket here: close() does
+            # that after the peer's CLOSE.
             if fragments.begun and self._life.state.can_send:
                 self._life.end()
             raise
@@ -162,7 +167,7 @@ class Sender:
     async def _send_fragments(
         self, pieces: AsyncIterable[str] | AsyncIterable[bytes], fragments: Fragments
     ) -> None:
-        # One piece is held back, as only the end of them tells which was the last.
+        # Keep one piece back: only the end of the iterable tells which piece was the last one.
         held: BytesLike | None = None
         async for piece in pieces:
             data = fragments.check(piece)
@@ -186,7 +191,7 @@ class Sender:
     async def send_message(self, opcode: int, data: BytesLike, compress: int | None) -> None:
         """Send a whole message."""
         compresses = checked_bits(compress) != 0
-        # Cancellation has to come here: once the frame is being sent, it would cut it short.
+        # Check for cancellation here: later it would interrupt the frame that is being sent.
         await self._begin_call()
         messages, frames = self._messages, self._frames
         if messages.locked:
@@ -213,7 +218,8 @@ class Sender:
     async def _compressed(self, deflater: Deflater, data: BytesLike) -> bytes:
         """Compress a message.
 
-        Cancellation has to wait: the peer's window would lack what was compressed and not sent.
+        This is shielded from cancellation.  A message that has been compressed must be sent,
+        because later messages may refer to its bytes in the window.
         """
         if len(data) <= LARGE_SEND:
             return deflater.compress(data)
@@ -223,7 +229,7 @@ class Sender:
                 pieces.append(piece)
                 await cancel_shielded_checkpoint()
         except BaseException:
-            self._life.end()  # a native cancellation of asyncio does not wait
+            self._life.end()  # a shield does not stop task.cancel() of asyncio
             raise
         self._check_open()
         return b"".join(pieces)
@@ -241,7 +247,7 @@ class Sender:
             raise ValueError(f"opcode must be TEXT, BINARY, PING or PONG, not {opcode!r}")
 
     async def send_control(self, opcode: int, message: BytesLike | str) -> None:
-        """Send a PING or PONG, between the frames of a message if need be.
+        """Send a PING or PONG, also between the frames of a message.
 
         :raises ValueError: *message* is too long for a control frame
         """
@@ -258,7 +264,7 @@ class Sender:
     # -- the last frame
 
     async def send_close(self, payload: bytes) -> None:
-        """Send CLOSE behind the frame that is being sent; the state has to be CLOSING."""
+        """Send CLOSE after the frame that is being sent; the state has to be CLOSING."""
         await checkpoint_if_cancelled()
         lock = self._frames
         await self._acquire(lock)
@@ -269,12 +275,12 @@ class Sender:
             lock.release()
 
     async def fail(self, code: int, reason: str, error: Exception | None) -> None:
-        """Send CLOSE, not waiting for the peer's, and end the WebSocket.
+        """Send CLOSE, and end the WebSocket without waiting for the peer's CLOSE.
 
         If the connection is closed already, only *code* and *error* are noted.
 
-        :param code: what is sent, and becomes :attr:`Lifecycle.close_code`; 0 to send none
-        :param error: what broke the connection; ``None`` if the peer has closed it
+        :param code: sent, and kept as :attr:`Lifecycle.close_code`; 0 sends CLOSE without a code
+        :param error: the exception for the end; ``None`` if the peer has closed the WebSocket
         """
         life = self._life
         payload = close_payload(code, shortened(reason)) if code else b""
@@ -284,7 +290,7 @@ class Sender:
                 with anyio.CancelScope(deadline=deadline_after(self._close_seconds)):
                     await self.send_close(payload)
         except ClientConnectionError:
-            pass  # what is noted below tells more
+            pass  # *code* and *error* are the reason for the end, and not this failure
         finally:
             life.end(code, error)
 
@@ -297,7 +303,10 @@ class Sender:
             lock.locked = True
 
     async def _transmit(self, data: bytes) -> None:
-        """Send whole frames, holding the lock; failure and cancellation end the WebSocket."""
+        """Send whole frames; the caller has the lock.
+
+        Failure and cancellation end the WebSocket.
+        """
         try:
             if len(data) <= SEND_PIECE:
                 await self._stream.transmit(data)
@@ -306,13 +315,13 @@ class Sender:
             while self.pongs and self._life.state.can_send:
                 await self._stream.transmit(self._take_pongs())
         except BaseException as exc:
-            # A part of a frame may have been sent, and nobody could send the rest.
+            # A part of a frame may have been sent, and the rest cannot be sent later.
             error = exc if isinstance(exc, Exception) else None
             self._life.end(WSCloseCode.ABNORMAL_CLOSURE, error)
             raise
 
     async def _transmit_pieces(self, data: bytes) -> None:
-        """Send large frames so that the heartbeat learns what the peer takes of them."""
+        """Send large frames in pieces, and tell the heartbeat of each piece that is sent."""
         view = memoryview(data)
         for start in range(0, len(data), SEND_PIECE):
             await self._stream.transmit(view[start : start + SEND_PIECE])
@@ -329,7 +338,7 @@ class Sender:
         return answers
 
     async def send_pongs(self) -> None:
-        """Answer the noted pings; a task that is sending does that behind its own frame."""
+        """Answer the noted pings; if another task is sending, it answers them after its frame."""
         await checkpoint_if_cancelled()
         lock = self._frames
         if lock.locked or not self._life.state.can_send:
@@ -338,13 +347,13 @@ class Sender:
         try:
             await self._transmit(self._take_pongs())
         except ClientConnectionError:
-            pass  # whoever receives notices that too
+            pass  # receive() meets the same failure, and reports it
         finally:
             lock.release()
 
 
 async def _close_iterable(pieces: object) -> None:
-    """End a generator that was not read to its end; nobody else would."""
+    """Close *pieces* if it is a generator: it may not have been read to its end."""
     aclose = getattr(pieces, "aclose", None)
     if aclose is not None:
         with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):

@@ -1,4 +1,4 @@
-"""How a WebSocket behaves, as ``ws_connect()`` was told."""
+"""The settings of a WebSocket, from the options of ``ws_connect()``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .models import ClientWSTimeout
 
 __all__ = ("WSSettings",)
 
-#: How long closing takes at most unless ``ws_close`` says otherwise, in seconds.
+#: How long closing takes at most if ``ws_close`` is not set, in seconds.
 CLOSE_SECONDS: Final = 10.0
 
 DEFAULT_TIMEOUT: Final = ClientWSTimeout(ws_close=CLOSE_SECONDS)
@@ -17,7 +17,7 @@ DEFAULT_TIMEOUT: Final = ClientWSTimeout(ws_close=CLOSE_SECONDS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WSSettings:
-    """Options of one WebSocket, checked; those of ``ws_connect()`` that outlive the handshake.
+    """The checked options of ``ws_connect()`` that are needed after the handshake.
 
     :param heartbeat: seconds without activity after which the peer is pinged; ``None`` for never
     :param max_msg_size: most bytes of a message that is received whole; 0 for any number

@@ -230,7 +230,7 @@ class CallScope:
                 await self.end_tasks()
 
     async def aclose(self, raised: BaseException) -> None:
-        """Close all that the call holds, and wait until it is closed; the call *raised* an error."""
+        """Close all that the call holds, and wait for it; *raised* is the error of the call."""
         try:
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                 for exchange in self._exchanges:

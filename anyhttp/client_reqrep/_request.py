@@ -102,7 +102,7 @@ class ClientRequest:
     proxy_auth: BasicAuth | None = None
     #: headers for the proxy; no origin behind a tunnel sees them
     proxy_headers: CIMultiDict[str] | None = None
-    #: how the body is sent, as the last call of :meth:`_frame` has determined
+    #: how the body is sent; determined anew whenever the body is set and before sending
     framing: Framing = NO_BODY
     #: to undo :meth:`_frame`: the header fields that it added, and the previous values of
     #: ``chunked``, ``compress`` and ``expect100``

@@ -422,7 +422,7 @@ class ClientResponse:
         """Return the whole body as text.
 
         :param encoding: charset; :meth:`get_encoding` when left out
-        :param errors: how to treat bytes that cannot be decoded, as for :meth:`bytes.decode`
+        :param errors: how to treat bytes that cannot be decoded, as for ``bytes.decode()``
         :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
         """
         body = await self._kept_body()
