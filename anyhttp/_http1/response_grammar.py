@@ -186,7 +186,7 @@ def plain_lines(head: bytes) -> list[bytes] | None:
     return lines if head.translate(None, _TEXT_BYTES) == b"\r\n" * (len(lines) - 1) else None
 
 
-#: Fields that say something about body, connection and cookies.
+#: Fields that concern the body, the connection or cookies.
 _CONCERNING: Final = frozenset(
     (b"content-length", b"transfer-encoding", b"connection", b"content-encoding", b"set-cookie")
 )

@@ -58,7 +58,7 @@ class Attempt:
         self.phase = "preparing the request"
 
     async def send(self, request: ClientRequest, *, once: bool = False) -> ClientResponse:
-        """Send *request*, and return the response when its head is there.
+        """Send *request*, and return the response when its head has been received.
 
         :param once: do not send it again if a kept connection turns out to be closed
         :raises Expired: the ``total`` time is over

@@ -99,7 +99,7 @@ class CallTracer:
         await self._tell(TraceRequestEndParams(hop.method, hop.url, hop.headers, response))
 
     def watch_body(self, response: ClientResponse) -> None:
-        """Tell of the body of *response* when somebody has read it."""
+        """Tell of the body of *response* when the application has read it."""
         watch_body(response, self._tell_body)
 
     async def _tell_body(self, response: ClientResponse, body: bytes) -> None:

@@ -113,7 +113,7 @@ class WriteOptions(_CommonOptions, _RedirectOption, _VersionOption, total=False)
 
 
 class LoneRequestOptions(_CommonOptions, _DataOption, _RedirectOption, total=False):
-    """Options of :func:`request`, which has a session of its own."""
+    """Options of :func:`request`, which makes a session for itself."""
 
 
 class RequestOptions(LoneRequestOptions, _VersionOption, total=False):
@@ -207,7 +207,7 @@ def _given_size(name: str, value: int | None, default: int) -> int:
 
 
 def merged_headers(own: CIMultiDict[str], headers: LooseHeaders) -> CIMultiDict[str]:
-    """Return the session's headers with those of the request in the place of equal names."""
+    """Return the session's headers, overridden by those of the request with the same names."""
     pairs = header_pairs("headers", headers)
     merged = own.copy()
     if merged:

@@ -91,10 +91,10 @@ class ClientSession:
     block.  A session also works without ``async with``; close it with :meth:`close` then.
 
     :param base_url: absolute URL with a path that ends in ``/``, which relative URLs extend
-    :param connector: lends connections; a :class:`TCPConnector` of its own when left out
+    :param connector: lends connections; a new :class:`TCPConnector` when left out
     :param connector_owner: close the connector with the session
     :param cookies: cookies sent to every host
-    :param cookie_jar: keeps cookies; a :class:`CookieJar` of its own when left out
+    :param cookie_jar: keeps cookies; a new :class:`CookieJar` when left out
     :param headers: sent with every request
     :param skip_auto_headers: names of headers that are not added automatically
     :param auth: credentials sent with every request; with *base_url* only to its origin

@@ -144,7 +144,7 @@ class ClientResponse:
     """
 
     __slots__ = (
-        "__dict__",  # for what applications and their tests put there; made when needed
+        "__dict__",  # applications and tests may add attributes; made when needed
         "__weakref__",
         "_body",
         "_content",

@@ -27,7 +27,7 @@ def uses_proxies(connector: BaseConnector) -> bool:
 
 
 async def finish_closing(connector: BaseConnector) -> None:
-    """Wait until the sockets are closed whose connections were aborted by plain calls."""
+    """Wait until the sockets of aborted connections are closed."""
     await connector._pool.finish_closing()
 
 
