@@ -254,9 +254,9 @@ class ClientWebSocketResponse:
         """Return the next message.
 
         The end is a message too.  CLOSE: the peer has closed the WebSocket.  ERROR: the peer broke
-        the protocol, or did not answer the heartbeat.  CLOSING: :meth:`close` was called while
-        this call waited.  CLOSED: the WebSocket has ended, or the connection was lost; all further
-        calls return it.
+        the protocol, or did not answer the heartbeat while this call waited.  CLOSING:
+        :meth:`close` was called while this call waited.  CLOSED: the WebSocket has ended, or the
+        connection was lost; all further calls return it.
 
         :param timeout: seconds to wait; ``ws_receive`` if it is ``None`` or 0
         :raises TimeoutError: no message arrived in that time; the WebSocket can still be used
