@@ -12,7 +12,7 @@ from dataclasses import replace
 from http.cookies import SimpleCookie
 from ssl import SSLContext
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import Any, Final, TypedDict
 
 from .._common import public_call, warn_deprecated
 from .._network import fold_ssl
@@ -20,9 +20,6 @@ from .._tasks import DEFAULT_TIMEOUT, ClientTimeout
 from ..abc import AbstractCookieJar
 from ..formdata import FormData
 from ..payload import StringPayload
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = (
     "OldOptions",
@@ -104,9 +101,6 @@ def _encoded(data: object, encoding: str) -> object:
     if isinstance(data, (Mapping, list, tuple)):
         return FormData(data, charset=encoding)
     return data
-
-
-# -- TLS -------------------------------------------------------------------------------
 
 
 # -- arguments and attributes of a session or a connector ------------------------------
