@@ -104,7 +104,7 @@ class Sender:
         #: payloads of the pings that have to be answered
         self.pongs: deque[bytes] = deque(maxlen=MAX_PONGS)
         #: anyio's function, or a faster one of asyncio or trio
-        self.checkpoint_if_cancelled = stream.checkpoint_if_cancelled
+        self.checkpoint_if_cancelled: Callable[[], Awaitable[None]] = stream.checkpoint_if_cancelled
         #: how many calls may still return without letting other tasks run; set anew after a wait
         #: for the network, during which other tasks have run
         self.calls_left: int = CALLS_IN_A_ROW

@@ -49,10 +49,10 @@ class CallScope:
         settings: Settings,
         tracker: UploadTracker | None,
     ) -> None:
-        self.session = session
-        self.connector = connector
-        self.hop = hop
-        self.settings = settings
+        self.session: SessionScope = session
+        self.connector: BaseConnector = connector
+        self.hop: Hop = hop
+        self.settings: Settings = settings
         self._tracker = tracker
         #: reports to the ``upload_tracker`` of the request, if there is one
         self.progress: UploadProgress | None = None
@@ -60,12 +60,12 @@ class CallScope:
         self.group: TaskGroup | None = None
         self._owner: TaskOwner | None = None  # of the group, if that sends a streamed body
         #: when the ``total`` time is over, on anyio's clock
-        self.total_at = math.inf
+        self.total_at: float = math.inf
         #: what the call is doing, for the message of a timeout
-        self.phase = "preparing the request"
+        self.phase: str = "preparing the request"
         self._exchanges: Sequence[Exchange] = ()
         #: the body, which is closed when it has been sent
-        self.body = hop.body
+        self.body: Payload | None = hop.body
         self._replaced: list[Payload] | None = None
         self._ended = False  # then the task that still sends the body closes it
 

@@ -55,11 +55,11 @@ class Hop:
         settings: RequestSettings,
     ) -> None:
         #: the :class:`ClientSession`, which requests name as theirs
-        self.session = session
-        self.method = method
-        self.url = url
-        self.headers = headers
-        self.settings = settings
+        self.session: object = session
+        self.method: str = method
+        self.url: URL = url
+        self.headers: CIMultiDict[str] = headers
+        self.settings: RequestSettings = settings
         self.body: Payload | None = None
         self.auth: BasicAuth | None = None
         #: those of this request, besides those of the jar

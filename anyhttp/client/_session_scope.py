@@ -72,18 +72,18 @@ class SessionScope:
         connector_owner: bool,
         requote_redirect_url: bool,
     ) -> None:
-        self.defaults = defaults
-        self.cookie_jar = cookie_jar
+        self.defaults: SessionDefaults = defaults
+        self.cookie_jar: AbstractCookieJar = cookie_jar
         #: ``None`` once it has been detached
         self.connector: BaseConnector | None = connector
         #: whether the connector is closed with the session
-        self.connector_owner = connector_owner
+        self.connector_owner: bool = connector_owner
         #: whether the percent-encoding of redirect targets is normalised
-        self.requote_redirect_url = requote_redirect_url
+        self.requote_redirect_url: bool = requote_redirect_url
         #: the exchanges of all calls that hold a connection
         self.exchanges: set[Exchange] = set()
         #: the calls that wait for a connection
-        self.waits = PendingWaits()
+        self.waits: PendingWaits = PendingWaits()
         #: for calls that begin now: the group of their helper tasks, and the watchdog that ends
         #: their waits; ``None`` if the session has not been entered
         self.task_group: TaskGroup | None = None
@@ -91,7 +91,7 @@ class SessionScope:
         self._owner: TaskOwner | None = None
         self._owner_watchdog: Watchdog | None = None  # stopped when the owner is left
         #: whether the session has been closed, or its connector detached
-        self.ended = False
+        self.ended: bool = False
 
     @property
     def closed(self) -> bool:

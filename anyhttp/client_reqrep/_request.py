@@ -150,7 +150,8 @@ class ClientRequest:
     ) -> None:
         settings, auth, body = parts.settings, parts.auth, parts.body
         self.method: str = parts.method
-        self.original_url = url = parts.url
+        url = parts.url
+        self.original_url: URL = url
         self.url: URL = url.with_fragment(None) if url.raw_fragment else url
         self.session: Any = parts.session
         says_more = settings is not DEFAULT_SETTINGS and self._choose(settings)
