@@ -44,7 +44,8 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
         return
     lengths, coding = said.get(b"content-length"), said.get(b"transfer-encoding")
     head.length = length = body_length(method, status, lengths, coding)
-    # A repeated length.  To look for the comma would be slow: ``in`` first takes bytes for a number.
+    # A repeated length.  Looking for the comma would be slower: ``in`` takes bytes for a number
+    # first, and drops the error.
     if lengths is not None and not lengths.isdigit():
         head.raw_headers = _with_one_length(head, lengths)
     if coding is not None and is_identity(coding):
