@@ -5,9 +5,7 @@ What is read although it breaks the grammar is in ``http1/test_tolerated.py``.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -18,6 +16,7 @@ from anyhttp._http1.chunks import ChunkReader
 from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head, HeadReader, concerning
 from anyhttp._http1.response_framing import read_content_length, read_framing
 from anyhttp._http1.response_grammar import StatusLine
+from tests.support.cost import calls_of
 from tests.support.engines import Answer, Refused, agreed
 from tests.support.responses import CHUNKS, OK_LINE as OK
 
@@ -640,23 +639,6 @@ class TestLimits:
 
 
 # -- cost ------------------------------------------------------------------------------
-
-
-def calls_of(function: Callable[[], object]) -> int:
-    """Return how many functions *function* calls, those written in C included."""
-    calls = 0
-
-    def count(frame: FrameType, event: str, arg: object) -> None:
-        nonlocal calls
-        calls += event in {"call", "c_call"}
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return calls
 
 
 class TestCost:

@@ -5,15 +5,14 @@ Each of it marks the connection, which carries no other response then.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from types import FrameType
 
 import pytest
 
 from anyhttp._http1 import Limits, ParseError
 from anyhttp._http1.chunks import ChunkReader
 from anyhttp._http1.heads import HeadReader
+from tests.support.cost import calls_of
 from tests.support.engines import Answer, Refused, agreed
 from tests.support.tolerated import CHUNKS, OK, TOLERATED, TWO
 
@@ -194,23 +193,6 @@ class TestLimits:
 
 
 # -- cost ------------------------------------------------------------------------------
-
-
-def calls_of(function: Callable[[], object]) -> int:
-    """Return how many functions *function* calls, those written in C included."""
-    calls = 0
-
-    def count(frame: FrameType, event: str, arg: object) -> None:
-        nonlocal calls
-        calls += event in {"call", "c_call"}
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return calls
 
 
 class TestCost:
