@@ -46,7 +46,7 @@ from typing import TYPE_CHECKING, Any, Final
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ._common import ConnectionKey, RequestInfo, shown_headers, without_user_info
+from ._common import ConnectionKey, ProxyKey, RequestInfo, shown_headers, without_user_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +198,9 @@ class ClientHttpProxyError(ClientResponseError):
     Status, reason and headers are the proxy's; ``body`` is the beginning of the proxy's body.
     """
 
+    def __str__(self) -> str:
+        return f"the proxy refused to connect: {super().__str__()}"
+
 
 class TooManyRedirects(ClientResponseError):
     """The limit of redirects was reached; ``history`` holds the redirects."""
@@ -259,11 +262,15 @@ class ClientConnectorError(ClientOSError):
     def __str__(self) -> str:
         # Some errors have neither errno nor strerror, only a message.
         reason = self.strerror or self._os_error
-        return f"Cannot connect to host {self.host}:{self.port} ssl:{self._shown_ssl()} [{reason}]"
+        return f"Cannot connect {self._shown_peer()} ssl:{self._shown_ssl()} [{reason}]"
 
     def __repr__(self) -> str:
         # Not the arguments: the connection key may contain a proxy's credentials.
         return f"<{type(self).__name__} {self}>"
+
+    def _shown_peer(self) -> str:
+        word = "through proxy" if isinstance(self._connection_key, ProxyKey) else "to host"
+        return f"{word} {self.host}:{self.port}"
 
     def _shown_ssl(self) -> object:
         return "default" if self.ssl is True else self.ssl
@@ -318,7 +325,10 @@ class ClientSSLError(ClientConnectorError):
 
 
 class ClientConnectorSSLError(ClientSSLError, ssl.SSLError):
-    """The TLS handshake failed for a reason other than the certificate."""
+    """The TLS handshake failed for a reason other than the certificate of the peer.
+
+    If the peer refuses the certificate of the client, or its absence, the error shows its alert.
+    """
 
 
 class ClientConnectorCertificateError(ClientSSLError, ssl.CertificateError):
@@ -347,7 +357,7 @@ class ClientConnectorCertificateError(ClientSSLError, ssl.CertificateError):
     def __str__(self) -> str:
         error = self.certificate_error
         return (
-            f"Cannot connect to host {self.host}:{self.port} ssl:{self.ssl} "
+            f"Cannot connect {self._shown_peer()} ssl:{self.ssl} "
             f"[{type(error).__name__}: {error.args}]"
         )
 

@@ -11,7 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from anyhttp import ClientResponse, ClientSession, client_exceptions as errors, http_exceptions
-from anyhttp._common.values import ConnectionKey, RequestInfo
+from anyhttp._common.values import ConnectionKey, ProxyKey, RequestInfo
 from anyhttp.http_exceptions import LineTooLong
 from tests.support.server import Server
 
@@ -217,6 +217,22 @@ def test_connector_error() -> None:
     assert exc.os_error is REFUSED
     assert exc.args == (KEY, REFUSED)
     assert "ssl:False" in str(errors.ClientConnectorError(KEY._replace(ssl=False), REFUSED))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        errors.ClientProxyConnectionError,
+        errors.ClientConnectorSSLError,
+        errors.ClientConnectorCertificateError,
+        errors.ClientConnectorDNSError,
+    ],
+)
+def test_an_error_about_a_proxy_says_so(kind: type[errors.ClientConnectorError]) -> None:
+    """The text tells it from an error about the origin, also after pickling."""
+    exc = kind(ProxyKey(*KEY), BAD_CERTIFICATE)
+    assert str(exc).startswith("Cannot connect through proxy host:443 ssl:")
+    assert str(pickle.loads(pickle.dumps(exc))) == str(exc)
 
 
 def test_connector_error_without_errno_shows_the_message() -> None:

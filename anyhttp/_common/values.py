@@ -25,6 +25,7 @@ __all__ = (
     "HttpVersion10",
     "HttpVersion11",
     "PastResponse",
+    "ProxyKey",
     "RequestInfo",
     "shown_headers",
     "with_plain_zone",
@@ -266,3 +267,9 @@ class ConnectionKey(NamedTuple):
             f"proxy_headers_hash={self.proxy_headers_hash!r}, "
             f"server_hostname={self.server_hostname!r})"
         )
+
+
+class ProxyKey(ConnectionKey):
+    """The key of a proxy itself, so that errors can say that they are about the proxy."""
+
+    __slots__ = ()

@@ -16,6 +16,7 @@ from ..client_exceptions import (
     ClientError,
     ClientOSError,
     ClientPayloadError,
+    ClientSSLError,
     ServerDisconnectedError,
     SocketTimeoutError,
 )
@@ -157,6 +158,7 @@ class Exchange:
 
         :raises ServerDisconnectedError: the connection was closed before
         :raises ClientOSError: the connection broke before
+        :raises ClientConnectorSSLError: the server refused TLS by an alert
         :raises MalformedResponse: the response is not HTTP/1.1
         :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
         :raises Expired: the ``total`` time is over
@@ -207,8 +209,10 @@ class Exchange:
                 engine.receive(data)
                 if engine.head is not None and (head := self._final_head()) is not None:
                     return head
-            except ClientOSError:
-                self._raise_if_unsent()
+            except ClientOSError as exc:
+                # The alert of a server that refuses TLS says more than a failed sending.
+                if not isinstance(exc, ClientSSLError):
+                    self._raise_if_unsent()
                 raise
             except ParseError as exc:
                 raise MalformedResponse(str(exc)) from exc

@@ -21,6 +21,7 @@ from ..client_exceptions import (
     ClientConnectorSSLError,
     ClientOSError,
 )
+from .tls_stream import TlsRefused
 
 __all__ = (
     "STREAM_ERRORS",
@@ -42,13 +43,27 @@ def dial_errors(key: ConnectionKey) -> Iterator[None]:
         if isinstance(exc, ClientOSError):
             raise
         raise ClientConnectorError(key, exc) from exc
+    except TlsRefused as exc:
+        raise tls_refused(key, exc) from exc
     except (anyio.EndOfStream, anyio.BrokenResourceError) as exc:
         reason = OSError(errno.ECONNRESET, "the peer closed the connection during the handshake")
         raise ClientConnectorError(key, _os_error(exc, reason)) from exc
 
 
-def socket_errors(exc: Exception) -> Exception:
-    """Return our exception for *exc*, which a connected stream raised."""
+def tls_refused(key: ConnectionKey | None, exc: TlsRefused) -> ClientConnectorSSLError:
+    """Return our exception for a peer *key* that refused TLS by an alert."""
+    alert = exc.__cause__
+    assert isinstance(alert, ssl.SSLError)
+    return ClientConnectorSSLError(key, alert)
+
+
+def socket_errors(exc: Exception, key: ConnectionKey | None = None) -> Exception:
+    """Return our exception for *exc*, which a connected stream raised.
+
+    :param key: the peer with which the stream speaks TLS
+    """
+    if isinstance(exc, TlsRefused):
+        return tls_refused(key, exc)
     if isinstance(exc, anyio.ClosedResourceError):
         return ClientConnectionResetError("the connection has been closed")
     fallback = OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))

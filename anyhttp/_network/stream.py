@@ -18,6 +18,7 @@ from anyio.abc import AnyByteStream, ByteStream, SocketAttribute
 from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.streams.tls import TLSAttribute, TLSStream
 
+from .._common import ConnectionKey
 from .._tasks import Expired, TimedStream, Watchdog
 from .errors import STREAM_ERRORS, socket_errors
 from .tls_stream import TlsStream
@@ -48,6 +49,7 @@ class NetworkStream:
         "_raw_socket",
         "_ssl_objects",
         "_timed",
+        "_tls_key",
         "_transport",
         "_unencrypted",
         "checkpoint_if_cancelled",
@@ -55,7 +57,9 @@ class NetworkStream:
         "stream",
     )
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, tls_key: ConnectionKey | None = None) -> None:
+        """Take over *stream*, on which TLS with the peer *tls_key* has been started, if any."""
+        self._tls_key = tls_key
         #: the anyio stream, which callers may get after an upgrade
         self.stream: ByteStream = stream
         #: whether the stream can serve only one exchange
@@ -98,6 +102,7 @@ class NetworkStream:
         """Return the next bytes from the peer, ``b""`` when the peer sends no more.
 
         :raises ClientOSError: the connection broke
+        :raises ClientConnectorSSLError: the peer refused TLS by an alert, before it sent any data
         :raises Expired: the deadline passed
         """
         try:
@@ -105,7 +110,7 @@ class NetworkStream:
         except anyio.EndOfStream:
             return b""
         except STREAM_ERRORS as exc:
-            raise socket_errors(exc) from exc
+            raise socket_errors(exc, self._tls_key) from exc
 
     async def send(self, data: bytes) -> None:
         """Hand all of *data* to the operating system.
@@ -125,7 +130,7 @@ class NetworkStream:
                 if not unencrypted.send_nowait(data):
                     await unencrypted.drain()
         except STREAM_ERRORS as exc:
-            raise socket_errors(exc) from exc
+            raise socket_errors(exc, self._tls_key) from exc
 
     @property
     def receive_size(self) -> int:
@@ -146,7 +151,7 @@ class NetworkStream:
             elif not unencrypted.send_nowait(data):
                 await unencrypted.drain()
         except STREAM_ERRORS as exc:
-            raise socket_errors(exc) from exc
+            raise socket_errors(exc, self._tls_key) from exc
 
     def interrupt(self) -> None:
         """End the wait of the task that receives at this moment with :exc:`Expired`."""

@@ -17,7 +17,7 @@ async def start_tls(below: NetworkStream, hostname: str, key: ConnectionKey) -> 
     """Do the TLS handshake over *below*; close *below* if it fails or is cancelled.
 
     :param hostname: the name to send and to verify, without a trailing dot and without a zone
-    :raises ClientConnectorSSLError: the handshake failed
+    :raises ClientConnectorSSLError: the handshake failed, or the peer refused it by an alert
     :raises ClientConnectorCertificateError: the certificate is not trusted
     :raises ServerFingerprintMismatch: the certificate is not the pinned one
     """
@@ -32,4 +32,4 @@ async def start_tls(below: NetworkStream, hostname: str, key: ConnectionKey) -> 
     except BaseException:
         await below.aclose()
         raise
-    return NetworkStream(stream)
+    return NetworkStream(stream, key)

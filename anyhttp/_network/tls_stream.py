@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, NoReturn
 
 import anyio
 import anyio.to_thread
@@ -21,13 +22,21 @@ from anyio.streams.tls import TLSAttribute
 
 from .._tasks import TimedStream
 
-__all__ = ("TlsStream",)
+__all__ = ("TlsRefused", "TlsStream")
 
 #: Most payload bytes of one TLS record (RFC 8446 section 5.1).
 RECORD: Final = 16 * 1024
 
 #: Fewest encrypted bytes to ask the stream below for.
 RECEIVE_SIZE: Final = 64 * 1024
+
+
+class TlsRefused(anyio.BrokenResourceError):
+    """The peer refused TLS by an alert, which is the cause, before it sent any data.
+
+    In TLS 1.3 the client may send before the server has read the client's certificate.  So an
+    alert about that certificate comes when the handshake is over for the client.
+    """
 
 
 class TlsStream(ByteStream):
@@ -59,6 +68,7 @@ class TlsStream(ByteStream):
         )
         self._unread = False  # whether OpenSSL may have bytes to decrypt or an end to report
         self._at_end = False
+        self._has_data = False  # whether the peer has sent any data
         self._failure: ssl.SSLError | None = None
         self._send_failed = False  # a record was sent only in part, or not at all
         self._receiving = False
@@ -78,7 +88,9 @@ class TlsStream(ByteStream):
 
         :param hostname: the name to send and to verify in the certificate
         :raises ssl.SSLError: the handshake failed
+        :raises TlsRefused: the peer refused the connection after its part of the handshake
         :raises anyio.EndOfStream: the peer closed the connection
+        :raises anyio.BrokenResourceError: the connection broke
 
         The stream below stays open whatever happens.
         """
@@ -107,9 +119,19 @@ class TlsStream(ByteStream):
                     raise anyio.EndOfStream from None
                 raise
             else:
-                await self._flush()
-                self._unread = self._incoming.pending > 0
+                await self._finish_handshake()
                 return
+
+    async def _finish_handshake(self) -> None:
+        """Send the last bytes of the handshake."""
+        try:
+            await self._flush()
+        except anyio.BrokenResourceError:
+            # The peer has closed the connection, and may have said why.
+            with suppress(anyio.EndOfStream):
+                await self.receive()
+            raise
+        self._unread = self._incoming.pending > 0
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
@@ -201,9 +223,10 @@ class TlsStream(ByteStream):
                 # Remember it: a second call of OpenSSL would report an end instead.
                 self._failure = exc
         if pieces:
+            self._has_data = True
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self._failure is not None:
-            raise anyio.BrokenResourceError from self._failure
+            self._raise_failure(self._failure)
         if self._at_end:
             raise anyio.EndOfStream
         return b""
@@ -221,14 +244,25 @@ class TlsStream(ByteStream):
         return True
 
     def _check_writable(self) -> None:
-        if self._send_failed or self._failure is not None:
-            raise anyio.BrokenResourceError from self._failure
+        if self._failure is not None:
+            self._raise_failure(self._failure)
+        if self._send_failed:
+            raise anyio.BrokenResourceError
+
+    def _raise_failure(self, failure: ssl.SSLError) -> NoReturn:
+        if not self._has_data and "ALERT" in (failure.reason or ""):
+            raise TlsRefused from failure
+        raise anyio.BrokenResourceError from failure
 
     async def _feed(self, max_bytes: int = RECEIVE_SIZE) -> None:
         """Wait until OpenSSL has been given more bytes, or the end of the stream."""
+        broken: anyio.BrokenResourceError | None = None
         if self._outgoing.pending and not (self._flushing or self._send_failed):
             await self._checkpoint_if_cancelled()
-            await self._flush()
+            try:
+                await self._flush()
+            except anyio.BrokenResourceError as exc:
+                broken = exc  # the peer may have said why before it closed the connection
         if self._feeding:
             self._fed = self._fed or anyio.Event()
             await self._fed.wait()
@@ -237,6 +271,8 @@ class TlsStream(ByteStream):
         try:
             data = await self.transport_stream.receive(max(max_bytes, self._receive_size))
         except anyio.EndOfStream:
+            if broken is not None:
+                raise broken from broken.__cause__
             self._incoming.write_eof()
             self._unread = True
         else:

@@ -460,20 +460,25 @@ class ClientRequest:
 
     # -- for the engine
 
+    @property
+    def authority(self) -> str:
+        """Host and port as the target of ``CONNECT`` has them (:rfc:`9112#section-3.2.3`)."""
+        return f"{without_zone(self.url.host_subcomponent or '')}:{self.url.port}"
+
     def target(self) -> str:
         """Return the request target (:rfc:`9112#section-3.2`).
 
         :raises InvalidUrlClientError: the target contains spaces or control characters
         """
         if self.method == hdrs.METH_CONNECT:
-            return f"{self.url.host_subcomponent}:{self.url.port}"
+            return self.authority
         target = self.url.raw_path_qs
         reason = target_error(target)
         if reason is not None:
             raise InvalidUrlClientError(self.url, reason)
         if self._proxy is not None and self.is_forwarded:
             # RFC 9112 §3.2.2.  Proxies do not know the scheme ws: it is http with an upgrade.
-            return f"http://{self.url.host_port_subcomponent}{target}"
+            return f"http://{without_zone(self.url.host_port_subcomponent or '')}{target}"
         return target
 
     def fields(self) -> tuple[tuple[str, str], ...]:

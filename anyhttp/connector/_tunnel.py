@@ -19,7 +19,7 @@ import anyio
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from .. import hdrs
-from .._common import ConnectionKey, RequestInfo, SupportsFingerprint
+from .._common import ConnectionKey, ProxyKey, RequestInfo, SupportsFingerprint, without_zone
 from .._http1 import Engine, Head, Limits, ParseError
 from .._network import NetworkStream, start_tls
 from .._targets import HTTP_PROXIES, BasicAuth
@@ -78,7 +78,7 @@ async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
     key = req.connection_key._replace(ssl=way.tls)
     proxy = key.proxy
     assert proxy is not None
-    proxy_key = ConnectionKey(
+    proxy_key = ProxyKey(
         proxy.raw_host or "", proxy.port, proxy.scheme == "https", way.proxy_tls, None, None, None
     )
     if proxy.scheme not in HTTP_PROXIES:
@@ -161,7 +161,7 @@ class ConnectRequest:
     """
 
     def __init__(self, req: ClientRequest) -> None:
-        self.authority: str = f"{req.url.host_subcomponent}:{req.url.port}"
+        self.authority: str = req.authority
         self.headers: CIMultiDict[str] = CIMultiDict({hdrs.HOST: self.authority})
         self.headers.update(req.headers_for_proxy())
         self._req = req
@@ -283,6 +283,7 @@ async def open_socks_tunnel(
     :raises OSError: the proxy refuses, or cannot connect, or does not speak SOCKS
     """
     replies = _Replies(stream)
+    host = without_zone(host)
     if scheme in {"socks4", "socks4a"}:
         await _speak_socks4(stream, replies, host, port, auth)
     else:

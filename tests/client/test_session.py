@@ -121,6 +121,12 @@ async def test_a_request_class_that_goes_elsewhere(
     assert got["Host"] == f"name.test:{server.url.port}"
 
 
+def test_the_target_of_connect_has_no_zone() -> None:
+    """RFC 6874 §4: a caller's own ``CONNECT`` tells a peer no zone."""
+    request = ClientRequest("CONNECT", URL("http://[fe80::1%25lo]:81/"), CIMultiDict())
+    assert request.target() == "[fe80::1]:81"
+
+
 def test_the_host_after_a_change_has_no_zone() -> None:
     """RFC 6874 §4: a middleware may ask another link-local host, which is told no zone."""
     request = ClientRequest("GET", URL("http://[fe80::1%25lo]:81/"), CIMultiDict())

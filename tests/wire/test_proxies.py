@@ -93,6 +93,17 @@ async def test_a_request_for_an_http_url_is_in_absolute_form(script: Script, htt
     assert peer.requests == [request * 2]
 
 
+@pytest.mark.parametrize("zone", ["%eth0", "%25eth0"])
+async def test_a_forwarding_proxy_is_told_no_zone(script: Script, http1: str, zone: str) -> None:
+    """RFC 6874 §4: a zone means something on this machine only."""
+    peer = await script([(b"GET ", OK)])
+    async with client(http1, proxy=proxy_at(peer)) as session:
+        async with session.get(f"http://[fe80::1{zone}]:81/x") as response:
+            assert await response.read() == b"ok"
+    head = b"GET http://[fe80::1]:81/x HTTP/1.1\r\nHost: [fe80::1]:81\r\n"
+    assert peer.requests == [head + AUTOMATIC + b"\r\n"]
+
+
 async def test_headers_and_credentials_for_a_forwarding_proxy(script: Script, http1: str) -> None:
     """They come with the request, whose own headers they replace, and do not stay with it."""
     peer = await script([(b"GET ", OK)])
@@ -121,6 +132,8 @@ async def test_headers_and_credentials_for_a_forwarding_proxy(script: Script, ht
         ("https://origin.test/", "origin.test:443"),
         ("wss://origin.test:8443/", "origin.test:8443"),
         ("https://[::1]/", "[::1]:443"),
+        ("https://[fe80::1%25eth0]/", "[fe80::1]:443"),
+        ("https://[fe80::1%eth0]/", "[fe80::1]:443"),
         ("https://bücher.test/", "xn--bcher-kva.test:443"),
     ],
 )
@@ -185,6 +198,7 @@ async def test_a_refusal_can_be_read(script: Script, http1: str, reply: Reply, b
     error = await failure(peer, http1)
     assert isinstance(error, ClientHttpProxyError)
     assert (error.status, error.message, error.body) == (407, "Log in", body)
+    assert str(error).startswith("the proxy refused to connect: 407, message='Log in'")
     assert error.headers is not None
     assert error.headers["x-a"] == "b"
     assert error.request_info.headers["Proxy-Authorization"] == CREDENTIALS.decode()
@@ -245,6 +259,7 @@ async def test_a_proxy_that_does_not_do_its_part(
     error = await failure(peer, http1)
     assert isinstance(error, ClientProxyConnectionError)
     assert (error.host, error.port) == ("127.0.0.1", peer.port)
+    assert f"through proxy 127.0.0.1:{peer.port}" in str(error)
     assert reason in str(error)
 
 
@@ -281,7 +296,7 @@ async def test_a_proxy_that_does_not_speak_tls(script: Script, http1: str) -> No
     peer = await script([(HELLO, b"HTTP/1.1 400 Bad Request\r\n\r\n")])
     error = await failure(peer, http1, scheme="https")
     assert isinstance(error, ClientConnectorSSLError)
-    assert error.port == peer.port
+    assert f"through proxy 127.0.0.1:{peer.port}" in str(error)
 
 
 async def test_a_proxy_that_ends_the_handshake(script: Script, http1: str) -> None:
@@ -304,6 +319,8 @@ async def test_a_proxy_that_is_not_there(http1: str, scheme: str, target: str) -
             await session.get(f"{target}://origin.test/", proxy=f"{scheme}://u:secret@unknown.test")
     assert (unreachable.value.host, unreachable.value.port) == ("proxy.test", 1)
     assert unknown.value.host == "unknown.test"
+    assert "through proxy proxy.test:1" in str(unreachable.value)
+    assert "through proxy unknown.test" in str(unknown.value)
     assert "secret" not in f"{unreachable.value!r}{unknown.value!r}"
 
 
@@ -455,7 +472,7 @@ async def test_a_socks_proxy_that_does_not_connect(
     peer = await script(steps)
     error = await failure(peer, http1, scheme=proxy, url="http://origin.test/")
     assert isinstance(error, ClientProxyConnectionError)
-    assert error.port == peer.port
+    assert f"through proxy 127.0.0.1:{peer.port}" in str(error)
     assert reason in str(error)
 
 
@@ -507,6 +524,15 @@ async def test_all_addresses_fail_through_a_socks_proxy(script: Script, http1: s
             await session.get("http://origin.test/")
     assert "[::1]:80: network unreachable" in str(caught.value)
     assert "10.0.0.1:80: connection refused" in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+async def test_a_socks_proxy_is_told_no_zone(script: Script, http1: str, scheme: str) -> None:
+    """It gets the address alone, which it knows in its own zones, if at all."""
+    peer = await script([NO_LOGIN, (asked("fe80::1"), b"\x05\x04")])
+    async with client(http1, proxy=proxy_at(peer, scheme)) as session:
+        with pytest.raises(ClientProxyConnectionError, match=r"\[fe80::1\]:80: host unreach"):
+            await session.get("http://[fe80::1%25lo]/")
 
 
 async def test_a_refusal_by_rule_is_not_tried_again(script: Script, http1: str) -> None:
