@@ -22,7 +22,7 @@ from ._headers import (
     parse_parameters,
     quoted_string,
 )
-from ._targets import host_is_too_long
+from ._targets import Origin, host_is_too_long, origin_of
 from .client_exceptions import ClientError, ClientPayloadError
 from .client_middlewares import ClientHandlerType
 from .client_reqrep import ClientRequest, ClientResponse
@@ -40,6 +40,9 @@ _NAMES: Final = {
     "SHA512": "sha512",
     "SHA-512-256": "sha512_256",  # if OpenSSL has it
 }
+
+#: How many URLs of the ``domain`` of a challenge are looked at: each request is compared with them.
+MAX_DOMAIN: Final = 64
 
 Hash = Callable[[bytes], "hashlib._Hash"]
 
@@ -221,11 +224,11 @@ class DigestAuthMiddleware:
         self._login = login
         self._password = password
         self._preemptive = preemptive
-        self._origin: URL | None = None
-        # The protection space: URLs, beyond those of the origin, for which the origin accepts the
-        # same credentials.  And the last challenge of each origin.
-        self._space: list[URL] = []
-        self._challenges: dict[URL, DigestChallenge] = {}
+        self._origin: Origin | None = None
+        # The protection space: origins and paths for which the first origin accepts the same
+        # credentials.  And the last challenge of each origin.
+        self._space: list[tuple[Origin, str]] = []
+        self._challenges: dict[Origin, DigestChallenge] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(login={self._login!r}, password='***')"
@@ -234,7 +237,7 @@ class DigestAuthMiddleware:
         """Send *request* by *handler*, and once more, signed, after a 401."""
         url = URL(request.url)
         if self._origin is None:
-            self._origin = url.origin()
+            self._origin = origin_of(url)
         if not self._may_sign(url):
             if isinstance(request.headers.get(hdrs.AUTHORIZATION), _Signature):
                 # Another middleware has changed the URL since the request was signed.
@@ -258,34 +261,29 @@ class DigestAuthMiddleware:
     # -- where the credentials may go
 
     def _may_sign(self, url: URL) -> bool:
-        return url.origin() == self._origin or self._is_in_space(url)
+        return origin_of(url) == self._origin or self._is_in_space(url)
 
     def _is_in_space(self, url: URL) -> bool:
         """Whether *url* lies below a URL of the protection space (§3.3)."""
-        path = url.raw_path
-        for space in self._space:
-            prefix = space.raw_path
-            if url.origin() == space.origin() and (
-                path == prefix or path.startswith(prefix.rstrip("/") + "/")
-            ):
-                return True
-        return False
+        origin, path = origin_of(url), url.raw_path
+        return any(
+            origin == known and (path == prefix or path.startswith(prefix.rstrip("/") + "/"))
+            for known, prefix in self._space
+        )
 
-    def _protection_space(self, domain: str) -> list[URL]:
-        """Return the valid URLs in the ``domain`` of a challenge."""
-        origin = self._origin
-        assert origin is not None
-        urls = []
-        for text in domain.split():
+    def _protection_space(self, url: URL, domain: str) -> list[tuple[Origin, str]]:
+        """Return the origins and paths in the ``domain`` of a challenge for *url*."""
+        space = []
+        for text in domain.split(maxsplit=MAX_DOMAIN)[:MAX_DOMAIN]:
             if host_is_too_long(text):
                 continue
             with suppress(ValueError):
-                url = origin.join(URL(text)) if text.startswith("/") else URL(text)
+                named = url.join(URL(text)) if text.startswith("/") else URL(text)
+                origin = origin_of(named)
                 # Credentials for TLS are not sent without TLS.
-                if url.raw_host and url.scheme in {"https", origin.scheme}:
-                    url.origin()  # raises if the URL has no origin
-                    urls.append(url)
-        return urls
+                if named.raw_host and origin[0] in {"https", origin_of(url)[0]}:
+                    space.append((origin, named.raw_path))
+        return space
 
     # -- the challenges of the server
 
@@ -294,7 +292,7 @@ class DigestAuthMiddleware:
         if not self._is_in_space(url):
             return None
         assert self._origin is not None
-        return self._challenges.get(url.origin()) or self._challenges.get(self._origin)
+        return self._challenges.get(origin_of(url)) or self._challenges.get(self._origin)
 
     def _challenge_in(self, response: ClientResponse) -> DigestChallenge | None:
         """Return the challenge to answer, ``None`` if there is none.
@@ -308,27 +306,28 @@ class DigestAuthMiddleware:
         for challenge in parse_challenges(response.headers.getall(hdrs.WWW_AUTHENTICATE, ())):
             if challenge.scheme.lower() == "digest" and challenge.parameters:
                 try:
-                    return self._remember(response.url.origin(), digest_challenge(challenge))
+                    return self._remember(response.url, digest_challenge(challenge))
                 except ClientError as exc:
                     failure = failure or exc
         if failure is not None:
             raise failure
         return None
 
-    def _remember(self, origin: URL, challenge: DigestChallenge) -> DigestChallenge:
+    def _remember(self, url: URL, challenge: DigestChallenge) -> DigestChallenge:
+        origin = origin_of(url)
         before = self._challenges.get(origin)
         if before is not None and before.nonce == challenge.nonce:
             # Concurrent requests have got the same nonce: go on counting their uses.
             challenge = replace(challenge, use=before.use)
         if origin == self._origin:
-            self._space = self._protection_space(challenge.domain) or [origin / ""]
+            self._space = self._protection_space(url, challenge.domain) or [(origin, "/")]
             self._challenges.clear()
         self._challenges[origin] = challenge
         return challenge
 
     def _look_for_next_nonce(self, response: ClientResponse, challenge: DigestChallenge) -> None:
         """Store the nonce that the server wants for the next request (§3.5)."""
-        origin = response.url.origin()
+        origin = origin_of(response.url)
         info = response.headers.get(hdrs.AUTHENTICATION_INFO)
         if info and origin in self._challenges:
             nonce = parse_parameters(info).get("nextnonce")

@@ -138,8 +138,9 @@ class TestCredentialsStayWhereTheyBelong:
             of_session = {"headers": self.GIVEN}
         else:
             of_request = {"auth": BasicAuth(SECRET, SECRET), "cookies": {"c": SECRET}}
-        async with client(http1, **of_session) as session:
-            await session.get(peer.url / "a", ssl=tls_ca.client, **of_request)
+        connector = TCPConnector(http1=http1, ssl=tls_ca.client)
+        async with ClientSession(connector=connector, **of_session) as session:
+            await session.get(peer.url / "a", **of_request)
         assert {"authorization", "cookie"} <= fields_of_any(peer.requests[0])
         found = fields(other.requests[-1])
         assert not {"authorization", "cookie", "proxy-authorization"} & found.keys()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from .auth import BasicAuth, encode_basic_auth, netrc_auth
 from .proxies import HTTP_PROXIES, ProxyOptions, checked_proxy, environment_proxy, proxy_options
 from .urls import (
+    Origin,
     authority_end,
     checked_url,
     host_error,
     host_is_too_long,
+    is_upgrade,
+    origin_of,
     parse_error,
     target_error,
 )
@@ -16,6 +19,7 @@ from .urls import (
 __all__ = (
     "BasicAuth",
     "HTTP_PROXIES",
+    "Origin",
     "ProxyOptions",
     "authority_end",
     "checked_proxy",
@@ -24,7 +28,9 @@ __all__ = (
     "environment_proxy",
     "host_error",
     "host_is_too_long",
+    "is_upgrade",
     "netrc_auth",
+    "origin_of",
     "parse_error",
     "proxy_options",
     "target_error",

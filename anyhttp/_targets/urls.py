@@ -19,6 +19,8 @@ __all__ = (
     "checked_url",
     "host_error",
     "host_is_too_long",
+    "is_upgrade",
+    "origin_of",
     "parse_error",
     "target_error",
 )
@@ -30,6 +32,36 @@ MAX_HOST: Final = 1024
 MAX_KNOWN_HOST: Final = 64
 
 _NOT_IN_TARGET: Final = re.compile(rf"[ {CONTROL_RANGE}]")
+
+
+#: Scheme, host and port of a URL (:rfc:`6454#section-4`).
+Origin = tuple[str, str, int | None]
+
+#: The schemes of WebSockets, whose handshakes are requests, and the schemes of such requests.
+_REQUESTS_OF: Final = {"ws": "http", "wss": "https"}
+
+
+def origin_of(url: URL) -> Origin:
+    """Return the origin of *url*: credentials for a URL may go to every URL with its origin.
+
+    Unlike ``yarl.URL.origin()``, a default port is the same whether it is written or not, and
+    ``wss`` is the same as ``https``.  ``host`` and ``host.`` are different: DNS may know them as
+    different hosts.
+    """
+    scheme = url.scheme
+    return _REQUESTS_OF.get(scheme, scheme), (url.raw_host or "").lower(), url.port
+
+
+def is_upgrade(url: URL, target: URL) -> bool:
+    """Whether *target* is the same host as *url*, reached by TLS, and both have default ports."""
+    plain, host, _ = origin_of(url)
+    secure, target_host, _ = origin_of(target)
+    return (
+        (plain, secure) == ("http", "https")
+        and host == target_host
+        and url.is_default_port()
+        and target.is_default_port()
+    )
 
 
 def checked_url(url: StrOrURL, schemes: frozenset[str], base_url: URL | None = None) -> URL:

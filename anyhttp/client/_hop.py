@@ -10,7 +10,7 @@ from yarl import URL
 
 from .. import hdrs
 from .._http1 import Limits, goes_inline
-from .._targets import BasicAuth, ProxyOptions
+from .._targets import BasicAuth, ProxyOptions, is_upgrade, origin_of
 from .._tasks import ClientTimeout
 from ..client_exceptions import ClientPayloadError
 from ..client_middlewares import ClientMiddlewareType
@@ -76,9 +76,10 @@ class Hop:
     def redirect(self, status: int, target: URL, defaults: SessionDefaults) -> None:
         """Change into the request that follows a redirect to *target* with *status*.
 
-        The credentials, cookies and ``Host`` that the caller gave are for the first origin only.
-        They are removed at the first redirect to another origin, and are not sent again even if
-        a later redirect leads back (:rfc:`9110#section-15.4`).
+        What the caller gave for the first origin is for that origin alone: credentials, cookies,
+        ``Host``, and how to verify the server.  It is removed at the first redirect to another
+        origin, and is not used again even if a later redirect leads back
+        (:rfc:`9110#section-15.4`).
 
         :raises ClientPayloadError: the body would have to be sent again, but is used up
         """
@@ -92,15 +93,24 @@ class Hop:
                 "the body has been used up and cannot be sent again to follow a redirect"
             )
         self.method = method.method
-        if self.url.origin() != target.origin():
-            self.cookies = None
-            self.headers = self.headers.copy()
-            for name in (*CREDENTIAL_HEADERS, hdrs.HOST):
-                self.headers.popall(name, None)
-            self.auth = defaults.auth_for(target)
+        if origin_of(self.url) != origin_of(target):
+            self._leave_origin(target, defaults)
         if target.raw_user is not None or target.raw_password is not None:
             self.auth = BasicAuth.from_url(target)
             self.headers = self.headers.copy()
             self.headers.popall(hdrs.AUTHORIZATION, None)
             target = target.with_user(None)
         self.url = target
+
+    def _leave_origin(self, target: URL, defaults: SessionDefaults) -> None:
+        """Remove what is for the present origin alone, as *target* has another one."""
+        self.cookies = None
+        self.headers = self.headers.copy()
+        for name in (*CREDENTIAL_HEADERS, hdrs.HOST):
+            self.headers.popall(name, None)
+        # Without a base URL, nothing says that the credentials are for the other origin as well.
+        self.auth = None if defaults.base_origin is None else defaults.auth_for(target)
+        if not is_upgrade(self.url, target):
+            # These options verify the server that the caller has named.  They can also be meant
+            # for it if the URL began with "http://" and the server moves the client to TLS.
+            self.settings = replace(self.settings, ssl=True, server_hostname=None)

@@ -30,7 +30,7 @@ from .._common import (
 )
 from .._headers import checked_method, header_pairs
 from .._http1 import Limits, UploadTracker
-from .._targets import BasicAuth, ProxyOptions, checked_url, proxy_options
+from .._targets import BasicAuth, ProxyOptions, checked_url, origin_of, proxy_options
 from .._tasks import ClientTimeout
 from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
@@ -97,7 +97,8 @@ class ClientSession:
     :param cookie_jar: keeps cookies; a new :class:`CookieJar` when left out
     :param headers: sent with every request
     :param skip_auto_headers: names of headers that are not added automatically
-    :param auth: credentials sent with every request; with *base_url* only to its origin
+    :param auth: credentials sent with every request; with *base_url* only to its origin, and
+        without it not to another origin that a redirect leads to
     :param proxy: URL of the proxy that requests go through unless they name another
     :param proxy_auth: credentials for the proxy; they override those in its URL
     :param proxy_headers: headers for the proxy, which no origin behind a tunnel sees
@@ -187,7 +188,7 @@ class ClientSession:
         warn_about_loop(loop)
         warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
         defaults = SessionDefaults(
-            base_origin=None if self._base_url is None else self._base_url.origin(),
+            base_origin=None if self._base_url is None else origin_of(self._base_url),
             auth=checked_auth(auth),
             request_class=request_class,
             fallback_charset_resolver=fallback_charset_resolver,

@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 from yarl import URL
 
 from .._http1 import Exchange
-from .._targets import BasicAuth
+from .._targets import BasicAuth, Origin, origin_of
 from .._tasks import CLEAN_UP_SECONDS, PendingWaits, TaskOwner, Watchdog, clock
 from ..abc import AbstractCookieJar
 from ..client_reqrep import ClientRequest, ClientResponse
@@ -29,7 +29,7 @@ class SessionDefaults:
     :param retry_connections: whether a request is sent again if a kept connection was stale
     """
 
-    base_origin: URL | None
+    base_origin: Origin | None
     auth: BasicAuth | None
     request_class: type[ClientRequest]
     fallback_charset_resolver: Callable[[ClientResponse, bytes], str]
@@ -37,7 +37,7 @@ class SessionDefaults:
 
     def auth_for(self, url: URL) -> BasicAuth | None:
         """Return the session's credentials, if they are for *url*."""
-        if self.auth is not None and self.base_origin in {None, url.origin()}:
+        if self.auth is not None and self.base_origin in {None, origin_of(url)}:
             return self.auth
         return None
 

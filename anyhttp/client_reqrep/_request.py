@@ -503,18 +503,13 @@ class ClientRequest:
                     headers[hdrs.CONNECTION] = "keep-alive"
             elif not self.keep_alive:
                 headers[hdrs.CONNECTION] = "close"
-        if self._proxy is not None:
-            headers = self._addressed(headers)
-        return _checked_fields[tuple(headers.items())]
-
-    def _addressed(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
-        """Return *headers* plus those for a forwarding proxy; in a tunnel, without proxy ones."""
-        headers = headers.copy()
-        if self.is_forwarded:
+        if self._proxy is not None and self.is_forwarded:
+            headers = headers.copy()
             headers.update(self.headers_for_proxy())
-        else:
-            headers.popall(hdrs.PROXY_AUTHORIZATION, None)
-        return headers
+        elif hdrs.PROXY_AUTHORIZATION in headers:  # which no origin may see
+            headers = headers.copy()
+            headers.popall(hdrs.PROXY_AUTHORIZATION)
+        return _checked_fields[tuple(headers.items())]
 
     @property
     def http10(self) -> bool:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
-from anyhttp._targets import authority_end, host_error, host_is_too_long, target_error
+from anyhttp._targets import (
+    authority_end,
+    host_error,
+    host_is_too_long,
+    is_upgrade,
+    origin_of,
+    target_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +49,47 @@ def test_control_characters_do_not_hide_a_long_host(start: str) -> None:
     text = start + "\N{LATIN SMALL LETTER E WITH ACUTE}" * 2
     assert URL("http://asked/").join(URL(text)).host == "\N{LATIN SMALL LETTER E WITH ACUTE}" * 2
     assert host_is_too_long(start + "a" * 1025 + "/")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "equal"),
+    [
+        ("http://h/a", "http://h:80/b?c#d", True),
+        ("https://h/", "https://h:443/", True),
+        ("https://h/", "wss://h/", True),
+        ("http://h:8/", "ws://h:8/", True),
+        ("http://h/", "http://H/", True),
+        ("http://user:word@h/", "http://h/", True),
+        ("http://h/", "https://h/", False),
+        ("http://h:443/", "https://h/", False),
+        ("ws://h/", "wss://h/", False),
+        ("http://h/", "http://h:81/", False),
+        ("http://h/", "http://g/", False),
+        ("http://h/", "http://h./", False),
+    ],
+)
+def test_origins(first: str, second: str, equal: bool) -> None:
+    """RFC 6454 §4: scheme, host and port, however the URL writes them."""
+    for encoded in (False, True):
+        origins = [origin_of(URL(url, encoded=encoded)) for url in (first, second)]
+        assert (origins[0] == origins[1]) is equal
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "upgrade"),
+    [
+        ("http://h/", "https://h/", True),
+        ("http://h:80/", "https://H:443/b", True),
+        ("ws://h/", "wss://h/", True),
+        ("http://h:8/", "https://h/", False),
+        ("http://h/", "https://h:8/", False),
+        ("http://h/", "https://g/", False),
+        ("https://h/", "http://h/", False),
+    ],
+)
+def test_upgrades(url: str, target: str, upgrade: bool) -> None:
+    """The same host, on the ports where each scheme is expected."""
+    assert is_upgrade(URL(url), URL(target)) is upgrade
 
 
 @pytest.mark.parametrize(
