@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypeVar, cast
 import anyio
 
 from ._http1 import Exchange
-from ._tasks import deadline_after
+from ._tasks import deadline_after, ends_at_once, is_raised_again
 from ._websocket import (
     CLOSED_MESSAGE,
     Accepted,
@@ -425,12 +425,19 @@ class ClientWebSocketResponse:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if ends_at_once(exc):
+            self._sender.send_close_nowait(close_payload(WSCloseCode.OK, ""))
+            self._life.end()
+            return
         try:
             await self.close()
-        except BaseException:
-            # Do not replace an exception of the block.  A cancellation that is dropped here is
-            # raised again at the next checkpoint.
+        except BaseException as ending:
             if exc is None:
+                raise
+            if not is_raised_again(ending):
+                # Python does not always set the context of an exception that the event loop
+                # throws into a task.
+                ending.__context__ = ending.__context__ or exc
                 raise
 
 

@@ -153,6 +153,18 @@ class NetworkStream:
         except STREAM_ERRORS as exc:
             raise socket_errors(exc, self._tls_key) from exc
 
+    def send_last(self, data: bytes) -> None:
+        """Send *data* as far as that needs no waiting.
+
+        A part may be missing, so the stream has to be closed afterwards.
+        """
+        stream = self.stream
+        with suppress(*STREAM_ERRORS, Expired):
+            if self._unencrypted is not None:
+                self._unencrypted.send_nowait(data)
+            elif isinstance(stream, TlsStream):
+                stream.send_last(data)
+
     def interrupt(self) -> None:
         """End the wait of the task that receives at this moment with :exc:`Expired`."""
         self._transport.interrupt()

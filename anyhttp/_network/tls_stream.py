@@ -187,6 +187,13 @@ class TlsStream(ByteStream):
         finally:
             self._sending = False
 
+    def send_last(self, item: bytes) -> None:
+        """Send *item* if no task is sending, as far as that needs no waiting."""
+        timed = self._timed
+        if timed is not None and not (self._sending or self._flushing) and self._encrypt(item):
+            self._send_failed = True  # later records could not be decrypted, see _flush()
+            timed.send_nowait(self._outgoing.read())
+
     async def send_eof(self) -> None:
         raise NotImplementedError("a TLS stream is closed in both directions or not at all")
 

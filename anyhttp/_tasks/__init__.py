@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .event_loop import Waiter, asyncio_loop, clock, make_waiter, on_asyncio
+from .leaving import ends_at_once, is_raised_again
 from .pending_waits import PendingWaits
 from .task_owner import TaskOwner, leave_group, leave_group_nowait, mark_task_of
 from .timeouts import (
@@ -28,6 +29,8 @@ __all__ = (
     "asyncio_loop",
     "clock",
     "deadline_after",
+    "ends_at_once",
+    "is_raised_again",
     "leave_group_nowait",
     "leave_group",
     "make_waiter",

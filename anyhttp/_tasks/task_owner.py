@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .event_loop import asyncio_loop
+from .leaving import is_raised_again
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,8 +36,8 @@ async def leave_group(group: TaskGroup, raised: BaseException | None) -> None:
 
     The group is not told of *raised*, because it would wrap it in an :exc:`ExceptionGroup`.
     Leaving raises a cancellation if one came from outside.  But if the block ends with an
-    exception, this function returns: the caller raises that exception, and the cancelled scope
-    raises the cancellation again at the next checkpoint.
+    exception, the cancellation of a scope is dropped: the caller raises that exception, and the
+    scope raises the cancellation again at the next checkpoint.
 
     The tasks handle their own failures, except exceptions that end programs, such as
     :exc:`KeyboardInterrupt`.  The group has cancelled the block because of such an exception, so
@@ -46,8 +47,8 @@ async def leave_group(group: TaskGroup, raised: BaseException | None) -> None:
         await group.__aexit__(None, None, None)
     except BaseExceptionGroup as errors:
         raise _first_of(errors) from None
-    except BaseException:
-        if raised is None:
+    except BaseException as exc:
+        if raised is None or not is_raised_again(exc):
             raise
 
 
@@ -196,7 +197,7 @@ class TaskOwner:
                 await asyncio.wait((self._host,))
         ended = self._host.done() and not self._host.cancelled()
         failure = self._host.exception() if ended else None
+        if failure is not None:
+            raise _first_of(failure) if isinstance(failure, BaseExceptionGroup) else failure
         if raised is None:
-            if failure is not None:
-                raise _first_of(failure) if isinstance(failure, BaseExceptionGroup) else failure
             await checkpoint_if_cancelled()

@@ -274,6 +274,11 @@ class Sender:
         finally:
             lock.release()
 
+    def send_close_nowait(self, payload: bytes) -> None:
+        """Send CLOSE if that needs no waiting; the caller then ends the WebSocket."""
+        if self._life.state.can_send and not self._frames.locked:
+            self._stream.send_last(frame(WSMsgType.CLOSE, payload))
+
     async def fail(self, code: int, reason: str, error: Exception | None) -> None:
         """Send CLOSE, and end the WebSocket without waiting for the peer's CLOSE.
 

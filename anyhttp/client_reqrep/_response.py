@@ -28,7 +28,7 @@ from .._headers import (
 )
 from .._http1 import Exchange
 from .._targets import host_is_too_long
-from .._tasks import CLEAN_UP_SECONDS
+from .._tasks import CLEAN_UP_SECONDS, ends_at_once
 from ..client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, peek, read_ahead
 from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, RawHeaders
@@ -564,9 +564,15 @@ class ClientResponse:
         traceback: TracebackType | None,
     ) -> None:
         self._in_context = False
-        self.release()
         exchange = self._exchange
-        if exchange is not None and exchange.upload is not None and exchange.is_sending:
+        if exchange is None or exchange.upload is None:
+            self.release()
+            return
+        if exchange.is_sending and ends_at_once(exc):
+            self.close()  # release() may give the upload some time to come to its end
+        else:
+            self.release()
+        if exchange.is_sending:
             # The upload has been told to stop.  The wait is shielded, so that a cancellation
             # does not replace an exception of the block.
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):

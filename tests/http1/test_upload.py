@@ -579,3 +579,27 @@ class TestWhatIsNoError:
         assert caught.value is error
         assert_free(session)
         await session.close()
+
+
+async def test_a_block_that_is_interrupted_does_not_wait_for_the_peer_to_take_the_end(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only after other exceptions, and none, is there time for the last bytes of the body."""
+    monkeypatch.setattr("anyhttp._http1.exchange.DRAIN_SECONDS", 60.0)
+    peer = await script([(Head(b"POST / "), [OK, DEAF])])
+
+    class Interrupt(BaseException):
+        pass
+
+    async def piece() -> AsyncIterator[bytes]:
+        yield bytes(30_000_000)  # more than the socket's buffers take
+
+    async def post() -> None:
+        headers = {"Content-Length": "30000000"}
+        async with session.post(peer.url, data=piece(), headers=headers) as response:
+            await response.read()
+            raise Interrupt
+
+    async with ClientSession() as session:
+        with anyio.fail_after(4), pytest.raises(Interrupt):  # the wait ends after five seconds
+            await post()

@@ -20,7 +20,7 @@ from anyhttp import (
     TraceConfig,
 )
 from anyhttp._tasks.event_loop import on_asyncio
-from anyhttp._tasks.task_owner import TaskOwner
+from anyhttp._tasks.task_owner import TaskOwner, leave_group
 from anyhttp._tasks.timeouts import Watchdog
 from tests.support import websocket
 from tests.support.census import running_tasks
@@ -591,3 +591,44 @@ async def test_what_ends_programs_leaves_a_request_with_tasks_of_its_own(
     del caught
     gc.collect()
     assert not told
+
+
+@pytest.mark.once
+async def test_a_task_that_is_cancelled_while_it_leaves_its_helpers_ends() -> None:
+    """Asyncio cancels a task once, so the block's own error must not take the place of that."""
+
+    async def helper() -> None:
+        with anyio.CancelScope(shield=True):
+            reached.set()
+            await over.wait()
+
+    async def leave() -> None:
+        group = anyio.create_task_group()
+        await group.__aenter__()
+        group.start_soon(helper)
+        await leave_group(group, KeyError())
+
+    reached, over = anyio.Event(), anyio.Event()
+    task = asyncio.create_task(leave())
+    await reached.wait()
+    task.cancel()
+    await anyio.wait_all_tasks_blocked()
+    over.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_scope_that_is_cancelled_while_helpers_are_left_keeps_the_blocks_error() -> None:
+    """The scope raises its cancellation again, so the function returns, and the error is raised."""
+
+    async def helper() -> None:
+        scope.cancel()
+        await anyio.sleep_forever()
+
+    with anyio.CancelScope() as scope:
+        group = anyio.create_task_group()
+        await group.__aenter__()
+        group.start_soon(helper)
+        await leave_group(group, KeyError())
+        with pytest.raises(anyio.get_cancelled_exc_class()):
+            await anyio.lowlevel.checkpoint()
