@@ -40,8 +40,8 @@ LooseHeaders = Mapping[str, str] | Mapping[istr, str] | Iterable[tuple[str | ist
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 StrOrURL = str | URL
 LooseCookies = Union[
-    Mapping[str, "str | Morsel[str]"],
-    Iterable[tuple[str, "str | Morsel[str]"]],
+    Mapping[str, "str | Morsel[str] | BaseCookie[str]"],
+    Iterable[tuple[str, "str | Morsel[str] | BaseCookie[str]"]],
     "BaseCookie[str]",
 ]
 PathLikeStr = str | PathLike[str]

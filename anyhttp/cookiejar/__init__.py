@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .._headers import response_cookies
-from ._jar import CookieJar, DummyCookieJar, cookie_header
+from ._header import cookie_header
+from ._jar import CookieJar, DummyCookieJar
 
 __all__ = (
     "CookieJar",

@@ -6,13 +6,26 @@ The rules are those of RFC 6265bis; "§" below means that document.
 from __future__ import annotations
 
 import math
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from http.cookies import Morsel
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from yarl import URL
 
 from .._headers import MAX_AGE, make_morsel, octets, parse_date
 
-__all__ = ("Cookie", "Place", "domain_matches", "is_ip", "path_matches", "scoped")
+__all__ = (
+    "Cookie",
+    "Place",
+    "domain_matches",
+    "is_ip",
+    "is_secure",
+    "path_matches",
+    "scoped",
+)
+
+_SECURE_SCHEMES: Final = frozenset({"https", "wss"})
 
 
 class Place(NamedTuple):
@@ -25,7 +38,12 @@ class Place(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Cookie:
-    """A cookie with its scope; *text* is its value as sent."""
+    """A cookie with its scope; *text* is its value as sent.
+
+    *protection* says who could have set it: 0, anybody between client and server; 1, ``Secure``,
+    only hosts of the domain, with TLS; 2, ``__Host-``, only the very host.  Where there is room
+    for some cookies only, none gives way to one with less protection.
+    """
 
     name: str
     text: str
@@ -36,6 +54,7 @@ class Cookie:
     secure: bool
     expires: float | None
     octets: int
+    protection: int
     created: int = 0
     used: int = 0
     bare: Morsel[str] = field(init=False)
@@ -63,6 +82,18 @@ class Cookie:
 def is_ip(host: str) -> bool:
     """Whether *host* is an IP address: like URL parsers, a numeric last label decides it."""
     return ":" in host or host.rstrip(".").rpartition(".")[2].isdigit()
+
+
+def is_secure(url: URL, origins: AbstractSet[URL]) -> bool:
+    """Whether ``Secure`` cookies may be exchanged with *url*: over TLS, or as *origins* say."""
+    if url.scheme in _SECURE_SCHEMES:
+        return True
+    if not origins:
+        return False
+    try:
+        return url.origin() in origins
+    except ValueError:  # not an absolute URL
+        return False
 
 
 def domain_matches(host: str, domain: str) -> bool:
@@ -135,5 +166,15 @@ def scoped(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
         path = origin.path[: origin.path.rfind("/")] or "/"
     morsel["domain"] = domain
     morsel["path"] = path
-    expires = _deadline(morsel, now)
-    return Cookie(name, text, morsel, domain, path, host_only, secure, expires, size)
+    return Cookie(
+        name=name,
+        text=text,
+        morsel=morsel,
+        domain=domain,
+        path=path,
+        host_only=host_only,
+        secure=secure,
+        expires=_deadline(morsel, now),
+        octets=size,
+        protection=secure + (secure and name.lower().startswith("__host-")),
+    )

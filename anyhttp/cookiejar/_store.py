@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ._matching import Cookie, domain_matches, path_matches
@@ -111,24 +111,27 @@ class Store:
         if self._is_full(cookie.domain):
             self.expire(now)
         if self._is_full(cookie.domain):
-            site = self.sites[cookie.domain].values()
-            # A site without TLS must not be able to evict Secure cookies.
-            stale = [other for other in site if not other.secure]
-            if not stale:
-                if not cookie.secure:
-                    return False
-                stale = list(site)
-            self._evict(stale, len(site) - (DOMAIN_QUOTA - 1))
+            site = list(self.sites[cookie.domain].values())
+            if not self._evict(site, len(site) - (DOMAIN_QUOTA - 1), cookie):
+                return False
         if self.count >= MAX_COOKIES:
             self.expire(now)
         if self.count >= MAX_COOKIES:
-            self._evict(self, self.count - (TOTAL_QUOTA - 1))
+            return self._evict(list(self), self.count - (TOTAL_QUOTA - 1), cookie)
         return True
 
     def _is_full(self, domain: str) -> bool:
         return len(self.sites.get(domain, ())) >= MAX_COOKIES_PER_DOMAIN
 
-    def _evict(self, cookies: Iterable[Cookie], surplus: int) -> None:
-        """Remove *surplus* of *cookies*, the least recently used first."""
-        for cookie in heapq.nsmallest(surplus, cookies, key=lambda cookie: cookie.used):
+    def _evict(self, cookies: Sequence[Cookie], surplus: int, newcomer: Cookie) -> bool:
+        """Remove up to *surplus* of *cookies*; False if all have more protection than *newcomer*.
+
+        Only those with the least protection go, of them the least recently used first.
+        """
+        least = min(cookie.protection for cookie in cookies)
+        if least > newcomer.protection:
+            return False
+        stale = [cookie for cookie in cookies if cookie.protection == least]
+        for cookie in heapq.nsmallest(surplus, stale, key=lambda cookie: cookie.used):
             self.remove(cookie)
+        return True

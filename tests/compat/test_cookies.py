@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from http.cookies import SimpleCookie
+from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,6 +53,60 @@ async def test_cookies_in_each_form(client: ModuleType, base: URL) -> object:
         async with client.ClientSession() as session:
             results.append(await headers_seen(session.get(base / "echo", cookies=cookies)))
     return results
+
+
+def morsel(name: str, value: str, **attributes: Any) -> Morsel[str]:
+    """Return a morsel with *attributes*."""
+    made: Morsel[str] = Morsel()
+    made.set(name, value, value)
+    made.update({name.replace("_", "-"): text for name, text in attributes.items()})
+    return made
+
+
+@compared
+async def test_morsels(client: ModuleType, base: URL) -> object:
+    """The name in one is sent, and its attributes decide where."""
+    cookies = {
+        "other": morsel("inner", "1", httponly=True, max_age="1000"),
+        "tls": morsel("tls", "2", secure=True),
+        "site": morsel("site", "3", domain="example.com"),
+        "deep": morsel("deep", "4", path="/deep"),
+        "gone": morsel("gone", "6", max_age="0"),
+    }
+    results = []
+    for jar in (
+        client.CookieJar(unsafe=True),
+        client.CookieJar(unsafe=True, treat_as_secure_origin=base),
+        client.CookieJar(unsafe=True, treat_as_secure_origin="http://example.com"),
+    ):
+        async with client.ClientSession(cookie_jar=jar) as session:
+            results.append(await received(session.get(base / "cookies", cookies=cookies)))
+            session.cookie_jar.update_cookies(cookies)
+            results.append(await received(session.get(base / "cookies")))
+    return results
+
+
+@compared
+async def test_the_view_of_a_jar_follows_it(
+    client: ModuleType, base: URL, tmp_path: Path
+) -> object:
+    """What is stored, cleared and loaded later shows in ``cookies``."""
+
+    def shown() -> list[tuple[tuple[str, str], list[str]]]:
+        return sorted((place, sorted(cookies)) for place, cookies in view.items() if cookies)
+
+    saved = client.CookieJar()
+    saved.update_cookies({"saved": "1"}, SITE / "x/y")
+    saved.save(tmp_path / "cookies")
+    jar = client.CookieJar()
+    view = jar.cookies
+    results = [shown()]
+    jar.update_cookies({"a": "1"}, SITE)
+    results.append(shown())
+    jar.load(tmp_path / "cookies")
+    results.append(shown())
+    jar.clear()
+    return [*results, shown(), type(view).__name__]
 
 
 @compared

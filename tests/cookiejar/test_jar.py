@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
+import os
 import pickle
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from yarl import URL
@@ -17,6 +21,7 @@ from anyhttp.cookiejar import CookieJar, DummyCookieJar, cookie_header, response
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from anyhttp.abc import AbstractCookieJar
     from anyhttp.typedefs import LooseCookies
 
 DATA = Path(__file__).parent.parent / "data" / "cookies"
@@ -565,6 +570,78 @@ def test_a_cookie_header_has_at_most_8190_octets() -> None:
     assert sent(jar).endswith("; c=1")
 
 
+HOST = "https://www.example.com/account"
+PLAIN = "http://www.example.com/account"
+
+
+@pytest.mark.parametrize("filler", ["x{}=y", "x{}=" + "y" * 80, "x{}=" + "y" * 4000])
+def test_a_secure_cookie_is_sent_before_others_of_a_full_request(filler: str) -> None:
+    """Who can only write to the clear text does not keep a Secure cookie from being sent."""
+    jar = jar_with("sid=good; Secure; Path=/; Domain=example.com", url=HOST)
+    for number in range(170):
+        jar_with(filler.format(number) + "; Path=/account", url=PLAIN, jar=jar)
+    header = sent(jar, HOST)
+    assert "sid=good" in header.split("; ")
+    assert len("Cookie: " + header) <= 8190
+    assert header.count("=") <= 150
+
+
+def test_a_host_prefix_is_sent_before_others_of_a_full_request() -> None:
+    """A host's own deep paths, and its parents, come after what only the host itself could set."""
+    jar = jar_with("__Host-sid=good; Secure; Path=/", url=HOST)
+    for number in range(160):
+        jar_with(f"x{number}=y; Secure; Path=/account", url=HOST, jar=jar)
+    assert "__Host-sid=good" in sent(jar, HOST)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_secure_cookie_is_sent_rather_than_its_namesake(first: bool) -> None:
+    """Of one name the Secure cookie is sent, though the other is of a closer domain or path."""
+    secure = ("sid=good; Secure; Path=/account; Domain=example.com", HOST)
+    plain = ("sid=evil; Path=/", PLAIN)
+    jar = CookieJar()
+    for header, url in (secure, plain) if first else (plain, secure):
+        jar_with(header, url=url, jar=jar)
+    assert sent(jar, HOST) == "sid=good"
+    assert sent(jar, PLAIN) == "sid=evil"
+    jar_with("sid=own; Secure; Path=/", url=HOST, jar=jar)
+    assert sent(jar, HOST) == "sid=own"
+
+
+def test_a_full_domain_keeps_what_only_the_host_could_set() -> None:
+    """Cookies of other hosts of the domain do not evict ``__Host-`` cookies."""
+    jar = jar_with("__Host-sid=1; Secure; Path=/")
+    fill(jar, 400, "; Secure; Domain=example.com", url="https://evil.example.com/")
+    assert "__Host-sid" in names(jar)
+    assert sent(jar, SITE).startswith("__Host-sid=1")
+
+
+def fill_jar(jar: CookieJar, scheme: str, suffix: str = "", count: int = 3300) -> None:
+    """Let *count* sites set a cookie each."""
+    for number in range(count):
+        jar_with(f"a=1{suffix}", url=f"{scheme}://h{number}.test/", jar=jar)
+
+
+def test_the_whole_jar_keeps_secure_cookies() -> None:
+    """However many sites without TLS there are, what was set with it stays."""
+    jar = jar_with("sid=1; Secure")
+    fill_jar(jar, "http")
+    assert len(jar) == 3000
+    assert sent(jar) == "sid=1"
+
+
+def test_a_jar_full_of_secure_cookies_takes_no_other() -> None:
+    """A cookie that only better protected ones could give way to is refused."""
+    jar = CookieJar()
+    fill_jar(jar, "https", "; Secure")
+    jar_with("plain=1", url="http://new.test/", jar=jar)
+    assert len(jar) == 3300
+    assert sent(jar, "http://new.test/") == ""
+    jar_with("sid=1; Secure", jar=jar)
+    assert len(jar) == 3000
+    assert sent(jar) == "sid=1"
+
+
 def test_what_the_application_gives_has_no_limits() -> None:
     """``Cookie`` headers and ``cookies=`` are exempt from the limits."""
     given = {f"c{number}": "x" * 100 for number in range(200)}
@@ -630,6 +707,84 @@ def test_quote_cookie_is_for_what_the_application_gives(quote: bool, text: str) 
     assert jar.quote_cookie is quote
 
 
+def test_the_name_in_a_morsel_counts() -> None:
+    """The key beside it is the caller's own, as in aiohttp."""
+    morsel = SimpleCookie("inner=1")["inner"]
+    jar = CookieJar()
+    jar.update_cookies({"outer": morsel}, SITE)
+    assert sent(jar) == "inner=1"
+    assert cookie_header(CookieJar(), SITE, None, {"outer": morsel}) == "inner=1"
+    assert cookie_header(jar, SITE, "inner=0; outer=0", {"outer": morsel}) == "outer=0; inner=1"
+
+
+def test_a_jar_of_ones_own_may_have_other_keys() -> None:
+    """What it returns is sent under the names in the morsels."""
+
+    class Jar(CookieJar):
+        def filter_cookies(self, request_url: URL | str = SITE) -> BaseCookie[str]:
+            found: BaseCookie[str] = BaseCookie()
+            found["outer"] = SimpleCookie("inner=1")["inner"]
+            return found
+
+    assert cookie_header(Jar(), SITE) == "inner=1"
+
+
+@pytest.mark.parametrize("empty", [Morsel(), BaseCookie(), SimpleCookie()], ids=repr)
+def test_an_empty_morsel_is_no_cookie(empty: Any) -> None:
+    """It has neither name nor value; the cookies beside it are stored and sent."""
+    for cookies in ({"a": empty, "b": "2"}, [("a", empty), ("b", "2")]):
+        jar = CookieJar()
+        jar.update_cookies(cookies, SITE)
+        assert sent(jar) == "b=2"
+        assert cookie_header(CookieJar(), SITE, None, cookies) == "b=2"
+        assert cookie_header(CookieJar(), SITE, None, {"a": empty}) is None
+
+
+def test_a_cookie_object_stands_for_its_cookies() -> None:
+    """Its text, which begins with ``Set-Cookie:``, is nobody's value."""
+    jar = CookieJar()
+    cookies: dict[str, str | BaseCookie[str]] = {"any": SimpleCookie("a=1; b=2"), "c": "3"}
+    jar.update_cookies(cookies, SITE)
+    assert sent(jar) == "a=1; b=2; c=3"
+
+
+@pytest.mark.parametrize("attribute", ["domain", "path"])
+def test_a_scope_that_is_no_text_is_a_type_error(attribute: str) -> None:
+    """Nothing counts as absent, anything else has to be text."""
+    cookies = SimpleCookie("a=1")
+    cookies["a"][attribute] = None
+    jar = CookieJar()
+    jar.update_cookies(cookies, SITE)
+    assert sent(jar) == "a=1"
+    cookies["a"][attribute] = 5
+    with pytest.raises(TypeError, match=attribute):
+        jar.update_cookies(cookies, SITE)
+
+
+@pytest.mark.parametrize("url", [None, "", URL()])
+def test_no_url_makes_shared_cookies(url: Any) -> None:
+    """``response_url=None`` is how it is documented."""
+    jar = CookieJar()
+    jar.update_cookies({"a": "1"}, url)
+    assert sent(jar, "http://anywhere.test/") == "a=1"
+    DummyCookieJar().update_cookies({"a": "1"}, url)
+
+
+def test_a_url_may_be_text() -> None:
+    """For all that a jar is asked."""
+    jar = CookieJar()
+    jar.update_cookies({"a": "1"}, "https://example.com/x/")
+    jar.update_cookies_from_headers(["b=2; Secure"], "https://example.com/")
+    assert sent(jar, "https://example.com/x/") == "a=1; b=2"
+    assert sent(jar, "https://other.test/") == ""
+    with pytest.warns(DeprecationWarning, match="URL"):
+        assert set(jar.filter_cookies("https://example.com/x/")) == {"a", "b"}
+    dummy = DummyCookieJar()
+    dummy.update_cookies({"a": "1"}, "https://example.com/")
+    dummy.update_cookies_from_headers(["b=2"], "https://example.com/")
+    assert not dummy.filter_cookies("https://example.com/")
+
+
 BAD_PAIRS = [
     ("", "v"),
     (" a", "v"),
@@ -677,6 +832,30 @@ def test_the_views_show_what_is_stored() -> None:
     assert (morsel.value, morsel["path"], morsel["httponly"]) == ("2", "/x/", True)
     with pytest.raises(TypeError):
         jar.cookies["example.com", ""] = SimpleCookie()  # type: ignore[index]  # that is the point
+
+
+def test_the_view_follows_the_jar(tmp_path: Path) -> None:
+    """What is stored, deleted, cleared and loaded later shows in it."""
+    saved = tmp_path / "jar"
+    jar_with("saved=1; Path=/x").save(saved)
+    jar = CookieJar()
+    view = jar.cookies
+    assert (len(view), dict(view), ("example.com", "") in view) == (0, {}, False)
+    jar_with("a=1", "b=2; Path=/x", jar=jar)
+    assert {place: set(cookies) for place, cookies in view.items()} == {
+        ("example.com", ""): {"a"},
+        ("example.com", "/x"): {"b"},
+    }
+    before = view.copy()
+    jar_with("a=; Max-Age=0", jar=jar)
+    assert list(view) == [("example.com", "/x")]
+    jar.clear()
+    assert not view
+    jar.load(saved)
+    assert [set(cookies) for cookies in view.values()] == [{"saved"}]
+    assert len(before) == 2
+    assert view.get(("example.com", "/y")) is None
+    assert cast("object", "example.com") not in view
 
 
 def test_what_is_sent_is_bare() -> None:
@@ -798,6 +977,123 @@ def test_a_saved_jar_is_json_for_its_owner(tmp_path: Path) -> None:
     assert records["a"]["value"] == "1"
 
 
+POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX permissions and links")
+
+
+@POSIX
+def test_saving_takes_a_file_back_from_others(tmp_path: Path) -> None:
+    """An older file that everybody can read has mode 0600 afterwards."""
+    path = tmp_path / "jar"
+    path.touch()
+    path.chmod(0o644)
+    jar_with("a=1").save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@POSIX
+def test_saving_does_not_write_through_a_link(tmp_path: Path) -> None:
+    """The link is replaced by the file; what it points to is left alone, existing or not."""
+    path, target = tmp_path / "jar", tmp_path / "target"
+    for content in (None, "mine"):
+        if content:
+            target.write_text(content)
+        path.symlink_to(target)
+        jar_with("a=1").save(path)
+        assert not path.is_symlink()
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert (target.read_text() if target.exists() else None) == content
+        path.unlink()
+
+
+@POSIX
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "directory"])
+def test_saving_replaces_regular_files_only(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A device is not destroyed, and a pipe not waited for."""
+    path = tmp_path / "jar"
+    make(path)
+    for name in (path, tmp_path / "link"):
+        if name != path:
+            name.symlink_to(path)
+        with pytest.raises(OSError, match="not a regular file"):
+            jar_with("a=1").save(name)
+    assert not path.is_file()
+    assert {entry.name for entry in tmp_path.iterdir()} == {"jar", "link"}
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "disk full"), KeyboardInterrupt()])
+def test_saving_that_fails_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
+) -> None:
+    """The old file stays as it was, and nothing else is left behind."""
+    path = tmp_path / "jar"
+    jar_with("a=1").save(path)
+    before = path.read_bytes()
+
+    def fail(*args: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        if step == "write":
+            patch.setattr("builtins.open", lambda *args: FullDisk(*args, error=error))
+        else:
+            patch.setattr(os, step, fail)
+        with pytest.raises(type(error)):
+            jar_with("b=2").save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class FullDisk(io.FileIO):
+    """A file that takes no more."""
+
+    def __init__(self, descriptor: int, mode: str, *, error: BaseException) -> None:
+        super().__init__(descriptor, mode)
+        self.error = error
+
+    def write(self, data: object) -> int:
+        raise self.error
+
+
+def test_saving_and_loading_at_once(tmp_path: Path) -> None:
+    """Whoever loads gets the jar of one of those who save, whole."""
+    path = tmp_path / "jar"
+    jars = [jar_with(*(f"{name}{number}=1" for number in range(40))) for name in "ab"]
+    jars[0].save(path)
+    whole = [names(jar) for jar in jars]
+    with ThreadPoolExecutor() as pool:
+        savings = [pool.submit(jar.save, path) for _ in range(20) for jar in jars]
+        while not all(saving.done() for saving in savings):
+            loaded = CookieJar()
+            loaded.load(path)
+            assert names(loaded) in whole
+    for saving in savings:
+        saving.result()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_attributes_of_any_kind_are_saved(tmp_path: Path) -> None:
+    """``SimpleCookie`` takes them as they are; what is saved is what can be loaded."""
+    cookies = SimpleCookie("a=1")
+    cookies["a"]["version"] = float("nan")
+    cookies["a"]["comment"] = URL("https://example.com/")
+    jar = CookieJar()
+    jar.update_cookies(cookies, SITE)
+    jar.save(tmp_path / "jar")
+    loaded = CookieJar()
+    loaded.load(tmp_path / "jar")
+    assert sent(loaded) == "a=1"
+
+
+def test_the_domain_in_a_file_is_compared_without_case(tmp_path: Path) -> None:
+    """As that of a URL is."""
+    (tmp_path / "jar").write_text(json.dumps({"Example.COM|/": {"a": GOOD_RECORD}}))
+    jar = CookieJar()
+    jar.load(tmp_path / "jar")
+    assert sent(jar) == "a=1"
+
+
 def test_addresses_are_loaded_by_unsafe_jars_only(tmp_path: Path) -> None:
     """A file does not go around what the jar accepts."""
     unsafe = jar_with("a=1", url="http://[::1]/", jar=CookieJar(unsafe=True))
@@ -846,13 +1142,26 @@ GOOD_RECORD = {"key": "a", "value": "1", "coded_value": "1"}
         json.dumps({"h|/": {"a": GOOD_RECORD | {"expires_timestamp": "soon"}}}),
         '{"h|/": {"a": {"key": "a", "value": "", "coded_value": "", "expires_timestamp": NaN}}}',
         json.dumps({"h|/": {"a": GOOD_RECORD | {"expires_timestamp": 10**400}}}),
+        '{"h|/": {"a": {"key": "a", "value": "", "coded_value": "", "version": NaN}}}',
+        json.dumps({"h|/": {"a": GOOD_RECORD | {"coded_value": None}}}),
+        json.dumps({"h|/": {"a": GOOD_RECORD | {"domain": 7}}}),
+        json.dumps({"h|/": {"a": GOOD_RECORD | {"domain": "\ud800"}}}),
+        json.dumps({"h|/": {"a": GOOD_RECORD | {"path": "/\ud800"}}}),
+        json.dumps({"h|/": {"a": GOOD_RECORD | {"value": "\ud800", "coded_value": "\ud800"}}}),
+        json.dumps({"\ud800|/": {"a": GOOD_RECORD}}),
+        '{"h|/": {"a": {"expires_timestamp": ' + "9" * 5000 + "}}}",
+        "[" * 200_000,
+        '{"h|/": ' * 100_000,
+        "[" * 100_000 + "]" * 100_000,
+        "\xff",
     ],
+    ids=lambda text: text[:40],
 )
 def test_a_bad_file_raises_and_changes_nothing(tmp_path: Path, text: str) -> None:
     """The jar keeps what it had unless the whole file is good."""
     (tmp_path / "jar").write_bytes(text.encode("latin-1"))
     jar = jar_with("old=1")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"is no file of cookies|is a pickle"):
         jar.load(tmp_path / "jar")
     assert sent(jar) == "old=1"
 
@@ -920,6 +1229,38 @@ def test_morsels_of_a_request_keep_their_scope(morsel: str, url: URL, goes: bool
     """Cookies of one response can be handed to a request without reaching strangers."""
     header = cookie_header(CookieJar(), url, "e=1", SimpleCookie(morsel))
     assert header == ("e=1; a=1" if goes else "e=1")
+
+
+@pytest.mark.parametrize("jar_class", [CookieJar, DummyCookieJar])
+def test_secure_cookies_of_a_request_follow_the_jar(jar_class: type[AbstractCookieJar]) -> None:
+    """An origin that the jar treats as secure gets them without TLS, and no other one does."""
+
+    class Trusting(jar_class):  # type: ignore[valid-type,misc]  # a class that is a parameter
+        treat_as_secure_origin = frozenset({URL("http://dev.test:8080")})
+
+    morsel = SimpleCookie("a=1; Secure")
+    for url, header in (
+        ("http://dev.test:8080/x", "a=1"),
+        ("http://dev.test/x", None),
+        ("https://other.test/", "a=1"),
+    ):
+        assert cookie_header(Trusting(), URL(url), None, morsel) == header
+        assert cookie_header(jar_class(), URL("http://dev.test:8080/x"), None, morsel) is None
+
+
+def test_morsels_of_a_session_keep_their_scope() -> None:
+    """Cookies for all hosts are filtered by what is said in them, too."""
+    jar = CookieJar(treat_as_secure_origin="http://dev.test")
+    jar.update_cookies(
+        SimpleCookie("s=1; Secure; d=2; Domain=example.com; p=3; Path=/x; HttpOnly; Max-Age=9")
+    )
+    for url, header in (
+        ("http://example.com/", "d=2"),
+        ("https://sub.example.com/x", "p=3; s=1; d=2"),
+        ("http://dev.test/", "s=1"),
+        ("http://other.test/x/y", "p=3"),
+    ):
+        assert sent(jar, url) == header
 
 
 def test_cookies_of_a_request_are_not_stored() -> None:
