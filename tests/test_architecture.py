@@ -70,7 +70,12 @@ DOORS: Final = {
     "h11": {"_http1.h11_engine"},
     "rich": {"_cli"},
     "socksio": {"connector._tunnel"},
-    "trio": {"_network.trio_stream", "_tasks.event_loop", "_tasks.trio_waiter"},
+    "trio": {
+        "_network.trio_stream",
+        "_tasks.event_loop",
+        "_tasks.trio_tasks",
+        "_tasks.trio_waiter",
+    },
     "trustme": {"_cli"},
     "truststore": {"_network.trust"},
     "websockets": {"_cli", "_websocket"},  # the first: the demo's server

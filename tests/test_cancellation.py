@@ -677,18 +677,7 @@ async def test_a_session_that_was_left_is_closed(server: Server) -> None:
         await session.get("/json")
 
 
-@pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_on_trio_a_session_is_entered_once(server: Server) -> None:
-    """Its tasks belong to one block."""
-    async with ClientSession(server.url) as session:
-        with pytest.raises(RuntimeError, match="entered already"):
-            async with session:
-                pass
-        await get(session)
-
-
-@pytest.mark.once
-async def test_on_asyncio_a_session_is_entered_again(server: Server) -> None:
+async def test_a_session_is_entered_again(server: Server) -> None:
     """Libraries for aiohttp do so, some for each request; the first to leave closes it."""
     async with ClientSession(server.url) as session:
         for _ in range(3):

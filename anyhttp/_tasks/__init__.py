@@ -5,7 +5,7 @@ from __future__ import annotations
 from .event_loop import Waiter, asyncio_loop, clock, make_waiter, on_asyncio
 from .leaving import ends_at_once, is_raised_again
 from .pending_waits import PendingWaits
-from .task_owner import TaskOwner, leave_group, leave_group_nowait, mark_task_of
+from .task_owner import HelperTasks, TaskOwner, mark_task_of
 from .timeouts import (
     CLEAN_UP_SECONDS,
     DEFAULT_TIMEOUT,
@@ -21,6 +21,7 @@ __all__ = (
     "ClientTimeout",
     "DEFAULT_TIMEOUT",
     "Expired",
+    "HelperTasks",
     "PendingWaits",
     "TaskOwner",
     "TimedStream",
@@ -31,8 +32,6 @@ __all__ = (
     "deadline_after",
     "ends_at_once",
     "is_raised_again",
-    "leave_group_nowait",
-    "leave_group",
     "make_waiter",
     "on_asyncio",
     "mark_task_of",

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from inspect import CORO_CREATED, getcoroutinestate
-from typing import Any, Final
-
-from anyio.abc import TaskGroup
+from typing import Final
 
 from .. import hdrs
 from .._http1 import Exchange, Head, MalformedResponse, Upload, UploadProgress
-from .._tasks import asyncio_loop, mark_task_of
+from .._tasks import HelperTasks, mark_task_of
 from ..client_exceptions import (
     ClientConnectionError,
     ClientOSError,
@@ -87,7 +83,7 @@ class Attempt:
             self.phase = "sending the request"
             upload = await exchange.send(target, fields)
             if upload is not None:
-                self._start_upload(upload, request, exchange)
+                await self._start_upload(upload, request, exchange)
             elif scope.progress is not None:
                 _report_sent(scope.progress, request, exchange)
             self.phase = "waiting for the response"
@@ -174,23 +170,21 @@ class Attempt:
 
     # -- a body that is sent by a task
 
-    def _start_upload(self, upload: Upload, request: ClientRequest, exchange: Exchange) -> None:
+    async def _start_upload(
+        self, upload: Upload, request: ClientRequest, exchange: Exchange
+    ) -> None:
         """Start the task that sends the body."""
         scope = self._scope
+        tasks = await scope.helper_tasks()
         if self._tracer is not None:
             self._tracer.watch(upload, request)
-        group = scope.task_group
-        assert group is not None
         if scope.progress is not None:
             scope.progress.follow(upload)
-        task = group.start_soon(self._run_upload, upload, group)
-        loop = asyncio_loop()
-        if loop is not None:  # asyncio runs the first step of the task before this callback
-            loop.call_soon(_fail_unstarted, upload, task.coro)
+        tasks.start_soon(self._run_upload, upload, tasks, unstarted=upload.fail_unstarted)
         exchange.attach(upload)
 
-    async def _run_upload(self, upload: Upload, group: TaskGroup) -> None:
-        mark_task_of(group)
+    async def _run_upload(self, upload: Upload, tasks: HelperTasks) -> None:
+        mark_task_of(tasks)
         try:
             await upload.run()
         finally:
@@ -202,13 +196,3 @@ def _report_sent(progress: UploadProgress, request: ClientRequest, exchange: Exc
     payload, error = request.payload, exchange.send_error
     body = (payload.in_memory() or b"") if payload is not None and error is None else b""
     progress.end_attempt(len(body[: request.framing.content_length]), error)
-
-
-def _fail_unstarted(upload: Upload, writer: Coroutine[Any, Any, None]) -> None:
-    """Fail *upload* if its task was cancelled before asyncio ran the first step of *writer*.
-
-    No line of *writer* runs then, so only this function can report the failure to the request.
-    """
-    if getcoroutinestate(writer) == CORO_CREATED:
-        writer.close()  # Python would warn of a coroutine that was never awaited
-        upload.fail_unstarted()

@@ -46,8 +46,6 @@ class Call:
         settings = scope.settings
         scope.begin()
         try:
-            if scope.session.task_group is None and scope.may_need_tasks:
-                await scope.enter_group()
             if tracer is not None:
                 await tracer.start()
             if settings.trust_env:
@@ -58,7 +56,7 @@ class Call:
                 response = await self._follow(response)
             if settings.raise_for_status is not False:
                 await self._judge(response)
-            if scope.body is not None or scope.group is not None:
+            if scope.body is not None or scope.owner is not None:
                 await scope.settle(exchange_of(response), in_block=self.in_block)
             if tracer is not None:
                 await tracer.end(response)

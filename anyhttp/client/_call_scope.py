@@ -8,18 +8,15 @@ from collections.abc import Awaitable, Sequence
 from typing import Final, TypeVar
 
 import anyio
-from anyio.abc import TaskGroup
 
 from .._common import without_user_info
 from .._http1 import Exchange, UploadProgress, UploadTracker, upload_progress
 from .._tasks import (
     CLEAN_UP_SECONDS,
     Expired,
+    HelperTasks,
     TaskOwner,
-    asyncio_loop,
     deadline_after,
-    leave_group,
-    leave_group_nowait,
 )
 from ..connector import BaseConnector, finish_closing
 from ..payload import Payload
@@ -56,9 +53,9 @@ class CallScope:
         self._tracker = tracker
         #: reports to the ``upload_tracker`` of the request, if there is one
         self.progress: UploadProgress | None = None
-        #: the helper tasks of this call alone, if the session has not been entered
-        self.group: TaskGroup | None = None
-        self._owner: TaskOwner | None = None  # of the group, if that sends a streamed body
+        #: of the helper tasks of this call alone; made if the session has not been entered
+        self.owner: TaskOwner | None = None
+        self._tasks: HelperTasks | None = None  # those of the owner
         #: when the ``total`` time is over, on anyio's clock
         self.total_at: float = math.inf
         #: what the call is doing, for the message of a timeout
@@ -79,7 +76,7 @@ class CallScope:
             raise RuntimeError("Session is closed")
         if self._tracker is not None:
             self.progress = upload_progress(self._tracker)  # needs end_request() in any case
-        if session.task_group is not None:
+        if session.helper_tasks is not None:
             session.forget_lost_tasks()
         total = self.settings.timeout.total
         if total:
@@ -109,40 +106,20 @@ class CallScope:
 
     # -- helper tasks
 
-    @property
-    def task_group(self) -> TaskGroup | None:
-        """The task group in which helper tasks are started: the session's, or else our own."""
-        return self.session.task_group or self.group
-
-    @property
-    def may_need_tasks(self) -> bool:
-        """Whether helper tasks may have to be started."""
-        # A middleware may give the request a body that needs a task.  It may be too late for a
-        # task group then: one that is opened inside a cancel scope, the middleware's or ours,
-        # would have to be closed before that scope.
-        return bool(self.settings.middlewares) or self.hop.streams
-
-    async def enter_group(self) -> None:
-        """Open a task group for helper tasks of this call alone."""
-        if self.hop.streams:
-            # TaskOwner allows leaving in another task: if a generator contains the block and is
-            # dropped, asyncio finalizes the generator in another task.  And if a program cancels
-            # the writer before its first step, a plain group would cancel the block as well.
+    async def helper_tasks(self) -> HelperTasks:
+        """Return what starts helper tasks: the session's, or else those of this call alone."""
+        tasks = self.session.helper_tasks or self._tasks
+        if tasks is None:
             owner = TaskOwner()
-            self.group = await owner.enter()
-            self._owner = owner
-        else:
-            self.group = anyio.create_task_group()
-            await self.group.__aenter__()
+            self._tasks = tasks = await owner.enter()
+            self.owner = owner
+        return tasks
 
     async def end_tasks(self, raised: BaseException | None = None) -> None:
         """End the helper tasks of this call; *raised* is the error of the block, if any."""
-        group, self.group = self.group, None
-        owner, self._owner = self._owner, None
+        owner, self.owner = self.owner, None
         if owner is not None:
             await owner.leave(raised)
-        elif group is not None:
-            await leave_group(group, raised)
 
     # -- exchanges
 
@@ -220,11 +197,11 @@ class CallScope:
         :param exchange: of the final response
         :param in_block: whether the caller's block owns the tasks, and calls :meth:`end_tasks`
         """
-        if self.group is not None and not in_block and exchange is not None:
+        if self.owner is not None and not in_block and exchange is not None:
             await self.within_total(exchange.wait_stopped(), "sending the body")
         if self.body is not None:
             await self._close_body()
-        if self.group is not None:
+        if self.owner is not None:
             sending = exchange is not None and exchange.is_sending
             if not (in_block and sending):
                 await self.end_tasks()
@@ -253,28 +230,21 @@ class CallScope:
         self._ended = True
         for exchange in self._exchanges:
             exchange.close()
-        if self._owner is not None:
-            self._owner.cancel()
-        elif self.group is not None:
-            leave_group_nowait(self.group)
+        if self.owner is not None:
+            self.owner.cancel()
         if self.progress is not None:
             self.progress.end_request()
 
     def can_await(self, raised: BaseException) -> bool:
         """Whether to end a call that *raised* an error with :meth:`aclose`, which awaits.
 
-        A coroutine that is being closed (:exc:`GeneratorExit`) cannot await.  There are two
-        exceptions: on trio the tasks of a group have to be awaited in any case, and the
-        :exc:`GeneratorExit` may come from the body of the request, which made the upload fail.
+        A coroutine that is being closed (:exc:`GeneratorExit`) cannot await.  But the
+        :exc:`GeneratorExit` may also come from the body of the request, which made the upload fail.
         """
         if not isinstance(raised, GeneratorExit):
             return True
-        if self.group is None:
-            return False
         uploads = [each.upload for each in self._exchanges]
-        return asyncio_loop() is None or any(
-            upload is not None and upload.error is raised for upload in uploads
-        )
+        return any(upload is not None and upload.error is raised for upload in uploads)
 
 
 async def _close(body: Payload) -> None:

@@ -72,7 +72,7 @@ class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
             response, call.entered = call.entered, None
         assert response is not None
         leaving = response.__aexit__(exc_type, exc, traceback)
-        return leaving if call is None or call.scope.group is None else _leave(leaving, call, exc)
+        return leaving if call is None or call.scope.owner is None else _leave(leaving, call, exc)
 
     if TYPE_CHECKING:  # pyright accepts only "async def" methods in an AsyncExitStack
 

@@ -10,7 +10,6 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
 
 import anyio
-from anyio.abc import TaskGroup
 from multidict import CIMultiDict, istr
 from yarl import URL
 
@@ -31,7 +30,7 @@ from .._common import (
 from .._headers import checked_method, header_pairs
 from .._http1 import Limits, UploadTracker
 from .._targets import BasicAuth, ProxyOptions, checked_url, origin_of, proxy_options
-from .._tasks import ClientTimeout
+from .._tasks import ClientTimeout, HelperTasks
 from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
 from ..client_reqrep import DEFAULT_SETTINGS, ClientRequest, ClientResponse, RequestSettings
@@ -475,22 +474,22 @@ class ClientSession:
         )
 
     async def _ws_connect(
-        self, url: StrOrURL, options: WSOptions, group: TaskGroup | None
+        self, url: StrOrURL, options: WSOptions, tasks: HelperTasks | None
     ) -> ClientWebSocketResponse:
-        """Open a WebSocket, whose heartbeat is a task of *group* if the session has none."""
+        """Open a WebSocket, whose heartbeat is one of *tasks* if the session has none."""
         scope = self._scope
         scope.check_open()
         request = dict(options)
         method: Any = request.pop("method", hdrs.METH_GET)
         handshake = WSHandshake(**request)  # type: ignore[arg-type]  # the types are in WSOptions
         scope.forget_lost_tasks()
-        group = scope.task_group or group
-        if handshake.has_heartbeat and group is None:
+        tasks = scope.helper_tasks or tasks
+        if handshake.has_heartbeat and tasks is None:
             raise RuntimeError(
                 "heartbeat needs a task: enter the session, or use 'async with ws_connect(...)'"
             )
         response = await self._make_call(method, url, **handshake.request).run()
-        return handshake.finish(response, self._ws_response_class, group)
+        return handshake.finish(response, self._ws_response_class, tasks)
 
     async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
         """Make a request; if a subclass overrides this method, all verbs call it."""

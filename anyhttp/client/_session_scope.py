@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
-from anyio.abc import TaskGroup
 from yarl import URL
 
 from .._http1 import Exchange
 from .._targets import BasicAuth, Origin, origin_of
-from .._tasks import CLEAN_UP_SECONDS, PendingWaits, TaskOwner, Watchdog, clock
+from .._tasks import CLEAN_UP_SECONDS, HelperTasks, PendingWaits, TaskOwner, Watchdog, clock
 from ..abc import AbstractCookieJar
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..connector import BaseConnector, finish_closing, sweep_in, sweep_no_more_in
@@ -57,8 +56,8 @@ class SessionScope:
         "defaults",
         "ended",
         "exchanges",
+        "helper_tasks",
         "requote_redirect_url",
-        "task_group",
         "waits",
         "watchdog",
     )
@@ -84,9 +83,9 @@ class SessionScope:
         self.exchanges: set[Exchange] = set()
         #: the calls that wait for a connection
         self.waits: PendingWaits = PendingWaits()
-        #: for calls that begin now: the group of their helper tasks, and the watchdog that ends
+        #: for calls that begin now: what starts their helper tasks, and the watchdog that ends
         #: their waits; ``None`` if the session has not been entered
-        self.task_group: TaskGroup | None = None
+        self.helper_tasks: HelperTasks | None = None
         self.watchdog: Watchdog | None = None
         self._owner: TaskOwner | None = None
         self._owner_watchdog: Watchdog | None = None  # stopped when the owner is left
@@ -110,22 +109,18 @@ class SessionScope:
     # -- helper tasks
 
     async def enter(self) -> None:
-        """Open the task group for helper tasks, until :meth:`leave`.
+        """Allow helper tasks, until :meth:`leave` or :meth:`close` ends them.
 
-        :raises RuntimeError: the session is closed; or, on trio, it has been entered already
+        :raises RuntimeError: the session is closed
 
-        When opening the group fails or is cancelled, the session is closed.
+        When this is cancelled, the session is closed.
         """
         self.check_open()
         if self._owner is not None:
-            if self._owner.is_bound:
-                raise RuntimeError(
-                    "the session has been entered already: on trio its tasks belong to that block"
-                )
-            return  # asyncio libraries allow entering twice; the first block to end closes it
+            return  # aiohttp allows entering twice; the first block to end closes the session
         owner = TaskOwner()
         try:
-            group = await owner.enter()
+            tasks = await owner.enter()
         except BaseException:
             await self._close()  # Python does not call __aexit__() after a failed __aenter__()
             raise
@@ -133,7 +128,7 @@ class SessionScope:
             await owner.leave(None)
             return
         self._owner = owner
-        self.task_group = group
+        self.helper_tasks = tasks
         self.watchdog = self._owner_watchdog = Watchdog(owner.start, clock())
         assert self.connector is not None
         sweep_in(self.connector, owner)
@@ -153,7 +148,7 @@ class SessionScope:
             self._owner_watchdog.stop()
         if self.connector is not None:
             sweep_no_more_in(self.connector, owner)
-        self.task_group = self.watchdog = None
+        self.helper_tasks = self.watchdog = None
         if owner.waits_for_caller:
             # The session is closed by one of its own tasks, such as one that sends a body.  That
             # task cannot wait for itself, so another task may end the tasks later.
@@ -166,20 +161,17 @@ class SessionScope:
         Requests that have begun keep their watchdog, which needs no task on asyncio.
         """
         if self._owner is not None and self._owner.is_over:
-            self.task_group = self.watchdog = None
+            self.helper_tasks = self.watchdog = None
 
     # -- the end
 
     async def close(self) -> None:
-        """Close the session; on asyncio also end its helper tasks.
-
-        On trio only the task that entered the session can end them, in :meth:`leave`.
+        """Close the session, and end its helper tasks.
 
         When this returns, or is cancelled, no socket of the session is open.
         """
         await self._close()
-        if self._owner is not None and not self._owner.is_bound:
-            await self._end_tasks(None)
+        await self._end_tasks(None)
 
     async def _close(self) -> None:
         self.ended = True

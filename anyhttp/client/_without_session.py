@@ -120,7 +120,7 @@ async def _request_alone(
     options: Mapping[str, Any],
 ) -> ClientResponse:
     request = session._start(method, url, options)
-    if session._scope.task_group is not None:  # entered by "async with", which also leaves it
+    if session._scope.helper_tasks is not None:  # entered by "async with", which also leaves it
         started.append(request)
         return await request.__aenter__()
     try:
@@ -158,10 +158,10 @@ class SessionWSContextManager(WSRequestContextManager):
         try:
             websocket = await super()._open()
         except BaseException:
-            if session._scope.task_group is None:
+            if session._scope.helper_tasks is None:
                 await session.close()
             raise
-        if session._scope.task_group is None:
+        if session._scope.helper_tasks is None:
             (exchange,) = session._scope.exchanges
             exchange.also_on_end(lambda: _end_session(session))
         return websocket

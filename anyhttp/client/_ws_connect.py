@@ -7,13 +7,11 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import Any, Final, TypedDict
 
-from anyio.abc import TaskGroup
-
 from .._common import check_count, check_seconds, is_number, warn_deprecated
 from .._headers import header_pairs
 from .._network import SSLOption
 from .._targets import BasicAuth
-from .._tasks import TaskOwner
+from .._tasks import HelperTasks, TaskOwner
 from .._websocket import ClientWSTimeout, HandshakeRefused, Offer, WSSettings
 from ..client_exceptions import WSServerHandshakeError
 from ..client_reqrep import ClientResponse, take_exchange
@@ -145,9 +143,9 @@ class WSHandshake:
         self,
         response: ClientResponse,
         websocket_class: type[ClientWebSocketResponse],
-        group: TaskGroup | None,
+        tasks: HelperTasks | None,
     ) -> ClientWebSocketResponse:
-        """Return the open WebSocket, whose heartbeat, if any, is a task of *group*.
+        """Return the open WebSocket, whose heartbeat, if any, is one of *tasks*.
 
         :raises WSServerHandshakeError: the server refused; the response is closed then
         """
@@ -171,8 +169,8 @@ class WSHandshake:
             exchange.close()
             raise
         heartbeat = heartbeat_of(websocket)
-        if heartbeat is not None and group is not None:
-            group.start_soon(heartbeat.run)
+        if heartbeat is not None and tasks is not None:
+            tasks.start_soon(heartbeat.run)
         return websocket
 
 
@@ -186,12 +184,12 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
     the block.
     """
 
-    __slots__ = ("_connect", "_coroutine", "_group", "_heartbeat", "_owner", "_scope", "_websocket")
+    __slots__ = ("_connect", "_coroutine", "_heartbeat", "_owner", "_scope", "_tasks", "_websocket")
 
     def __init__(
         self,
         scope: SessionScope,
-        connect: Callable[[TaskGroup | None], Coroutine[Any, Any, ClientWebSocketResponse]],
+        connect: Callable[[HelperTasks | None], Coroutine[Any, Any, ClientWebSocketResponse]],
         *,
         heartbeat: bool,
     ) -> None:
@@ -199,10 +197,8 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
         self._connect = connect
         self._heartbeat = heartbeat
         self._coroutine: Coroutine[Any, Any, ClientWebSocketResponse] | None = None
-        # Owns the task of the heartbeat.  A TaskOwner may be left in another task on asyncio: a
-        # dropped generator that contains the block is finalized in another task.
-        self._owner: TaskOwner | None = None
-        self._group: TaskGroup | None = None
+        self._owner: TaskOwner | None = None  # of the task of the heartbeat
+        self._tasks: HelperTasks | None = None
         self._websocket: ClientWebSocketResponse | None = None
 
     def _started(self) -> Coroutine[Any, Any, ClientWebSocketResponse]:
@@ -211,7 +207,7 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
         return self._coroutine
 
     async def _open(self) -> ClientWebSocketResponse:
-        return await self._connect(self._group)
+        return await self._connect(self._tasks)
 
     def send(self, value: Any) -> Any:
         """Be a coroutine."""
@@ -230,9 +226,9 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
 
     async def __aenter__(self) -> ClientWebSocketResponse:
         self._scope.forget_lost_tasks()
-        if self._heartbeat and self._scope.task_group is None:
+        if self._heartbeat and self._scope.helper_tasks is None:
             owner = TaskOwner()
-            self._group = await owner.enter()
+            self._tasks = await owner.enter()
             self._owner = owner
         try:
             self._websocket = await self._started()

@@ -1,0 +1,105 @@
+"""Helper tasks on trio: see :class:`anyhttp._tasks.task_owner.TaskOwner`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import copy_context
+from threading import get_ident
+from typing import Any
+
+import trio
+from trio.lowlevel import current_trio_token, in_trio_run, spawn_system_task
+
+__all__ = ("TrioTasks",)
+
+
+class TrioTasks:
+    """Tasks that belong to no nursery of the caller, so that any task may end them.
+
+    Trio calls them system tasks.  It cancels them when the main task has ended, and delivers
+    Ctrl-C to other tasks.  An exception that left one of them would end the program, so it is kept
+    in :attr:`failure`.
+    """
+
+    __slots__ = ("_finished", "_scopes", "_thread", "_token", "failure", "is_over")
+
+    def __init__(self) -> None:
+        self._scopes: set[trio.CancelScope] = set()  # one for each task
+        self._finished: trio.Event | None = None  # set when the last task has ended; made if needed
+        self._thread = get_ident()
+        self._token = current_trio_token()
+        #: the first exception with which a task has ended
+        self.failure: BaseException | None = None
+        #: whether no task can be started any more
+        self.is_over: bool = False
+        self.start_soon(self._wait_for_end)
+
+    async def _wait_for_end(self) -> None:
+        """Set :attr:`is_over` when the tasks, or all system tasks of this run, are cancelled."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.is_over = True
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the tasks belong to the event loop that runs in this thread now."""
+        # A thread runs trio only once at a time, and the end of that run sets is_over.
+        return get_ident() == self._thread and in_trio_run()
+
+    def start_soon(
+        self,
+        function: Callable[..., Coroutine[Any, Any, None]],
+        *args: object,
+        unstarted: Callable[[], object] | None = None,
+    ) -> None:
+        """Start a task; *unstarted* is for asyncio, as trio runs the first step of every task."""
+        scope = trio.CancelScope()
+        self._scopes.add(scope)
+        try:
+            spawn_system_task(self._run, scope, function, args, context=copy_context())
+        except RuntimeError:  # trio is ending its run, and starts no more tasks
+            self._discard(scope)
+            self.is_over = True
+
+    async def _run(
+        self,
+        scope: trio.CancelScope,
+        function: Callable[..., Coroutine[Any, Any, None]],
+        args: tuple[object, ...],
+    ) -> None:
+        try:
+            with scope:
+                await function(*args)
+        except trio.Cancelled:
+            raise  # trio is ending its run
+        except BaseException as exc:  # noqa: BLE001  (raised where the owner is left)
+            if self.failure is None:
+                self.failure = exc
+        finally:
+            self._discard(scope)
+
+    def _discard(self, scope: trio.CancelScope) -> None:
+        self._scopes.discard(scope)
+        if not self._scopes and self._finished is not None:
+            self._finished.set()
+
+    def cancel(self) -> None:
+        """Cancel the tasks, without waiting for their ends."""
+        self.is_over = True
+        for scope in self._scopes:
+            scope.cancel()
+
+    def cancel_from_elsewhere(self) -> None:
+        """Cancel the tasks from another event loop than theirs."""
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self.cancel)
+
+    async def wait_finished(self) -> None:
+        """Wait until every task has ended; a cancellation of the caller does not end this wait."""
+        if self._scopes:
+            if self._finished is None:
+                self._finished = trio.Event()
+            with trio.CancelScope(shield=True):
+                await self._finished.wait()
