@@ -36,6 +36,10 @@ from tests.support.websocket import Accept
 visitor: ContextVar[str] = ContextVar("visitor", default="nobody")
 
 
+#: For a peer that does not take part in closing.
+QUICK = ClientWSTimeout(ws_close=0.05)
+
+
 class Thrown(BaseException):
     """What no handler of errors expects."""
 
@@ -82,7 +86,6 @@ class Blocks:
     def __init__(self, session: ClientSession, peer: Peer) -> None:
         self._session = session
         self._url = peer.url
-        self._timeout = ClientWSTimeout(ws_close=0.05)
 
     async def download(self) -> AsyncIterator[object]:
         """Read a response."""
@@ -96,8 +99,7 @@ class Blocks:
 
     async def websocket(self) -> AsyncIterator[object]:
         """Receive a message."""
-        options = {"heartbeat": 30, "timeout": self._timeout}
-        async with self._session.ws_connect(self._url, **options) as ws:
+        async with self._session.ws_connect(self._url, heartbeat=30, timeout=QUICK) as ws:
             yield await ws.receive_str()
 
     async def session(self) -> AsyncIterator[object]:
@@ -117,8 +119,7 @@ class Blocks:
 
     async def lone_websocket(self) -> AsyncIterator[object]:
         """Receive a message, without a session."""
-        options = {"heartbeat": 30, "timeout": self._timeout}
-        async with anyhttp.ws_connect(self._url, **options) as ws:
+        async with anyhttp.ws_connect(self._url, heartbeat=30, timeout=QUICK) as ws:
             yield await ws.receive_str()
 
 
