@@ -476,10 +476,13 @@ class RedirectClientError(ClientError):
 
 
 class NonHttpUrlClientError(ClientError):
-    """The client does not support the scheme of the URL; the URL is the argument."""
+    """The client does not support the scheme of the URL.
+
+    The arguments are the URL and, if the scheme seems to be missing, a text that says so.
+    """
 
     def __str__(self) -> str:
-        return ", ".join(map(_shown, self.args))
+        return " - ".join(map(_shown, self.args))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"

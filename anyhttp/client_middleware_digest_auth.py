@@ -15,6 +15,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from . import hdrs
+from ._common import check_flag
 from ._headers import (
     CONTROL_BUT_TAB,
     Challenge,
@@ -221,6 +222,7 @@ class DigestAuthMiddleware:
             raise ValueError("password must be a str, not None")
         if ":" in login:
             raise ValueError('login must not hold a ":" (RFC 7616 section 3.4)')
+        check_flag("preemptive", preemptive)
         self._login = login
         self._password = password
         self._preemptive = preemptive

@@ -322,7 +322,9 @@ class TestSession:
     def test_wrong_types(self) -> None:
         """Anything but configurations is refused by name."""
         wrong: Any = [lambda: None]
-        with pytest.raises(TypeError, match="trace_configs must hold TraceConfigs, not function"):
+        with pytest.raises(
+            TypeError, match=r"must hold anyhttp\.TraceConfig objects, not function"
+        ):
             ClientSession(trace_configs=wrong)
 
     async def test_contexts(self, server: Server) -> None:

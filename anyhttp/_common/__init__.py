@@ -7,6 +7,7 @@ from .arguments import (
     check_charset,
     check_class,
     check_count,
+    check_flag,
     check_instance,
     check_local_addr,
     check_seconds,
@@ -15,6 +16,7 @@ from .arguments import (
     checked_size,
     is_number,
     pairs_of,
+    shown_class,
 )
 from .deprecation import (
     EventLoop,
@@ -64,6 +66,7 @@ __all__ = (
     "check_charset",
     "check_class",
     "check_count",
+    "check_flag",
     "check_instance",
     "check_local_addr",
     "check_seconds",
@@ -74,6 +77,7 @@ __all__ = (
     "pairs_of",
     "public_call",
     "running_loop",
+    "shown_class",
     "shown_headers",
     "warn_about_loop",
     "warn_deprecated",

@@ -13,6 +13,7 @@ __all__ = (
     "check_charset",
     "check_class",
     "check_count",
+    "check_flag",
     "check_instance",
     "check_local_addr",
     "check_seconds",
@@ -21,7 +22,17 @@ __all__ = (
     "checked_size",
     "is_number",
     "pairs_of",
+    "shown_class",
 )
+
+
+def shown_class(kind: type) -> str:
+    """Return the name of *kind* for messages, behind that of its package.
+
+    Several packages have a ``ClientTimeout``, so the name alone would not say what is wrong.
+    """
+    package = kind.__module__.partition(".")[0]
+    return kind.__name__ if package == "builtins" else f"{package}.{kind.__name__}"
 
 
 def check_callable(name: str, value: object) -> None:
@@ -30,7 +41,7 @@ def check_callable(name: str, value: object) -> None:
     :raises TypeError: *value* is no callable
     """
     if not callable(value):
-        raise TypeError(f"{name} must be a callable, not {type(value).__name__}")
+        raise TypeError(f"{name} must be a callable, not {shown_class(type(value))}")
 
 
 def check_charset(name: str, value: str) -> None:
@@ -53,7 +64,9 @@ def check_class(name: str, value: object, base: type) -> None:
     :raises TypeError: *value* is something else
     """
     if not (isinstance(value, type) and issubclass(value, base)):
-        raise TypeError(f"{name} must be {base.__name__} or a class derived from it, not {value!r}")
+        raise TypeError(
+            f"{name} must be {shown_class(base)} or a class derived from it, not {value!r}"
+        )
 
 
 def check_count(name: str, value: object, *, least: int = 0, optional: bool = False) -> None:
@@ -73,14 +86,24 @@ def check_count(name: str, value: object, *, least: int = 0, optional: bool = Fa
         raise ValueError(f"{name} must {expected}, got {value}")
 
 
+def check_flag(name: str, value: object, *, optional: bool = False) -> None:
+    """Refuse a value that is neither ``True`` nor ``False``: ``"no"`` would count as true.
+
+    :param optional: accept ``None`` too
+    :raises TypeError: *value* is something else
+    """
+    if not (isinstance(value, bool) or (optional and value is None)):
+        expected = "a bool or None" if optional else "a bool"
+        raise TypeError(f"{name} must be {expected}, not {shown_class(type(value))}")
+
+
 def check_instance(name: str, value: object, kind: type) -> None:
     """Refuse a value that is neither ``None`` nor an object of *kind*.
 
     :raises TypeError: *value* is something else
     """
     if not (value is None or isinstance(value, kind)):
-        article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        raise TypeError(f"{name} must be {article} {kind.__name__}, not {type(value).__name__}")
+        raise TypeError(f"{name} must be an {shown_class(kind)}, not {shown_class(type(value))}")
 
 
 def check_local_addr(local_addr: object) -> None:

@@ -16,7 +16,7 @@ import truststore
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSAttribute
 
-from .._common import warn_deprecated
+from .._common import check_flag, shown_class, warn_deprecated
 from ..client_exceptions import ServerFingerprintMismatch
 from .tls_stream import TlsStream
 
@@ -95,7 +95,8 @@ def ssl_option(value: object) -> SSLOption:
     if isinstance(value, (bool, SSLContext, Fingerprint)):
         return value
     raise TypeError(
-        f"ssl must be True, False, an ssl.SSLContext or a Fingerprint, not {type(value).__name__}"
+        f"ssl must be True, False, an ssl.SSLContext or an anyhttp.Fingerprint, "
+        f"not {shown_class(type(value))}"
     )
 
 
@@ -170,10 +171,11 @@ def fold_ssl(
     """
     said: list[SSLOption] = [] if ssl is True else [ssl_option(ssl)]
     if verify_ssl is not None:
+        check_flag("verify_ssl", verify_ssl)
         warn_deprecated("verify_ssl is deprecated: ssl=False stands for verify_ssl=False")
         # verify_ssl=True is the default; older programs pass it together with a context.
         if not verify_ssl or ssl is False:
-            said.append(bool(verify_ssl))
+            said.append(verify_ssl)
     if ssl_context is not None:
         warn_deprecated("ssl_context is deprecated: give it as ssl")
         if not isinstance(ssl_context, SSLContext):

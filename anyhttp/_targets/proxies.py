@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .. import hdrs
-from .._common import without_user_info
+from .._common import shown_class, without_user_info
 from ..client_exceptions import InvalidURL
 from ..typedefs import StrOrURL
 from .auth import BasicAuth, netrc_auth
@@ -78,7 +78,8 @@ def proxy_options(
     :raises ValueError: *auth* is no ``BasicAuth``, or *headers* contain credentials too
     """
     if auth is not None and not isinstance(auth, BasicAuth):
-        raise ValueError(f"proxy_auth must be a BasicAuth, not {type(auth).__name__}")
+        name = shown_class(type(auth))
+        raise ValueError(f"proxy_auth must be an anyhttp.BasicAuth, not {name}")
     if auth is not None and headers is not None and hdrs.PROXY_AUTHORIZATION in headers:
         raise ValueError("proxy_auth cannot be combined with a Proxy-Authorization header")
     url = None

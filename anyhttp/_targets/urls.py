@@ -31,6 +31,9 @@ MAX_HOST: Final = 1024
 #: Longest host, in characters, for which the result of the check is cached.
 MAX_KNOWN_HOST: Final = 64
 
+# A host with a port, such as "localhost:8080/path", looks like a scheme with a path.
+_HOST_AND_PORT: Final = re.compile(r"[A-Za-z0-9\-.]+:[0-9]+(?:[/?#]|\Z)")
+
 _NOT_IN_TARGET: Final = re.compile(rf"[ {CONTROL_RANGE}]")
 
 
@@ -102,8 +105,12 @@ def _absolute(given: URL, schemes: frozenset[str], base_url: URL | None) -> URL:
     if base_url is not None and not url.absolute:
         url = base_url.join(url)
     if not url.scheme:
-        raise InvalidUrlClientError(given, "the URL is relative and the session has no base_url")
+        raise InvalidUrlClientError(
+            given, "the URL is relative: it has no scheme, and the session has no base_url"
+        )
     if url.scheme not in schemes:
+        if _HOST_AND_PORT.match(str(given)):
+            raise NonHttpUrlClientError(given, "the scheme is missing: write http:// before it")
         raise NonHttpUrlClientError(given)
     reason = host_error(url.raw_host)
     if reason is not None:

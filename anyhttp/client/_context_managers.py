@@ -11,7 +11,16 @@ from ._call import Call
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ("RequestContextManager", "refused")
+__all__ = ("RequestContextManager", "missing_attribute", "refused")
+
+
+def missing_attribute(manager: object, name: str) -> AttributeError:
+    """Return the error for *name*, which what *manager* stands for may have, and it has not."""
+    return AttributeError(
+        f"{type(manager).__name__} has no {name!r}: await it, or use 'async with', first",
+        name=name,
+        obj=manager,
+    )
 
 
 class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
@@ -44,6 +53,11 @@ class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
 
     def __await__(self) -> Generator[Any, None, ClientResponse]:
         return self._coroutine.__await__()
+
+    if not TYPE_CHECKING:  # it would make each name an attribute for a type checker
+
+        def __getattr__(self, name):
+            raise missing_attribute(self, name)
 
     # These return coroutines instead of being "async def".  A coroutine that only awaits another
     # would cost time at each step of the task.

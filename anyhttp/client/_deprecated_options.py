@@ -14,7 +14,7 @@ from ssl import SSLContext
 from types import EllipsisType
 from typing import Any, Final, TypedDict
 
-from .._common import public_call, warn_deprecated
+from .._common import is_number, public_call, shown_class, warn_deprecated
 from .._network import fold_ssl
 from .._tasks import DEFAULT_TIMEOUT, ClientTimeout
 from ..abc import AbstractCookieJar
@@ -85,7 +85,7 @@ _NO_TLS: Final = dict.fromkeys(("verify_ssl", "ssl_context", "fingerprint"))
 
 def _fold_chunked(size: object) -> bool:
     if not isinstance(size, int):
-        raise TypeError(f"chunked must be a bool, not {type(size).__name__}")
+        raise TypeError(f"chunked must be a bool, not {shown_class(type(size))}")
     warn_deprecated("chunked is a bool now: the size of the chunks is not for the caller to say")
     return bool(size)
 
@@ -113,13 +113,15 @@ def fold_timeouts(
 ) -> ClientTimeout:
     """Return the time limits of a session.
 
-    :raises ValueError: *timeout* is not a :class:`ClientTimeout`, or given beside an old name
+    :raises TypeError: *timeout* is neither a :class:`ClientTimeout` nor a number
+    :raises ValueError: it is a number, or given beside an old name
     """
     if timeout is not None and not isinstance(timeout, ClientTimeout):
-        raise ValueError(
-            f"timeout must be a ClientTimeout, such as ClientTimeout(total=60), "
-            f"not {type(timeout).__name__}"
+        text = (
+            f"timeout must be an anyhttp.ClientTimeout, such as ClientTimeout(total=60), "
+            f"not {shown_class(type(timeout))}"
         )
+        raise (ValueError if is_number(timeout) else TypeError)(text)
     if read_timeout is ... and conn_timeout is ...:
         return DEFAULT_TIMEOUT if timeout is None else timeout
     if timeout is not None:

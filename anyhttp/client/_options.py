@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Final, TypedDict
+from urllib.parse import quote
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -15,10 +17,12 @@ from .._common import (
     HttpVersion10,
     HttpVersion11,
     check_count,
+    check_flag,
     check_instance,
     check_str,
     checked_size,
     is_number,
+    shown_class,
     without_user_info,
 )
 from .._headers import header_pairs
@@ -146,6 +150,8 @@ def overridden(
 ) -> Settings:
     """Return the session's settings, overridden by the options of one request."""
     check_count("max_redirects", max_redirects)
+    check_flag("read_until_eof", read_until_eof)
+    check_flag("auto_decompress", auto_decompress, optional=True)
     limits = own.limits
     return Settings(
         request=overridden_request(own.request, **settings) if settings else own.request,
@@ -184,6 +190,7 @@ def overridden_request(
     expect100: bool = False,
 ) -> RequestSettings:
     """Return the session's request settings, overridden by the options of one request."""
+    check_flag("expect100", expect100)
     skip = own.skip_auto_headers
     if skip_auto_headers is not None:
         skip |= {name.lower() for name in checked_names(skip_auto_headers)}
@@ -276,17 +283,44 @@ def checked_names(names: Iterable[str] | None) -> Iterable[str]:
 
 
 def with_params(url: URL, params: Query) -> URL:
-    """Return *url* with the query that *params* adds."""
+    """Return *url* with the query that *params* adds.
+
+    :param params: text is a query as it is sent: only characters that no URL can hold are quoted
+    :raises TypeError: *params* are of a type that no query can be made of
+    :raises ValueError: a value cannot be sent
+    """
     try:
-        return url.extend_query(params)
+        return _with_query(url, params) if isinstance(params, str) else url.extend_query(params)
+    except UnicodeEncodeError:
+        raise ValueError("params: a lone surrogate cannot be sent") from None
     except (TypeError, ValueError) as exc:
         raise type(exc)(f"params: {exc}") from exc
+
+
+# A percent sign that begins no escape, so that it has to be escaped itself.
+_BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def _with_query(url: URL, text: str) -> URL:
+    """Return *url* with *text* after its query (:rfc:`3986#section-3.4`)."""
+    # A form, which is what most queries are, has "+" for a space.
+    text = _BARE_PERCENT.sub("%25", text).replace(" ", "+")
+    added = quote(text, safe="!$&'()*+,;=:@/?%")
+    return URL.build(
+        scheme=url.scheme,
+        authority=url.raw_authority,
+        path=url.raw_path,
+        query_string=f"{url.raw_query_string}&{added}" if url.raw_query_string else added,
+        fragment=url.raw_fragment,
+        encoded=True,
+    )
 
 
 def checked_version(version: HttpVersion) -> HttpVersion:
     """Return *version* if it is 1.0 or 1.1."""
     if not isinstance(version, HttpVersion):
-        raise TypeError(f"version must be an HttpVersion, not {type(version).__name__}")
+        name = shown_class(type(version))
+        raise TypeError(f"version must be an anyhttp.HttpVersion, not {name}")
     if version not in {HttpVersion10, HttpVersion11}:
         raise ValueError(f"version must be 1.0 or 1.1, not {version.major}.{version.minor}")
     return version
@@ -312,7 +346,8 @@ def checked_base_url(base_url: StrOrURL | None) -> URL | None:
         raise ValueError(f"base_url: {parse_error(exc)}") from None
     if not (url.scheme and url.absolute):
         raise ValueError(
-            f"base_url must be an absolute URL, got {without_user_info(str(base_url))!r}"
+            f"base_url must be an absolute URL, such as http://host/, "
+            f"got {without_user_info(str(base_url))!r}"
         )
     if (reason := host_error(url.raw_host)) is not None:
         raise ValueError(f"base_url: {reason}")
@@ -332,19 +367,29 @@ def checked_raise_for_status(value: RaiseForStatus) -> RaiseForStatus:
     """Return *value* if it is a bool or a callable."""
     if not (isinstance(value, bool) or callable(value)):
         raise TypeError(
-            f"raise_for_status must be a bool or an async callable, not {type(value).__name__}"
+            f"raise_for_status must be a bool or an async callable, not {shown_class(type(value))}"
         )
     return value
 
 
 def checked_trace_configs(configs: Iterable[TraceConfig] | None) -> list[TraceConfig]:
     """Return *configs* as a list, all of them frozen."""
-    checked = [] if configs is None else list(configs)
+    checked = _listed(configs)
     for config in checked:
         if not isinstance(config, TraceConfig):
-            raise TypeError(f"trace_configs must hold TraceConfigs, not {type(config).__name__}")
+            name = shown_class(type(config))
+            raise TypeError(f"trace_configs must hold anyhttp.TraceConfig objects, not {name}")
         config.freeze()
     return checked
+
+
+def _listed(configs: Iterable[TraceConfig] | None) -> list[TraceConfig]:
+    if configs is None:
+        return []
+    if not isinstance(configs, Iterable):
+        name = shown_class(type(configs))
+        raise TypeError(f"trace_configs must be an iterable of anyhttp.TraceConfig, not {name}")
+    return list(configs)
 
 
 def checked_body_size(value: int | None) -> int | None:
@@ -360,9 +405,9 @@ def checked_timeout(timeout: ClientTimeout | float | None) -> ClientTimeout:
         return timeout
     if is_number(timeout):
         return ClientTimeout(total=timeout)
-    raise ValueError(
-        f"timeout must be a ClientTimeout, a number of seconds or None, "
-        f"not {type(timeout).__name__}"
+    raise TypeError(
+        f"timeout must be an anyhttp.ClientTimeout, a number of seconds or None, "
+        f"not {shown_class(type(timeout))}"
     )
 
 
@@ -373,7 +418,7 @@ def checked_compress(compress: str | bool | None) -> str | None:
     if compress is True:
         return "deflate"
     if not isinstance(compress, str):
-        raise TypeError(f"compress must be a str or a bool, not {type(compress).__name__}")
+        raise TypeError(f"compress must be a str or a bool, not {shown_class(type(compress))}")
     if compress not in {"deflate", "gzip"}:
         raise ValueError(f'compress must be "deflate" or "gzip", not {compress!r}')
     return compress

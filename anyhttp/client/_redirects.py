@@ -69,7 +69,8 @@ def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> U
         target = URL(location, encoded=not requote)
         if target.scheme not in {"", "http", "https"}:
             raise NonHttpUrlRedirectClientError(location)
-        if not target.scheme:
+        if not target.scheme or (target.scheme == url.scheme and not authority_end(location)):
+            # "http:path" is relative to the present URL, as browsers have it (RFC 3986 §5.2.2).
             # If the target is only a query, join() would keep the fragment of *url*.
             target = url.with_fragment(None).join(target)
         objection = _objection_to(target)

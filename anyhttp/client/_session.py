@@ -20,6 +20,7 @@ from .._common import (
     HttpVersion11,
     check_callable,
     check_class,
+    check_flag,
     check_instance,
     checked_size,
     running_loop,
@@ -103,9 +104,10 @@ class ClientSession:
     :param proxy_headers: headers for the proxy, which no origin behind a tunnel sees
     :param json_serialize: turns the ``json`` option into text
     :param json_serialize_bytes: turns it into bytes; overrides *json_serialize*
-    :param request_class: class of the requests
-    :param response_class: class of the responses
-    :param ws_response_class: class of the WebSockets
+    :param request_class: class of the requests; ``None`` for :class:`ClientRequest`
+    :param response_class: class of the responses; ``None`` for :class:`ClientResponse`
+    :param ws_response_class: class of the WebSockets; ``None`` for
+        :class:`ClientWebSocketResponse`
     :param version: version of HTTP that requests are made with
     :param raise_for_status: whether statuses from 400 on raise an exception, or an async
         callable that decides by raising one
@@ -149,9 +151,9 @@ class ClientSession:
         proxy_headers: LooseHeaders | None = None,
         json_serialize: JSONEncoder = DEFAULT_JSON_ENCODER,
         json_serialize_bytes: JSONBytesEncoder | None = None,
-        request_class: type[ClientRequest] = ClientRequest,
+        request_class: type[ClientRequest] | None = ClientRequest,
         response_class: type[ClientResponse] | None = ClientResponse,
-        ws_response_class: type[ClientWebSocketResponse] = ClientWebSocketResponse,
+        ws_response_class: type[ClientWebSocketResponse] | None = ClientWebSocketResponse,
         version: HttpVersion = HttpVersion11,
         raise_for_status: RaiseForStatus | None = False,
         timeout: ClientTimeout | None = None,
@@ -178,11 +180,18 @@ class ClientSession:
         check_callable("json_serialize", json_serialize)
         if json_serialize_bytes is not None:
             check_callable("json_serialize_bytes", json_serialize_bytes)
+        request_class = ClientRequest if request_class is None else request_class
         check_class("request_class", request_class, ClientRequest)
-        if response_class is None:
-            response_class = ClientResponse
+        response_class = ClientResponse if response_class is None else response_class
         check_class("response_class", response_class, ClientResponse)
+        if ws_response_class is None:
+            ws_response_class = ClientWebSocketResponse
         check_class("ws_response_class", ws_response_class, ClientWebSocketResponse)
+        check_flag("connector_owner", connector_owner)
+        check_flag("auto_decompress", auto_decompress)
+        check_flag("trust_env", trust_env)
+        check_flag("requote_redirect_url", requote_redirect_url)
+        check_flag("retry_connections", retry_connections)
         check_callable("fallback_charset_resolver", fallback_charset_resolver)
         warn_about_loop(loop)
         warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
@@ -362,6 +371,7 @@ class ClientSession:
     @requote_redirect_url.setter
     def requote_redirect_url(self, value: bool) -> None:
         warn_deprecated("give requote_redirect_url to ClientSession()")
+        check_flag("requote_redirect_url", value)
         self._scope.requote_redirect_url = value
 
     @property
@@ -400,16 +410,21 @@ class ClientSession:
     def _start(
         self, method: str, url: StrOrURL, options: Mapping[str, Any]
     ) -> RequestContextManager:
-        if not PLAIN_OPTIONS.issuperset(options):
-            options = fold_options(options, OPTIONS)
         request = self._request
         if getattr(request, "__func__", None) is not _OWN_REQUEST:
+            # A subclass may have options of its own, and handles them before it calls ours.
             return RequestContextManager(request(method, url, **options))
+        if not PLAIN_OPTIONS.issuperset(options):
+            options = fold_options(options, OPTIONS)
         try:
             call = self._make_call(method, url, **options)
         except Exception as exc:  # noqa: BLE001  (raised when the caller awaits the request)
-            return RequestContextManager(refused(exc))
+            return RequestContextManager(refused(self._first_complaint(exc)))
         return RequestContextManager(call.run(), call)
+
+    def _first_complaint(self, error: Exception) -> Exception:
+        """Return what is wrong with a request that *error* refuses: a closed session above all."""
+        return RuntimeError("Session is closed") if self._scope.closed else error
 
     def get(
         self, url: StrOrURL, *, allow_redirects: bool = True, **options: Unpack[ReadOptions]
@@ -495,7 +510,14 @@ class ClientSession:
         """Make a request; if a subclass overrides this method, all verbs call it."""
         if not PLAIN_OPTIONS.issuperset(options):
             options = fold_options(options, OPTIONS)
-        return await self._make_call(method, str_or_url, **options).run()
+        try:
+            call = self._make_call(method, str_or_url, **options)
+        except Exception as exc:
+            complaint = self._first_complaint(exc)
+            if complaint is exc:
+                raise
+            raise complaint from None
+        return await call.run()
 
     def _make_call(
         self,
@@ -520,6 +542,8 @@ class ClientSession:
         connector = self._scope.connector
         if connector is None:
             raise RuntimeError("Session is closed")
+        if allow_redirects is not True and allow_redirects is not False:
+            check_flag("allow_redirects", allow_redirects)
         method = checked_method(method)
         url = checked_url(url, connector.allowed_protocol_schema_set, self._base_url)
         if params:

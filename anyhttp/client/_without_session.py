@@ -30,8 +30,8 @@ def request(
     version: HttpVersion = HttpVersion11,
     connector: BaseConnector | None = None,
     loop: object = None,
-    request_class: type[ClientRequest] = ClientRequest,
-    response_class: type[ClientResponse] = ClientResponse,
+    request_class: type[ClientRequest] | None = ClientRequest,
+    response_class: type[ClientResponse] | None = ClientResponse,
     **options: Unpack[LoneRequestOptions],
 ) -> SessionRequestContextManager:
     """Make one request with a new session; see :meth:`ClientSession.request`.

@@ -5,9 +5,16 @@ from __future__ import annotations
 import ssl as ssl_module
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import TracebackType
-from typing import Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from .._common import check_count, check_seconds, is_number, warn_deprecated
+from .._common import (
+    check_count,
+    check_flag,
+    check_seconds,
+    is_number,
+    shown_class,
+    warn_deprecated,
+)
 from .._headers import header_pairs
 from .._network import SSLOption
 from .._targets import BasicAuth
@@ -17,6 +24,7 @@ from ..client_exceptions import WSServerHandshakeError
 from ..client_reqrep import ClientResponse, take_exchange
 from ..client_ws import ClientWebSocketResponse, heartbeat_of
 from ..typedefs import LooseHeaders, Query, StrOrURL
+from ._context_managers import missing_attribute
 from ._session_scope import SessionScope
 
 __all__ = ("WSHandshake", "WSOptions", "WSRequestContextManager")
@@ -101,6 +109,9 @@ class WSHandshake:
     ) -> None:
         self._offer = Offer(protocols, compress)
         check_count("max_msg_size", max_msg_size)
+        check_flag("autoclose", autoclose)
+        check_flag("autoping", autoping)
+        check_flag("decode_text", decode_text)
         self._settings = WSSettings(
             timeout=_checked_timeout(timeout, receive_timeout),
             autoclose=autoclose,
@@ -201,6 +212,11 @@ class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
         self._tasks: HelperTasks | None = None
         self._websocket: ClientWebSocketResponse | None = None
 
+    if not TYPE_CHECKING:  # it would make each name an attribute for a type checker
+
+        def __getattr__(self, name):
+            raise missing_attribute(self, name)
+
     def _started(self) -> Coroutine[Any, Any, ClientWebSocketResponse]:
         if self._coroutine is None:
             self._coroutine = self._open()
@@ -271,7 +287,8 @@ def _checked_timeout(
 ) -> ClientWSTimeout:
     if not isinstance(timeout, ClientWSTimeout):
         if not is_number(timeout):
-            raise TypeError(f"timeout must be a ClientWSTimeout, not {type(timeout).__name__}")
+            name = shown_class(type(timeout))
+            raise TypeError(f"timeout must be an anyhttp.ClientWSTimeout, not {name}")
         warn_deprecated("a number as timeout is deprecated: use ClientWSTimeout(ws_close=...)")
         timeout = ClientWSTimeout(ws_close=timeout)
     if receive_timeout is not None:

@@ -52,6 +52,12 @@ ERROR_BODY: Final = 8 * 1024
 ERROR_BODY_SECONDS: Final = 1.0
 
 
+_RELEASED_UNREAD: Final = (
+    "Connection closed: the response was released before; read its body inside the block of "
+    "'async with', and before release() or close()"
+)
+
+
 class ContentDisposition(NamedTuple):
     """A parsed ``Content-Disposition`` header (:rfc:`6266`)."""
 
@@ -362,7 +368,7 @@ class ClientResponse:
             if self._body is not None:
                 reader.read_nowait()
             if self._released:  # the body was discarded unread
-                reader.set_exception(ClientConnectionError("Connection closed"))
+                reader.set_exception(ClientConnectionError(_RELEASED_UNREAD))
             self._content = reader
         return self._content
 
@@ -387,7 +393,7 @@ class ClientResponse:
         When this fails or is cancelled, the connection is closed.
         """
         if self._released:
-            raise ClientConnectionError("Connection closed")
+            raise ClientConnectionError(_RELEASED_UNREAD)
         if self._body is not None:
             await checkpoint()
             return self._body
@@ -545,7 +551,7 @@ class ClientResponse:
         if isinstance(content, bytes):
             self._content = b""
         elif not content.at_eof() and content.exception() is None:
-            content.set_exception(ClientConnectionError("Connection closed"))
+            content.set_exception(ClientConnectionError(_RELEASED_UNREAD))
 
     async def wait_for_close(self) -> None:
         """Wait until the body of the request is no longer being sent, then release."""

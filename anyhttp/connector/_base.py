@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from types import EllipsisType
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import anyio
 import anyio.lowlevel
 
 from .._common import (
     check_count,
+    check_flag,
     check_seconds,
     warn_about_loop,
     warn_deprecated,
+    warn_of_unused,
     warn_without_effect,
 )
 from .._http1 import Connection, Http1Connection, engine_class
@@ -50,6 +53,12 @@ __all__ = ("BaseConnector", "ConnectorStatistics")
 #: Schemes of URLs that every connector accepts.
 HTTP_SCHEMES: Final = frozenset({"", "http", "https"})
 _NO_TIMEOUT: Final = ClientTimeout()
+#: Methods that subclasses written for aiohttp may override, but that anyhttp never calls.
+_STEPS_OF_AIOHTTP: Final = (
+    "_create_direct_connection", "_create_proxy_connection", "_get_fingerprint",
+    "_get_ssl_context", "_start_tls_connection", "_wrap_create_connection",
+    "_wrap_existing_connection",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,14 @@ class BaseConnector:
     #: the proxy of requests that name none
     _proxy_options: ProxyOptions | None = None
 
+    #: how many of its arguments a subclass's :meth:`_create_connection` takes
+    _create_arguments: ClassVar[int] = 3
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        warn_of_unused(cls, _STEPS_OF_AIOHTTP, "override _create_connection() or _resolve_host()")
+        cls._create_arguments = _positional_arguments(cls._create_connection)
+
     def __init__(
         self,
         *,
@@ -111,6 +128,13 @@ class BaseConnector:
         timeout_ceil_threshold: float = 5,
         http1: str = "auto",
     ) -> None:
+        for name, flag in (
+            ("force_close", force_close),
+            ("enable_cleanup_closed", enable_cleanup_closed),
+            ("disable_cleanup_closed", disable_cleanup_closed),
+            ("share_cookies", share_cookies),
+        ):
+            check_flag(name, flag)
         if force_close:
             if keepalive_timeout is not ... and keepalive_timeout:
                 raise ValueError("keepalive_timeout cannot be set if force_close is True")
@@ -259,7 +283,8 @@ class BaseConnector:
             try:
                 if traces:
                     await tell(traces, TraceConnectionCreateStartParams())
-                made = await self._create_connection(req, traces, timeout)
+                arguments: tuple[Any, ...] = (req, traces, timeout)
+                made = await self._create_connection(*arguments[: self._create_arguments])
                 stream = made if isinstance(made, NetworkStream) else NetworkStream(made)
                 connection = pool.lend(Http1Connection(stream, self._engine_class), slot)
                 await self._tell_of(connection, traces, TraceConnectionCreateEndParams())
@@ -273,6 +298,8 @@ class BaseConnector:
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> NetworkStream | ByteStream:
         """Return a stream to the endpoint of *req*, TLS included.
+
+        A subclass's method may also take *req* alone, as in the first versions of aiohttp.
 
         :raises ClientConnectorError: it cannot be reached
         """
@@ -313,6 +340,15 @@ class BaseConnector:
     async def _close_resolver(self) -> None:
         """Close a resolver that the connector made for itself."""
         return
+
+
+def _positional_arguments(method: Callable[..., object]) -> int:
+    """Return how many of three arguments *method*, a function of a class, takes besides self."""
+    parameters = signature(method).parameters.values()
+    if any(each.kind is Parameter.VAR_POSITIONAL for each in parameters):
+        return 3
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return min(3, sum(each.kind in kinds for each in parameters) - 1)
 
 
 def _timed_out(req: ClientRequest) -> ConnectionTimeoutError:

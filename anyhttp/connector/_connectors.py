@@ -16,6 +16,7 @@ from .._common import (
     ConnectionKey,
     check_callable,
     check_count,
+    check_flag,
     check_local_addr,
     check_seconds,
     checked_path,
@@ -140,8 +141,10 @@ class TCPConnector(BaseConnector):
         )
         warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
         if resolve is not None:
+            check_flag("resolve", resolve)
             warn_deprecated("resolve is deprecated: it is named use_dns_cache now")
-            use_dns_cache = bool(resolve)
+            use_dns_cache = resolve
+        check_flag("use_dns_cache", use_dns_cache)
         check_seconds("ttl_dns_cache", ttl_dns_cache)
         check_count("family", family)
         check_local_addr(local_addr)

@@ -371,7 +371,9 @@ def test_old_and_new_time_limits_contradict(name: str) -> None:
     with pytest.raises(ValueError, match="together with timeout"):
         ClientSession(**options)
     options = {"timeout": 3}
-    with pytest.raises(ValueError, match=r"timeout must be a ClientTimeout, such as .*, not int"):
+    with pytest.raises(
+        ValueError, match=r"timeout must be an anyhttp.ClientTimeout, such as .*, not int"
+    ):
         ClientSession(**options)
 
 

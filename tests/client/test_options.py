@@ -19,6 +19,7 @@ from anyhttp import (
     ClientSession,
     ClientTimeout,
     CookieJar,
+    DigestAuthMiddleware,
     DummyCookieJar,
     Fingerprint,
     FormData,
@@ -29,6 +30,7 @@ from anyhttp import (
     NonHttpUrlClientError,
     StreamReader,
     TCPConnector,
+    TraceConfig,
     UnixConnector,
     request,
 )
@@ -125,7 +127,7 @@ def case(error: type[Exception], words: str, **options: Any) -> Any:
         case(TypeError, "raise_for_status", raise_for_status=5),
         case(TypeError, "raise_for_status", raise_for_status="yes"),
         case(ValueError, "timeout", timeout=5),
-        case(ValueError, "timeout", timeout="5"),
+        case(TypeError, "timeout", timeout="5"),
         case(TypeError, "read_bufsize", read_bufsize="5"),
         case(ValueError, "read_bufsize", read_bufsize=0),
         case(TypeError, "max_line_size", max_line_size=1.5),
@@ -137,6 +139,12 @@ def case(error: type[Exception], words: str, **options: Any) -> Any:
         case(TypeError, "max_body_size", max_body_size="1MB"),
         case(ValueError, "max_body_size", max_body_size=-1),
         case(TypeError, "fallback_charset_resolver", fallback_charset_resolver="utf-8"),
+        case(TypeError, "trace_configs must be an iterable", trace_configs=TraceConfig()),
+        case(TypeError, "connector_owner must be a bool, not int", connector_owner=1),
+        case(TypeError, "auto_decompress must be a bool, not str", auto_decompress="no"),
+        case(TypeError, "trust_env must be a bool, not NoneType", trust_env=None),
+        case(TypeError, "requote_redirect_url must be a bool", requote_redirect_url="yes"),
+        case(TypeError, "retry_connections must be a bool", retry_connections=0),
         case(TypeError, "nonsense", nonsense=1),
     ],
 )
@@ -182,6 +190,13 @@ def test_sessions_that_cannot_be_made(
         case(TypeError, "interleave", interleave="1"),
         case(ValueError, "interleave", interleave=-1),
         case(TypeError, "socket_factory", socket_factory=5),
+        case(TypeError, "force_close must be a bool", force_close="no"),
+        case(TypeError, "use_dns_cache must be a bool", use_dns_cache=None),
+        case(TypeError, "resolve must be a bool", resolve="no"),
+        case(TypeError, "verify_ssl must be a bool", verify_ssl="no"),
+        case(TypeError, "enable_cleanup_closed must be a bool", enable_cleanup_closed="no"),
+        case(TypeError, "disable_cleanup_closed must be a bool", disable_cleanup_closed=1),
+        case(TypeError, "share_cookies must be a bool", share_cookies="no"),
         case(TypeError, "nonsense", nonsense=1),
     ],
 )
@@ -204,6 +219,8 @@ def test_tcp_connectors_that_cannot_be_made(
         case(TypeError, "limit", path="/run/socket", limit="5"),
         case(ValueError, "limit_per_host", path="/run/socket", limit_per_host=-1),
         case(TypeError, "keepalive_timeout", path="/run/socket", keepalive_timeout="5"),
+        case(TypeError, "force_close must be a bool", path="/run/socket", force_close="no"),
+        case(TypeError, "share_cookies must be a bool", path="/run/socket", share_cookies="no"),
     ],
 )
 def test_unix_connectors_that_cannot_be_made(
@@ -314,9 +331,9 @@ def test_values_that_cannot_be_made(
         case(ValueError, "compress", compress="zstd"),
         case(ValueError, "compress", compress="gzip\r\nEvil: 1"),
         case(TypeError, "raise_for_status", raise_for_status=5),
-        case(ValueError, "timeout", timeout="5"),
-        case(ValueError, "timeout", timeout=(1, 2)),
-        case(ValueError, "timeout", timeout=True),
+        case(TypeError, "timeout", timeout="5"),
+        case(TypeError, "timeout", timeout=(1, 2)),
+        case(TypeError, "timeout", timeout=True),
         case(ValueError, "total", timeout=-1),
         case(ValueError, "total", timeout=float("nan")),
         case(TypeError, "ssl", ssl="yes"),
@@ -332,6 +349,11 @@ def test_values_that_cannot_be_made(
         case(TypeError, "max_headers", max_headers=1.5),
         case(TypeError, "max_body_size", max_body_size="5"),
         case(ValueError, "max_body_size", max_body_size=0),
+        case(TypeError, "allow_redirects must be a bool, not str", allow_redirects="no"),
+        case(TypeError, "allow_redirects must be a bool, not int", allow_redirects=0),
+        case(TypeError, "expect100 must be a bool", expect100=1),
+        case(TypeError, "read_until_eof must be a bool", read_until_eof="no"),
+        case(TypeError, "auto_decompress must be a bool or None", auto_decompress="no"),
         case(TypeError, "nonsense", nonsense=1),
     ],
 )
@@ -403,6 +425,47 @@ async def test_what_http_1_0_does_not_have(script: Script) -> None:
             with pytest.raises(ValueError, match=r"HTTP/1\.0"):
                 await session.post(peer.url, **options)
     assert peer.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ("chunked must be a bool", {"chunked": "no"}),
+        ("verify_ssl must be a bool", {"verify_ssl": "no"}),
+    ],
+)
+async def test_flags_that_are_folded(words: str, options: dict[str, Any]) -> None:
+    """They are refused where the request is made, as an unknown option is."""
+    async with client("auto") as session:
+        with pytest.raises(TypeError, match=words):
+            session.post("http://host/", **options)
+
+
+@pytest.mark.parametrize("flag", ["autoclose", "autoping", "decode_text"])
+async def test_flags_of_a_websocket(flag: str, script: Script) -> None:
+    """``"no"`` would count as true."""
+    peer = await script()
+    options: Any = {flag: "no"}
+    async with client("auto") as session:
+        with pytest.raises(TypeError, match=f"{flag} must be a bool, not str"):
+            await session.ws_connect(peer.url, **options)
+    assert peer.connections == 0
+
+
+def test_flags_of_digest_authentication() -> None:
+    """So are those of what is given to a session."""
+    wrong: Any = "no"
+    with pytest.raises(TypeError, match="preemptive must be a bool"):
+        DigestAuthMiddleware("user", "word", wrong)
+
+
+async def test_a_flag_that_is_set_later() -> None:
+    """The attribute of a session is judged as the argument is."""
+    wrong: Any = "no"
+    async with client("auto") as session:
+        with pytest.warns(DeprecationWarning, match="requote"):
+            with pytest.raises(TypeError, match="requote_redirect_url must be a bool"):
+                session.requote_redirect_url = wrong
 
 
 async def test_the_module_level_request_judges_alike(script: Script) -> None:

@@ -29,6 +29,7 @@ from anyhttp import (
     UploadTracker,
 )
 from anyhttp._http1 import Exchange, Upload
+from anyhttp.typedefs import StrOrURL
 from tests.support.peer import Script
 from tests.support.server import Server
 
@@ -55,6 +56,64 @@ async def test_classes_of_a_session(server: Server) -> None:
             assert type(response) is Response
             assert [type(each) for each in response.history] == [Response]
     assert made == ["/redirect/1", "/redirect/0"]
+
+
+async def test_none_for_a_class(server: Server) -> None:
+    """It stands for the usual one."""
+    classes: dict[str, None] = {"request_class": None, "response_class": None}
+    async with ClientSession(**classes) as session:
+        async with session.get(server.url / "json") as response:
+            assert type(response) is ClientResponse
+    async with anyhttp.request("GET", server.url / "json", **classes) as response:
+        assert type(response) is ClientResponse
+
+
+async def test_an_option_of_a_subclass(server: Server) -> None:
+    """A session that overrides ``_request()`` gets what its caller gave, unchecked."""
+    given: list[dict[str, Any]] = []
+
+    class Cached(ClientSession):
+        async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> Any:
+            given.append(
+                {name: options.pop(name, None) for name in ("expire_after", "ssl_context")}
+            )
+            return await super()._request(method, str_or_url, **options)
+
+    async with Cached(server.url) as session:
+        options: Any = {"expire_after": 5, "ssl_context": "seen"}
+        async with session.get("json", **options) as response:
+            assert response.status == 200
+        await session.request("GET", "json", **options)
+        options = {"nonsense": 1}
+        with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+            await session.get("json", **options)
+    assert given[:2] == [{"expire_after": 5, "ssl_context": "seen"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("params", "query"),
+    [
+        ("a=%20b", "a=%20b"),
+        ("a=%2F%2f%7e", "a=%2F%2f%7e"),
+        ("a=b+c&d", "a=b+c&d"),
+        ("a=b c", "a=b+c"),
+        ("a=%&b=%zz&c=%4", "a=%25&b=%25zz&c=%254"),
+        ("a=#b", "a=%23b"),
+        ("gr\N{LATIN SMALL LETTER U WITH DIAERESIS}n", "gr%C3%BCn"),
+        ('a[]={"b"}|\\^`<>', "a%5B%5D=%7B%22b%22%7D%7C%5C%5E%60%3C%3E"),
+        ("a=\r\n\x00", "a=%0D%0A%00"),
+        ("?a=!$'()*,;:@/-._~", "?a=!$'()*,;:@/-._~"),
+    ],
+)
+@pytest.mark.parametrize("have", ["", "have=%2F1"])
+async def test_params_that_are_text(params: str, query: str, have: str, server: Server) -> None:
+    """They are sent as they stand; only what no URL can hold is quoted (RFC 3986 §3.4)."""
+    url = URL(f"{server.url}echo?{have}#there", encoded=True)
+    async with ClientSession() as session:
+        async with session.get(url, params=params) as response:
+            expected = f"{have}&{query}" if have else query
+            assert (await response.json())["target"] == f"/echo?{expected}"
+            assert response.real_url.raw_fragment == "there"
 
 
 @pytest.mark.parametrize(

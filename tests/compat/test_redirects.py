@@ -89,6 +89,9 @@ async def test_where_redirects_lead(client: ModuleType, base: URL) -> object:
             "/echo/a b",
             "/echo/%7E%2f",
             "/echo#fragment",
+            "http:echo",
+            "HTTP:/echo?c=d",
+            "http:../echo",
         ):
             async with session.get(f"{elsewhere(base, target)}#first") as response:
                 line = (await response.json())["target"]
@@ -114,7 +117,7 @@ async def test_redirects_to_no_host(client: ModuleType, base: URL) -> object:
     async with client.ClientSession() as session:
         return [
             (target, await failure(session.get(elsewhere(base, target))))
-            for target in ("http://", "http:///echo", "https://?a=b")
+            for target in ("http://", "http:///echo", "https://?a=b", "https:echo", "https:/echo")
         ]
 
 

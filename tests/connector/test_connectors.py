@@ -1128,6 +1128,39 @@ class TestSubclasses:
             await get(session)
         assert server.connections == 2
 
+    async def test_one_that_takes_the_request_alone(self, server: Server) -> None:
+        """As in the first versions of aiohttp; later ones added ``traces`` and ``timeout``."""
+        port = server.url.port or 0
+
+        class First(BaseConnector):
+            async def _create_connection(self, req: Any) -> anyio.abc.ByteStream:  # type: ignore[override]  # on purpose
+                return await anyio.connect_tcp(req.url.host, port)
+
+        class Second(BaseConnector):
+            async def _create_connection(  # type: ignore[override]  # on purpose
+                self, req: Any, traces: Any = None
+            ) -> anyio.abc.ByteStream:
+                assert traces == ()
+                return await anyio.connect_tcp(req.url.host, port)
+
+        class Third(BaseConnector):
+            async def _create_connection(self, *args: Any) -> anyio.abc.ByteStream:
+                assert len(args) == 3
+                return await anyio.connect_tcp(args[0].url.host, port)
+
+        class Inherited(First):
+            pass
+
+        for connector in (First(), Second(), Third(), Inherited()):
+            async with ClientSession(server.url, connector=connector) as session:
+                await get(session)
+
+    @pytest.mark.parametrize("name", ["_wrap_create_connection", "_create_direct_connection"])
+    def test_one_that_overrides_a_step_of_aiohttp(self, name: str) -> None:
+        """Nothing calls it, so a proxy that it connects to would be passed over."""
+        with pytest.warns(RuntimeWarning, match=rf"Mine\.{name}\(\) is never called"):
+            type("Mine", (TCPConnector,), {name: lambda self: None})
+
     async def test_one_that_connects_in_its_own_way(self, server: Server) -> None:
         """``connect`` of a subclass is called for each request, idle connections or not."""
         asked: list[object] = []

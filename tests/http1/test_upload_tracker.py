@@ -312,7 +312,7 @@ async def test_each_request_needs_its_own(server: Server) -> None:
             pass
         with pytest.raises(RuntimeError, match="upload_tracker"):
             await session.post(server.url / "upload", data=b"x", upload_tracker=tracker)
-        with pytest.raises(TypeError, match="upload_tracker must be an UploadTracker"):
+        with pytest.raises(TypeError, match=r"must be an anyhttp\.UploadTracker"):
             await session.get(server.url, upload_tracker=print)  # type: ignore[arg-type]
         assert server.requests == ["POST /upload"]
 

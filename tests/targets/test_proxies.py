@@ -118,7 +118,7 @@ async def test_arguments_of_other_types() -> None:
         ClientSession(proxy=wrong)
     with pytest.raises(TypeError, match="proxy_headers"):
         ClientSession(proxy_headers=[("a", wrong)])
-    with pytest.raises(ValueError, match="proxy_auth must be a BasicAuth"):
+    with pytest.raises(ValueError, match=r"proxy_auth must be an anyhttp\.BasicAuth"):
         ClientSession(proxy_auth=wrong)
     for headers in ({"a\n": "b"}, {"a": "b\r\nc: d"}):
         with pytest.raises(ValueError, match="proxy_headers"):

@@ -276,10 +276,11 @@ class TestHandshake:
         class Own(ClientWebSocketResponse):
             pass
 
-        peer = await script([OPEN, FAREWELL])
-        async with ClientSession(ws_response_class=Own) as session:
-            async with session.ws_connect(peer.url) as ws:
-                assert type(ws) is Own
+        peer = await script([OPEN, FAREWELL], [OPEN, FAREWELL])
+        for given, made in ((Own, Own), (None, ClientWebSocketResponse)):
+            async with ClientSession(ws_response_class=given) as session:
+                async with session.ws_connect(peer.url) as ws:
+                    assert type(ws) is made
 
     @pytest.mark.parametrize("late", [True, False])
     async def test_a_class_of_ones_own_that_cannot_be_made(

@@ -1,0 +1,115 @@
+"""What an error tells a program that made one of the usual mistakes."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from anyhttp import (
+    ClientConnectionError,
+    ClientSession,
+    InvalidUrlClientError,
+    NonHttpUrlClientError,
+)
+from tests.support.client import client
+from tests.support.peer import Script
+from tests.support.responses import OK, OK_LINE
+
+LONG = OK_LINE + b"Content-Length: 300000\r\n\r\n" + bytes(300_000)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8801/json",
+        "localhost:8801",
+        "a.test:80?q",
+        "h:1#f",
+        "a-b.test:80/x",
+        "127.0.0.1:80/",
+    ],
+)
+@pytest.mark.parametrize("base", [None, "http://base/"])
+async def test_a_url_without_its_scheme(url: str, base: str | None) -> None:
+    """A host with a port looks like a scheme with a path."""
+    async with ClientSession(base) as session:
+        with pytest.raises(NonHttpUrlClientError, match="the scheme is missing") as caught:
+            await session.get(url)
+    assert caught.value.args[0] == URL(url)
+    assert str(caught.value).startswith(url)
+
+
+@pytest.mark.parametrize("url", ["mailto:me@host", "ftp://host:80/", "data:,x", "tel:+1"])
+async def test_a_url_of_another_scheme(url: str) -> None:
+    """Nothing is missing there."""
+    async with client("auto") as session:
+        with pytest.raises(NonHttpUrlClientError) as caught:
+            await session.get(url)
+    assert "missing" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["example.test/path", "/path", "//host/path"])
+async def test_a_relative_url(url: str) -> None:
+    """It says what would make it absolute."""
+    async with client("auto") as session:
+        with pytest.raises(InvalidUrlClientError, match="no scheme, and the session has no base"):
+            await session.get(url)
+
+
+@pytest.mark.parametrize("body", [OK, LONG], ids=["short", "long"])
+@pytest.mark.parametrize("how", ["read", "text", "json", "stream"])
+async def test_a_body_that_is_read_too_late(
+    body: bytes, how: str, http1: str, script: Script
+) -> None:
+    """After the block of its response."""
+    peer = await script([(b"GET ", body)], partial=True)
+    async with client(http1) as session:
+        async with session.get(peer.url) as response:
+            pass
+        read: dict[str, Callable[[], Any]] = {
+            "read": response.read,
+            "text": response.text,
+            "json": lambda: response.json(content_type=None),
+            "stream": lambda: response.content.read(),
+        }
+        with pytest.raises(ClientConnectionError, match="inside the block of 'async with'"):
+            await read[how]()
+
+
+@pytest.mark.parametrize("name", ["status", "text", "headers", "json", "send_str"])
+async def test_a_request_that_nobody_awaited(name: str) -> None:
+    """What the response has is not there yet, and hasattr() does not raise."""
+    async with client("auto") as session:
+        for made in (session.get("http://host/"), session.ws_connect("ws://host/")):
+            with pytest.raises(AttributeError, match=f"no '{name}': await it, or use") as caught:
+                getattr(made, name)
+            assert caught.value.name == name
+            assert not hasattr(made, name)
+            assert inspect.isawaitable(made)
+            assert not asyncio.isfuture(made)
+            made.close()
+
+
+async def test_a_session_that_is_closed_says_so_first(entered: bool) -> None:
+    """Whatever else is wrong with the request."""
+    session = client("auto")
+    if entered:
+        async with session:
+            pass
+    await session.close()
+    options: Any = {"timeout": "5"}
+    for attempt in (
+        lambda: session.get("no url at all"),
+        lambda: session.get("/relative"),
+        lambda: session.get("http://host/", **options),
+        lambda: session._request("GET", "/relative"),
+        lambda: session.ws_connect("/relative"),
+    ):
+        with pytest.raises(RuntimeError, match="Session is closed") as caught:
+            await attempt()
+        assert caught.value.__context__ is None or caught.value.__suppress_context__
