@@ -145,7 +145,7 @@ async def test_ssl_of_a_request_is_for_its_origin(
     """
     other = await script([], tls=tls_ca.server)
     peer = await script([(b"GET /a ", redirect(other.url))], tls=tls_ca.server)
-    trust = {
+    trust: dict[str, Any] = {
         "unverified": False,
         "context": tls_ca.client,
         "fingerprint": Fingerprint(tls_ca.fingerprint),
@@ -200,7 +200,7 @@ async def test_ssl_of_a_connector_is_for_every_origin(
         tls=tls_ca.server_for("127.0.0.1") if pinned else tls_ca.server,
     )
     peer = await script([(b"GET /a ", redirect(other.url / "b"))], tls=tls_ca.server)
-    trust = {
+    trust: dict[str, Any] = {
         "unverified": False,
         "context": tls_ca.client,
         "fingerprint": Fingerprint(tls_ca.fingerprint),

@@ -60,7 +60,7 @@ async def test_classes_of_a_session(server: Server) -> None:
 
 async def test_none_for_a_class(server: Server) -> None:
     """It stands for the usual one."""
-    classes: dict[str, None] = {"request_class": None, "response_class": None}
+    classes: Any = {"request_class": None, "response_class": None}
     async with ClientSession(**classes) as session:
         async with session.get(server.url / "json") as response:
             assert type(response) is ClientResponse
