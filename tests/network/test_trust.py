@@ -119,7 +119,9 @@ class TestOption:
     @pytest.mark.parametrize("value", ["yes", 1, b"\0" * 32, object])
     async def test_anything_else_is_a_type_error(self, value: Any) -> None:
         """The message says what may be given."""
-        with pytest.raises(TypeError, match=r"ssl must be True, False, an ssl.SSLContext or an anyhttp.Fi"):
+        with pytest.raises(
+            TypeError, match=r"ssl must be True, False, an ssl.SSLContext or an anyhttp.Fi"
+        ):
             TCPConnector(ssl=value)
         async with ClientSession() as session:
             with pytest.raises(TypeError, match="ssl must be"):
