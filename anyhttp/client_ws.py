@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypeVar, cast
 import anyio
 
 from ._http1 import Exchange
-from ._tasks import deadline_after, ends_at_once, is_raised_again
+from ._tasks import HelperTasks, deadline_after, ends_at_once, is_raised_again
 from ._websocket import (
     CLOSED_MESSAGE,
     Accepted,
@@ -282,7 +282,6 @@ class ClientWebSocketResponse:
             return await receiver.receive(frames.next_message)
         with anyio.CancelScope(deadline=deadline_after(limit)):
             return await self._receive(frames.next_message)
-        self._life.close_code = WSCloseCode.ABNORMAL_CLOSURE
         raise TimeoutError(f"no message arrived within {limit} s")
 
     async def receive_str(self, *, timeout: float | None = None) -> str:
@@ -328,7 +327,6 @@ class ClientWebSocketResponse:
             stream = WSMessageStream(WSMessage(kind, None, ""), self._next_piece)
             self._receiver.streaming = stream
             return stream
-        self._life.close_code = WSCloseCode.ABNORMAL_CLOSURE
         raise TimeoutError(f"no message began within {limit} s")
 
     def __aiter__(self) -> Self:
@@ -375,6 +373,14 @@ class ClientWebSocketResponse:
         After cancellation the connection is closed.
         """
         payload = close_payload(code, reason_text(message))
+        try:
+            return await self._close_once(payload)
+        finally:
+            if self._heartbeat is not None and not self._life.state.connected:
+                await self._heartbeat.wait_over()
+
+    async def _close_once(self, payload: bytes) -> bool:
+        """Close the WebSocket; if it is closed, or being closed, wait for its end."""
         life = self._life
         life.drained()
         if self.closed:
@@ -441,6 +447,16 @@ class ClientWebSocketResponse:
                 raise
 
 
-def heartbeat_of(websocket: ClientWebSocketResponse) -> Heartbeat | None:
-    """Return the heartbeat of *websocket*, which the session has to run as a task."""
-    return websocket._heartbeat
+def start_heartbeat(websocket: ClientWebSocketResponse, tasks: HelperTasks | None) -> None:
+    """Start the heartbeat of *websocket*, if it has one.
+
+    :param tasks: get its task; without them it has a task of its own on asyncio, and none on
+        trio, where the task that receives does the pinging
+    """
+    heartbeat = websocket._heartbeat
+    if heartbeat is None:
+        return
+    if tasks is not None:
+        tasks.start_soon(heartbeat.run)
+    elif not heartbeat.start_task():
+        websocket._receiver.ping_while_receiving()

@@ -58,6 +58,7 @@ DOORS: Final = {
         "_common.deprecation",
         "_network.asyncio_stream",
         "_tasks.event_loop",
+        "_tasks.own_task",
         "_tasks.task_owner",
         "streams",
     },

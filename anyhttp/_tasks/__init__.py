@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .event_loop import Waiter, asyncio_loop, clock, make_waiter, on_asyncio
 from .leaving import ends_at_once, is_raised_again
+from .own_task import OwnTask, start_own_task
 from .pending_waits import PendingWaits
 from .task_owner import HelperTasks, TaskOwner, mark_task_of
 from .timeouts import (
@@ -22,6 +23,7 @@ __all__ = (
     "DEFAULT_TIMEOUT",
     "Expired",
     "HelperTasks",
+    "OwnTask",
     "PendingWaits",
     "TaskOwner",
     "TimedStream",
@@ -35,4 +37,5 @@ __all__ = (
     "make_waiter",
     "on_asyncio",
     "mark_task_of",
+    "start_own_task",
 )

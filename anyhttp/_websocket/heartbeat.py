@@ -1,13 +1,15 @@
-"""The task that pings a silent peer, and ends the WebSocket if the peer does not answer."""
+"""Pings a silent peer, and ends the WebSocket if the peer does not answer."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from time import monotonic
+from typing import Final
 
 import anyio
 from anyio.lowlevel import cancel_shielded_checkpoint
 
+from .._tasks import OwnTask, start_own_task
 from ..client_exceptions import ClientConnectionError, ServerTimeoutError
 from .lifecycle import Lifecycle
 from .models import WSMsgType
@@ -15,11 +17,19 @@ from .sender import Sender
 
 __all__ = ("Heartbeat",)
 
+#: How long the task that receives looks for an answer at least, in seconds: the answer may have
+#: come while the task did something else.
+LAST_LOOK: Final = 0.05
+
 
 class Heartbeat:
-    """Keeps the time of the peer's last activity, and pings the peer in :meth:`run`.
+    """Keeps the time of the peer's last activity, and pings the peer when it is silent.
 
     Activity means: a byte was received, or the peer has taken a part of a large frame.
+
+    The pinging is done by a task, in :meth:`run`.  It belongs to the session or to the block;
+    after a bare ``await`` in a session that has not been entered it belongs to the WebSocket on
+    asyncio (:meth:`start_task`).  On trio there is none then: whoever receives calls :meth:`beat`.
 
     :param seconds: after this time without activity the peer is pinged; it then has half of the
         time to show activity
@@ -28,8 +38,8 @@ class Heartbeat:
     :param time_out: ends the WebSocket with an exception as the reason
     """
 
-    __slots__ = ("_active_at", "_changed", "_life", "_scope", "_seconds", "_sender", "_time_out",
-                 "_wait_for_bytes")  # fmt: skip
+    __slots__ = ("_active_at", "_changed", "_life", "_pinged_at", "_scope", "_seconds", "_sender",
+                 "_task", "_time_out", "_wait_for_bytes")  # fmt: skip
 
     def __init__(
         self,
@@ -44,9 +54,22 @@ class Heartbeat:
         self._sender = sender
         self._wait_for_bytes = wait_for_bytes
         self._time_out = time_out
-        self._active_at = monotonic()
+        self._active_at = self._pinged_at = monotonic()
+        self._task: OwnTask | None = None
         self._changed: anyio.Event | None = None
         self._scope = anyio.CancelScope()
+
+    # -- by a task
+
+    def start_task(self) -> bool:
+        """Start a task of the WebSocket's own; return whether there is one, as on asyncio."""
+        self._task = start_own_task(self.run)
+        return self._task is not None
+
+    async def wait_over(self) -> None:
+        """Wait until the WebSocket's own task has ended, if there is one, after :meth:`stop`."""
+        if self._task is not None:
+            await self._task.wait_over()
 
     async def run(self) -> None:
         """Ping the peer whenever it is silent, until closing begins.
@@ -79,8 +102,38 @@ class Heartbeat:
                     await cancel_shielded_checkpoint()
                 # The time may also be over while the ping is still being sent.
                 if scope.cancel_called and self._is_silent_since(before):
-                    what = f"the peer was silent for {limit} s after a ping"
-                    self._time_out(ServerTimeoutError(what))
+                    self._give_up()
+
+    def _give_up(self) -> None:
+        """End the WebSocket, because the peer has not answered a ping."""
+        limit = self._seconds / 2
+        self._time_out(ServerTimeoutError(f"the peer was silent for {limit} s after a ping"))
+
+    # -- by the task that receives
+
+    @property
+    def seconds_left(self) -> float:
+        """How long to wait for bytes before :meth:`beat` has to be called."""
+        now = monotonic()
+        if self._pinged_at <= self._active_at:
+            return max(self._active_at + self._seconds - now, 0)
+        return max(self._pinged_at + self._seconds / 2 - now, LAST_LOOK)
+
+    async def beat(self) -> None:
+        """Ping the peer, or end the WebSocket if a ping has been sent before.
+
+        :raises ClientConnectionError: the WebSocket has ended
+        """
+        before = self._active_at
+        if self._pinged_at <= before:
+            with anyio.move_on_after(self._seconds / 2):
+                await self._sender.send_control(WSMsgType.PING, b"")
+                self._pinged_at = monotonic()
+                return
+        if self._is_silent_since(before):
+            self._give_up()
+
+    # -- for both
 
     def _is_silent_since(self, before: float) -> bool:
         """Whether there was no activity since *before*, and closing has not begun."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -69,8 +69,9 @@ class Receiver:
     :param autoping: answer pings, and do not return pings and pongs
     """
 
-    __slots__ = ("_autoclose", "_autoping", "_last_message", "_life", "_receive_size", "_released",
-                 "_sender", "_stream", "frames", "heartbeat", "read_by", "streaming")  # fmt: skip
+    __slots__ = ("_autoclose", "_autoping", "_last_message", "_life", "_receive_bytes",
+                 "_receive_size", "_released", "_sender", "_stream", "frames", "heartbeat",
+                 "read_by", "streaming")  # fmt: skip
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class Receiver:
         autoping: bool,
     ) -> None:
         self._stream = stream
+        self._receive_bytes: Callable[[int], Awaitable[bytes]] = stream.receive
         self._receive_size = stream.receive_size
         self._sender = sender
         self._life = life
@@ -108,6 +110,9 @@ class Receiver:
         :raises RuntimeError: another task is receiving
         """
         if self.read_by is not None:
+            if self._life.state is WSState.CLOSING:
+                await checkpoint()
+                return CLOSED_MESSAGE  # close() has told the task that reads to stop
             await self._take_over()
         self.read_by = _APPLICATION
         frames, sender, life = self.frames, self._sender, self._life
@@ -226,15 +231,28 @@ class Receiver:
         except WebSocketError:
             pass  # the next call of receive() meets the same error, and reports it
         except ClientConnectionError as exc:
-            if frames.buffered:
-                heartbeat.stop()  # receive() meets the end after the buffered messages
-            else:
-                self._connection_lost(exc)
+            # The messages that are buffered can still be received.
+            self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
+            if not frames.buffered:
+                self._life.drained()
         finally:
             wanted = self._released is not None
             self._release()
         if wanted:
             await checkpoint()  # let the task that wants to read run first
+
+    def ping_while_receiving(self) -> None:
+        """Let the task that receives ping the peer: the heartbeat has no task."""
+        self._receive_bytes = self._receive_and_ping
+
+    async def _receive_and_ping(self, max_bytes: int) -> bytes:
+        heartbeat = self.heartbeat
+        assert heartbeat is not None
+        while self._life.state.can_send:
+            with anyio.move_on_after(heartbeat.seconds_left):
+                return await self._stream.receive(max_bytes)
+            await heartbeat.beat()
+        return await self._stream.receive(max_bytes)
 
     def time_out(self, exc: ServerTimeoutError) -> None:
         """End the WebSocket because the peer did not answer a ping."""
@@ -259,7 +277,7 @@ class Receiver:
             await checkpoint()
             return
         try:
-            data = await self._stream.receive(
+            data = await self._receive_bytes(
                 LARGE_RECEIVE if frames.left > 0 else self._receive_size
             )
         except Expired:  # by interrupt()

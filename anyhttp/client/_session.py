@@ -474,8 +474,6 @@ class ClientSession:
         the connector.  The session's ``total`` time limits the handshake only.
 
         :raises WSServerHandshakeError: the server answered, but did not open a WebSocket
-        :raises RuntimeError: ``heartbeat`` needs a task, but neither the session has been entered
-            nor is this an ``async with``
         :raises ValueError: an option has a value that is not allowed
         :raises TypeError: an option is of a type that it cannot be
 
@@ -499,10 +497,6 @@ class ClientSession:
         handshake = WSHandshake(**request)  # type: ignore[arg-type]  # the types are in WSOptions
         scope.forget_lost_tasks()
         tasks = scope.helper_tasks or tasks
-        if handshake.has_heartbeat and tasks is None:
-            raise RuntimeError(
-                "heartbeat needs a task: enter the session, or use 'async with ws_connect(...)'"
-            )
         response = await self._make_call(method, url, **handshake.request).run()
         return handshake.finish(response, self._ws_response_class, tasks)
 

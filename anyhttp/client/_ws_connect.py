@@ -22,7 +22,7 @@ from .._tasks import HelperTasks, TaskOwner
 from .._websocket import ClientWSTimeout, HandshakeRefused, Offer, WSSettings
 from ..client_exceptions import WSServerHandshakeError
 from ..client_reqrep import ClientResponse, take_exchange
-from ..client_ws import ClientWebSocketResponse, heartbeat_of
+from ..client_ws import ClientWebSocketResponse, start_heartbeat
 from ..typedefs import LooseHeaders, Query, StrOrURL
 from ._context_managers import missing_attribute
 from ._session_scope import SessionScope
@@ -49,7 +49,8 @@ class WSOptions(TypedDict, total=False):
         answer pings and hide pings and pongs; ``True``
     ``heartbeat``
         seconds without activity after which the peer is pinged; if there is no activity within
-        half of that time after the ping, the WebSocket is closed
+        half of that time after the ping, the WebSocket is closed.  On trio, after a bare ``await``
+        in a session that has not been entered, this happens only while a task receives
     ``origin``
         sent as ``Origin``
     ``compress``
@@ -141,11 +142,6 @@ class WSHandshake:
         return [*(pair for pair in pairs if pair[0].lower() not in fixed), *kept]
 
     @property
-    def has_heartbeat(self) -> bool:
-        """Whether the WebSocket has a heartbeat, which needs a task."""
-        return self._settings.heartbeat is not None
-
-    @property
     def request(self) -> dict[str, Any]:
         """Options of the request to make."""
         return self._request
@@ -156,8 +152,9 @@ class WSHandshake:
         websocket_class: type[ClientWebSocketResponse],
         tasks: HelperTasks | None,
     ) -> ClientWebSocketResponse:
-        """Return the open WebSocket, whose heartbeat, if any, is one of *tasks*.
+        """Return the open WebSocket.
 
+        :param tasks: get the task of the heartbeat; see :func:`start_heartbeat`
         :raises WSServerHandshakeError: the server refused; the response is closed then
         """
         try:
@@ -179,9 +176,7 @@ class WSHandshake:
         except BaseException:
             exchange.close()
             raise
-        heartbeat = heartbeat_of(websocket)
-        if heartbeat is not None and tasks is not None:
-            tasks.start_soon(heartbeat.run)
+        start_heartbeat(websocket, tasks)
         return websocket
 
 

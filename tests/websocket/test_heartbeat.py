@@ -6,6 +6,7 @@ import socket
 import time
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from anyhttp import ServerTimeoutError
@@ -60,3 +61,43 @@ async def test_an_answer_counts_however_late_it_is_noticed() -> None:
             life.end()
             tasks.cancel_scope.cancel()
     assert not timeouts
+
+
+class CountingSender(Sender):
+    """Counts the pings."""
+
+    def __init__(self) -> None:
+        self.pings = 0
+
+    async def send_control(self, opcode: int, message: BytesLike | str) -> None:
+        """Send nothing."""
+        await anyio.lowlevel.checkpoint()
+        self.pings += 1
+
+
+async def test_whoever_receives_looks_for_an_answer_before_the_peer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may have come while that task did something else, so it gets a moment more."""
+    now = 100.0
+    monkeypatch.setattr("anyhttp._websocket.heartbeat.monotonic", lambda: now)
+    timeouts: list[ServerTimeoutError] = []
+    sender = CountingSender()
+    life = Lifecycle(lambda: None)
+    heartbeat = Heartbeat(10, life, sender, Heartbeat.wait_changed, timeouts.append)
+    now += 4
+    assert heartbeat.seconds_left == 6
+    now += 8
+    assert heartbeat.seconds_left == 0
+    await heartbeat.beat()
+    assert heartbeat.seconds_left == 5
+    now += 20
+    assert 0 < heartbeat.seconds_left < 1
+    heartbeat.note_activity()
+    assert heartbeat.seconds_left == 10
+    now += 10
+    await heartbeat.beat()
+    assert (sender.pings, timeouts) == (2, [])
+    now += 5
+    await heartbeat.beat()
+    assert (sender.pings, len(timeouts)) == (2, 1)

@@ -33,6 +33,7 @@ from anyhttp import (
 )
 from tests.support import websocket
 from tests.support.cancel import cancel_when
+from tests.support.census import running_tasks
 from tests.support.client import assert_free, client
 from tests.support.peer import (
     CLOSE,
@@ -534,7 +535,7 @@ class TestMessages:
                 assert message.tp is WSMsgType.text
 
     async def test_receive_timeout(self, script: Script) -> None:
-        """It raises, sets 1006, and the WebSocket can be used on."""
+        """It raises, and the WebSocket can be used on: it has no close code."""
         wait = Flag()
         peer = await script([(GET, [Accept(), Wait(wait), websocket.frame(TEXT, b"x")]), FAREWELL])
         timeout = ClientWSTimeout(ws_receive=0.05)
@@ -542,11 +543,11 @@ class TestMessages:
             async with session.ws_connect(peer.url, timeout=timeout) as ws:
                 with pytest.raises(TimeoutError, match=r"0\.05"):
                     await ws.receive()
-                assert ws.close_code == 1006
                 with pytest.raises(TimeoutError, match=r"0\.02"):
                     await ws.receive_str(timeout=0.02)
                 with pytest.raises(TimeoutError, match="began"):
                     await ws.receive_stream(timeout=0.02)
+                assert (ws.closed, ws.close_code) == (False, None)
                 wait.set()
                 assert await ws.receive_str(timeout=5) == "x"
             assert ws.close_code == 1000
@@ -1031,6 +1032,33 @@ class TestClose:
             assert results == [WSMsgType.CLOSING]
             assert ws.close_code == 1000
 
+    async def test_a_receive_that_begins_later_returns_closed(self, script: Script) -> None:
+        """Also before the task that was receiving has returned."""
+        wait = Flag()
+        peer = await script([OPEN, (BYE, [Wait(wait), websocket.close(1000)])])
+        results: list[object] = []
+        async with ClientSession() as session:
+            ws = await session.ws_connect(peer.url)
+
+            async def receive() -> None:
+                results.append((await ws.receive()).type)
+
+            async def receive_when_closing() -> None:
+                while not ws.closed:
+                    await anyio.lowlevel.checkpoint()
+                for _ in range(3):
+                    assert await ws.receive() == CLOSED
+                wait.set()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(receive)
+                await anyio.wait_all_tasks_blocked()
+                tasks.start_soon(receive_when_closing)
+                for _ in range(3):
+                    await anyio.lowlevel.checkpoint()
+                assert await ws.close()
+            assert results == [WSMsgType.CLOSING]
+
     async def test_two_at_once(self, script: Script) -> None:
         """One of them closes; both return when it is closed."""
         peer = await script([OPEN, FAREWELL])
@@ -1181,12 +1209,8 @@ class TestBlock:
 
 
 class TestHeartbeat:
-    async def test_a_bare_await_in_a_session_not_entered(self, script: Script) -> None:
-        """There is no task group that could have the task; the error names the way out."""
-        session = ClientSession()
-        with pytest.raises(RuntimeError, match="async with"):
-            await session.ws_connect("ws://127.0.0.1:1/", heartbeat=5)
-        await session.close()
+    async def test_a_block_in_a_session_not_entered(self, script: Script) -> None:
+        """The block has the task."""
         pinged = Flag()
         answer: list[Action] = [websocket.frame(PONG), Tell(pinged)]
         peer = await script([OPEN, (Frame(PING), answer), FAREWELL])
@@ -1195,6 +1219,86 @@ class TestHeartbeat:
             await pinged.until_set()
             await ws.close()
         await session.close()
+
+    @pytest.mark.parametrize("lone", [False, True])
+    async def test_a_bare_await_in_a_session_not_entered(self, script: Script, lone: bool) -> None:
+        """On asyncio it has a task of its own, until it is closed; on trio the receiver pings."""
+        beats: list[Step] = [(Frame(PING), websocket.frame(PONG))] * 3
+        peer = await script(
+            [OPEN, *beats, (Frame(PING), websocket.frame(TEXT, b"x")), FAREWELL],
+        )
+        session = ClientSession()
+        before = running_tasks()
+        connect = anyhttp.ws_connect if lone else session.ws_connect
+        ws = await connect(peer.url, heartbeat=0.2)
+        with anyio.fail_after(5):
+            assert await ws.receive_str() == "x"
+        assert await ws.close()
+        assert running_tasks() == before
+        await session.close()
+
+    @pytest.mark.once
+    @pytest.mark.parametrize("end", ["peer", "session", "collected", "error"])
+    async def test_the_task_of_its_own_ends_with_the_connection(
+        self, script: Script, end: str
+    ) -> None:
+        """Whatever ends that, and while nobody receives."""
+        pinged, go_on = Flag(), Flag()
+        peer = await script(
+            [OPEN, (Frame(PING), [Tell(pinged), Wait(go_on), CLOSE if end == "peer" else STALL])]
+        )
+        session = ClientSession()
+        before = running_tasks()
+        ws = await session.ws_connect(peer.url, heartbeat=0.1)
+        await pinged.until_set()
+        assert len(running_tasks() - before) == 1
+        if end == "session":
+            await session.close()
+        elif end == "collected":
+            with pytest.warns(ResourceWarning, match="Unclosed websocket"):
+                del ws
+        elif end == "error":
+            with suppress(KeyError):
+                async with ws:
+                    go_on.set()
+                    raise KeyError from TimeoutError()
+        go_on.set()
+        await until(lambda: running_tasks() == before, "the task to be over")
+        await session.close()
+
+    async def test_whoever_receives_pings_if_there_is_no_task(
+        self, script: Script, anyio_backend_name: str
+    ) -> None:
+        """The time of the peer's silence goes on from one call to the next."""
+        if anyio_backend_name != "trio":
+            pytest.skip("there is a task")
+        peer = await script([OPEN, (Frame(PING), websocket.frame(PONG)), (Frame(PING), STALL)])
+        session = ClientSession()
+        ws = await session.ws_connect(peer.url, heartbeat=0.4)
+        message = None
+        with anyio.fail_after(5):
+            while message is None:
+                with suppress(TimeoutError):
+                    message = await ws.receive(timeout=0.15)
+        assert message.type is WSMsgType.ERROR
+        assert isinstance(message.data, ServerTimeoutError)
+        assert await ws.receive() == CLOSED
+        assert (ws.closed, ws.close_code) == (True, 1006)
+        await session.close()
+
+    @pytest.mark.parametrize("end", [CLOSE, RESET], ids=["FIN", "RST"])
+    async def test_a_peer_that_leaves_behind_a_message_is_noticed(
+        self, script: Script, end: Action
+    ) -> None:
+        """Although nobody has received the message; it still can be."""
+        peer = await script([OPEN, (Frame(PING), websocket.frame(TEXT, b"x")), (Frame(PING), end)])
+        async with ClientSession() as session:
+            async with session.ws_connect(peer.url, heartbeat=0.2) as ws:
+                await until_closed(ws)
+                assert_free(session, idle=0)
+                assert (ws.close_code, await ws.receive_str()) == (1006, "x")
+                assert await ws.receive() == CLOSED
+                assert isinstance(ws.exception(), ClientConnectionError)
 
     @pytest.mark.parametrize("doing", ["receive", "nothing", "send"])
     async def test_a_silent_peer_is_dropped(self, script: Script, doing: str) -> None:

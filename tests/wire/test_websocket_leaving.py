@@ -165,13 +165,12 @@ class TestNoWait:
                     await ws.send_bytes(bytes(30_000_000))
 
             async def leave() -> None:
-                nonlocal ws
-                async with session.ws_connect(peer.url) as ws:
+                async with ws:
                     tasks.start_soon(send)
                     await anyio.wait_all_tasks_blocked()
                     raise Thrown
 
-            ws: ClientWebSocketResponse
+            ws = await session.ws_connect(peer.url)
             with anyio.fail_after(5), pytest.raises(Thrown):
                 await leave()
 
