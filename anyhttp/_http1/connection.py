@@ -14,6 +14,7 @@ Three classes use one socket; each object lives for a different time:
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -62,7 +63,7 @@ IDLE: Final = Phase.IDLE
 class Http1Connection:
     """A connection as the pool keeps it: a stream, and the class of its engines."""
 
-    __slots__ = ("_engine_class", "phase", "stream")
+    __slots__ = ("_engine_class", "phase", "stream", "usable_until")
 
     #: exchanges that the connection can carry at a time; HTTP/2 would allow more
     max_exchanges: Final = 1
@@ -71,6 +72,9 @@ class Http1Connection:
         self.stream: NetworkStream = stream
         self._engine_class = engine_class
         self.phase: Phase = Phase.FRESH
+        #: when the peer may close the idle connection, as far as it has said so, on the clock of
+        #: :func:`time.monotonic`
+        self.usable_until: float = math.inf
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.phase.name}: {self.phase.value}>"

@@ -34,8 +34,8 @@ class Engine:
     """One request and its responses."""
 
     __slots__ = ("_chunked", "_chunks", "_informed", "_left", "_limits", "_method", "_reader",
-                 "_upgrade", "chunk_ends", "complete", "error", "head", "pieces", "surplus",
-                 "tolerated")  # fmt: skip
+                 "_upgrade", "chunk_ends", "complete", "error", "for_one_exchange", "head",
+                 "pieces", "surplus")  # fmt: skip
 
     name: ClassVar[str] = "auto"
 
@@ -57,9 +57,10 @@ class Engine:
         #: an error in the body that was received together with a valid head.  It is raised when
         #: the body is read, as it would be if the body had been received later.
         self.error: ParseError | None = None
-        #: whether something was read that the grammar does not allow, in this head or in an
-        #: informational one before it, so that the connection must not be reused
-        self.tolerated: bool = False
+        #: whether the connection must not be reused.  The request asks to close it
+        #: (:rfc:`9112#section-9.6`), or something was read that the grammar does not allow, in
+        #: this head or in an informational one before it.
+        self.for_one_exchange: bool = False
         #: whether the response has been received to its end
         self.complete: bool = False
         #: bytes after the end of the response; after a switch they belong to another protocol
@@ -79,7 +80,7 @@ class Engine:
         """Return the bytes of a request head whose parts have been checked by the caller."""
         self._method = method
         self._chunked = chunked
-        block, self._upgrade = _header_blocks[tuple(headers)]
+        block, self._upgrade, self.for_one_exchange = _header_blocks[tuple(headers)]
         start = f"{method} {target} HTTP/1.{0 if http10 else 1}\r\n"
         return start.encode("utf-8", "surrogateescape") + block
 
@@ -118,8 +119,8 @@ class Engine:
         head, end = read
         self._read_framing(head, data, end)
         if head.tolerated:
-            self.tolerated = True
-        elif self.tolerated:
+            self.for_one_exchange = True
+        elif self.for_one_exchange:
             head.keep_alive = False
         self.head = head
         data = data[end:]
@@ -151,7 +152,7 @@ class Engine:
                 self.complete = True
                 if self._chunks.tolerated:
                     assert self.head is not None
-                    self.tolerated = True
+                    self.for_one_exchange = True
                     self.head.keep_alive = False
         else:
             self._receive_identity(data)
@@ -211,16 +212,23 @@ class Engine:
             raise ParseError(f"the connection was closed {self._left} bytes before the body's end")
 
 
-def _header_block(headers: Fields) -> tuple[bytes, bool]:
-    """Return the header lines with the empty line, and whether they ask for an upgrade.
+def _header_block(headers: Fields) -> tuple[bytes, bool, bool]:
+    """Return the header lines with the empty line, and what they ask for.
 
+    :return: the lines, whether they ask for an upgrade, and whether for closing the connection
     :raises ValueError: a field contains a line break; callers should have checked that before
     """
     text = "".join([f"{name}: {value.strip(_FIELD_SPACE)}\r\n" for name, value in headers])
     if text.count("\r") != len(headers) or text.count("\n") != len(headers):
         raise ValueError("the request head is not valid HTTP/1.1: a field holds a line break")
     block = f"{text}\r\n".encode("utf-8", "surrogateescape")
-    return block, any(name.lower() == "upgrade" for name, _ in headers)
+    names = [name.lower() for name, _ in headers]
+    return block, "upgrade" in names, "connection" in names and _ask_to_close(headers)
+
+
+def _ask_to_close(headers: Fields) -> bool:
+    options = ",".join([value for name, value in headers if name.lower() == "connection"])
+    return "close" in [option.strip(_FIELD_SPACE) for option in options.lower().split(",")]
 
 
 # Most requests repeat the same headers, so the bytes are kept.

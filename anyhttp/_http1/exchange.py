@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -433,6 +434,8 @@ class Exchange:
             and not self._http1.stream.for_one_exchange
         ):
             self._http1.move(IDLE)
+            if head.keep_alive is not True:
+                self._http1.usable_until = monotonic() + head.keep_alive
             self._end(self.connection.release)
         else:
             self.close()

@@ -59,8 +59,9 @@ class Head:
         self.concerning: Sequence[tuple[bytes, bytes]] = concerning
         #: bytes of body, :data:`UNTIL_EOF` or :data:`CHUNKED`
         self.length: int = 0
-        #: whether the peer will read another request after this response
-        self.keep_alive: bool = False
+        #: whether the peer will read another request after this response; a number: whether it
+        #: will if the request begins within so many seconds
+        self.keep_alive: bool | float = False
         #: the ``Content-Encoding`` values, joined, or ``""``
         self.content_encoding: str = ""
         #: the ``Set-Cookie`` values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final
 
@@ -13,6 +14,8 @@ __all__ = (
     "announced_length",
     "announces_identity",
     "body_length",
+    "has_forbidden_length",
+    "idle_seconds",
     "is_tunnel",
     "keeps_alive",
     "read_content_length",
@@ -48,11 +51,15 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
     # first, and drops the error.
     if lengths is not None and not lengths.isdigit():
         head.raw_headers = _with_one_length(head, lengths)
-    if coding is not None and is_identity(coding):
+    if (coding is not None and is_identity(coding)) or (
+        length == 0 and has_forbidden_length(status, lengths, coding)
+    ):
         head.tolerated = True
     # After 101 the connection is used for another protocol.
     if length != UNTIL_EOF and status != 101 and not head.tolerated:
         head.keep_alive = keeps_alive(head.version, said.get(b"connection"), coding)
+        if b"keep-alive" in said and head.keep_alive:
+            head.keep_alive = idle_seconds(said[b"keep-alive"])
 
 
 def is_tunnel(method: str, status: int) -> bool:
@@ -75,6 +82,17 @@ def body_length(method: str, status: int, lengths: bytes | None, coding: bytes |
     if status < 200 or status == 204 or status == 304 or method == "HEAD":
         return 0
     return length
+
+
+def has_forbidden_length(status: int, lengths: bytes | None, coding: bytes | None) -> bool:
+    """Whether a body is announced although the *status* does not allow one.
+
+    A client must not read a body then (:rfc:`9112#section-6.3`), and a server must not announce
+    one (:rfc:`9110#section-8.6`).  A server that does may also send it.
+    """
+    if status == 101 or not (status < 200 or status == 204):
+        return False
+    return coding is not None or (lengths is not None and read_content_length(lengths) > 0)
 
 
 def announced_length(lengths: bytes | None, coding: bytes | None) -> int:
@@ -145,6 +163,36 @@ def keeps_alive(version: HttpVersion, connection: bytes | None, coding: bytes | 
     # Long values are not cached, so that a peer cannot fill the memory.
     say = _says_keep if len(connection) <= 64 else _says_keep.__wrapped__
     return say(connection, new)
+
+
+def idle_seconds(keep_alive: bytes) -> float | bool:
+    """Return how long a connection may be idle, in seconds, by the values of ``Keep-Alive``.
+
+    It is ``True`` if they do not say.
+
+    The server counts ``timeout`` from the end of its response to the arrival of the next request.
+    Both are on their way for some time, so a second less is used, or half of a short time.  After
+    a response with ``max=0`` the server reads no further request.
+    """
+    read = _read_idle_seconds if len(keep_alive) <= 64 else _read_idle_seconds.__wrapped__
+    return read(keep_alive)
+
+
+@lru_cache(maxsize=64)
+def _read_idle_seconds(keep_alive: bytes) -> float | bool:
+    seconds = math.inf
+    for option in keep_alive.lower().split(b","):
+        name, _, value = option.partition(b"=")
+        value = value.strip(SPACE).strip(b'"')
+        if not value.isdigit() or len(value) > 9:
+            continue
+        number = int(value)
+        name = name.strip(SPACE)
+        if name == b"timeout":
+            seconds = min(seconds, number - min(1.0, number / 2))
+        elif name == b"max" and not number:
+            seconds = 0.0
+    return seconds if seconds < math.inf else True
 
 
 @lru_cache(maxsize=64)

@@ -188,7 +188,14 @@ def plain_lines(head: bytes) -> list[bytes] | None:
 
 #: Fields that concern the body, the connection or cookies.
 _CONCERNING: Final = frozenset(
-    (b"content-length", b"transfer-encoding", b"connection", b"content-encoding", b"set-cookie")
+    (
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"keep-alive",
+        b"set-cookie",
+        b"transfer-encoding",
+    )
 )
 
 

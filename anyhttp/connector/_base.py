@@ -84,7 +84,8 @@ class BaseConnector:
         at all
     :param force_close: close every connection after its request
     :param limit: open connections in all, idle ones included; 0 or ``None`` for no limit
-    :param limit_per_host: connections in use to one endpoint; 0 or ``None`` for no limit
+    :param limit_per_host: connections in use to one endpoint, which is a host, a port, and
+        whether TLS is used; 0 or ``None`` for no limit
     :param conn_timeout: deprecated; seconds that making one connection may take, beside the
         ``sock_connect`` of the request
     :param enable_cleanup_closed: accepted for aiohttp's sake, without effect

@@ -28,18 +28,20 @@ class ConnectionPool:
     :param keepalive_timeout: seconds an idle connection is kept, 0 not at all
     """
 
-    __slots__ = ("_closing", "_lent", "_limit", "_opening", "closed", "idle", "idle_slots",
-                 "keepalive_timeout", "slots")  # fmt: skip
+    __slots__ = ("_closing", "_lent", "_limit", "_limit_per_host", "_opening", "closed", "idle",
+                 "idle_slots", "keepalive_timeout", "slots")  # fmt: skip
 
     def __init__(self, limit: int, limit_per_host: int, keepalive_timeout: float) -> None:
         self._limit = limit
+        self._limit_per_host = limit_per_host
         self.keepalive_timeout: float = keepalive_timeout
         #: whether :meth:`close` has been called
         self.closed: bool = False
         self.slots: Slots = Slots(limit, limit_per_host, self._evict)
         self.idle: IdleConnections[Http1Connection] = IdleConnections(keepalive_timeout)
         #: the slots of idle connections.  A connection that becomes idle keeps its slot if no task
-        #: waits for a slot, so that the next request on it need not check the limits.
+        #: waits for a slot and endpoints have no limit, so that the next request on it need not
+        #: check the limits.
         self.idle_slots: dict[Http1Connection, Slot] = {}
         self._opening: set[Slot] = set()  # held, for connections that are being made
         self._lent: dict[Connection, Slot] = {}
@@ -79,7 +81,7 @@ class ConnectionPool:
         if now >= idle.due:
             self.close_expired(now)
         while (http1 := idle.take(key)) is not None:
-            if not http1.is_usable:
+            if now >= http1.usable_until or not http1.is_usable:
                 self._close(http1)
                 continue
             slot = self.idle_slots.pop(http1, None)
@@ -150,7 +152,9 @@ class ConnectionPool:
             pass
         elif http1.phase is IDLE and self.keepalive_timeout > 0 and not self.closed:
             self.idle.put(slot.key, http1, monotonic())
-            if not self.slots.waiting:
+            # The limit of an endpoint counts connections in use: an idle one with other options
+            # must not keep a slot of the endpoint.
+            if not (self.slots.waiting or self._limit_per_host):
                 self.idle_slots[http1] = slot
                 return
         else:

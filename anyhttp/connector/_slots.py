@@ -22,6 +22,9 @@ __all__ = ("Slot", "Slots")
 # Waiting slots, first come first.  A dictionary, so that any slot can be removed in O(1).
 _Queue = OrderedDict["Slot", None]
 
+# Host, port, and whether TLS is used.
+_Endpoint = tuple[str, int | None, bool]
+
 
 class Slot:
     """The permission to have one connection open; until it is held, its place in a queue."""
@@ -97,7 +100,7 @@ class Slots:
         # Made when it is first needed: connectors may be made before an event loop runs.
         self._total: anyio.CapacityLimiter | None = None
         self._queue: _Queue | None = None  # made when a slot first has to wait
-        self._hosts: dict[ConnectionKey, _Host] = {}
+        self._hosts: dict[_Endpoint, _Host] = {}
         #: how many tasks wait for a slot; a task counts from before it waits until it runs again
         self.waiting: int = 0
 
@@ -158,7 +161,7 @@ class Slots:
             assert slot._host is not None
             self._pass_on_to_host(slot._host, token)
         if self._limit_per_host:
-            self._forget_host(slot.key)
+            self._forget_host(_endpoint(slot.key))
 
     def cancel_all(self) -> None:
         """End every wait."""
@@ -169,9 +172,10 @@ class Slots:
     def _advance(self, slot: Slot) -> _Queue | None:
         """Borrow the tokens that *slot* lacks; if one is not free, return the queue for it."""
         if self._limit_per_host and slot._host_token is None:
-            host = self._hosts.get(slot.key)
+            endpoint = _endpoint(slot.key)
+            host = self._hosts.get(endpoint)
             if host is None:
-                host = self._hosts[slot.key] = _Host(self._limit_per_host)
+                host = self._hosts[endpoint] = _Host(self._limit_per_host)
             if host.queue or not _borrow(host.limiter, slot):
                 return host.queue
             slot._host, slot._host_token = host, slot
@@ -223,11 +227,15 @@ class Slots:
         else:
             slot._join(queue)
 
-    def _forget_host(self, key: ConnectionKey) -> None:
-        """Forget the endpoint *key* if none of its slots is held or waiting."""
-        host = self._hosts.get(key)
+    def _forget_host(self, endpoint: _Endpoint) -> None:
+        """Forget *endpoint* if none of its slots is held or waiting."""
+        host = self._hosts.get(endpoint)
         if host is not None and not host.queue and not host.limiter.borrowed_tokens:
-            del self._hosts[key]
+            del self._hosts[endpoint]
+
+
+def _endpoint(key: ConnectionKey) -> _Endpoint:
+    return key.host, key.port, key.is_ssl
 
 
 def _borrow(limiter: anyio.CapacityLimiter, slot: Slot) -> bool:

@@ -189,7 +189,8 @@ async def open_http_tunnel(
 ) -> None:
     """Ask the proxy on *stream* for a tunnel.
 
-    If the answer violates the grammar in a tolerated way, the tunnel is for one exchange only.
+    If the answer violates the grammar in a tolerated way, or the proxy is asked to close the
+    connection, the tunnel is for one exchange only.
 
     :raises ClientHttpProxyError: the proxy refuses; ``body`` has the beginning of its answer
     :raises OSError: the proxy closed the connection, or its answer is not HTTP/1.1
@@ -206,7 +207,7 @@ async def open_http_tunnel(
     if engine.surplus:
         # The client begins a TLS handshake, so the origin cannot have sent these bytes.
         raise _broken("the proxy sent bytes of its own into the tunnel")
-    stream.for_one_exchange = engine.tolerated
+    stream.for_one_exchange = engine.for_one_exchange
 
 
 async def _read_head(stream: NetworkStream, engine: Engine) -> Head:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from unittest import mock
 
@@ -29,6 +30,7 @@ from anyhttp import (
     ClientResponse,
     ClientSession,
     ClientTimeout,
+    Fingerprint,
     ServerDisconnectedError,
     TCPConnector,
     UnixConnector,
@@ -46,7 +48,18 @@ from tests.support.cancel import cancel_when
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
 from tests.support.client import get
 from tests.support.names import Names
-from tests.support.peer import CLOSE, CUT, RESET, STALL, Action, Flag, Script, SendUnasked, Wait
+from tests.support.peer import (
+    CLOSE,
+    CUT,
+    RESET,
+    STALL,
+    Action,
+    Flag,
+    Script,
+    SendUnasked,
+    Tell,
+    Wait,
+)
 from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.sockets import Sockets
@@ -197,6 +210,37 @@ class TestLimitPerHost:
                     assert connector.statistics().waiting == 1
             assert_no_tokens(connector)
 
+    async def test_options_do_not_make_another_endpoint(
+        self, tls_ca: Authority, script: Script
+    ) -> None:
+        """Host, port and TLS do; an idle connection with other options is not in the way."""
+        asked = Flag()
+        peer = await script(
+            *[[(b"GET ", OK)]] * 2, [(b"GET ", [Tell(asked), STALL])],
+            [(b"GET ", OK)], tls=tls_ca.server,
+        )  # fmt: skip
+        connector = TCPConnector(limit_per_host=1, ssl=tls_ca.client)
+        options: list[dict[str, Any]] = [
+            {"ssl": False},
+            {"server_hostname": "localhost"},
+            {"ssl": Fingerprint(tls_ca.fingerprint)},
+        ]
+        async with ClientSession(connector=connector) as session:
+            for option in options[:2]:
+                with anyio.fail_after(5):
+                    assert await get(session, peer.url, **option) == b"ok"
+            assert connector.statistics().idle == 2
+            async with anyio.create_task_group() as group:
+                async with anyio.create_task_group() as holding:
+                    holding.start_soon(partial(get, session, peer.url, **options[2]))
+                    await asked.until_set()
+                    group.start_soon(get, session, peer.url)
+                    await blocked()
+                    assert connector.statistics().waiting == 1
+                    holding.cancel_scope.cancel()
+            assert_no_tokens(connector)
+        assert peer.connections == 4
+
     async def test_those_who_wait_do_not_keep_others_from_an_idle_connection(
         self, server: Server
     ) -> None:
@@ -269,6 +313,12 @@ class TestLimitPerHost:
             assert connector._pool.slots._hosts == {}
 
 
+def _kept(value: bytes) -> bytes:
+    """Return a response with ``Keep-Alive``."""
+    head = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: "
+    return head + value + b"\r\nContent-Length: 2\r\n\r\nok"
+
+
 class TestKeepAlive:
     async def test_a_connection_is_used_again(self, server: Server) -> None:
         """One after the other, requests share a connection; so do sessions with a connector."""
@@ -311,6 +361,69 @@ class TestKeepAlive:
                 assert sockets.open == 0
             assert connector.statistics().idle == 0
         assert server.connections == 2
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Connection": "close"},
+            {"connection": "Close"},
+            {"Connection": "keep-alive,\tCLOSE , x"},
+            [("Connection", "x"), ("connection", "close")],
+        ],
+    )
+    @pytest.mark.parametrize("of_session", [True, False])
+    async def test_a_request_that_asks_to_close(
+        self, script: Script, http1: str, headers: Any, of_session: bool
+    ) -> None:
+        """RFC 9112 §9.6: nothing more is sent on the connection, whatever the server says."""
+        peer = await script([(b"GET ", OK)], [(b"GET ", OK)])
+        async with ClientSession(
+            connector=TCPConnector(http1=http1), headers=headers if of_session else None
+        ) as session:
+            for _ in range(2):
+                assert await get(session, peer.url, headers=headers) == b"ok"
+                assert_no_tokens(session.connector, idle=0)
+
+    @pytest.mark.parametrize("value", ["closed", "keep-alive", "x-close", "close-not"])
+    async def test_other_options_do_not_close(self, script: Script, http1: str, value: str) -> None:
+        """Options are compared as a whole."""
+        peer = await script([(b"GET ", OK), (b"GET ", OK)])
+        async with ClientSession(connector=TCPConnector(http1=http1)) as session:
+            for _ in range(2):
+                assert await get(session, peer.url, headers={"Connection": value}) == b"ok"
+
+    @pytest.mark.parametrize("value", [b"timeout=0", b"timeout=5, max=0"])
+    async def test_a_server_that_reads_no_further_request(
+        self, script: Script, http1: str, value: bytes
+    ) -> None:
+        """``Keep-Alive`` can say so."""
+        peer = await script([(b"GET ", _kept(value))])
+        async with ClientSession(connector=TCPConnector(http1=http1)) as session:
+            assert await get(session, peer.url) == b"ok"
+            assert_no_tokens(session.connector, idle=0)
+
+    @pytest.mark.parametrize("http10", [True, False])
+    async def test_a_server_that_waits_for_a_limited_time(
+        self, script: Script, http1: str, http10: bool
+    ) -> None:
+        """A connection that the server may be closing is not used for the next request."""
+        reply = _kept(b"timeout=5, max=9")
+        if http10:
+            reply = reply.replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+        pieces = [reply[:-2], reply[-2:]]
+        peer = await script([(b"GET ", pieces), (b"GET ", pieces)], [(b"GET ", reply)])
+        async with ClientSession(connector=TCPConnector(http1=http1)) as session:
+            for _ in range(2):
+                before = monotonic()
+                async with session.get(peer.url) as response:
+                    assert isinstance(response.connection, Connection)
+                    used = response.connection.protocol
+                    assert used is not None
+                    assert await response.read() == b"ok"
+                assert before + 4 <= used.usable_until <= monotonic() + 4
+            used.usable_until = monotonic()  # as when the time is over
+            assert await get(session, peer.url) == b"ok"
+            assert peer.connections == 2
 
     async def test_force_close_is_announced(self, script: Script) -> None:
         """RFC 9112 §9.6: a client that closes after the response says so."""

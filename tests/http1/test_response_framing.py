@@ -10,6 +10,8 @@ from anyhttp._http1.heads import CHUNKED, UNTIL_EOF
 from anyhttp._http1.response_framing import (
     announced_length,
     body_length,
+    has_forbidden_length,
+    idle_seconds,
     is_tunnel,
     keeps_alive,
     read_content_length,
@@ -140,6 +142,57 @@ def test_what_keeps_a_connection(
     """RFC 9112 §9.3, and §6.1 for a coding in HTTP/1.0."""
     assert keeps_alive(HttpVersion10, connection, coding) is old
     assert keeps_alive(HttpVersion11, connection, coding) is new
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (b"timeout=5", 4.0),
+        (b"timeout=5, max=100", 4.0),
+        (b"max=100,TimeOut = 5", 4.0),
+        (b'timeout="5"', 4.0),
+        (b"timeout=9, timeout=5", 4.0),
+        (b"timeout=2", 1.0),
+        (b"timeout=1", 0.5),
+        (b"timeout=0", 0.0),
+        (b"timeout=5, max=0", 0.0),
+        (b"max=0", 0.0),
+        (b"max=1", True),
+        (b"timeout=999999999", 999999998.0),
+        (b"timeout=9999999999", True),
+        (b"timeout=-1", True),
+        (b"timeout=1.5", True),
+        (b"timeout=\xb2", True),
+        (b"timeout", True),
+        (b"", True),
+        (b"x" * 100 + b", timeout=5", 4.0),
+    ],
+)
+def test_how_long_a_connection_may_be_idle(value: bytes, seconds: float | bool) -> None:
+    """The server counts until the request arrives, so the client stops earlier."""
+    assert idle_seconds(value) == seconds
+    assert (idle_seconds(value) is True) == (seconds is True)
+
+
+@pytest.mark.parametrize(
+    ("status", "lengths", "coding", "forbidden"),
+    [
+        (204, b"5", None, True),
+        (204, None, b"chunked", True),
+        (204, b"0", None, False),
+        (204, b"0, 0", None, False),
+        (204, None, None, False),
+        (103, b"5", None, True),
+        (101, b"5", None, False),
+        (304, b"5", None, False),
+        (200, b"5", None, False),
+    ],
+)
+def test_lengths_that_a_status_forbids(
+    status: int, lengths: bytes | None, coding: bytes | None, forbidden: bool
+) -> None:
+    """RFC 9110 §8.6 and RFC 9112 §6.1; a 304 tells the length of what it stands for."""
+    assert has_forbidden_length(status, lengths, coding) is forbidden
 
 
 def test_what_is_long_is_not_kept() -> None:

@@ -102,7 +102,7 @@ class TestFraming:
             ("HEAD", CHUNKS),
             ("HEAD", OK + b"\r\n"),
             ("GET", b"HTTP/1.1 204 No Content\r\n\r\n"),
-            ("DELETE", b"HTTP/1.1 204 No Content\r\nContent-Length: 10\r\n\r\n"),
+            ("DELETE", b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"),
             ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n"),
         ],
     )
@@ -115,6 +115,26 @@ class TestFraming:
             async with session.request(method, peer.url) as response:
                 assert await response.read() == b""
                 assert response.closed
+            async with session.get(peer.url) as response:
+                assert response.status == 200
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            b"HTTP/1.1 204 No Content\r\nContent-Length: 10\r\n\r\n",
+            b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"HTTP/1.1 103 Early\r\nContent-Length: 10\r\n\r\n" + EMPTY,
+        ],
+    )
+    async def test_a_body_that_must_not_be_announced(
+        self, reply: bytes, http1: str, script: Script
+    ) -> None:
+        """RFC 9112 §6.3: it is not read, and what the server sends for it is no next response."""
+        peer = await script([(b"DELETE ", reply)], [(b"GET ", EMPTY)])
+        async with client(http1) as session:
+            async with session.delete(peer.url) as response:
+                assert await response.read() == b""
+            await peer.wait_closed()
             async with session.get(peer.url) as response:
                 assert response.status == 200
 
