@@ -46,7 +46,7 @@ from anyhttp.connector import (
 from tests.support import census
 from tests.support.cancel import cancel_when
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
-from tests.support.client import get
+from tests.support.client import assert_free, get
 from tests.support.names import Names
 from tests.support.peer import (
     CLOSE,
@@ -382,7 +382,7 @@ class TestKeepAlive:
         ) as session:
             for _ in range(2):
                 assert await get(session, peer.url, headers=headers) == b"ok"
-                assert_no_tokens(session.connector, idle=0)
+                assert_free(session, idle=0)
 
     @pytest.mark.parametrize("value", ["closed", "keep-alive", "x-close", "close-not"])
     async def test_other_options_do_not_close(self, script: Script, http1: str, value: str) -> None:
@@ -400,7 +400,7 @@ class TestKeepAlive:
         peer = await script([(b"GET ", _kept(value))])
         async with ClientSession(connector=TCPConnector(http1=http1)) as session:
             assert await get(session, peer.url) == b"ok"
-            assert_no_tokens(session.connector, idle=0)
+            assert_free(session, idle=0)
 
     @pytest.mark.parametrize("http10", [True, False])
     async def test_a_server_that_waits_for_a_limited_time(
@@ -421,6 +421,7 @@ class TestKeepAlive:
                     assert used is not None
                     assert await response.read() == b"ok"
                 assert before + 4 <= used.usable_until <= monotonic() + 4
+            assert used is not None
             used.usable_until = monotonic()  # as when the time is over
             assert await get(session, peer.url) == b"ok"
             assert peer.connections == 2

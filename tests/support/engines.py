@@ -33,7 +33,7 @@ class Answer:
     body: bytes
     chunk_ends: tuple[int, ...]
     """How many bytes of the body there were at the end of each chunk."""
-    keep_alive: bool
+    keep_alive: bool | float
     content_encoding: str
     set_cookies: tuple[str, ...]
     surplus: bytes
