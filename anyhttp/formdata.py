@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import secrets
 import warnings
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
-from urllib.parse import urlencode
+from typing import Any
 
 import anyio
 from multidict import MultiDict, MultiDictProxy
@@ -17,7 +16,15 @@ from . import hdrs
 from ._common import check_charset, check_str
 from ._headers import CONTROL, CONTROL_BUT_TAB
 from .multipart import MultipartWriter
-from .payload import BytesPayload, Payload, file_name, get_payload
+from .payload import (
+    BytesPayload,
+    Payload,
+    Readable,
+    advice,
+    file_name,
+    get_payload,
+    urlencoded,
+)
 
 __all__ = ("FormData",)
 
@@ -36,8 +43,8 @@ class FormData:
 
     :param fields: mapping or pairs of names and values, or an open file; see
         :meth:`add_fields`
-    :param quote_fields: write file names percent-encoded, and field names that are not ASCII
-        as ``name*=utf-8''...``; otherwise both are sent as they are, in UTF-8
+    :param quote_fields: write file names percent-encoded; otherwise they are sent as they are,
+        in UTF-8, as the names of fields always are
     :param charset: charset of the text; UTF-8 when left out
     :param default_to_multipart: send a multipart even without a file
     :raises TypeError: *fields* has an unsupported type
@@ -117,8 +124,8 @@ class FormData:
                 stacklevel=2,
             )
             filename = name
-        if _is_file(value):
-            filename = filename or file_name(value) or name
+        if filename is None and _is_file(value):
+            filename = file_name(value) or name
         if (
             filename is not None
             or content_type is not None
@@ -162,9 +169,7 @@ class FormData:
         if charset != "utf-8":
             content_type = f"{content_type}; charset={charset}"
         pairs = [(field.name, field.value) for field in self._fields]
-        return BytesPayload(
-            urlencode(pairs, doseq=True, encoding=charset).encode(), content_type=content_type
-        )
+        return BytesPayload(urlencoded(pairs, charset), content_type=content_type)
 
     def _multipart(self) -> Payload:
         writer = MultipartWriter("form-data", self._boundary)
@@ -175,12 +180,15 @@ class FormData:
         return writer
 
     def _part(self, field: _Field) -> Payload:
+        value = field.value
         try:
-            part = get_payload(field.value, content_type=field.content_type, encoding=self._charset)
+            if isinstance(value, Iterator) and not _is_file(value):
+                raise LookupError  # does it yield the bytes of one value, or several values?
+            part = get_payload(value, content_type=field.content_type, encoding=self._charset)
         except LookupError:
             raise TypeError(
-                f"field {field.name!r}: a value of type {type(field.value).__name__} "
-                "cannot be sent as a part"
+                f"field {field.name!r}: a value of type {type(value).__name__} "
+                f"cannot be sent as a part: {advice(value)}"
             ) from None
         if field.content_type is not None:
             part.headers[hdrs.CONTENT_TYPE] = field.content_type
@@ -207,5 +215,5 @@ def _is_bytes(value: object) -> bool:
     return isinstance(value, (bytes, bytearray, memoryview))
 
 
-def _is_file(value: object) -> TypeGuard[io.IOBase | anyio.AsyncFile[Any]]:
-    return isinstance(value, (io.IOBase, anyio.AsyncFile))
+def _is_file(value: object) -> bool:
+    return isinstance(value, (io.IOBase, anyio.AsyncFile, Readable))

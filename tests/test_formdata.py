@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import io
+import re
+import tempfile
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from datetime import date
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import anyio
 import pytest
@@ -12,7 +17,7 @@ from multidict import MultiDict, MultiDictProxy
 
 from anyhttp.formdata import FormData
 from anyhttp.multipart import MultipartWriter
-from anyhttp.payload import BytesPayload, JsonPayload
+from anyhttp.payload import BytesPayload, JsonPayload, file_name
 
 
 async def sent(form: FormData) -> bytes:
@@ -131,14 +136,12 @@ async def test_bytes_are_a_file(data: Any) -> None:
 
 
 async def test_quoted_names() -> None:
-    """Names are quoted strings; other than ASCII is extended; file names are percent-encoded."""
+    """RFC 7578 §5.1: names are quoted strings in UTF-8; file names are percent-encoded."""
     form = FormData()
     form.add_field('a"\\', "x", filename='"ü\\ n')
     form.add_field("ü", "y")
     assert await sent(form) == (
-        part(r'name="a\"\\"; filename="%22%C3%BC%5C%20n"', b"x")
-        + part("name*=utf-8''%C3%BC", b"y")
-        + END
+        part(r'name="a\"\\"; filename="%22%C3%BC%5C%20n"', b"x") + part('name="ü"', b"y") + END
     )
 
 
@@ -223,6 +226,50 @@ async def test_the_names_of_files(path: Path) -> None:
         )
 
 
+async def test_a_file_name_may_be_empty() -> None:
+    """A browser sends such a name for a file field in which no file was chosen."""
+    form = FormData()
+    form.add_field("a", io.BytesIO(), filename="")
+    form.add_field("b", b"", filename="")
+    assert await sent(form) == (
+        part('name="a"; filename=""', b"", OCTETS)
+        + part('name="b"; filename=""', b"", OCTETS)
+        + END
+    )
+
+
+class Duck:
+    """A file by its method read() alone."""
+
+    def __init__(self) -> None:
+        self._content = io.BytesIO(b"12345")
+
+    def read(self, size: int = -1) -> bytes:
+        """Read."""
+        return self._content.read(size)
+
+
+@pytest.mark.parametrize("make", [tempfile.NamedTemporaryFile, tempfile.SpooledTemporaryFile])
+async def test_a_temporary_file_is_a_file(make: Callable[[], Any]) -> None:
+    """Its class has no base in ``io``, or it is no file of the system yet."""
+    with make() as file:
+        file.write(b"12345")
+        file.seek(0)
+        form = FormData({"a": file})
+        name = file_name(file) or "a"
+        size = form().size
+        data = await sent(form)
+        assert data == part(f'name="a"; filename="{name}"', b"12345", OCTETS) + END
+        assert size is not None
+
+
+async def test_anything_with_a_read_is_a_file() -> None:
+    """As a field, and as what gives a field its name."""
+    expected = part('name="a"; filename="a"', b"12345", OCTETS) + END
+    assert await sent(FormData({"a": Duck()})) == expected
+    assert b'name="unknown"' in await sent(FormData(Duck()))  # type: ignore[arg-type]  # no IOBase
+
+
 async def test_a_file_opened_by_anyio_is_a_file(path: Path) -> None:
     """What open_file() returns is treated as what open() returns."""
     async with await anyio.open_file(path, "rb") as file:
@@ -258,6 +305,91 @@ def test_values_that_cannot_be_parts(value: object) -> None:
     form = FormData([("field", value)], default_to_multipart=True)
     with pytest.raises(TypeError, match="'field'"):
         form()
+
+
+class WithAsyncRead:
+    """As an upload that a web framework has received."""
+
+    async def read(self, size: int = -1) -> bytes:
+        """Read."""
+        raise NotImplementedError
+
+
+class Plain:
+    """An object whose str() is its repr()."""
+
+
+#: Values that are no text, and what the error says to write.
+NO_TEXT: dict[str, tuple[Any, str]] = {
+    "None": (None, "empty str"),
+    "object": (Plain(), "give a str"),
+    "function": (len, "give a str"),
+    "class": (Plain, "give a str"),
+    "generator": ((piece for piece in (b"x",)), "list of values"),
+    "mapping": ({"a": 1}, "json.dumps"),
+    "asynchronous read()": (WithAsyncRead(), "asynchronous generator"),
+    "None in a list": ([None], "empty str"),
+    "file in a list": ([io.BytesIO()], "pair of its own"),
+    "list in a list": ([["a"]], "pair of its own"),
+    "bytearray in a list": ([bytearray(b"x")], "give bytes"),
+    "name and file": (("x.txt", io.BytesIO(b"x")), "add_field"),
+    "name, file and type": (("x.txt", io.BytesIO(b"x"), "text/plain"), "add_field"),
+    "name, text and nothing": (("x.txt", "text", None), "add_field"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_TEXT)
+def test_a_repr_is_never_sent(kind: str) -> None:
+    """Nobody wants ``f=<object at 0x7f…>``: the error names the field, and what to write."""
+    value, advice = NO_TEXT[kind]
+    with pytest.raises(TypeError, match=f"'field'.*{advice}"):
+        FormData({"field": value})()
+    with pytest.raises(TypeError, match="'field'"):
+        FormData({"field": value}, default_to_multipart=True)()
+    writer = MultipartWriter()
+    with pytest.raises(TypeError, match=f"'field'.*{advice}"):
+        writer.append_form({"field": value})
+
+
+def test_what_is_awaitable_is_named() -> None:
+    """The value of a field was meant, and not the coroutine that returns it."""
+
+    async def value() -> str:
+        raise NotImplementedError
+
+    coroutine = value()
+    with pytest.raises(TypeError, match="await it first"):
+        FormData({"field": coroutine})()
+    coroutine.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, b"True"),
+        (Decimal("1.50"), b"1.50"),
+        (UUID(int=5), b"00000000-0000-0000-0000-000000000005"),
+        (date(2020, 1, 2), b"2020-01-02"),
+        (PurePosixPath("a/b"), b"a%2Fb"),
+        ([b"x"], b"x"),
+        (("a", "b"), b"a&f=b"),
+        ({"a": 1}.keys(), b"a"),
+        ([], None),
+    ],
+)
+def test_what_has_a_text_of_its_own_is_sent(value: object, text: bytes | None) -> None:
+    """As ``str()`` gives it; a collection gives the field several values."""
+    assert FormData({"f": value})().decode() == ("" if text is None else f"f={text.decode()}")
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [(5, "str()"), (["a"], "pair of its own"), (PurePosixPath("a"), "open the file")],
+)
+def test_what_a_multipart_cannot_hold(value: object, advice: str) -> None:
+    """The parts of a multipart are bodies of their own."""
+    with pytest.raises(TypeError, match=re.escape(advice)):
+        FormData({"f": value}, default_to_multipart=True)()
 
 
 @pytest.mark.parametrize("argument", ["filename", "content_type", "content_transfer_encoding"])

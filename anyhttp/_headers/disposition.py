@@ -48,8 +48,9 @@ def content_disposition(disptype: str, params: Mapping[str, str], *, quote_field
     """Return the value of a ``Content-Disposition`` header.
 
     :param disptype: such as ``"form-data"`` or ``"attachment"``
-    :param quote_fields: write a file name percent-encoded and other text that is not ASCII as
-        ``name*=utf-8''...`` (:rfc:`8187`); otherwise both go out as they are, in UTF-8
+    :param quote_fields: write a file name percent-encoded, and other text that is not ASCII as
+        ``name*=utf-8''...`` (:rfc:`8187`), which a form does not allow (:rfc:`7578#section-5.1`);
+        otherwise both go out as they are, in UTF-8
     :raises ValueError: the type or the name of a parameter is not a token, or a value holds
         a control character, which could end the header (CVE-2026-34514)
     """
@@ -63,7 +64,7 @@ def content_disposition(disptype: str, params: Mapping[str, str], *, quote_field
             raise ValueError(f"content disposition: the {name} holds a control character")
         if quote_fields and name == "filename":
             parts.append(f'{name}="{quote(value, safe="")}"')
-        elif quote_fields and not value.isascii():
+        elif quote_fields and not value.isascii() and disptype.lower() != "form-data":
             parts.append(f"{name}*=utf-8''{quote(value, safe='')}")
         else:
             parts.append(f"{name}={quoted_string(value)}")

@@ -48,14 +48,20 @@ def check_header(argument: str, field: str, value: str) -> None:
         raise ValueError(f"{argument}: the value of {field} holds a control character")
 
 
-def part_headers(headers: MultiMapping[str]) -> bytes:
+def part_headers(headers: MultiMapping[str] | MultiMapping[str | int]) -> bytes:
     """Return the head of a part of a multipart: *headers* and an empty line.
 
+    A value may be an ``int``, such as a length.
+
+    :raises TypeError: a value is neither a ``str`` nor an ``int``
     :raises ValueError: a name is not a token, or a value holds a control character, which could
         end the header (CVE-2026-84379)
     """
     lines = []
     for name, value in headers.items():
+        if isinstance(value, int):
+            value = str(value)
+        check_str(f"headers of a part: {name}", value)
         check_header("headers of a part", name, value)
         lines.append(f"{name}: {value}\r\n")
     return "".join((*lines, "\r\n")).encode()

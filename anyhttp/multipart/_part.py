@@ -142,7 +142,7 @@ class BodyPartReader:
         while True:
             chunk = await self._read_raw(max(size - len(held), 1))
             held += chunk
-            if not chunk:
+            if self._body.at_eof():  # nothing follows that could complete a group
                 return held
             end, rest = alone(held)
             if end:
@@ -296,7 +296,7 @@ class BodyPartReaderPayload(Payload):
             value,
             headers,
             content_type or value.headers.get(hdrs.CONTENT_TYPE),
-            filename or value.filename,
+            value.filename if filename is None else filename,
             encoding,
         )
 

@@ -212,33 +212,39 @@ class MultipartReader:
         if self._last_part is not None:
             await self._last_part.release()
             self._last_part = None
-        data = self._scanner.data
-        delimiter = b"\r\n" + self._boundary
         if not self._started:
-            await self._skip_preamble(delimiter)
-        while len(data) < len(delimiter) + 2:
-            if not delimiter.startswith(bytes(data[: len(delimiter)])):
-                break
-            await self._scanner.more("its last boundary")
-        if not data.startswith(delimiter):
-            raise ValueError("a part is longer than its Content-Length")
-        del data[: len(delimiter)]
-        self._started = True
-        if data.startswith(b"--"):
-            self._at_eof = True
-            return False
-        padding = await self._scanner.line(self._max_field_size)
-        if padding.strip(b" \t"):
-            raise ValueError(f"invalid boundary, expected {self._boundary!r} and the line's end")
-        return True
+            await self._skip_preamble()
+            self._started = True
+        is_last = await self._scanner.take_delimiter(b"\r\n" + self._boundary)
+        if is_last is None:
+            kind = "shorter" if self._scanner.passed_delimiter else "longer"
+            raise ValueError(f"a part is {kind} than its Content-Length")
+        self._at_eof = is_last
+        return not is_last
 
-    async def _skip_preamble(self, delimiter: bytes) -> None:
-        data = self._scanner.data
-        while (start := data.find(delimiter)) < 0:
-            # The last bytes may be the beginning of the delimiter, so keep them.
-            del data[: max(len(data) - len(delimiter) + 1, 0)]
-            await self._scanner.more(f"its first boundary {self._boundary!r}")
-        del data[:start]
+    async def _skip_preamble(self) -> None:
+        """Skip to the first delimiter.
+
+        Some cameras count its hyphens as part of the boundary, and send ``boundary=--x`` for the
+        delimiter ``--x``.
+        """
+        boundaries = [self._boundary]
+        if self._boundary.startswith(b"----"):
+            boundaries.append(self._boundary[2:])
+        scanner = self._scanner
+        while True:
+            begun = len(scanner.data)
+            for boundary in boundaries:
+                start, found = scanner.find(b"\r\n" + boundary)
+                if found:
+                    del scanner.data[:start]
+                    self._boundary = boundary
+                    return
+                begun = min(begun, start)
+            del scanner.data[:begun]
+            if scanner.ended:
+                raise ValueError(f"the multipart ends before its first boundary {self._boundary!r}")
+            await scanner.receive()
 
     async def fetch_next_part(self) -> MultipartReader | BodyPartReader:
         """Read the headers of a part, and return a reader of its body.

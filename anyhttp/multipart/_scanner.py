@@ -14,13 +14,20 @@ from ._encodings import STEP
 
 __all__ = ("PartSource", "Scanner")
 
+#: Most blanks that may stand between a boundary and the end of its line (RFC 2046 §5.1.1).
+_MAX_PADDING: Final = 256
+
+#: What follows a boundary: the end of its line, or two hyphens after the last boundary.
+_TAIL: Final = re.compile(rb"[ \t]{0,%d}\r\n|(--)" % _MAX_PADDING)
+_TAIL_BEGUN: Final = re.compile(rb"(?:[ \t]{0,%d}\r?|-)\Z" % _MAX_PADDING)
+
 _HEADER: Final = re.compile(rf"({TOKEN}):[ \t]*+(.*)", re.DOTALL)
 
 
 class Scanner:
     """The received bytes of a multipart that have not been used yet, and methods to get more."""
 
-    __slots__ = ("_content", "data", "pieces")
+    __slots__ = ("_content", "data", "ended", "passed_delimiter", "pieces")
 
     def __init__(self, content: StreamReader) -> None:
         self._content = content
@@ -28,17 +35,74 @@ class Scanner:
         # Deleting from the front of a bytearray does not move the rest.
         self.data: bytearray = bytearray(b"\r\n")
         self.pieces: int = 0
+        #: whether all bytes have been received
+        self.ended: bool = False
+        #: whether a delimiter was among the bytes that the length of the present part covers
+        self.passed_delimiter: bool = False
+
+    async def receive(self, most: int = STEP) -> bool:
+        """Wait for more bytes, at most *most*; return whether there are any."""
+        self.pieces += 1
+        piece = await self._content.read(most)
+        self.ended = not piece
+        self.data += piece
+        return not self.ended
 
     async def more(self, wanted: str) -> None:
         """Wait for more bytes.
 
         :raises ValueError: the body ended before the *wanted* bytes
         """
-        self.pieces += 1
-        piece = await self._content.read(STEP)
-        if not piece:
+        if not await self.receive():
             raise ValueError(f"the multipart ends before {wanted}")
-        self.data += piece
+
+    def find(self, delimiter: bytes) -> tuple[int, bool]:
+        """Return where *delimiter* begins, and ``True``.
+
+        Without one, return where one may begin when more bytes come, and ``False``.
+
+        Bytes that only begin with *delimiter* are data: with the boundary ``a``, the line ``--ab``
+        may be the boundary of a multipart inside of this one.
+        """
+        data = self.data
+        at = data.find(delimiter)
+        while at >= 0:
+            end = at + len(delimiter)
+            if _TAIL.match(data, end):
+                return at, True
+            if _TAIL_BEGUN.match(data, end):
+                return at, self.ended  # what is missing of it is no data of the part
+            at = data.find(delimiter, at + 1)
+        begun = data.rfind(b"\r", max(len(data) - len(delimiter) + 1, 0))
+        if begun >= 0 and delimiter.startswith(bytes(data[begun:])):
+            return begun, False
+        return len(data), False
+
+    async def take_delimiter(self, delimiter: bytes) -> bool | None:
+        """Take the delimiter with which the bytes begin, and return whether it is the last one.
+
+        ``None`` if they begin with something else.  The line break before the boundary may be
+        missing, as some cameras leave it out after a part that has a length.
+
+        :raises ValueError: the body ends before the end of the delimiter
+        """
+        data = self.data
+        while True:
+            form = delimiter if data[:1] == delimiter[:1] else delimiter[2:]
+            if data.startswith(form):
+                tail = _TAIL.match(data, len(form))
+                if tail is not None:
+                    is_last = tail[1] is not None
+                    del data[: tail.end()]
+                    return is_last
+                is_begun = _TAIL_BEGUN.match(data, len(form)) is not None
+            else:
+                is_begun = form.startswith(bytes(data[: len(form)]))
+            if not is_begun:
+                return None
+            if self.ended:
+                raise ValueError("the multipart ends before its last boundary")
+            await self.receive()
 
     async def line(self, limit: int, *, keep_empty: bool = False) -> bytes:
         """Take the next line and return it without its line end.
@@ -92,10 +156,12 @@ class PartSource:
     line break belongs to the delimiter (:rfc:`2046#section-5.1.1`).
     """
 
-    __slots__ = ("_delimiter", "_left", "_reader", "_scanner", "_skip")
+    __slots__ = ("_before", "_delimiter", "_left", "_reader", "_scanner", "_skip")
 
     def __init__(self, scanner: Scanner, delimiter: bytes, length: int | None) -> None:
         self._scanner = scanner
+        scanner.passed_delimiter = False
+        self._before = b""  # the last bytes that _counted() returned
         self._delimiter = delimiter
         self._left = length or None  # 0 may be wrong: look for the delimiter, as without a length
         self._skip = 2
@@ -114,26 +180,40 @@ class PartSource:
             self._reader.feed_eof()
 
     async def _until_delimiter(self) -> tuple[bytes, bool]:
-        data = self._scanner.data
+        scanner = self._scanner
+        data = scanner.data
         while True:
-            end = data.find(self._delimiter)
-            # The last bytes may be the beginning of a delimiter, so keep them.
-            safe = end if end >= 0 else len(data) - len(self._delimiter) + 1
-            if end >= 0 or safe > self._skip:
-                piece = bytes(data[self._skip : safe])
-                del data[:safe]
-                self._skip = 0
-                return piece, end >= 0
-            await self._scanner.more("its last boundary")
+            end, found = scanner.find(self._delimiter)
+            if scanner.ended and not found:
+                end = len(data)
+            if found or end > self._skip:
+                return self._take(end), found
+            if scanner.ended:
+                raise ValueError("the multipart ends before its last boundary")
+            await scanner.receive()
+
+    def _take(self, end: int) -> bytes:
+        data = self._scanner.data
+        piece = bytes(data[self._skip : end])
+        del data[:end]
+        self._skip = 0
+        return piece
 
     async def _counted(self) -> tuple[bytes, bool]:
         """Stop after the announced length: the next boundary may only come much later."""
-        assert self._left is not None
+        left, delimiter = self._left, self._delimiter
+        assert left is not None
         data = self._scanner.data
         while len(data) <= self._skip:
-            await self._scanner.more("a part of it")
-        piece = bytes(data[self._skip : self._skip + self._left])
-        del data[: self._skip + len(piece)]
-        self._skip = 0
-        self._left -= len(piece)
+            # Take no more than that: whoever reads a part alone finds the rest in its stream.
+            if not await self._scanner.receive(min(STEP, self._skip - len(data) + left)):
+                if self._scanner.passed_delimiter:
+                    raise ValueError("a part is shorter than its Content-Length")
+                raise ValueError(f"the multipart ends {left} bytes before the end of a part")
+        piece = self._take(self._skip + left)
+        around = self._before + piece[: len(delimiter)]
+        if delimiter in piece or delimiter in around:
+            self._scanner.passed_delimiter = True
+        self._before = (self._before + piece)[-len(delimiter) :]
+        self._left = left - len(piece)
         return piece, not self._left

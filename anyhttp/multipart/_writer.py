@@ -7,12 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import urlencode
 
 from .. import hdrs
 from .._common import check_str
 from .._headers import CONTROL, is_token, part_headers, quoted_string
-from ..payload import TOO_LARGE_BYTES, BytesPayload, JsonPayload, Payload, Writer, get_payload
+from ..payload import (
+    TOO_LARGE_BYTES,
+    BytesPayload,
+    JsonPayload,
+    Payload,
+    Writer,
+    advice,
+    get_payload,
+    urlencoded,
+)
 from ..typedefs import LooseHeaders
 from ._encodings import ENCODERS, PLAIN, STEP, EncodingWriter, encode
 
@@ -100,7 +108,7 @@ class MultipartWriter(Payload):
             payload = get_payload(obj, headers=headers)
         except LookupError:
             raise TypeError(
-                f"no part can be made of a value of type {type(obj).__name__}"
+                f"no part can be made of a value of type {type(obj).__name__}: {advice(obj)}"
             ) from None
         return self.append_payload(payload)
 
@@ -152,14 +160,14 @@ class MultipartWriter(Payload):
 
         Otherwise as :meth:`append`.
 
-        :raises TypeError: *obj* is neither a mapping nor made of pairs
+        :raises TypeError: *obj* is neither a mapping nor made of pairs, or a value is not text
         """
         if isinstance(obj, (str, bytes)):
             raise TypeError("a form is a mapping or made of pairs, not text")
         pairs: list[Any] = list(obj.items() if isinstance(obj, Mapping) else obj)
         return self.append_payload(
             BytesPayload(
-                urlencode(pairs, doseq=True).encode(),
+                urlencoded(pairs),
                 headers,
                 "application/x-www-form-urlencoded",
             )

@@ -8,7 +8,7 @@ starts at the same position as the first time.
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -25,8 +25,10 @@ from ._files import (
     BufferedReaderPayload,
     BytesIOPayload,
     IOBasePayload,
+    Readable as Readable,
     TextIOPayload,
     file_name as file_name,
+    payload_of_file,
 )
 from ._memory import (
     TOO_LARGE_BYTES as TOO_LARGE_BYTES,
@@ -37,7 +39,14 @@ from ._memory import (
     StringPayload,
 )
 from ._registry import Order, PayloadRegistry
-from ._streams import AsyncIterablePayload, StreamerPayload, StreamReaderPayload, streamer
+from ._streams import (
+    AsyncIterablePayload,
+    IteratorPayload,
+    StreamerPayload,
+    StreamReaderPayload,
+    streamer,
+)
+from ._urlencoded import advice as advice, urlencoded as urlencoded
 
 __all__ = (
     "PAYLOAD_REGISTRY",
@@ -102,9 +111,12 @@ PAYLOAD_REGISTRY.register(StringIOPayload, io.StringIO)
 PAYLOAD_REGISTRY.register(BytesIOPayload, io.BytesIO)
 PAYLOAD_REGISTRY.register(TextIOPayload, io.TextIOBase)
 PAYLOAD_REGISTRY.register(BufferedReaderPayload, (io.BufferedReader, io.BufferedRandom))
-PAYLOAD_REGISTRY.register(IOBasePayload, io.IOBase)
+PAYLOAD_REGISTRY.register(payload_of_file, io.IOBase)
 PAYLOAD_REGISTRY.register(StreamReaderPayload, StreamReader)
 PAYLOAD_REGISTRY.register(_payload_of_async_file, anyio.AsyncFile)
 PAYLOAD_REGISTRY.register(_payload_of_streamer, streamer)
 # Tried last: many of the other types can be iterated asynchronously too.
 PAYLOAD_REGISTRY.register(AsyncIterablePayload, AsyncIterable, order=Order.try_last)
+# Files can be iterated too, but line by line.
+PAYLOAD_REGISTRY.register(payload_of_file, Readable, order=Order.try_last)
+PAYLOAD_REGISTRY.register(IteratorPayload, Iterator, order=Order.try_last)

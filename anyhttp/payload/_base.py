@@ -103,8 +103,8 @@ class Payload(ABC):
         """Set the ``Content-Disposition`` header (:rfc:`6266`).
 
         :param disptype: such as ``"attachment"`` or ``"form-data"``
-        :param quote_fields: write a file name percent-encoded, and other text that is not
-            ASCII as ``name*=utf-8''...``; otherwise both are sent as they are, in UTF-8
+        :param quote_fields: write a file name percent-encoded and, except in forms, other text
+            that is not ASCII as ``name*=utf-8''...``; otherwise both are sent as they are, in UTF-8
         :param params: such as ``name`` and ``filename``
         :raises ValueError: the type or the name of a parameter is not a token, or a value
             holds a control character

@@ -1,10 +1,10 @@
-"""Bodies produced during sending: asynchronous iterables and functions that write."""
+"""Bodies produced during sending: iterables, asynchronous or not, and functions that write."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Concatenate, Generic, ParamSpec
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from typing import ClassVar, Concatenate, Generic, ParamSpec
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -15,7 +15,13 @@ from ..streams import StreamReader
 from ..typedefs import LooseHeaders
 from ._base import BoundedPayload, LimitedWriter, Payload, Writer
 
-__all__ = ("AsyncIterablePayload", "StreamReaderPayload", "StreamerPayload", "streamer")
+__all__ = (
+    "AsyncIterablePayload",
+    "IteratorPayload",
+    "StreamReaderPayload",
+    "StreamerPayload",
+    "streamer",
+)
 
 P = ParamSpec("P")
 
@@ -25,6 +31,8 @@ class AsyncIterablePayload(BoundedPayload):
 
     It can be written once, unless :meth:`as_bytes` has read it into memory before.
     """
+
+    _source: ClassVar[str] = "the async iterable"
 
     def __init__(
         self,
@@ -61,16 +69,14 @@ class AsyncIterablePayload(BoundedPayload):
             await writer.write(self._cached[:content_length])
             return
         if self._consumed:
-            raise ClientPayloadError("the async iterable has been used up and cannot be sent again")
+            raise ClientPayloadError(f"{self._source} has been used up and cannot be sent again")
         self._consumed = True
         target: Writer = writer if content_length is None else LimitedWriter(writer, content_length)
         iterator = aiter(self._value)
         try:
             async for chunk in iterator:
                 if not isinstance(chunk, (bytes, bytearray, memoryview)):
-                    raise TypeError(
-                        f"the body's async iterable must yield bytes, not {type(chunk).__name__}"
-                    )
+                    raise TypeError(f"{self._source} must yield bytes, not {type(chunk).__name__}")
                 await target.write(bytes(chunk))
         finally:
             # Close an unfinished generator, rather than leave it to the garbage collector.
@@ -91,6 +97,34 @@ class StreamReaderPayload(AsyncIterablePayload):
         encoding: str | None = None,
     ) -> None:
         super().__init__(value.iter_any(), headers, content_type, filename, encoding)
+
+
+class IteratorPayload(AsyncIterablePayload):
+    """The bytes that a generator or another iterator yields; it runs in the event loop."""
+
+    _source = "the iterator"
+
+    def __init__(
+        self,
+        value: Iterator[bytes],
+        headers: LooseHeaders | None = None,
+        content_type: str | None = None,
+        filename: str | None = None,
+        encoding: str | None = None,
+    ) -> None:
+        super().__init__(_each_of(value), headers, content_type, filename, encoding)
+        # An exhausted generator would send an empty body.
+        self._consumed = getattr(value, "gi_frame", value) is None
+
+
+async def _each_of(iterator: Iterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        for piece in iterator:
+            yield piece
+    finally:
+        # Close an unfinished generator, rather than leave it to the garbage collector.
+        if (close := getattr(iterator, "close", None)) is not None:
+            close()
 
 
 class StreamerPayload(Payload):

@@ -152,7 +152,7 @@ def test_the_name_of_a_field_is_chosen_alike() -> None:
         ({}, True, "form-data"),
         ({"name": "n"}, True, 'form-data; name="n"'),
         ({"name": 'a"\\b'}, True, r'form-data; name="a\"\\b"'),
-        ({"name": "ü x"}, True, "form-data; name*=utf-8''%C3%BC%20x"),
+        ({"name": "ü x"}, True, 'form-data; name="ü x"'),
         ({"filename": 'a"ü/.txt'}, True, 'form-data; filename="a%22%C3%BC%2F.txt"'),
         ({"name": "ü", "filename": 'a"b'}, False, r'form-data; name="ü"; filename="a\"b"'),
         ({"x": ""}, True, 'form-data; x=""'),
@@ -161,6 +161,12 @@ def test_the_name_of_a_field_is_chosen_alike() -> None:
 def test_a_header_is_built(params: dict[str, str], quote_fields: bool, header: str) -> None:
     """RFC 7578 §4.2: names are quoted strings; file names are percent-encoded if asked for."""
     assert content_disposition("form-data", params, quote_fields=quote_fields) == header
+
+
+def test_other_text_is_extended() -> None:
+    """RFC 8187: outside of forms, text other than ASCII is extended."""
+    header = content_disposition("attachment", {"name": "ü x"}, quote_fields=True)
+    assert header == "attachment; name*=utf-8''%C3%BC%20x"
 
 
 @pytest.mark.parametrize("quote_fields", [True, False])

@@ -108,6 +108,15 @@ async def test_many_small_parts_are_sent_in_between() -> None:
     assert max(map(len, collector.pieces)) < 100_000
 
 
+async def test_numbers_in_headers_of_a_part() -> None:
+    """A number is written as such; anything else that is no text is refused, with its name."""
+    body = mixed()
+    body.append(b"a", {"X-Number": 5})  # type: ignore[arg-type]  # as aiohttp takes it
+    assert b"X-Number: 5\r\n" in await written(body)
+    with pytest.raises(TypeError, match="X-None must be a str"):
+        body.append(b"b", {"X-None": None})  # type: ignore[arg-type]  # what is tested
+
+
 async def test_a_part_of_unknown_length() -> None:
     """The whole has no length then; what was gathered leaves before the part is waited for."""
 
@@ -428,6 +437,19 @@ WELL_FORMED = {
     "padding": (b"--: \t\r\n\r\na\r\n--:\t\r\n\r\nb\r\n--:-- ", [b"a", b"b"]),
     "line breaks are data": (b"--:\r\n\r\n\r\na\r\n\r\n--:--", [b"\r\na\r\n"]),
     "almost a boundary": (b"--:\r\n\r\n--\r\n--;\r\n-:\n--:\r\n--:--", [b"--\r\n--;\r\n-:\n--:"]),
+    "more than a boundary": (b"--:\r\n\r\na\r\n--:x\r\n\r\nb\r\n--:--", [b"a\r\n--:x\r\n\r\nb"]),
+    "more than the first boundary": (b"--:x\r\n--:\r\n\r\na\r\n--:--", [b"a"]),
+    "an inner boundary that begins like the outer one": (
+        (
+            b'--:\r\nContent-Type: multipart/x; boundary="::"\r\n\r\n'
+            b"--::\r\n\r\na\r\n--::\r\n\r\nb\r\n--::--\r\n\r\n--:--"
+        ),
+        [[b"a", b"b"]],
+    ),
+    "no line break after a length": (
+        b"--:\r\nContent-Length: 1\r\n\r\na--:\r\nContent-Length: 1\r\n\r\nb--:--",
+        [b"a", b"b"],
+    ),
     "empty parts": (b"--:\r\n\r\n\r\n--:\r\n\r\n--:\r\nA: b\r\n\r\n--:--", [b"", b"", b""]),
     "lengths": (
         b"--:\r\nContent-Length: 1\r\n\r\na\r\n--:\r\nContent-Length: 0\r\n\r\n\r\n--:--",
@@ -462,15 +484,62 @@ async def test_parts_are_read(case: str, step: int) -> None:
     assert await multipart.next() is None
 
 
+@pytest.mark.parametrize("step", [0, 1, 7])
+async def test_a_boundary_with_the_hyphens_of_its_delimiter(step: int) -> None:
+    """Some cameras send ``boundary=--x`` for the delimiter ``--x``; others mean what they say."""
+    for delimiter in (b"--x", b"----x"):
+        data = delimiter + b"\r\n\r\na\r\n" + delimiter + b"\r\n\r\nb\r\n" + delimiter + b"--"
+        multipart = reader(data, "multipart/x-mixed-replace; boundary=--x", step)
+        assert await bodies(multipart) == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("step", [0, 1])
+async def test_what_comes_before_a_missing_delimiter_is_delivered(step: int) -> None:
+    """A connection that is lost in the middle of a part takes none of the bytes before with it."""
+    part = await reader(b"--:\r\n\r\nab\r\ncd\r\n--", step=step).next()
+    assert isinstance(part, BodyPartReader)
+    data = b""
+    while len(data) < len(b"ab\r\ncd\r\n--"):
+        data += await part.read_chunk(3)
+    assert data == b"ab\r\ncd\r\n--"
+    with pytest.raises(ValueError, match="last boundary"):
+        await part.read_chunk(3)
+
+
+async def test_only_what_may_be_a_delimiter_is_held_back() -> None:
+    """A reader of a live stream has the last bytes before the next ones are sent."""
+    content = StreamReader()
+    content.feed_data(b"--:\r\n\r\nan event\r\n-")
+    part = await MultipartReader({"Content-Type": 'multipart/x; boundary=":"'}, content).next()
+    assert isinstance(part, BodyPartReader)
+    assert await part.read_chunk() == b"an event"
+    content.feed_data(b"x\r")
+    assert await part.read_chunk() == b"\r\n-x"
+
+
+async def test_a_part_with_a_length_leaves_the_rest_to_others() -> None:
+    """Not even a group of base64 that is incomplete makes it read on."""
+    content = stream(b"QUJDR\r\n--:\r\n\r\nsecret\r\n--:--")
+    headers = {"Content-Length": "5", "Content-Transfer-Encoding": "base64"}
+    part = BodyPartReader(b"--:", headers, content)
+    assert await part.read_chunk(100) == b"QUJDR"
+    assert part.at_eof()
+    assert b"secret" in await content.read()
+
+
 MALFORMED = {
     "nothing": (b"", "first boundary"),
     "no boundary": (b"hello world", "first boundary"),
-    "bare line feeds": (b"--:\n\ntest\n--:--\n", "end of a line"),
+    "bare line feeds": (b"--:\n\ntest\n--:--\n", "first boundary"),
     "no end": (b"--:\r\n\r\ntest\r\n", "last boundary"),
     "no end after a boundary": (b"--:\r\n\r\ntest\r\n--:", "last boundary"),
     "no end of the headers": (b"--:\r\nA: b\r\n", "end of a line"),
-    "more than a boundary": (b"--:\r\n\r\na\r\n--:x\r\n\r\nb\r\n--:--", "invalid boundary"),
-    "too short for its length": (b"--:\r\nContent-Length: 9\r\n\r\na\r\n--:--", "ends before"),
+    "too short for its length": (b"--:\r\nContent-Length: 9\r\n\r\na\r\n--:--", "shorter than"),
+    "too short, with another part": (
+        b"--:\r\nContent-Length: 9\r\n\r\na\r\n--:\r\n\r\nsecond\r\n--:--",
+        "shorter than",
+    ),
+    "cut short": (b"--:\r\nContent-Length: 9\r\n\r\nabc", "6 bytes before the end of a part"),
     "too long for its length": (b"--:\r\nContent-Length: 1\r\n\r\nabcdef\r\n--:--", "longer than"),
     "a length in words": (b"--:\r\nContent-Length: x\r\n\r\na\r\n--:--", "Content-Length"),
     "a signed length": (b"--:\r\nContent-Length: +1\r\n\r\na\r\n--:--", "Content-Length"),

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import configparser
 import gzip
 import io
+import mmap
+import os
 import sys
 import tarfile
-from collections.abc import AsyncIterator
+import tempfile
+import zipfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -271,9 +276,227 @@ async def test_members_of_an_archive_that_is_a_stream(path: Path) -> None:
     with tarfile.open(fileobj=archive, mode="r|") as reader:
         for member in reader:
             body = get_payload(reader.extractfile(member))
-            assert body.size is None
+            assert body.size == 12
             assert await written(body) == b"hello world!"
             assert body.consumed
+
+
+def _member_of_tar(data: bytes) -> Any:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as writer:
+        info = tarfile.TarInfo("a.txt")
+        info.size = len(data)
+        writer.addfile(info, io.BytesIO(data))
+    archive.seek(0)
+    return tarfile.open(fileobj=archive).extractfile("a.txt")
+
+
+def _member_of_zip(data: bytes) -> Any:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
+        writer.writestr("a.txt", data)
+    return zipfile.ZipFile(archive).open("a.txt")
+
+
+def _filled(file: Any, data: Any) -> Any:
+    file.write(data)
+    file.seek(0)
+    return file
+
+
+def _temporary(
+    data: Any, make: Callable[..., Any] = tempfile.NamedTemporaryFile, *args: Any
+) -> Any:
+    return _filled(make(*args), data)
+
+
+def _mapped(data: bytes) -> Any:
+    return _filled(mmap.mmap(-1, len(data)), data)
+
+
+class Duck:
+    """A file by its method read() alone."""
+
+    def __init__(self, data: bytes) -> None:
+        self._content = io.BytesIO(data)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read."""
+        return self._content.read(size)
+
+
+class SeekableDuck(Duck):
+    """One that can be rewound too, and is closed."""
+
+    closed = False
+
+    def seek(self, to: int, whence: int = 0) -> None:
+        """Seek."""
+        self._content.seek(to, whence)
+
+    def tell(self) -> int:
+        """Tell."""
+        return self._content.tell()
+
+    def close(self) -> None:
+        """Close."""
+        self.closed = True
+
+
+class SimpleDuck(SeekableDuck):
+    """One that counts from the beginning only."""
+
+    def seek(self, to: int, whence: int = 0) -> None:
+        """Seek."""
+        self._content.seek(to)
+
+
+class StubbornDuck(SeekableDuck):
+    """One that takes no second argument."""
+
+    def seek(self, to: int) -> None:  # type: ignore[override]  # that is the difference
+        """Seek."""
+        self._content.seek(to)
+
+
+#: Files, and whether their length is known from the start.
+OTHER_FILES: dict[str, tuple[Callable[[bytes], Any], bool]] = {
+    "named temporary": (lambda data: _temporary(data), True),
+    "spooled temporary": (lambda data: _temporary(data, tempfile.SpooledTemporaryFile), True),
+    "spooled to the disk": (lambda data: _temporary(data, tempfile.SpooledTemporaryFile, 1), True),
+    "temporary text": (lambda data: _temporary("12345", tempfile.NamedTemporaryFile, "w+"), False),
+    "spooled text": (
+        lambda data: _temporary("12345", tempfile.SpooledTemporaryFile, 0, "w+"),
+        False,
+    ),
+    "mapped memory": (_mapped, True),
+    "member of tar": (_member_of_tar, True),
+    "member of zip": (_member_of_zip, True),
+    "gzip": (lambda data: gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(data))), False),
+    "gzip, buffered": (
+        lambda data: io.BufferedReader(gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(data)))),
+        False,
+    ),
+    "read()": (Duck, False),
+    "read(), seek()": (SeekableDuck, True),
+    "read(), simple seek()": (SimpleDuck, False),
+    "read(), stubborn seek()": (StubbornDuck, False),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FILES)
+async def test_anything_with_a_read_is_a_file(kind: str) -> None:
+    """Whatever its class: it is read piece by piece, and its length is announced if known."""
+    make, is_sized = OTHER_FILES[kind]
+    body = get_payload(make(b"12345"))
+    assert body.size == (5 if is_sized else None)
+    assert body.in_memory() is None
+    assert await written(body) == b"12345"
+    if not body.consumed:
+        assert await written(body) == b"12345"
+    await body.close()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in OTHER_FILES if OTHER_FILES[kind][1]])
+async def test_the_length_of_what_is_left(kind: str) -> None:
+    """A file is sent from where it stands, so its length counts from there."""
+    file = OTHER_FILES[kind][0](b"12345")
+    file.read(2)
+    body = get_payload(file)
+    assert body.size == 3
+    assert await written(body) == b"345"
+    await body.close()
+
+
+async def test_a_file_that_is_empty_has_a_length() -> None:
+    """Many servers want to know the length, also that of nothing."""
+    for make in (tempfile.TemporaryFile, tempfile.SpooledTemporaryFile):
+        body = get_payload(make())
+        assert body.size == 0
+        await body.close()
+    assert get_payload(SeekableDuck(b"")).size == 0
+
+
+def _opened(name: str, buffering: int = -1) -> Any:
+    try:
+        return open(name, "rb", buffering)
+    except FileNotFoundError:
+        pytest.skip(f"this kernel has no {name}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="these files are those of Linux")
+@pytest.mark.parametrize("buffering", [0, -1])
+@pytest.mark.parametrize(
+    "name", ["/proc/sys/kernel/ostype", "/sys/kernel/mm/transparent_hugepage/enabled"]
+)
+async def test_files_of_the_kernel(name: str, buffering: int) -> None:
+    """They have content, whatever size the file system has them say."""
+    with _opened(name) as file:
+        content = file.read()
+    body = get_payload(_opened(name, buffering))
+    assert body.size is None
+    assert await written(body) == content != b""
+    await body.close()
+
+
+async def test_a_sparse_file_has_its_length(path: Path) -> None:
+    """A small file without blocks is read to find out; a large one cannot be of the kernel."""
+    for size in (100, 10**6):
+        os.truncate(path, size)
+        body = get_payload(opened(path, "reader"))
+        assert body.size == size
+        await body.close()
+
+
+async def test_a_file_must_return_bytes() -> None:
+    """Text of unknown encoding is not guessed at; and a file that cannot be read says so."""
+
+    class Texts:
+        def read(self, size: int) -> str:
+            return "text"
+
+    with pytest.raises(TypeError, match="must return bytes, not str"):
+        await written(get_payload(Texts()))
+    with tempfile.TemporaryFile("wb") as file, pytest.raises(io.UnsupportedOperation):
+        await written(get_payload(file))
+
+
+@pytest.mark.parametrize("value", [Duck, zipfile.ZipFile, configparser.ConfigParser()])
+def test_what_is_no_file(value: object) -> None:
+    """A class is no instance, and a mapping is a form."""
+    with pytest.raises(LookupError):
+        get_payload(value)
+
+
+# -- generators
+
+
+def counted(*chunks: Any) -> Iterator[Any]:
+    """Yield *chunks*; a test can see whether the generator is closed."""
+    yield from chunks
+
+
+@pytest.mark.parametrize("make", [counted, lambda *chunks: iter(chunks)])
+async def test_an_iterator_is_a_body(make: Callable[..., Iterator[Any]]) -> None:
+    """A plain generator is sent as an asynchronous one is: once, piece by piece."""
+    body = get_payload(make(b"a", bytearray(b"b"), memoryview(b"c")))
+    assert isinstance(body, AsyncIterablePayload)
+    assert body.size is None
+    assert await written(body) == b"abc"
+    assert body.consumed
+    with pytest.raises(ClientPayloadError, match="the iterator has been used up"):
+        await written(body)
+    with pytest.raises(TypeError, match="the iterator must yield bytes, not str"):
+        await written(get_payload(make("text")))
+
+
+async def test_a_generator_is_closed() -> None:
+    """What the generator holds is freed at once when its body is not wanted to the end."""
+    generator = counted(b"a", "text", b"b")
+    with pytest.raises(TypeError, match="not str"):
+        await written(get_payload(generator))
+    assert getattr(generator, "gi_frame", None) is None
+    assert get_payload(generator).consumed
 
 
 @pytest.mark.parametrize("kind", FILES)
