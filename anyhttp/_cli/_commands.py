@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-import ssl
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -15,96 +11,29 @@ from typing import Final
 import click
 from rich.console import Console
 
+from anyhttp import BasicAuth
 from anyhttp._common import __version__
-from anyhttp._targets import checked_proxy
 
+from ._arguments import (
+    Command,
+    as_body,
+    as_headers,
+    as_json,
+    as_login,
+    as_proxy,
+    as_tls,
+    as_token,
+    one_authorization,
+    with_scheme,
+    with_ws_scheme,
+)
 from ._demo import Board, demonstrate, reason
 from ._fetch import Options, fetch
 from ._run import BACKENDS, INTERRUPTED, Leave, run as run_on
 from ._ws import Options as WSOptions, talk
 
-SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 FORM: Final = "application/x-www-form-urlencoded"
-
-
-def with_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Return a URL; without a scheme, ``http://`` is added."""
-    return value if SCHEME.match(value) else f"http://{value.removeprefix('//')}"
-
-
-def as_proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Return the URL of a proxy; without a scheme, ``http://`` is added."""
-    if value is None:
-        return None
-    url = with_scheme(ctx, param, value)
-    try:
-        checked_proxy(url)
-    except ValueError as exc:
-        raise click.BadParameter(str(exc), ctx, param) from exc
-    return url
-
-
-def with_ws_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Return a URL; without a scheme, ``ws://`` is added."""
-    return value if SCHEME.match(value) else f"ws://{value.removeprefix('//')}"
-
-
-def as_headers(
-    ctx: click.Context, param: click.Parameter, values: Sequence[str]
-) -> list[tuple[str, str]]:
-    """Return header fields as pairs."""
-    headers = []
-    for value in values:
-        name, colon, content = value.partition(":")
-        if not (name.strip() and colon):
-            raise click.BadParameter(f"{value!r} is not of the form 'Name: value'", ctx, param)
-        headers.append((name.strip(), content.strip()))
-    return headers
-
-
-def as_body(ctx: click.Context, param: click.Parameter, value: str | None) -> bytes | Path | None:
-    """Return a body: the text itself, or the content of the file whose name follows ``@``."""
-    if value is None:
-        return None
-    if value in {"-", "@-"}:
-        return sys.stdin.buffer.read()
-    if not value.startswith("@"):
-        return value.encode("utf-8", "surrogateescape")
-    path = Path(value[1:])
-    try:
-        # A file that can be read only once, such as a pipe, could not be sent again on a redirect.
-        if not path.is_file():
-            return path.read_bytes()
-        with path.open("rb"):
-            return path
-    except OSError as exc:
-        raise click.BadParameter(f"{path}: {exc.strerror}", ctx, param) from exc
-
-
-def as_json(ctx: click.Context, param: click.Parameter, value: str | None) -> bytes | None:
-    """Return a JSON body unchanged, after checking that it is JSON."""
-    body = as_body(ctx, param, value)
-    if isinstance(body, Path):
-        body = body.read_bytes()
-    if body is not None:
-        try:
-            json.loads(body)
-        except ValueError as exc:
-            raise click.BadParameter(f"this is not JSON: {exc}", ctx, param) from exc
-    return body
-
-
-def as_tls(insecure: bool, ca_file: Path | None) -> ssl.SSLContext | bool:
-    """Return the value of the request's option ``ssl``."""
-    if insecure and ca_file:
-        raise click.UsageError("--insecure and --cacert exclude each other")
-    if not ca_file:
-        return not insecure
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except ssl.SSLError as exc:
-        raise click.UsageError(f"{ca_file} holds no certificate in PEM") from exc
 
 
 insecure_option = click.option("-k", "--insecure", is_flag=True, help="Do not verify certificates.")
@@ -115,6 +44,30 @@ ca_file_option = click.option(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Trust the certificates in FILE (PEM) and no others.",
 )
+header_option = click.option(
+    "-H",
+    "--header",
+    "headers",
+    metavar="'NAME: VALUE'|NAME:@FILE|@FILE",
+    multiple=True,
+    callback=as_headers,
+    help="Send this header field, or those in FILE, one a line; may be repeated.",
+)
+login_option = click.option(
+    "-u",
+    "--user",
+    "login",
+    metavar="USER[:PASSWORD]|@FILE",
+    callback=as_login,
+    help="Log in (Basic); without a password you are asked for it.",
+)
+token_option = click.option(
+    "--bearer",
+    "token",
+    metavar="TOKEN|@FILE",
+    callback=as_token,
+    help="Send this token as Authorization: Bearer.",
+)
 backend_option = click.option(
     "--backend",
     type=click.Choice(BACKENDS),
@@ -124,18 +77,12 @@ backend_option = click.option(
 )
 
 
-@click.command("anyhttp", context_settings=CONTEXT)
+@click.command("anyhttp", cls=Command, context_settings=CONTEXT)
 @click.argument("url", callback=with_scheme)
 @click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
-@click.option(
-    "-H",
-    "--header",
-    "headers",
-    metavar="'NAME: VALUE'",
-    multiple=True,
-    callback=as_headers,
-    help="Send this header field; may be repeated.",
-)
+@header_option
+@login_option
+@token_option
 @click.option(
     "-d",
     "--data",
@@ -158,7 +105,7 @@ backend_option = click.option(
 @click.option(
     "-x",
     "--proxy",
-    metavar="URL",
+    metavar="URL|@FILE",
     callback=as_proxy,
     help="Go through this proxy (http, https, socks4, socks4a, socks5 or socks5h), "
     "not the environment's.",
@@ -187,6 +134,8 @@ def fetch_command(
     url: str,
     method: str | None,
     headers: list[tuple[str, str]],
+    login: BasicAuth | None,
+    token: tuple[str, str] | None,
     data: bytes | Path | None,
     json_body: bytes | None,
     output: Path | None,
@@ -203,6 +152,9 @@ def fetch_command(
 
     On a terminal JSON is indented and coloured; a pipe or FILE gets the bytes as they are.
 
+    Arguments can be seen by other users of the machine.  So anything secret can be read from a
+    FILE, from standard input (@-) or from a variable of the environment (@env:NAME).
+
     "anyhttp ws URL" talks to a WebSocket, "anyhttp demo" shows what the client can do.
     """
     if data is not None and json_body is not None:
@@ -212,12 +164,14 @@ def fetch_command(
         automatic = [("Content-Type", "application/json"), ("Accept", "application/json")]
     elif isinstance(data, bytes):
         automatic = [("Content-Type", FORM)]
+    headers = one_authorization(headers, login, token)
     given = {name.lower() for name, _ in headers}
     body = data if json_body is None else json_body
     options = Options(
         url=url,
         method=method or ("GET" if body is None else "POST"),
         headers=[*headers, *(field for field in automatic if field[0].lower() not in given)],
+        login=login,
         body=body,
         output=None if str(output) == "-" else output,
         include=include,
@@ -230,7 +184,7 @@ def fetch_command(
     return run_on(partial(fetch, options), backend, leave)
 
 
-@click.command("demo", context_settings=CONTEXT)
+@click.command("demo", cls=Command, context_settings=CONTEXT)
 @click.option("--backend", type=click.Choice(BACKENDS), help="Only this one.  [default: both]")
 @click.pass_obj
 def demo_command(leave: Leave | None, backend: str | None) -> int:
@@ -260,17 +214,11 @@ def demo_command(leave: Leave | None, backend: str | None) -> int:
     return board.summarize(time.perf_counter() - start)
 
 
-@click.command("ws", context_settings=CONTEXT)
+@click.command("ws", cls=Command, stdin="the messages", context_settings=CONTEXT)
 @click.argument("url", callback=with_ws_scheme)
-@click.option(
-    "-H",
-    "--header",
-    "headers",
-    metavar="'NAME: VALUE'",
-    multiple=True,
-    callback=as_headers,
-    help="Send this header field with the handshake; may be repeated.",
-)
+@header_option
+@login_option
+@token_option
 @click.option(
     "-p", "--protocol", "protocols", metavar="NAME", multiple=True, help="Offer this subprotocol."
 )
@@ -285,6 +233,14 @@ def demo_command(leave: Leave | None, backend: str | None) -> int:
     show_default=True,
     help="Close after a file or pipe has ended and nothing more came for so long.",
 )
+@click.option(
+    "--max-size",
+    metavar="BYTES",
+    type=click.IntRange(min=1),
+    default=16 * 1024 * 1024,
+    show_default=True,
+    help="Close if a message is larger.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show opening, pings and closing on stderr.")
 @backend_option
 @click.pass_obj
@@ -292,12 +248,15 @@ def ws_command(
     leave: Leave | None,
     url: str,
     headers: list[tuple[str, str]],
+    login: BasicAuth | None,
+    token: tuple[str, str] | None,
     protocols: tuple[str, ...],
     compress: bool,
     insecure: bool,
     ca_file: Path | None,
     verbose: bool,
     wait: float,
+    max_size: int,
     backend: str,
 ) -> int:
     """Talk to the WebSocket at URL: send each line of standard input, print each message.
@@ -306,12 +265,14 @@ def ws_command(
     """
     options = WSOptions(
         url=url,
-        headers=headers,
+        headers=one_authorization(headers, login, token),
+        login=login,
         protocols=protocols,
         compress=compress,
         tls=as_tls(insecure, ca_file),
         verbose=verbose,
         wait=wait,
+        max_size=max_size,
     )
     return run_on(partial(talk, options), backend, leave)
 

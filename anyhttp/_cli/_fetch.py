@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 from rich.console import Console
 
 from anyhttp import (
+    BasicAuth,
     ClientError,
     ClientHttpProxyError,
     ClientProxyConnectionError,
@@ -51,6 +52,7 @@ class Options:
     url: str
     method: str
     headers: Sequence[tuple[str, str]]
+    login: BasicAuth | None
     body: bytes | Path | None
     output: Path | None
     include: bool
@@ -83,6 +85,7 @@ async def _fetch(options: Options) -> None:
                 options.method,
                 options.url,
                 headers=CIMultiDict(options.headers),
+                auth=options.login,
                 data=data,
                 proxy=options.proxy,
                 ssl=options.tls,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
+import stat
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from io import FileIO
+from itertools import count
 from pathlib import Path
 
 from anyio import to_thread
@@ -23,7 +25,7 @@ from ._terminal import printable
 
 
 class Target:
-    """The file to write to: a ``.part`` file beside the given one, until the body is complete.
+    """The file to write to: a new ``.part`` file beside the given one, until the body is complete.
 
     A path that exists and is not a regular file, such as ``/dev/null`` or a pipe, is written to
     directly, because replacing it would destroy it.
@@ -32,8 +34,8 @@ class Target:
     def __init__(self, path: Path) -> None:
         # A symbolic link is kept, and the file that it points to is replaced.
         self._path = Path(os.path.realpath(path))
-        replaces = self._path.is_file() or not self._path.exists()
-        self._part = self._path.with_name(f"{self._path.name}.part") if replaces else None
+        self._replaces = self._path.is_file() or not self._path.exists()
+        self._part: Path | None = None
         self._file: FileIO | None = None  # until opened
 
     async def open(self) -> None:
@@ -43,10 +45,32 @@ class Target:
         and the file might then exist without being removed.  Opening a pipe blocks until it has a
         reader, so a worker thread does that.
         """
-        if self._part:
-            self._file = FileIO(self._part, "w")
+        if self._replaces:
+            self._create_part()
         else:
             self._file = await to_thread.run_sync(FileIO, self._path, "w", abandon_on_cancel=True)
+
+    def _create_part(self) -> None:
+        """Create a file that nobody has yet, with the mode of the one that it is to replace.
+
+        Something else may have its name: the part of another download, or of one that was killed,
+        or a file of the user's own.  Then another name is taken.
+        """
+        mode = stat.S_IMODE(self._path.stat().st_mode) if self._path.exists() else None
+
+        def private(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o666 if mode is None else 0o600)
+
+        names = (f".{number}.part" if number else ".part" for number in count())
+        while self._file is None:
+            part = self._path.with_name(self._path.name + next(names))
+            with suppress(FileExistsError):
+                # "x" is exclusive: neither is a link followed, nor a pipe waited for.
+                self._file = FileIO(part, "x", opener=private)
+                self._part = part
+        # By the descriptor, as the name might be that of another file by now.
+        if mode is not None and os.chmod in os.supports_fd:
+            os.chmod(self._file.fileno(), mode & 0o777)
 
     async def write(self, piece: bytes) -> None:
         """Write all of *piece*."""
@@ -63,8 +87,6 @@ class Target:
         assert self._file is not None  # opened
         self._file.close()
         if self._part:
-            if self._path.exists():
-                shutil.copymode(self._path, self._part)
             os.replace(self._part, self._path)
 
     def discard(self) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Final
 
+from anyio import to_thread
 from rich.console import Console
 from rich.highlighter import JSONHighlighter
 from rich.text import Text
@@ -22,8 +23,9 @@ CONTROLS: Final = {
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
 }
-# Bytes; a larger JSON body is shown unchanged, because colouring would take seconds.
-LARGEST_PRETTY: Final = 1024 * 1024
+# Bytes of JSON, and characters of it when indented: a few bytes that are deeply nested make
+# megabytes of blanks.  A larger body is shown unchanged, because colouring would take seconds.
+LARGEST_PRETTY: Final = 512 * 1024
 
 
 class BinaryBodyError(Exception):
@@ -98,15 +100,26 @@ class TextPrinter:
             self._console.out("")
 
 
-def pretty_json(console: Console, body: bytes) -> Text | None:
-    """Return *body* indented and coloured, or ``None`` if it is not JSON."""
+def indented(body: bytes) -> str | None:
+    """Return *body* indented, or ``None`` if it is not JSON or becomes too long."""
+    text = io.StringIO()
     try:
-        text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(json.loads(body)):
+            text.write(piece)
+            if text.tell() > LARGEST_PRETTY:
+                return None
     except (ValueError, RecursionError):
         return None
+    return text.getvalue()
+
+
+def coloured(console: Console, text: str) -> str:
+    """Return JSON in colours, as *console* would show it."""
     shown = Text(printable(text, console.encoding))
     JSONHighlighter().highlight(shown)
-    return shown
+    with console.capture() as captured:
+        console.print(shown, soft_wrap=True)
+    return captured.get()
 
 
 async def show_body(
@@ -131,8 +144,10 @@ async def show_body(
         if not holding:
             printer.feed(bytes(held))
             held.clear()
-    pretty = pretty_json(console, bytes(held)) if held else None
-    if pretty is None:
+    text = indented(bytes(held)) if held else None
+    if text is None:
         printer.feed(bytes(held), final=True)
     else:
-        console.print(pretty, soft_wrap=True)
+        # In a thread: Ctrl-C need not wait until all is coloured.
+        shown = await to_thread.run_sync(coloured, console, text, abandon_on_cancel=True)
+        console.out(shown, end="", highlight=False)

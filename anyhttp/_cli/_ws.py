@@ -14,6 +14,7 @@ from anyio import to_thread
 from multidict import CIMultiDict
 
 from anyhttp import (
+    BasicAuth,
     ClientConnectionError,
     ClientError,
     ClientSession,
@@ -39,11 +40,13 @@ class Options:
 
     url: str
     headers: Sequence[tuple[str, str]]
+    login: BasicAuth | None
     protocols: Sequence[str]
     compress: bool
     tls: ssl.SSLContext | bool
     verbose: bool
     wait: float
+    max_size: int
 
 
 async def talk(options: Options) -> int:
@@ -79,11 +82,12 @@ async def _talk(options: Options) -> int:
         async with session.ws_connect(
             options.url,
             headers=CIMultiDict(options.headers),
+            auth=options.login,
             protocols=options.protocols,
             compress=15 if options.compress else 0,
             ssl=options.tls,
             autoping=False,
-            max_msg_size=0,
+            max_msg_size=options.max_size,
         ) as websocket:
             print_note(
                 options, f"* open, protocol {websocket.protocol}, compress {websocket.compress}"
@@ -169,13 +173,17 @@ def shown(message: WSMessage) -> bytes:
 
 async def read_lines() -> AsyncIterator[str]:
     """Yield the lines of standard input as they arrive, without their line ends."""
-    rest = b""
+    rest: list[bytes] = []  # joined once a line is complete: the cost is linear
     while piece := await _read_piece(sys.stdin.fileno()):
-        *lines, rest = (rest + piece).split(b"\n")
+        *lines, last = piece.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*rest, lines[0]])
+            rest.clear()
+        rest.append(last)
         for line in lines:
             yield line.removesuffix(b"\r").decode(errors="replace")
-    if rest:
-        yield rest.decode(errors="replace")
+    if any(rest):
+        yield b"".join(rest).decode(errors="replace")
 
 
 async def _read_piece(descriptor: int) -> bytes:

@@ -52,6 +52,7 @@ from anyhttp._cli._demo import (
 )
 from anyhttp._cli._demo_server import TABLE, DemoServer
 from anyhttp._cli._run import exit_at_once, run as run_on
+from anyhttp._cli._save import Target
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
@@ -60,6 +61,8 @@ from tests.support.waiting import until_in_thread
 BACKENDS = ("asyncio", "trio")
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+# 6 kB, which take megabytes when they are indented.
+DEEP = b"[" + b",".join([b"[" * 300 + b"]" * 300] * 10) + b"]"
 POLITE = b'{"greeting": "hello", "n": [1, 2.50, null]}\n'
 
 
@@ -82,6 +85,7 @@ class Peer(ThreadingHTTPServer):
         self.received: list[Received] = []
         self.stalled = threading.Event()
         self.stalls = True
+        self.elsewhere = ""
         self.address = f"127.0.0.1:{self.server_port}"
         self.url = f"http://{self.address}"
 
@@ -115,6 +119,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.reply(200, POLITE, Content_Type="application/problem+json")
             case "/not-json":
                 self.reply(200, b"[1, 2", Content_Type="application/json")
+            case "/deep":
+                self.reply(200, DEEP, Content_Type="application/json")
             case "/page":
                 body = "<p>caf\xe9\r\nbell \x07, red \x1b[31m, over\rwritten".encode("latin-1")
                 self.reply(200, body, Content_Type="text/html; charset=latin-1")
@@ -132,6 +138,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.reply(404, b"no such thing\n", Content_Type="text/plain")
             case "/again":
                 self.reply(302, b"", Location="/again")
+            case "/elsewhere":
+                self.reply(302, b"", Location=peer.elsewhere)
             case "/moved":
                 self.reply(302, b"moved\n", Location="/json")
             case "/cut":
@@ -367,6 +375,199 @@ def test_json_is_sent_as_written_and_asked_for(peer: Peer, fetch: Fetch, tmp_pat
         assert sent.headers["content-type"] == sent.headers["accept"] == "application/json"
 
 
+def test_json_that_is_nested_too_deeply_is_no_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """What Python cannot check is a mistake in the command line, not one of the command."""
+    assert run(["--json", "[" * 100_000, "http://127.0.0.1:1/"]) == 2
+    assert "this is not JSON" in capsys.readouterr().err
+
+
+# -- secrets
+
+
+def test_header_fields_are_read_from_a_file(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """``-H @FILE`` as with curl, one field a line; ``-H NAME:@FILE`` as with HTTPie."""
+    lines, key = tmp_path / "lines", tmp_path / "key"
+    lines.write_bytes(b"Authorization: Bearer s3cret\r\n\nX-A: @key\n")
+    key.write_bytes(b"k3y\r\n")
+    args = ["-H", f"@{lines}", "-H", f"X-Key:@{key}", "-H", f"X-Text: @{key}", "-H", "X-B: 1"]
+    assert fetch(*args, peer.url)[0] == 0
+    headers = peer.received[-1].headers
+    assert headers["authorization"] == "Bearer s3cret"
+    assert (headers["x-a"], headers["x-b"]) == ("@key", "1")
+    assert (headers["x-key"], headers["x-text"]) == ("k3y", f"@{key}")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "field", "sent", "source"),
+    [
+        (*case, source)
+        for case in [
+            ("-u", "us\u00e9r:pass:word", "authorization", "Basic dXPDqXI6cGFzczp3b3Jk"),
+            ("--bearer", "t0ken", "authorization", "Bearer t0ken"),
+            ("-H", "X-Key: k3y", "x-key", "k3y"),
+            ("-d", "a=1", "content-type", "application/x-www-form-urlencoded"),
+            ("--json", "[1]", "content-type", "application/json"),
+        ]
+        for source in ["@{file}", "@-", "@env:SECRET"]
+        if (case[0], source) != ("-d", "@{file}")  # the type is then that of the file
+    ],
+)
+def test_a_secret_is_read_from_where_nobody_sees_it(
+    peer: Peer,
+    fetch: Fetch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    value: str,
+    field: str,
+    sent: str,
+    source: str,
+) -> None:
+    """A file, standard input or the environment: arguments are shown to every user."""
+    path = tmp_path / "secret"
+    path.write_bytes(f"{value}\n".encode())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    monkeypatch.setenv("SECRET", value)
+    assert fetch(option, source.format(file=path), peer.url)[0] == 0
+    assert peer.received[-1].headers[field] == sent
+    if option in {"-d", "--json"}:
+        assert peer.received[-1].body.decode().strip() == value
+
+
+def test_the_proxy_is_read_from_a_file(
+    server: Server, proxies: Proxies, fetch: Fetch, tmp_path: Path
+) -> None:
+    """Its URL may hold a password."""
+    proxy = proxies("http", login=("user", "secret"))
+    path = tmp_path / "proxy"
+    path.write_text(f"user:secret@localhost:{proxy.port}\n")
+    assert fetch("-x", f"@{path}", str(server.url / "json"))[0] == 0
+    assert len(proxy.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "option", [["-u", "user:secret"], ["--bearer", "t0ken"], ["-H", "Authorization: own"]]
+)
+def test_credentials_are_for_the_first_origin(
+    peer: Peer, fetch: Fetch, option: Sequence[str]
+) -> None:
+    """A redirect to another one does not get them."""
+    with Peer() as other:
+        thread = threading.Thread(target=other.serve_forever, args=(0.01,))
+        thread.start()
+        peer.elsewhere = f"{other.url}/json"
+        assert fetch(*option, f"{peer.url}/elsewhere")[1] == POLITE
+        other.shutdown()
+        thread.join()
+    assert peer.received[-1].headers["authorization"]
+    assert other.received[-1].headers["authorization"] is None
+
+
+def test_a_password_is_asked_for(peer: Peer, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, without showing it; elsewhere the command line makes no sense."""
+    assert fetch("-u", "user", peer.url)[0] == 2
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda prompt: "s3cret")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    status, out, err = fetch("-u", "user", peer.url)
+    assert (status, out) == (0, b"fine\n")
+    assert "s3cret" not in err
+    assert peer.received[-1].headers["authorization"] == "Basic dXNlcjpzM2NyZXQ="
+
+
+@pytest.mark.parametrize("command", [[], ["ws"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["-H", "s3cret"],
+        ["-H", "Bearer s3cret:more"],
+        ["-H", "@s3cret"],
+        ["-H", "X-Key:@s3cret"],
+        ["-H", "@{file}"],
+        ["-H", "Authorization:", "Bearer", "s3cret"],
+        ["-H", "X-Key: s3cret", "s3cret"],
+        ["-H", "X-Key: s3cret\x01"],
+        ["-u", "s3cret"],
+        ["-u", "@s3cret:more"],
+        ["-u", "@s3cret\0"],
+        ["-u", "user:s3cret", "--bearer", "s3cret"],
+        ["-u", "user:s3cret", "-H", "Authorization: s3cret"],
+        ["--bearer", "s3cret", "-H", "authorization: s3cret"],
+        ["--bearer", "not s3cret"],
+        ["--bearer", ""],
+        ["--bearer", "@/dev/zero"],
+        ["--bearer", "s3cret\udcff\x7f"],
+        ["--bearer=s3cret", "--tokken=s3cret"],
+        ["-x", "http://user:s3cret@localhost:x"],
+        ["-x", "ftp://user:s3cret@localhost"],
+        ["-x", "@s3cret"],
+        ["--json", "s3cret"],
+    ],
+)
+def test_no_message_shows_a_secret(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: Sequence[str], args: list[str]
+) -> None:
+    """Messages end up in logs, be they about a secret or about what stands beside one."""
+    path = tmp_path / "fields"
+    path.write_text("X-A: 1\ns3cret\n")
+    url = f"127.0.0.1:{closed_port()}"
+    assert run([*command, *(arg.format(file=path) for arg in args), url]) in {1, 2}
+    out, err = capsys.readouterr()
+    assert err
+    assert "s3cret" not in out + err
+
+
+@pytest.mark.parametrize("url", ["http://u:s3cret@127.1/", "ftp://u:s3cret@h/", "u:s3cret@h:x"])
+def test_no_message_shows_the_password_of_a_url(
+    capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    """A URL is shown without it."""
+    for command in [[], ["ws"]]:
+        assert run([*command, url]) == 1
+    assert "s3cret" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--bearer", "@-", "-d", "-"], "standard input is for --bearer"),
+        (["ws", "-u", "@-"], "standard input is for the messages"),
+        (["-u", "@env:NO_SUCH_VARIABLE"], "no variable 'NO_SUCH_VARIABLE' in the environment"),
+        (["--json", "@env:NO_SUCH_VARIABLE"], "no variable 'NO_SUCH_VARIABLE'"),
+        (["-H", "@{tmp}/none"], "the file after '@': No such file or directory"),
+        (["-H", "two", "words"], "a field is not of the form"),
+        (["one", "more"], "2 arguments too many"),
+        (["demo", "--backend", "asyncio"], "one argument too many"),
+    ],
+)
+def test_what_is_wrong_with_a_value_is_said(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    args: Sequence[str],
+    message: str,
+) -> None:
+    """Without the value, where it may be a secret."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"t0ken")))
+    assert run([*(arg.format(tmp=tmp_path) for arg in args), "http://127.0.0.1:1/"]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_handshake_has_credentials(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """``anyhttp ws`` reads them in the same ways."""
+    path = tmp_path / "secret"
+    path.write_text("t0ken\n")
+    for option, sent in (
+        (["-u", "user:s3cret"], "Basic dXNlcjpzM2NyZXQ="),
+        (["--bearer", f"@{path}"], "Bearer t0ken"),
+        (["-H", f"Authorization:@{path}"], "t0ken"),
+    ):
+        assert fetch("ws", *option, peer.address)[0] == 1  # it is no WebSocket
+        assert peer.received[-1].headers["authorization"] == sent
+
+
+# -- redirects
+
+
 def test_redirects_are_followed_up_to_a_limit(peer: Peer, fetch: Fetch) -> None:
     """``--max-redirects N`` follows N of them; with 0 the redirect itself is the answer."""
     assert fetch(f"{peer.url}/moved")[1] == POLITE
@@ -478,6 +679,71 @@ def test_output_keeps_permissions_and_links(peer: Peer, fetch: Fetch, tmp_path: 
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def make_link(path: Path) -> None:
+    """Make a link to the user's own file."""
+    (path.parent / "mine").write_text("mine")
+    path.symlink_to(path.parent / "mine")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX links and pipes")
+@pytest.mark.parametrize(
+    "occupy",
+    [
+        lambda path: path.write_text("mine"),
+        make_link,
+        lambda path: path.symlink_to(path.parent / "missing"),
+        os.mkfifo,
+        os.mkdir,
+    ],
+    ids=["file", "link", "dangling link", "pipe", "directory"],
+)
+@pytest.mark.parametrize("route", ["/json", "/cut"])
+def test_the_part_takes_nobodys_place(
+    peer: Peer, fetch: Fetch, tmp_path: Path, occupy: Callable[[Path], object], route: str
+) -> None:
+    """Whatever has the name ``FILE.part`` is left alone, and not waited for; others are free."""
+    path = tmp_path / "file"
+    occupy(tmp_path / "file.part")
+    (tmp_path / "file.1.part").write_text("another download")
+    before = {entry.name: entry.lstat() for entry in tmp_path.iterdir()}
+    assert fetch("-o", str(path), f"{peer.url}{route}")[0] == (route == "/cut")
+    if route == "/json":
+        assert path.read_bytes() == POLITE
+        path.unlink()
+    after = {entry.name: entry.lstat() for entry in tmp_path.iterdir()}
+    assert {name: (s.st_ino, s.st_size, s.st_mtime_ns) for name, s in after.items()} == {
+        name: (s.st_ino, s.st_size, s.st_mtime_ns) for name, s in before.items()
+    }
+    assert (tmp_path / "file.1.part").read_text() == "another download"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+@pytest.mark.parametrize(("mode", "expected"), [(None, 0o640), (0o600, 0o600), (0o444, 0o444)])
+def test_the_part_is_as_private_as_the_file(
+    tmp_path: Path, mode: int | None, expected: int
+) -> None:
+    """Also while it is written; a new file is as private as the user's files are."""
+    path = tmp_path / "file"
+    if mode is not None:
+        path.touch()
+        path.chmod(mode)
+
+    async def begin() -> None:
+        target = Target(path)
+        await target.open()
+        await target.write(b"x")
+        assert (tmp_path / "file.part").stat().st_mode & 0o777 == expected
+        target.finish()
+
+    umask = os.umask(0o027)
+    try:
+        anyio.run(begin)
+    finally:
+        os.umask(umask)
+    assert path.read_bytes() == b"x"
+    assert path.stat().st_mode & 0o777 == expected
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes in the file system")
 @pytest.mark.parametrize("path", ["/json", "/cut"])
 def test_output_to_a_pipe_writes_into_it(
@@ -520,6 +786,43 @@ def test_json_is_indented_and_coloured_on_a_terminal(peer: Peer, on_terminal: Te
         plain = COLOUR.sub(b"", shown)
         assert plain.startswith(b'{\n  "greeting": "hello",\n')
         assert json.loads(plain) == json.loads(POLITE)
+
+
+def test_deeply_nested_json_is_shown_as_it_is(peer: Peer, on_terminal: Terminal) -> None:
+    """A few kilobytes must not become megabytes of blanks, nor half a minute of colouring."""
+    assert on_terminal(f"{peer.url}/deep") == (0, DEEP + b"\n")
+
+
+BLOCKED_COLOURS = """
+import os, threading
+from rich.highlighter import JSONHighlighter
+def highlight(self, text):
+    os.write(2, b"colouring")
+    threading.Event().wait()
+JSONHighlighter.highlight = highlight
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ctrl_c_does_not_wait_for_colours(peer: Peer, backend: str, start: Start) -> None:
+    """However long it takes to show JSON, the command can be left."""
+    pty = pytest.importorskip("pty", reason="no terminals here")
+    ours, theirs = pty.openpty()
+    process = start(
+        f"{peer.url}/json",
+        "--backend",
+        backend,
+        python=["-c", INTERRUPTIBLE.format(prelude=BLOCKED_COLOURS)],
+        stdout=theirs,
+    )
+    assert process.stderr is not None
+    assert process.stderr.read(9) == b"colouring"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10)[1] == b""
+    assert process.returncode == 130
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_headers_are_coloured_on_a_terminal(peer: Peer, on_terminal: Terminal) -> None:
@@ -582,7 +885,10 @@ def closed_port() -> int:
         (["http://127.0.0.1:{closed}/"], "Cannot connect to host 127.0.0.1:{closed}"),
         (["http:///path"], "not a proper URL: "),
         (["ftp://localhost/"], "not an http or https URL: ftp://localhost/"),
-        (["{url}/", "-x", "localhost:{closed}"], "the proxy cannot be reached: Cannot connect to"),
+        (
+            ["{url}/", "-x", "localhost:{closed}"],
+            "the proxy cannot be reached: Cannot connect through",
+        ),
         (["{url}/cut"], ""),
         (["{url}/nonsense"], "not a proper HTTP response: "),
         (["{url}/stall", "--timeout", "0.2"], "no complete answer within 0.2 seconds"),

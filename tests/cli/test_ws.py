@@ -97,6 +97,27 @@ def test_what_does_not_open_is_an_error(address: str, args: list[str], message: 
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("compress", [[], ["-z"]])
+def test_a_message_that_is_too_large_is_an_error(
+    address: str, backend: str, compress: list[str]
+) -> None:
+    """A server cannot fill the memory; one line says which limit it was."""
+    args = [f"{address}/echo", *WAIT, "--max-size", "1000", "--backend", backend, *compress]
+    done = ws(*args, lines=b"a" * 1000 + b"\n" + b"b" * 1001 + b"\n")
+    assert done.returncode == 1
+    assert done.stdout == b"a" * 1000 + b"\n"
+    assert done.stderr.count(b"\n") == 1
+    assert b"1000" in done.stderr
+
+
+def test_messages_have_a_limit_that_can_be_left_out(address: str) -> None:
+    """Some megabytes go without ``--max-size``, more do not."""
+    line = b"a" * 4_200_000
+    done = ws(f"{address}/echo", "--wait", "5", lines=line + b"\n" + line * 4)
+    assert (done.returncode, done.stdout) == (1, line + b"\n")
+
+
 def test_a_reader_that_leaves_is_no_error_worth_a_word(address: str) -> None:
     """``anyhttp ws … | head``."""
     command = [sys.executable, "-m", "anyhttp", "ws", f"{address}/count/100000"]

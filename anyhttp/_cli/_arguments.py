@@ -1,0 +1,247 @@
+"""The values of the command line: what they stand for, and the checks of them.
+
+No message about a value that may be a secret shows it: messages end up in logs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from anyhttp import BasicAuth
+from anyhttp._headers import is_token
+from anyhttp._targets import checked_proxy
+
+SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+ENVIRONMENT: Final = "@env:"
+# Bytes that a file may hold for an option; a body has no such limit.
+LARGEST_VALUE: Final = 1024 * 1024
+# The key of click's store: what standard input is read for.
+STDIN: Final = "anyhttp.stdin"
+NOT_SHOWN: Final = "(it is not shown, as it may be a secret)"
+
+
+class Command(click.Command):
+    """A command that does not show arguments that are too many.
+
+    Who forgets the quotes around a header field has the token in them.
+
+    :param stdin: what standard input is for, if no option can read it
+    """
+
+    allow_extra_args = True
+
+    def __init__(self, *args: Any, stdin: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stdin = stdin
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments into *ctx*, and refuse those that are left.
+
+        :raises click.UsageError: the command line makes no sense
+        """
+        if self._stdin:
+            ctx.meta[STDIN] = self._stdin
+        rest = super().parse_args(ctx, args)
+        if rest:
+            ctx.fail(
+                f"{len(rest)} arguments too many; put quotes around those with blanks in them"
+                if len(rest) > 1
+                else "one argument too many; put quotes around one with blanks in it"
+            )
+        return rest
+
+
+def read_stdin(ctx: click.Context, param: click.Parameter) -> bytes:
+    """Return standard input, which one option can read.
+
+    :raises click.BadParameter: it is for something else
+    """
+    name = param.opts[-1]
+    if (owner := ctx.meta.setdefault(STDIN, name)) != name:
+        raise click.BadParameter(f"standard input is for {owner}", ctx, param)
+    return sys.stdin.buffer.read()
+
+
+def from_environment(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return the variable that *value*, which begins with ``@env:``, names.
+
+    :raises click.BadParameter: there is no such variable
+    """
+    name = value.removeprefix(ENVIRONMENT)
+    if name not in os.environ:
+        raise click.BadParameter(f"there is no variable {name!r} in the environment", ctx, param)
+    return os.environ[name]
+
+
+def read_value(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return *value*, or what it stands for if it begins with ``@``, without a last line end.
+
+    :raises click.BadParameter: what it stands for cannot be read
+    """
+    if not value.startswith("@"):
+        return value
+    if value.startswith(ENVIRONMENT):
+        return from_environment(ctx, param, value)
+    if value == "@-":
+        content = read_stdin(ctx, param)
+    else:
+        try:
+            with open(value[1:], "rb") as file:
+                content = file.read(LARGEST_VALUE + 1)
+        except (OSError, ValueError) as exc:  # ValueError: a NUL in the name
+            problem = exc.strerror if isinstance(exc, OSError) else "no name of a file"
+            raise click.BadParameter(f"the file after '@': {problem}", ctx, param) from exc
+    if len(content) > LARGEST_VALUE:
+        raise click.BadParameter(f"more than {LARGEST_VALUE} bytes", ctx, param)
+    text = content.decode("utf-8", "surrogateescape")
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def with_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return a URL; without a scheme, ``http://`` is added."""
+    return value if SCHEME.match(value) else f"http://{value.removeprefix('//')}"
+
+
+def with_ws_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return a URL; without a scheme, ``ws://`` is added."""
+    return value if SCHEME.match(value) else f"ws://{value.removeprefix('//')}"
+
+
+def as_proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return the URL of a proxy; without a scheme, ``http://`` is added."""
+    if value is None:
+        return None
+    url = with_scheme(ctx, param, read_value(ctx, param, value))
+    try:
+        checked_proxy(url)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), ctx, param) from exc
+    return url
+
+
+def as_headers(
+    ctx: click.Context, param: click.Parameter, values: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return header fields as pairs."""
+    headers = []
+    for value in values:
+        if value.startswith("@"):
+            lines = read_value(ctx, param, value).splitlines()
+            headers += [as_header(ctx, param, line) for line in lines if line.strip()]
+        else:
+            name, content = as_header(ctx, param, value)
+            # As in HTTPie, a file follows the colon at once: "X: @a" is the text "@a".
+            if value.partition(":")[2].startswith("@"):
+                content = read_value(ctx, param, content)
+            headers.append((name, content))
+    return headers
+
+
+def as_header(ctx: click.Context, param: click.Parameter, line: str) -> tuple[str, str]:
+    """Return the name and the value of a header field."""
+    name, colon, content = line.partition(":")
+    # A token without "Authorization:" before it must not be taken for a name, and shown as one.
+    if not (colon and is_token(name.strip())):
+        raise click.BadParameter(
+            f"a field is not of the form 'Name: value' {NOT_SHOWN}", ctx, param
+        )
+    return name.strip(), content.strip()
+
+
+def as_login(ctx: click.Context, param: click.Parameter, value: str | None) -> BasicAuth | None:
+    """Return user and password; without a password, ask for it."""
+    if value is None:
+        return None
+    user, colon, password = read_value(ctx, param, value).partition(":")
+    if not colon:
+        if not sys.stdin.isatty():
+            raise click.BadParameter(
+                "there is no ':' before a password, and no terminal to ask for one", ctx, param
+            )
+        password = click.prompt(
+            f"Password of {user}", hide_input=True, default="", show_default=False, err=True
+        )
+    return BasicAuth(user, password, encoding="utf-8")
+
+
+def as_token(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[str, str] | None:
+    """Return the header field for a token (:rfc:`6750#section-2.1`)."""
+    if value is None:
+        return None
+    token = read_value(ctx, param, value).strip()
+    if not token or len(token.split()) > 1:
+        raise click.BadParameter(f"this is not one token {NOT_SHOWN}", ctx, param)
+    return "Authorization", f"Bearer {token}"
+
+
+def one_authorization(
+    headers: list[tuple[str, str]], login: BasicAuth | None, token: tuple[str, str] | None
+) -> list[tuple[str, str]]:
+    """Return the header fields, with the one for the token.
+
+    :raises click.UsageError: there is more than one of *login*, *token* and their header field
+    """
+    named = any(name.lower() == "authorization" for name, _ in headers)
+    if named + (login is not None) + (token is not None) > 1:
+        raise click.UsageError("--user, --bearer and a field Authorization exclude each other")
+    return [*headers, token] if token else headers
+
+
+def as_body(ctx: click.Context, param: click.Parameter, value: str | None) -> bytes | Path | None:
+    """Return a body: the text itself, or the content of the file whose name follows ``@``."""
+    if value is None:
+        return None
+    if value in {"-", "@-"}:
+        return read_stdin(ctx, param)
+    if value.startswith(ENVIRONMENT):
+        value = from_environment(ctx, param, value)
+    elif value.startswith("@"):
+        return _file(ctx, param, Path(value[1:]))
+    return value.encode("utf-8", "surrogateescape")
+
+
+def _file(ctx: click.Context, param: click.Parameter, path: Path) -> bytes | Path:
+    try:
+        # A file that can be read only once, such as a pipe, could not be sent again on a redirect.
+        if not path.is_file():
+            return path.read_bytes()
+        with path.open("rb"):
+            return path
+    except OSError as exc:
+        raise click.BadParameter(f"{path}: {exc.strerror}", ctx, param) from exc
+
+
+def as_json(ctx: click.Context, param: click.Parameter, value: str | None) -> bytes | None:
+    """Return a JSON body unchanged, after checking that it is JSON."""
+    body = as_body(ctx, param, value)
+    if isinstance(body, Path):
+        body = body.read_bytes()
+    if body is not None:
+        try:
+            json.loads(body)
+        except (ValueError, RecursionError) as exc:
+            raise click.BadParameter(f"this is not JSON: {exc}", ctx, param) from exc
+    return body
+
+
+def as_tls(insecure: bool, ca_file: Path | None) -> ssl.SSLContext | bool:
+    """Return the value of the request's option ``ssl``."""
+    if insecure and ca_file:
+        raise click.UsageError("--insecure and --cacert exclude each other")
+    if not ca_file:
+        return not insecure
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as exc:
+        raise click.UsageError(f"{ca_file} holds no certificate in PEM") from exc
