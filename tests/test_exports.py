@@ -143,7 +143,7 @@ async def test_what_a_session_shows() -> None:
 
 
 async def test_what_a_response_shows(server: Server) -> None:
-    """What aiohttp's shows; what calls do with a response is in functions of its room."""
+    """What aiohttp's shows, and ``trailers``; calls use functions of its room."""
     async with ClientSession() as session, session.get(server.url) as response:
         names = sorted(public_names(response))
     assert names == [
@@ -173,6 +173,7 @@ async def test_what_a_response_shows(server: Server) -> None:
         "request_info",
         "status",
         "text",
+        "trailers",
         "url",
         "version",
         "wait_for_close",

@@ -34,6 +34,11 @@ class ChunkReader:
         #: whether something was read that the grammar does not allow
         self.tolerated = False
 
+    @property
+    def trailers(self) -> list[tuple[bytes, bytes]]:
+        """The fields of the trailer, once it is complete."""
+        return self._trailer.fields if self._trailer is not None and self.complete else []
+
     def feed(self, data: bytes) -> tuple[list[bytes], list[int], int]:
         """Return pieces of the body, the offsets in it at which chunks end, and the bytes read.
 

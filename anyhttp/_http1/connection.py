@@ -63,7 +63,7 @@ IDLE: Final = Phase.IDLE
 class Http1Connection:
     """A connection as the pool keeps it: a stream, and the class of its engines."""
 
-    __slots__ = ("_engine_class", "phase", "stream", "usable_until")
+    __slots__ = ("_engine_class", "phase", "stream", "unread", "usable_until")
 
     #: exchanges that the connection can carry at a time; HTTP/2 would allow more
     max_exchanges: Final = 1
@@ -72,6 +72,8 @@ class Http1Connection:
         self.stream: NetworkStream = stream
         self._engine_class = engine_class
         self.phase: Phase = Phase.FRESH
+        #: bytes for another protocol, which have come with the head of a 101
+        self.unread: bytes = b""
         #: when the peer may close the idle connection, as far as it has said so, on the clock of
         #: :func:`time.monotonic`
         self.usable_until: float = math.inf
@@ -87,6 +89,13 @@ class Http1Connection:
         if to not in self.phase.moves:
             raise RuntimeError(f"a connection cannot go from {self.phase.name} to {to.name}")
         self.phase = to
+
+    def public_stream(self) -> ByteStream:
+        """Return the anyio stream; what came with the head of a 101 is received from it first."""
+        if self.unread:
+            self.stream.unread(self.unread)
+            self.unread = b""
+        return self.stream.stream
 
     @property
     def is_usable(self) -> bool:
@@ -141,8 +150,12 @@ class Connection:
 
     @property
     def transport(self) -> ByteStream | None:
-        """The anyio stream, ``None`` once it has been given back."""
-        return None if self._http1 is None else self._http1.stream.stream
+        """The anyio stream, ``None`` once it has been given back.
+
+        After a 101 that was asked for, its bytes are those of the other protocol, from the first
+        one on.
+        """
+        return None if self._http1 is None else self._http1.public_stream()
 
     @property
     def loop(self) -> EventLoop | None:
@@ -183,7 +196,7 @@ class Connection:
             return None
         self._give_back(self, None)
         self._call_back()
-        return http1.stream.stream
+        return http1.public_stream()
 
     def _call_back(self) -> None:
         callbacks, self._callbacks = self._callbacks, None

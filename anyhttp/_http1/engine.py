@@ -178,6 +178,11 @@ class Engine:
         return LARGE if known >= LARGE else 64 * 1024
 
     @property
+    def trailers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The fields after the last chunk of a body (:rfc:`9112#section-7.1.2`)."""
+        return () if self._chunks is None else self._chunks.trailers
+
+    @property
     def has_started(self) -> bool:
         """Whether any byte of a response has arrived, an informational one included."""
         return self._informed or self.head is not None or self._reader is not None

@@ -112,6 +112,11 @@ class Exchange:
         return self._engine.complete
 
     @property
+    def trailers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The trailer fields of the response, as far as it has been received to its end."""
+        return self._engine.trailers
+
+    @property
     def has_response(self) -> bool:
         """Whether any byte of a response has arrived."""
         return self._engine.has_started
@@ -287,6 +292,9 @@ class Exchange:
         head = self._head
         assert head is not None
         if head.status == 101:
+            # The connection is for another protocol now, for as long as the program wants.
+            self._http1.unread = self._engine.surplus
+            self._end_limits()
             return EMPTY_PAYLOAD
         self.read_limit = limit
         if self._engine.complete:
@@ -400,8 +408,7 @@ class Exchange:
     def lend_away(self) -> tuple[NetworkStream, bytes]:
         """After a 101: return the stream for another protocol, and the bytes received for it.
 
-        The exchange still holds the connection until :meth:`close`.  The time limits of the
-        request no longer apply.
+        The exchange still holds the connection until :meth:`close`.
 
         :raises ClientConnectionResetError: the connection was closed meanwhile, with the session
         """
@@ -409,10 +416,15 @@ class Exchange:
             raise ClientConnectionResetError("the connection has been closed")
         stream, engine = self._http1.stream, self._engine
         self._http1.move(Phase.LENT_AWAY)
+        surplus, engine.surplus = engine.surplus, b""
+        self._http1.unread = b""
+        return stream, surplus
+
+    def _end_limits(self) -> None:
+        """End the time limits of the request."""
+        stream = self._http1.stream
         stream.set_deadline(math.inf, self._watchdog)
         stream.end_deadline(self._watchdog)
-        surplus, engine.surplus = engine.surplus, b""
-        return stream, surplus
 
     # -- the end
 

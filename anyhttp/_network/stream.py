@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import AnyByteStream, ByteStream, SocketAttribute
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from .._common import ConnectionKey
@@ -165,6 +165,11 @@ class NetworkStream:
             elif isinstance(stream, TlsStream):
                 stream.send_last(data)
 
+    def unread(self, data: bytes) -> None:
+        """Make *data* the first bytes that are received from :attr:`stream`."""
+        self.stream = _StreamAfter(data, self.stream)
+        self._unencrypted = None
+
     def interrupt(self) -> None:
         """End the wait of the task that receives at this moment with :exc:`Expired`."""
         self._transport.interrupt()
@@ -269,6 +274,36 @@ class _ForeignStream(ByteStream):
             with socket.fromfd(theirs.fileno(), theirs.family, theirs.type) as raw_socket:
                 with suppress(OSError):
                     raw_socket.shutdown(socket.SHUT_RDWR)
+
+
+class _StreamAfter(ByteStream):
+    """A stream of which some bytes have been received already: they come first."""
+
+    def __init__(self, received: bytes, stream: ByteStream) -> None:
+        self._received = received
+        self._stream = stream
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        if not self._received:
+            return await self._stream.receive(max_bytes)
+        if max_bytes < 1:
+            raise ValueError("max_bytes must be a positive integer")
+        await checkpoint()
+        data, self._received = self._received[:max_bytes], self._received[max_bytes:]
+        return data
+
+    async def send(self, item: bytes) -> None:
+        await self._stream.send(item)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        return self._stream.extra_attributes
 
 
 def _ssl_objects_of(stream: AnyByteStream) -> tuple[ssl.SSLObject, ...]:

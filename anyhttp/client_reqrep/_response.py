@@ -115,6 +115,7 @@ def _restored(
     head: _PastHead,
     body: bytes | None,
     history: tuple[ClientResponse, ...],
+    trailers: RawHeaders,
 ) -> ClientResponse:
     """Return an unpickled response, in the state of a released one."""
     response = cls.__new__(cls)
@@ -122,8 +123,20 @@ def _restored(
     ClientResponse.__init__(response, request, head, None)
     response._body = body
     response._history = history
+    response._past_trailers = trailers
     response._released = True
     return response
+
+
+def _as_text(fields: Sequence[tuple[bytes, bytes]]) -> CIMultiDictProxy[str]:
+    return CIMultiDictProxy(
+        CIMultiDict(
+            [
+                (name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
+                for name, value in fields
+            ]
+        )
+    )
 
 
 class _Released:
@@ -169,6 +182,9 @@ class ClientResponse:
         "status",
         "version",
     )
+
+    #: trailer fields of a response that was unpickled
+    _past_trailers: RawHeaders = ()
 
     #: whether a subclass overrides an attribute that describes the type of the body
     _says_more: ClassVar[bool] = False
@@ -233,7 +249,10 @@ class ClientResponse:
         # Exceptions refer to responses by their history, and have to be picklable.  Only received
         # data is pickled, not the connection.
         head = _PastHead(self.version, self.status, self.reason, self.raw_headers)
-        return _restored, (type(self), self.request_info, head, self._body, self._history)
+        trailers = tuple(self._raw_trailers())
+        return _restored, (
+            type(self), self.request_info, head, self._body, self._history, trailers,
+        )  # fmt: skip
 
     # -- the head
 
@@ -271,15 +290,24 @@ class ClientResponse:
     def headers(self) -> CIMultiDictProxy[str]:
         """Header fields as text (UTF-8; other bytes are kept as lone surrogates)."""
         if self._headers is None:
-            self._headers = CIMultiDictProxy(
-                CIMultiDict(
-                    [
-                        (name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
-                        for name, value in self._raw_headers
-                    ]
-                )
-            )
+            self._headers = _as_text(self._raw_headers)
         return self._headers
+
+    @property
+    def trailers(self) -> CIMultiDictProxy[str]:
+        """Fields that the server sent after the body (:rfc:`9110#section-6.5`).
+
+        It is empty until the body has been read to its end.  The fields are never merged into
+        :attr:`headers`, and the client acts on none of them.
+        """
+        return _as_text(self._raw_trailers())
+
+    def _raw_trailers(self) -> Sequence[tuple[bytes, bytes]]:
+        exchange, content = self._exchange, self._content
+        if exchange is None:
+            return self._past_trailers
+        # A body with trailers is chunked, and chunked bodies are read by a reader.
+        return () if isinstance(content, bytes) or not content.at_eof() else exchange.trailers
 
     @property
     def raw_headers(self) -> RawHeaders:
