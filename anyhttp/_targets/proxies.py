@@ -23,7 +23,7 @@ from .._common import shown_class, without_user_info
 from ..client_exceptions import InvalidURL
 from ..typedefs import StrOrURL
 from .auth import BasicAuth, netrc_auth
-from .urls import host_error, host_is_too_long
+from .urls import REQUESTS_OF, host_error, host_is_too_long, is_secure
 
 __all__ = (
     "HTTP_PROXIES",
@@ -129,14 +129,18 @@ def checked_proxy(proxy: StrOrURL) -> tuple[URL, BasicAuth | None]:
 # -- the environment -------------------------------------------------------------------
 
 
-async def environment_proxy(url: URL) -> ProxyOptions | None:
+async def environment_proxy(url: URL, *, websocket: bool = False) -> ProxyOptions | None:
     """Return the proxy that the environment sets for *url*, ``None`` for no proxy.
+
+    :param websocket: *url*, of whatever scheme, is that of a WebSocket
 
     Credentials come from the proxy's URL, else from netrc.
     """
     # Imported here: it imports a large part of the standard library, and only this needs it.
     from urllib.request import getproxies_environment
 
+    if websocket:
+        url = url.with_scheme("wss" if is_secure(url) else "ws")
     entries = getproxies_environment()
     if entries:
         entry = chosen_entry(url, entries)
@@ -161,12 +165,20 @@ def chosen_entry(url: URL, entries: Mapping[str, str]) -> str | None:
 
     :param entries: values of the ``*_PROXY`` variables by the word before the underscore, in
         lower case; ``no`` lists the hosts to reach without a proxy, ``all`` is for every scheme
-        without an entry of its own
+        without an entry of its own; ``http`` is for ws and ``https`` for wss, too
     """
-    entry = entries.get(url.scheme) or entries.get("all")
+    entry = _entry_of(url.scheme, entries) or entries.get("all")
     if not entry or bypasses(url.raw_host or "", url.port, entries.get("no", "")):
         return None
     return entry
+
+
+def _entry_of(scheme: str, entries: Mapping[str, str]) -> str | None:
+    """Return the entry for URLs with *scheme*.
+
+    A WebSocket without an entry of its own has that of requests, as curl has it.
+    """
+    return entries.get(scheme) or entries.get(REQUESTS_OF.get(scheme, ""))
 
 
 def _system_entry(url: URL) -> str | None:
@@ -174,7 +186,7 @@ def _system_entry(url: URL) -> str | None:
     from urllib.request import getproxies, proxy_bypass
 
     host = url.raw_host or ""
-    entry = getproxies().get(url.scheme)
+    entry = _entry_of(url.scheme, getproxies())
     return None if not entry or proxy_bypass(host) else entry
 
 

@@ -15,10 +15,12 @@ from ..client_exceptions import InvalidUrlClientError, NonHttpUrlClientError
 from ..typedefs import StrOrURL
 
 __all__ = (
+    "REQUESTS_OF",
     "authority_end",
     "checked_url",
     "host_error",
     "host_is_too_long",
+    "is_secure",
     "is_upgrade",
     "origin_of",
     "parse_error",
@@ -41,7 +43,7 @@ _NOT_IN_TARGET: Final = re.compile(rf"[ {CONTROL_RANGE}]")
 Origin = tuple[str, str, int | None]
 
 #: The schemes of WebSockets, whose handshakes are requests, and the schemes of such requests.
-_REQUESTS_OF: Final = {"ws": "http", "wss": "https"}
+REQUESTS_OF: Final = {"ws": "http", "wss": "https"}
 
 
 def origin_of(url: URL) -> Origin:
@@ -52,7 +54,12 @@ def origin_of(url: URL) -> Origin:
     different hosts.
     """
     scheme = url.scheme
-    return _REQUESTS_OF.get(scheme, scheme), (url.raw_host or "").lower(), url.port
+    return REQUESTS_OF.get(scheme, scheme), (url.raw_host or "").lower(), url.port
+
+
+def is_secure(url: URL) -> bool:
+    """Whether the host of *url* is reached by TLS."""
+    return url.scheme in {"https", "wss"}
 
 
 def is_upgrade(url: URL, target: URL) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .deflate import Deflater, Inflater
 from .frames import END, FRAMES_IN_A_ROW, BytesLike, FrameReader, close_payload, frame
-from .handshake import Accepted, HandshakeRefused, Offer
+from .handshake import Accepted, HandshakeRefused, Offer, new_key
 from .heartbeat import Heartbeat
 from .lifecycle import Lifecycle, WSState
 from .models import (
@@ -57,6 +57,7 @@ __all__ = (
     "control_payload",
     "data_of",
     "frame",
+    "new_key",
     "reason_text",
     "shortened",
 )

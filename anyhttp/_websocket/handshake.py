@@ -19,7 +19,7 @@ from .deflate import Deflater, Inflater
 if TYPE_CHECKING:
     from websockets.extensions.permessage_deflate import PerMessageDeflate
 
-__all__ = ("Accepted", "HandshakeRefused", "Offer")
+__all__ = ("Accepted", "HandshakeRefused", "Offer", "new_key")
 
 #: The server proves that it speaks WebSocket by a hash of the client's key and this constant
 #: (:rfc:`6455#section-1.3`).
@@ -27,6 +27,11 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 _PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*({TOKEN})(?:[ \t]*=[ \t]*("?)({TOKEN})\2)?')
 _NAME: Final = re.compile(rf"[ \t]*({TOKEN})")
+
+
+def new_key() -> str:
+    """Return a value for ``Sec-WebSocket-Key``; each attempt needs a new one."""
+    return b64encode(secrets.token_bytes(16)).decode()
 
 
 class HandshakeRefused(Exception):
@@ -73,7 +78,7 @@ class Offer:
     :raises ValueError: *compress* is another number, or a protocol is not a token
     """
 
-    __slots__ = ("_compress", "_extension", "_key", "_protocols")
+    __slots__ = ("_compress", "_extension", "_protocols")
 
     def __init__(self, protocols: Sequence[str], compress: int) -> None:
         if isinstance(protocols, str):
@@ -94,15 +99,13 @@ class Offer:
             server_max_window_bits=compress if 0 < compress < 15 else None,
             client_max_window_bits=True,
         )
-        self._key = b64encode(secrets.token_bytes(16))
 
     def headers(self) -> list[tuple[str, str]]:
-        """Return the fields to send (:rfc:`6455#section-4.1`)."""
+        """Return the fields to send, except the key (:rfc:`6455#section-4.1`)."""
         fields: list[tuple[str, str]] = [
             (hdrs.UPGRADE, "websocket"),
             (hdrs.CONNECTION, "Upgrade"),
             (hdrs.SEC_WEBSOCKET_VERSION, "13"),
-            (hdrs.SEC_WEBSOCKET_KEY, self._key.decode()),
         ]
         if self._protocols:
             fields.append((hdrs.SEC_WEBSOCKET_PROTOCOL, ",".join(self._protocols)))
@@ -114,9 +117,10 @@ class Offer:
             fields.append((hdrs.SEC_WEBSOCKET_EXTENSIONS, offer))
         return fields
 
-    def check(self, status: int, headers: MultiMapping[str]) -> Accepted:
+    def check(self, status: int, headers: MultiMapping[str], key: str) -> Accepted:
         """Check a response, and return the result of the handshake.
 
+        :param key: the ``Sec-WebSocket-Key`` of the request
         :raises HandshakeRefused: the response does not accept this offer as RFC 6455 demands
         """
         if status != 101:
@@ -125,7 +129,7 @@ class Offer:
             raise HandshakeRefused("Invalid upgrade header")
         if "upgrade" not in _tokens(headers, hdrs.CONNECTION):
             raise HandshakeRefused("Invalid connection header")
-        digest = b64encode(sha1(self._key + _GUID, usedforsecurity=False).digest()).decode()
+        digest = b64encode(sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
         if headers.getall(hdrs.SEC_WEBSOCKET_ACCEPT, ()) != [digest]:
             raise HandshakeRefused("Invalid challenge response")
         compression = self._negotiated(headers)
@@ -135,10 +139,14 @@ class Offer:
         return Accepted(self._protocol(headers), compression, bits)
 
     def _protocol(self, headers: MultiMapping[str]) -> str | None:
-        """Return the first subprotocol of the response that was offered, ``None`` if none was."""
+        """Return the subprotocol that the server has chosen; ``None`` if it has chosen none."""
         line = ",".join(headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ()))
-        named = [name.strip() for name in line.split(",")]
-        return next((name for name in named if name in self._protocols), None)
+        named = [name.strip() for name in line.split(",") if name.strip()]
+        for name in named:
+            if name not in self._protocols:
+                raise HandshakeRefused(f"Invalid subprotocol {name!r}, which was not offered")
+        # Some servers repeat the list of the client; it is in the order of preference.
+        return named[0] if named else None
 
     def _negotiated(self, headers: MultiMapping[str]) -> PerMessageDeflate | None:
         """Return the compression that the server accepted (:rfc:`7692#section-7.1`)."""

@@ -33,6 +33,8 @@ def request_of(scope: CallScope) -> ClientRequest:
         explicit = "; ".join(headers.popall(hdrs.COOKIE))
     cookies = cookie_header(session.cookie_jar, hop.url, explicit, hop.cookies)
     request = make_request(session.defaults.request_class, hop, headers, cookies)
+    if hop.is_handshake:
+        request.is_handshake = True
     proxy = hop.environment or hop.proxy
     if proxy is not None:
         request.use_proxy(proxy)

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from .. import hdrs
-from .._targets import ProxyOptions, environment_proxy, netrc_auth
+from .._targets import ProxyOptions, environment_proxy, is_secure, netrc_auth
 from .._tasks import Expired
 from ..client_exceptions import TooManyRedirects
 from ..client_reqrep import ClientResponse, exchange_of, read_error_body, set_history
@@ -116,7 +116,10 @@ class Call:
             if self._tracer is not None:
                 await self._tracer.redirect(response)
             target = redirect_target(
-                response.real_url, response.headers, requote=session.requote_redirect_url
+                response.real_url,
+                response.headers,
+                requote=session.requote_redirect_url,
+                websocket=hop.is_handshake,
             )
             if target is None:
                 break
@@ -128,7 +131,7 @@ class Call:
                     tuple(history),
                     message=f"the limit of {limit} redirects was reached",
                 )
-            downgraded = response.url.scheme == "https" != target.scheme
+            downgraded = is_secure(response.url) and not is_secure(target)
             hop.redirect(response.status, target, session.defaults)
             exchange = exchange_of(response)
             if exchange is not None:
@@ -161,7 +164,8 @@ class Call:
         given, hop.environment = hop.proxy, None
         if (given is not None and given.url is not None) or not uses_proxies(scope.connector):
             return
-        found = await scope.within_total(environment_proxy(hop.url), "looking for a proxy")
+        work = environment_proxy(hop.url, websocket=hop.is_handshake)
+        found = await scope.within_total(work, "looking for a proxy")
         if found is None:
             # No proxy is used for this URL, so the origin would get credentials for a proxy.
             if hdrs.PROXY_AUTHORIZATION in hop.headers:

@@ -46,6 +46,9 @@ class Settings:
 class Hop:
     """What the caller asked for; some of it changes from one redirect to the next."""
 
+    #: whether it asks for a WebSocket; the attribute is set where it does
+    is_handshake: bool = False
+
     def __init__(
         self,
         session: object,

@@ -9,7 +9,14 @@ from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from .. import hdrs
-from .._targets import BasicAuth, authority_end, host_error, host_is_too_long, target_error
+from .._targets import (
+    BasicAuth,
+    authority_end,
+    host_error,
+    host_is_too_long,
+    is_secure,
+    target_error,
+)
 from ..client_exceptions import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
 
 __all__ = ("CREDENTIAL_HEADERS", "next_method", "redirect_target", "without_body_headers")
@@ -18,6 +25,10 @@ REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 
 #: Headers that never follow a redirect to another origin.
 CREDENTIAL_HEADERS: Final = (hdrs.AUTHORIZATION, hdrs.COOKIE, hdrs.PROXY_AUTHORIZATION)
+
+#: Schemes of the targets of redirects; a relative target has none.
+_OF_REQUESTS: Final = frozenset({"", "http", "https"})
+_OF_WEBSOCKETS: Final = _OF_REQUESTS | {"ws", "wss"}
 
 _BODY_HEADERS: Final = frozenset({"transfer-encoding", "expect"})
 
@@ -51,12 +62,16 @@ def without_body_headers(headers: CIMultiDict[str]) -> CIMultiDict[str]:
     )
 
 
-def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> URL | None:
+def redirect_target(
+    url: URL, headers: MultiMapping[str], *, requote: bool, websocket: bool = False
+) -> URL | None:
     """Return where the response *headers* for *url* point to; ``None`` if nowhere.
 
     :param requote: normalise the percent-encoding of the target
+    :param websocket: the request asks for a WebSocket: the target may be a ws or wss URL, but
+        after TLS it has to be one with TLS
     :raises InvalidUrlRedirectClientError: the target is no URL that can be requested
-    :raises NonHttpUrlRedirectClientError: it is not an http or https URL
+    :raises NonHttpUrlRedirectClientError: it is a URL of another scheme
     """
     location = headers.get(hdrs.LOCATION) or headers.get(hdrs.URI)
     if location is None:
@@ -67,7 +82,7 @@ def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> U
         location = _without_raw_bytes(location)
     try:
         target = URL(location, encoded=not requote)
-        if target.scheme not in {"", "http", "https"}:
+        if target.scheme not in (_OF_WEBSOCKETS if websocket else _OF_REQUESTS):
             raise NonHttpUrlRedirectClientError(location)
         if not target.scheme or (target.scheme == url.scheme and not authority_end(location)):
             # "http:path" is relative to the present URL, as browsers have it (RFC 3986 §5.2.2).
@@ -79,6 +94,8 @@ def redirect_target(url: URL, headers: MultiMapping[str], *, requote: bool) -> U
         raise InvalidUrlRedirectClientError(
             location, "the server redirects to something that is not a URL"
         ) from None
+    if websocket and objection is None and is_secure(url) and not is_secure(target):
+        objection = "a WebSocket over TLS is redirected to one without TLS"
     if objection is not None:
         raise InvalidUrlRedirectClientError(location, objection)
     return target

@@ -497,8 +497,10 @@ class ClientSession:
         handshake = WSHandshake(**request)  # type: ignore[arg-type]  # the types are in WSOptions
         scope.forget_lost_tasks()
         tasks = scope.helper_tasks or tasks
-        response = await self._make_call(method, url, **handshake.request).run()
-        return handshake.finish(response, self._ws_response_class, tasks)
+        call = self._make_call(method, url, **handshake.request)
+        call.scope.hop.is_handshake = True
+        response = await call.run()
+        return await handshake.finish(response, self._ws_response_class, tasks, call.scope.total_at)
 
     async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
         """Make a request; if a subclass overrides this method, all verbs call it."""

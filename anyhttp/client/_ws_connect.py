@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from .. import hdrs
 from .._common import (
     check_count,
     check_flag,
@@ -21,7 +22,7 @@ from .._targets import BasicAuth
 from .._tasks import HelperTasks, TaskOwner
 from .._websocket import ClientWSTimeout, HandshakeRefused, Offer, WSSettings
 from ..client_exceptions import WSServerHandshakeError
-from ..client_reqrep import ClientResponse, take_exchange
+from ..client_reqrep import ClientResponse, read_error_body, take_exchange
 from ..client_ws import ClientWebSocketResponse, start_heartbeat
 from ..typedefs import LooseHeaders, Query, StrOrURL
 from ._context_managers import missing_attribute
@@ -146,28 +147,24 @@ class WSHandshake:
         """Options of the request to make."""
         return self._request
 
-    def finish(
+    async def finish(
         self,
         response: ClientResponse,
         websocket_class: type[ClientWebSocketResponse],
         tasks: HelperTasks | None,
+        total_at: float,
     ) -> ClientWebSocketResponse:
         """Return the open WebSocket.
 
         :param tasks: get the task of the heartbeat; see :func:`start_heartbeat`
+        :param total_at: when the time of the request is over, on anyio's clock
         :raises WSServerHandshakeError: the server refused; the response is closed then
         """
+        key = response.request_info.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")
         try:
-            accepted = self._offer.check(response.status, response.headers)
+            accepted = self._offer.check(response.status, response.headers, key)
         except HandshakeRefused as exc:
-            response.close()
-            raise WSServerHandshakeError(
-                response.request_info,
-                response.history,
-                message=str(exc),
-                status=response.status,
-                headers=response.headers,
-            ) from None
+            raise await _refusal(response, str(exc), total_at) from None
         # From now on the WebSocket holds the connection, and not the response.
         exchange = take_exchange(response)
         assert exchange is not None  # this is the only place that takes it
@@ -178,6 +175,24 @@ class WSHandshake:
             raise
         start_heartbeat(websocket, tasks)
         return websocket
+
+
+async def _refusal(
+    response: ClientResponse, message: str, total_at: float
+) -> WSServerHandshakeError:
+    """Return the error for *response*, with the beginning of its body; close the response."""
+    error = WSServerHandshakeError(
+        response.request_info,
+        response.history,
+        message=message,
+        status=response.status,
+        headers=response.headers,
+    )
+    try:
+        error.body = await read_error_body(response, total_at)
+    finally:
+        response.close()
+    return error
 
 
 _OVERRIDABLE: Final = frozenset({"upgrade", "connection", "sec-websocket-version"})

@@ -36,6 +36,7 @@ from .._targets import (
     checked_url,
     target_error,
 )
+from .._websocket import new_key
 from ..client_exceptions import ClientPayloadError, InvalidUrlClientError
 from ..formdata import FormData
 from ..payload import Payload, get_payload
@@ -102,6 +103,8 @@ class ClientRequest:
     proxy_auth: BasicAuth | None = None
     #: headers for the proxy; no origin behind a tunnel sees them
     proxy_headers: CIMultiDict[str] | None = None
+    #: whether it asks for a WebSocket
+    is_handshake: bool = False
     #: how the body is sent; determined anew whenever the body is set and before sending
     framing: Framing = NO_BODY
     #: to undo :meth:`_frame`: the header fields that it added, and the previous values of
@@ -262,9 +265,17 @@ class ClientRequest:
 
     @property
     def is_forwarded(self) -> bool:
-        """Whether an HTTP proxy forwards the request, instead of opening a tunnel for it."""
+        """Whether an HTTP proxy forwards the request, instead of opening a tunnel for it.
+
+        For a WebSocket there is a tunnel (:rfc:`6455#section-4.1`): few proxies pass an upgrade on.
+        """
         proxy = self._proxy
-        return proxy is not None and proxy.scheme in HTTP_PROXIES and not self.is_ssl()
+        return (
+            proxy is not None
+            and proxy.scheme in HTTP_PROXIES
+            and not self.is_handshake
+            and not self.is_ssl()
+        )
 
     def headers_for_proxy(self) -> CIMultiDict[str]:
         """Return the headers for the proxy, credentials included.
@@ -278,6 +289,9 @@ class ClientRequest:
 
     def _proxy_headers_hash(self) -> int | None:
         headers = self.proxy_headers
+        if self.is_handshake and not self.is_ssl():
+            # A tunnel without TLS: requests that the proxy forwards must not get its connection.
+            return hash((hdrs.METH_CONNECT, *(headers or {}).items()))
         return hash(tuple(headers.items())) if headers else None
 
     @property
@@ -477,7 +491,6 @@ class ClientRequest:
         if reason is not None:
             raise InvalidUrlClientError(self.url, reason)
         if self._proxy is not None and self.is_forwarded:
-            # RFC 9112 §3.2.2.  Proxies do not know the scheme ws: it is http with an upgrade.
             return f"http://{without_zone(self.url.host_port_subcomponent or '')}{target}"
         return target
 
@@ -494,6 +507,8 @@ class ClientRequest:
         ):
             return _plain_fields(self._plain_host)
         headers = self.headers
+        if self.is_handshake:
+            headers[hdrs.SEC_WEBSOCKET_KEY] = new_key()  # each attempt to send has its own
         if type(self) is not ClientRequest:
             # The constructor of a subclass may have changed attributes after the framing.
             self._frame(self.payload)

@@ -639,16 +639,16 @@ def watch_body(
     response._on_body = on_body
 
 
-async def read_error_body(response: ClientResponse, total_at: float) -> None:
-    """Wait a short time for the beginning of the body of an error response.
+async def read_error_body(response: ClientResponse, total_at: float) -> bytes | None:
+    """Wait a short time for the beginning of the body of an error response, and return it.
 
     :param total_at: when the request's time is over, on anyio's clock
 
     After cancellation nothing has been consumed, and the connection cannot be used again.
     """
     content = response._content
-    if isinstance(content, bytes):
-        return
-    deadline = min(total_at, anyio.current_time() + ERROR_BODY_SECONDS)
-    with anyio.CancelScope(deadline=deadline):
-        await read_ahead(content, ERROR_BODY)
+    if not isinstance(content, bytes):
+        deadline = min(total_at, anyio.current_time() + ERROR_BODY_SECONDS)
+        with anyio.CancelScope(deadline=deadline):
+            await read_ahead(content, ERROR_BODY)
+    return response._error_body()

@@ -85,7 +85,7 @@ async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
         stream = await _dial_through_socks(req, proxy.scheme, key, proxy_key, way)
     else:
         stream = await _dial_proxy(proxy_key, way)
-        if key.is_ssl:
+        if not req.is_forwarded:
             try:
                 with _proxy_errors(proxy_key):
                     await open_http_tunnel(stream, ConnectRequest(req), way.engine_class)
@@ -205,7 +205,7 @@ async def open_http_tunnel(
     if not 200 <= head.status < 300:
         raise request.refused(head, await _read_refusal(stream, engine))
     if engine.surplus:
-        # The client begins a TLS handshake, so the origin cannot have sent these bytes.
+        # The client speaks first in the tunnel, so the origin cannot have sent these bytes.
         raise _broken("the proxy sent bytes of its own into the tunnel")
     stream.for_one_exchange = engine.for_one_exchange
 

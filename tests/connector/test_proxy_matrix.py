@@ -30,8 +30,8 @@ PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "howto" / "proxies.
 #: How a request gets to each of the targets, step by step.
 WAYS: Final = {
     "none": ("direct", "TLS", "direct", "TLS"),
-    "http": ("forward", "`CONNECT`, TLS", "forward", "`CONNECT`, TLS"),
-    "https": ("TLS, forward", "TLS, `CONNECT`, TLS", "TLS, forward", "TLS, `CONNECT`, TLS"),
+    "http": ("forward", "`CONNECT`, TLS", "`CONNECT`", "`CONNECT`, TLS"),
+    "https": ("TLS, forward", "TLS, `CONNECT`, TLS", "TLS, `CONNECT`", "TLS, `CONNECT`, TLS"),
     "socks4": ("tunnel", "tunnel, TLS", "tunnel", "tunnel, TLS"),
     "socks4a": ("tunnel", "tunnel, TLS", "tunnel", "tunnel, TLS"),
     "socks5": ("tunnel", "tunnel, TLS", "tunnel", "tunnel, TLS"),
@@ -75,7 +75,6 @@ async def test_each_pair_works(
     if made is not None:
         (seen,) = made.seen
         if seen.asked.startswith("GET"):
-            # no proxy knows the scheme ws
             assert seen.asked == f"GET http://localhost:{origin.port}/path"
         if "forward" not in WAYS[proxy][TARGETS.index(target)]:
             host = "127.0.0.1" if proxy in RESOLVED_HERE else "localhost"

@@ -172,7 +172,8 @@ async def test_an_http_proxy_with_a_password(
         ("squid", "http", "wss"),
         ("squid", "https", "ws"),
         ("squid", "https", "wss"),
-        ("tinyproxy", "http", "wss"),  # and not ws: it takes the upgrade out of what it forwards
+        ("tinyproxy", "http", "ws"),
+        ("tinyproxy", "http", "wss"),
         ("microsocks", "socks5h", "ws"),
         ("microsocks", "socks5h", "wss"),
     ],
@@ -180,7 +181,7 @@ async def test_an_http_proxy_with_a_password(
 async def test_a_websocket(
     script: Script, tls_ca: Authority, start: StartProgram, name: str, scheme: str, target: str
 ) -> None:
-    """Messages go both ways; squid passes the upgrade on where its configuration says so."""
+    """Messages go both ways."""
     if scheme.startswith("socks"):
         pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
     program = start(name)

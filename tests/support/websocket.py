@@ -30,10 +30,13 @@ def close(code: int, reason: bytes = b"") -> bytes:
 
 
 def accept_key(head: bytes) -> str:
-    """Return the ``Sec-WebSocket-Accept`` for the request *head* (:rfc:`6455#section-4.2.2`)."""
-    key = re.search(rb"(?i)\r\nSec-WebSocket-Key: *(\S+)", head)
-    assert key is not None, f"there is no key in {head!r}"
-    digest = sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    """Return the ``Sec-WebSocket-Accept`` for the request *head* (:rfc:`6455#section-4.2.2`).
+
+    Earlier requests of the same connection may precede it.
+    """
+    keys = re.findall(rb"(?i)\r\nSec-WebSocket-Key: *(\S+)", head)
+    assert keys, f"there is no key in {head!r}"
+    digest = sha1(keys[-1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
     return b64encode(digest).decode()
 
 

@@ -269,7 +269,7 @@ def test_no_proxy(entry: str, named: list[str], others: list[str]) -> None:
         ("http://a.test/", "for-http"),
         ("https://a.test/", "for-https"),
         ("ws://a.test/", "for-ws"),
-        ("wss://a.test/", "for-all"),
+        ("wss://a.test/", "for-https"),
         ("http://direct.test/", None),
         ("wss://direct.test/", None),
         ("http://port.test/", "for-http"),
@@ -305,7 +305,7 @@ async def test_variables_of_a_scheme(
     found = await environment_proxy(URL(f"{scheme}://origin.test/"))
     assert found == ProxyOptions(PROXY, USER)
     assert await environment_proxy(URL(f"{scheme}://direct.test/")) is None
-    other = "ws" if scheme == "http" else "http"
+    other = "https" if scheme == "http" else "http"
     found = await environment_proxy(URL(f"{other}://origin.test/"))
     assert found == ProxyOptions(URL("socks5h://all.test:1080"))
 
