@@ -310,7 +310,7 @@ class ClientWebSocketResponse:
         """Wait until a message begins, and return it to be read in pieces.
 
         ``max_msg_size`` does not apply to it.  The next call that receives discards the pieces
-        that have not been read.
+        that have not been read, of a compressed message up to 64 MiB.
 
         :param timeout: seconds to wait for the beginning; ``ws_receive`` if ``None`` or 0
         :raises TimeoutError: no message began in that time

@@ -49,6 +49,14 @@ RESERVED: Final = 256 * 1024
 FRAMES_IN_A_ROW: Final = 4096
 
 
+#: Most bytes that are inflated only to be thrown away, of one message: later messages may refer to
+#: its last bytes.  A compressed megabyte may inflate to a gigabyte, so a peer could keep us busy.
+MAX_SKIPPED: Final = 64 * 1024 * 1024
+
+#: As how many frames a piece counts that is inflated to be thrown away.
+SKIPPED_PIECE_FRAMES: Final = 64
+
+
 class _End(enum.Enum):
     END = "no piece follows"
 
@@ -119,6 +127,10 @@ _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
 
 
+def _no_utf8(exc: UnicodeDecodeError) -> WebSocketError:
+    return WebSocketError(WSCloseCode.INVALID_TEXT, f"a text is not UTF-8: {exc}")
+
+
 def _violation(message: str) -> WebSocketError:
     return WebSocketError(WSCloseCode.PROTOCOL_ERROR, message)
 
@@ -135,9 +147,9 @@ class FrameReader:
     :param decode_text: return the text of TEXT messages as ``str``
     """
 
-    __slots__ = ("_compressed", "_data", "_decode_text", "_decoder", "_inflater", "_inflating",
-                 "_last", "_max_short", "_max_size", "_opcode", "_pos", "_size", "_whole",
-                 "frames_left", "left")  # fmt: skip
+    __slots__ = ("_compressed", "_data", "_decode_text", "_decoder", "_inflater", "_last",
+                 "_max_short", "_max_size", "_opcode", "_pos", "_size", "_skipped", "_whole",
+                 "frames_left", "is_inflating", "left")  # fmt: skip
 
     def __init__(self, max_size: int, inflater: Inflater | None, *, decode_text: bool) -> None:
         self._max_size = max_size
@@ -159,8 +171,11 @@ class FrameReader:
         self._compressed = False
         self._whole: BytesIO | None = None  # parts of the message, if it comes in several pieces
         self._size = 0
+        # Finds out what is not UTF-8 in a text that comes in several pieces.
         self._decoder: codecs.IncrementalDecoder | None = None
-        self._inflating = False
+        self._skipped = 0  # bytes of the message that were inflated and thrown away
+        #: whether the next piece may come out of bytes that have been received already
+        self.is_inflating: bool = False
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the peer."""
@@ -230,18 +245,27 @@ class FrameReader:
                 return None
             self.left = _BETWEEN
             if self._last:
-                self._whole = None
+                self._whole = self._decoder = None
                 return self._finish(whole.getvalue())
 
     def _move_payload(self, whole: BytesIO) -> None:
-        """Move the received payload of the frame to *whole*."""
+        """Move the received payload of the frame to *whole*.
+
+        :raises WebSocketError: it belongs to a text, and is not UTF-8
+        """
         data, pos = self._data, self._pos
         end = min(pos + self.left, len(data))
-        whole.write(memoryview(data)[pos:end])
+        piece = memoryview(data)[pos:end]
+        whole.write(piece)
         self.left -= end - pos
         self._pos = end
         if end == len(data):
             self._data, self._pos = b"", 0
+        if self._opcode == 1 and not self._compressed:
+            # The end of the message may never come, so fail at the first wrong byte.
+            if self._decoder is None:
+                self._decoder = codecs.getincrementaldecoder("utf-8")()
+            self._decode(self._decoder, piece, last=False)
 
     def _take(self, count: int) -> bytes:
         """Take up to *count* of the received bytes."""
@@ -267,7 +291,7 @@ class FrameReader:
         try:
             text = payload.decode()
         except UnicodeDecodeError as exc:
-            raise WebSocketError(WSCloseCode.INVALID_TEXT, f"a text is not UTF-8: {exc}") from exc
+            raise _no_utf8(exc) from exc
         data = text if self._decode_text else payload
         return tuple.__new__(WSMessage, (_TEXT, data, ""))
 
@@ -287,6 +311,7 @@ class FrameReader:
         if self._whole is not None:  # an earlier next_message() has collected a part of the message
             self._whole.truncate()
             self._whole.seek(0)
+        self._skipped = 0
         if self._opcode == 1:
             self._decoder = codecs.getincrementaldecoder("utf-8")()
         return _KINDS[self._opcode]
@@ -299,11 +324,11 @@ class FrameReader:
         :raises WebSocketError: the peer broke the protocol
         """
         while True:
-            if self._inflating:
+            if self.is_inflating:
                 assert self._inflater is not None
                 piece = self._inflater.read(INFLATED_PIECE)
                 if not piece:
-                    self._inflating = False
+                    self.is_inflating = False
                     if not self._compressed:
                         self._inflater.end_message()
                     continue
@@ -323,6 +348,28 @@ class FrameReader:
                 piece = found
             if decoded := self._decoded(piece, last=False):
                 return decoded
+
+    def skip_pieces(self) -> WSMessage | _End | None:
+        """Discard pieces, and return :data:`END` after the last one, or a control frame.
+
+        ``None``: more bytes are needed, or other tasks have to run.
+
+        :raises WebSocketError: the peer broke the protocol, or the message is compressed and
+            larger than :data:`MAX_SKIPPED`
+        """
+        while self.frames_left:
+            piece = self.next_piece()
+            if not isinstance(piece, (bytes, str)):
+                return piece
+            if self.is_inflating:
+                self._skipped += len(piece)
+                if self._skipped > MAX_SKIPPED:
+                    raise WebSocketError(
+                        WSCloseCode.MESSAGE_TOO_BIG,
+                        f"the unread rest of a message inflates to more than {MAX_SKIPPED} bytes",
+                    )
+                self.frames_left = max(self.frames_left - SKIPPED_PIECE_FRAMES, 0)
+        return None
 
     def _next_payload(self) -> bytes | WSMessage | _End | None:
         """Return bytes of payload, not decompressed; otherwise the same as :meth:`next_piece`."""
@@ -349,20 +396,31 @@ class FrameReader:
     def _feed_inflater(self, data: bytes) -> None:
         assert self._inflater is not None
         self._inflater.feed(data)
-        self._inflating = True
+        self.is_inflating = True
 
     def _decoded(self, piece: bytes, *, last: bool) -> bytes | str:
         """Return *piece*; for a text message as text, with incomplete characters kept for later."""
         decoder = self._decoder
         if decoder is None:
             return piece
-        try:
-            text: str = decoder.decode(piece, last)
-        except UnicodeDecodeError as exc:
-            raise WebSocketError(WSCloseCode.INVALID_TEXT, f"a text is not UTF-8: {exc}") from exc
+        text = self._decode(decoder, piece, last=last)
         if last:
             self._decoder = None
         return text if self._decode_text else piece
+
+    @staticmethod
+    def _decode(
+        decoder: codecs.IncrementalDecoder, piece: bytes | memoryview, *, last: bool
+    ) -> str:
+        try:
+            text: str = decoder.decode(piece, last)
+        except UnicodeDecodeError as exc:
+            raise _no_utf8(exc) from exc
+        # Python waits for the third byte of a surrogate, which UTF-8 does not allow (RFC 3629 §3).
+        pending = decoder.getstate()[0]
+        if pending.startswith(b"\xed") and pending[1:] >= b"\xa0":
+            raise WebSocketError(WSCloseCode.INVALID_TEXT, "a text is not UTF-8: a surrogate")
+        return text
 
     # -- control frames, and discarding
 

@@ -110,10 +110,7 @@ class Receiver:
         :raises RuntimeError: another task is receiving
         """
         if self.read_by is not None:
-            if self._life.state is WSState.CLOSING:
-                await checkpoint()
-                return CLOSED_MESSAGE  # close() has told the task that reads to stop
-            await self._take_over()
+            return await self._receive_next(step)
         self.read_by = _APPLICATION
         frames, sender, life = self.frames, self._sender, self._life
         try:
@@ -150,6 +147,8 @@ class Receiver:
         """Return the next piece of a message that is being read in pieces."""
         if self.streaming is not stream:
             raise StopAsyncIteration
+        if self.frames.is_inflating:
+            await self._sender.checkpoint()  # a little input may inflate to many pieces
         found = await self.receive(self.frames.next_piece)
         if isinstance(found, (bytes, str)):
             return found
@@ -162,13 +161,20 @@ class Receiver:
 
     def _skip_pieces(self, step: Callable[[], _Found | None]) -> _Found | WSMessage | None:
         """Discard the rest of the message that was being read in pieces, and then do *step*."""
-        while self.streaming is not None:
-            found = self.frames.next_piece()
-            if found is END:
-                self.streaming = None
-            elif found is None or isinstance(found, WSMessage):
+        if self.streaming is not None:
+            found = self.frames.skip_pieces()
+            if found is not END:
                 return found
+            self.streaming = None
         return step()
+
+    async def _receive_next(self, step: Callable[[], _Found | None]) -> _Found | WSMessage:
+        """Do what :meth:`receive` does, while a task is reading."""
+        if self._life.state is WSState.CLOSING:  # close() has told that task to stop
+            await checkpoint()
+            return CLOSED_MESSAGE
+        await self._take_over()
+        return await self.receive(step)
 
     async def _take_over(self) -> None:
         """Make the heartbeat stop reading."""

@@ -88,14 +88,12 @@ def redirect_target(
             # "http:path" is relative to the present URL, as browsers have it (RFC 3986 §5.2.2).
             # If the target is only a query, join() would keep the fragment of *url*.
             target = url.with_fragment(None).join(target)
-        objection = _objection_to(target)
+        objection = _objection_to(target, url if websocket else None)
     except ValueError:
         # The message of this exception may contain a password from the URL.
         raise InvalidUrlRedirectClientError(
             location, "the server redirects to something that is not a URL"
         ) from None
-    if websocket and objection is None and is_secure(url) and not is_secure(target):
-        objection = "a WebSocket over TLS is redirected to one without TLS"
     if objection is not None:
         raise InvalidUrlRedirectClientError(location, objection)
     return target
@@ -112,9 +110,10 @@ def _without_raw_bytes(location: str) -> str:
     return location[:start] + rest
 
 
-def _objection_to(target: URL) -> str | None:
+def _objection_to(target: URL, websocket: URL | None) -> str | None:
     """Return why *target* cannot be requested; ``None`` if it can be.
 
+    :param websocket: the URL of the WebSocket that is redirected
     :raises ValueError: a part of *target* cannot be parsed
     """
     # yarl parses port and credentials only when they are read, so an error shows only then.
@@ -122,6 +121,8 @@ def _objection_to(target: URL) -> str | None:
     if (credentials := BasicAuth.from_url(target)) is not None:
         credentials.encode()
     target.raw_path_qs.encode()
+    if websocket is not None and is_secure(websocket) and not is_secure(target):
+        return "a WebSocket over TLS is redirected to one without TLS"
     reason = host_error(target.raw_host)
     if reason is None and not is_complete:
         reason = "the host or the port is invalid"

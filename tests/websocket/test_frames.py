@@ -23,6 +23,7 @@ from anyhttp._websocket import (
     new_key,
 )
 from anyhttp._websocket.deflate import MAX_STREAMS
+from anyhttp._websocket.frames import MAX_SKIPPED
 from tests.support import websocket as peer
 from tests.support.websocket import BINARY, CLOSE, PING, PONG, TEXT
 
@@ -227,6 +228,39 @@ class TestViolations:
         with pytest.raises(WebSocketError) as caught:
             list(read(reader(), wire))
         assert caught.value.code == 1007
+
+    @pytest.mark.parametrize(
+        "wrong", [b"\xff", b"\xc3(", b"\xf4\x90", b"\xed\xa0", b"a\xe2("], ids=bytes.hex
+    )
+    @pytest.mark.parametrize("decode_text", [True, False])
+    def test_bad_text_fails_at_the_byte_that_shows_it(
+        self, wrong: bytes, decode_text: bool
+    ) -> None:
+        """RFC 6455 §8.1, as Autobahn 6.4 asks: the rest of the message may never come."""
+        text = "grüß".encode()
+        second = peer.frame(0, bytes(20))[:2]
+        for before in (
+            peer.frame(TEXT, text, last=False) + second,
+            peer.frame(TEXT, text[:-1], last=False) + second + text[-1:],  # inside a character
+            peer.frame(TEXT, bytes(100_000))[:10],
+        ):
+            target = reader(decode_text=decode_text)
+            target.feed(before)
+            assert target.next_message() is None
+            for byte in wrong[:-1]:
+                target.feed(bytes([byte]))
+                assert target.next_message() is None
+            target.feed(wrong[-1:])
+            with pytest.raises(WebSocketError) as caught:
+                target.next_message()
+            assert caught.value.code == 1007
+
+    def test_text_in_several_pieces_is_whole(self) -> None:
+        """Also after the beginning of one message, and the end of another, were passed over."""
+        text = "grüße\U0001f600" * 30_000
+        wire = peer.frame(TEXT, text.encode()[:7], last=False) + peer.frame(0, text.encode()[7:])
+        for step in (0, 1000, 4099):
+            assert list(read(reader(), wire * 2, step=step)) == [(WSMsgType.TEXT, text)] * 2
 
     @pytest.mark.parametrize("reserved", [2, 1, 3, 6], ids=["rsv2", "rsv3", "rsv2+3", "rsv1+2"])
     def test_only_rsv1_belongs_to_compression(self, reserved: int) -> None:
@@ -434,6 +468,40 @@ class TestPieces:
         lengths = [len(piece) for piece in rest]  # type: ignore[arg-type]
         assert sum(lengths) == size
         assert max(lengths) <= 65536
+
+    @pytest.mark.parametrize("size", [MAX_SKIPPED, MAX_SKIPPED + 100_000])
+    def test_the_rest_of_a_bomb_is_discarded_in_steps_and_up_to_a_limit(self, size: int) -> None:
+        """Other tasks run in between: later messages may refer to it, so it has to be inflated."""
+        target = reader(compressed=True)
+        target.feed(
+            peer.frame(BINARY, deflate(bytes(size)), reserved=4)
+            + peer.frame(TEXT, deflate(b"x"), reserved=4)
+        )
+        assert target.next_start() is WSMsgType.BINARY
+        steps = 0
+
+        def skip() -> object:
+            nonlocal steps
+            while (found := target.skip_pieces()) is None:
+                assert goes_on(target)
+                steps += 1
+            return found
+
+        if size == MAX_SKIPPED:
+            assert skip() is END
+            assert target.next_message() == WSMessage(WSMsgType.TEXT, "x", "")
+        else:
+            with pytest.raises(WebSocketError) as caught:
+                skip()
+            assert caught.value.code == 1009
+        assert steps >= MAX_SKIPPED // 5_000_000
+
+    def test_the_rest_of_a_plain_message_is_discarded_without_a_limit(self) -> None:
+        """It costs no more than to receive it."""
+        target = reader(compressed=True)
+        target.feed(peer.frame(BINARY, bytes(MAX_SKIPPED + 1)))
+        assert target.next_start() is WSMsgType.BINARY
+        assert target.skip_pieces() is END
 
     def test_the_next_message_refers_to_one_read_in_pieces(self) -> None:
         """The window goes on, whichever way a message is read."""

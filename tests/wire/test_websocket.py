@@ -1230,7 +1230,7 @@ class TestHeartbeat:
         session = ClientSession()
         before = running_tasks()
         connect = anyhttp.ws_connect if lone else session.ws_connect
-        ws = await connect(peer.url, heartbeat=0.2)
+        ws = await connect(peer.url, heartbeat=0.4)
         with anyio.fail_after(5):
             assert await ws.receive_str() == "x"
         assert await ws.close()
@@ -1293,7 +1293,7 @@ class TestHeartbeat:
         """Although nobody has received the message; it still can be."""
         peer = await script([OPEN, (Frame(PING), websocket.frame(TEXT, b"x")), (Frame(PING), end)])
         async with ClientSession() as session:
-            async with session.ws_connect(peer.url, heartbeat=0.2) as ws:
+            async with session.ws_connect(peer.url, heartbeat=0.5) as ws:
                 await until_closed(ws)
                 assert_free(session, idle=0)
                 assert (ws.close_code, await ws.receive_str()) == (1006, "x")
