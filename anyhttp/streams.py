@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from io import BytesIO
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -20,6 +21,14 @@ T = TypeVar("T")
 #: A body with more bytes than this is joined while it arrives.  Keeping all pieces until the end
 #: would take twice the memory, and getting memory from the operating system is slow.
 LARGE: Final = 2**20
+
+#: Received pieces that have fewer bytes than this on average are joined.  A tiny piece takes some
+#: twenty times as much memory as its bytes.
+SMALL: Final = 1024
+
+#: Most ends of HTTP chunks that a reader holds, far more than arrive before :meth:`readchunk`
+#: is called again.  Beyond that, chunks count as one: an end takes as much memory as 40 bytes.
+MAX_CHUNK_ENDS: Final = 2**16
 
 #: Default low-water mark of a reader, in bytes.
 DEFAULT_LIMIT: Final = 2**16
@@ -67,6 +76,7 @@ class StreamReader:
         "_buffer",
         "_chunk_ends",
         "_cursor",
+        "_deadline",
         "_eof",
         "_eof_callbacks",
         "_exception",
@@ -93,6 +103,7 @@ class StreamReader:
         self._exception: BaseException | None = None
         self._fed: anyio.Event | None = None
         self._reading = False
+        self._deadline = math.inf  # of the request, on anyio's clock
         #: bytes of the body received so far, decoded
         self.total_bytes: int = 0
         #: bytes of the body received so far, as they came over the wire
@@ -161,17 +172,27 @@ class StreamReader:
         :param size: total number of bytes in the pieces
         :param chunk_ends: positions, counted in bytes from the beginning of the body
         """
-        self._buffer.extend(pieces)
+        if size < SMALL * len(pieces) and len(pieces) > 1:
+            self._buffer.append(b"".join(pieces))
+        else:
+            self._buffer.extend(pieces)
         self._size += size
         self.total_bytes += size
         if chunk_ends:
-            ends = self._chunk_ends
-            if ends is None:
-                self._chunk_ends = ends = deque()
-            while ends and ends[0] < self._cursor:
-                ends.popleft()  # this chunk was read by another method than readchunk()
-            ends.extend(chunk_ends)
+            self._add_chunk_ends(chunk_ends)
         self._wake()
+
+    def _add_chunk_ends(self, chunk_ends: Iterable[int]) -> None:
+        ends = self._chunk_ends
+        if ends is None:
+            self._chunk_ends = ends = deque()
+        while ends and ends[0] < self._cursor:
+            ends.popleft()  # this chunk was read by another method than readchunk()
+        ends.extend(chunk_ends)
+        last = ends[-1]
+        while len(ends) > MAX_CHUNK_ENDS:
+            ends.pop()
+            ends[-1] = last
 
     def feed_eof(self) -> None:
         """Mark the end of the body: no more data follows."""
@@ -184,10 +205,8 @@ class StreamReader:
 
     def end_chunk(self) -> None:
         """Mark that an HTTP chunk ends after the data fed so far."""
-        if self._chunk_ends is None:
-            self._chunk_ends = deque()
         if not self._chunk_ends or self._chunk_ends[-1] != self.total_bytes:
-            self._chunk_ends.append(self.total_bytes)
+            self._add_chunk_ends((self.total_bytes,))
 
     def unread_data(self, data: bytes) -> None:
         """Put *data* back at the front of the buffer.
@@ -489,6 +508,51 @@ class StreamReader:
             self._chunk_ends.clear()
             self._chunk_ends.append(last)
         return data
+
+
+class TimedStreamReader(StreamReader):
+    """A reader that looks at the clock with each read, as nothing else watches the time.
+
+    Each read that waits for the network ends at the deadline in any case.  This is about bytes
+    that have arrived: without a look at the clock, they could be read one by one for ever.
+    """
+
+    __slots__ = ()
+
+    def _raise_if_failed(self) -> None:
+        if self._source is not None and self._exception is None:
+            try:
+                raise_if_overdue(self)
+            except TimeoutError as exc:
+                self.set_exception(exc)
+        super()._raise_if_failed()
+
+
+# -- the time limit of a request
+
+
+def set_deadline(reader: StreamReader, deadline: float) -> None:
+    """Tell *reader* when its request's time is over, on anyio's clock."""
+    reader._deadline = deadline
+
+
+def total_timeout() -> TimeoutError:
+    """Return the error for reads of a body after the request's ``total`` time."""
+    return TimeoutError("the request's total timeout ran out while its body was being read")
+
+
+def raise_if_overdue(reader: StreamReader) -> None:
+    """Raise if the time of the request has passed: for long work on bytes that have been read.
+
+    :raises TimeoutError: it has passed
+    """
+    if anyio.current_time() >= reader._deadline:
+        raise total_timeout()
+
+
+def raise_if_failed(reader: StreamReader) -> None:
+    """Raise what the next read of *reader* would raise: for a caller that has read ahead."""
+    reader._raise_if_failed()
 
 
 # -- looking at the beginning of a body, for the error that describes a response

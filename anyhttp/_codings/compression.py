@@ -1,17 +1,19 @@
-"""Content codings: decoding in steps, each with bounded output.
+"""Content codings: decoding in steps, each with a bounded amount of work.
 
-A few compressed bytes may decode to gigabytes.  So a decoder returns at most as many bytes as it
-is asked for, and keeps the rest of its input for the next call.
+A few compressed bytes may decode to gigabytes, or, with one coding on top of another, to
+gigabytes that decode to nothing.  So a step takes a bounded number of bytes and returns a bounded
+number, and the caller decides whether to go on with the next one.
 """
 
 from __future__ import annotations
 
 import importlib
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from .zlib_module import zlib_backend
 
@@ -20,97 +22,168 @@ __all__ = ("ContentDecoder", "DecodingError", "accept_encoding", "decoder_for")
 #: Most codings that a response may have applied on top of each other (CVE-2022-32206).
 MAX_CODINGS: Final = 5
 
-#: Compressed bytes given to a decompressor at once; it copies the bytes that it does not use.
-STEP: Final = 16 * 1024
+#: Most bytes that one step takes.  A decompressor copies the bytes that it does not use.
+STEP: Final = 32 * 1024
+
+#: Most bytes that a coding may take without decoding to anything.  All codings decode to
+#: something after some hundred kilobytes at most.
+MAX_WITHOUT_OUTPUT: Final = 1024 * 1024
+
+#: Most members of gzip, or frames of zstd, without content that may follow one another.  Making a
+#: decompressor for each takes longer than sending them.
+MAX_EMPTY_MEMBERS: Final = 256
+
+#: What :attr:`ContentDecoder.work` counts for a step besides its bytes.
+STEP_COST: Final = 2 * 1024
+
+#: Largest window of zstd, as a power of two: 8 MiB (:rfc:`9659#section-3`).  A frame may ask for
+#: much more, which would be allocated for each response.
+MAX_ZSTD_WINDOW: Final = 23
+
+# What a member of gzip begins with, and a frame of zstd; the last 16 are of frames to be skipped.
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_ZSTD_MAGICS: Final = (
+    b"\x28\xb5\x2f\xfd",
+    *(bytes((0x50 + number, 0x2A, 0x4D, 0x18)) for number in range(16)),
+)
 
 
 class DecodingError(Exception):
     """The bytes are not valid in their content coding, or end early."""
 
 
-class _Decoder(Protocol):
-    def feed(self, data: bytes) -> None: ...
-
-    def read(self, limit: int) -> bytes:
-        """Return at most *limit* decoded bytes, ``b""`` when more input is needed."""
-        ...
-
-    def finish(self) -> None:
-        """Check that the input was complete."""
-
-
-class _Input:
-    """Compressed bytes that have not been given to the decompressor yet."""
-
-    __slots__ = ("_data", "_position")
+class _Stage(ABC):
+    """The decoder of one coding: bytes are fed to it, and decoded in steps."""
 
     def __init__(self) -> None:
+        # Compressed bytes that have not been given to the decompressor yet.
         self._data = b""
         self._position = 0
+        self._without_output = 0
+        self._empty_members = 0
+        self._started = False
+        #: whether no step can do anything before more bytes have been fed
+        self.needs_input: bool = True
+        #: whether bytes were found that do not belong to the compressed data.  They and all bytes
+        #: after them are ignored: some servers append line breaks or zeros.
+        self.ended: bool = False
+        #: bytes taken and returned so far
+        self.work: int = 0
 
     def feed(self, data: bytes) -> None:
+        """Add compressed bytes."""
         self._data = self._data[self._position :] + data
         self._position = 0
+        self.needs_input = not self._data
 
-    def take(self) -> bytes:
+    def step(self, limit: int) -> bytes:
+        """Decode some bytes, and return at most *limit* bytes; ``b""`` does not mean the end.
+
+        :raises DecodingError: the bytes do not follow the coding, or never decode to anything
+        """
+        before = self._position
+        if self.ended:
+            self._position = len(self._data)
+            self.needs_input = True
+            output = b""
+        else:
+            output = self._decode(limit)
+        taken = self._position - before
+        self.work += taken + len(output) + STEP_COST
+        self._without_output = 0 if output else self._without_output + taken
+        if self._without_output > MAX_WITHOUT_OUTPUT:
+            raise DecodingError(f"{MAX_WITHOUT_OUTPUT} bytes decode to nothing")
+        return output
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the compressed data may end with what has been decoded so far."""
+        return self.ended or not self._started or self._is_complete()
+
+    @abstractmethod
+    def _decode(self, limit: int) -> bytes:
+        """Do one step, and set :attr:`needs_input`."""
+
+    @abstractmethod
+    def _is_complete(self) -> bool:
+        """Whether the last member has been decoded to its end."""
+
+    def _take(self) -> bytes:
         data = self._data[self._position : self._position + STEP]
         self._position += len(data)
         return data
 
-    def put_back(self, data: bytes) -> None:
+    def _put_back(self, data: bytes) -> None:
         self._position -= len(data)
 
+    def _has_data(self) -> bool:
+        return self._position < len(self._data)
 
-class _ZlibDecoder:
+    def _next_member(self, *magics: bytes) -> bool:
+        """Whether another member follows, which begins with one of *magics*, all of one length.
+
+        If not, either more bytes are needed to tell, or the compressed data have ended.
+        """
+        start = self._data[self._position : self._position + len(magics[0])]
+        if start in magics:
+            return True
+        if any(magic.startswith(start) for magic in magics):
+            self.needs_input = True  # what follows will tell
+        else:
+            self.ended = True
+        return False
+
+    def _count(self, output: bytes, *, ended: bool) -> None:
+        """Count the members without content that follow one another.
+
+        :param ended: whether a member has ended
+        :raises DecodingError: there are too many
+        """
+        if output:
+            self._empty_members = 0
+        elif ended:
+            self._empty_members += 1
+            if self._empty_members > MAX_EMPTY_MEMBERS:
+                raise DecodingError(f"more than {MAX_EMPTY_MEMBERS} members without content")
+
+
+class _ZlibStage(_Stage):
     """gzip with any number of members (:rfc:`1952`), or deflate in both of its formats."""
 
     def __init__(self, *, gzip: bool) -> None:
+        super().__init__()
         self._gzip = gzip
         self._zlib = zlib_backend()
-        self._input = _Input()
-        self._undecided = b""
         self._inflate: Any = self._zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if gzip else None
-        self._started = False
-        self._full = False  # the last output reached its limit: the decompressor may hold more
 
-    def feed(self, data: bytes) -> None:
-        self._started = True
+    def _decode(self, limit: int) -> bytes:
         if self._inflate is None:
-            data = self._undecided + data
-            if len(data) < 2:
-                self._undecided = data
-                return
-            self._inflate = self._zlib.decompressobj(wbits=_deflate_window_bits(data))
-        self._input.feed(data)
-
-    def read(self, limit: int) -> bytes:
-        while True:
-            data = self._input.take()
-            if self._inflate is None or not (data or self._full):
+            self._started = True
+            if len(self._data) < 2:
+                self.needs_input = True
                 return b""
-            if self._inflate.eof and not self._next_member(data):
+            self._inflate = self._zlib.decompressobj(wbits=_deflate_window_bits(self._data))
+        elif self._inflate.eof:
+            if not self._gzip:
+                self.ended = True
                 return b""
-            try:
-                output: bytes = self._inflate.decompress(data, limit)
-            except self._zlib.error as exc:
-                raise DecodingError(str(exc)) from exc
-            self._input.put_back(self._inflate.unconsumed_tail or self._inflate.unused_data)
-            self._full = len(output) == limit
-            if output:
-                return output
-
-    def finish(self) -> None:
-        if self._started and (self._inflate is None or not self._inflate.eof):
-            raise DecodingError("the compressed data end early")
-
-    def _next_member(self, data: bytes) -> bool:
-        """Start another gzip member if *data* begins with one; ignore anything else."""
-        if not data:
-            return False
-        if self._gzip and data[:1] == b"\x1f":
+            if not self._next_member(_GZIP_MAGIC):
+                return b""
             self._inflate = self._zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-            return True
-        raise DecodingError("there are bytes after the end of the compressed data")
+        self._started = True
+        try:
+            output: bytes = self._inflate.decompress(self._take(), limit)
+        except self._zlib.error as exc:
+            raise DecodingError(str(exc)) from exc
+        self._put_back(self._inflate.unconsumed_tail or self._inflate.unused_data)
+        # If the output has reached its limit, the decompressor may hold more of it.
+        held = len(output) == limit and not self._inflate.eof
+        self.needs_input = not (held or self._has_data())
+        self._count(output, ended=self._inflate.eof)
+        return output
+
+    def _is_complete(self) -> bool:
+        return self._inflate is not None and bool(self._inflate.eof)
 
 
 def _deflate_window_bits(start: bytes) -> int:
@@ -122,72 +195,63 @@ def _deflate_window_bits(start: bytes) -> int:
     return zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS
 
 
-class _BrotliDecoder:
+class _BrotliStage(_Stage):
     """br (:rfc:`7932`), by the module Brotli or brotlicffi."""
 
     def __init__(self, module: ModuleType) -> None:
+        super().__init__()
         self._error: type[Exception] = module.error
         self._decompressor: Any = module.Decompressor()
-        self._input = _Input()
-        self._started = False
-        self._held = False  # the decompressor may hold output even when it has used all input
 
-    def feed(self, data: bytes) -> None:
-        self._input.feed(data)
+    def _decode(self, limit: int) -> bytes:
+        self._started = True
+        # While it holds output, the decompressor may accept no new input.
+        data = self._take() if self._decompressor.can_accept_more_data() else b""
+        try:
+            output: bytes = self._decompressor.process(data, output_buffer_limit=limit)
+        except self._error as exc:
+            raise DecodingError(str(exc)) from exc
+        # After output, the decompressor may hold more of it, even if it has used all input.
+        self.needs_input = not (output or self._has_data())
+        return output
 
-    def read(self, limit: int) -> bytes:
-        while True:
-            # While it holds output, the decompressor may accept no new input.
-            accepts = self._decompressor.can_accept_more_data()
-            data = self._input.take() if accepts else b""
-            if accepts and not (data or self._held):
-                return b""
-            self._started = True
-            try:
-                output: bytes = self._decompressor.process(data, output_buffer_limit=limit)
-            except self._error as exc:
-                raise DecodingError(str(exc)) from exc
-            self._held = bool(output)
-            if output:
-                return output
-
-    def finish(self) -> None:
-        if self._started and not self._decompressor.is_finished():
-            raise DecodingError("the compressed data end early")
+    def _is_complete(self) -> bool:
+        return bool(self._decompressor.is_finished())
 
 
-class _ZstdDecoder:
+class _ZstdStage(_Stage):
     """zstd (:rfc:`8878`) with any number of frames, by ``compression.zstd`` or a backport of it."""
 
     def __init__(self, module: ModuleType) -> None:
+        super().__init__()
         self._module = module
-        self._decompressor: Any = module.ZstdDecompressor()
-        self._input = _Input()
-        self._started = False
+        self._decompressor = self._new_decompressor()
 
-    def feed(self, data: bytes) -> None:
-        self._input.feed(data)
+    def _new_decompressor(self) -> Any:
+        window = self._module.DecompressionParameter.window_log_max
+        return self._module.ZstdDecompressor(options={window: MAX_ZSTD_WINDOW})
 
-    def read(self, limit: int) -> bytes:
-        while True:
-            if self._decompressor.eof:
-                self._input.put_back(self._decompressor.unused_data)
-                self._decompressor = self._module.ZstdDecompressor()
-                self._started = False
-            data = self._input.take() if self._decompressor.needs_input else b""
-            if not data and self._decompressor.needs_input:
+    def _decode(self, limit: int) -> bytes:
+        if self._decompressor.eof:
+            if not self._next_member(*_ZSTD_MAGICS):
                 return b""
-            self._started = True
-            try:
-                output: bytes = self._decompressor.decompress(data, limit)
-            except self._module.ZstdError as exc:
-                raise DecodingError(str(exc)) from exc
-            if output:
-                return output
+            self._decompressor = self._new_decompressor()
+        self._started = True
+        data = self._take() if self._decompressor.needs_input else b""
+        try:
+            output: bytes = self._decompressor.decompress(data, limit)
+        except self._module.ZstdError as exc:
+            raise DecodingError(str(exc)) from exc
+        ended = self._decompressor.eof
+        if ended:
+            self._put_back(self._decompressor.unused_data)
+        holds = not ended and not self._decompressor.needs_input
+        self.needs_input = not (holds or self._has_data())
+        self._count(output, ended=ended)
+        return output
 
-    def finish(self) -> None:
-        if self._started and not self._decompressor.eof:
-            raise DecodingError("the compressed data end early")
+    def _is_complete(self) -> bool:
+        return bool(self._decompressor.eof)
 
 
 @cache
@@ -224,55 +288,71 @@ def accept_encoding() -> str:
     return ", ".join(codings)
 
 
-def _make(coding: str) -> _Decoder | None:
+def _make(coding: str) -> _Stage | None:
     if coding in {"gzip", "x-gzip"}:
-        return _ZlibDecoder(gzip=True)
+        return _ZlibStage(gzip=True)
     if coding == "deflate":
-        return _ZlibDecoder(gzip=False)
+        return _ZlibStage(gzip=False)
     if coding == "br" and (brotli := _brotli()) is not None:
-        return _BrotliDecoder(brotli)
+        return _BrotliStage(brotli)
     if coding == "zstd" and (zstd := _zstd()) is not None:
-        return _ZstdDecoder(zstd)
+        return _ZstdStage(zstd)
     return None
 
 
 class ContentDecoder:
     """Decodes one or more content codings; the coding applied last is decoded first."""
 
-    __slots__ = ("_stages",)
+    __slots__ = ("_stages", "work")
 
-    def __init__(self, stages: Sequence[_Decoder]) -> None:
+    def __init__(self, stages: Sequence[_Stage]) -> None:
         self._stages = stages
+        #: bytes that all steps so far have taken and returned, with something for each step.
+        #: Callers go by it to let other tasks run now and then.
+        self.work: int = 0
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether no step can do anything before more bytes have been fed."""
+        return all(stage.needs_input for stage in self._stages)
 
     def feed(self, data: bytes) -> None:
-        """Add encoded bytes; before adding more, call :meth:`read` until it returns ``b""``."""
+        """Add encoded bytes."""
         self._stages[0].feed(data)
 
-    def read(self, limit: int) -> bytes:
-        """Return at most *limit* decoded bytes, ``b""`` when more input is needed.
+    def step(self, limit: int) -> bytes:
+        """Do one step of decoding, and return at most *limit* bytes.
 
-        :raises DecodingError: the bytes do not follow their coding
+        ``b""`` is no end: :attr:`needs_input` tells whether another step makes sense.
+
+        :raises DecodingError: the bytes do not follow their coding, or never decode to anything
         """
-        return self._read_stage(len(self._stages) - 1, limit)
+        stages = self._stages
+        last = index = len(stages) - 1
+        while index and stages[index].needs_input:
+            index -= 1
+        stage = stages[index]
+        before = stage.work
+        output = stage.step(limit)
+        self.work += stage.work - before
+        if index == last:
+            return output
+        if output:
+            stages[index + 1].feed(output)
+        return b""
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the encoded data may end with what has been decoded so far."""
+        return all(stage.may_end for stage in self._stages)
 
     def finish(self) -> None:
         """Check that the encoded data were complete.
 
         :raises DecodingError: the encoded data were incomplete
         """
-        for stage in self._stages:
-            stage.finish()
-
-    def _read_stage(self, index: int, limit: int) -> bytes:
-        stage = self._stages[index]
-        while True:
-            output = stage.read(limit)
-            if output or index == 0:
-                return output
-            below = self._read_stage(index - 1, limit)
-            if not below:
-                return b""
-            stage.feed(below)
+        if not self.may_end:
+            raise DecodingError("the compressed data end early")
 
 
 def decoder_for(content_encoding: str) -> ContentDecoder | None:

@@ -21,7 +21,14 @@ from ..client_exceptions import (
     ServerDisconnectedError,
     SocketTimeoutError,
 )
-from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader
+from ..streams import (
+    DEFAULT_LIMIT,
+    EMPTY_PAYLOAD,
+    StreamReader,
+    TimedStreamReader,
+    set_deadline,
+    total_timeout,
+)
 from .connection import BUSY, IDLE, Connection, Http1Connection, Phase
 from .heads import UNTIL_EOF, Head
 from .response_body import ResponseBody
@@ -48,6 +55,10 @@ DRAIN_SECONDS: Final = 1.0
 MAX_INFORMATIONAL: Final = 32
 
 
+#: How often to try to decode the beginning of a body in a plain call.
+MAX_DECODING_STEPS: Final = 8
+
+
 _READ_TIMEOUT: Final = "Timeout on reading data from socket"
 
 
@@ -63,8 +74,8 @@ class Exchange:
     """
 
     __slots__ = ("_body", "_engine", "_head", "_heads", "_http1", "_outgoing", "_read_size",
-                 "_registry", "_scope", "_send_error", "_sock_read", "_total_at", "_watchdog",
-                 "connection", "on_end", "read_limit", "reused", "upload")  # fmt: skip
+                 "_registry", "_scope", "_send_error", "_sock_read", "_watchdog", "connection",
+                 "on_end", "read_limit", "reused", "total_at", "upload")  # fmt: skip
 
     def __init__(
         self,
@@ -85,7 +96,8 @@ class Exchange:
         self._http1: Http1Connection = http1
         self._outgoing = outgoing
         self._engine = http1.start(limits)
-        self._total_at = total_at
+        #: when the ``total`` time is over, on anyio's clock
+        self.total_at: float = total_at
         self._watchdog = watchdog
         self._registry = registry
         if registry is not None:
@@ -147,7 +159,7 @@ class Exchange:
             data += engine.send_end()
         else:
             upload = Upload(payload, framing, engine, stream)
-        stream.set_deadline(self._total_at, self._watchdog)
+        stream.set_deadline(self.total_at, self._watchdog)
         try:
             await stream.send(data)
         except ClientOSError as exc:
@@ -256,8 +268,8 @@ class Exchange:
                 self._limit_wait()
             return await stream.receive()
         read_at = deadline_after(self._sock_read)
-        if read_at >= self._total_at:
-            stream.set_deadline(self._total_at, self._watchdog)
+        if read_at >= self.total_at:
+            stream.set_deadline(self.total_at, self._watchdog)
             return await stream.receive()
         stream.set_deadline(read_at, self._watchdog)
         try:
@@ -266,7 +278,7 @@ class Exchange:
             raise SocketTimeoutError(_READ_TIMEOUT) from None
         finally:
             # ``sock_read`` limits only the waits for the peer.
-            stream.set_deadline(self._total_at, self._watchdog)
+            stream.set_deadline(self.total_at, self._watchdog)
 
     def _raise_if_unsent(self) -> None:
         """Raise the error of sending, if there is one: it explains why there is no response."""
@@ -305,14 +317,25 @@ class Exchange:
         if head.length == UNTIL_EOF and not read_until_eof:
             self.close()
             return EMPTY_PAYLOAD
-        reader = StreamReader(self, limit)
+        watchdog = self._watchdog
+        limited = self.total_at != math.inf
+        reader = (TimedStreamReader if limited and watchdog is None else StreamReader)(self, limit)
+        set_deadline(reader, self.total_at)
         self._read_size = reader.get_read_buffer_limits()[1]
         self._body = body = ResponseBody(self._engine, head, reader, max_size=max_body_size)
         try:
             body.start(self._finish, decode=auto_decompress)
         except ClientPayloadError as exc:
             self._fail(exc)
+        if limited and watchdog is not None and self.connection is not None:
+            watchdog.watch(self, self.total_at)
         return reader
+
+    def expire(self) -> None:
+        """Make reads of the body fail: the ``total`` time is over; the watchdog calls this."""
+        assert self._body is not None
+        if not self._body.reader.is_eof():
+            self._fail(total_timeout())
 
     def _whole_body(self, head: Head, max_size: int | None) -> bytes | None:
         """Return the body if it came with the head as plain bytes; ``None``: use a reader."""
@@ -341,9 +364,13 @@ class Exchange:
 
     def pull_nowait(self) -> None:
         """Feed the reader with what has been received already, which may be nothing."""
-        if self._body is not None:
+        body = self._body
+        if body is not None:
             try:
-                self._body.feed(self._finish)
+                # This is a plain call, so it must not decode for long.
+                for _ in range(MAX_DECODING_STEPS):
+                    if body.feed(self._finish) or not body.is_decoding:
+                        break
             except ClientPayloadError as exc:
                 self._fail(exc, exc.__cause__)
 
@@ -353,7 +380,7 @@ class Exchange:
         if upload.error is None:
             self._fail(SocketTimeoutError(_READ_TIMEOUT))
         elif isinstance(upload.error, Expired):
-            self._fail(_total_timeout())
+            self._fail(total_timeout())
         else:
             failure = upload.failure()
             self._fail(failure, failure.__cause__)
@@ -362,7 +389,12 @@ class Exchange:
         body, stream = self._body, self._http1.stream
         assert body is not None
         try:
+            if body.decoder is not None:
+                await self._before_decoding()
             while not body.feed(self._finish):
+                if body.is_decoding:
+                    await self._before_decoding()
+                    continue
                 if self._engine.error is not None:
                     raise self._engine.error
                 if self._sock_read:
@@ -373,7 +405,7 @@ class Exchange:
                     break
                 self._engine.receive(data)
         except Expired:
-            self._fail(_total_timeout())
+            self._fail(total_timeout())
         except SocketTimeoutError as exc:
             self._fail(exc)
         except ClientPayloadError as exc:
@@ -387,6 +419,15 @@ class Exchange:
         if closed and body.reader.exception() is None:
             # Another task has closed the connection while this one was waiting.
             body.reader.set_exception(ClientConnectionError("Connection closed"))
+
+    async def _before_decoding(self) -> None:
+        """Let other tasks run before a step of decoding, which takes time and waits for nothing.
+
+        :raises Expired: the ``total`` time is over
+        """
+        await checkpoint()
+        if anyio.current_time() >= self.total_at:
+            raise Expired
 
     def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
         error.__cause__ = cause
@@ -474,7 +515,10 @@ class Exchange:
 
     def _end(self, give_back: Callable[[], None]) -> None:
         self.connection = None
-        self._http1.stream.end_deadline(self._watchdog)
+        watchdog = self._watchdog
+        self._http1.stream.end_deadline(watchdog)
+        if self._body is not None and watchdog is not None:
+            watchdog.forget(self)
         if self._registry is not None:
             self._registry.discard(self)
         give_back()
@@ -496,7 +540,7 @@ class Exchange:
 
         :raises TimeoutError: the ``total`` time is over; the connection is closed then
         """
-        with anyio.CancelScope(deadline=self._total_at) as scope:
+        with anyio.CancelScope(deadline=self.total_at) as scope:
             await self.wait_stopped()
         if scope.cancelled_caught:
             self.close()
@@ -530,7 +574,3 @@ class Exchange:
                 left -= len(data)
         self.release()
         await self.wait_stopped()
-
-
-def _total_timeout() -> TimeoutError:
-    return TimeoutError("the request's total timeout ran out while its body was being read")

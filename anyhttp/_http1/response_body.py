@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .._codings import ContentDecoder, DecodingError, decoder_for
 from ..client_exceptions import ClientPayloadError
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 __all__ = ("ResponseBody",)
+
+#: How many bytes to decode before other tasks may run, counted as :attr:`ContentDecoder.work`.
+#: That takes about as long as switching tasks ten times.
+DECODING_STEP: Final = 64 * 1024
 
 
 class ResponseBody:
@@ -28,8 +32,8 @@ class ResponseBody:
     reference cycle, which only the garbage collector could free.
     """
 
-    __slots__ = ("_coding", "_decoded", "_decoder", "_engine", "_framed_by_head", "_max_size",
-                 "reader")  # fmt: skip
+    __slots__ = ("_coding", "_decoded", "_engine", "_framed_by_head", "_max_size", "decoder",
+                 "is_decoding", "reader")  # fmt: skip
 
     def __init__(
         self,
@@ -43,8 +47,11 @@ class ResponseBody:
         self._coding = head.content_encoding
         self._framed_by_head = head.length != CHUNKED
         self._max_size = max_size
-        self._decoder: ContentDecoder | None = None
         self._decoded = 0
+        #: undoes the content codings; ``None`` if there are none
+        self.decoder: ContentDecoder | None = None
+        #: whether :meth:`feed` has to be called again to decode what has been received
+        self.is_decoding: bool = False
         #: the reader from which programs get the body
         self.reader = reader
 
@@ -56,23 +63,26 @@ class ResponseBody:
         """
         if decode and self._coding:
             try:
-                self._decoder = decoder_for(self._coding)
+                self.decoder = decoder_for(self._coding)
             except DecodingError as exc:
                 raise ClientPayloadError(f"Cannot decode the response: {exc}") from None
         elif self._framed_by_head:
             self._move_pieces(on_received)
 
     def feed(self, on_received: Callable[[], object]) -> bool:
-        """Feed the reader; return ``False`` if more bytes have to be received for that.
+        """Feed the reader; return ``False`` if it has got nothing.
+
+        More bytes have to be received then, or, if :attr:`is_decoding` is set, this has to be
+        called again: one call does a bounded amount of work.
 
         :raises ClientPayloadError: the body cannot be decoded, or is too large
         """
         if self.reader.is_eof() or self.reader.exception() is not None:
             return True
-        if self._decoder is None:
+        if self.decoder is None:
             return self._move_pieces(on_received)
         try:
-            return self._decode(self._decoder, on_received)
+            return self._decode(self.decoder, on_received)
         except DecodingError as exc:
             raise ClientPayloadError(f"Can not decode content-encoding: {self._coding}") from exc
 
@@ -96,28 +106,51 @@ class ResponseBody:
         return moved
 
     def _decode(self, decoder: ContentDecoder, on_received: Callable[[], object]) -> bool:
-        """Decode until there is output for the reader, or more bytes are needed."""
+        """Decode until there is output for the reader, more bytes are needed, or it takes long."""
         engine, reader = self._engine, self.reader
-        limit = reader.get_read_buffer_limits()[0]
-        ends = engine.chunk_ends
-        while not (output := decoder.read(limit)):
-            if ends and ends[0] == reader.total_raw_bytes:
-                ends.popleft()
-                reader.end_chunk()
-            if engine.complete:
-                on_received()
-            if not engine.pieces:
-                if not engine.complete:
+        limit = min(reader.get_read_buffer_limits()[0], DECODING_STEP)
+        end = decoder.work + DECODING_STEP
+        self.is_decoding = False
+        output = b""
+        while not output:
+            if not decoder.needs_input:
+                if decoder.work >= end:
+                    self.is_decoding = True
                     return False
+                output = decoder.step(limit)
+            elif engine.pieces:
+                self._end_chunk()
+                piece = engine.pieces.popleft()
+                reader.total_raw_bytes += len(piece)
+                decoder.feed(piece)
+            elif engine.complete:
                 decoder.finish()
-                reader.feed_eof()
+                self._end(on_received)
                 return True
-            piece = engine.pieces.popleft()
-            reader.total_raw_bytes += len(piece)
-            decoder.feed(piece)
+            else:
+                self._end_chunk()
+                return False
         self._count(len(output))
         reader.feed_data(output)
+        if engine.complete and not engine.pieces and decoder.needs_input and decoder.may_end:
+            self._end(on_received)
         return True
+
+    def _end(self, on_received: Callable[[], object]) -> None:
+        """Tell of the end of a body that has been decoded.
+
+        If decoding fails, the connection is not given back: the body may have been cut wrongly.
+        """
+        self._end_chunk()
+        on_received()
+        self.reader.feed_eof()
+
+    def _end_chunk(self) -> None:
+        """Tell the reader if an HTTP chunk ends with what has been decoded so far."""
+        ends, reader = self._engine.chunk_ends, self.reader
+        if ends and ends[0] == reader.total_raw_bytes:
+            ends.popleft()
+            reader.end_chunk()
 
     def _count(self, size: int) -> None:
         """Count decoded bytes against ``max_body_size``."""

@@ -237,8 +237,8 @@ class Watchdog:
         now = self.clock()
         deadlines = self._deadlines
         for wait in [wait for wait, at in deadlines.items() if at <= now]:
-            del deadlines[wait]
-            wait.expire()
+            if deadlines.pop(wait, None) is not None:  # the end of one may have ended others
+                wait.expire()
         self._alarm_at = min(deadlines.values(), default=math.inf)
 
 

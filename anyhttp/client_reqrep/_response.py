@@ -30,7 +30,7 @@ from .._http1 import Exchange
 from .._targets import host_is_too_long
 from .._tasks import CLEAN_UP_SECONDS, ends_at_once
 from ..client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
-from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, peek, read_ahead
+from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, peek, read_ahead, set_deadline
 from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, RawHeaders
 
 if TYPE_CHECKING:
@@ -390,6 +390,8 @@ class ClientResponse:
         if isinstance(self._content, bytes):
             exchange = self._exchange
             reader = StreamReader(limit=DEFAULT_LIMIT if exchange is None else exchange.read_limit)
+            if exchange is not None:
+                set_deadline(reader, exchange.total_at)
             reader.total_raw_bytes = len(self._content)
             reader.feed_data(self._content)
             reader.feed_eof()

@@ -237,7 +237,10 @@ class PartDecoder:
                 raise RuntimeError(f"unknown content encoding: {content_encoding}")
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the decoded bytes of *data* and of the input held back before."""
+        """Yield the decoded bytes of *data* and of the input held back before.
+
+        Each item is the result of a bounded amount of work, and may be empty.
+        """
         for start in range(0, len(data), STEP):
             piece = data[start : start + STEP]
             yield from self._decoded(
@@ -245,7 +248,7 @@ class PartDecoder:
             )
 
     def finish(self) -> Iterator[bytes]:
-        """Yield the rest of the decoded bytes, at the end of the input.
+        """Yield the rest of the decoded bytes, at the end of the input, as :meth:`feed` does.
 
         :raises ClientPayloadError: the input is incomplete
         """
@@ -259,15 +262,12 @@ class PartDecoder:
 
     def _decoded(self, data: bytes) -> Iterator[bytes]:
         if self._content is None:
-            if data:
-                yield data
+            yield data
             return
         self._content.feed(data)
-        while True:
+        while not self._content.needs_input:
             try:
-                piece = self._content.read(STEP)
+                piece = self._content.step(STEP)
             except DecodingError as exc:
                 raise ClientPayloadError(f"a part cannot be decoded: {exc}") from exc
-            if not piece:
-                return
             yield piece

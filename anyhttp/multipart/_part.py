@@ -65,9 +65,9 @@ class BodyPartReader:
         self._default_charset = default_charset
         self._max_size = client_max_size
         self._is_form_data = subtype == "form-data"
-        scanner = content if isinstance(content, Scanner) else Scanner(content)
+        self._scanner = content if isinstance(content, Scanner) else Scanner(content)
         length = None if self._is_form_data else _length(self.headers)
-        self._body = PartSource(scanner, b"\r\n" + boundary, length).open()
+        self._body = PartSource(self._scanner, b"\r\n" + boundary, length).open()
         self._carried = b""  # read, but not yet returned by read_chunk()
         self._disposition: dict[str, str] | None = None
 
@@ -115,11 +115,11 @@ class BodyPartReader:
         if decode:
             decoder = self._decoder()
             while chunk := await self._read_raw(STEP):
-                self._collect(collected, decoder.feed(chunk))
-            self._collect(collected, decoder.finish())
+                await self._collect_decoded(collected, decoder.feed(chunk))
+            await self._collect_decoded(collected, decoder.finish())
         else:
             while chunk := await self._read_raw(STEP):
-                self._collect(collected, (chunk,))
+                self._collect(collected, chunk)
         return bytes(collected)
 
     async def read_chunk(self, size: int = chunk_size) -> bytes:
@@ -153,6 +153,7 @@ class BodyPartReader:
             held = rest
 
     async def _read_raw(self, size: int) -> bytes:
+        self._scanner.check_readable()
         if self._carried:
             carried, self._carried = self._carried, b""
             if len(carried) >= size:
@@ -166,6 +167,7 @@ class BodyPartReader:
 
         :raises LineTooLong: the line is longer than 128 KiB
         """
+        self._scanner.check_readable()
         carried, self._carried = self._carried, b""
         return carried + await self._body.readline()
 
@@ -228,16 +230,23 @@ class BodyPartReader:
         encoding = "" if self._is_form_data else self.headers.get(hdrs.CONTENT_ENCODING, "")
         return PartDecoder(self._transfer_encoding(), encoding)
 
-    def _collect(self, collected: bytearray, pieces: Iterable[bytes]) -> None:
+    def _collect(self, collected: bytearray, piece: bytes) -> None:
+        if len(collected) + len(piece) > self._max_size:
+            raise ValueError(f"a part has more than {self._max_size} bytes")
+        collected += piece
+
+    async def _collect_decoded(self, collected: bytearray, pieces: Iterable[bytes]) -> None:
+        """Collect what a decoder yields; between its steps, other tasks run."""
         for piece in pieces:
-            if len(collected) + len(piece) > self._max_size:
-                raise ValueError(f"a part has more than {self._max_size} bytes")
-            collected += piece
+            self._collect(collected, piece)
+            await checkpoint()
+            self._scanner.check_time()
 
     def decode(self, data: bytes) -> bytes:
         """Return *data*, a whole part or what :meth:`read_chunk` returned, decoded.
 
-        A content encoding can only be decoded for a whole part.
+        A content encoding can only be decoded for a whole part.  No other task runs meanwhile;
+        use :meth:`decode_iter` for data that may decode to much more.
 
         :raises ValueError: the result is larger than ``client_max_size``
         :raises ClientPayloadError: *data* could not be decoded
@@ -245,8 +254,8 @@ class BodyPartReader:
         """
         collected = bytearray()
         decoder = self._decoder()
-        self._collect(collected, decoder.feed(data))
-        self._collect(collected, decoder.finish())
+        for piece in chain(decoder.feed(data), decoder.finish()):
+            self._collect(collected, piece)
         return bytes(collected)
 
     def decode_iter(self, data: bytes) -> AsyncIterator[bytes]:
@@ -258,11 +267,25 @@ class BodyPartReader:
         pieces = chain(decoder.feed(data), decoder.finish())
 
         async def read() -> bytes:
-            await checkpoint()
-            return next(pieces, b"")
+            while True:
+                await checkpoint()
+                self._scanner.check_time()
+                piece = next(pieces, None)
+                if piece is None:
+                    return b""
+                if piece:  # a step may decode to nothing
+                    return piece
 
         # Not a generator: a caller that leaves the loop early would have to close a generator.
         return AsyncStreamIterator(read, b"")
+
+    async def _write_decoded(self, pieces: Iterable[bytes], writer: Writer) -> None:
+        """Write what a decoder yields; between its steps, other tasks run."""
+        for piece in pieces:
+            if piece:
+                await writer.write(piece)
+            await checkpoint()
+            self._scanner.check_time()
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
@@ -310,10 +333,8 @@ class BodyPartReaderPayload(Payload):
         part = self._value
         decoder = part._decoder()
         while chunk := await part._read_raw(STEP):
-            for piece in decoder.feed(chunk):
-                await writer.write(piece)
-        for piece in decoder.finish():
-            await writer.write(piece)
+            await part._write_decoded(decoder.feed(chunk), writer)
+        await part._write_decoded(decoder.finish(), writer)
 
 
 # Tried first: a part is also an async iterable, and as such it would be sent undecoded.

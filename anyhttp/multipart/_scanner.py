@@ -9,7 +9,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from .._headers import CONTROL_BUT_TAB, TOKEN
 from ..http_exceptions import LineTooLong
-from ..streams import StreamReader
+from ..streams import StreamReader, raise_if_failed, raise_if_overdue
 from ._encodings import STEP
 
 __all__ = ("PartSource", "Scanner")
@@ -47,6 +47,21 @@ class Scanner:
         self.ended = not piece
         self.data += piece
         return not self.ended
+
+    def check_readable(self) -> None:
+        """Raise what a read of the body would raise: bytes that are here count as received.
+
+        :raises ClientPayloadError: the body failed
+        :raises TimeoutError: the request's ``total`` time is over
+        """
+        raise_if_failed(self._content)
+
+    def check_time(self) -> None:
+        """Raise if the request's time is over, even if the whole body has been received.
+
+        :raises TimeoutError: it is over
+        """
+        raise_if_overdue(self._content)
 
     async def more(self, wanted: str) -> None:
         """Wait for more bytes.
