@@ -14,6 +14,7 @@ import pytest
 
 from anyhttp import EMPTY_PAYLOAD, ClientPayloadError, StreamReader
 from anyhttp.http_exceptions import LineTooLong
+from anyhttp.streams import MAX_CHUNK_ENDS
 from tests.support.cancel import cancel_when
 
 
@@ -282,6 +283,42 @@ class TestChunks:
         assert await reader.readexactly(3) == b"efg"
         assert await reader.readchunk() == (b"h", True)
         assert await reader.readchunk() == (b"", False)
+
+    @pytest.mark.parametrize("size", [1, 2, 3])
+    async def test_tiny_chunks_take_no_more_memory(self, size: int) -> None:
+        """A server that sends a byte per chunk must not take fifty times the memory."""
+        reader = StreamReader()
+        tracemalloc.start()
+        try:
+            for number in range(100):
+                start = reader.total_bytes
+                pieces = [bytes([number, place % 256, 0][:size]) for place in range(10_000)]
+                ends = range(start + size, start + 10_000 * size + 1, size)
+                reader.feed_pieces(pieces, 10_000 * size, list(ends))
+            del pieces
+            held = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert held < reader.total_bytes + 5 * 10**6
+        # The first chunks keep their ends, and so does the last; others count as one.
+        for _ in range(MAX_CHUNK_ENDS - 1):
+            piece, ended = await reader.readchunk()
+            assert ended
+            assert len(piece) == size
+        reader.feed_eof()
+        piece, ended = await reader.readchunk()
+        assert ended
+        assert len(piece) == (1_000_000 - MAX_CHUNK_ENDS + 1) * size
+        assert await reader.readchunk() == (b"", False)
+
+    async def test_ends_of_chunks_that_are_marked_one_by_one(self) -> None:
+        """The same for those of a body that is decoded."""
+        reader = StreamReader()
+        for _ in range(2 * MAX_CHUNK_ENDS):
+            reader.feed_data(b"x")
+            reader.end_chunk()
+        assert reader._chunk_ends is not None
+        assert len(reader._chunk_ends) == MAX_CHUNK_ENDS
 
     async def test_pieces_with_their_chunks(self) -> None:
         """As a connection feeds them; chunks that were read in another way are forgotten."""

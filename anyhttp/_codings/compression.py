@@ -83,8 +83,8 @@ class _Stage(ABC):
         """
         before = self._position
         if self.ended:
-            self._position = len(self._data)
-            self.needs_input = True
+            self._take()
+            self.needs_input = not self._has_data()
             output = b""
         else:
             output = self._decode(limit)

@@ -386,7 +386,7 @@ class Exchange:
             self._fail(failure, failure.__cause__)
 
     async def _pull(self) -> None:
-        body, stream = self._body, self._http1.stream
+        body = self._body
         assert body is not None
         try:
             if body.decoder is not None:
@@ -397,10 +397,7 @@ class Exchange:
                     continue
                 if self._engine.error is not None:
                     raise self._engine.error
-                if self._sock_read:
-                    data = await self._receive_timed()
-                else:
-                    data = await stream.receive(min(self._engine.wanted, self._read_size))
+                data = await self._receive_body()
                 if self.connection is None:
                     break
                 self._engine.receive(data)
@@ -419,6 +416,11 @@ class Exchange:
         if closed and body.reader.exception() is None:
             # Another task has closed the connection while this one was waiting.
             body.reader.set_exception(ClientConnectionError("Connection closed"))
+
+    def _receive_body(self) -> Awaitable[bytes]:
+        if self._sock_read:
+            return self._receive_timed()
+        return self._http1.stream.receive(min(self._engine.wanted, self._read_size))
 
     async def _before_decoding(self) -> None:
         """Let other tasks run before a step of decoding, which takes time and waits for nothing.

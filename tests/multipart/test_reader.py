@@ -4,11 +4,12 @@ import base64
 import gzip
 import io
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, ClassVar
 
 import anyio
+import anyio.lowlevel
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -23,7 +24,8 @@ from anyhttp.multipart import (
     MultipartWriter,
 )
 from anyhttp.payload import AsyncIterablePayload, BytesPayload, Payload, StringPayload, get_payload
-from anyhttp.streams import StreamReader
+from anyhttp.streams import StreamReader, set_deadline
+from tests.support.cancel import cancel_when
 from tests.support.collector import Collector
 from tests.support.cost import cheap
 
@@ -899,6 +901,90 @@ async def test_a_bomb_stops_at_the_limit() -> None:
     async for piece in part.decode_iter(raw):
         assert len(piece) <= 64 * 1024
         break
+
+
+# 20 GB: as many members of a megabyte as fit into 20 MB
+BOMB = gzip.compress(gzip.compress(bytes(2**20), mtime=0) * 20_000, 1)
+
+
+class Drop:
+    """Takes everything, and keeps nothing."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Drop *chunk*."""
+
+
+async def read_decoded(part: BodyPartReader) -> None:
+    """Read the decoded part."""
+    await part.read(decode=True)
+
+
+async def iterate_decoded(part: BodyPartReader) -> None:
+    """Iterate over the decoded pieces of the part."""
+    async for _ in part.decode_iter(await part.read()):
+        pass
+
+
+async def send_on(part: BodyPartReader) -> None:
+    """Write the part to where it is dropped."""
+    await get_payload(part).write(Drop())
+
+
+@pytest.mark.parametrize("use", [read_decoded, iterate_decoded, send_on])
+async def test_decoding_a_part_gives_way(
+    use: Callable[[BodyPartReader], Coroutine[Any, Any, None]],
+) -> None:
+    """Some kilobytes can decode to gigabytes: other tasks run meanwhile, and can cancel it."""
+    part = await only_part(encoded_part(BOMB, Content_Encoding="gzip, gzip"))
+
+    async def some_steps() -> None:
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+
+    assert await cancel_when(lambda: use(part), some_steps)
+
+
+@pytest.mark.parametrize("use", [read_decoded, iterate_decoded, send_on])
+async def test_decoding_a_part_ends_with_the_time_of_the_request(
+    use: Callable[[BodyPartReader], Coroutine[Any, Any, None]],
+) -> None:
+    """Also if the body has arrived to its end."""
+    content = stream(encoded_part(BOMB, Content_Encoding="gzip, gzip"))
+    multipart = MultipartReader({"Content-Type": 'multipart/mixed; boundary=":"'}, content)
+    part = await multipart.next()
+    assert isinstance(part, BodyPartReader)
+    set_deadline(content, anyio.current_time() + 0.1)
+    with pytest.raises(TimeoutError, match="total"):
+        await use(part)
+
+
+@pytest.mark.parametrize("use", [read_decoded, send_on])
+async def test_a_part_that_decodes_to_nothing(
+    use: Callable[[BodyPartReader], Coroutine[Any, Any, None]],
+) -> None:
+    """It is refused before it takes long, also where no other task can run."""
+    nothing = gzip.compress(gzip.compress(gzip.compress(b"", mtime=0) * 100_000))
+    data = encoded_part(nothing, Content_Encoding="gzip, gzip, gzip")
+    with pytest.raises(ClientPayloadError, match="without content"):
+        await use(await only_part(data))
+    part = await only_part(data)
+    with pytest.raises(ClientPayloadError, match="without content"):
+        part.decode(nothing)
+
+
+async def test_a_part_fails_with_its_body() -> None:
+    """Bytes that were read ahead are no exception: the time of a request would have no end."""
+    data = encoded_part(b"hello\nworld")
+    content = StreamReader()
+    content.feed_data(data)
+    multipart = MultipartReader({"Content-Type": 'multipart/mixed; boundary=":"'}, content)
+    part = await multipart.next()
+    assert isinstance(part, BodyPartReader)
+    assert await part.read_chunk(1) == b"h"
+    content.set_exception(TimeoutError("total"))
+    for read in (part.read, part.read_chunk, part.readline, part.text):
+        with pytest.raises(TimeoutError, match="total"):
+            await read()
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 10, 77, 8192])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import importlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
+from anyio.abc import TaskGroup
 from yarl import URL
 
 from anyhttp import (
@@ -20,8 +22,9 @@ from anyhttp import (
     ClientTimeout,
     ServerDisconnectedError,
     SocketTimeoutError,
+    StreamReader,
 )
-from tests.support.client import assert_free, client
+from tests.support.client import assert_free, client, opened
 from tests.support.peer import (
     CLOSE,
     RESET,
@@ -35,6 +38,7 @@ from tests.support.peer import (
     Wait,
 )
 from tests.support.responses import CHUNKS, EMPTY, OK_LINE as OK
+from tests.support.waiting import until
 
 TWO = OK + b"Content-Length: 2\r\n\r\nhi"
 
@@ -344,6 +348,23 @@ class TestGarbage:
 SHORT = 0.05  # seconds
 
 
+Read = Callable[[StreamReader], Coroutine[Any, Any, object]]
+READS: dict[str, Read] = {
+    "read": lambda content: content.read(),
+    "read(n)": lambda content: content.read(5),
+    "readany": lambda content: content.readany(),
+    "readexactly": lambda content: content.readexactly(7),
+    "readline": lambda content: content.readline(),
+    "readuntil": lambda content: content.readuntil(b"--"),
+    "readchunk": lambda content: content.readchunk(),
+    "wait_eof": lambda content: content.wait_eof(),
+}
+
+
+#: The time of a request that is let pass: enough for a response on a slow machine.
+TOTAL = 0.4
+
+
 async def fetch(session: ClientSession, url: URL) -> bytes:
     """Return the body of a response."""
     async with session.get(url) as response:
@@ -422,6 +443,55 @@ class TestStall:
             with pytest.raises(TimeoutError):
                 await fetch(session, peer.url)
         flag.set()
+
+    @pytest.mark.parametrize("entered", [True, False], ids=["entered", "not-entered"])
+    @pytest.mark.parametrize("coding", ["identity", "gzip"])
+    async def test_total_ends_reads_of_what_has_arrived(
+        self, coding: str, entered: bool, http1: str, script: Script
+    ) -> None:
+        """Else they could go on for ever, byte by byte; the connection is closed."""
+        body = b"ab--\n" * 100
+        body = body if coding == "identity" else gzip.compress(body)
+        fields = b"Content-Encoding: %b\r\nContent-Length: 1000\r\n\r\n" % coding.encode()
+        peer = await script([(b"GET ", [OK + fields + body, STALL])])
+        session = client(http1, timeout=ClientTimeout(total=TOTAL))
+        async with opened(session, entered=entered), session.get(peer.url) as response:
+            deadline = anyio.current_time() + TOTAL
+            content = response.content
+            assert await content.read(1) == b"a"
+            await anyio.sleep_until(deadline)
+            for read in READS.values():
+                with pytest.raises(TimeoutError, match="total"):
+                    await read(content)
+            with pytest.raises(TimeoutError, match="total"):
+                content.read_nowait()
+            with pytest.raises(TimeoutError, match="total"):
+                await response.read()
+            assert response.closed
+
+    async def test_total_frees_a_connection_that_nobody_reads(
+        self, http1: str, script: Script
+    ) -> None:
+        """Its body cannot be read any more."""
+        peer = await script([(b"GET ", [OK + b"Content-Length: 3\r\n\r\nhi", STALL])])
+        async with client(http1, timeout=ClientTimeout(total=TOTAL)) as session:
+            response = await session.get(peer.url)
+            await until(lambda: response.closed, "the connection to be closed")
+            assert_free(session, idle=0)
+
+    @pytest.mark.parametrize("entered", [True, False], ids=["entered", "not-entered"])
+    async def test_a_whole_body_can_be_read_after_total(
+        self, entered: bool, http1: str, script: Script
+    ) -> None:
+        """The time is that of the request, which is over when the body has arrived."""
+        peer = await script([(b"GET ", [OK + b"Content-Length: 4\r\n\r\nab", b"cd"])])
+        session = client(http1, timeout=ClientTimeout(total=TOTAL))
+        async with opened(session, entered=entered), session.get(peer.url) as response:
+            deadline = anyio.current_time() + TOTAL
+            await response.content.wait_eof()
+            await anyio.sleep_until(deadline)
+            assert await response.content.read(1) == b"a"
+            assert await response.read() == b"bcd"
 
 
 # -- the connection afterwards ---------------------------------------------------------
@@ -581,6 +651,37 @@ def encoded(coding: str, body: bytes) -> bytes:
     return length(body, b"Content-Encoding: " + coding.encode())
 
 
+async def read_on(content: StreamReader, read: Read) -> None:
+    """Read until the end, which does not come."""
+    while True:
+        await read(content)
+
+
+READS_ON: dict[str, Read] = {
+    "read": lambda content: content.read(),
+    "readexactly": lambda content: content.readexactly(2**34),
+    "readany": lambda content: read_on(content, READS["readany"]),
+    "readchunk": lambda content: read_on(content, READS["readchunk"]),
+    "read(1)": lambda content: read_on(content, lambda content: content.read(1)),
+}
+
+# 20 GB: as many members of a megabyte as fit into 20 MB
+BOMB = gzip.compress(gzip.compress(bytes(2**20), mtime=0) * 20_000, 1)
+
+
+class Beats:
+    """Counts how often another task runs."""
+
+    def __init__(self, group: TaskGroup) -> None:
+        self.number = 0
+        group.start_soon(self._run)
+
+    async def _run(self) -> None:
+        while True:
+            self.number += 1
+            await anyio.lowlevel.checkpoint()
+
+
 class TestDecoding:
     @each_coding
     async def test_bodies_are_decoded(
@@ -626,12 +727,77 @@ class TestDecoding:
     async def test_garbage_after_the_end(
         self, coding: str, encode: Callable[[bytes], bytes], http1: str, script: Script
     ) -> None:
-        """Bytes that belong to nothing are not silently dropped."""
+        """It is ignored, as browsers do.  Brotli's module cannot tell it from broken data."""
         peer = await script([(b"GET ", encoded(coding, encode(TEXT) + b"garbage"))])
         async with client(http1) as session:
             async with session.get(peer.url) as response:
+                if coding == "br":
+                    with pytest.raises(ClientPayloadError, match="Can not decode content-enc"):
+                        await response.read()
+                else:
+                    assert await response.read() == TEXT
+
+    @pytest.mark.parametrize("body", [b"\xff" * 100, gzip.compress(TEXT)[:-1]], ids=["bad", "cut"])
+    @pytest.mark.parametrize("framed", ["length", "chunked"])
+    async def test_a_body_that_cannot_be_decoded_ends_the_connection(
+        self, body: bytes, framed: str, http1: str, script: Script
+    ) -> None:
+        """Perhaps it was framed wrongly, and its rest would become the next response."""
+        reply = encoded("gzip", body)
+        if framed == "chunked":
+            chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+            reply = CHUNKS[:-2] + b"Content-Encoding: gzip\r\n\r\n" + chunks
+        peer = await script([(b"GET /a ", reply)], [(b"GET /b ", EMPTY)])
+        async with client(http1) as session:
+            async with session.get(peer.url / "a") as response:
                 with pytest.raises(ClientPayloadError, match="Can not decode content-encoding"):
                     await response.read()
+            assert_free(session, idle=0)
+            async with session.get(peer.url / "b") as response:
+                assert response.status == 200
+
+    @pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
+    async def test_every_read_gives_way(self, read: Read, http1: str, script: Script) -> None:
+        """Also one that only has to decode what came with the head."""
+        peer = await script([(b"GET ", encoded("gzip", gzip.compress(b"ab--\n" * 10)))])
+        async with client(http1) as session:
+            async with session.get(peer.url) as response:
+                with anyio.CancelScope() as scope:
+                    scope.cancel()
+                    await read(response.content)
+                assert scope.cancelled_caught
+                await read(response.content)
+
+    @pytest.mark.parametrize("entered", [True, False], ids=["entered", "not-entered"])
+    @pytest.mark.parametrize("read", READS_ON.values(), ids=READS_ON.keys())
+    async def test_total_ends_a_body_that_is_being_decoded(
+        self, read: Read, entered: bool, http1: str, script: Script
+    ) -> None:
+        """Some kilobytes decode to gigabytes; other tasks run meanwhile."""
+        peer = await script([(b"GET ", encoded("gzip, gzip", BOMB))], partial=True)
+        session = client(http1, timeout=ClientTimeout(total=0.2))
+        async with opened(session, entered=entered), anyio.create_task_group() as group:
+            beats = Beats(group)
+            async with session.get(peer.url) as response:
+                with pytest.raises(TimeoutError, match="total"):
+                    await read(response.content)
+            assert beats.number >= 10
+            group.cancel_scope.cancel()
+
+    @pytest.mark.parametrize("option", [True, False])
+    async def test_an_error_body_that_decodes_to_nothing(
+        self, option: bool, http1: str, script: Script
+    ) -> None:
+        """What the server says about an error cannot be read, but the error is raised at once."""
+        nothing = gzip.compress(gzip.compress(gzip.compress(b"", mtime=0) * 100_000))
+        reply = encoded("gzip, gzip, gzip", nothing).replace(b"200 OK", b"404 Gone")
+        peer = await script([(b"GET ", reply)])
+        async with client(http1, raise_for_status=option) as session:
+            with pytest.raises(ClientResponseError, match="404") as caught:
+                async with session.get(peer.url) as response:
+                    response.raise_for_status()
+            assert not caught.value.body
+            assert_free(session)
 
     @pytest.mark.parametrize(
         ("coding", "encode"), [("gzip", gzip.compress), ("zstd", zstd)], ids=["gzip", "zstd"]
