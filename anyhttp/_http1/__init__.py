@@ -11,7 +11,13 @@ from .heads import Head
 from .request_framing import NO_BODY, Framing, framing_fields, framing_of_request
 from .response_grammar import Limits, ParseError
 from .upload import Outgoing, Upload, goes_inline
-from .upload_tracker import UploadComplete, UploadProgress, UploadTracker, upload_progress
+from .upload_tracker import (
+    UploadComplete,
+    UploadProgress,
+    UploadTracker,
+    abort_unsent,
+    upload_progress,
+)
 
 __all__ = (
     "Connection",
@@ -30,6 +36,7 @@ __all__ = (
     "UploadComplete",
     "UploadProgress",
     "UploadTracker",
+    "abort_unsent",
     "engine_class",
     "framing_fields",
     "goes_inline",

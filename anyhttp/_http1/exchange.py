@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
@@ -223,7 +224,9 @@ class Exchange:
                     self._raise_if_unsent()
                     raise ServerDisconnectedError
                 if self.connection is None:
-                    raise ClientConnectionResetError("the connection has been closed")
+                    raise ClientConnectionResetError(
+                        errno.ECONNRESET, "the connection has been closed"
+                    )
                 engine.receive(data)
                 if engine.head is not None and (head := self._final_head()) is not None:
                     return head
@@ -256,7 +259,7 @@ class Exchange:
         return None
 
     async def _receive_timed(self) -> bytes:
-        """Receive bytes within ``total`` and, once the body is sent, ``sock_read``.
+        """Receive bytes within ``total`` and, once the upload has ended, ``sock_read``.
 
         :raises Expired: the ``total`` time is over
         :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
@@ -264,7 +267,7 @@ class Exchange:
         stream = self._http1.stream
         if self.upload is not None:
             # The time of this wait begins when the upload, in another task, has ended.
-            if self.upload.is_sent:
+            if self.upload.is_over:
                 self._limit_wait()
             return await stream.receive()
         read_at = deadline_after(self._sock_read)
@@ -456,7 +459,7 @@ class Exchange:
         :raises ClientConnectionResetError: the connection was closed meanwhile, with the session
         """
         if self.connection is None:
-            raise ClientConnectionResetError("the connection has been closed")
+            raise ClientConnectionResetError(errno.ECONNRESET, "the connection has been closed")
         stream, engine = self._http1.stream, self._engine
         self._http1.move(Phase.LENT_AWAY)
         surplus, engine.surplus = engine.surplus, b""
@@ -547,6 +550,18 @@ class Exchange:
         if scope.cancelled_caught:
             self.close()
             raise TimeoutError("the request's total timeout ran out while its body was being sent")
+
+    def stop_if_refused(self) -> None:
+        """Stop sending the body if the final response says that the peer wants no more of it.
+
+        It may say so as an error, or by ending the connection (:rfc:`9112#section-9.5`).  What is
+        left of the response can be read.
+        """
+        head = self._head
+        if self.upload is not None and head is not None:
+            leaves = self._engine.complete and not head.keep_alive
+            if head.status >= 300 or leaves:
+                self.upload.cancel()
 
     async def wait_stopped(self) -> None:
         """Wait until the task that sends the body has ended, whether or not all was sent."""

@@ -91,9 +91,9 @@ class Upload:
     response.  Only exceptions that end programs and cancellations of the task itself are raised.
     """
 
-    __slots__ = ("_callback_error", "_compressor", "_continued", "_engine", "_framing", "_over",
-                 "_payload", "_scope", "_send_error", "_stream", "_written", "error", "on_chunk",
-                 "on_written", "state", "when_over")  # fmt: skip
+    __slots__ = ("_callback_error", "_compressor", "_continued", "_engine", "_failure", "_framing",
+                 "_over", "_payload", "_scope", "_send_error", "_stream", "_written", "error",
+                 "on_chunk", "on_written", "state", "when_over")  # fmt: skip
 
     def __init__(
         self, payload: Payload, framing: Framing, engine: Engine, stream: NetworkStream
@@ -109,6 +109,7 @@ class Upload:
         self._written = 0
         self._send_error: ClientConnectionError | None = None
         self._callback_error: Exception | None = None
+        self._failure: Exception | None = None  # made by failure(), for whoever asks
         #: changed by :meth:`_move` only
         self.state: UploadState = _WAITING if framing.expect_continue else _WRITING
         #: the error that ended the upload, set at its end; ``None`` after :meth:`cancel`
@@ -153,21 +154,23 @@ class Upload:
         assert self.error is not None
         if not isinstance(self.error, Exception):
             raise self.error
-        failure = self.error if self._callback_error is not None else _request_error(self.error)
-        if failure is not self.error:
-            failure.__cause__ = self.error
-        return failure
+        if self._failure is None:
+            told = self._callback_error is not None
+            self._failure = self.error if told else _request_error(self.error)
+            if self._failure is not self.error:
+                self._failure.__cause__ = self.error
+        return self._failure
 
     def failure_for_tracker(self) -> Exception | None:
-        """Return the exception for the upload tracker.
+        """Return the exception for the upload tracker, which is that of the request.
 
         It is ``None`` if all was sent, and also after :meth:`cancel`.
         """
-        if self.state is _CANCELLED:
+        if self.state is _CANCELLED or not isinstance(self.error, Exception):
             return None
         if isinstance(self.error, Expired):
             return TimeoutError("the request's total timeout ran out while its body was being sent")
-        return _request_error(self.error) if isinstance(self.error, Exception) else None
+        return self.failure()
 
     def start_writing(self) -> None:
         """Send the body now, if the upload is waiting for ``100 Continue``."""

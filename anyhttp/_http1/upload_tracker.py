@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
-from ..client_exceptions import UploadAbortedError
+from ..client_exceptions import ClientConnectionError, UploadAbortedError
 from .upload import Upload
 
-__all__ = ("UploadComplete", "UploadProgress", "UploadTracker", "upload_progress")
+__all__ = ("UploadComplete", "UploadProgress", "UploadTracker", "abort_unsent", "upload_progress")
+
+#: What can end the sending of a body and the request alike.
+_FAILURES: Final = (ClientConnectionError, TimeoutError)
 
 
 class UploadComplete:
@@ -97,11 +100,12 @@ class UploadTracker:
 class UploadProgress:
     """The writing side of a tracker: the request reports its progress here."""
 
-    __slots__ = ("_error", "_is_last", "_is_writing", "_sent", "_tracker")
+    __slots__ = ("_error", "_is_begun", "_is_last", "_is_writing", "_sent", "_tracker")
 
     def __init__(self, tracker: UploadTracker) -> None:
         self._tracker = tracker
         self._is_last = False  # no further attempt follows
+        self._is_begun = False  # the present attempt has a connection, and sends the body
         self._is_writing = False
         self._sent = False
         self._error: Exception | None = None
@@ -110,23 +114,31 @@ class UploadProgress:
         """Count one more sending of the request."""
         self._tracker.attempts += 1
         self._tracker.bytes_written = 0
+        self._is_begun = False
         self._sent = False
         self._error = None
 
     def follow(self, upload: Upload) -> None:
         """Report the progress and the end of *upload* to the tracker."""
-        self._is_writing = True
+        self._is_begun = self._is_writing = True
         upload.on_written = self._add
         upload.when_over.append(partial(self._end_upload, upload))
 
     def end_attempt(self, size: int, error: Exception | None) -> None:
         """Note that a body of *size* bytes was sent together with the head, or failed to be."""
+        self._is_begun = True
         self._add(size)
         self._end_attempt(sent=error is None, error=error)
 
-    def end_request(self) -> None:
-        """Note that the request has returned or failed; its upload may still be running."""
+    def end_request(self, error: BaseException | None = None) -> None:
+        """Note that the request has returned, or failed with *error*.
+
+        Its upload may still be running.  If both failed, the tracker gets the exception that the
+        request raises, whichever of them noticed first that the connection was lost.
+        """
         self._is_last = True
+        if self._is_begun and not self._sent and isinstance(error, _FAILURES):
+            self._error = error
         if not self._is_writing:
             self._complete()
 
@@ -159,3 +171,12 @@ def upload_progress(tracker: UploadTracker) -> UploadProgress:
         raise RuntimeError("upload_tracker is that of another request: each needs its own")
     tracker._is_taken = True
     return UploadProgress(tracker)
+
+
+def abort_unsent(tracker: object) -> None:
+    """Abort the upload of a request that is refused before it begins.
+
+    :param tracker: its ``upload_tracker``; nothing happens if that is none, or another request's
+    """
+    if isinstance(tracker, UploadTracker) and not tracker._is_taken:
+        upload_progress(tracker).end_request()

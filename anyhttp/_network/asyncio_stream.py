@@ -11,7 +11,9 @@ can be closed without awaiting.
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
+import os
 import socket
 import sys
 from collections import deque
@@ -302,7 +304,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             if not isinstance(exc, BlockingIOError):
                 self._error = exc
         if self._error is None:
-            self._error = BrokenPipeError("the peer closed the connection")
+            self._error = BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         self._wake()
 
 

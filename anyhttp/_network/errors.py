@@ -65,10 +65,26 @@ def socket_errors(exc: Exception, key: ConnectionKey | None = None) -> Exception
     if isinstance(exc, TlsRefused):
         return tls_refused(key, exc)
     if isinstance(exc, anyio.ClosedResourceError):
-        return ClientConnectionResetError("the connection has been closed")
+        return ClientConnectionResetError(errno.ECONNRESET, "the connection has been closed")
     fallback = OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
     cause = _os_error(exc, fallback)
-    return ClientOSError(cause.errno, cause.strerror or str(cause))
+    code = _errno_of(cause)
+    return ClientOSError(code, cause.strerror or str(cause) or os.strerror(code))
+
+
+def _errno_of(error: OSError) -> int:
+    """Return the number of *error*; asyncio raises some of these exceptions without one."""
+    if error.errno is not None:
+        return error.errno
+    return next((code for kind, code in _ERRNOS if isinstance(error, kind)), errno.EIO)
+
+
+_ERRNOS: Final = (
+    (BrokenPipeError, errno.EPIPE),
+    (ConnectionAbortedError, errno.ECONNABORTED),
+    (ConnectionError, errno.ECONNRESET),
+    (TimeoutError, errno.ETIMEDOUT),
+)
 
 
 def _os_error(exc: BaseException, fallback: OSError) -> OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import TYPE_CHECKING, Final
@@ -135,7 +136,7 @@ class Sender:
 
     def _check_open(self) -> None:
         if not self._life.state.can_send:
-            raise ClientConnectionResetError("Cannot write to closing transport")
+            raise ClientConnectionResetError(errno.ECONNRESET, "Cannot write to closing transport")
 
     # -- messages
 

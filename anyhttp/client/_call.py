@@ -79,8 +79,8 @@ class Call:
         :raises TimeoutError: *error* says that the ``total`` time is over
         """
         scope = self.scope
-        await scope.aclose(error)
         failure = scope.timed_out() if isinstance(error, Expired) else error
+        await scope.aclose(failure)
         if self._tracer is not None:
             await self._tracer.fail(failure)
         if failure is not error:

@@ -72,10 +72,12 @@ class CallScope:
         :raises RuntimeError: the session is closed, or the tracker is that of another request
         """
         session = self.session
-        if session.closed:
-            raise RuntimeError("Session is closed")
         if self._tracker is not None:
             self.progress = upload_progress(self._tracker)  # needs end_request() in any case
+        if session.closed:
+            if self.progress is not None:
+                self.progress.end_request()
+            raise RuntimeError("Session is closed")
         if session.helper_tasks is not None:
             session.forget_lost_tasks()
         total = self.settings.timeout.total
@@ -192,12 +194,14 @@ class CallScope:
         """End the call with a response; its body may still be being sent.
 
         The task that sends the body belongs to the entered session or to the caller's block,
-        and goes on there.  If there is neither (a bare ``await``), wait until it ends.
+        and goes on there.  If there is neither (a bare ``await``), wait until it ends; a body that
+        the response refuses is not sent to its end.
 
         :param exchange: of the final response
         :param in_block: whether the caller's block owns the tasks, and calls :meth:`end_tasks`
         """
         if self.owner is not None and not in_block and exchange is not None:
+            exchange.stop_if_refused()
             await self.within_total(exchange.wait_stopped(), "sending the body")
         if self.body is not None:
             await self._close_body()
@@ -223,7 +227,7 @@ class CallScope:
                 await self.end_tasks(raised)
             finally:
                 if self.progress is not None:
-                    self.progress.end_request()
+                    self.progress.end_request(raised)
 
     def close(self) -> None:
         """Close the exchanges and cancel the tasks, without waiting for either."""

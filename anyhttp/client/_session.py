@@ -29,7 +29,7 @@ from .._common import (
     warn_without_effect,
 )
 from .._headers import checked_method, header_pairs
-from .._http1 import Limits, UploadTracker
+from .._http1 import Limits, UploadTracker, abort_unsent
 from .._targets import BasicAuth, ProxyOptions, checked_url, origin_of, proxy_options
 from .._tasks import ClientTimeout, HelperTasks
 from ..abc import AbstractCookieJar
@@ -419,11 +419,15 @@ class ClientSession:
         try:
             call = self._make_call(method, url, **options)
         except Exception as exc:  # noqa: BLE001  (raised when the caller awaits the request)
-            return RequestContextManager(refused(self._first_complaint(exc)))
+            return RequestContextManager(refused(self._first_complaint(exc, options)))
         return RequestContextManager(call.run(), call)
 
-    def _first_complaint(self, error: Exception) -> Exception:
-        """Return what is wrong with a request that *error* refuses: a closed session above all."""
+    def _first_complaint(self, error: Exception, options: Mapping[str, Any]) -> Exception:
+        """Return what is wrong with a request that *error* refuses: a closed session above all.
+
+        The request's upload tracker, if there is one, is told that nothing will be sent.
+        """
+        abort_unsent(options.get("upload_tracker"))
         return RuntimeError("Session is closed") if self._scope.closed else error
 
     def get(
@@ -509,7 +513,7 @@ class ClientSession:
         try:
             call = self._make_call(method, str_or_url, **options)
         except Exception as exc:
-            complaint = self._first_complaint(exc)
+            complaint = self._first_complaint(exc, options)
             if complaint is exc:
                 raise
             raise complaint from None

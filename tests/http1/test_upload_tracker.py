@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
+import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,6 +17,8 @@ from yarl import URL
 from anyhttp import (
     ClientConnectionError,
     ClientConnectorError,
+    ClientError,
+    ClientOSError,
     ClientPayloadError,
     ClientSession,
     ClientTimeout,
@@ -24,7 +28,7 @@ from anyhttp import (
 )
 from tests.support.cancel import cancel_when
 from tests.support.client import assert_free, client, opened
-from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Tell, Until
+from tests.support.peer import CLOSE, DEAF, RESET, STALL, Action, Flag, Head, Script, Tell, Until
 from tests.support.responses import OK
 from tests.support.server import Server
 
@@ -156,12 +160,13 @@ async def test_the_failure_of_the_body_is_raised(entered: bool, http1: str, scri
     peer = await script([(Head(b"POST "), STALL)])
     tracker = UploadTracker()
     async with opened(client(http1), entered=entered, until_free=True) as session:
-        with pytest.raises(ClientConnectionError):
+        with pytest.raises(ClientConnectionError, match="no more of it") as caught:
             await session.post(peer.url, data=broken(), upload_tracker=tracker)
         for _ in range(2):
-            with pytest.raises(ClientConnectionError, match="no more of it"):
+            with pytest.raises(ClientConnectionError) as told:
                 await tracker.upload_complete
-        assert isinstance(tracker.upload_complete.exception(), ClientConnectionError)
+            assert told.value is caught.value
+        assert tracker.upload_complete.exception() is caught.value
         assert tracker.bytes_written == 10
         assert "failed" in repr(tracker)
 
@@ -193,6 +198,23 @@ async def test_the_time_of_the_request_runs_out(entered: bool, http1: str, scrip
             with anyio.fail_after(5), pytest.raises(TimeoutError, match="body was being sent"):
                 await tracker.upload_complete
         assert_free(session, idle=0)
+
+
+@pytest.mark.parametrize("end", [CLOSE, RESET, DEAF])
+async def test_the_failure_of_the_request_is_raised(
+    entered: bool, http1: str, script: Script, end: Action
+) -> None:
+    """Whatever ended both: the tracker gives the very exception that the request raised."""
+    peer = await script([(Head(b"POST "), end)])
+    tracker = UploadTracker()
+    timeout = ClientTimeout(total=0.2 if end is DEAF else None)
+    async with opened(client(http1, timeout=timeout), entered=entered, until_free=True) as session:
+        with pytest.raises((ClientConnectionError, TimeoutError)) as caught:
+            await session.post(peer.url, data=pieces(1000), upload_tracker=tracker)
+        assert tracker.upload_complete.exception() is caught.value
+        if isinstance(caught.value, ClientOSError):
+            assert caught.value.errno in {errno.EPIPE, errno.ECONNRESET}
+            assert caught.value.strerror == os.strerror(caught.value.errno)
 
 
 async def test_a_bare_await_of_an_unentered_session(http1: str, server: Server) -> None:
@@ -306,41 +328,70 @@ async def test_each_request_needs_its_own(server: Server) -> None:
     """A second request with it is refused before anything is sent."""
     tracker = UploadTracker()
     async with ClientSession() as session:
-        with pytest.raises(ValueError):  # no request is made, so the tracker is still free
-            await session.post(server.url, data=b"x", json={}, upload_tracker=tracker)
         async with session.post(server.url / "upload", data=b"x", upload_tracker=tracker):
             pass
-        with pytest.raises(RuntimeError, match="upload_tracker"):
-            await session.post(server.url / "upload", data=b"x", upload_tracker=tracker)
+        refused: list[dict[str, Any]] = [{}, {"json": {}}]
+        for options in refused:
+            with pytest.raises((RuntimeError, ValueError)):
+                await session.post(
+                    server.url / "upload", data=b"x", upload_tracker=tracker, **options
+                )
+        assert tracker.upload_complete.exception() is None
         with pytest.raises(TypeError, match=r"must be an anyhttp\.UploadTracker"):
             await session.get(server.url, upload_tracker=print)  # type: ignore[arg-type]
         assert server.requests == ["POST /upload"]
 
 
-async def test_a_request_that_does_not_begin(server: Server) -> None:
-    """What nobody will send is not waited for: the tracker can be used for another request."""
+class OwnRequests(ClientSession):
+    """A session whose class overrides the method that all verbs call."""
+
+    async def _request(self, method: str, str_or_url: Any, **options: Any) -> Any:
+        return await super()._request(method, str_or_url, **options)
+
+
+@pytest.mark.parametrize("make", [ClientSession, OwnRequests])
+@pytest.mark.parametrize("what", ["json", "url", "timeout", "trace context"])
+async def test_a_request_that_is_refused(
+    server: Server, make: type[ClientSession], what: str
+) -> None:
+    """Whoever waits for the end of the upload is told that there will be none."""
 
     def fail(trace_request_ctx: object) -> object:
         raise LookupError("no context")
 
+    options: dict[str, Any] = {}
+    if what == "json":
+        options = {"json": {}}
+    elif what == "timeout":
+        options = {"timeout": "5"}
     tracker = UploadTracker()
-    async with ClientSession(server.url) as session:
-        session.trace_configs.append(TraceConfig(fail))
-        with pytest.raises(LookupError):
-            await session.post("echo", data=b"x", upload_tracker=tracker)
-        session.trace_configs.clear()
-        async with session.post("echo", data=b"x", upload_tracker=tracker):
-            await tracker.upload_complete
+    async with make() as session:
+        if what == "trace context":
+            session.trace_configs.append(TraceConfig(fail))
+        url = "ftp://host/" if what == "url" else server.url
+        with pytest.raises((TypeError, ValueError, LookupError, ClientError)):
+            await session.post(url, data=b"x", upload_tracker=tracker, **options)
+    assert tracker.attempts == 0
+    with pytest.raises(UploadAbortedError):
+        await tracker.upload_complete
 
 
 async def test_a_request_that_nobody_begins(server: Server) -> None:
-    """Closed before it begins, or awaited when the session is closed, it takes no tracker."""
+    """Closed before it begins, it takes no tracker; awaited in a closed session, it does."""
     tracker = UploadTracker()
     closed = ClientSession(server.url)
     late = closed.post("echo", data=b"x", upload_tracker=tracker)
     await closed.close()
     with pytest.raises(RuntimeError, match="Session is closed"):
         await late
+    with pytest.raises(UploadAbortedError):
+        await tracker.upload_complete
+    tracker = UploadTracker()
+    with pytest.raises(RuntimeError, match="Session is closed"):
+        await closed.post("echo", data=b"x", upload_tracker=tracker)
+    with pytest.raises(UploadAbortedError):
+        await tracker.upload_complete
+    tracker = UploadTracker()
     async with ClientSession(server.url) as session:
         session.post("echo", data=b"x", upload_tracker=tracker).close()
         async with session.post("echo", data=b"x", upload_tracker=tracker):

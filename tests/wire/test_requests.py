@@ -6,12 +6,14 @@ import gzip
 import io
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 from yarl import URL
 
+import anyhttp
 from anyhttp import (
     BasicAuth,
     ClientConnectionError,
@@ -411,6 +413,63 @@ class TestUpload:
                 assert response.status == 200
         await body.aclose()
         assert stopped
+
+    @pytest.mark.parametrize("how", ["session", "function"])
+    @pytest.mark.parametrize(
+        "head",
+        [
+            b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\n",
+            b"HTTP/1.1 500 Oh\r\nConnection: close\r\nContent-Length: 5\r\n\r\n",
+            b"HTTP/1.1 304 Known\r\n\r\n",
+            b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n",
+            b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n",
+        ],
+    )
+    async def test_a_refusal_ends_a_bare_upload(
+        self, head: bytes, how: str, http1: str, script: Script
+    ) -> None:
+        """RFC 9112 §9.5: nothing more is sent, though no block could stop it."""
+        has_body = b"304" not in head
+        end = b"\r\n0\r\n\r\n" if b"chunked" in head else b""
+        answer = head + b"large" * has_body + end
+        peer = await script([(Head(b"POST "), [answer, DEAF])])
+        stopped = False
+
+        async def endless() -> AsyncGenerator[bytes, None]:
+            nonlocal stopped
+            try:
+                while True:
+                    yield bytes(2**16)
+            finally:
+                stopped = True
+
+        session = client(http1)
+        post: Any = partial(session.request, "POST")
+        if how == "function":
+            post = partial(anyhttp.request, "POST", connector=session.connector)
+        with anyio.fail_after(10):
+            response = await post(peer.url, data=endless())
+            assert await response.read() == (b"large" if has_body else b"")
+        assert stopped
+        assert_free(session, idle=0)
+        await session.close()
+
+    @pytest.mark.parametrize("piece", [b"la", b""])
+    async def test_the_rest_of_a_refusal_can_be_read(
+        self, piece: bytes, http1: str, script: Script
+    ) -> None:
+        """The body is not sent to its end, but the connection stays open for the answer."""
+        head = b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\n"
+        returned = Flag()
+        rest = b"large"[len(piece) :]
+        peer = await script([(Head(b"POST "), [head + piece, Wait(returned), rest, DEAF])])
+        session = client(http1, timeout=ClientTimeout(total=None, sock_read=10))
+        response = await session.post(peer.url, data=io.BytesIO(bytes(2**26)))
+        returned.set()
+        assert await response.read() == b"large"
+        assert_free(session, idle=0)
+        await session.close()
 
     async def test_leaving_the_block_stops_the_body(self, http1: str, script: Script) -> None:
         """Nothing is sent after it, and the connection is closed."""
