@@ -46,7 +46,14 @@ from typing import TYPE_CHECKING, Any, Final
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ._common import ConnectionKey, ProxyKey, RequestInfo, shown_headers, without_user_info
+from ._common import (
+    ConnectionKey,
+    ProxyKey,
+    RequestInfo,
+    printable,
+    shown_headers,
+    without_user_info,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -316,7 +323,7 @@ class UnixClientConnectorError(ClientConnectorError):
     def __str__(self) -> str:
         reason = self.strerror or self._os_error
         # An abstract socket's name begins with NUL, which tools show as "@".
-        path = f"@{self.path[1:]}" if self.path.startswith("\0") else self.path
+        path = printable(f"@{self.path[1:]}" if self.path.startswith("\0") else self.path)
         return f"Cannot connect to unix socket {path} ssl:{self._shown_ssl()} [{reason}]"
 
 

@@ -15,15 +15,16 @@ from urllib.parse import quote
 from yarl import URL
 
 from . import hdrs
-from ._common import check_flag
+from ._common import check_flag, check_str, parsed_url
 from ._headers import (
     CONTROL_BUT_TAB,
+    SURROGATE,
     Challenge,
     parse_challenges,
     parse_parameters,
     quoted_string,
 )
-from ._targets import Origin, host_is_too_long, origin_of
+from ._targets import Origin, origin_of
 from .client_exceptions import ClientError, ClientPayloadError
 from .client_middlewares import ClientHandlerType
 from .client_reqrep import ClientRequest, ClientResponse
@@ -209,7 +210,9 @@ class DigestAuthMiddleware:
     :param login: user name; must not hold a colon
     :param password: password
     :param preemptive: sign later requests at once, without waiting for another 401
-    :raises ValueError: *login* or *password* is ``None``, or *login* holds a colon
+    :raises ValueError: *login* or *password* is ``None`` or holds a lone surrogate, or *login*
+        holds a colon
+    :raises TypeError: an argument is of another type
 
     Calling it raises :exc:`ClientError` for a challenge that it does not support, and
     :exc:`ClientPayloadError` if a body that can be sent only once was sent before the 401 came.
@@ -220,6 +223,10 @@ class DigestAuthMiddleware:
             raise ValueError("login must be a str, not None")
         if password is None:
             raise ValueError("password must be a str, not None")
+        for name, text in (("login", login), ("password", password)):
+            check_str(name, text)
+            if SURROGATE.search(text):
+                raise ValueError(f"{name} holds a lone surrogate")
         if ":" in login:
             raise ValueError('login must not hold a ":" (RFC 7616 section 3.4)')
         check_flag("preemptive", preemptive)
@@ -277,10 +284,10 @@ class DigestAuthMiddleware:
         """Return the origins and paths in the ``domain`` of a challenge for *url*."""
         space = []
         for text in domain.split(maxsplit=MAX_DOMAIN)[:MAX_DOMAIN]:
-            if host_is_too_long(text):
-                continue
             with suppress(ValueError):
-                named = url.join(URL(text)) if text.startswith("/") else URL(text)
+                named = parsed_url(text)
+                if text.startswith("/"):
+                    named = url.join(named)
                 origin = origin_of(named)
                 # Credentials for TLS are not sent without TLS.
                 if named.raw_host and origin[0] in {"https", origin_of(url)[0]}:

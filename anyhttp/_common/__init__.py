@@ -28,6 +28,7 @@ from .deprecation import (
     warn_without_effect,
 )
 from .maps import ChainMapProxy
+from .urls import authority_end, has_surrogate, parsed_url, printable, shortened, without_user_info
 from .values import (
     ConnectionKey,
     ETag,
@@ -42,7 +43,6 @@ from .values import (
     SupportsFingerprint,
     shown_headers,
     with_plain_zone,
-    without_user_info,
     without_zone,
 )
 from .version import SERVER_SOFTWARE, __version__
@@ -62,6 +62,7 @@ __all__ = (
     "RequestInfo",
     "SERVER_SOFTWARE",
     "SupportsFingerprint",
+    "authority_end",
     "check_callable",
     "check_charset",
     "check_class",
@@ -71,12 +72,16 @@ __all__ = (
     "check_local_addr",
     "check_seconds",
     "check_str",
+    "has_surrogate",
     "checked_path",
     "checked_size",
     "is_number",
     "pairs_of",
+    "parsed_url",
+    "printable",
     "public_call",
     "running_loop",
+    "shortened",
     "shown_class",
     "shown_headers",
     "warn_about_loop",

@@ -6,6 +6,7 @@ import codecs
 import math
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, TypeGuard
 
 __all__ = (
@@ -168,9 +169,11 @@ def checked_path(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> s
         raise TypeError(f"path must be a str, bytes or a path, not {type(path).__name__}")
     text = os.fsdecode(path)
     # A NUL at the beginning marks an abstract socket, which has no file (unix(7)).
-    if not text or "\0" in text[1:]:
-        raise ValueError(f"path must be that of a Unix socket, got {path!r}")
-    return text
+    if text and "\0" not in text[1:]:
+        with suppress(UnicodeEncodeError):
+            os.fsencode(text)
+            return text
+    raise ValueError(f"path must be that of a Unix socket, got {path!r}")
 
 
 def pairs_of(name: str, value: object) -> Iterable[tuple[Any, Any]]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self, TypeVar
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from .urls import without_user_info
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
@@ -29,7 +31,6 @@ __all__ = (
     "RequestInfo",
     "shown_headers",
     "with_plain_zone",
-    "without_user_info",
     "without_zone",
 )
 
@@ -62,38 +63,6 @@ SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "authentication-info"}
 )
 
-# For text that yarl cannot parse.  A password in it may hold any character, so everything from
-# the start of the authority to the last "@" is removed.
-_UNPARSED_USER_INFO: Final = re.compile(r"\A([^/@]*//)?.*@", re.DOTALL)
-
-
-def without_user_info(url: str | URL) -> str:
-    """Return *url* as text for messages and logs, without user name and password.
-
-    :param url: may be text that is no valid URL; then rather too much is removed than too little
-    """
-    if isinstance(url, str):
-        if "@" not in url:
-            return url
-        try:
-            parsed = URL(url)
-        except ValueError:
-            parsed = None
-        if parsed is None or parsed.raw_host is None:
-            return _without_any_user_info(url)
-        if parsed.raw_user is None and parsed.raw_password is None:
-            return url
-        url = parsed
-    if url.raw_user is None and url.raw_password is None:
-        # Without a host, as in "user:password@host", the credentials may be in any part.
-        return str(url) if url.raw_host is not None else _without_any_user_info(str(url))
-    return str(url.with_user(None))
-
-
-def _without_any_user_info(text: str) -> str:
-    return _UNPARSED_USER_INFO.sub(r"\1", text)
-
-
 # A URL percent-encodes the percent sign before the zone as "%25" (RFC 6874 §2).  Browsers and
 # curl also accept a plain "%", so "%25" with nothing behind it is the zone with the number 25.
 _ZONE: Final = re.compile(r"%(?:25(?=[^\]]))?([^\]]*)")
@@ -112,13 +81,33 @@ def with_plain_zone(host: str) -> str:
     return _ZONE.sub(r"%\1", host) if "%" in host else host
 
 
+# Fields whose value is a URL; in other fields a URL stands in "<>", behind "url=" or anywhere.
+_URL_HEADERS: Final = frozenset({"location", "content-location", "uri", "referer"})
+_URLS_INSIDE: Final = re.compile(r"(?<=<)[^<>]++|(?i:(?<=url=))[^<>]++")
+_USER_INFO: Final = re.compile(r"//[^/?#\s<>\"@]*+(?:@[^/?#\s<>\"@]*+)*@")
+
+
 def shown_headers(headers: MultiMapping[str]) -> str:
-    """Return the ``repr`` of *headers* with the values of credentials and cookies masked."""
+    """Return the ``repr`` of *headers*, with the values of credentials and cookies masked.
+
+    Of the URLs in other values, the user info is left out.
+    """
     pairs = ", ".join(
-        f"{str(name)!r}: {'***' if name.lower() in SECRET_HEADERS else value!r}"
-        for name, value in headers.items()
+        f"{str(name)!r}: {_shown_value(name.lower(), value)}" for name, value in headers.items()
     )
     return f"<{type(headers).__name__}({pairs})>"
+
+
+def _shown_value(name: str, value: str) -> str:
+    if name in SECRET_HEADERS:
+        return "'***'"
+    if "@" not in value:
+        return repr(value)
+    if name in _URL_HEADERS:
+        value = without_user_info(value)
+    else:
+        value = _URLS_INSIDE.sub(lambda url: without_user_info(url[0]), value)
+    return repr(_USER_INFO.sub("//", value))
 
 
 Fields = tuple[tuple[str, str], ...]

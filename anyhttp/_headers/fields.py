@@ -8,7 +8,7 @@ from multidict import MultiMapping
 
 from .._common import Fields, check_str, pairs_of
 from ..typedefs import LooseHeaders
-from .grammar import CONTROL_BUT_TAB, is_token
+from .grammar import CONTROL_BUT_TAB, SURROGATE, is_token
 
 __all__ = (
     "check_fields",
@@ -22,7 +22,8 @@ def header_pairs(name: str, headers: LooseHeaders | None) -> list[tuple[str, str
     """Return *headers*, the value of the argument called *name*, as checked pairs.
 
     :raises TypeError: *headers* are no pairs, or a name or value is not a ``str``
-    :raises ValueError: a name is not a token, or a value holds a control character
+    :raises ValueError: a name is not a token, or a value holds a control character or a lone
+        surrogate
     """
     if headers is None:
         return []
@@ -38,14 +39,18 @@ def header_pairs(name: str, headers: LooseHeaders | None) -> list[tuple[str, str
 
 
 def check_header(argument: str, field: str, value: str) -> None:
-    """Refuse a header that could split a request in two (CVE-2023-49081).
+    """Refuse a header that could split a request in two (CVE-2023-49081), or cannot be encoded.
 
-    :raises ValueError: the name is not a token, or the value holds a control character
+    :raises ValueError: the name is not a token, or the value holds a control character or a lone
+        surrogate
     """
     if not is_token(field):
         raise ValueError(f"{argument}: {field!r} is not a valid header name")
     if CONTROL_BUT_TAB.search(value):
         raise ValueError(f"{argument}: the value of {field} holds a control character")
+    if SURROGATE.search(value):
+        # Python's own error would show the whole head of the request, with its credentials.
+        raise ValueError(f"{argument}: the value of {field} holds a lone surrogate")
 
 
 def part_headers(headers: MultiMapping[str] | MultiMapping[str | int]) -> bytes:
@@ -87,9 +92,11 @@ _is_field_name = lru_cache(maxsize=256)(is_token)
 def check_fields(fields: Fields) -> Fields:
     """Return *fields* if they can be sent.
 
-    :raises ValueError: a name is not a token, or a value holds a control character
+    :raises ValueError: a name is not a token, or a value holds a control character or a lone
+        surrogate
     """
     for name, value in fields:
-        if not _is_field_name(name) or CONTROL_BUT_TAB.search(value):
+        fits = _is_field_name(name) and value.isascii() and not CONTROL_BUT_TAB.search(value)
+        if not fits:
             check_header("headers", name, value)
     return fields

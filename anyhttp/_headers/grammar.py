@@ -14,6 +14,7 @@ __all__ = (
     "CONTROL_BUT_TAB",
     "CONTROL_RANGE",
     "QUOTED_STRING",
+    "SURROGATE",
     "TOKEN",
     "is_token",
     "quoted_string",
@@ -36,6 +37,10 @@ CONTROL: Final = re.compile(rf"[{CONTROL_RANGE}]")
 #: The same without the tab, which field values may contain (:rfc:`9110#section-5.5`).  The ranges
 #: are written out, because excluding the tab by a look-ahead takes four times as long.
 CONTROL_BUT_TAB: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+#: Finds a lone surrogate that cannot be encoded.  Others stand for bytes that are not UTF-8, as
+#: ``os.fsdecode()`` and the readers of this package decode them, and are sent as these bytes.
+SURROGATE: Final = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
 
 _TOKEN_ALONE: Final = re.compile(TOKEN)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)

@@ -19,11 +19,11 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .. import hdrs
-from .._common import shown_class, without_user_info
+from .._common import parsed_url, shortened, shown_class
 from ..client_exceptions import InvalidURL
 from ..typedefs import StrOrURL
 from .auth import BasicAuth, netrc_auth
-from .urls import REQUESTS_OF, host_error, host_is_too_long, is_secure
+from .urls import REQUESTS_OF, host_error, is_secure
 
 __all__ = (
     "HTTP_PROXIES",
@@ -90,7 +90,20 @@ def proxy_options(
         url = default.url if url is None else url
         auth = default.auth if auth is None else auth
         headers = default.headers if headers is None else headers
+    if auth is not None and url is not None:
+        _check_credentials(url, auth)
     return ProxyOptions(url, auth, headers)
+
+
+def _check_credentials(url: URL, auth: BasicAuth) -> None:
+    """Refuse credentials that cannot be sent to the proxy *url*, before there is a connection."""
+    # SOCKS sends UTF-8, whatever the encoding of Basic authentication is.
+    encoding = auth.encoding if url.scheme in HTTP_PROXIES else "utf-8"
+    try:
+        f"{auth.login}:{auth.password}".encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
+        text = f"proxy_auth: login or password cannot be encoded as {encoding}"
+        raise ValueError(text) from None
 
 
 def checked_proxy(proxy: StrOrURL) -> tuple[URL, BasicAuth | None]:
@@ -101,10 +114,8 @@ def checked_proxy(proxy: StrOrURL) -> tuple[URL, BasicAuth | None]:
     """
     if not isinstance(proxy, (str, URL)):
         raise TypeError(f"proxy must be a str or a yarl.URL, not {type(proxy).__name__}")
-    if isinstance(proxy, str) and host_is_too_long(proxy):
-        raise InvalidURL(without_user_info(proxy)[:100] + "...", "the host is too long")
     try:
-        url = URL(proxy)
+        url = parsed_url(proxy) if isinstance(proxy, str) else proxy
         port = url.port
         if url.scheme not in DEFAULT_PORTS:
             raise InvalidURL(
@@ -117,7 +128,8 @@ def checked_proxy(proxy: StrOrURL) -> tuple[URL, BasicAuth | None]:
     except InvalidURL:
         raise
     except ValueError:  # the message of this error may contain a piece of the password
-        raise InvalidURL(proxy, "proxy: this is not a valid URL") from None
+        shown = shortened(proxy) if isinstance(proxy, str) else proxy
+        raise InvalidURL(shown, "proxy: this is not a valid URL") from None
     url = url.origin()
     if port is None:
         url = url.with_port(DEFAULT_PORTS[url.scheme])

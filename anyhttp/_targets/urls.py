@@ -7,28 +7,25 @@ import re
 from functools import lru_cache
 from typing import Final
 
+import idna
 from yarl import URL
 
-from .._common import with_plain_zone
-from .._headers import CONTROL_RANGE
+from .._common import check_str, parsed_url, shortened, with_plain_zone
+from .._headers import CONTROL_RANGE, SURROGATE
 from ..client_exceptions import InvalidUrlClientError, NonHttpUrlClientError
 from ..typedefs import StrOrURL
 
 __all__ = (
     "REQUESTS_OF",
-    "authority_end",
+    "checked_server_hostname",
     "checked_url",
     "host_error",
-    "host_is_too_long",
     "is_secure",
     "is_upgrade",
     "origin_of",
     "parse_error",
     "target_error",
 )
-
-#: Longest host, in characters, that IDNA is asked to encode (CVE-2026-45409); DNS allows 253.
-MAX_HOST: Final = 1024
 
 #: Longest host, in characters, for which the result of the check is cached.
 MAX_KNOWN_HOST: Final = 64
@@ -93,12 +90,10 @@ def checked_url(url: StrOrURL, schemes: frozenset[str], base_url: URL | None = N
 
 
 def _parse(text: str, schemes: frozenset[str], base_url: URL | None) -> URL:
-    if host_is_too_long(text):
-        raise InvalidUrlClientError(text[:100] + "...", "the host is too long")
     try:
-        url = URL(text)
+        url = parsed_url(text)
     except ValueError as exc:
-        raise InvalidUrlClientError(text, parse_error(exc)) from None
+        raise InvalidUrlClientError(shortened(text), parse_error(exc)) from None
     return _absolute(url, schemes, base_url)
 
 
@@ -127,28 +122,16 @@ def _absolute(given: URL, schemes: frozenset[str], base_url: URL | None) -> URL:
 
 def parse_error(error: ValueError) -> str:
     """Return the text of *error*, raised by URL parsing, unless it quotes the user info."""
+    if isinstance(error, UnicodeEncodeError):
+        return "the URL holds a lone surrogate"
     text = str(error)
     return "the URL cannot be parsed" if "@" in text else text
 
 
-# The URL parser drops control characters and spaces before a URL, and tabs and line breaks
-# anywhere in it.  So this expression allows them around the two slashes as well.
-_AUTHORITY: Final = re.compile(r"[\x00-\x20]*+(?:[^:/?#]*+:)?[\t\r\n]*+/[\t\r\n]*+/[^/?#]*+")
 #: Characters that no host has (RFC 3986 §3.2.2).  A URL made with ``encoded=True`` may hold any
 #: character, and a resolver might then look up another host than the one that was checked.
 _NOT_IN_HOST: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=%:]")
 _NUMERIC_LABEL: Final = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
-
-
-def authority_end(text: str) -> int:
-    """Return the end of scheme and authority in *text*, an unparsed URL; 0 without an authority."""
-    authority = _AUTHORITY.match(text)
-    return 0 if authority is None else authority.end()
-
-
-def host_is_too_long(text: str) -> bool:
-    """Whether *text*, an unparsed URL, has a host that is too long for IDNA."""
-    return authority_end(text) > MAX_HOST
 
 
 def host_error(host: str | None) -> str | None:
@@ -170,6 +153,8 @@ def _host_error(host: str) -> str | None:
         return "the host holds characters that no host name has"
     if not is_name:
         return _ipv6_error(host)
+    if _has_empty_label(host):
+        return "the host begins with a dot, or has two dots in a row"
     last = host.rstrip(".").rpartition(".")[2]
     if _NUMERIC_LABEL.fullmatch(last):
         try:
@@ -194,4 +179,29 @@ def target_error(target: str) -> str | None:
     """Return what is wrong with a request target, if anything (:rfc:`9112#section-3.2`)."""
     if _NOT_IN_TARGET.search(target):
         return "the URL holds spaces or control characters"
+    if not target.isascii() and SURROGATE.search(target):
+        return "the URL holds a lone surrogate"
     return None
+
+
+def checked_server_hostname(name: str) -> str:
+    """Return *name* if it can be the host name in a TLS certificate.
+
+    :raises TypeError: it is not a ``str``
+    :raises ValueError: it cannot
+    """
+    check_str("server_hostname", name)
+    fits = bool(name.strip(".")) and name.isprintable() and " " not in name
+    if fits and not name.isascii():
+        try:
+            idna.encode(name, uts46=True)
+        except idna.IDNAError:
+            fits = False
+    if not fits or _has_empty_label(name):
+        raise ValueError(f"server_hostname is not the name of a host: {name!r}")
+    return name
+
+
+def _has_empty_label(host: str) -> bool:
+    """Whether no name of DNS looks like *host* (:rfc:`1035#section-3.1`); TLS refuses some too."""
+    return host.startswith(".") or ".." in host

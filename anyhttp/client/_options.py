@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Final, TypedDict
@@ -21,14 +21,16 @@ from .._common import (
     check_instance,
     check_str,
     checked_size,
+    has_surrogate,
     is_number,
+    parsed_url,
     shown_class,
     without_user_info,
 )
 from .._headers import header_pairs
 from .._http1 import Limits, UploadTracker
 from .._network import SSLOption, ssl_option
-from .._targets import BasicAuth, host_error, parse_error
+from .._targets import BasicAuth, checked_server_hostname, host_error, parse_error
 from .._tasks import ClientTimeout
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
 from ..client_reqrep import RequestSettings
@@ -242,17 +244,33 @@ def make_payload(
 ) -> Payload | None:
     """Return the body that the options *data* and *json* ask for.
 
-    :raises ValueError: both are given
+    :raises ValueError: both are given, or a text cannot be encoded
     :raises TypeError: *data* is of a type that cannot be sent
     """
-    if json is not None:
-        if data is not None:
-            raise ValueError("data and json cannot be given together")
-        if dumps_bytes is not None:
-            return JsonBytesPayload(json, dumps_bytes)
-        return JsonPayload(json, dumps=dumps)
-    if data is None:
+    if json is not None and data is not None:
+        raise ValueError("data and json cannot be given together")
+    try:
+        return _json_payload(json, dumps, dumps_bytes) if data is None else _data_payload(data)
+    except UnicodeEncodeError as exc:
+        # Python's own error would hold the whole text.
+        name = "json" if data is None else "data"
+        text = f"{name}: the text at {exc.start} cannot be encoded as {exc.encoding}"
+        raise ValueError(text) from None
+
+
+def _json_payload(
+    json: Any, dumps: JSONEncoder, dumps_bytes: JSONBytesEncoder | None
+) -> Payload | None:
+    if json is None:
         return None
+    return (
+        JsonPayload(json, dumps=dumps)
+        if dumps_bytes is None
+        else JsonBytesPayload(json, dumps_bytes)
+    )
+
+
+def _data_payload(data: Any) -> Payload:
     if isinstance(data, FormData):
         return data()
     try:
@@ -290,11 +308,23 @@ def with_params(url: URL, params: Query) -> URL:
     :raises ValueError: a value cannot be sent
     """
     try:
-        return _with_query(url, params) if isinstance(params, str) else url.extend_query(params)
+        if isinstance(params, str):
+            return _with_query(url, params)
+        extended = url.extend_query(params)
+        _check_texts(params)
     except UnicodeEncodeError:
         raise ValueError("params: a lone surrogate cannot be sent") from None
     except (TypeError, ValueError) as exc:
         raise type(exc)(f"params: {exc}") from exc
+    return extended
+
+
+def _check_texts(params: Any) -> None:
+    """Refuse lone surrogates in *params*, from which yarl can make a query: it leaves them out."""
+    for name, value in params.items() if isinstance(params, Mapping) else params:
+        for text in (name, *value) if isinstance(value, (list, tuple)) else (name, value):
+            if isinstance(text, str) and has_surrogate(text):
+                raise ValueError("a lone surrogate cannot be sent")
 
 
 # A percent sign that begins no escape, so that it has to be escaped itself.
@@ -326,14 +356,6 @@ def checked_version(version: HttpVersion) -> HttpVersion:
     return version
 
 
-def checked_server_hostname(name: str) -> str:
-    """Return *name* if it can be the host name in a TLS certificate."""
-    check_str("server_hostname", name)
-    if not name or not name.isprintable() or " " in name:
-        raise ValueError(f"server_hostname is not the name of a host: {name!r}")
-    return name
-
-
 def checked_base_url(base_url: StrOrURL | None) -> URL | None:
     """Return the URL that relative ones extend."""
     if base_url is None:
@@ -341,7 +363,7 @@ def checked_base_url(base_url: StrOrURL | None) -> URL | None:
     if not isinstance(base_url, (str, URL)):
         raise TypeError(f"base_url must be a str or a yarl.URL, not {type(base_url).__name__}")
     try:
-        url = URL(base_url)
+        url = parsed_url(base_url) if isinstance(base_url, str) else base_url
     except ValueError as exc:
         raise ValueError(f"base_url: {parse_error(exc)}") from None
     if not (url.scheme and url.absolute):

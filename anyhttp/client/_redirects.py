@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from .. import hdrs
-from .._targets import (
-    BasicAuth,
-    authority_end,
-    host_error,
-    host_is_too_long,
-    is_secure,
-    target_error,
-)
+from .._common import authority_end, parsed_url, shortened
+from .._targets import BasicAuth, host_error, is_secure, target_error
 from ..client_exceptions import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
 
 __all__ = ("CREDENTIAL_HEADERS", "next_method", "redirect_target", "without_body_headers")
@@ -31,9 +24,6 @@ _OF_REQUESTS: Final = frozenset({"", "http", "https"})
 _OF_WEBSOCKETS: Final = _OF_REQUESTS | {"ws", "wss"}
 
 _BODY_HEADERS: Final = frozenset({"transfer-encoding", "expect"})
-
-# Bytes of a header that are not UTF-8, as "surrogateescape" decodes them.
-_NO_UTF8: Final = re.compile("[\udc80-\udcff]")
 
 
 class NextMethod(NamedTuple):
@@ -76,14 +66,10 @@ def redirect_target(
     location = headers.get(hdrs.LOCATION) or headers.get(hdrs.URI)
     if location is None:
         return None
-    if host_is_too_long(location):
-        raise InvalidUrlRedirectClientError(location[:100] + "...", "the host is too long")
-    if requote and not location.isascii():
-        location = _without_raw_bytes(location)
     try:
-        target = URL(location, encoded=not requote)
+        target = parsed_url(location, encoded=not requote)
         if target.scheme not in (_OF_WEBSOCKETS if websocket else _OF_REQUESTS):
-            raise NonHttpUrlRedirectClientError(location)
+            raise NonHttpUrlRedirectClientError(shortened(location))
         if not target.scheme or (target.scheme == url.scheme and not authority_end(location)):
             # "http:path" is relative to the present URL, as browsers have it (RFC 3986 §5.2.2).
             # If the target is only a query, join() would keep the fragment of *url*.
@@ -92,22 +78,11 @@ def redirect_target(
     except ValueError:
         # The message of this exception may contain a password from the URL.
         raise InvalidUrlRedirectClientError(
-            location, "the server redirects to something that is not a URL"
+            shortened(location), "the server redirects to something that is not a URL"
         ) from None
     if objection is not None:
-        raise InvalidUrlRedirectClientError(location, objection)
+        raise InvalidUrlRedirectClientError(shortened(location), objection)
     return target
-
-
-def _without_raw_bytes(location: str) -> str:
-    """Return *location* with bytes that are not UTF-8 percent-encoded, except in the host.
-
-    Versions of yarl treat such bytes differently.  A host cannot be percent-encoded, and all
-    versions refuse such bytes in it.
-    """
-    start = authority_end(location)
-    rest = _NO_UTF8.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location[start:])
-    return location[:start] + rest
 
 
 def _objection_to(target: URL, websocket: URL | None) -> str | None:

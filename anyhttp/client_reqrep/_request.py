@@ -33,6 +33,7 @@ from .._targets import (
     BasicAuth,
     ProxyOptions,
     checked_proxy,
+    checked_server_hostname,
     checked_url,
     target_error,
 )
@@ -452,6 +453,8 @@ class ClientRequest:
         self.method = checked_method(self.method)
         self._settle_url(checked_url(self.url, schemes))
         self.ssl = ssl_option(self.ssl)
+        if self.server_hostname is not None:
+            checked_server_hostname(self.server_hostname)
         if self.compress not in {None, "deflate", "gzip"}:
             raise ValueError(f'compress must be "deflate" or "gzip", not {self.compress!r}')
         for name, value in headers.items():

@@ -14,7 +14,14 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 from yarl import URL
 
 from .. import hdrs
-from .._common import HttpVersion, RequestInfo, warn_of_unused, without_user_info
+from .._common import (
+    HttpVersion,
+    RequestInfo,
+    parsed_url,
+    printable,
+    warn_of_unused,
+    without_user_info,
+)
 from .._headers import (
     LINK,
     LINK_PARAMETER,
@@ -27,7 +34,6 @@ from .._headers import (
     unescaped,
 )
 from .._http1 import Exchange
-from .._targets import host_is_too_long
 from .._tasks import CLEAN_UP_SECONDS, ends_at_once
 from ..client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, peek, read_ahead, set_deadline
@@ -51,6 +57,9 @@ __all__ = (
 ERROR_BODY: Final = 8 * 1024
 ERROR_BODY_SECONDS: Final = 1.0
 
+
+#: How much text of ``Link`` headers is read, in characters: international hosts take time.
+MAX_LINKS: Final = 32 * 1024
 
 _RELEASED_UNREAD: Final = (
     "Connection closed: the response was released before; read its body inside the block of "
@@ -243,7 +252,7 @@ class ClientResponse:
 
     def __repr__(self) -> str:
         url = without_user_info(self.url)
-        return f"<{type(self).__name__}({url}) [{self.status} {self.reason}]>"
+        return f"<{type(self).__name__}({url}) [{self.status} {printable(self.reason)}]>"
 
     def __reduce__(self) -> tuple[Callable[..., ClientResponse], tuple[object, ...]]:
         # Exceptions refer to responses by their history, and have to be picklable.  Only received
@@ -364,11 +373,14 @@ class ClientResponse:
 
     @property
     def links(self) -> MultiDictProxy[MultiDictProxy[str | URL]]:
-        """The ``Link`` headers by relation (:rfc:`8288`), with the parameters of each."""
+        """The ``Link`` headers by relation (:rfc:`8288`), with the parameters of each.
+
+        Those beyond the first 32 KiB of text are left out.
+        """
         links: MultiDict[MultiDictProxy[str | URL]] = MultiDict()
         for part in LINK.finditer(", ".join(self.headers.getall(hdrs.LINK, ()))):
-            if host_is_too_long(part["url"]):
-                continue
+            if part.end() > MAX_LINKS:
+                break
             parameters: MultiDict[str | URL] = MultiDict()
             for name, quoted, single, bare in LINK_PARAMETER.findall(part["parameters"]):
                 value = unescaped(quoted) if quoted else single or bare
@@ -376,7 +388,7 @@ class ClientResponse:
                     parameters.add(name.lower(), value)
             key = str(parameters.get("rel", part["url"]))
             try:
-                parameters["url"] = self.url.join(URL(part["url"].strip()))
+                parameters["url"] = self.url.join(parsed_url(part["url"].strip()))
             except ValueError:
                 continue
             links.add(key, MultiDictProxy(parameters))

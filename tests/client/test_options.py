@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,10 @@ from anyhttp import (
     AsyncIterablePayload,
     BasicAuth,
     BytesPayload,
+    ClientHandlerType,
     ClientPayloadError,
+    ClientRequest,
+    ClientResponse,
     ClientSession,
     ClientTimeout,
     CookieJar,
@@ -37,6 +43,7 @@ from anyhttp import (
 from tests.support.client import assert_free, client
 from tests.support.peer import Peer, Script
 from tests.support.requests import pieces
+from tests.support.responses import EMPTY as OK
 
 CONTROL = ("\r\nEvil: 1", "\n", "\r", "\x00", "\x01", "\x1b", "\x7f")
 
@@ -355,6 +362,40 @@ def test_values_that_cannot_be_made(
         case(TypeError, "read_until_eof must be a bool", read_until_eof="no"),
         case(TypeError, "auto_decompress must be a bool or None", auto_decompress="no"),
         case(TypeError, "nonsense", nonsense=1),
+        case(ValueError, "headers: the value of X holds a lone surrogate", headers={"X": "\ud800"}),
+        case(ValueError, "headers: the value of X", headers={"X": "ok\udc7f"}),
+        case(ValueError, "proxy_headers: the value of X", proxy_headers={"X": "\udfff"}),
+        case(ValueError, "method", method="G\ud800T"),
+        case(InvalidUrlClientError, "lone surrogate", url="http://127.0.0.1:1/\ud800"),
+        case(InvalidUrlClientError, "lone surrogate", url="http://u:\ud800@127.0.0.1:1/"),
+        case(InvalidUrlClientError, "lone surrogate", url="http://127.0.0.1\udce9/"),
+        case(InvalidUrlClientError, "lone surrogate", url=URL("/\ud800", encoded=True)),
+        case(ValueError, "params: a lone surrogate", params="a=\ud800"),
+        case(ValueError, "params: a lone surrogate", params={"a": "\ud800"}),
+        case(ValueError, "params: a lone surrogate", params=[("\udce9", 1)]),
+        case(ValueError, "params: a lone surrogate", params={"a": ["b", "\ud800"]}),
+        case(ValueError, "data: the text at 1", data="a\ud800"),
+        case(ValueError, "data: the text at 1", data={"a": "b\ud800"}),
+        case(ValueError, "data: the text at 1", data={"a\ud800": "b"}),
+        case(ValueError, "cookie 'a'", cookies={"a": "\ud800"}),
+        case(ValueError, "auth", auth=BasicAuth("a", "\ud800", "utf-8")),
+        case(
+            ValueError,
+            "proxy_auth: login or password",
+            proxy="http://127.0.0.1:1/",
+            proxy_auth=BasicAuth("a", "\N{SNOWMAN}"),
+        ),
+        case(
+            ValueError,
+            "proxy_auth: login or password",
+            proxy="socks5://127.0.0.1:1/",
+            proxy_auth=BasicAuth("a", "\ud800"),
+        ),
+        case(ValueError, "server_hostname", server_hostname="a\ud800"),
+        case(ValueError, "server_hostname", server_hostname=".host"),
+        case(ValueError, "server_hostname", server_hostname="a..b"),
+        case(InvalidUrlClientError, "begins with a dot", url="https://.host/"),
+        case(InvalidUrlClientError, "two dots in a row", url="https://a..b/"),
     ],
 )
 async def test_options_that_cannot_be_meant(
@@ -466,6 +507,67 @@ async def test_a_flag_that_is_set_later() -> None:
         with pytest.warns(DeprecationWarning, match="requote"):
             with pytest.raises(TypeError, match="requote_redirect_url must be a bool"):
                 session.requote_redirect_url = wrong
+
+
+async def test_what_cannot_be_encoded_is_not_shown(script: Script) -> None:
+    """Nothing else of the request is in the error: no header, no text of the body."""
+    secret = "nobody-may-read-this"
+    peer = await script()
+    wrong: list[dict[str, Any]] = [
+        {"headers": {"X": f"{secret}\ud800"}},
+        {"data": f"{secret}\ud800"},
+        {"data": {"field": f"{secret}\ud800"}},
+        {"json": f"{secret}\ud800"},
+        {"params": {"a": f"{secret}\ud800"}},
+        {"cookies": {"a": f"{secret}\ud800"}},
+    ]
+    authorization = {"Authorization": f"Bearer {secret}"}
+    plain = partial(json.dumps, ensure_ascii=False)
+    async with client("auto", headers=authorization, json_serialize=plain) as session:
+        for options in wrong:
+            with pytest.raises(ValueError) as caught:
+                await session.post(peer.url, **options)
+            assert secret not in "".join(traceback.format_exception(caught.value))
+            assert secret not in repr(caught.value)
+            assert not isinstance(caught.value, UnicodeError)
+        session.headers["X"] = f"{secret}\ud800"
+        with pytest.raises(ValueError, match="headers: the value of X holds a lone") as caught:
+            await session.post(peer.url)
+        assert secret not in repr(caught.value)
+    assert peer.connections == 0
+
+
+async def test_bytes_that_are_no_utf8_are_sent(http1: str, script: Script) -> None:
+    """Such as in a name of a file, or a header that came from elsewhere: as ``os.fsdecode()``."""
+    peer = await script([(b"GET /a%FFb ", OK)])
+    async with client(http1) as session:
+        await session.get(f"{peer.url}a\udcffb", headers={"X": "c\udcff"})
+    assert b"\r\nX: c\xff\r\n" in peer.requests[0]
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\ud800b"])
+def test_texts_of_values_that_cannot_be_encoded(text: str) -> None:
+    """They are judged where the value is made."""
+    for login, word in ((text, "word"), ("user", text)):
+        with pytest.raises(ValueError, match="holds a lone surrogate") as caught:
+            DigestAuthMiddleware(login, word)
+        assert "word" not in repr(caught.value).replace("password", "")
+    with pytest.raises(ValueError, match="path"):
+        UnixConnector(f"/run/{text}")
+
+
+async def test_a_middleware_that_sets_what_tls_cannot_send(script: Script) -> None:
+    """It is judged as an argument is."""
+    peer = await script()
+
+    async def set_name(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        request.server_hostname = ".host"
+        return await handler(request)
+
+    async with client("auto", middlewares=[set_name]) as session:
+        with pytest.raises(ValueError, match="server_hostname"):
+            await session.get(peer.url)
+    assert peer.connections == 0
 
 
 async def test_the_module_level_request_judges_alike(script: Script) -> None:

@@ -15,7 +15,6 @@ from anyhttp._common.values import (
     HttpVersion10,
     HttpVersion11,
     RequestInfo,
-    without_user_info,
 )
 
 
@@ -98,34 +97,3 @@ def test_everything_in_a_connection_key_counts() -> None:
     }
     assert len(others | {key}) == 9
     assert key == ConnectionKey("host", 443, True, True, None, None, None, None)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("http://host/@user", "http://host/@user"),
-        ("http://user:pw@host/p?q=1#f", "http://host/p?q=1#f"),
-        ("http://user@host/", "http://host/"),
-        ("//user:pw@host/", "//host/"),
-        ("http://:pw@host/", "http://host/"),
-        # no URL, so whatever could be a password goes
-        ("http://user:p/w@host/", "http://host/"),
-        ("http://user:p@w@[/", "http://[/"),
-        ("user:pw@host/", "host/"),
-        ("http://user:pw@/", "http:///"),
-        ("host/path", "host/path"),
-        ("", ""),
-    ],
-)
-def test_user_info_is_left_out(url: str, shown: str) -> None:
-    """Text for messages has neither user nor password, even if the URL is broken."""
-    assert without_user_info(url) == shown
-
-
-def test_user_info_of_url_objects_is_left_out() -> None:
-    """A parsed URL is treated as its text would be."""
-    assert without_user_info(URL("https://u:p@host:8443/x?y")) == "https://host:8443/x?y"
-    assert without_user_info(URL("https://host/x")) == "https://host/x"
-    assert without_user_info(URL("/relative")) == "/relative"
-    assert without_user_info(URL("user:pw@host/")) == "host/"
-    assert without_user_info(URL("http:/user:pw@host/")) == "http://host/"
