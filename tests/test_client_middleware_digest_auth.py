@@ -426,6 +426,14 @@ class TestWhere:
             assert [await ask(client) for _ in range(2)] == [200] * 2
         assert server.complaints == ["no signature"]
 
+    async def test_a_domain_without_end(self, guarded: Start) -> None:
+        """Each request is compared with what it names, so it names no more than 64 URLs."""
+        server = guarded(domain=" ".join(f"/{number}/" for number in range(100)))
+        async with digest_session(server) as client:
+            for path in ("x", "63/x", "64/x", "63/y"):
+                assert await ask(client, path) == 200
+        assert server.complaints == ["no signature"] * 2
+
     async def test_only_the_origin_says_so(self, guarded: Start) -> None:
         """What it has named cannot name others in turn."""
         third = guarded()

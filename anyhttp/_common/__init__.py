@@ -28,7 +28,15 @@ from .deprecation import (
     warn_without_effect,
 )
 from .maps import ChainMapProxy
-from .urls import authority_end, has_surrogate, parsed_url, printable, shortened, without_user_info
+from .urls import (
+    UnparsedURL,
+    authority_end,
+    has_surrogate,
+    parsed_url,
+    printable,
+    shortened,
+    without_user_info,
+)
 from .values import (
     ConnectionKey,
     ETag,
@@ -62,6 +70,7 @@ __all__ = (
     "RequestInfo",
     "SERVER_SOFTWARE",
     "SupportsFingerprint",
+    "UnparsedURL",
     "authority_end",
     "check_callable",
     "check_charset",

@@ -8,6 +8,7 @@ from typing import Final
 from yarl import URL
 
 __all__ = (
+    "UnparsedURL",
     "authority_end",
     "has_surrogate",
     "parsed_url",
@@ -34,15 +35,21 @@ def authority_end(text: str) -> int:
     return 0 if authority is None else authority.end()
 
 
+class UnparsedURL(ValueError):
+    """The text is not given to the URL parser; the message says why and shows no part of it."""
+
+
 def parsed_url(text: str, *, encoded: bool = False) -> URL:
     """Return *text*, which may come from anybody, as a URL.
 
     :param encoded: leave its percent-encoding as it is; otherwise it is normalised
-    :raises ValueError: it is no URL, or its host is so long that IDNA would take too much time
+    :raises UnparsedURL: its host is so long that IDNA would take too much time, or it holds a lone
+        surrogate
+    :raises ValueError: it is no URL; the message may show any part of it
     """
     authority = _AUTHORITY.match(text)
     if authority is not None and len(authority[1].rpartition("@")[2]) > MAX_HOST:
-        raise ValueError("the host is too long")
+        raise UnparsedURL("the host is too long")
     if not (encoded or text.isascii()):
         text = _without_surrogates(text, 0 if authority is None else authority.end())
     return URL(text, encoded=encoded)
@@ -59,12 +66,12 @@ def _without_surrogates(text: str, path: int) -> str:
     yarl drops lone surrogates, or raises an error that shows the whole text.
 
     :param path: where the authority has ended: a host cannot be percent-encoded
-    :raises ValueError: there is another lone surrogate, or one in the authority
+    :raises UnparsedURL: there is another lone surrogate, or one in the authority
     """
     rest = _BYTE.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text[path:])
     text = text[:path] + rest
     if has_surrogate(text):
-        raise ValueError("the URL holds a lone surrogate")
+        raise UnparsedURL("the URL holds a lone surrogate")
     return text
 
 

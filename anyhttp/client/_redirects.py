@@ -8,7 +8,7 @@ from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from .. import hdrs
-from .._common import authority_end, parsed_url, shortened
+from .._common import UnparsedURL, authority_end, parsed_url, shortened
 from .._targets import BasicAuth, host_error, is_secure, target_error
 from ..client_exceptions import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
 
@@ -75,6 +75,8 @@ def redirect_target(
             # If the target is only a query, join() would keep the fragment of *url*.
             target = url.with_fragment(None).join(target)
         objection = _objection_to(target, url if websocket else None)
+    except UnparsedURL as exc:
+        raise InvalidUrlRedirectClientError(shortened(location), str(exc)) from None
     except ValueError:
         # The message of this exception may contain a password from the URL.
         raise InvalidUrlRedirectClientError(

@@ -199,6 +199,41 @@ class TestLinks:
             with cheap():
                 assert len(response.links) < 200_000
 
+    @pytest.mark.once
+    @pytest.mark.parametrize("host", ["\N{LATIN SMALL LETTER E WITH ACUTE}" * 20 + ".", "xn--9ca."])
+    async def test_international_hosts_take_bounded_time(self, host: str, script: Script) -> None:
+        """CVE-2026-45409: one host is bounded, and so are all of them together."""
+        links = ", ".join(f"<//x{number}.{host * 4}test>; rel=x" for number in range(14))
+        async with ClientSession() as session:
+            response = await answered(session, script, *[b"Link: " + links.encode()] * 100)
+            with cheap():
+                assert 14 < len(response.links) < 1400
+
+    @pytest.mark.once
+    async def test_a_target_with_bytes_that_are_no_utf8(self, script: Script) -> None:
+        """They are percent-encoded, as in a ``Location``."""
+        async with ClientSession() as session:
+            response = await answered(session, script, b"Link: </caf\xe9>; rel=x")
+            link = response.links["x"]["url"]
+            assert isinstance(link, URL)
+            assert link.raw_path == "/caf%E9"
+
+
+async def test_what_is_shown_can_be_printed(http1: str, script: Script) -> None:
+    """A reason may hold what terminals obey, what turns the direction round, and any byte."""
+    evil = "\x9b31m\u202e".encode() + b"\xff"
+    peer = await script(
+        [(b"GET ", b"HTTP/1.1 404 " + evil + b"\r\nX: " + evil + b"\r\nContent-Length: 0\r\n\r\n")]
+    )
+    async with client(http1) as session:
+        async with session.get(peer.url) as response:
+            with pytest.raises(ClientResponseError) as caught:
+                response.raise_for_status()
+    shown = (repr(response), repr(caught.value), str(caught.value))
+    assert all(text.isprintable() for text in shown)
+    assert r"404 \x9b31m\u202e\udcff" in shown[0]
+    assert response.reason == evil.decode("utf-8", "surrogateescape")
+
 
 class TestItsBody:
     @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from anyhttp._common.values import (
     HttpVersion10,
     HttpVersion11,
     RequestInfo,
+    shown_headers,
 )
 
 
@@ -70,6 +71,41 @@ def test_request_info_shows_no_secret() -> None:
     assert "secret" not in repr(info)
     assert "'http://host/path'" in repr(info)
     assert "'Accept': 'a/b'" in repr(info)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Location", "http://user:secret@host/"),
+        ("location", "//user:secret@host/"),
+        ("Location", "http://user:sec/ret/secret@host/"),
+        ("Location", "http://user:secret@" + "h" * 600 + "/"),
+        ("Content-Location", "http://user:secret@[/"),
+        ("Referer", "http://user:secret@host/"),
+        ("Refresh", "5; url=http://user:secret@host/"),
+        ("Refresh", "5;URL='http://user:se/secret@host/'"),
+        ("Link", "<http://user:secret@host/>; rel=next, <//a:secret@b>; rel=x"),
+        ("Link", "<http://user:se/secret@host/>; rel=next"),
+        ("X-Any", "see http://user:secret@host/ and ftp://secret@host/"),
+        ("Set-Cookie", "a=secret"),
+    ],
+)
+def test_headers_show_no_secret(name: str, value: str) -> None:
+    """A URL in any field may have user info."""
+    shown = shown_headers(CIMultiDict({name: value}))
+    assert "secret" not in shown
+    assert f"'{name}': " in shown
+
+
+def test_other_headers_are_shown() -> None:
+    """As they are, but printable."""
+    headers = CIMultiDict(
+        {"From": "me@host.test", "Link": "<mailto:a>; title=@x", "X": "http://h/?a@b", "Y": "\x9b"}
+    )
+    assert shown_headers(headers) == (
+        "<CIMultiDict('From': 'me@host.test', 'Link': '<mailto:a>; title=@x', "
+        "'X': 'http://h/?a@b', 'Y': '\\x9b')>"
+    )
 
 
 def test_connection_key_shows_no_secret() -> None:
