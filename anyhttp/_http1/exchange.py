@@ -551,6 +551,12 @@ class Exchange:
             self.close()
             raise TimeoutError("the request's total timeout ran out while its body was being sent")
 
+    def forget_errors(self) -> None:
+        """Forget the errors of sending, when the request has failed; see :class:`Upload`."""
+        self._send_error = None
+        if self.upload is not None and self.upload.is_over:
+            self.upload.forget_error()
+
     def stop_if_refused(self) -> None:
         """Stop sending the body if the final response says that the peer wants no more of it.
 

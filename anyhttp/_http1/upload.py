@@ -109,7 +109,7 @@ class Upload:
         self._written = 0
         self._send_error: ClientConnectionError | None = None
         self._callback_error: Exception | None = None
-        self._failure: Exception | None = None  # made by failure(), for whoever asks
+        self._failure: Exception | None = None  # the exception that the tracker has got
         #: changed by :meth:`_move` only
         self.state: UploadState = _WAITING if framing.expect_continue else _WRITING
         #: the error that ended the upload, set at its end; ``None`` after :meth:`cancel`
@@ -154,12 +154,13 @@ class Upload:
         assert self.error is not None
         if not isinstance(self.error, Exception):
             raise self.error
-        if self._failure is None:
+        failure = self._failure
+        if failure is None:
             told = self._callback_error is not None
-            self._failure = self.error if told else _request_error(self.error)
-            if self._failure is not self.error:
-                self._failure.__cause__ = self.error
-        return self._failure
+            failure = self.error if told else _request_error(self.error)
+            if failure is not self.error:
+                failure.__cause__ = self.error
+        return failure
 
     def failure_for_tracker(self) -> Exception | None:
         """Return the exception for the upload tracker, which is that of the request.
@@ -170,7 +171,15 @@ class Upload:
             return None
         if isinstance(self.error, Expired):
             return TimeoutError("the request's total timeout ran out while its body was being sent")
-        return self.failure()
+        self._failure = self.failure()
+        return self._failure
+
+    def forget_error(self) -> None:
+        """Forget the error that ended the upload, as the request has raised it.
+
+        The frames of its traceback lead to this object, so the two would be a reference cycle.
+        """
+        self.error = self._send_error = self._callback_error = self._failure = None
 
     def start_writing(self) -> None:
         """Send the body now, if the upload is waiting for ``100 Continue``."""
@@ -215,7 +224,10 @@ class Upload:
                 final = _SENT
         except Exception as exc:  # noqa: BLE001  (kept for the task that awaits the response)
             self.error = exc
-            final = _FAILED if self._send_error is None else _PEER_LEFT
+            final = _FAILED
+            if self._send_error is not None:
+                final = _PEER_LEFT
+                _forget_frames(exc)
         except anyio.get_cancelled_exc_class() as exc:
             # The task that waits for the response may not have been cancelled: it gets this error.
             self.error = ClientConnectionError("the body of the request was cancelled")
@@ -291,6 +303,16 @@ class Upload:
         except ClientConnectionError as exc:
             self._send_error = exc
             raise
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Remove the tracebacks of *error* and of its causes.
+
+    Their frames lead to the upload, which keeps the error: a reference cycle.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _compressor(name: str | None) -> Compressor | None:

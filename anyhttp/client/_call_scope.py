@@ -228,6 +228,8 @@ class CallScope:
             finally:
                 if self.progress is not None:
                     self.progress.end_request(raised)
+                for exchange in self._exchanges:
+                    exchange.forget_errors()
 
     def close(self) -> None:
         """Close the exchanges and cancel the tasks, without waiting for either."""

@@ -7,7 +7,7 @@ import warnings
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import anyio
@@ -18,6 +18,7 @@ from yarl import URL
 import anyhttp
 from anyhttp import (
     BasicAuth,
+    ClientConnectionError,
     ClientRequest,
     ClientResponse,
     ClientSession,
@@ -30,7 +31,7 @@ from anyhttp import (
 )
 from anyhttp._http1 import Exchange, Upload
 from anyhttp.typedefs import StrOrURL
-from tests.support.peer import Script
+from tests.support.peer import CLOSE, DEAF, RESET, Action, Head, Script
 from tests.support.server import Server
 
 
@@ -379,6 +380,44 @@ class TestARequestThatNobodyAwaits:
                 assert [error() for error in errors] == [None]
             finally:
                 gc.enable()
+
+
+@pytest.mark.parametrize("entered", [False, True], ids=["unentered", "entered"])
+@pytest.mark.parametrize("end", [CLOSE, RESET, None], ids=["closed", "reset", "body fails"])
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n", b""])
+async def test_an_upload_that_fails_leaves_no_garbage(
+    script: Script, answer: bytes, end: Action | None, entered: bool
+) -> None:
+    """The error of the connection does not keep itself alive, and with it all of the request."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield bytes(100_000)
+            if end is None:
+                raise LookupError
+
+    async def ask(session: ClientSession) -> None:
+        with suppress(ClientConnectionError):
+            async with session.post("", data=body()) as response:
+                assert response.status == 413
+
+    peer = await script([(Head(b"POST "), [answer, end or DEAF])])
+    async with AsyncExitStack() as stack:
+        session = ClientSession(peer.url)
+        if entered:
+            await stack.enter_async_context(session)
+        else:
+            stack.push_async_callback(session.close)
+        gc.collect()
+        gc.disable()
+        try:
+            before = living()
+            await ask(session)
+            await anyio.wait_all_tasks_blocked()
+            left = living() - before
+        finally:
+            gc.enable()
+    assert not left
 
 
 def living() -> Counter[str]:
