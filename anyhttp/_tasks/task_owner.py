@@ -30,11 +30,15 @@ class HelperTasks(Protocol):
 
     @property
     def is_over(self) -> bool:
-        """Whether no task can be started any more."""
+        """Whether no task can be started any more, or their event loop does not run here.
+
+        A program for asyncio may cancel all tasks of the loop, and a session may be used in
+        another event loop than the one in which it was entered.
+        """
 
     @property
     def runs_here(self) -> bool:
-        """Whether the tasks belong to the event loop that runs in this thread now."""
+        """Whether their event loop runs in this thread now."""
 
     def start_soon(
         self,
@@ -81,16 +85,6 @@ class TaskOwner:
         self._tasks: HelperTasks | None = None
 
     @property
-    def is_over(self) -> bool:
-        """Whether no task can be started any more, or its event loop does not run now.
-
-        A program for asyncio may cancel all tasks of the loop, and a session may be used in
-        another event loop than the one in which it was entered.
-        """
-        tasks = self._tasks
-        return tasks is not None and (tasks.is_over or not tasks.runs_here)
-
-    @property
     def waits_for_caller(self) -> bool:
         """Whether the running task is one of the helper tasks: it must not wait for itself."""
         return self._tasks in _tasks_around.get()
@@ -118,9 +112,8 @@ class TaskOwner:
         alive for as long as it runs, with all objects that a web framework stores in them.
         """
         assert self._tasks is not None
-        if self.is_over:
-            return  # no task can run: all were cancelled, or another event loop runs
-        self._context.run(self._tasks.start_soon, task)
+        if not self._tasks.is_over:
+            self._context.run(self._tasks.start_soon, task)
 
     async def leave(self, raised: BaseException | None) -> None:
         """Cancel the tasks and wait for them; *raised* is the error of the block, if any.
@@ -155,7 +148,7 @@ class TaskOwner:
 class _AsyncioTasks:
     """A task group that a task of its own, the host, enters and leaves."""
 
-    __slots__ = ("_group", "_host", "_leaving", "_loop")
+    __slots__ = ("_group", "_host", "_leaving", "_loop", "_running_loop")
 
     def __init__(
         self,
@@ -164,7 +157,10 @@ class _AsyncioTasks:
         host: asyncio.Task[None],
         leaving: asyncio.Future[None],
     ) -> None:
+        import asyncio
+
         self._loop = loop
+        self._running_loop = asyncio.get_running_loop
         self._group = group
         self._host = host
         # Set to end the host; a future, as an event would take six times as much memory.
@@ -173,14 +169,12 @@ class _AsyncioTasks:
     @property
     def is_over(self) -> bool:
         # When the host is cancelled, asyncio cancels this future, which the host awaits.
-        return self._leaving.done()
+        return self._leaving.done() or not self.runs_here
 
     @property
     def runs_here(self) -> bool:
-        import asyncio
-
         try:
-            return asyncio.get_running_loop() is self._loop
+            return self._running_loop() is self._loop
         except RuntimeError:  # trio is running
             return False
 

@@ -22,7 +22,7 @@ class TrioTasks:
     in :attr:`failure`.
     """
 
-    __slots__ = ("_finished", "_scopes", "_thread", "_token", "failure", "is_over")
+    __slots__ = ("_ended", "_finished", "_scopes", "_thread", "_token", "failure")
 
     def __init__(self) -> None:
         self._scopes: set[trio.CancelScope] = set()  # one for each task
@@ -31,21 +31,25 @@ class TrioTasks:
         self._token = current_trio_token()
         #: the first exception with which a task has ended
         self.failure: BaseException | None = None
-        #: whether no task can be started any more
-        self.is_over: bool = False
+        self._ended = False
         self.start_soon(self._wait_for_end)
 
     async def _wait_for_end(self) -> None:
-        """Set :attr:`is_over` when the tasks, or all system tasks of this run, are cancelled."""
+        """Note when the tasks, or all system tasks of this run of trio, are cancelled."""
         try:
             await trio.sleep_forever()
         finally:
-            self.is_over = True
+            self._ended = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no task can be started any more, or their event loop does not run here."""
+        # A thread runs trio only once at a time, and the end of that run is noted.
+        return self._ended or get_ident() != self._thread
 
     @property
     def runs_here(self) -> bool:
-        """Whether the tasks belong to the event loop that runs in this thread now."""
-        # A thread runs trio only once at a time, and the end of that run sets is_over.
+        """Whether their event loop runs in this thread now."""
         return get_ident() == self._thread and in_trio_run()
 
     def start_soon(
@@ -61,7 +65,7 @@ class TrioTasks:
             spawn_system_task(self._run, scope, function, args, context=copy_context())
         except RuntimeError:  # trio is ending its run, and starts no more tasks
             self._discard(scope)
-            self.is_over = True
+            self._ended = True
 
     async def _run(
         self,
@@ -87,7 +91,7 @@ class TrioTasks:
 
     def cancel(self) -> None:
         """Cancel the tasks, without waiting for their ends."""
-        self.is_over = True
+        self._ended = True
         for scope in self._scopes:
             scope.cancel()
 

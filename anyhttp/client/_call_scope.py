@@ -78,7 +78,8 @@ class CallScope:
             if self.progress is not None:
                 self.progress.end_request()
             raise RuntimeError("Session is closed")
-        if session.helper_tasks is not None:
+        tasks = session.helper_tasks
+        if tasks is not None and tasks.is_over:
             session.forget_lost_tasks()
         total = self.settings.timeout.total
         if total:

@@ -160,7 +160,7 @@ class SessionScope:
 
         Requests that have begun keep their watchdog, which needs no task on asyncio.
         """
-        if self._owner is not None and self._owner.is_over:
+        if self.helper_tasks is not None and self.helper_tasks.is_over:
             self.helper_tasks = self.watchdog = None
 
     # -- the end
