@@ -22,7 +22,7 @@ import anyio.to_thread
 import idna
 
 from ._common import check_count, warn_about_loop, with_plain_zone
-from ._tasks import on_asyncio
+from ._tasks import current_loop, on_asyncio
 from .abc import AbstractResolver, ResolveResult
 
 __all__ = ("AsyncResolver", "DefaultResolver", "DnsCache", "ThreadedResolver")
@@ -402,9 +402,10 @@ def _family_of(host: str) -> socket.AddressFamily | None:
 class _Query:
     """A lookup in progress, for which several requests may wait."""
 
-    __slots__ = ("addresses", "done", "error")
+    __slots__ = ("addresses", "done", "error", "loop")
 
     def __init__(self) -> None:
+        self.loop = current_loop()
         self.done = anyio.Event()
         self.addresses: list[ResolveResult] | None = None
         self.error: OSError | None = None
@@ -475,7 +476,8 @@ class DnsCache:
             if (stored := self.get(key)) is not None:
                 return stored
             query = self._queries.get(key)
-            if query is None:
+            # One of another event loop may never end: that loop may have ended before.
+            if query is None or query.loop is not current_loop():
                 return await self._ask(key, ask)
             await query.done.wait()
             if query.error is not None:
@@ -494,7 +496,8 @@ class DnsCache:
             query.error = exc
             raise
         finally:
-            del self._queries[key]
+            if self._queries.get(key) is query:
+                del self._queries[key]
             query.done.set()
         if addresses:
             self._store(key, addresses)

@@ -113,6 +113,11 @@ class Http1Connection:
             self.move(Phase.CLOSED)
             self.stream.abort()
 
+    def leave_to_parent(self) -> None:
+        """Let go of the socket in a forked child, whose parent goes on using it."""
+        self.phase = Phase.CLOSED
+        self.stream.leave_to_parent()
+
 
 class Connection:
     """The right to use one connection, which counts under the limits of its connector.
@@ -197,6 +202,13 @@ class Connection:
         self._give_back(self, None)
         self._call_back()
         return http1.public_stream()
+
+    def leave_to_parent(self) -> None:
+        """End the right in a forked child; nothing is given back, and nobody is told."""
+        http1, self._http1 = self._http1, None
+        self._callbacks = None
+        if http1 is not None:
+            http1.leave_to_parent()
 
     def _call_back(self) -> None:
         callbacks, self._callbacks = self._callbacks, None

@@ -38,7 +38,7 @@ from .upload import Outgoing, Upload, goes_inline
 
 if TYPE_CHECKING:
     from .._network import NetworkStream
-    from .._tasks import Watchdog
+    from .._tasks import HelperTasks, Watchdog
 
 __all__ = (
     "Exchange",
@@ -167,9 +167,10 @@ class Exchange:
             self._send_error = exc
         return upload
 
-    def attach(self, upload: Upload) -> None:
-        """Take *upload*, whose task has been started, as part of this exchange."""
+    def attach(self, upload: Upload, tasks: HelperTasks) -> None:
+        """Take *upload*, which one of *tasks* has been started for, as part of this exchange."""
         self.upload = upload
+        upload.tasks = tasks
         upload.when_over.append(self._upload_ended)
 
     def receive_head(self) -> Awaitable[Head]:

@@ -6,6 +6,7 @@ import enum
 import math
 import zlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
@@ -17,6 +18,7 @@ from ..client_exceptions import ClientConnectionError, ClientOSError, ClientPayl
 
 if TYPE_CHECKING:
     from .._network import NetworkStream
+    from .._tasks import HelperTasks
     from ..payload import Payload
     from .engine import Engine
     from .request_framing import Framing
@@ -93,7 +95,7 @@ class Upload:
 
     __slots__ = ("_callback_error", "_compressor", "_continued", "_engine", "_failure", "_framing",
                  "_over", "_payload", "_scope", "_send_error", "_stream", "_written", "error",
-                 "on_chunk", "on_written", "state", "when_over")  # fmt: skip
+                 "on_chunk", "on_written", "state", "tasks", "when_over")  # fmt: skip
 
     def __init__(
         self, payload: Payload, framing: Framing, engine: Engine, stream: NetworkStream
@@ -114,6 +116,8 @@ class Upload:
         self.state: UploadState = _WAITING if framing.expect_continue else _WRITING
         #: the error that ended the upload, set at its end; ``None`` after :meth:`cancel`
         self.error: BaseException | None = None
+        #: the helper tasks of which one calls :meth:`run`; ``None`` until it has been started
+        self.tasks: HelperTasks | None = None
         #: called in this order when the upload has ended, with or without success
         self.when_over: list[Callable[[], object]] = []
         #: awaited with each piece of the body before it is sent
@@ -190,11 +194,19 @@ class Upload:
 
     def cancel(self) -> None:
         """Stop sending; the connection cannot be used again then."""
-        self._scope.cancel()
+        self._call_task(self._scope.cancel)
 
     def cancel_after(self, seconds: float) -> None:
         """Stop sending if the upload does not end within *seconds*."""
+        self._call_task(partial(self._limit, seconds))
+
+    def _limit(self, seconds: float) -> None:
         self._scope.deadline = min(self._scope.deadline, deadline_after(seconds))
+
+    def _call_task(self, function: Callable[[], object]) -> None:
+        """Call *function* in the event loop of the task; a session may be closed in another one."""
+        assert self.tasks is not None
+        self.tasks.call(function)
 
     def cancel_unless_started(self) -> None:
         """Stop if ``100 Continue`` is still awaited: the final response has come instead."""

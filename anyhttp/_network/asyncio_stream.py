@@ -25,6 +25,7 @@ import anyio.lowlevel
 from anyio.lowlevel import current_token
 
 from .._tasks import Expired, TimedStream
+from .inherited import leave_to_parent
 
 __all__ = ("AsyncioStream",)
 
@@ -209,14 +210,25 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         """Close without waiting; the event loop closes the descriptor in its next iteration."""
         again, self._closed = self._closed, True
         if self._loop.is_closed():
-            self._sock.close()
+            self._sock.close()  # no task of that loop waits any more
         elif again:
             return
-        elif _running_loop() in {self._loop, None}:
-            self._transport.abort()
-        else:
-            self._loop.call_soon_threadsafe(self._transport.abort)
+        elif _running_loop() is self._loop:
+            self._abort()
+        else:  # another thread may be running that loop
+            try:
+                self._loop.call_soon_threadsafe(self._abort)
+            except RuntimeError:  # it was closed just now
+                self._sock.close()
+
+    def _abort(self) -> None:
+        self._transport.abort()
         self._wake()
+
+    def leave_to_parent(self) -> None:
+        self._closed = self._lost = self._at_eof = True
+        self._pieces.clear()
+        leave_to_parent(self._sock)
 
     def expire(self) -> None:
         """End every wait, now and until a new deadline is set."""

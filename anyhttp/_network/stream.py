@@ -21,6 +21,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 from .._common import ConnectionKey
 from .._tasks import Expired, TimedStream, Watchdog
 from .errors import STREAM_ERRORS, socket_errors
+from .inherited import leave_to_parent
 from .tls_stream import TlsStream
 
 __all__ = ("NetworkStream",)
@@ -219,6 +220,10 @@ class NetworkStream:
         """Close the socket at once; :meth:`aclose` must still be awaited later."""
         self._transport.abort()
 
+    def leave_to_parent(self) -> None:
+        """Let go of the connection in a forked child, whose parent goes on using it."""
+        self._transport.leave_to_parent()
+
     async def aclose(self) -> None:
         """Close the socket; it is closed when this returns, even if the call is cancelled.
 
@@ -274,6 +279,12 @@ class _ForeignStream(ByteStream):
             with socket.fromfd(theirs.fileno(), theirs.family, theirs.type) as raw_socket:
                 with suppress(OSError):
                     raw_socket.shutdown(socket.SHUT_RDWR)
+
+    def leave_to_parent(self) -> None:
+        """Let go of the connection in a forked child, whose parent goes on using it."""
+        theirs = self._stream.extra(SocketAttribute.raw_socket, None)
+        if theirs is not None:
+            leave_to_parent(theirs)
 
 
 class _StreamAfter(ByteStream):

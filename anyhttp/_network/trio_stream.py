@@ -11,6 +11,7 @@ import math
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from threading import get_ident
 from typing import NoReturn
 
 import anyio
@@ -19,6 +20,7 @@ from trio.lowlevel import (
     cancel_shielded_checkpoint,
     checkpoint,
     checkpoint_if_cancelled,
+    current_trio_token,
     in_trio_run,
     notify_closing,
     wait_readable,
@@ -26,6 +28,7 @@ from trio.lowlevel import (
 )
 
 from .._tasks import Expired, TimedStream
+from .inherited import leave_to_parent
 
 __all__ = ("TrioStream",)
 
@@ -37,6 +40,8 @@ class TrioStream(TimedStream):
 
     def __init__(self, raw_socket: socket.socket) -> None:
         self._sock = raw_socket
+        self._thread = get_ident()
+        self._token = current_trio_token()
         self._reading = False
         self._writing = False
         self._interrupted = False
@@ -168,12 +173,26 @@ class TrioStream(TimedStream):
             notify_closing(self._sock)
 
     def abort(self) -> None:
-        """Close the socket at once; tasks that wait for it get ``ClosedResourceError``."""
+        """Close the socket at once; tasks that wait for it get ``ClosedResourceError``.
+
+        Another thread leaves that to the thread of the stream, if trio still runs there.
+        """
+        if get_ident() != self._thread:
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self._abort)
+                return
+        self._abort()
+
+    def _abort(self) -> None:
         if self._sock.fileno() >= 0:
             if in_trio_run():
                 notify_closing(self._sock)
             self._sock.close()
             self._expects_delay = False  # trio cannot wait for a socket without a descriptor
+
+    def leave_to_parent(self) -> None:
+        leave_to_parent(self._sock)
+        self._sock.close()
 
     def has_unread(self) -> bool:
         # trio receives only on request.  Outside of trio the stream cannot be used: report data.

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from .event_loop import Waiter, asyncio_loop, clock, make_waiter, on_asyncio
+from .event_loop import (
+    Waiter,
+    asyncio_loop,
+    call_elsewhere,
+    clock,
+    current_loop,
+    make_waiter,
+    on_asyncio,
+    wake,
+)
 from .leaving import ends_at_once, is_raised_again
 from .own_task import OwnTask, start_own_task
 from .pending_waits import PendingWaits
@@ -30,7 +39,9 @@ __all__ = (
     "Waiter",
     "Watchdog",
     "asyncio_loop",
+    "call_elsewhere",
     "clock",
+    "current_loop",
     "deadline_after",
     "ends_at_once",
     "is_raised_again",
@@ -38,4 +49,5 @@ __all__ = (
     "on_asyncio",
     "mark_task_of",
     "start_own_task",
+    "wake",
 )

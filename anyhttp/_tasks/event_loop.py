@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio.lowlevel import current_token
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
 __all__ = (
     "Waiter",
     "asyncio_loop",
+    "call_elsewhere",
     "clock",
+    "current_loop",
     "make_waiter",
     "on_asyncio",
+    "wake",
 )
 
 
@@ -36,6 +40,24 @@ def asyncio_loop() -> AbstractEventLoop | None:
     return native_token if isinstance(native_token, asyncio.AbstractEventLoop) else None
 
 
+def current_loop() -> object:
+    """Return what identifies the running event loop, for :func:`call_elsewhere`."""
+    return current_token().native_token
+
+
+def call_elsewhere(loop: Any, function: Callable[[], object]) -> bool:
+    """Have another event loop call *function*; it may run in any thread.
+
+    :returns: ``False`` if that loop has ended; no task of it waits for anything any more
+    """
+    call = loop.run_sync_soon if hasattr(loop, "run_sync_soon") else loop.call_soon_threadsafe
+    try:
+        call(function)
+    except RuntimeError:
+        return False
+    return True
+
+
 class Waiter(Protocol):
     """An object that one task awaits: those methods of asyncio's future that are needed."""
 
@@ -52,6 +74,30 @@ def make_waiter() -> Waiter:
     from .trio_waiter import TrioWaiter  # trio is running, so it has been imported already
 
     return TrioWaiter()
+
+
+def wake(waiter: Waiter) -> bool:
+    """End the wait for *waiter*, if it has not ended; the caller may be in another event loop.
+
+    :returns: ``False`` if the waiting task will never run again, because its event loop has ended
+    """
+    if waiter.done():
+        return True
+    get_loop = getattr(waiter, "get_loop", None)
+    if get_loop is None:  # that of trio takes care of its thread by itself
+        waiter.set_result(None)
+        return True
+    import asyncio
+
+    loop = get_loop()
+    try:
+        is_here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        is_here = False
+    if is_here:
+        waiter.set_result(None)
+        return True
+    return call_elsewhere(loop, partial(wake, waiter))
 
 
 def on_asyncio() -> bool:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import anyio
 
+from .event_loop import call_elsewhere, current_loop
+
 __all__ = ("Cancellable", "PendingWaits")
 
 
@@ -22,28 +24,39 @@ class PendingWaits:
     __slots__ = ("_none_left", "_waits", "cancelled")
 
     def __init__(self) -> None:
-        self._waits: set[Cancellable] = set()
+        self._waits: dict[Cancellable, object] = {}  # with the event loop of each
         self._none_left: anyio.Event | None = None  # set when the last wait ends; made if needed
         #: whether :meth:`cancel_all` has been called; it would not cancel a wait that begins now
         self.cancelled: bool = False
 
-    def add(self, wait: Cancellable) -> None:
-        """Note that *wait* begins."""
-        self._waits.add(wait)
+    def add(self, wait: Cancellable, loop: object = None) -> None:
+        """Note that *wait* begins, in the running event loop.
+
+        :param loop: what :func:`current_loop` returns, if the caller knows it
+        """
+        self._waits[wait] = current_loop() if loop is None else loop
 
     def discard(self, wait: Cancellable) -> None:
         """Note that *wait* has ended."""
-        self._waits.discard(wait)
+        self._waits.pop(wait, None)
         if self._none_left is not None and not self._waits:
             self._none_left.set()
 
     async def cancel_all(self) -> None:
-        """Cancel every wait, and return when the last has ended."""
+        """Cancel every wait, and return when the last has ended.
+
+        This does not wait for those of other event loops, which may never run again.
+        """
         self.cancelled = True
+        here = current_loop()
+        for wait, loop in list(self._waits.items()):
+            if loop is here:
+                wait.cancel()
+            else:
+                del self._waits[wait]
+                call_elsewhere(loop, wait.cancel)
         if not self._waits:
             return
-        for wait in list(self._waits):
-            wait.cancel()
         if self._none_left is None:
             self._none_left = anyio.Event()
         await self._none_left.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from .event_loop import asyncio_loop
+from .event_loop import asyncio_loop, call_elsewhere
 
 if TYPE_CHECKING:
     import asyncio
@@ -51,8 +50,8 @@ class HelperTasks(Protocol):
     def cancel(self) -> None:
         """Cancel the tasks, without waiting for their ends."""
 
-    def cancel_from_elsewhere(self) -> None:
-        """Cancel the tasks from another event loop than theirs."""
+    def call(self, function: Callable[[], object]) -> None:
+        """Call *function* in the event loop of the tasks: now, if that runs here."""
 
     async def wait_finished(self) -> None:
         """Wait until every task has ended; a cancellation of the caller does not end this wait."""
@@ -129,11 +128,9 @@ class TaskOwner:
         """
         tasks = self._tasks
         assert tasks is not None
+        tasks.call(tasks.cancel)
         if not tasks.runs_here:
-            # This task cannot wait for tasks of another event loop, which may never run again.
-            tasks.cancel_from_elsewhere()
-            return
-        tasks.cancel()
+            return  # nobody can wait for tasks of another event loop, which may never run again
         if not self.waits_for_caller:
             await tasks.wait_finished()
         if tasks.failure is not None:
@@ -198,9 +195,11 @@ class _AsyncioTasks:
         if not self._leaving.done():  # done already if the host was cancelled
             self._leaving.set_result(None)
 
-    def cancel_from_elsewhere(self) -> None:
-        with suppress(RuntimeError):  # raised if the loop is closed
-            self._loop.call_soon_threadsafe(self.cancel)
+    def call(self, function: Callable[[], object]) -> None:
+        if self.runs_here:
+            function()
+        else:
+            call_elsewhere(self._loop, function)
 
     async def wait_finished(self) -> None:
         import asyncio

@@ -14,7 +14,7 @@ from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._common import check_seconds
-from .event_loop import asyncio_loop
+from .event_loop import asyncio_loop, current_loop
 
 if TYPE_CHECKING:
     from .event_loop import TimerHandle
@@ -128,6 +128,10 @@ class TimedStream(SocketStream):
         """Close without waiting; a task that waits for bytes gets ``ClosedResourceError``."""
 
     @abstractmethod
+    def leave_to_parent(self) -> None:
+        """Let go of a connection that the parent of this process goes on using."""
+
+    @abstractmethod
     def expire(self) -> None:
         """End the present waits, and all later ones, with :exc:`Expired`."""
 
@@ -152,14 +156,15 @@ class Watchdog:
 
     __slots__ = (
         "_alarm_at",
+        "_asyncio_loop",
         "_changed",
         "_context",
         "_deadlines",
-        "_loop",
         "_scope",
         "_start",
         "_timer",
         "clock",
+        "loop",
     )  # fmt: skip
 
     def __init__(
@@ -168,7 +173,9 @@ class Watchdog:
         clock: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] | None = start
-        self._loop = asyncio_loop()
+        #: the running event loop, as :func:`current_loop` returns it
+        self.loop: object = current_loop()
+        self._asyncio_loop = asyncio_loop()
         self._timer: TimerHandle | None = None
         # For the timer, which would otherwise keep the context of a request alive.
         self._context = copy_context()
@@ -204,10 +211,12 @@ class Watchdog:
         start = self._start
         if start is None:
             return
-        if self._loop is not None:
+        if self._asyncio_loop is not None:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._on_timer, context=self._context)
+            self._timer = self._asyncio_loop.call_at(
+                deadline, self._on_timer, context=self._context
+            )
         elif self._changed is not None:
             self._changed.set()
         else:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from contextvars import copy_context
 from threading import get_ident
 from typing import Any
 
 import trio
 from trio.lowlevel import current_trio_token, in_trio_run, spawn_system_task
+
+from .event_loop import call_elsewhere
 
 __all__ = ("TrioTasks",)
 
@@ -95,10 +96,12 @@ class TrioTasks:
         for scope in self._scopes:
             scope.cancel()
 
-    def cancel_from_elsewhere(self) -> None:
-        """Cancel the tasks from another event loop than theirs."""
-        with suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(self.cancel)
+    def call(self, function: Callable[[], object]) -> None:
+        """Call *function* in the event loop of the tasks: now, if that runs here."""
+        if self.runs_here:
+            function()
+        else:
+            call_elsewhere(self._token, function)
 
     async def wait_finished(self) -> None:
         """Wait until every task has ended; a cancellation of the caller does not end this wait."""

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
+from threading import get_ident
 from typing import Any, NoReturn
 
-from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
+from trio import RunFinishedError
+from trio.lowlevel import (
+    Abort,
+    Task,
+    current_task,
+    current_trio_token,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 __all__ = ("TrioWaiter",)
 
@@ -13,10 +23,12 @@ __all__ = ("TrioWaiter",)
 class TrioWaiter:
     """A waiter; only the task that makes it may await it, and has to do so next."""
 
-    __slots__ = ("_task",)
+    __slots__ = ("_task", "_thread", "_token")
 
     def __init__(self) -> None:
         self._task: Task | None = current_task()
+        self._thread = get_ident()
+        self._token = current_trio_token()
 
     def __await__(self) -> Generator[Any, None, None]:
         wait = wait_task_rescheduled(self._abort)  # noqa: ASYNC105  (awaited by the caller)
@@ -31,7 +43,11 @@ class TrioWaiter:
         return self._task is None
 
     def set_result(self, result: None, /) -> None:
-        """End the wait."""
+        """End the wait, if it is not over; from another thread, a moment later."""
+        if get_ident() != self._thread:
+            with suppress(RunFinishedError):
+                self._token.run_sync_soon(self.set_result, None)
+            return
         task, self._task = self._task, None
-        assert task is not None
-        reschedule(task)
+        if task is not None:
+            reschedule(task)

@@ -183,7 +183,7 @@ class Attempt:
         if scope.progress is not None:
             scope.progress.follow(upload)
         tasks.start_soon(self._run_upload, upload, tasks, unstarted=upload.fail_unstarted)
-        exchange.attach(upload)
+        exchange.attach(upload, tasks)
 
     async def _run_upload(self, upload: Upload, tasks: HelperTasks) -> None:
         mark_task_of(tasks)

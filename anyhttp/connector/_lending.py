@@ -87,7 +87,7 @@ async def _lend_watched(
     slot = pool.reserve(key)
     if not slot.is_held:
         watchdog.watch(slot, terms.total_at)
-        terms.waits.add(slot)
+        terms.waits.add(slot, watchdog.loop)
         try:
             held = await pool.wait(slot)
         finally:

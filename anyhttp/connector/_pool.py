@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from threading import enumerate as running_threads, get_ident
 from time import monotonic
+from typing import Final
+from weakref import WeakSet
 
 from .._common import ConnectionKey
 from .._http1 import IDLE, Connection, Http1Connection
@@ -28,12 +32,14 @@ class ConnectionPool:
     :param keepalive_timeout: seconds an idle connection is kept, 0 not at all
     """
 
-    __slots__ = ("_closing", "_lent", "_limit", "_limit_per_host", "_opening", "closed", "idle",
-                 "idle_slots", "keepalive_timeout", "slots")  # fmt: skip
+    __slots__ = ("__weakref__", "_closing", "_lent", "_limit", "_limit_per_host", "_opening",
+                 "_thread", "closed", "idle", "idle_slots", "keepalive_timeout",
+                 "slots")  # fmt: skip
 
     def __init__(self, limit: int, limit_per_host: int, keepalive_timeout: float) -> None:
         self._limit = limit
         self._limit_per_host = limit_per_host
+        self._thread = get_ident()  # which uses the pool
         self.keepalive_timeout: float = keepalive_timeout
         #: whether :meth:`close` has been called
         self.closed: bool = False
@@ -47,6 +53,7 @@ class ConnectionPool:
         self._lent: dict[Connection, Slot] = {}
         # Aborted streams, in the order of aborting: the event loop closes their sockets later.
         self._closing: dict[NetworkStream, None] = {}
+        _pools.add(self)
 
     @property
     def in_use(self) -> int:
@@ -73,9 +80,12 @@ class ConnectionPool:
 
         :param held: a slot for the connection; released if the connection still has its own slot
         :raises ClientConnectionError: the connector is closed
+        :raises RuntimeError: another thread is using the pool
         """
         if self.closed:
             self.check_open()
+        if self._thread != get_ident():
+            self._change_thread()
         idle = self.idle
         now = monotonic()
         if now >= idle.due:
@@ -98,6 +108,16 @@ class ConnectionPool:
                     return None
             return self.lend(http1, slot)
         return None
+
+    def _change_thread(self) -> None:
+        """Let another thread use the pool, if the one before has ended or uses no connection."""
+        is_used = self._lent or self._opening or self.slots.waiting
+        if is_used and any(thread.ident == self._thread for thread in running_threads()):
+            raise RuntimeError(
+                "a session, or a connector, is being used by two threads at once: "
+                "give each thread a session of its own"
+            )
+        self._thread = get_ident()
 
     def reserve(self, key: ConnectionKey) -> Slot:
         """Return a slot for one more connection; if it is not held, call :meth:`wait`."""
@@ -195,6 +215,21 @@ class ConnectionPool:
         for http1 in self.idle.clear():
             self._close(http1)
 
+    def leave_to_parent(self) -> None:
+        """Begin anew in a forked child: every connection is the parent's, and so is every wait."""
+        for http1 in self.idle.clear():
+            http1.leave_to_parent()
+        for connection in self._lent:
+            connection.leave_to_parent()
+        for stream in self._closing:
+            stream.leave_to_parent()
+        self._lent.clear()
+        self._opening.clear()
+        self._closing.clear()
+        self.idle_slots.clear()
+        self.slots = Slots(self._limit, self._limit_per_host, self._evict)
+        self._thread = get_ident()
+
     async def finish_closing(self) -> None:
         """Wait until the sockets of aborted streams are closed."""
         while self._closing:
@@ -202,3 +237,17 @@ class ConnectionPool:
             stream = next(iter(self._closing))
             await stream.aclose()
             self._closing.pop(stream, None)
+
+
+#: All pools of this process, for its forked children.
+_pools: Final[WeakSet[ConnectionPool]] = WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    """Use no connection in a process that did not open it, and leave its parent's as they are."""
+    for pool in list(_pools):
+        pool.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_leave_all_to_parent)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from .._common import ConnectionKey
-from .._tasks import Waiter, make_waiter
+from .._tasks import Waiter, make_waiter, wake
 
 __all__ = ("Slot", "Slots")
 
@@ -61,12 +61,10 @@ class Slot:
             del self._queue[self]
             self._queue = None
 
-    def _wake(self) -> None:
-        waiter = self._waiter
-        assert waiter is not None
-        if not waiter.done():  # done already if the waiting task has just been cancelled
-            with suppress(RuntimeError):  # raised if the event loop of that task is closed
-                waiter.set_result(None)
+    def _wake(self) -> bool:
+        """Wake the waiting task; return false if it will never run again."""
+        assert self._waiter is not None
+        return wake(self._waiter)
 
 
 class _Host:
@@ -200,15 +198,17 @@ class Slots:
 
     def _pass_on(self, token: Slot) -> None:
         """Give a token of the total limit to the first waiting slot, or else to the limiter."""
-        if self._queue:
+        while self._queue:
             slot = next(iter(self._queue))
+            slot._leave()
             slot._token = token
             slot.is_held = True
-            slot._leave()
-            slot._wake()
-        else:
-            assert self._total is not None
-            self._total.release_on_behalf_of(token)
+            if slot._wake():
+                return
+            slot._token = None
+            slot.is_held = False
+        assert self._total is not None
+        self._total.release_on_behalf_of(token)
 
     def _pass_on_to_host(self, host: _Host, token: Slot) -> None:
         """Give a token of *host* to the first waiting slot, or else to the limiter.
@@ -222,10 +222,10 @@ class Slots:
         slot._leave()
         slot._host, slot._host_token = host, token
         queue = self._advance(slot)
-        if queue is None:
-            slot._wake()
-        else:
+        if queue is not None:
             slot._join(queue)
+        elif not slot._wake():
+            self.release(slot)  # and so give what it has to the next
 
     def _forget_host(self, endpoint: _Endpoint) -> None:
         """Forget *endpoint* if none of its slots is held or waiting."""

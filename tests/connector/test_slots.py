@@ -413,3 +413,35 @@ async def test_a_crowd(limit: int, limit_per_host: int, seed: int) -> None:
                 await checkpoint()
     assert served > 10
     assert_untouched(slots)
+
+
+@pytest.mark.parametrize("limits", [(1, 0), (0, 1)])
+def test_a_slot_passes_by_whoever_waits_in_an_event_loop_that_is_closed(
+    limits: tuple[int, int],
+) -> None:
+    """Those will never take it, and the next in the queue can."""
+    slots = make(*limits)
+    waits: list[asyncio.Task[bool]] = []
+
+    async def begin() -> Slot:
+        first = taken(slots)
+        waits.append(asyncio.create_task(slots.wait(refused(slots))))
+        await settled()
+        return first
+
+    async def go_on(first: Slot) -> None:
+        slot = refused(slots)
+        waiting = asyncio.create_task(slots.wait(slot))
+        await settled()
+        slots.release(first)
+        assert await asyncio.wait_for(waiting, 5)
+        slots.release(slot)
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)  # it complains of the task
+    first = loop.run_until_complete(begin())
+    loop.close()
+    asyncio.run(go_on(first))
+    waits.clear()
+    gc.collect()
+    assert_untouched(slots)

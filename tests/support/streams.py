@@ -39,6 +39,9 @@ class FakeStream(TimedStream):
     def abort(self) -> None:
         """Do nothing."""
 
+    def leave_to_parent(self) -> None:
+        """Do nothing."""
+
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Not used here."""
         raise NotImplementedError
