@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from .connection import IDLE, Connection, Http1Connection
+from .connection import IDLE, Connection, Http1Connection, leave_to_parent
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
 from .heads import Head
@@ -41,6 +41,7 @@ __all__ = (
     "framing_fields",
     "goes_inline",
     "framing_of_request",
+    "leave_to_parent",
     "upload_progress",
 )
 

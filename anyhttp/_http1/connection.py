@@ -33,6 +33,7 @@ __all__ = (
     "Connection",
     "Http1Connection",
     "Phase",
+    "leave_to_parent",
 )
 
 
@@ -203,14 +204,15 @@ class Connection:
         self._call_back()
         return http1.public_stream()
 
-    def leave_to_parent(self) -> None:
-        """End the right in a forked child; nothing is given back, and nobody is told."""
-        http1, self._http1 = self._http1, None
-        self._callbacks = None
-        if http1 is not None:
-            http1.leave_to_parent()
-
     def _call_back(self) -> None:
         callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
             callback()
+
+
+def leave_to_parent(connection: Connection) -> None:
+    """End the right in a forked child; nothing is given back, and nobody is told."""
+    http1, connection._http1 = connection._http1, None
+    connection._callbacks = None
+    if http1 is not None:
+        http1.leave_to_parent()

@@ -9,7 +9,7 @@ from typing import Final
 from weakref import WeakSet
 
 from .._common import ConnectionKey
-from .._http1 import IDLE, Connection, Http1Connection
+from .._http1 import IDLE, Connection, Http1Connection, leave_to_parent
 from .._network import NetworkStream
 from ..client_exceptions import ClientConnectionError
 from ._idle import IdleConnections
@@ -220,7 +220,7 @@ class ConnectionPool:
         for http1 in self.idle.clear():
             http1.leave_to_parent()
         for connection in self._lent:
-            connection.leave_to_parent()
+            leave_to_parent(connection)
         for stream in self._closing:
             stream.leave_to_parent()
         self._lent.clear()
