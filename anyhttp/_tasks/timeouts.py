@@ -41,7 +41,8 @@ class ClientTimeout:
         *sock_connect*, is :exc:`ConnectionTimeoutError`
     :param sock_read: the gap between two pieces received, counted from the end of sending;
         its expiry is :exc:`SocketTimeoutError`
-    :param sock_connect: making one new connection, TLS included
+    :param sock_connect: making one new connection, TLS included; it counts anew for each address
+        of the host
     :param ceil_threshold: accepted for aiohttp's sake, without effect
     """
 

@@ -25,7 +25,7 @@ from .._common import (
 from .._http1 import Connection, Http1Connection, engine_class
 from .._network import NetworkStream
 from .._targets import ProxyOptions
-from .._tasks import CLEAN_UP_SECONDS, ClientTimeout, PendingWaits, deadline_after
+from .._tasks import CLEAN_UP_SECONDS, ClientTimeout, Expired, PendingWaits, deadline_after
 from ..client_exceptions import ConnectionTimeoutError
 from ..tracing import (
     Trace,
@@ -37,6 +37,7 @@ from ..tracing import (
     TraceParams,
     tell,
 )
+from ._dial import ConnectLimit
 from ._pool import ConnectionPool
 from ._slots import Slot
 from ._sweeping import Sweeper
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
     from ..client_reqrep import ClientRequest
 
-__all__ = ("BaseConnector", "ConnectorStatistics")
+__all__ = ("BaseConnector", "ConnectorStatistics", "timed_out")
 
 #: Schemes of URLs that every connector accepts.
 HTTP_SCHEMES: Final = frozenset({"", "http", "https"})
@@ -241,7 +242,7 @@ class BaseConnector:
                 connection.release()
                 raise
             return connection
-        raise _timed_out(req)
+        raise timed_out(req)
 
     async def _open(
         self, req: ClientRequest, slot: Slot, traces: Sequence[Trace], timeout: ClientTimeout
@@ -279,21 +280,37 @@ class BaseConnector:
         pool.check_open()
         self._sweeper.start()
         seconds = _shorter(timeout.sock_connect, self._conn_timeout)
-        with anyio.CancelScope(deadline=deadline_after(seconds)) as scope:
+        limit = ConnectLimit(seconds)
+        with limit.scope as scope:
             self._dialing.add(scope)
             try:
                 if traces:
                     await tell(traces, TraceConnectionCreateStartParams())
-                arguments: tuple[Any, ...] = (req, traces, timeout)
-                made = await self._create_connection(*arguments[: self._create_arguments])
+                made = await self._make_stream(req, traces, timeout, limit)
                 stream = made if isinstance(made, NetworkStream) else NetworkStream(made)
                 connection = pool.lend(Http1Connection(stream, self._engine_class), slot)
                 await self._tell_of(connection, traces, TraceConnectionCreateEndParams())
                 return connection
+            except Expired:
+                raise timed_out(req) from None
             finally:
                 self._dialing.discard(scope)
         pool.check_open()  # close() cancels the scope too, and then this raises
-        raise _timed_out(req)
+        raise timed_out(req)
+
+    async def _make_stream(
+        self,
+        req: ClientRequest,
+        traces: Sequence[Trace],
+        timeout: ClientTimeout,
+        limit: ConnectLimit,
+    ) -> NetworkStream | ByteStream:
+        """Return what :meth:`_create_connection` returns, in the scope of *limit*.
+
+        :raises Expired: the limit has run out for every address
+        """
+        arguments: tuple[Any, ...] = (req, traces, timeout)
+        return await self._create_connection(*arguments[: self._create_arguments])
 
     async def _create_connection(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
@@ -352,7 +369,7 @@ def _positional_arguments(method: Callable[..., object]) -> int:
     return min(3, sum(each.kind in kinds for each in parameters) - 1)
 
 
-def _timed_out(req: ClientRequest) -> ConnectionTimeoutError:
+def timed_out(req: ClientRequest) -> ConnectionTimeoutError:
     return ConnectionTimeoutError(f"Connection timeout to host {req.shown_url}")
 
 

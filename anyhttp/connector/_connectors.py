@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from ssl import CERT_NONE, SSLContext
 from types import EllipsisType
-from typing import TYPE_CHECKING, ClassVar, TypedDict, Unpack
+from typing import TYPE_CHECKING, ClassVar, Final, TypedDict, Unpack
 
 from yarl import URL
 
@@ -33,7 +34,7 @@ from .._network import (
     start_tls,
 )
 from .._targets import BasicAuth, ProxyOptions, checked_proxy, proxy_options
-from .._tasks import ClientTimeout
+from .._tasks import ClientTimeout, Expired
 from ..abc import AbstractResolver, ResolveResult
 from ..client_exceptions import ClientConnectorDNSError, UnixClientConnectorError
 from ..resolver import DefaultResolver, DnsCache, literal_address
@@ -46,11 +47,13 @@ from ..tracing import (
     tell,
 )
 from ..typedefs import StrOrURL
-from ._base import BaseConnector
-from ._dial import TcpOptions, dial_tcp
+from ._base import BaseConnector, timed_out
+from ._dial import ConnectLimit, TcpOptions, dial_tcp
 from ._tunnel import Way, dial_through_proxy
 
 if TYPE_CHECKING:
+    from anyio.abc import ByteStream
+
     from ..client_reqrep import ClientRequest
 
 __all__ = (
@@ -231,19 +234,39 @@ class TCPConnector(BaseConnector):
     async def _create_connection(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> NetworkStream:
+        # Called by the methods of subclasses; the connector itself calls _make_stream().
+        limit = ConnectLimit(timeout.sock_connect)
+        with suppress(Expired), limit.scope:
+            return await self._connect_within(limit, req, traces)
+        raise timed_out(req)
+
+    async def _make_stream(
+        self,
+        req: ClientRequest,
+        traces: Sequence[Trace],
+        timeout: ClientTimeout,
+        limit: ConnectLimit,
+    ) -> NetworkStream | ByteStream:
+        if getattr(self._create_connection, "__func__", None) is not _CREATE_CONNECTION:
+            return await super()._make_stream(req, traces, timeout, limit)
+        return await self._connect_within(limit, req, traces)
+
+    async def _connect_within(
+        self, limit: ConnectLimit, req: ClientRequest, traces: Sequence[Trace]
+    ) -> NetworkStream:
         key = req.connection_key
         if key.proxy is not None:
-            return await dial_through_proxy(req, self._way(key, traces))
+            return await dial_through_proxy(req, self._way(key, traces, limit))
         assert key.port is not None
         addresses = await self._resolve(key, key.host, key.port, traces)
         with dial_errors(key):
-            stream = await dial_tcp(addresses, self._options)
+            stream = await dial_tcp(addresses, self._options, limit)
         if not key.is_ssl:
             return stream
         effective = key if key.ssl is not True else key._replace(ssl=self._ssl)
         return await start_tls(stream, key.server_hostname or key.host, effective)
 
-    def _way(self, key: ConnectionKey, traces: Sequence[Trace]) -> Way:
+    def _way(self, key: ConnectionKey, traces: Sequence[Trace], limit: ConnectLimit) -> Way:
         """Return how to reach the proxy of *key*, and the origin behind the proxy."""
         tls = proxy_tls = self._ssl if key.ssl is True else key.ssl
         if key.is_ssl and not isinstance(tls, (bool, SSLContext)):
@@ -251,7 +274,7 @@ class TCPConnector(BaseConnector):
             # is another one, so the connector's setting verifies it.
             proxy_tls = True if isinstance(self._ssl, Fingerprint) else self._ssl
         resolve = partial(self._resolve, traces=traces)
-        return Way(resolve, self._options, tls, proxy_tls, self._engine_class)
+        return Way(resolve, self._options, tls, proxy_tls, self._engine_class, limit)
 
     async def _resolve(
         self, key: ConnectionKey, host: str, port: int, traces: Sequence[Trace] = ()
@@ -310,6 +333,9 @@ class TCPConnector(BaseConnector):
     async def _close_resolver(self) -> None:
         if self._owns_resolver:
             await self._resolver.close()
+
+
+_CREATE_CONNECTION: Final = TCPConnector._create_connection
 
 
 class TCPConnectorOptions(TypedDict, total=False):

@@ -8,8 +8,9 @@ the sockets of the others are closed.
 from __future__ import annotations
 
 import errno
+import math
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import TypeVar
@@ -17,9 +18,10 @@ from typing import TypeVar
 import anyio
 
 from .._network import AddrInfoType, NetworkStream, SocketFactoryType, connect_tcp
+from .._tasks import Expired, deadline_after
 from ..abc import ResolveResult
 
-__all__ = ("TcpOptions", "dial_tcp", "interleaved")
+__all__ = ("ConnectLimit", "TcpOptions", "dial_tcp", "interleaved")
 
 T = TypeVar("T")
 
@@ -36,32 +38,79 @@ class TcpOptions:
     interleave: int | None = None
 
 
+class ConnectLimit:
+    """The time limit ``sock_connect``, which counts anew for each address of a host.
+
+    Everything that makes one connection happens in :attr:`scope`.  While addresses are tried, each
+    attempt has a deadline of its own.  That of the successful one then holds for the rest, such
+    as TLS.
+
+    :param seconds: ``None`` or 0 for no limit
+    """
+
+    __slots__ = ("scope", "seconds")
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds: float | None = seconds
+        self.scope: anyio.CancelScope = anyio.CancelScope(deadline=deadline_after(seconds))
+
+    def restart(self) -> None:
+        """Count anew, for the next address."""
+        self.scope.deadline = deadline_after(self.seconds)
+
+    async def attempt(self, work: Awaitable[None]) -> None:
+        """Await *work* until the present deadline, after which another address can be tried.
+
+        :raises Expired: the deadline has passed
+        """
+        deadline, self.scope.deadline = self.scope.deadline, math.inf
+        with anyio.CancelScope(deadline=deadline) as scope:
+            await work
+        if scope.cancelled_caught:
+            raise Expired
+        self.scope.deadline = deadline
+
+    def timed_out(self) -> TimeoutError:
+        """Return the error of one address, if there are others."""
+        return TimeoutError(errno.ETIMEDOUT, f"no answer within {self.seconds} seconds")
+
+
 @dataclass(slots=True)
 class _Race:
     """What the attempts of one race share."""
 
     options: TcpOptions
+    limit: ConnectLimit = field(default_factory=lambda: ConnectLimit(None))
     winner: NetworkStream | None = None
+    #: how many attempts have come to their deadline
+    expired: int = 0
     crash: BaseException | None = None
     errors: list[tuple[str, OSError]] = field(default_factory=list)
 
 
-async def dial_tcp(addresses: Sequence[ResolveResult], options: TcpOptions) -> NetworkStream:
+async def dial_tcp(
+    addresses: Sequence[ResolveResult], options: TcpOptions, limit: ConnectLimit | None = None
+) -> NetworkStream:
     """Connect to the first of *addresses* that answers.
 
+    :param limit: counts anew for each address, and goes on as that of the one that answered
     :raises OSError: none answered; the text lists each address with its error
+    :raises Expired: none answered within the limit
 
     After cancellation no socket is open.
     """
     ordered = interleaved(addresses, options.interleave)
+    race = _Race(options) if limit is None else _Race(options, limit)
+    race.limit.scope.deadline = math.inf
     if len(ordered) == 1:
-        return await _connect(ordered[0], options)
-    race = _Race(options)
+        return await _connect(ordered[0], race)
     if options.happy_eyeballs_delay is None:
         await _one_by_one(race, ordered)
     else:
         await _side_by_side(race, ordered, options.happy_eyeballs_delay)
     if race.winner is None:
+        if race.expired and race.expired == len(race.errors):
+            raise Expired
         raise _all_failed(race.errors)
     return race.winner
 
@@ -79,8 +128,21 @@ def interleaved(addresses: Sequence[ResolveResult], first: int | None) -> list[R
     return lead + [address for address in chain.from_iterable(rows) if address is not None]
 
 
-async def _connect(address: ResolveResult, options: TcpOptions) -> NetworkStream:
-    return await connect_tcp(_addr_info(address), options.local_address, options.socket_factory)
+async def _connect(address: ResolveResult, race: _Race) -> NetworkStream:
+    """Connect to one address.
+
+    :raises Expired: the time for this address is over
+    """
+    options, limit = race.options, race.limit
+    deadline = deadline_after(limit.seconds)
+    with anyio.CancelScope(deadline=deadline):
+        stream = await connect_tcp(
+            _addr_info(address), options.local_address, options.socket_factory
+        )
+        if race.winner is None:
+            limit.scope.deadline = deadline
+        return stream
+    raise Expired
 
 
 def _addr_info(address: ResolveResult) -> AddrInfoType:
@@ -110,9 +172,13 @@ def _zone_index(zone: str) -> int:
 async def _attempt(race: _Race, address: ResolveResult) -> bool:
     """Try one address; close the socket if another attempt has connected before."""
     try:
-        stream = await _connect(address, race.options)
+        stream = await _connect(address, race)
     except OSError as exc:
         race.errors.append((address["host"], exc))
+        return False
+    except Expired:
+        race.expired += 1
+        race.errors.append((address["host"], race.limit.timed_out()))
         return False
     if race.winner is not None:
         await stream.aclose()

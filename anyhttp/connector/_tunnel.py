@@ -23,6 +23,7 @@ from .._common import ConnectionKey, ProxyKey, RequestInfo, SupportsFingerprint,
 from .._http1 import Engine, Head, Limits, ParseError
 from .._network import NetworkStream, start_tls
 from .._targets import HTTP_PROXIES, BasicAuth
+from .._tasks import Expired
 from ..abc import ResolveResult
 from ..client_exceptions import (
     ClientConnectorDNSError,
@@ -33,7 +34,7 @@ from ..client_exceptions import (
     ClientSSLError,
 )
 from ..client_reqrep import ClientRequest
-from ._dial import TcpOptions, dial_tcp
+from ._dial import ConnectLimit, TcpOptions, dial_tcp
 
 __all__ = ("ConnectRequest", "Way", "dial_through_proxy", "open_http_tunnel")
 
@@ -62,6 +63,7 @@ class Way:
     tls: SSLContext | bool | SupportsFingerprint
     proxy_tls: SSLContext | bool | SupportsFingerprint
     engine_class: type[Engine]
+    limit: ConnectLimit
 
 
 async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
@@ -72,6 +74,7 @@ async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
     :raises ClientHttpProxyError: an HTTP proxy refuses
     :raises ClientConnectorDNSError: a name that has to be resolved here cannot be resolved
     :raises ClientSSLError: TLS with the proxy or the origin failed; the error names which
+    :raises Expired: the time for each address of the proxy or the origin is over
 
     After cancellation no socket is open.
     """
@@ -103,7 +106,8 @@ async def _dial_proxy(key: ConnectionKey, way: Way) -> NetworkStream:
     """Return a stream to the proxy *key*."""
     with _proxy_errors(key):
         assert key.port is not None
-        stream = await dial_tcp(await way.resolve(key, key.host, key.port), way.options)
+        addresses = await way.resolve(key, key.host, key.port)
+        stream = await dial_tcp(addresses, way.options, way.limit)
         return await start_tls(stream, key.host, key) if key.is_ssl else stream
 
 
@@ -123,18 +127,24 @@ async def _dial_through_socks(
         for host in hosts:
             if scheme == "socks4" and ":" in host:
                 continue
+            way.limit.restart()
             stream = await _dial_proxy(proxy_key, way)
             try:
-                await open_socks_tunnel(stream, scheme, host, key.port, req.proxy_auth)
+                await way.limit.attempt(
+                    open_socks_tunnel(stream, scheme, host, key.port, req.proxy_auth)
+                )
             except BaseException as exc:
                 await stream.aclose()
-                if not (isinstance(exc, OSError) and _another_may_do(exc)):
+                error = way.limit.timed_out() if isinstance(exc, Expired) else exc
+                if not (isinstance(error, OSError) and _another_may_do(error)):
                     raise
-                errors.append(exc)
+                errors.append(error)
             else:
                 return stream
         if not errors:
             raise OSError(errno.EAFNOSUPPORT, f"SOCKS4 has no IPv6, and {key.host} has no IPv4")
+        if all(error.errno == errno.ETIMEDOUT for error in errors):
+            raise Expired
         text = "; ".join(error.strerror or str(error) for error in errors)
         raise OSError(errors[0].errno, text)
 
@@ -444,4 +454,5 @@ def _another_may_do(error: OSError) -> bool:
 
     A proxy that refuses by its own rules would refuse the other addresses, too.
     """
-    return error.errno in {code for code, _ in _SOCKS5_REASONS.values()} - {errno.EACCES}
+    codes = {errno.ETIMEDOUT, *(code for code, _ in _SOCKS5_REASONS.values())}
+    return error.errno in codes - {errno.EACCES}

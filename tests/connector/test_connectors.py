@@ -886,6 +886,31 @@ class TestClosing:
         assert not resolver.closed
 
 
+@contextmanager
+def silent_door(port: int) -> Iterator[str]:
+    """Yield an address at which nobody answers on *port*: its queue of connections is full."""
+    made: list[socket.socket] = []
+
+    def new() -> socket.socket:
+        with census.lock:
+            made.append(socket.socket())
+            census.adopt(made[-1])
+        return made[-1]
+
+    listening = new()
+    listening.bind(("127.0.0.5", port))
+    listening.listen(0)
+    try:
+        for _ in range(2):
+            filler = new()
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.5", port))
+        yield "127.0.0.5"
+    finally:
+        for sock in made:
+            census.close(sock)
+
+
 class TestTimeouts:
     @pytest.mark.parametrize("name", ["connect", "sock_connect"])
     async def test_a_handshake_that_takes_too_long(self, script: Script, name: str) -> None:
@@ -899,6 +924,54 @@ class TestTimeouts:
                 await session.get(peer.url.with_scheme("https"), timeout=timeout)
             assert sockets.open == 0
             assert_no_tokens(connector)
+
+    @pytest.mark.parametrize("delay", [0.25, None])
+    async def test_sock_connect_counts_anew_for_each_address(
+        self, server: Server, delay: float | None
+    ) -> None:
+        """``connect`` bounds all of them together."""
+        with silent_door(server.url.port or 0) as silent:
+            names = Names(silent, silent, "127.0.0.1")
+            connector = TCPConnector(
+                resolver=names, happy_eyeballs_delay=delay, use_dns_cache=False
+            )
+            url = server.url.with_host("many.test") / "json"
+            each = ClientTimeout(sock_connect=0.2)
+            async with ClientSession(connector=connector, timeout=each) as session:
+                with pytest.raises(anyhttp.ConnectionTimeoutError):
+                    await get(session, url, timeout=ClientTimeout(connect=0.05, sock_connect=0.2))
+                assert_free(session, idle=0)
+                assert await get(session, url)
+
+    async def test_no_address_answers_in_time(self, server: Server) -> None:
+        """That is a timeout of ``sock_connect``, also for a subclass with steps of its own."""
+
+        class Own(TCPConnector):
+            async def _create_connection(
+                self, req: ClientRequest, traces: Any, timeout: ClientTimeout
+            ) -> Any:
+                return await super()._create_connection(req, traces, timeout)
+
+        class Patient(TCPConnector):
+            async def _create_connection(
+                self, req: ClientRequest, traces: Any, timeout: ClientTimeout
+            ) -> Any:
+                with anyio.CancelScope(shield=True):
+                    return await super()._create_connection(req, traces, timeout)
+
+        with silent_door(server.url.port or 0) as silent:
+            url = server.url.with_host("many.test") / "json"
+            limit = ClientTimeout(sock_connect=0.05)
+            for kind in (TCPConnector, Own, Patient):
+                connector = kind(resolver=Names(silent, silent))
+                async with ClientSession(connector=connector, timeout=limit) as session:
+                    with pytest.raises(anyhttp.ConnectionTimeoutError, match=r"many\.test"):
+                        await get(session, url)
+                    assert_free(session, idle=0)
+            async with ClientSession(
+                connector=Own(resolver=Names("127.0.0.1")), timeout=limit
+            ) as session:
+                assert await get(session, url)
 
     async def test_a_limit_that_is_kept(self, server: Server) -> None:
         """Nothing happens then."""

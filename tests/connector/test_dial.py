@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import socket
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -13,8 +14,16 @@ import anyio.lowlevel
 import pytest
 
 from anyhttp._network.sockets import AddrInfoType
+from anyhttp._tasks import Expired
 from anyhttp.abc import ResolveResult
-from anyhttp.connector._dial import TcpOptions, _attempt, _Race, dial_tcp, interleaved
+from anyhttp.connector._dial import (
+    ConnectLimit,
+    TcpOptions,
+    _attempt,
+    _Race,
+    dial_tcp,
+    interleaved,
+)
 from tests.support import census
 from tests.support.cancel import cancel_when
 from tests.support.waiting import until
@@ -277,6 +286,63 @@ class TestFailure:
             await dial_tcp(doors.at(*hosts), TcpOptions(None, broken, 0.01, 1))
         assert caught.value is mine
         assert made.open == []
+
+
+SOON = 0.03  # seconds that an attempt may take, if it is to take too long
+
+
+class TestLimit:
+    @pytest.mark.parametrize("delay", [60.0, 0.01, None])
+    async def test_it_counts_anew_for_each_address(self, doors: Doors, delay: float | None) -> None:
+        """Silent addresses use up their own time, and not that of the one that answers."""
+        doors.silent("127.0.0.5")
+        made = Made()
+        hosts = ["127.0.0.5", "127.0.0.5", "127.0.0.5", "127.0.0.1"]
+        limit = ConnectLimit(SOON)
+        with limit.scope, anyio.fail_after(30):
+            begin = anyio.current_time()
+            stream = await dial_tcp(doors.at(*hosts), TcpOptions(None, made, delay, 1), limit)
+            assert made.open == ["127.0.0.1"]
+            # The time for the successful attempt goes on: TLS has to end within it.
+            assert begin + SOON <= limit.scope.deadline <= anyio.current_time() + SOON
+            await stream.aclose()
+
+    @pytest.mark.parametrize("delay", [60.0, 0.01, None])
+    @pytest.mark.parametrize("number", [1, 3])
+    async def test_no_address_answers_in_time(
+        self, doors: Doors, delay: float | None, number: int
+    ) -> None:
+        """Whoever set the limit says so; no socket is left."""
+        doors.silent("127.0.0.5")
+        made = Made()
+        limit = ConnectLimit(SOON)
+        with limit.scope, pytest.raises(Expired):
+            await dial_tcp(
+                doors.at(*["127.0.0.5"] * number), TcpOptions(None, made, delay, 1), limit
+            )
+        assert made.open == []
+        assert len(made.sockets) == number
+
+    @pytest.mark.parametrize("delay", [60.0, None])
+    async def test_some_refuse_and_some_are_silent(self, doors: Doors, delay: float | None) -> None:
+        """The error lists both."""
+        doors.silent("127.0.0.5")
+        limit = ConnectLimit(SOON)
+        with limit.scope, pytest.raises(OSError, match=r"0\.5: no answer within 0\.03 s.*refused"):
+            await dial_tcp(doors.at("127.0.0.5", REFUSED), TcpOptions(None, None, delay), limit)
+
+    async def test_other_work_for_one_address(self) -> None:
+        """Its time is that of the present address, which can then be that of the next."""
+        limit = ConnectLimit(SOON)
+        with limit.scope:
+            with pytest.raises(Expired):
+                await limit.attempt(anyio.sleep_forever())
+            limit.restart()
+            deadline = limit.scope.deadline
+            await limit.attempt(anyio.lowlevel.checkpoint())
+            assert limit.scope.deadline == deadline
+        with ConnectLimit(None).scope as unlimited:
+            assert unlimited.deadline == math.inf
 
 
 class TestOptions:

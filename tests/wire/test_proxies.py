@@ -513,6 +513,42 @@ async def test_each_address_is_tried_through_a_socks_proxy(script: Script, http1
             assert await response.read() == b"ok"
 
 
+async def test_an_address_that_a_socks_proxy_waits_for(script: Script, http1: str) -> None:
+    """``sock_connect`` counts anew for the next address of the host."""
+    peer = await script(
+        [NO_LOGIN, (asked("10.0.0.1"), STALL)],
+        [NO_LOGIN, (asked("10.0.0.2"), GRANTED5), REQUEST],
+    )
+    connector = TCPConnector(http1=http1, resolver=Names("10.0.0.1", "10.0.0.2"))
+    limits = ClientTimeout(sock_connect=0.5)
+    async with ClientSession(
+        connector=connector, proxy=proxy_at(peer, "socks5"), timeout=limits
+    ) as session:
+        async with session.get("http://origin.test/") as response:
+            assert await response.read() == b"ok"
+
+
+@pytest.mark.parametrize("last", [STALL, b"\x05\x05"])
+async def test_no_address_in_time_through_a_socks_proxy(
+    script: Script, http1: str, last: Reply
+) -> None:
+    """A timeout, or, if one address was refused, what came of each."""
+    peer = await script(
+        [NO_LOGIN, (asked("10.0.0.1"), STALL)], [NO_LOGIN, (asked("10.0.0.2"), last)]
+    )
+    connector = TCPConnector(http1=http1, resolver=Names("10.0.0.1", "10.0.0.2"))
+    limits = ClientTimeout(sock_connect=0.2)
+    async with ClientSession(
+        connector=connector, proxy=proxy_at(peer, "socks5"), timeout=limits
+    ) as session:
+        if last is STALL:
+            with pytest.raises(ConnectionTimeoutError):
+                await session.get("http://origin.test/")
+        else:
+            with pytest.raises(ClientProxyConnectionError, match=r"no answer within 0\.2.*refused"):
+                await session.get("http://origin.test/")
+
+
 async def test_all_addresses_fail_through_a_socks_proxy(script: Script, http1: str) -> None:
     """The error says what came of each."""
     peer = await script(
