@@ -14,7 +14,7 @@ __all__ = (
     "announced_length",
     "announces_identity",
     "body_length",
-    "has_forbidden_length",
+    "has_odd_framing",
     "idle_seconds",
     "is_tunnel",
     "keeps_alive",
@@ -51,15 +51,13 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
     # first, and drops the error.
     if lengths is not None and not lengths.isdigit():
         head.raw_headers = _with_one_length(head, lengths)
-    if (coding is not None and is_identity(coding)) or (
-        length == 0 and has_forbidden_length(status, lengths, coding)
-    ):
+    if length <= 0 and has_odd_framing(status, lengths, coding):
         head.tolerated = True
     # After 101 the connection is used for another protocol.
     if length != UNTIL_EOF and status != 101 and not head.tolerated:
-        head.keep_alive = keeps_alive(head.version, said.get(b"connection"), coding)
-        if b"keep-alive" in said and head.keep_alive:
-            head.keep_alive = idle_seconds(said[b"keep-alive"])
+        head.keep_alive = keeps_alive(
+            head.version, said.get(b"connection"), coding, said.get(b"keep-alive")
+        )
 
 
 def is_tunnel(method: str, status: int) -> bool:
@@ -84,12 +82,15 @@ def body_length(method: str, status: int, lengths: bytes | None, coding: bytes |
     return length
 
 
-def has_forbidden_length(status: int, lengths: bytes | None, coding: bytes | None) -> bool:
-    """Whether a body is announced although the *status* does not allow one.
+def has_odd_framing(status: int, lengths: bytes | None, coding: bytes | None) -> bool:
+    """Whether the framing is read although it breaks the grammar.
 
+    The coding is ``identity``, or a body is announced although the *status* does not allow one.
     A client must not read a body then (:rfc:`9112#section-6.3`), and a server must not announce
     one (:rfc:`9110#section-8.6`).  A server that does may also send it.
     """
+    if coding is not None and is_identity(coding):
+        return True
     if status == 101 or not (status < 200 or status == 204):
         return False
     return coding is not None or (lengths is not None and read_content_length(lengths) > 0)
@@ -148,21 +149,28 @@ def _with_one_length(head: Head, lengths: bytes) -> list[tuple[bytes, bytes]]:
     return fields
 
 
-def keeps_alive(version: HttpVersion, connection: bytes | None, coding: bytes | None) -> bool:
-    """Whether the peer will read another request after this response.
+def keeps_alive(
+    version: HttpVersion,
+    connection: bytes | None,
+    coding: bytes | None,
+    keep_alive: bytes | None = None,
+) -> bool | float:
+    """Whether the peer will read another request after this response, or for how many seconds.
 
     :param connection: the values of ``Connection``
     :param coding: those of ``Transfer-Encoding``; if a peer of version 1.0 sends it, the framing
         must be treated as faulty (:rfc:`9112#section-6.1`)
+    :param keep_alive: those of ``Keep-Alive``
     """
     new = version == HttpVersion11
     if not new and coding is not None:
         return False
-    if connection is None:
-        return new
-    # Long values are not cached, so that a peer cannot fill the memory.
-    say = _says_keep if len(connection) <= 64 else _says_keep.__wrapped__
-    return say(connection, new)
+    keeps = new
+    if connection is not None:
+        # Long values are not cached, so that a peer cannot fill the memory.
+        say = _says_keep if len(connection) <= 64 else _says_keep.__wrapped__
+        keeps = say(connection, new)
+    return keeps if keep_alive is None else keeps and idle_seconds(keep_alive)
 
 
 def idle_seconds(keep_alive: bytes) -> float | bool:

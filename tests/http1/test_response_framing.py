@@ -10,7 +10,7 @@ from anyhttp._http1.heads import CHUNKED, UNTIL_EOF
 from anyhttp._http1.response_framing import (
     announced_length,
     body_length,
-    has_forbidden_length,
+    has_odd_framing,
     idle_seconds,
     is_tunnel,
     keeps_alive,
@@ -175,7 +175,7 @@ def test_how_long_a_connection_may_be_idle(value: bytes, seconds: float | bool) 
 
 
 @pytest.mark.parametrize(
-    ("status", "lengths", "coding", "forbidden"),
+    ("status", "lengths", "coding", "odd"),
     [
         (204, b"5", None, True),
         (204, None, b"chunked", True),
@@ -186,13 +186,15 @@ def test_how_long_a_connection_may_be_idle(value: bytes, seconds: float | bool) 
         (101, b"5", None, False),
         (304, b"5", None, False),
         (200, b"5", None, False),
+        (200, None, b"Identity", True),
+        (200, None, b"chunked", False),
     ],
 )
-def test_lengths_that_a_status_forbids(
-    status: int, lengths: bytes | None, coding: bytes | None, forbidden: bool
+def test_framing_that_is_read_although_it_is_odd(
+    status: int, lengths: bytes | None, coding: bytes | None, odd: bool
 ) -> None:
     """RFC 9110 §8.6 and RFC 9112 §6.1; a 304 tells the length of what it stands for."""
-    assert has_forbidden_length(status, lengths, coding) is forbidden
+    assert has_odd_framing(status, lengths, coding) is odd
 
 
 def test_what_is_long_is_not_kept() -> None:
