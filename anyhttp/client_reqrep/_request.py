@@ -415,12 +415,23 @@ class ClientRequest:
             :class:`Payload`, such as ``JsonPayload({...})``; ``None`` for no body
         :raises TypeError: *body* is of a type that cannot be sent
         :raises ValueError: the other headers contradict the new body
+        :raises ClientPayloadError: the new body has been used up
 
-        After cancellation the old body has been closed.
+        When one of these is raised, the request is as it was.  After cancellation the old body has
+        been closed.
         """
         old = self.payload
         new = None if body is None else _payload_of(body)
-        self._replace_body(old, new)
+        fields = self.headers.copy()
+        attributes = vars(self).copy()
+        try:
+            self._replace_body(old, new)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(attributes)
+            self.headers.clear()
+            self.headers.extend(fields)
+            raise
         if old is not None and old is not new and not old.autoclose:
             await old.close()
         else:

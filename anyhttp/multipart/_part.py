@@ -293,9 +293,10 @@ def _length(headers: Mapping[str, str]) -> int | None:
 
     :raises ValueError: it is not a number
     """
-    value = headers.get(hdrs.CONTENT_LENGTH)
-    if value is None:
+    given = headers.get(hdrs.CONTENT_LENGTH)
+    if given is None:
         return None
+    value = str(given)  # headers that a program makes itself may hold a number
     if not (value.isascii() and value.isdigit() and len(value) < 20):
         raise ValueError(f"invalid Content-Length of a part: {value!r}")
     return int(value)

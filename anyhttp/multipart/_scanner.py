@@ -25,7 +25,10 @@ _HEADER: Final = re.compile(rf"({TOKEN}):[ \t]*+(.*)", re.DOTALL)
 
 
 class Scanner:
-    """The received bytes of a multipart that have not been used yet, and methods to get more."""
+    """The received bytes of a multipart that have not been used yet, and methods to get more.
+
+    :param content: the body; any object with an asynchronous ``read()`` will do, as in tests
+    """
 
     __slots__ = ("_content", "data", "ended", "passed_delimiter", "pieces")
 
@@ -54,14 +57,16 @@ class Scanner:
         :raises ClientPayloadError: the body failed
         :raises TimeoutError: the request's ``total`` time is over
         """
-        raise_if_failed(self._content)
+        if isinstance(self._content, StreamReader):
+            raise_if_failed(self._content)
 
     def check_time(self) -> None:
         """Raise if the request's time is over, even if the whole body has been received.
 
         :raises TimeoutError: it is over
         """
-        raise_if_overdue(self._content)
+        if isinstance(self._content, StreamReader):
+            raise_if_overdue(self._content)
 
     async def more(self, wanted: str) -> None:
         """Wait for more bytes.

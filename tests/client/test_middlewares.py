@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -1027,6 +1027,30 @@ class TestUpdateBody:
 
         async with ClientSession(server.url, middlewares=[attempt]) as session:
             assert body_of(await echo(session, data=b"as it was")) == b"as it was"
+
+    @pytest.mark.parametrize("body", [b"old", None])
+    @pytest.mark.parametrize("error", [ValueError, anyhttp.ClientPayloadError])
+    async def test_one_that_is_refused_changes_nothing(
+        self, body: bytes | None, error: type[Exception]
+    ) -> None:
+        """Neither headers nor attributes are left half-way between the two bodies."""
+
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            yield b"new"
+
+        new = pieces()
+        if error is anyhttp.ClientPayloadError:
+            await new.aclose()
+        headers = CIMultiDict({"X-A": "b", "Expect": "100-continue"})
+        request = ClientRequest(
+            "POST", URL("http://a/"), headers, data=body, version=anyhttp.HttpVersion10
+        )
+        fields = request.headers.copy()
+        attributes = dict(vars(request))
+        with pytest.raises(error):
+            await request.update_body(new)
+        assert request.headers == fields
+        assert vars(request) == attributes
 
     async def test_bytes_put_there_directly(self, server: Server) -> None:
         """Are sent with headers that fit, too."""

@@ -519,6 +519,23 @@ async def test_only_what_may_be_a_delimiter_is_held_back() -> None:
     assert await part.read_chunk() == b"\r\n-x"
 
 
+async def test_a_part_by_hand() -> None:
+    """Tests of applications make readers of parts from what they have: numbers, other streams."""
+
+    class Content:
+        def __init__(self) -> None:
+            self._data = io.BytesIO(b"testing\r\n--:--")
+
+        async def read(self, size: int) -> bytes:
+            return self._data.read(size)
+
+    content: Any = Content()
+    headers: Any = {"Content-Length": 7}
+    part = BodyPartReader(b"--:", headers, content)
+    assert await part.read(decode=True) == b"testing"
+    assert part.at_eof()
+
+
 async def test_a_part_with_a_length_leaves_the_rest_to_others() -> None:
     """Not even a group of base64 that is incomplete makes it read on."""
     content = stream(b"QUJDR\r\n--:\r\n\r\nsecret\r\n--:--")
