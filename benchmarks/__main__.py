@@ -86,22 +86,30 @@ def cores() -> tuple[int | None, int | None]:
     return available[-1], available[0]
 
 
-def run_apart(module: str, argument: object) -> Any:
-    """Run *module* of this package in a fresh interpreter; return what it prints, from JSON."""
+def run_apart(
+    module: str, argument: object, *, prefix: Sequence[str] = (), patience: float = PATIENCE
+) -> Any:
+    """Run *module* of this package in a fresh interpreter; return what it prints, from JSON.
+
+    :param prefix: what stands before the command
+    :raises MeasurementFailed: it took longer than *patience*, or failed
+    """
     # A proxy in the environment would be measured instead of the client.
     environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    # Where a set is gone through, the order is the same in each process.
+    environment["PYTHONHASHSEED"] = "0"
     try:
         process = subprocess.run(
-            [sys.executable, "-m", f"{__package__}.{module}", json.dumps(argument)],
+            [*prefix, sys.executable, "-m", f"{__package__}.{module}", json.dumps(argument)],
             cwd=Path(__file__).parent.parent,
             env=environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=patience,
             check=False,
         )
     except subprocess.TimeoutExpired as exc:
-        raise MeasurementFailed(f"no result after {PATIENCE:.0f} s") from exc
+        raise MeasurementFailed(f"no result after {patience:.0f} s") from exc
     if process.returncode:
         last = process.stderr.strip().rpartition("\n")[2]
         raise MeasurementFailed(last or f"exit status {process.returncode}")

@@ -6,15 +6,18 @@ process that measures one must not pay for, or be helped by, the import of anoth
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Sized
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sized
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 
 Backend: TypeAlias = Literal["asyncio", "uvloop", "trio"]
@@ -32,6 +35,14 @@ class WrongAnswer(Exception):
     """The client gave a status or a body that the server did not send."""
 
 
+Options: TypeAlias = Callable[[Any], dict[str, Any]]
+
+
+def no_options(library: Any) -> dict[str, Any]:
+    """Leave the session of *library* as it is."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What all sessions of a workload have in common.
@@ -39,11 +50,15 @@ class Settings:
     :ivar limit: connections that the session may open, and keep
     :ivar keep: whether a connection is used again
     :ivar context: what verifies the server, where TLS is spoken
+    :ivar options: of the session of aiohttp and anyhttp, from the library
+    :ivar any_host: whether every name of a host leads to this machine (aiohttp and anyhttp only)
     """
 
     limit: int
     keep: bool = True
     context: ssl.SSLContext | None = None
+    options: Options = no_options
+    any_host: bool = False
 
 
 class Session(Protocol):
@@ -84,6 +99,7 @@ def check(status: int) -> None:
 class AiohttpSession:
     """aiohttp, and anyhttp through the same code."""
 
+    library: Any
     session: Any
 
     async def read(self, url: str) -> Sized:
@@ -122,6 +138,7 @@ class AiohttpSession:
 class HttpxSession:
     """httpx, and httpx2 through the same code."""
 
+    library: Any
     client: Any
 
     async def read(self, url: str) -> Sized:
@@ -201,14 +218,90 @@ class ZaprosSession:
                 take(piece)
 
 
+class ByteStream(Protocol):
+    """What a bare session needs of a connection."""
+
+    async def send(self, data: bytes) -> None: ...
+    async def receive(self) -> bytes: ...
+    async def aclose(self) -> None: ...
+
+
+Connect: TypeAlias = Callable[[str, int, ssl.SSLContext | None], Awaitable[ByteStream]]
+
+
+async def connect_anyio(host: str, port: int, context: ssl.SSLContext | None) -> ByteStream:
+    """Open a stream of anyio."""
+    tls = {} if context is None else {"tls": True, "ssl_context": context}
+    stream: ByteStream = await import_module("anyio").connect_tcp(host, port, **tls)
+    return stream
+
+
+class ProtocolStream(asyncio.Protocol):
+    """An asyncio protocol that wakes whoever waits for bytes."""
+
+    def __init__(self) -> None:
+        self._received: deque[bytes] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received.append(data)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def send(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    async def receive(self) -> bytes:
+        if not self._received:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._received.popleft()
+
+    async def aclose(self) -> None:
+        self._transport.abort()
+
+
+async def connect_asyncio(host: str, port: int, context: ssl.SSLContext | None) -> ByteStream:
+    """Open a connection of asyncio."""
+    loop = asyncio.get_running_loop()
+    _, stream = await loop.create_connection(ProtocolStream, host, port, ssl=context)
+    return stream
+
+
+@dataclass(frozen=True, slots=True)
+class TrioStream:
+    """A socket stream of trio."""
+
+    stream: Any
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def receive(self) -> bytes:
+        data: bytes = await self.stream.receive_some()
+        return data
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+
+async def connect_trio(host: str, port: int, context: ssl.SSLContext | None) -> ByteStream:
+    """Open a connection of trio, without TLS."""
+    return TrioStream(await import_module("trio").open_tcp_stream(host, port))
+
+
 @dataclass(frozen=True, slots=True)
 class BareSession:
-    """No library but anyio: what its byte stream alone costs.
+    """No HTTP library: what a byte stream alone costs.
 
     It understands just enough of HTTP to find where the head ends, and how long the body is.
     """
 
-    streams: Any
+    connect: Connect
+    streams: list[ByteStream]
     context: ssl.SSLContext | None
 
     async def read(self, url: str) -> Sized:
@@ -219,9 +312,9 @@ class BareSession:
     async def stream(self, url: str, take: Callable[[Sized], None]) -> None:
         parts = urlsplit(url)
         if not self.streams:
-            connect = import_module("anyio").connect_tcp
-            tls = {} if self.context is None else {"tls": True, "ssl_context": self.context}
-            self.streams.append(await connect(parts.hostname, parts.port, **tls))
+            assert parts.hostname
+            assert parts.port
+            self.streams.append(await self.connect(parts.hostname, parts.port, self.context))
         stream = self.streams[0]
         await stream.send(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
         received = b""
@@ -241,12 +334,26 @@ class BareSession:
 
 
 @asynccontextmanager
-async def open_bare(settings: Settings) -> AsyncIterator[Session]:
+async def open_bare(settings: Settings, *, connect: Connect) -> AsyncIterator[Session]:
     """Open nothing yet; close the one connection in the end."""
-    streams: list[Any] = []
-    yield BareSession(streams, settings.context)
+    streams: list[ByteStream] = []
+    yield BareSession(connect, streams, settings.context)
     for stream in streams:
-        await import_module("anyio").aclose_forcefully(stream)
+        await stream.aclose()
+
+
+def loopback_resolver(library: Any) -> Any:
+    """Return a resolver of *library* to which every host is this machine."""
+
+    class LoopbackResolver(library.abc.AbstractResolver):  # type: ignore[misc,name-defined]  # ditto
+        async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
+            address = {"hostname": host, "host": "127.0.0.1", "port": port}
+            return [{**address, "family": socket.AF_INET, "proto": 0, "flags": 0}]
+
+        async def close(self) -> None:
+            pass
+
+    return LoopbackResolver()
 
 
 @asynccontextmanager
@@ -257,13 +364,16 @@ async def open_aiohttp(
     library = import_module(package)
     if settings.context is not None:
         options["ssl"] = settings.context
+    if settings.any_host:
+        options["resolver"] = loopback_resolver(library)
     if settings.keep:
         options["keepalive_timeout"] = PATIENCE
     else:
         options["force_close"] = True
     connector = library.TCPConnector(limit=settings.limit, **options)
-    async with library.ClientSession(connector=connector) as session:
-        yield AiohttpSession(session)
+    own = settings.options(library)
+    async with library.ClientSession(connector=connector, **own) as session:
+        yield AiohttpSession(library, session)
 
 
 @asynccontextmanager
@@ -277,7 +387,7 @@ async def open_httpx(settings: Settings, *, package: str) -> AsyncIterator[Sessi
     )
     verify = True if settings.context is None else settings.context
     async with library.AsyncClient(limits=limits, timeout=PATIENCE, verify=verify) as client:
-        yield HttpxSession(client)
+        yield HttpxSession(library, client)
 
 
 @asynccontextmanager
@@ -321,7 +431,8 @@ class Client:
 
 def _anyhttp(backend: Backend, engine: str) -> Client:
     opener = partial(open_aiohttp, package="anyhttp", http1=engine)
-    return Client(f"anyhttp-{backend}-{engine}", "anyhttp", backend, opener, (engine,))
+    needs = () if engine == "auto" else (engine,)
+    return Client(f"anyhttp-{backend}-{engine}", "anyhttp", backend, opener, needs)
 
 
 def _aiohttp(backend: Backend) -> Client:
@@ -334,8 +445,8 @@ def _httpx(package: str, backend: Backend) -> Client:
     return Client(f"{package}-{backend}", package, backend, partial(open_httpx, package=package))
 
 
-def _bare(backend: Backend) -> Client:
-    return Client(f"anyio-{backend}", "anyio", backend, open_bare)
+def _bare(name: str, package: str, backend: Backend, connect: Connect) -> Client:
+    return Client(name, package, backend, partial(open_bare, connect=connect))
 
 
 YARDSTICK: Final = _aiohttp("asyncio")
@@ -355,6 +466,8 @@ CLIENTS: Final = (
     _httpx("httpx2", "trio"),
     _httpx("httpx", "asyncio"),
     _httpx("httpx", "trio"),
-    _bare("asyncio"),
-    _bare("trio"),
+    _bare("anyio-asyncio", "anyio", "asyncio", connect_anyio),
+    _bare("anyio-trio", "anyio", "trio", connect_anyio),
+    _bare("socket-asyncio", "asyncio", "asyncio", connect_asyncio),
+    _bare("socket-trio", "trio", "trio", connect_trio),
 )

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .clients import CLIENTS, YARDSTICK, Client, Settings
-from .measure import allow_many_sockets, explanation, open_idle, run
+from .measure import allow_many_sockets, explanation, open_idle, run_on
 
 CONNECTIONS: Final = 1000
 SESSIONS: Final = 100
@@ -72,7 +72,7 @@ def idle_connection(client: Client, url: str) -> float:
             await open_idle(client, worker, CONNECTIONS)
             return (traced() - before) / (CONNECTIONS - 1)  # one was there before
 
-    return run(client, main)
+    return run_on(client.backend, client.package, main)
 
 
 def idle_session(client: Client, url: str) -> float:
@@ -90,7 +90,7 @@ def idle_session(client: Client, url: str) -> float:
                 await asyncio.sleep(0)
             return (traced() - before) / SESSIONS
 
-    return run(client, main)
+    return run_on(client.backend, client.package, main)
 
 
 def import_time(client: Client, url: str) -> float:

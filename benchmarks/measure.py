@@ -251,18 +251,18 @@ def leave(sample: Sample) -> NoReturn:
     os._exit(0)
 
 
-def run(client: Client, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run *main* as an application that uses *client* would."""
+def run_on(backend: str, package: str, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run *main* as an application that uses *package* on *backend* would."""
     result: T
-    if client.package in ("anyhttp", "anyio"):
-        uvloop = client.backend == "uvloop"
-        backend = "asyncio" if uvloop else client.backend
+    if package in ("anyhttp", "anyio"):
+        uvloop = backend == "uvloop"
         options = {"use_uvloop": True} if uvloop else {}
-        result = import_module("anyio").run(main, backend=backend, backend_options=options)
-    elif client.backend == "trio":
+        name = "asyncio" if uvloop else backend
+        result = import_module("anyio").run(main, backend=name, backend_options=options)
+    elif backend == "trio":
         result = import_module("trio").run(main)
     else:
-        factory = import_module("uvloop").new_event_loop if client.backend == "uvloop" else None
+        factory = import_module("uvloop").new_event_loop if backend == "uvloop" else None
         with asyncio.Runner(loop_factory=factory) as runner:
             result = runner.run(main())
     return result
@@ -300,7 +300,7 @@ def main(argument: str) -> None:
         return await measure(client, workload, task)
 
     try:
-        sample = run(client, job)
+        sample = run_on(client.backend, client.package, job)
     except Exception as exc:  # noqa: BLE001  (whatever it is, the report shows it)
         traceback.print_exc()
         sys.exit(explanation(exc))

@@ -115,7 +115,7 @@ def _version(package: str) -> str | None:
 
 def table(run: Run, workloads: Iterable[Workload]) -> str:
     """Return the whole report as plain text, the fastest client of each workload first."""
-    lines = list(_machine_lines(run.machine))
+    lines = list(machine_lines(run.machine))
     for client, reason in run.skipped.items():
         lines.append(f"skipped {client}: {reason}")
     for workload in workloads:
@@ -136,7 +136,7 @@ def table(run: Run, workloads: Iterable[Workload]) -> str:
     return "\n".join(lines)
 
 
-def _machine_lines(machine: Mapping[str, object]) -> Iterable[str]:
+def machine_lines(machine: Mapping[str, object]) -> Iterable[str]:
     for name, value in machine.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{package} {version}" for package, version in value.items())

@@ -20,15 +20,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from anyhttp._cli import _certificate
+import trustme
 
-from . import python_server
+from .answers import CHUNK, CHUNKS, SMALL
 
-# 90 bytes, a common size for an answer of a JSON API.
-SMALL: Final = (
-    b'{"id": 4711, "name": "anyhttp", "tags": ["http", "client"], "ok": true, "note": "ninety."}'
-)
 LARGE_SIZE: Final = 100_000_000
+UPLOAD_SIZE: Final = 10_000_000
 PATIENCE: Final = 10.0
 
 # One process and no privilege dropping, so that there is one process to pin to a core, and it
@@ -90,10 +87,12 @@ class Server:
 
 def _write_certificate(directory: Path) -> Path:
     """Create the files that a server of TLS needs; return the one that a client needs."""
-    certificate, key = _certificate.issue()
-    (directory / "certificate.pem").write_text(certificate)
-    (directory / "key.pem").write_text(key)
-    return directory / "certificate.pem"
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    issued.private_key_pem.write_to_path(directory / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(directory / "certificate.pem")
+    authority.cert_pem.write_to_path(directory / "authority.pem")
+    return directory / "authority.pem"
 
 
 def _write_files(directory: Path) -> tuple[int, int]:
@@ -108,7 +107,8 @@ def _write_files(directory: Path) -> tuple[int, int]:
     return zlib.crc32(SMALL), checksum
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -127,9 +127,14 @@ def _nginx_name(executable: str) -> str:
     return f"nginx {version[1]}" if version else "nginx"
 
 
-def _python_command(directory: Path, ports: tuple[int, int]) -> list[str]:
+def _python_command(directory: Path, ports: tuple[int, int], delay: float) -> list[str]:
     module = f"{__package__}.python_server"
-    return [sys.executable, "-m", module, str(directory), *map(str, ports)]
+    return [sys.executable, "-m", module, str(directory), *map(str, (*ports, delay))]
+
+
+def websocket_command(port: int, delay: float = 0.0) -> list[str]:
+    """Return how the server of WebSockets is started."""
+    return [sys.executable, "-m", f"{__package__}.ws_server", str(port), str(delay)]
 
 
 def _nginx_command(executable: str, directory: Path, ports: tuple[int, int]) -> list[str]:
@@ -149,7 +154,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @contextmanager
-def _running(command: Sequence[str], ports: Sequence[int], core: int | None) -> Iterator[None]:
+def running(command: Sequence[str], ports: Sequence[int], core: int | None) -> Iterator[None]:
     """Run one server process on *core* for the duration of the block."""
     root = Path(__file__).parent.parent
     with subprocess.Popen(command, cwd=root) as process:
@@ -168,7 +173,7 @@ def _resources(
 ) -> dict[str, Resource]:
     """Describe what there is; *origins* are those of the faster server, without and with TLS."""
     small, large = checksums
-    chunks = python_server.CHUNK * python_server.CHUNKS
+    chunks = CHUNK * CHUNKS
     resources = {
         "chunks": Resource(f"{python}/chunks", len(chunks), zlib.crc32(chunks)),
         "upload": Resource(f"{python}/upload", LARGE_SIZE, large),
@@ -189,14 +194,49 @@ def serve(core: int | None) -> Iterator[Server]:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="anyhttp-bench-")))
         certificate = _write_certificate(directory)
         checksums = _write_files(directory / "files")
-        ports = (_free_port(), _free_port())
-        stack.enter_context(_running(_python_command(directory, ports), ports, core))
+        ports = (free_port(), free_port())
+        stack.enter_context(running(_python_command(directory, ports, 0.0), ports, core))
         python = f"http://127.0.0.1:{ports[0]}"
         name = "the Python server of the benchmarks (nginx is not installed)"
         if nginx := _find_nginx():
-            ports = (_free_port(), _free_port())
-            stack.enter_context(_running(_nginx_command(nginx, directory, ports), ports, core))
+            ports = (free_port(), free_port())
+            stack.enter_context(running(_nginx_command(nginx, directory, ports), ports, core))
             name = _nginx_name(nginx)
         origins = (f"http://127.0.0.1:{ports[0]}", f"https://127.0.0.1:{ports[1]}")
         upload = directory / "files" / "100mb"
         yield Server(name, _resources(origins, python, checksums), certificate, upload)
+
+
+@dataclass(frozen=True, slots=True)
+class SlowServer:
+    """Servers that answer late, so that any client waits for each answer.
+
+    :ivar ports: of those for ``plain`` HTTP, ``tls`` and ``websocket``
+    :ivar certificate: file with the certificate to trust
+    :ivar upload: a file of 10 MB that the client may send
+    """
+
+    ports: Mapping[str, int]
+    certificate: str
+    upload: str
+
+
+@contextmanager
+def serve_slowly(delay: float) -> Iterator[SlowServer]:
+    """Run servers whose answers come after *delay* seconds, for the duration of the block.
+
+    :raises RuntimeError: one does not start
+    """
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="anyhttp-bench-")))
+        certificate = _write_certificate(directory)
+        (directory / "files").mkdir()
+        upload = directory / "upload"
+        upload.write_bytes(bytes(UPLOAD_SIZE))
+        ports = (free_port(), free_port())
+        stack.enter_context(running(_python_command(directory, ports, delay), ports, None))
+        websocket = free_port()
+        command = websocket_command(websocket, delay)
+        stack.enter_context(running(command, (websocket,), None))
+        names = {"plain": ports[0], "tls": ports[1], "websocket": websocket}
+        yield SlowServer(names, str(certificate), str(upload))

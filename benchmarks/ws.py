@@ -9,233 +9,34 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from itertools import product
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final
 
 from .__main__ import MeasurementFailed, cores, selected
-from .measure import Sample, allow_many_sockets, cpu_seconds, explanation
+from .measure import Sample, allow_many_sockets, cpu_seconds, explanation, run_on
 from .report import figures, machine_facts
-from .server import _free_port, _wait_until_it_answers
+from .server import free_port, running, websocket_command
+from .ws_clients import CLIENTS, PATIENCE, YARDSTICK, Client, Socket
+from .ws_workloads import WORKLOADS, Workload, do
 
 ROUNDS: Final = 3
 SECONDS: Final = 1.0
 QUICK_SECONDS: Final = 0.3
-PATIENCE: Final = 120.0
 MOST_MESSAGES: Final = 100_000
 RESULTS: Final = Path(__file__).parent / "results" / "latest-ws.json"
 COLUMNS: Final = "{:22} {:>12} {:>7} {:>6}  {:>12} {:>6}  {:>8} {:>6}"
-PACKAGES: Final = ("trio-websocket", "websockets", "wsproto")
-
-
-# -- who -------------------------------------------------------------------------------
-
-
-class Socket(Protocol):
-    """What every library can do with an open WebSocket."""
-
-    async def send(self, data: bytes | str) -> None: ...
-    async def receive(self) -> bytes | str: ...
-
-
-Opener: TypeAlias = Callable[[str, bool], AbstractAsyncContextManager[Socket]]
-
-
-@dataclass(frozen=True, slots=True)
-class AiohttpSocket:
-    """aiohttp, and anyhttp through the same code."""
-
-    websocket: Any
-
-    async def send(self, data: bytes | str) -> None:
-        if isinstance(data, str):
-            await self.websocket.send_str(data)
-        else:
-            await self.websocket.send_bytes(data)
-
-    async def receive(self) -> bytes | str:
-        data: bytes | str = (await self.websocket.receive()).data
-        return data
-
-
-@dataclass(frozen=True, slots=True)
-class OtherSocket:
-    """What has methods for any kind of message."""
-
-    send: Callable[[bytes | str], Coroutine[Any, Any, None]]
-    receive: Callable[[], Coroutine[Any, Any, bytes | str]]
-
-
-@dataclass(frozen=True, slots=True)
-class HttpxSocket:
-    """httpx2."""
-
-    websocket: Any
-
-    async def send(self, data: bytes | str) -> None:
-        if isinstance(data, str):
-            await self.websocket.send_text(data)
-        else:
-            await self.websocket.send_bytes(data)
-
-    async def receive(self) -> bytes | str:
-        event = await self.websocket.receive()
-        data: bytes | str = event.data
-        return data
-
-
-@asynccontextmanager
-async def open_aiohttp(url: str, compress: bool, *, package: str) -> AsyncIterator[Socket]:
-    """Open a WebSocket of aiohttp or anyhttp."""
-    library = import_module(package)
-    async with library.ClientSession() as session:
-        bits = 15 if compress else 0
-        async with session.ws_connect(url, compress=bits, max_msg_size=0) as websocket:
-            yield AiohttpSocket(websocket)
-
-
-@asynccontextmanager
-async def open_websockets(url: str, compress: bool, *, backend: str) -> AsyncIterator[Socket]:
-    """Open a WebSocket of websockets."""
-    connect = import_module(f"websockets.{backend}.client").connect
-    compression = "deflate" if compress else None
-    options: dict[str, Any] = {"proxy": None, "max_size": None, "ping_interval": None}
-    async with connect(url, compression=compression, **options) as websocket:
-        yield OtherSocket(websocket.send, websocket.recv)
-
-
-@asynccontextmanager
-async def open_trio_websocket(url: str, compress: bool) -> AsyncIterator[Socket]:
-    """Open a WebSocket of trio-websocket, which does not compress."""
-    library = import_module("trio_websocket")
-    async with library.open_websocket_url(url, max_message_size=2**30) as websocket:
-        yield OtherSocket(websocket.send_message, websocket.get_message)
-
-
-@asynccontextmanager
-async def open_httpx2(url: str, compress: bool) -> AsyncIterator[Socket]:
-    """Open a WebSocket of httpx2, which does not compress."""
-    options: dict[str, Any] = {
-        "max_message_size_bytes": 2**30,
-        "keepalive_ping_interval_seconds": None,
-    }
-    async with import_module("httpx2").AsyncClient(timeout=PATIENCE) as client:
-        async with client.websocket(url, **options) as websocket:
-            yield HttpxSocket(websocket)
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A library on a backend."""
-
-    name: str
-    backend: str
-    open: Opener
-    needs: tuple[str, ...]
-    compresses: bool = True
-
-    def missing(self) -> list[str]:
-        """Return the modules that are not installed."""
-        names = (*self.needs, self.backend)
-        return [name for name in names if importlib.util.find_spec(name) is None]
-
-
-YARDSTICK: Final = "aiohttp-asyncio"
-CLIENTS: Final = (
-    Client(YARDSTICK, "asyncio", partial(open_aiohttp, package="aiohttp"), ("aiohttp",)),
-    *(
-        Client(f"anyhttp-{backend}", backend, partial(open_aiohttp, package="anyhttp"), ())
-        for backend in ("asyncio", "uvloop", "trio")
-    ),
-    *(
-        Client(
-            f"websockets-{backend}",
-            backend,
-            partial(open_websockets, backend=backend),
-            ("websockets",),
-        )
-        for backend in ("asyncio", "trio")
-    ),
-    Client("trio-websocket", "trio", open_trio_websocket, ("trio_websocket",), compresses=False),
-    *(
-        Client(f"httpx2-{backend}", backend, open_httpx2, ("httpx2", "wsproto"), compresses=False)
-        for backend in ("asyncio", "trio")
-    ),
-)
-
-
-# -- what ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """One thing to do over and over.
-
-    :ivar route: of the server
-    :ivar size: bytes of a message
-    :ivar sockets: how many are open, and busy, at once
-    """
-
-    name: str
-    title: str
-    route: str
-    size: int
-    sockets: int = 1
-    compress: bool = False
-
-
-WORKLOADS: Final = (
-    Workload("echo20", "echo of 20 bytes", "echo", 20),
-    Workload("echo10k", "echo of 10 kB", "echo", 10_000),
-    Workload("echo1m", "echo of 1 MB", "echo", 1_000_000),
-    Workload("send20", "sending messages of 20 bytes", "sink", 20),
-    Workload("send1m", "sending messages of 1 MB", "sink", 1_000_000),
-    Workload("receive20", "receiving messages of 20 bytes", "source", 20),
-    Workload("receive1m", "receiving messages of 1 MB", "source", 1_000_000),
-    Workload("echo20z", "echo of 20 bytes, compressed", "echo", 20, compress=True),
-    Workload("echo10kz", "echo of 10 kB, compressed", "echo", 10_000, compress=True),
-    Workload("echo1mz", "echo of 1 MB, compressed", "echo", 1_000_000, compress=True),
-    Workload("echo1000", "echo of 20 bytes on 1000 sockets", "echo", 20, sockets=1000),
-)
-
-
-def message_of(size: int) -> bytes | str:
-    """Return a message as JSON has it: text, neither random nor all the same."""
-    line = "".join(f'{{"id":{number},"ok":true}},' for number in range(size // 18 + 1))
-    return line[:size]
-
-
-async def do(socket: Socket, workload: Workload, times: int) -> None:
-    """Do *workload* so many times."""
-    if workload.route == "echo":
-        message = message_of(workload.size)
-        for _ in range(times):
-            await socket.send(message)
-            if len(await socket.receive()) != workload.size:
-                raise RuntimeError("wrong length")
-    elif workload.route == "sink":
-        data = bytes(workload.size)
-        for _ in range(times):
-            await socket.send(data)
-        await socket.send("end")
-        await socket.receive()
-    else:
-        await socket.send(f"{times} {workload.size}")
-        for _ in range(times):
-            if len(await socket.receive()) != workload.size:
-                raise RuntimeError("wrong length")
 
 
 async def together(backend: str, jobs: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
@@ -320,13 +121,7 @@ def run_here(argument: str) -> None:
         return await measure(client, workload, task["url"], task["seconds"])
 
     try:
-        if client.backend == "trio":
-            sample: Sample = import_module("trio").run(main)
-        else:
-            uvloop = client.backend == "uvloop"
-            factory = import_module("uvloop").new_event_loop if uvloop else None
-            with asyncio.Runner(loop_factory=factory) as runner:
-                sample = runner.run(main())
+        sample = run_on(client.backend, client.package, main)
     except Exception as exc:  # noqa: BLE001  (whatever it is, the report shows it)
         traceback.print_exc()
         sys.exit(explanation(exc))
@@ -337,16 +132,9 @@ def run_here(argument: str) -> None:
 @contextmanager
 def serve(core: int | None) -> Iterator[str]:
     """Run the server for the duration of the block; give its URL."""
-    port = _free_port()
-    command = [sys.executable, "-m", f"{__package__}.ws_server", str(port)]
-    with subprocess.Popen(command, cwd=Path(__file__).parent.parent) as process:
-        try:
-            if core is not None:
-                os.sched_setaffinity(process.pid, {core})
-            _wait_until_it_answers(process, port)
-            yield f"ws://127.0.0.1:{port}"
-        finally:
-            process.kill()
+    port = free_port()
+    with running(websocket_command(port), (port,), core):
+        yield f"ws://127.0.0.1:{port}"
 
 
 def take_sample(task: dict[str, Any]) -> Sample:

@@ -1,0 +1,261 @@
+"""Count instructions, row by row: ``python -m benchmarks.instructions --help``.
+
+Unlike CPU time they do not depend on what else the machine does, so a single round tells apart
+what differs by two percent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, TypeAlias
+
+from . import clients, ws_clients
+from .__main__ import MeasurementFailed, run_apart, selected
+from .count import Task
+from .counter import UNITS, Instrument, best_instrument, command_prefix
+from .measure import allow_many_sockets
+from .report import machine_facts, machine_lines
+from .rows import ROWS, SCALE, Exchange, Row
+from .server import serve_slowly
+
+RESULTS: Final = Path(__file__).parent / "results" / "latest-instructions.json"
+
+# Under callgrind a client needs some milliseconds from sending a request to waiting for the
+# answer; an answer that came sooner would spare it the waiting, which no real one does.
+DELAY: Final = 0.005
+# Seconds; a process that takes longer has hung.
+PATIENCE: Final = 600.0
+CPU_ROUNDS: Final = 3
+
+# Those that count; the other clients are the same libraries once more.
+COUNTED: Final = (
+    *("aiohttp-asyncio", "anyhttp-asyncio-auto", "anyhttp-trio-auto"),
+    *("httpx2-asyncio", "httpx2-trio", "pyreqwest-asyncio", "socket-asyncio", "socket-trio"),
+)
+COUNTED_WEBSOCKETS: Final = (
+    *("aiohttp-asyncio", "anyhttp-asyncio", "anyhttp-trio"),
+    *("websockets-asyncio", "websockets-trio", "picows-asyncio"),
+)
+COUNTED_ON_UVLOOP: Final = ("aiohttp-uvloop", "anyhttp-uvloop-auto")
+
+Client: TypeAlias = clients.Client | ws_clients.Client
+# By row, then client: what one operation took, one figure per round.
+Counts: TypeAlias = Mapping[str, Mapping[str, Sequence[float]]]
+
+
+@dataclass(slots=True)
+class Result:
+    """All counts of one invocation.
+
+    :ivar failures: by row, then client: what went wrong
+    """
+
+    instrument: Instrument
+    machine: dict[str, object]
+    counts: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    failures: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def clients_for(row: Row) -> list[Client]:
+    """Return those that do the work of *row*, whether they are installed or not."""
+    work = row.work
+    if isinstance(work, Exchange):
+        names = COUNTED + COUNTED_ON_UVLOOP if "uvloop" in row.asked else COUNTED
+        return [c for c in clients.CLIENTS if c.name in names and c.package in work.jobs]
+    return [
+        client
+        for client in ws_clients.CLIENTS
+        if client.name in COUNTED_WEBSOCKETS and (client.compresses or not work.compress)
+    ]
+
+
+# -- counting ----------------------------------------------------------------------------
+
+
+def add_count(result: Result, task: Task) -> None:
+    """Put what *task* took into *result*, saying so on standard error."""
+    prefix = command_prefix(task.instrument, Path(task.directory))
+    try:
+        taken: float = run_apart("count", asdict(task), prefix=prefix, patience=PATIENCE)
+    except MeasurementFailed as exc:
+        result.failures.setdefault(task.row, {})[task.client] = str(exc)
+        said = f"failed: {exc}"
+    else:
+        result.counts.setdefault(task.row, {}).setdefault(task.client, []).append(taken)
+        said = f"{taken:,.0f} {UNITS[task.instrument]}"
+    print(f"{task.row} {task.client}: {said}", file=sys.stderr, flush=True)
+
+
+def count_all(result: Result, pairs: Sequence[tuple[Row, Client]], rounds: int, jobs: int) -> None:
+    """Count each of *pairs* in a process of its own, *jobs* at a time, round after round."""
+    allow_many_sockets()
+    with serve_slowly(DELAY) as server, TemporaryDirectory() as directory:
+        tasks = [
+            Task(
+                row=row.name,
+                client=client.name,
+                ports=dict(server.ports),
+                certificate=server.certificate,
+                upload=server.upload,
+                instrument=result.instrument,
+                directory=directory,
+            )
+            for row, client in pairs
+        ]
+        with ThreadPoolExecutor(jobs) as executor:
+            try:
+                list(executor.map(lambda task: add_count(result, task), tasks * rounds))
+            except KeyboardInterrupt:
+                executor.shutdown(cancel_futures=True)
+                print("stopped: what there is so far follows", file=sys.stderr)
+
+
+# -- what is shown -----------------------------------------------------------------------
+
+
+def of_anyhttp(taken: Mapping[str, Sequence[float]], backend: str) -> Sequence[float]:
+    """Return the figures of anyhttp on *backend*."""
+    names = (f"anyhttp-{backend}", f"anyhttp-{backend}-auto")
+    return next((taken[name] for name in names if name in taken), ())
+
+
+def ratio(theirs: Sequence[float], own: Sequence[float]) -> float | None:
+    """Return how many times as much the first take, or None without one of them."""
+    ratios = [a / b for a, b in zip(theirs, own, strict=False)]
+    return statistics.median(ratios) if ratios else None
+
+
+def yardstick(taken: Mapping[str, Sequence[float]], backend: str) -> Sequence[float]:
+    """Return the figures of aiohttp that anyhttp on *backend* is compared with."""
+    return taken.get("aiohttp-uvloop" if backend == "uvloop" else "aiohttp-asyncio", ())
+
+
+def figure(value: float | None, digits: int = 0) -> str:
+    """Return *value* as it is shown."""
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def middle(values: Sequence[float]) -> float | None:
+    """Return the median, or None."""
+    return statistics.median(values) if values else None
+
+
+def peers(taken: Mapping[str, Sequence[float]]) -> str:
+    """Return the ratio of aiohttp to each of the others."""
+    theirs = yardstick(taken, "asyncio")
+    others = {name: ratio(theirs, own) for name, own in taken.items()}
+    return ", ".join(
+        f"{name} {figure(value, 2)}"
+        for name, value in others.items()
+        if not name.startswith(("anyhttp", "aiohttp"))
+    )
+
+
+def row_cells(row: Row, taken: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, ...]]:
+    """Yield for each backend: its name, both figures, the ratio, what was asked, a verdict."""
+    for backend, asked in row.asked.items():
+        own, theirs = of_anyhttp(taken, backend), yardstick(taken, backend)
+        value = ratio(theirs, own)
+        # to the two digits that are shown
+        verdict = "" if value is None or round(value, 2) >= asked else "short"
+        figures = (figure(middle(theirs)), figure(middle(own)), figure(value, 2))
+        yield (backend, *figures, f"{asked:g}", verdict)
+
+
+def scale_cells(row: Row, taken: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """Return what one request takes: of aiohttp, of anyhttp on asyncio, and on trio."""
+    backends = (of_anyhttp(taken, backend) for backend in ("asyncio", "trio"))
+    return tuple(figure(middle(values)) for values in (yardstick(taken, "asyncio"), *backends))
+
+
+def table(result: Result, rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the lines of the report."""
+    yield from machine_lines(result.machine)
+    yield f"counted: {UNITS[result.instrument]} of one operation, by {result.instrument}"
+    yield "x: how many times as much aiohttp takes (above 1: anyhttp is cheaper)"
+    for group, members in groupby(rows, lambda row: row.group):
+        yield f"\n{group}"
+        for row in members:
+            taken = result.counts.get(row.name, {})
+            if row in SCALE:
+                aiohttp, asyncio, trio = scale_cells(row, taken)
+                yield f"{row.title:28} {aiohttp:>12} aiohttp {asyncio:>12} asyncio {trio:>12} trio"
+            else:
+                yield f"{row.name}: {row.title}"
+                for cells in row_cells(row, taken):
+                    yield "  {:8} {:>12} {:>12} {:>6} x, asked {:4} {}".format(*cells).rstrip()
+                if others := peers(taken):
+                    yield f"  others, x: {others}"
+            for client, reason in result.failures.get(row.name, {}).items():
+                yield f"  {client} failed: {reason}"
+
+
+def write_json(result: Result, path: Path) -> None:
+    """Write every count to *path*."""
+    document = {
+        "command": " ".join(("python -m benchmarks.instructions", *sys.argv[1:])),
+        "taken": datetime.now(UTC).date().isoformat(),
+        **asdict(result),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser("python -m benchmarks.instructions", description=__doc__)
+    parser.add_argument("--only", metavar="CLIENT,…", help="clients or patterns: anyhttp,*-trio")
+    parser.add_argument("--row", metavar="NAME,…", help="rows or patterns: lines,ws-*,jar*")
+    parser.add_argument("--quick", action="store_true", help="a few rows, anyhttp and aiohttp")
+    parser.add_argument("--instrument", choices=list(UNITS), help="default: what counts best here")
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"default 1; cpu {CPU_ROUNDS}")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes at once; default: cores")
+    parser.add_argument("--json", type=Path, default=RESULTS, metavar="PATH", dest="path")
+    parser.add_argument("--list", action="store_true", help="show the rows and stop")
+    options = parser.parse_args(argv)
+    options.rows = [row for row in (*ROWS, *SCALE) if selected(row.name, options.row)]
+    if options.quick:
+        options.rows = [row for row in options.rows if row.quick]
+        options.only = options.only or "anyhttp,aiohttp"
+    if not options.rows:
+        parser.error("no row has that name; try --list")
+    options.instrument = options.instrument or best_instrument()
+    by_time = options.instrument == "cpu"
+    options.rounds = options.rounds or (CPU_ROUNDS if by_time else 1)
+    options.jobs = options.jobs or (1 if by_time else os.cpu_count() or 1)
+    return options
+
+
+def main() -> None:
+    """Count what the command line asks for, then print the table and write the file."""
+    options = arguments()
+    if options.list:
+        for row in options.rows:
+            print(f"{row.name:16} {row.title}")
+        return
+    result = Result(options.instrument, machine_facts("Python, which answers late", None, None))
+    pairs = [
+        (row, client)
+        for row in options.rows
+        for client in clients_for(row)
+        if selected(client.name, options.only) and not client.missing()
+    ]
+    count_all(result, pairs, options.rounds, options.jobs)
+    for line in table(result, options.rows):
+        print(line)
+    write_json(result, options.path)
+
+
+if __name__ == "__main__":
+    main()
