@@ -86,34 +86,40 @@ def cores() -> tuple[int | None, int | None]:
     return available[-1], available[0]
 
 
-def run_apart(
-    module: str, argument: object, *, prefix: Sequence[str] = (), patience: float = PATIENCE
-) -> Any:
-    """Run *module* of this package in a fresh interpreter; return what it prints, from JSON.
+def start_apart(
+    module: str, argument: object, *prefix: str, errors: int | None = None
+) -> subprocess.Popen[str]:
+    """Start *module* of this package in a fresh interpreter; what it prints can be read.
 
     :param prefix: what stands before the command
-    :raises MeasurementFailed: it took longer than *patience*, or failed
+    :param errors: where its standard error goes, as for ``Popen``
     """
     # A proxy in the environment would be measured instead of the client.
     environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
     # Where a set is gone through, the order is the same in each process.
     environment["PYTHONHASHSEED"] = "0"
-    try:
-        process = subprocess.run(
-            [*prefix, sys.executable, "-m", f"{__package__}.{module}", json.dumps(argument)],
-            cwd=Path(__file__).parent.parent,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=patience,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise MeasurementFailed(f"no result after {patience:.0f} s") from exc
+    return subprocess.Popen(
+        [*prefix, sys.executable, "-m", f"{__package__}.{module}", json.dumps(argument)],
+        cwd=Path(__file__).parent.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+    )
+
+
+def run_apart(module: str, argument: object) -> Any:
+    """Run *module* of this package in a fresh interpreter; return what it prints, from JSON."""
+    with start_apart(module, argument, errors=subprocess.PIPE) as process:
+        try:
+            output, said = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired as exc:
+            process.kill()
+            raise MeasurementFailed(f"no result after {PATIENCE:.0f} s") from exc
     if process.returncode:
-        last = process.stderr.strip().rpartition("\n")[2]
+        last = said.strip().rpartition("\n")[2]
         raise MeasurementFailed(last or f"exit status {process.returncode}")
-    return json.loads(process.stdout)
+    return json.loads(output)
 
 
 def take_sample(task: Task) -> Sample:

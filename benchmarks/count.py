@@ -1,7 +1,10 @@
-"""One count: one client does the work of one row in this process, which then ends.
+"""The counts of one client: it does the work of each row in a process of its own.
 
 Started by ``instructions`` as ``python -m benchmarks.count``, with the task as JSON in its only
-argument; what one operation took comes back as JSON on standard output.
+argument.  What one operation took comes back on standard output, a line of JSON for each row.
+
+This process imports the libraries, which takes seconds under callgrind, and forks one for each
+row, so that none profits from what another has left behind.
 
 There is a run of N operations, and one of 2N; what the second took more is the cost of N.  So
 whatever a run takes by itself, and all that has been before, falls out.  The garbage collector
@@ -12,16 +15,20 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
+import signal
 import ssl
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import import_module
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from . import clients, ws_clients, ws_workloads
 from .clients import Settings, WrongAnswer
@@ -33,32 +40,45 @@ from .workloads import DEFAULT_LIMIT
 
 # So many hosts at once while their connections are opened.
 OPENING: Final = 50
+# Seconds; who takes longer for a row has hung.
+PATIENCE: Final = 300
 # CPU time is too coarse for few operations.
 CPU_TIMES: Final = 20
 
 SCHEMES: Final = {"plain": "http", "tls": "https", "websocket": "ws"}
 
+AnyClient = TypeVar("AnyClient", clients.Client, ws_clients.Client)
 # Called with a number of operations.
 Run: TypeAlias = Callable[[int], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the process is to count.
+    """What is to be counted.
 
+    :ivar rows: their names
     :ivar ports: of the servers, by their names in ``rows``
     :ivar certificate: file with the certificate of the server
     :ivar upload: file that may be sent
     :ivar directory: where the instrument has its files
     """
 
-    row: str
+    rows: list[str]
     client: str
     ports: dict[str, int]
     certificate: str
     upload: str
     instrument: Instrument
     directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one row: instructions (or nanoseconds) per operation, or a failure."""
+
+    row: str
+    taken: float = math.nan
+    failure: str = ""
 
 
 async def take(run: Run, times: int, counter: Counter) -> float:
@@ -132,34 +152,57 @@ def times_of(row: Row, task: Task) -> int:
     return row.times * CPU_TIMES if task.instrument == "cpu" else row.times
 
 
-def main(argument: str) -> None:
-    """Count what *argument* describes and print the figure.
+def count(row: Row, task: Task) -> float:
+    """Return what one operation of *row* takes."""
+    # The first, as it counts only the threads that are started after it.
+    counter = counter_for(task.instrument, Path(task.directory))
+    work = row.work
+    if isinstance(work, Exchange):
+        client = client_of(clients.CLIENTS, task)
+        job = partial(count_exchanges, client, row, work, task, counter)
+        return run_on(client.backend, client.package, job)
+    speaker = client_of(ws_clients.CLIENTS, task)
+    job = partial(count_messages, speaker, row, work, task, counter)
+    return run_on(speaker.backend, speaker.package, job)
 
-    A failure leaves its traceback, and one line about it at the end, on standard error.
+
+def client_of(known: Iterable[AnyClient], task: Task) -> AnyClient:
+    """Return the one among *known* whose name the task has."""
+    return next(client for client in known if client.name == task.client)
+
+
+def count_and_leave(row: Row, task: Task) -> NoReturn:
+    """Print what came of *row*, and end this process."""
+    signal.alarm(PATIENCE)
+    try:
+        outcome = Outcome(row.name, count(row, task))
+    except Exception as exc:  # noqa: BLE001  (whatever it is, the report shows it)
+        traceback.print_exc()
+        outcome = Outcome(row.name, failure=explanation(exc))
+    print(json.dumps(asdict(outcome)), flush=True)
+    os._exit(0)  # see measure.leave
+
+
+def main(argument: str) -> None:
+    """Count what *argument* describes, and print the outcomes.
+
+    A failure leaves its traceback on standard error.
     """
     task = Task(**json.loads(argument))
     warnings.simplefilter("ignore")
     allow_many_sockets()
-    row = next(row for row in (*ROWS, *SCALE) if row.name == task.row)
-    # The first, as it counts only the threads that are started after it.
-    counter = counter_for(task.instrument, Path(task.directory))
-
-    async def job() -> float:
-        if isinstance(row.work, Exchange):
-            client = next(client for client in clients.CLIENTS if client.name == task.client)
-            return await count_exchanges(client, row, row.work, task, counter)
-        speaker = next(client for client in ws_clients.CLIENTS if client.name == task.client)
-        return await count_messages(speaker, row, row.work, task, counter)
-
     everyone = (*clients.CLIENTS, *ws_clients.CLIENTS)
-    chosen = next(client for client in everyone if client.name == task.client)
-    try:
-        taken = run_on(chosen.backend, chosen.package, job)
-    except Exception as exc:  # noqa: BLE001  (whatever it is, the report shows it)
-        traceback.print_exc()
-        sys.exit(explanation(exc))
-    print(json.dumps(taken), flush=True)
-    os._exit(0)  # see measure.leave
+    client = next(client for client in everyone if client.name == task.client)
+    for name in (client.package, client.backend):
+        import_module(name)
+    for row in (*ROWS, *SCALE):
+        if row.name in task.rows:
+            if not (child := os.fork()):
+                count_and_leave(row, task)
+            _, status = os.waitpid(child, 0)
+            if status:
+                reason = f"wait status {status}"
+                print(json.dumps(asdict(Outcome(row.name, failure=reason))), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias
 
 from . import clients, ws_clients
-from .__main__ import MeasurementFailed, run_apart, selected
-from .count import Task
+from .__main__ import selected, start_apart
+from .count import Outcome, Task
 from .counter import UNITS, Instrument, best_instrument, command_prefix
 from .measure import allow_many_sockets
 from .report import machine_facts, machine_lines
@@ -34,8 +35,6 @@ RESULTS: Final = Path(__file__).parent / "results" / "latest-instructions.json"
 # Under callgrind a client needs some milliseconds from sending a request to waiting for the
 # answer; an answer that came sooner would spare it the waiting, which no real one does.
 DELAY: Final = 0.005
-# Seconds; a process that takes longer has hung.
-PATIENCE: Final = 600.0
 CPU_ROUNDS: Final = 3
 
 # Those that count; the other clients are the same libraries once more.
@@ -83,39 +82,55 @@ def clients_for(row: Row) -> list[Client]:
 # -- counting ----------------------------------------------------------------------------
 
 
-def add_count(result: Result, task: Task) -> None:
-    """Put what *task* took into *result*, saying so on standard error."""
-    prefix = command_prefix(task.instrument, Path(task.directory))
-    try:
-        taken: float = run_apart("count", asdict(task), prefix=prefix, patience=PATIENCE)
-    except MeasurementFailed as exc:
-        result.failures.setdefault(task.row, {})[task.client] = str(exc)
-        said = f"failed: {exc}"
+def add_counts(result: Result, prefix: Sequence[str], task: Task) -> None:
+    """Put what *task* took into *result*; *prefix* stands before the command."""
+    waiting = set(task.rows)
+    with start_apart("count", asdict(task), *prefix) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            outcome = Outcome(**json.loads(line))
+            waiting.discard(outcome.row)
+            add_outcome(result, task, outcome)
+    for row in waiting:
+        reason = f"exit status {process.returncode}"
+        add_outcome(result, task, Outcome(row, failure=reason))
+
+
+def add_outcome(result: Result, task: Task, outcome: Outcome) -> None:
+    """Put one figure, or a failure, into *result*, saying so on standard error."""
+    if outcome.failure:
+        result.failures.setdefault(outcome.row, {})[task.client] = outcome.failure
+        said = f"failed: {outcome.failure}"
     else:
-        result.counts.setdefault(task.row, {}).setdefault(task.client, []).append(taken)
-        said = f"{taken:,.0f} {UNITS[task.instrument]}"
-    print(f"{task.row} {task.client}: {said}", file=sys.stderr, flush=True)
+        taken = result.counts.setdefault(outcome.row, {}).setdefault(task.client, [])
+        taken.append(outcome.taken)
+        said = f"{outcome.taken:,.0f} {UNITS[task.instrument]}"
+    print(f"{outcome.row} {task.client}: {said}", file=sys.stderr, flush=True)
 
 
-def count_all(result: Result, pairs: Sequence[tuple[Row, Client]], rounds: int, jobs: int) -> None:
-    """Count each of *pairs* in a process of its own, *jobs* at a time, round after round."""
+def count_all(result: Result, pairs: Sequence[tuple[Row, str]], rounds: int, jobs: int) -> None:
+    """Count each of *pairs* of a row and a client, *jobs* at a time, round after round."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for row, client in pairs:
+        together.setdefault((row.group, client), []).append(row.name)
     allow_many_sockets()
     with serve_slowly(DELAY) as server, TemporaryDirectory() as directory:
         tasks = [
             Task(
-                row=row.name,
-                client=client.name,
+                rows=rows,
+                client=client,
                 ports=dict(server.ports),
                 certificate=server.certificate,
                 upload=server.upload,
                 instrument=result.instrument,
                 directory=directory,
             )
-            for row, client in pairs
+            for (_, client), rows in together.items()
         ]
+        prefix = command_prefix(result.instrument, Path(directory))
         with ThreadPoolExecutor(jobs) as executor:
             try:
-                list(executor.map(lambda task: add_count(result, task), tasks * rounds))
+                list(executor.map(partial(add_counts, result, prefix), tasks * rounds))
             except KeyboardInterrupt:
                 executor.shutdown(cancel_futures=True)
                 print("stopped: what there is so far follows", file=sys.stderr)
@@ -246,7 +261,7 @@ def main() -> None:
         return
     result = Result(options.instrument, machine_facts("Python, which answers late", None, None))
     pairs = [
-        (row, client)
+        (row, client.name)
         for row in options.rows
         for client in clients_for(row)
         if selected(client.name, options.only) and not client.missing()
