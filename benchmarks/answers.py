@@ -15,14 +15,14 @@ SMALL: Final = (
 CHUNKS: Final = 100_000
 CHUNK: Final = b"twenty bytes of text"
 
-# A megabyte, as a language model's or a log's stream has it.
+# As a language model's or a log's stream has it.
 LINE: Final = b'{"id": 4711, "text": "a line of fifty bytes, ok"}\n'
-LINES: Final = 20_000
+LINES: Final = 5_000
 
 EVENT: Final = b'data: {"choices": [{"index": 0, "delta": {"content": " word"}}]}\n\n'
-EVENTS: Final = 2_000
+EVENTS: Final = 1_000
 PACED_EVENTS: Final = 40
-FEW_CHUNKS: Final = 10_000
+FEW_CHUNKS: Final = 2_500
 
 # Replaced by a number that is another each time, so that nobody sees the same value twice.
 SERIAL: Final = b"########"
@@ -59,6 +59,7 @@ def all_answers() -> Answers:
         "/headers": [with_length(SMALL, more=HEADERS)],
         "/cookies": [with_length(SMALL, more=COOKIES)],
         "/100k": [with_length(bytes(100_000))],
+        "/2m": [with_length(bytes(2_000_000))],
         "/10m": [with_length(bytes(10_000_000))],
         "/lines": [with_length(LINE * LINES)],
         "/chunks": [b"".join(in_chunks(CHUNK, CHUNKS))],

@@ -345,7 +345,7 @@ async def open_bare(settings: Settings, *, connect: Connect) -> AsyncIterator[Se
 def loopback_resolver(library: Any) -> Any:
     """Return a resolver of *library* to which every host is this machine."""
 
-    class LoopbackResolver(library.abc.AbstractResolver):  # type: ignore[misc,name-defined]  # ditto
+    class LoopbackResolver(library.abc.AbstractResolver):  # type: ignore[misc]
         async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
             address = {"hostname": host, "host": "127.0.0.1", "port": port}
             return [{**address, "family": socket.AF_INET, "proto": 0, "flags": 0}]

@@ -156,6 +156,11 @@ def yardstick(taken: Mapping[str, Sequence[float]], backend: str) -> Sequence[fl
     return taken.get("aiohttp-uvloop" if backend == "uvloop" else "aiohttp-asyncio", ())
 
 
+def ratio_of(taken: Mapping[str, Sequence[float]], backend: str) -> float | None:
+    """Return how many times as much aiohttp takes as anyhttp on *backend*."""
+    return ratio(yardstick(taken, backend), of_anyhttp(taken, backend))
+
+
 def figure(value: float | None, digits: int = 0) -> str:
     """Return *value* as it is shown."""
     return "-" if value is None else f"{value:,.{digits}f}"
@@ -181,14 +186,14 @@ def row_cells(row: Row, taken: Mapping[str, Sequence[float]]) -> Iterator[tuple[
     """Yield for each backend: its name, both figures, the ratio, what was asked, a verdict."""
     for backend, asked in row.asked.items():
         own, theirs = of_anyhttp(taken, backend), yardstick(taken, backend)
-        value = ratio(theirs, own)
+        value = ratio_of(taken, backend)
         # to the two digits that are shown
         verdict = "" if value is None or round(value, 2) >= asked else "short"
         figures = (figure(middle(theirs)), figure(middle(own)), figure(value, 2))
         yield (backend, *figures, f"{asked:g}", verdict)
 
 
-def scale_cells(row: Row, taken: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+def scale_cells(taken: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
     """Return what one request takes: of aiohttp, of anyhttp on asyncio, and on trio."""
     backends = (of_anyhttp(taken, backend) for backend in ("asyncio", "trio"))
     return tuple(figure(middle(values)) for values in (yardstick(taken, "asyncio"), *backends))
@@ -204,7 +209,7 @@ def table(result: Result, rows: Iterable[Row]) -> Iterator[str]:
         for row in members:
             taken = result.counts.get(row.name, {})
             if row in SCALE:
-                aiohttp, asyncio, trio = scale_cells(row, taken)
+                aiohttp, asyncio, trio = scale_cells(taken)
                 yield f"{row.title:28} {aiohttp:>12} aiohttp {asyncio:>12} asyncio {trio:>12} trio"
             else:
                 yield f"{row.name}: {row.title}"

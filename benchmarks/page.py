@@ -1,7 +1,8 @@
 """Put the figures of a run into the documentation: ``python -m benchmarks.page``.
 
-It reads what ``python -m benchmarks`` has written, and the figures of WebSockets if they are
-beside it, writes the plots, and replaces what stands between the marks in the page.
+It reads what ``python -m benchmarks`` has written, with the figures of WebSockets if they are
+beside it, and what ``python -m benchmarks.instructions`` has; whatever is there of the two.  It
+writes the plots, and replaces what stands between the marks in the page.
 """
 
 from __future__ import annotations
@@ -11,14 +12,24 @@ import json
 import re
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from . import svg
 from .clients import YARDSTICK
 from .footprint import FOOTPRINTS
+from .instructions import (
+    RESULTS as COUNTED,
+    Counts,
+    peers,
+    ratio_of,
+    row_cells,
+    scale_cells,
+)
 from .measure import Sample
 from .report import duration, figures
+from .rows import ROWS, SCALE, Row
 from .targets import TARGETS, Costs, Target
 from .workloads import WORKLOADS
 
@@ -204,11 +215,59 @@ def plots(costs: Costs) -> dict[str, tuple[str, str]]:
     return found
 
 
+# -- instructions ----------------------------------------------------------------------
+
+
+def instructions_block(document: Mapping[str, Any], directory: Path) -> Iterator[str]:
+    """Yield a plot and a table for each group of rows that were counted; write the plots."""
+    counts: Counts = document["counts"]
+    versions = ", ".join(f"{k} {v}" for k, v in document["machine"]["versions"].items())
+    python = document["machine"]["python"]
+    yield f"Counted on {document['taken']} by {document['instrument']}: {python}, {versions}.\n"
+    for group, members in groupby(ROWS, lambda row: row.group):
+        rows = [row for row in members if row.name in counts]
+        if not rows:
+            continue
+        yield f"### {group[0].upper()}{group[1:]}\n"
+        title = f"{group}: how many times as many instructions aiohttp takes (more is better)"
+        name = f"instructions-{group.replace(' ', '-').lower()}"
+        (directory / f"{name}.svg").write_text(svg.bars(title, list(_bars(rows, counts)), mark=1.0))
+        yield f"![{title}]({directory.name}/{name}.svg)\n"
+        yield from _head("work", "on", "aiohttp", "anyhttp", "x", "asked", "", "others, x")
+        for row in rows:
+            title, others = row.title, peers(counts[row.name])
+            for backend, theirs, own, value, asked, verdict in row_cells(row, counts[row.name]):
+                verdict = f"**{verdict}**" if verdict else ""
+                yield _row(title, backend, theirs, own, value, f"≥ {asked}", verdict, others)
+                title = others = ""
+        yield ""
+
+
+def _bars(rows: Iterable[Row], counts: Counts) -> Iterator[svg.Group]:
+    for row in rows:
+        ratios = {backend: ratio_of(counts[row.name], backend) for backend in row.asked}
+        bars = [(f"anyhttp-{name}", value) for name, value in ratios.items() if value is not None]
+        yield svg.Group(row.title.replace("`", ""), bars)
+
+
+def scale_block(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a table for each way in which the work was made larger."""
+    counts: Counts = document["counts"]
+    for group, members in groupby(SCALE, lambda row: row.group):
+        rows = [row for row in members if row.name in counts]
+        if rows:
+            yield from _head(group, "aiohttp on asyncio", "anyhttp on asyncio", "anyhttp on trio")
+        for row in rows:
+            yield _row(row.title.partition(" ")[0], *scale_cells(counts[row.name]))
+        yield ""
+
+
 # -- the page --------------------------------------------------------------------------
 
 
-def filled(page: str, block: str, text: str) -> str:
-    """Return *page* with *text* between the marks of *block*."""
+def filled(page: str, block: str, lines: Iterable[str]) -> str:
+    """Return *page* with *lines* between the marks of *block*."""
+    text = "\n".join(lines)
     marks = re.compile(rf"(<!-- begin: {block} -->\n).*?(<!-- end: {block} -->)", re.DOTALL)
     if not marks.search(page):
         raise SystemExit(f"the page has no marks for {block}")
@@ -221,26 +280,38 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULTS / "latest.json", dest="path")
     parser.add_argument("--ws-json", type=Path, default=RESULTS / "latest-ws.json", dest="ws_path")
     parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--instructions-json", type=Path, default=COUNTED, dest="counted_path")
     options = parser.parse_args()
-    document, http = read_samples(options.path)
-    samples = {**http, **read_websockets(options.ws_path)}
-    footprints: Costs = document["footprints"]
-    costs = costs_of(samples, footprints)
     directory: Path = options.page.with_suffix("")
     directory.mkdir(exist_ok=True)
+    page: str = options.page.read_text()
+    if options.path.exists():
+        page = with_costs(page, options.path, options.ws_path, directory)
+    if options.counted_path.exists():
+        document: dict[str, Any] = json.loads(options.counted_path.read_text())
+        page = filled(page, "instructions", instructions_block(document, directory))
+        page = filled(page, "scale", scale_block(document))
+    options.page.write_text(page)
+
+
+def with_costs(page: str, path: Path, websockets: Path, directory: Path) -> str:
+    """Return *page* with the figures of CPU time; write the plots."""
+    document, http = read_samples(path)
+    samples = {**http, **read_websockets(websockets)}
+    footprints: Costs = document["footprints"]
+    costs = costs_of(samples, footprints)
     images = list[str]()
     for name, (title, drawing) in plots(costs).items():
         (directory / f"{name}.svg").write_text(drawing)
         images.append(f"![{title}]({directory.name}/{name}.svg)\n")
-    page: str = options.page.read_text()
     for block, lines in (
         ("machine", machine_block(document)),
         ("targets", targets_block(costs)),
         ("plots", images),
         ("tables", tables_block(samples, footprints)),
     ):
-        page = filled(page, block, "\n".join(lines))
-    options.page.write_text(page)
+        page = filled(page, block, lines)
+    return page
 
 
 if __name__ == "__main__":

@@ -87,18 +87,21 @@ def _streams() -> Iterator[Row]:
         return Row(name, title, "streams", Exchange(path, jobs, result), both(ratio), 1)
 
     by_line = ours(jobs.lines, httpx2=jobs.httpx_lines)
-    title = "1 MB of lines of 50 bytes, `async for line in resp.content`"
-    yield Row("lines", title, "streams", Exchange("/lines", by_line, 20_000), both(1.5), 1, True)
-    yield row("readline", "the same, `readline()`", "/lines", ours(jobs.readline), 20_000, 1.5)
-    chunks = "10 000 chunks of 20 bytes, `iter_chunks()`"
+    title = "250 kB of lines of 50 bytes, `async for line in resp.content`"
+    yield Row(
+        "lines", title, "streams", Exchange("/lines", by_line, answers.LINES), both(1.5), 1, True
+    )
+    one_by_one = ours(jobs.readline)
+    yield row("readline", "the same, `readline()`", "/lines", one_by_one, answers.LINES, 1.5)
+    chunks = "2500 chunks of 20 bytes, `iter_chunks()`"
     yield row("chunks", chunks, "/few-chunks", ours(jobs.chunks), answers.FEW_CHUNKS, 1.5)
-    events = "2000 server-sent events, taken apart line by line"
+    events = "1000 server-sent events, taken apart line by line"
     yield row("events", events, "/events", ours(jobs.events), answers.EVENTS, 1.5)
     by_kilobyte = ours(jobs.pieces_of(1024), httpx2=jobs.httpx_pieces_of(1024))
-    title = "10 MB, `iter_chunked(1024)`"
-    yield row("chunked1k", title, "/10m", by_kilobyte, 10_000_000, 1.2)
+    title = "2 MB, `iter_chunked(1024)`"
+    yield row("chunked1k", title, "/2m", by_kilobyte, 2_000_000, 1.2)
     exactly = ours(jobs.exactly(len(answers.LINE), answers.LINES))
-    yield row("exactly", "1 MB, `readexactly(50)`", "/lines", exactly, size, 1.2)
+    yield row("exactly", "250 kB, `readexactly(50)`", "/lines", exactly, size, 1.2)
     by_block = ours(jobs.pieces_of(8192), httpx2=jobs.httpx_pieces_of(8192))
     work = Exchange("/100k", by_block, 100_000)
     yield Row("chunked8k", "100 kB, `iter_chunked(8192)`", "streams", work, both(1.2), 20)
