@@ -160,13 +160,19 @@ def compat(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run the benchmarks; they report and never fail a build.
+    """Count instructions, or with ``cpu`` compare CPU time; neither ever fails a build.
 
-    Without arguments the documentation gets the figures.
+    Without further arguments the documentation gets the figures.
     """
     session.install("--editable", EXTRAS, "--requirement", "benchmarks/requirements.txt")
-    session.run("python", "-m", "benchmarks", *session.posargs)
-    if not session.posargs:  # or else they are of a part only
-        websockets = ("--workload", "echo20,echo10k,echo1m")
-        session.run("python", "-m", "benchmarks.ws", *websockets)
+    if session.posargs[:1] != ["cpu"]:
+        session.run("python", "-m", "benchmarks.instructions", *session.posargs)
+        further = session.posargs
+    else:
+        further = session.posargs[1:]
+        session.run("python", "-m", "benchmarks", *further)
+        if not further:
+            websockets = ("--workload", "echo20,echo10k,echo1m")
+            session.run("python", "-m", "benchmarks.ws", *websockets)
+    if not further:  # or else they are of a part only
         session.run("python", "-m", "benchmarks.page")

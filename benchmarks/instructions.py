@@ -110,9 +110,9 @@ def add_outcome(result: Result, task: Task, outcome: Outcome) -> None:
 
 def count_all(result: Result, pairs: Sequence[tuple[Row, str]], rounds: int, jobs: int) -> None:
     """Count each of *pairs* of a row and a client, *jobs* at a time, round after round."""
-    together: dict[tuple[str, str], list[str]] = {}
+    together: dict[str, list[str]] = {}
     for row, client in pairs:
-        together.setdefault((row.group, client), []).append(row.name)
+        together.setdefault(client, []).append(row.name)
     allow_many_sockets()
     with serve_slowly(DELAY) as server, TemporaryDirectory() as directory:
         tasks = [
@@ -125,7 +125,7 @@ def count_all(result: Result, pairs: Sequence[tuple[Row, str]], rounds: int, job
                 instrument=result.instrument,
                 directory=directory,
             )
-            for (_, client), rows in together.items()
+            for client, rows in together.items()
         ]
         prefix = command_prefix(result.instrument, Path(directory))
         with ThreadPoolExecutor(jobs) as executor:
