@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from ._matching import Cookie, domain_matches, path_matches
@@ -26,6 +26,8 @@ class Store:
         self.sites: dict[str, dict[tuple[str, str], Cookie]] = {}
         self.count = 0
         self._ticks = 0
+        # All cookies by their protection, so that a full jar is not searched for each new one.
+        self._kinds: tuple[dict[Cookie, None], ...] = ({}, {}, {})
         # Secure cookies by name, for overlaid(), the one rule that looks at all domains.
         self._secure: dict[str, set[Cookie]] = {}
         # A heap of (expiry, tick, cookie); a removed cookie stays in it until its expiry.
@@ -57,6 +59,7 @@ class Store:
         # §5.7: a cookie that replaces another keeps its creation time, and so its place.
         cookie.created = cookie.used if old is None else old.created
         self.sites.setdefault(cookie.domain, {})[cookie.key] = cookie
+        self._kinds[cookie.protection][cookie] = None
         self.count += 1
         if cookie.secure:
             self._secure.setdefault(cookie.name, set()).add(cookie)
@@ -70,6 +73,7 @@ class Store:
         del site[cookie.key]
         if not site:
             del self.sites[cookie.domain]
+        del self._kinds[cookie.protection][cookie]
         self.count -= 1
         if cookie.secure:
             namesakes = self._secure[cookie.name]
@@ -111,27 +115,29 @@ class Store:
         if self._is_full(cookie.domain):
             self.expire(now)
         if self._is_full(cookie.domain):
-            site = list(self.sites[cookie.domain].values())
-            if not self._evict(site, len(site) - (DOMAIN_QUOTA - 1), cookie):
+            site = self.sites[cookie.domain].values()
+            least = min(other.protection for other in site)
+            stale = [other for other in site if other.protection == least]
+            if not self._evict(stale, len(site) - (DOMAIN_QUOTA - 1), cookie):
                 return False
         if self.count >= MAX_COOKIES:
             self.expire(now)
         if self.count >= MAX_COOKIES:
-            return self._evict(list(self), self.count - (TOTAL_QUOTA - 1), cookie)
+            least_protected = next(kind for kind in self._kinds if kind)
+            return self._evict(least_protected, self.count - (TOTAL_QUOTA - 1), cookie)
         return True
 
     def _is_full(self, domain: str) -> bool:
         return len(self.sites.get(domain, ())) >= MAX_COOKIES_PER_DOMAIN
 
-    def _evict(self, cookies: Sequence[Cookie], surplus: int, newcomer: Cookie) -> bool:
-        """Remove up to *surplus* of *cookies*; False if all have more protection than *newcomer*.
+    def _evict(self, stale: Collection[Cookie], surplus: int, newcomer: Cookie) -> bool:
+        """Remove up to *surplus* of *stale*, the least recently used first.
 
-        Only those with the least protection go, of them the least recently used first.
+        :param stale: cookies of one kind, the one with the least protection
+        :return: False if they have more protection than *newcomer*
         """
-        least = min(cookie.protection for cookie in cookies)
-        if least > newcomer.protection:
+        if next(iter(stale)).protection > newcomer.protection:
             return False
-        stale = [cookie for cookie in cookies if cookie.protection == least]
         for cookie in heapq.nsmallest(surplus, stale, key=lambda cookie: cookie.used):
             self.remove(cookie)
         return True

@@ -17,6 +17,7 @@ import pytest
 from yarl import URL
 
 from anyhttp.cookiejar import CookieJar, DummyCookieJar, cookie_header, response_cookies
+from tests.support.cost import calls_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -642,6 +643,17 @@ def test_a_jar_full_of_secure_cookies_takes_no_other() -> None:
     assert sent(jar) == "sid=1"
 
 
+@pytest.mark.parametrize("plain", [0, 1])
+def test_a_full_jar_is_not_searched_for_each_new_cookie(plain: int) -> None:
+    """CVE-2026-34513: a response costs as much as it sets, however much the jar holds."""
+    jar = CookieJar()
+    fill_jar(jar, "https", "; Secure", 3300 - plain)
+    fill(jar, plain, url="http://old.test/")
+    headers = [f"x{number}=1" for number in range(50)]
+    assert calls_of(lambda: jar_with(*headers, url="http://new.test/", jar=jar)) < 50 * 100
+    assert len(jar) == 3300
+
+
 def test_what_the_application_gives_has_no_limits() -> None:
     """``Cookie`` headers and ``cookies=`` are exempt from the limits."""
     given = {f"c{number}": "x" * 100 for number in range(200)}
@@ -1231,21 +1243,34 @@ def test_morsels_of_a_request_keep_their_scope(morsel: str, url: URL, goes: bool
     assert header == ("e=1; a=1" if goes else "e=1")
 
 
-@pytest.mark.parametrize("jar_class", [CookieJar, DummyCookieJar])
-def test_secure_cookies_of_a_request_follow_the_jar(jar_class: type[AbstractCookieJar]) -> None:
+class TrustingJar(DummyCookieJar):
+    """A jar of one's own that trusts an origin."""
+
+    @property
+    def treat_as_secure_origin(self) -> frozenset[URL]:
+        """Where somebody develops."""
+        return frozenset({URL("http://dev.test:8080")})
+
+
+@pytest.mark.parametrize(
+    ("trusting", "plain"),
+    [
+        (CookieJar(treat_as_secure_origin="http://dev.test:8080/"), CookieJar()),
+        (TrustingJar(), DummyCookieJar()),
+    ],
+)
+def test_secure_cookies_of_a_request_follow_the_jar(
+    trusting: AbstractCookieJar, plain: AbstractCookieJar
+) -> None:
     """An origin that the jar treats as secure gets them without TLS, and no other one does."""
-
-    class Trusting(jar_class):  # type: ignore[valid-type,misc]  # a class that is a parameter
-        treat_as_secure_origin = frozenset({URL("http://dev.test:8080")})
-
     morsel = SimpleCookie("a=1; Secure")
     for url, header in (
         ("http://dev.test:8080/x", "a=1"),
         ("http://dev.test/x", None),
         ("https://other.test/", "a=1"),
     ):
-        assert cookie_header(Trusting(), URL(url), None, morsel) == header
-        assert cookie_header(jar_class(), URL("http://dev.test:8080/x"), None, morsel) is None
+        assert cookie_header(trusting, URL(url), None, morsel) == header
+    assert cookie_header(plain, URL("http://dev.test:8080/x"), None, morsel) is None
 
 
 def test_morsels_of_a_session_keep_their_scope() -> None:

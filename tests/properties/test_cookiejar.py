@@ -48,6 +48,38 @@ def test_good_cookies_survive_any_neighbours(before: list[str], after: list[str]
     assert response_cookies(fields)["good-name"].value == "good value"
 
 
+names = st.sampled_from(["a", "b", "__Host-a", "__Secure-a", "__host-b"])
+scopes = st.sampled_from(
+    ["", "; Path=/", "; Path=/a", "; Path=/a/b", "; Domain=example.com", "; Max-Age=0"]
+)
+fields_of = st.lists(st.builds("{}=1{}{}".format, names, scopes, scopes), max_size=6)
+hosts = st.sampled_from(["www.example.com", "example.com", "evil.example.com"])
+crowds = st.sampled_from([0, 149, 179])
+
+
+@given(kept=fields_of, attacks=st.lists(st.tuples(hosts, fields_of), max_size=4), crowd=crowds)
+def test_without_tls_no_secure_cookie_is_touched(
+    kept: list[str], attacks: list[tuple[str, list[str]]], crowd: int
+) -> None:
+    """RFC 6265bis §5.7: neither in the jar nor in a request, whatever is set before and after."""
+    jar = CookieJar()
+    for number in range(crowd):
+        jar.update_cookies_from_headers([f"x{number}=1; Path=/a"], URL("http://www.example.com/"))
+    for host, fields in attacks[::2]:
+        jar.update_cookies_from_headers(fields, URL(f"http://{host}/a/b"))
+    jar.update_cookies_from_headers([f"{field}; Secure" for field in kept], SITE)
+    secure = {(cookie.key, cookie["domain"], cookie["path"]) for cookie in jar if cookie["secure"]}
+    before = [pair for pair in jar.filter_cookies(SITE) if pair in {name for name, _, _ in secure}]
+    for host, fields in attacks:
+        attack = [field.replace("=1", "=evil") for field in fields]
+        jar.update_cookies_from_headers(
+            [*attack, "new=1", "new=1; Path=/a"], URL(f"http://{host}/a/b")
+        )
+    assert secure <= {(cookie.key, cookie["domain"], cookie["path"]) for cookie in jar}
+    after = jar.filter_cookies(SITE)
+    assert {name: after[name].value for name in before} == dict.fromkeys(before, "1")
+
+
 @given(fields=st.lists(headers, max_size=8), origin=urls, target=urls)
 def test_what_is_sent_can_be_written(fields: list[str], origin: URL, target: URL) -> None:
     """Whatever a server sets, the next request is one header without control characters."""
