@@ -412,16 +412,15 @@ class TestKeepAlive:
             reply = reply.replace(b"HTTP/1.1", b"HTTP/1.0", 1)
         pieces = [reply[:-2], reply[-2:]]
         peer = await script([(b"GET ", pieces), (b"GET ", pieces)], [(b"GET ", reply)])
+        used: Any = None
         async with ClientSession(connector=TCPConnector(http1=http1)) as session:
             for _ in range(2):
                 before = monotonic()
                 async with session.get(peer.url) as response:
                     assert isinstance(response.connection, Connection)
                     used = response.connection.protocol
-                    assert used is not None
                     assert await response.read() == b"ok"
                 assert before + 4 <= used.usable_until <= monotonic() + 4
-            assert used is not None
             used.usable_until = monotonic()  # as when the time is over
             assert await get(session, peer.url) == b"ok"
             assert peer.connections == 2
