@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from .challenges import Challenge, parse_challenges, parse_parameters
-from .content_type import ContentType, codec_name, encoding_of, parse_content_type
+from .content_type import (
+    ContentType,
+    codec_name,
+    encoding_of,
+    json_encoding,
+    parse_content_type,
+)
 from .disposition import (
     BadContentDispositionHeader,
     BadContentDispositionParam,
@@ -57,6 +63,7 @@ __all__ = (
     "encoding_of",
     "header_pairs",
     "is_token",
+    "json_encoding",
     "make_morsel",
     "octets",
     "parse_challenges",

@@ -7,6 +7,8 @@ anything: parsing takes time linear in the length of the text and never raises.
 from __future__ import annotations
 
 import codecs
+import encodings
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,11 +21,12 @@ __all__ = (
     "ContentType",
     "codec_name",
     "encoding_of",
+    "json_encoding",
     "parse_content_type",
 )
 
 #: Longest charset name, in characters, that :rfc:`2978#section-2.3` allows.  For a name that it
-#: does not know, Python looks for a module and stores the result: longer names are not looked up.
+#: does not know, Python looks for a module: longer names are not looked up.
 MAX_CHARSET: Final = 40
 
 #: Codecs of Python that are not charsets.  Two are for host names, and their time grows with the
@@ -36,7 +39,9 @@ _PARAMETER: Final = re.compile(
     rf';[ \t]*+(?:({TOKEN})[ \t]*+=[ \t]*+(?:"((?:[^"\\]++|\\.?)*+)|([^;]*+)))?+[^;]*+', re.DOTALL
 )
 _MEDIA_TYPE: Final = re.compile(rf"{TOKEN}/{TOKEN}")
-_JSON_TYPE: Final = re.compile(r"application/(?:[\w.+-]+?\+)?json", re.ASCII)
+# What follows the media type is not looked at: some servers separate parameters by commas, or name
+# several types.
+_JSON_TYPE: Final = re.compile(r"application/(?:[\w.+-]+?\+)?json")
 
 
 @dataclass(frozen=True)  # without slots: cached properties need a __dict__
@@ -51,10 +56,11 @@ class ContentType:
     #: parameter counts
     parameters: Mapping[str, str]
 
-    @property
+    @cached_property
     def charset(self) -> str | None:
-        """The parameter ``charset``."""
-        return self.parameters.get("charset")
+        """The parameter ``charset``, up to a comma: proxies join a header that comes twice."""
+        charset, comma, _ = self.parameters.get("charset", "").partition(",")
+        return (charset.rstrip() if comma else charset) or None
 
     @cached_property
     def encoding(self) -> str | None:
@@ -63,8 +69,8 @@ class ContentType:
 
     @cached_property
     def is_json(self) -> bool:
-        """Whether the media type is JSON or based on JSON (:rfc:`6839#section-3.1`)."""
-        return _JSON_TYPE.fullmatch(self.media_type) is not None
+        """Whether the text begins with a media type of JSON (:rfc:`6839#section-3.1`)."""
+        return _JSON_TYPE.match(self.text) is not None
 
     def fits(self, expected: str) -> bool:
         """Whether it matches *expected*; ``application/json`` matches every type based on JSON."""
@@ -123,9 +129,30 @@ def codec_name(charset: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _codec_name(charset: str) -> str | None:
+    known = set(_looked_up)
     try:
         codec = codecs.lookup(charset)
         "".encode(charset)  # raises for codecs that do not encode text
     except (LookupError, ValueError):
+        # Python remembers each name that it did not find, for ever.
+        for name in set(_looked_up) - known:
+            _looked_up.pop(name, None)
         return None
     return None if codec.name in _NO_CHARSETS else codec.name
+
+
+#: Python's memory of the names of codecs, found or not.
+_looked_up: Final[dict[str, object]] = getattr(encodings, "_cache", {})
+
+
+def json_encoding(body: bytes) -> str | None:
+    """Return the encoding that the first bytes of *body*, a JSON text, show; ``None`` for UTF-8.
+
+    JSON begins with an ASCII character.  So a byte order mark, or zero bytes beside that character,
+    tell the encoding for certain (:rfc:`4627#section-3`), whatever the headers say.
+    """
+    start = body[:2]
+    if start.isascii() and 0 not in start:
+        return None
+    encoding = json.detect_encoding(body)
+    return None if encoding == "utf-8" else encoding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -35,9 +36,11 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
     said: dict[bytes, bytes] = {}
     for field, value in head.concerning:
         if field == b"set-cookie":
-            head.set_cookies = (*head.set_cookies, value.decode("utf-8", "surrogateescape"))
-        else:  # a repeated field means the list of its values (RFC 9110 §5.3)
-            said[field] = said[field] + b"," + value if field in said else value
+            _add_cookie(head, value)
+        else:
+            said[field] = value
+    if len(said) + len(head.set_cookies) < len(head.concerning):
+        said = _joined(head.concerning)
     if b"content-encoding" in said:
         head.content_encoding = said[b"content-encoding"].decode("latin-1")
     status = head.status
@@ -58,6 +61,21 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
         head.keep_alive = keeps_alive(
             head.version, said.get(b"connection"), coding, said.get(b"keep-alive")
         )
+
+
+def _add_cookie(head: Head, value: bytes) -> None:
+    cookies = head.set_cookies
+    if not isinstance(cookies, list):
+        head.set_cookies = cookies = []
+    cookies.append(value.decode("utf-8", "surrogateescape"))
+
+
+def _joined(fields: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the values by name; a repeated field means their list (:rfc:`9110#section-5.3`)."""
+    values: dict[bytes, list[bytes]] = {}
+    for field, value in fields:
+        values.setdefault(field, []).append(value)
+    return {field: b",".join(listed) for field, listed in values.items()}
 
 
 def is_tunnel(method: str, status: int) -> bool:

@@ -28,6 +28,7 @@ from .._headers import (
     ContentType,
     content_disposition_filename,
     encoding_of,
+    json_encoding,
     parse_content_disposition,
     parse_content_type,
     response_cookies,
@@ -485,6 +486,8 @@ class ClientResponse:
     ) -> Any:
         """Return the body, which is JSON, as Python objects; ``None`` if it is empty.
 
+        :param encoding: charset; when left out, the one that a byte order mark or zero bytes
+            show, else that of :meth:`get_encoding`
         :param loads: turns text into objects
         :param content_type: media type that the response must have, ``None`` for any; the
             default also accepts ``application/*+json``
@@ -506,6 +509,9 @@ class ClientResponse:
         stripped = body.strip()
         if not stripped:
             return None
+        if encoding is None and (shown := json_encoding(body)) is not None:
+            text = body.decode(shown).strip()
+            return loads(text) if text else None
         return loads(stripped.decode(self.get_encoding() if encoding is None else encoding))
 
     async def _kept_body(self) -> bytes:

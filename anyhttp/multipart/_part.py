@@ -15,6 +15,7 @@ from .. import hdrs
 from .._headers import (
     codec_name,
     content_disposition_filename,
+    json_encoding,
     parse_content_disposition,
     parse_content_type,
 )
@@ -199,17 +200,23 @@ class BodyPartReader:
         :raises LookupError: the charset is unknown
         """
         data = await self.read(decode=True)
+        return data.decode(self._text_encoding() if encoding is None else encoding)
+
+    def _text_encoding(self) -> str:
+        charset = self.get_charset() or "utf-8"
+        encoding = codec_name(charset)
         if encoding is None:
-            encoding = self.get_charset() or "utf-8"
-            if codec_name(encoding) is None:
-                raise LookupError(f"{encoding!r} is not a charset that Python knows")
-        return data.decode(encoding)
+            raise LookupError(f"{charset[:40]!r} is not a charset that Python knows")
+        return encoding
 
     async def json(
         self, *, encoding: str | None = None, loads: JSONDecoder = DEFAULT_JSON_DECODER
     ) -> Any:
         """Return the rest of the part, decoded and parsed as JSON; ``None`` if it is empty."""
-        text = await self.text(encoding=encoding)
+        data = await self.read(decode=True)
+        if encoding is None:
+            encoding = json_encoding(data) or self._text_encoding()
+        text = data.decode(encoding)
         return loads(text) if text else None
 
     async def form(self, *, encoding: str | None = None) -> list[tuple[str, str]]:
@@ -218,7 +225,7 @@ class BodyPartReader:
         return parse_qsl(
             text.rstrip(),
             keep_blank_values=True,
-            encoding=encoding or self.get_charset() or "utf-8",
+            encoding=encoding or self._text_encoding(),
         )
 
     # -- decoding

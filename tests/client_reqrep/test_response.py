@@ -118,7 +118,10 @@ class TestJson:
             (b"application/json", None, True),
             (b"APPLICATION/JSON ; charset=utf-8", None, True),
             (b"application/problem+json", None, True),
-            (b"application/json-seq", None, False),
+            (b"application/json-seq", None, True),
+            (b"application/json,charset=utf-8", None, True),
+            (b"application/hal+json, */*", None, True),
+            (b"application/x-ndjson", None, False),
             (b"text/json", None, False),
             (b"text/html", "text/html", True),
             (b"text/html; charset=utf-8", "charset=utf-8", True),
@@ -141,7 +144,24 @@ class TestJson:
                 assert caught.value.status == 200
             assert await response.json(content_type=None) == {"a": 1}
 
-    @pytest.mark.parametrize("body", [b"", b" \r\n\t"])
+    @pytest.mark.parametrize("charset", [b"", b"; charset=utf-8", b"; charset=nonsense"])
+    @pytest.mark.parametrize(
+        "encoding",
+        ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"],
+    )
+    @pytest.mark.parametrize("text", ['{"a": "é"}', '\r\n{"a": "é"}\r\n'])
+    async def test_it_shows_its_encoding(
+        self, text: str, encoding: str, charset: bytes, http1: str, script: Script
+    ) -> None:
+        """A byte order mark, UTF-16 and UTF-32 cannot be mistaken, whatever the header says."""
+        field = b"Content-Type: application/json" + charset
+        peer = await script([(b"GET ", whole(text.encode(encoding), field))])
+        async with client(http1) as session, session.get(peer.url) as response:
+            assert await response.json() == {"a": "é"}
+
+    @pytest.mark.parametrize(
+        "body", [b"", b" \r\n\t", b"\xef\xbb\xbf", "\ufeff ".encode("utf-16-le")]
+    )
     async def test_nothing_is_none(self, body: bytes, http1: str, script: Script) -> None:
         """An empty body is not JSON, but many servers answer so."""
         peer = await script([(b"GET ", whole(body, b"Content-Type: application/json"))])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import encodings
+
 import pytest
 
-from anyhttp._headers import codec_name, parse_content_type
+from anyhttp._headers import codec_name, json_encoding, parse_content_type
 from anyhttp.payload import StringPayload
 from tests.support.cost import cheap
 
@@ -83,6 +86,97 @@ def test_only_charsets_are_looked_up(charset: str, name: str | None) -> None:
     assert parse_content_type(f'text/plain; charset="{charset}"').encoding == name
 
 
+def test_unknown_names_are_not_kept() -> None:
+    """Python would remember each of them for ever, and a server can send any number."""
+    codec_name("utf-8")
+    before = len(encodings._cache)
+    for number in range(100):
+        assert codec_name(f"x-Unknown.{number}-a_b") is None
+        assert codec_name(f"rot13{number}") is None
+    assert len(encodings._cache) == before
+    assert codec_name("iso8859-15") == "iso8859-15"
+    assert codec_name("x-unknown") is None
+
+
+def test_a_codec_of_the_program_is_found() -> None:
+    """``codecs.register()`` is for everybody."""
+
+    def search(name: str) -> codecs.CodecInfo | None:
+        return codecs.lookup("latin-1") if name == "x_of_the_program" else None
+
+    assert codec_name("x-of-the-program-2") is None
+    codecs.register(search)
+    try:
+        assert codec_name("x-of-the-program") == "iso8859-1"
+    finally:
+        codecs.unregister(search)
+
+
+@pytest.mark.parametrize(
+    ("header", "charset", "encoding"),
+    [
+        ("text/html; charset=latin-1, text/html", "latin-1", "iso8859-1"),
+        ("text/html; charset=latin-1,charset=latin-1", "latin-1", "iso8859-1"),
+        ("text/html; charset=latin-1 , text/html; charset=utf-8", "latin-1", "iso8859-1"),
+        ("text/html; charset=, text/html", None, None),
+    ],
+)
+def test_a_charset_ends_with_a_comma(
+    header: str, charset: str | None, encoding: str | None
+) -> None:
+    """Some proxies join a header that comes twice."""
+    assert parse_content_type(header).charset == charset
+    assert parse_content_type(header).encoding == encoding
+
+
+@pytest.mark.parametrize(
+    ("header", "is_json"),
+    [
+        ("application/json", True),
+        ("application/json,charset=utf-8", True),
+        ("application/json charset=utf-8", True),
+        ("application/json:charset=utf-8", True),
+        ("application/json, application/json", True),
+        ("Application/HAL+JSON, */*", True),
+        ("application/ld+json,charset=utf-8", True),
+        ("application/json-seq", True),
+        ("application/jsonp", True),
+        ("application/x-ndjson", False),
+        ("text/json", False),
+        ('"application/json"', False),
+        ("text/html, application/json", False),
+        ("", False),
+    ],
+)
+def test_what_json_is_taken_from(header: str, is_json: bool) -> None:
+    """What follows the type does not matter, as in aiohttp: servers write anything there."""
+    assert parse_content_type(header).fits("application/json") is is_json
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "found"),
+    [
+        ('{"a": "é"}', "utf-8", None),
+        ('"é"', "utf-8", None),
+        ('"é"', "latin-1", None),
+        ("1", "utf-8", None),
+        ("", "utf-8", None),
+        ('{"a": "é"}', "utf-8-sig", "utf-8-sig"),
+        ("", "utf-8-sig", "utf-8-sig"),
+        ('{"a": "é"}', "utf-16", "utf-16"),
+        ('{"a": "é"}', "utf-16-le", "utf-16-le"),
+        ('{"a": "é"}', "utf-16-be", "utf-16-be"),
+        (" 1 ", "utf-16-be", "utf-16-be"),
+        ('{"a": "é"}', "utf-32", "utf-32"),
+        ('{"a": "é"}', "utf-32-le", "utf-32-le"),
+        ('{"a": "é"}', "utf-32-be", "utf-32-be"),
+    ],
+)
+def test_json_shows_its_encoding(text: str, encoding: str, found: str | None) -> None:
+    """RFC 4627 §3: the first two characters are of ASCII."""
+    assert json_encoding(text.encode(encoding)) == found
+
+
 def test_few_and_short_ones_are_kept() -> None:
     """A server chooses what it sends; it must not choose how much is remembered."""
     memo = parse_content_type.__self__  # type: ignore[attr-defined]  # that of the bound method
@@ -107,13 +201,18 @@ def test_few_and_short_ones_are_kept() -> None:
         "a/b" + ';x="' * 100_000,
         "a/b" + ';x="\\' * 100_000,
         " " * 200_000 + "?",
+        "application/" + "x" * 200_000,
+        "application/" + "x+" * 100_000,
+        "a/b; charset=" + "x " * 100_000,
     ],
-    ids=range(10),
+    ids=range(13),
 )
 def test_no_header_is_slow(header: str) -> None:
     """CVE-2025-69229: cost is linear in the length of what a peer sends."""
     with cheap():
-        parse_content_type(header)
+        read = parse_content_type(header)
+        assert not read.is_json
+        assert read.encoding is None
 
 
 def test_a_body_to_send_is_read_alike() -> None:

@@ -16,7 +16,7 @@ from anyhttp._http1.chunks import ChunkReader
 from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head, HeadReader, concerning
 from anyhttp._http1.response_framing import read_content_length, read_framing
 from anyhttp._http1.response_grammar import StatusLine
-from tests.support.cost import calls_of
+from tests.support.cost import calls_of, cheap
 from tests.support.engines import Answer, Refused, agreed
 from tests.support.responses import CHUNKS, OK_LINE as OK
 
@@ -529,6 +529,15 @@ class TestFraming:
         )
         assert head.content_encoding == "gzip,br"
         assert tuple(head.set_cookies) == ("a=1", "b=\udcff")
+
+    def test_many_fields_of_a_name_cost_no_more_than_few(self) -> None:
+        """CVE-2025-69229: cost is linear in what a peer sends."""
+        cookies = [(b"Set-Cookie", b"a=1")] * 200_000
+        codings = [(b"Content-Encoding", b"x" * 100)] * 200_000
+        with cheap():
+            head = self.head(*cookies, *codings)
+        assert len(head.set_cookies) == 200_000
+        assert len(head.content_encoding) == 200_000 * 101 - 1
 
 
 # -- limits ----------------------------------------------------------------------------

@@ -871,6 +871,13 @@ async def test_a_part_is_decoded_when_asked() -> None:
     assert b"".join([piece async for piece in part.decode_iter(raw)]) == b"hello"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-be"])
+async def test_json_shows_its_encoding(encoding: str) -> None:
+    """As in the body of a response."""
+    data = encoded_part('{"a": "é"}'.encode(encoding))
+    assert await (await only_part(data)).json() == {"a": "é"}
+
+
 async def test_parts_of_a_form_have_no_content_encoding() -> None:
     """RFC 7578 §4.8: such a header is ignored there, as is a length."""
     data = encoded_part(b"hello", Content_Encoding="gzip", Content_Length="3")
