@@ -15,7 +15,14 @@ from typing import Any, Final, Self, TypeVar, cast
 import anyio
 
 from ._http1 import Exchange
-from ._tasks import HelperTasks, deadline_after, ends_at_once, is_raised_again
+from ._tasks import (
+    HelperTasks,
+    call_in,
+    current_loop,
+    deadline_after,
+    ends_at_once,
+    is_raised_again,
+)
 from ._websocket import (
     CLOSED_MESSAGE,
     Accepted,
@@ -77,13 +84,14 @@ class ClientWebSocketResponse:
     :param settings: how to behave
     """
 
-    __slots__ = ("__weakref__", "_accepted", "_frames", "_heartbeat", "_life", "_receiver",
-                 "_sender", "_settings", "_stream")  # fmt: skip
+    __slots__ = ("__weakref__", "_accepted", "_frames", "_heartbeat", "_life", "_loop",
+                 "_receiver", "_sender", "_settings", "_stream")  # fmt: skip
 
     def __init__(self, exchange: Exchange, accepted: Accepted, settings: WSSettings) -> None:
         self._stream, surplus = exchange.lend_away()
         self._accepted = accepted
         self._settings = settings
+        self._loop = current_loop()
         # These objects do not refer to this one, nor do the session and the heartbeat's task.  So
         # when a program drops a WebSocket without closing it, __del__() runs and warns.
         self._life = life = Lifecycle(exchange.close)
@@ -124,7 +132,7 @@ class ClientWebSocketResponse:
                 stacklevel=2,
                 source=self,
             )
-            life.end()
+            call_in(self._loop, life.end)
 
     # -- its state and what was negotiated
 

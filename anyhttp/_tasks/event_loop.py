@@ -16,6 +16,7 @@ __all__ = (
     "Waiter",
     "asyncio_loop",
     "call_elsewhere",
+    "call_in",
     "clock",
     "current_loop",
     "make_waiter",
@@ -56,6 +57,23 @@ def call_elsewhere(loop: Any, function: Callable[[], object]) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def call_in(loop: Any, function: Callable[[], object]) -> None:
+    """Call *function*: soon, in *loop*, if that runs in another thread, else at once.
+
+    The garbage collector may find an object in any thread, but what belongs to an event loop may
+    only be touched in the loop's own thread.
+
+    :param loop: what :func:`current_loop` has returned in that loop
+    """
+    try:
+        is_here = current_loop() is loop
+    except RuntimeError:
+        is_here = False
+    runs_elsewhere = not is_here and (not hasattr(loop, "is_running") or loop.is_running())
+    if not (runs_elsewhere and call_elsewhere(loop, function)):
+        function()
 
 
 class Waiter(Protocol):

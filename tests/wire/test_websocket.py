@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -34,7 +35,7 @@ from anyhttp import (
 from tests.support import websocket
 from tests.support.cancel import cancel_when
 from tests.support.census import running_tasks
-from tests.support.client import assert_free, client
+from tests.support.client import assert_free, client, wait_free
 from tests.support.peer import (
     CLOSE,
     CUT,
@@ -1138,6 +1139,27 @@ class TestClose:
                 gc.collect()
             assert ["Unclosed websocket" in str(each.message) for each in caught] == [True]
             assert_free(session, idle=0)
+
+    @pytest.mark.parametrize("heartbeat", [None, 30.0])
+    async def test_forgotten_in_another_thread(
+        self, script: Script, heartbeat: float | None
+    ) -> None:
+        """The collector may find it in any; what belongs to the event loop is touched in that."""
+        peer = await script([(GET, [Accept(), STALL])])
+        async with ClientSession() as session:
+            held = [await session.ws_connect(peer.url, heartbeat=heartbeat)]
+
+            def forget() -> None:
+                thread = threading.Thread(target=held.clear)
+                thread.start()
+                thread.join()  # which keeps the event loop from running
+
+            with pytest.warns(ResourceWarning, match="Unclosed websocket"):
+                forget()
+            assert session.connector is not None
+            assert session.connector.statistics().in_use == 1
+            await wait_free(session)
+            await peer.wait_closed()
 
     async def test_forgotten_with_a_heartbeat(self, script: Script) -> None:
         """The task of the heartbeat does not keep it alive."""
