@@ -751,14 +751,16 @@ async def test_both_directions_over_tls(tls_ca: Authority, script: Script) -> No
                     assert await ws.receive_bytes() == data
 
 
+@pytest.mark.parametrize("closed", ["session", "connector"])
 async def test_a_session_that_is_closed_between_the_handshake_and_the_websocket(
-    script: Script,
+    script: Script, closed: str
 ) -> None:
     """Code of the application runs there, and so may other tasks."""
     peer = await script([(b"GET / ", Accept())])
 
     async def end(*_: object) -> None:
-        await session.close()
+        assert session.connector is not None
+        await (session if closed == "session" else session.connector).close()
 
     config = TraceConfig()
     config.on_request_end.append(end)

@@ -458,8 +458,9 @@ class Exchange:
         The exchange still holds the connection until :meth:`close`.
 
         :raises ClientConnectionResetError: the connection was closed meanwhile, with the session
+            or the connector
         """
-        if self.connection is None:
+        if self.connection is None or self.connection.closed:
             raise ClientConnectionResetError(errno.ECONNRESET, "the connection has been closed")
         stream, engine = self._http1.stream, self._engine
         self._http1.move(Phase.LENT_AWAY)
