@@ -16,8 +16,12 @@ import math
 import os
 import socket
 import sys
+import types
 from collections import deque
-from typing import ClassVar, Final, NoReturn, cast
+from collections.abc import Coroutine, Generator
+from contextvars import Context
+from functools import partial
+from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -28,6 +32,8 @@ from .._tasks import Expired, TimedStream
 from .inherited import leave_to_parent
 
 __all__ = ("AsyncioStream",)
+
+T = TypeVar("T")
 
 #: Most bytes that one call receives.
 RECEIVE_SIZE: Final = 256 * 1024
@@ -71,6 +77,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     def __init__(self, raw_socket: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         self._sock = raw_socket
         self._loop = loop
+        self._context = Context()  # of what the event loop calls: it has no variables
         self._receive_buffer = _receive_buffer(loop)
         self._pieces: deque[bytes] = deque()
         self._buffered = 0
@@ -94,21 +101,27 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     async def wrap(cls, raw_socket: socket.socket) -> AsyncioStream:
         """Take over a connected, non-blocking socket; it is closed if this fails."""
         loop = asyncio.get_running_loop()
-        taken: list[AsyncioStream] = []
+        stream = cls(raw_socket, loop)
+        taken = False
 
         def protocol() -> AsyncioStream:
-            taken.append(cls(raw_socket, loop))
-            return taken[0]
+            nonlocal taken
+            taken = True
+            return stream
 
         try:
             with anyio.CancelScope(shield=True):  # two iterations of the loop, no network
-                await loop.create_connection(protocol, sock=raw_socket)
+                # The loop keeps the context in which a socket was opened as long as the socket,
+                # with all objects that a web framework has stored in it for one request.
+                await _in_context(
+                    stream._context, loop.create_connection(protocol, sock=raw_socket)
+                )
         except BaseException:
-            # Once the protocol exists, the transport owns the descriptor and closes it.
+            # Once the protocol is in use, the transport owns the descriptor and closes it.
             if not taken:
                 raw_socket.close()
             raise
-        return taken[0]
+        return stream
 
     @property
     def _raw_socket(self) -> socket.socket:
@@ -144,7 +157,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         self._buffered -= len(piece)
         if self._reading_paused and not self._pieces:
             self._reading_paused = False
-            self._transport.resume_reading()
+            self._context.run(self._transport.resume_reading)
         return piece
 
     def _raise_end(self) -> NoReturn:
@@ -181,7 +194,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             if not await waiter:
                 raise Expired
             return
-        timer = self._loop.call_at(self.deadline, _set, waiter, False)
+        timer = self._loop.call_at(self.deadline, _set, waiter, False, context=self._context)
         try:
             if not await waiter:
                 raise Expired
@@ -323,3 +336,21 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
 def _set(waiter: asyncio.Future[bool] | None, in_time: bool = True) -> None:
     if waiter is not None and not waiter.done():
         waiter.set_result(in_time)
+
+
+@types.coroutine
+def _in_context(context: Context, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, None, T]:
+    """Return what *coroutine* returns, and run each of its steps in *context*."""
+    step = partial(coroutine.send, None)
+    while True:
+        try:
+            waits_for = context.run(step)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        try:
+            yield waits_for
+        except BaseException as exc:  # noqa: BLE001  (raised where the coroutine waits)
+            step = partial(coroutine.throw, exc)
+        else:
+            step = partial(coroutine.send, None)

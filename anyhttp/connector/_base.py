@@ -169,10 +169,13 @@ class BaseConnector:
 
     def __del__(self) -> None:
         pool = getattr(self, "_pool", None)  # missing if the constructor has raised
-        if pool is not None and not (pool.closed or pool.is_empty):
+        if pool is None:
+            return
+        if not (pool.closed or pool.is_empty):
             warnings.warn(
                 f"Unclosed connector {self!r}", ResourceWarning, stacklevel=2, source=self
             )
+        pool.close_idle()  # an event loop of asyncio would keep their sockets open
 
     async def __aenter__(self) -> Self:
         return self

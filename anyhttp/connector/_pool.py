@@ -212,6 +212,11 @@ class ConnectionPool:
         self.slots.cancel_all()
         for connection in list(self._lent):
             connection.close()
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Close the idle connections, and keep no others; it may be called in any thread."""
+        self.closed = True
         for http1 in self.idle.clear():
             self._close(http1)
 
