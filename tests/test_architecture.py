@@ -40,6 +40,7 @@ PLAN: Final = (
 HTTP1_PLAN: Final = (
     ("__init__",),
     ("exchange",),
+    ("unread",),
     ("connection", "response_body"),
     ("upload_tracker",),
     ("upload",),

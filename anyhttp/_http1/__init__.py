@@ -10,6 +10,7 @@ from .exchange import Exchange, MalformedResponse
 from .heads import Head
 from .request_framing import NO_BODY, Framing, framing_fields, framing_of_request
 from .response_grammar import Limits, ParseError
+from .unread import OpenExchanges
 from .upload import Outgoing, Upload, goes_inline
 from .upload_tracker import (
     UploadComplete,
@@ -30,6 +31,7 @@ __all__ = (
     "IDLE",
     "Limits",
     "MalformedResponse",
+    "OpenExchanges",
     "Outgoing",
     "ParseError",
     "Upload",

@@ -34,6 +34,7 @@ from .connection import BUSY, IDLE, Connection, Http1Connection, Phase
 from .heads import UNTIL_EOF, Head
 from .response_body import ResponseBody
 from .response_grammar import Limits, ParseError
+from .unread import OpenExchanges, UnreadBody
 from .upload import Outgoing, Upload, goes_inline
 
 if TYPE_CHECKING:
@@ -74,9 +75,10 @@ class Exchange:
     The :class:`StreamReader` of a response gets its data by :meth:`pull`.
     """
 
-    __slots__ = ("_body", "_engine", "_head", "_heads", "_http1", "_outgoing", "_read_size",
-                 "_registry", "_scope", "_send_error", "_sock_read", "_watchdog", "connection",
-                 "on_end", "read_limit", "reused", "total_at", "upload")  # fmt: skip
+    __slots__ = ("__weakref__", "_body", "_engine", "_head", "_heads", "_http1", "_outgoing",
+                 "_read_size", "_registry", "_scope", "_send_error", "_sock_read", "_unread",
+                 "_watchdog", "connection", "on_end", "read_limit", "reused", "total_at",
+                 "upload")  # fmt: skip
 
     def __init__(
         self,
@@ -86,7 +88,7 @@ class Exchange:
         total_at: float = math.inf,
         sock_read: float | None = None,
         watchdog: Watchdog | None = None,
-        registry: set[Exchange] | None = None,
+        registry: OpenExchanges[Exchange] | None = None,
     ) -> None:
         #: the connection in use, ``None`` once it has been given back
         self.connection: Connection | None = connection
@@ -111,6 +113,7 @@ class Exchange:
         self._heads = 0
         self._head: Head | None = None  # the final one
         self._body: ResponseBody | None = None  # None also if the whole body came with the head
+        self._unread: UnreadBody[Exchange] | None = None  # while the program reads the body
         self._read_size = 0
         #: low-water mark of the reader, set by :meth:`open_body`
         self.read_limit: int = DEFAULT_LIMIT
@@ -321,9 +324,8 @@ class Exchange:
         if head.length == UNTIL_EOF and not read_until_eof:
             self.close()
             return EMPTY_PAYLOAD
-        watchdog = self._watchdog
-        limited = self.total_at != math.inf
-        reader = (TimedStreamReader if limited and watchdog is None else StreamReader)(self, limit)
+        timed = self.total_at != math.inf and self._watchdog is None
+        reader = (TimedStreamReader if timed else StreamReader)(self, limit)
         set_deadline(reader, self.total_at)
         self._read_size = reader.get_read_buffer_limits()[1]
         self._body = body = ResponseBody(self._engine, head, reader, max_size=max_body_size)
@@ -331,8 +333,8 @@ class Exchange:
             body.start(self._finish, decode=auto_decompress)
         except ClientPayloadError as exc:
             self._fail(exc)
-        if limited and watchdog is not None and self.connection is not None:
-            watchdog.watch(self, self.total_at)
+        if self.connection is not None:
+            self._unread = UnreadBody(self, self.connection, self._watchdog, self._registry)
         return reader
 
     def expire(self) -> None:
@@ -522,11 +524,10 @@ class Exchange:
 
     def _end(self, give_back: Callable[[], None]) -> None:
         self.connection = None
-        watchdog = self._watchdog
-        self._http1.stream.end_deadline(watchdog)
-        if self._body is not None and watchdog is not None:
-            watchdog.forget(self)
-        if self._registry is not None:
+        self._http1.stream.end_deadline(self._watchdog)
+        if self._unread is not None:
+            self._unread.end(self)
+        elif self._registry is not None:
             self._registry.discard(self)
         give_back()
         if self.on_end is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import anyio
 from yarl import URL
 
-from .._http1 import Exchange
+from .._http1 import Exchange, OpenExchanges
 from .._targets import BasicAuth, Origin, origin_of
 from .._tasks import CLEAN_UP_SECONDS, HelperTasks, PendingWaits, TaskOwner, Watchdog, clock
 from ..abc import AbstractCookieJar
@@ -80,7 +80,7 @@ class SessionScope:
         #: whether the percent-encoding of redirect targets is normalised
         self.requote_redirect_url: bool = requote_redirect_url
         #: the exchanges of all calls that hold a connection
-        self.exchanges: set[Exchange] = set()
+        self.exchanges: OpenExchanges[Exchange] = OpenExchanges()
         #: the calls that wait for a connection
         self.waits: PendingWaits = PendingWaits()
         #: for calls that begin now: what starts their helper tasks, and the watchdog that ends
@@ -176,7 +176,7 @@ class SessionScope:
     async def _close(self) -> None:
         self.ended = True
         connector = self.connector
-        for exchange in list(self.exchanges):
+        for exchange in self.exchanges.all():
             exchange.close()
         with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
             if connector is not None and self.connector_owner:

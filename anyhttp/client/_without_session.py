@@ -128,9 +128,10 @@ async def _request_alone(
     except BaseException:
         await session.close()
         raise
-    if session._scope.exchanges:
+    exchanges = session._scope.exchanges.all()
+    if exchanges:
         # The caller cannot close this session, so the end of its last exchange closes it.
-        for exchange in session._scope.exchanges:
+        for exchange in exchanges:
             exchange.on_end = lambda: _end_session(session)
     else:
         await session.close()
@@ -188,7 +189,7 @@ class SessionWSContextManager(WSRequestContextManager):
 
 def _end_session(session: ClientSession) -> None:
     """Close *session*, whose connection has just been given back, unless it has another one."""
-    if session._scope.exchanges:
+    if session._scope.exchanges.all():
         return  # a middleware has sent further requests with this session
     connector = session.connector
     session.detach()
