@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +20,7 @@ import pytest
 from anyhttp import (
     ClientConnectionError,
     ClientConnectionResetError,
+    ClientError,
     ClientRequest,
     ClientResponse,
     ClientSession,
@@ -32,11 +34,18 @@ from anyhttp import (
 )
 from anyhttp._network.stream import NetworkStream
 from tests.support import websocket
-from tests.support.cancel import How, cancel_at_every_checkpoint, cancel_when
+from tests.support.cancel import (
+    How,
+    Operation,
+    act_at_every_checkpoint,
+    cancel_at_every_checkpoint,
+    cancel_when,
+)
 from tests.support.client import assert_free
 from tests.support.links import Gone, Link, LinkThreads, Listener
 from tests.support.peer import Flag, Script
 from tests.support.programs import websocket_server
+from tests.support.proxies import Proxies
 from tests.support.tls import Authority
 from tests.support.waiting import until, until_full
 from tests.support.websocket import BINARY, Accept, Frame, take_frame
@@ -767,3 +776,84 @@ async def test_a_session_that_is_closed_between_the_handshake_and_the_websocket(
     async with ClientSession(trace_configs=[config]) as session:
         with pytest.raises(ClientConnectionResetError):
             await session.ws_connect(peer.url)
+
+
+# -- what other tasks do ---------------------------------------------------------------
+
+
+async def opening(session: ClientSession, url: str, _: ClientWebSocketResponse | None) -> None:
+    """Open one, and close it."""
+    async with session.ws_connect(url):
+        pass
+
+
+async def echoing(_: ClientSession, url: str, ws: ClientWebSocketResponse | None) -> None:
+    """Send a message, and receive it."""
+    assert ws is not None
+    await ws.send_bytes(bytes(300_000))
+    await ws.receive()
+    await ws.ping()
+
+
+async def reading(_: ClientSession, url: str, ws: ClientWebSocketResponse | None) -> None:
+    """Send a message in pieces, and receive it so."""
+    assert ws is not None
+    await ws.send_stream(pieces_of(b"ab"))
+    with suppress(StopAsyncIteration):
+        stream = await ws.receive_stream()
+        while True:
+            await anext(stream)
+
+
+async def closing(_: ClientSession, url: str, ws: ClientWebSocketResponse | None) -> None:
+    """Leave its block."""
+    assert ws is not None
+    async with ws:
+        pass
+
+
+async def pieces_of(data: bytes) -> AsyncIterator[bytes]:
+    """Yield each byte."""
+    for byte in data:
+        await anyio.lowlevel.checkpoint()
+        yield bytes([byte])
+
+
+@pytest.mark.uvloop
+@pytest.mark.parametrize("closed", ["session", "connector", "websocket", "block"])
+@pytest.mark.parametrize("doing", [opening, echoing, reading, closing])
+@pytest.mark.parametrize("way", ["direct", "proxy"])
+async def test_another_task_closes_at_any_point(
+    url: str, proxies: Proxies, doing: Callable[..., Awaitable[None]], closed: str, way: str
+) -> None:
+    """The operation ends at once, and raises an error of the client, if any."""
+    proxy = proxies("http").url if way == "proxy" else None
+
+    @asynccontextmanager
+    async def prepare() -> AsyncIterator[tuple[Operation, Operation]]:
+        async with ClientSession(proxy=proxy) as session:
+            ws = None if doing is opening else await session.ws_connect(url + "/echo")
+
+            async def operate() -> None:
+                with suppress(ClientError, TimeoutError):
+                    await doing(session, url + "/echo", ws)
+
+            async def close() -> None:
+                assert session.connector is not None
+                if ws is None or closed in {"session", "connector"}:
+                    await (session if closed == "session" else session.connector).close()
+                elif closed == "websocket":
+                    await ws.close()
+                else:
+                    with suppress(asyncio.CancelledError):
+                        async with ws:
+                            raise asyncio.CancelledError
+
+            with anyio.fail_after(30):
+                yield operate, close
+            assert session.connector is not None
+            if ws is not None:
+                await ws.close()
+            assert_free(session)
+
+    assert await act_at_every_checkpoint(prepare)

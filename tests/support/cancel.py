@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Literal
 
 import anyio
@@ -68,6 +68,39 @@ async def cancel_when(operation: Operation, event: Callable[[], Awaitable[object
         await event()
         scope.cancel()
     return scope.cancelled_caught
+
+
+async def act_at_every_checkpoint(
+    prepare: Callable[[], AbstractAsyncContextManager[tuple[Operation, Operation]]],
+) -> int:
+    """Run an operation over and over; another task acts at its 1st, 2nd, 3rd, … suspension point.
+
+    It ends after a run that has no further point.
+
+    :param prepare: returns a context manager for each run, which yields the operation and what
+        the other task does; they handle the exceptions that may occur
+    :return: the number of points
+    """
+    for point in range(1, TOO_MANY):
+        async with prepare() as (operation, action), anyio.create_task_group() as group:
+            reached = anyio.Event()
+            countdown = _Countdown(point, reached.set)
+
+            async def act(reached: anyio.Event = reached, action: Operation = action) -> None:
+                await reached.wait()
+                await action()
+
+            group.start_soon(act)
+            try:
+                await _watched(operation(), countdown)
+            except BaseException as exc:
+                exc.add_note(f"another task acted at suspension point {point}")
+                raise
+            if not countdown.reached:
+                group.cancel_scope.cancel()
+        if not countdown.reached:
+            return point - 1
+    raise AssertionError(f"the operation has more than {TOO_MANY} suspension points")
 
 
 class _Countdown:
