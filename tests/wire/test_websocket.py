@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import warnings
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -653,6 +654,28 @@ class TestManyFrames:
             async with self.others_run(at_least=20):
                 assert await ws.receive() == text("b")
 
+    @pytest.mark.parametrize("read", [0, 1])
+    async def test_others_run_while_a_compressed_message_is_passed_over(
+        self, script: Script, read: int
+    ) -> None:
+        """A little input may inflate to much, which is only thrown away."""
+        compressor = zlib.compressobj(wbits=-15)
+        data = compressor.compress(bytes(60_000_000)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        frames = websocket.frame(BINARY, data.removesuffix(b"\x00\x00\xff\xff"), reserved=4)
+        fields = ("Sec-WebSocket-Extensions: permessage-deflate",)
+        accept = Accept(fields=fields)
+        peer = await script([(GET, [accept, frames, websocket.frame(TEXT, b"b")]), FAREWELL])
+        async with ClientSession() as session, session.ws_connect(peer.url, compress=15) as ws:
+            message = await ws.receive_stream()
+            for _ in range(read):
+                await anext(message)
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await ws.receive()
+            assert scope.cancelled_caught
+            async with self.others_run(at_least=10):
+                assert await ws.receive() == text("b")
+
 
 class TestStreams:
     @pytest.mark.parametrize(
@@ -921,6 +944,18 @@ class TestPeerCloses:
             assert ws.close_code == 1006
             assert isinstance(ws.exception(), error)
             assert_free(session, idle=0)
+
+    async def test_text_that_is_no_utf8_fails_at_once(self, script: Script, http1: str) -> None:
+        """RFC 6455 §8.1: the fragment that shows it is enough, and within it the piece."""
+        start = websocket.frame(TEXT, "κόσμε".encode(), last=False)
+        rest = websocket.frame(0, b"\xf4\x90\x80\x80edited", last=False)
+        peer = await script(
+            [(GET, [Accept(start), rest[:2], rest[2:4]]), (websocket.CloseWith(1007), STALL)]
+        )
+        async with client(http1) as session, session.ws_connect(peer.url) as ws:
+            message = await ws.receive()
+            assert message.type is WSMsgType.ERROR
+            assert message.data.code == ws.close_code == 1007
 
     async def test_tls_cut_without_notice_is_1006(self, script: Script, tls_ca: Authority) -> None:
         """An attacker who cuts the connection cannot make it look like CLOSE."""
