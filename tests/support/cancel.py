@@ -82,9 +82,9 @@ async def act_at_every_checkpoint(
     :return: the number of points
     """
     for point in range(1, TOO_MANY):
+        reached = anyio.Event()
+        countdown = _Countdown(point, reached.set)
         async with prepare() as (operation, action), anyio.create_task_group() as group:
-            reached = anyio.Event()
-            countdown = _Countdown(point, reached.set)
 
             async def act(reached: anyio.Event = reached, action: Operation = action) -> None:
                 await reached.wait()

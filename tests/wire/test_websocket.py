@@ -1343,18 +1343,25 @@ class TestHeartbeat:
         assert (ws.closed, ws.close_code) == (True, 1006)
         await session.close()
 
-    @pytest.mark.parametrize("end", [CLOSE, RESET], ids=["FIN", "RST"])
+    @pytest.mark.parametrize(
+        ("end", "size"),
+        [(CLOSE, 1), (RESET, 1), (RESET, 200_000)],  # the last are more than it reads ahead
+        ids=["FIN", "RST", "much"],
+    )
     async def test_a_peer_that_leaves_behind_a_message_is_noticed(
-        self, script: Script, end: Action
+        self, script: Script, end: Action, size: int
     ) -> None:
         """Although nobody has received the message; it still can be."""
-        peer = await script([OPEN, (Frame(PING), websocket.frame(TEXT, b"x")), (Frame(PING), end)])
+        said = websocket.frame(TEXT, b"x") + websocket.frame(BINARY, bytes(size))
+        peer = await script([OPEN, (Frame(PING), said), (Frame(PING), end)])
         async with ClientSession() as session:
             async with session.ws_connect(peer.url, heartbeat=0.5) as ws:
                 await until_closed(ws)
                 assert_free(session, idle=0)
                 assert (ws.close_code, await ws.receive_str()) == (1006, "x")
-                assert await ws.receive() == CLOSED
+                while (message := await ws.receive()).type is WSMsgType.BINARY:
+                    pass
+                assert message == CLOSED
                 assert isinstance(ws.exception(), ClientConnectionError)
 
     @pytest.mark.parametrize("doing", ["receive", "nothing", "send"])
