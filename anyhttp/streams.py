@@ -26,6 +26,9 @@ LARGE: Final = 2**20
 #: twenty times as much memory as its bytes.
 SMALL: Final = 1024
 
+#: From this number of pieces in the buffer on, small ones that come one by one are joined, too.
+MANY: Final = 32
+
 #: Most ends of HTTP chunks that a reader holds, far more than arrive before :meth:`readchunk`
 #: is called again.  Beyond that, chunks count as one: an end takes as much memory as 40 bytes.
 MAX_CHUNK_ENDS: Final = 2**16
@@ -160,6 +163,8 @@ class StreamReader:
         if not data:
             return
         self._buffer.append(data)
+        if len(self._buffer) > MANY:
+            self._join_last()
         self._size += len(data)
         self.total_bytes += len(data)
         self._wake()
@@ -176,11 +181,20 @@ class StreamReader:
             self._buffer.append(b"".join(pieces))
         else:
             self._buffer.extend(pieces)
+        if len(self._buffer) > MANY:
+            self._join_last()
         self._size += size
         self.total_bytes += size
         if chunk_ends:
             self._add_chunk_ends(chunk_ends)
         self._wake()
+
+    def _join_last(self) -> None:
+        """Join the last piece of the buffer to the one before, if both are small."""
+        buffer = self._buffer
+        if len(buffer[-1]) < SMALL and len(buffer[-2]) < SMALL:
+            last = buffer.pop()
+            buffer[-1] += last
 
     def _add_chunk_ends(self, chunk_ends: Iterable[int]) -> None:
         ends = self._chunk_ends
@@ -189,10 +203,11 @@ class StreamReader:
         while ends and ends[0] < self._cursor:
             ends.popleft()  # this chunk was read by another method than readchunk()
         ends.extend(chunk_ends)
-        last = ends[-1]
-        while len(ends) > MAX_CHUNK_ENDS:
-            ends.pop()
-            ends[-1] = last
+        if len(ends) > MAX_CHUNK_ENDS:
+            last = ends[-1]
+            while len(ends) >= MAX_CHUNK_ENDS:
+                ends.pop()
+            ends.append(last)
 
     def feed_eof(self) -> None:
         """Mark the end of the body: no more data follows."""

@@ -24,6 +24,7 @@ from anyhttp import (
     SocketTimeoutError,
     StreamReader,
 )
+from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.client import assert_free, client, opened
 from tests.support.peer import (
     CLOSE,
@@ -767,6 +768,25 @@ class TestDecoding:
                     await read(response.content)
                 assert scope.cancelled_caught
                 await read(response.content)
+
+    @pytest.mark.parametrize("how", ["scope", "native"])
+    async def test_cancelled_at_every_checkpoint(
+        self, how: How, http1: str, script: Script
+    ) -> None:
+        """Also between the steps of decoding: afterwards nothing is held."""
+        body = zlib.compress(gzip.compress(TEXT * 50))
+        reply = encoded("gzip, deflate", body)
+        peer = await script([(b"GET ", [reply[:-20], reply[-20:]])] * 2, repeat=True, partial=True)
+        async with client(http1) as session:
+
+            async def ask() -> None:
+                async with session.get(peer.url) as response:
+                    assert await response.read() == TEXT * 50
+
+            async def free() -> None:
+                assert_free(session)
+
+            assert await cancel_at_every_checkpoint(ask, after=free, how=how) > 3
 
     @pytest.mark.parametrize("entered", [True, False], ids=["entered", "not-entered"])
     @pytest.mark.parametrize("read", READS_ON.values(), ids=READS_ON.keys())
