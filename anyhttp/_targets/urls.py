@@ -115,6 +115,8 @@ def _absolute(given: URL, schemes: frozenset[str], base_url: URL | None) -> URL:
             raise NonHttpUrlClientError(given, "the scheme is missing: write http:// before it")
         raise NonHttpUrlClientError(given)
     reason = host_error(url.raw_host)
+    if reason is None and not url.raw_path_qs.isascii() and SURROGATE.search(url.raw_path_qs):
+        reason = "the URL holds a lone surrogate"  # as it was made with encoded=True
     if reason is not None:
         raise InvalidUrlClientError(given, reason)
     return url
@@ -179,8 +181,6 @@ def target_error(target: str) -> str | None:
     """Return what is wrong with a request target, if anything (:rfc:`9112#section-3.2`)."""
     if _NOT_IN_TARGET.search(target):
         return "the URL holds spaces or control characters"
-    if not target.isascii() and SURROGATE.search(target):
-        return "the URL holds a lone surrogate"
     return None
 
 

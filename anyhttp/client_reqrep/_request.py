@@ -535,10 +535,8 @@ class ClientRequest:
         if self._proxy is not None and self.is_forwarded:
             headers = headers.copy()
             headers.update(self.headers_for_proxy())
-        elif hdrs.PROXY_AUTHORIZATION in headers:  # which no origin may see
-            headers = headers.copy()
-            headers.popall(hdrs.PROXY_AUTHORIZATION)
-        return _checked_fields[tuple(headers.items())]
+            return _fields_for_proxy[tuple(headers.items())]
+        return _fields_for_origin[tuple(headers.items())]
 
     @property
     def http10(self) -> bool:
@@ -577,9 +575,26 @@ def _plain_fields(host: str) -> Fields:
     return check_fields(tuple(fields.items()))
 
 
+def _checked_for_origin(fields: Fields) -> Fields:
+    """Return *fields* if they can be sent, without credentials for a proxy."""
+    checked = check_fields(fields)
+    if _speak_to_proxy(tuple([name for name, _ in checked])):
+        checked = tuple(field for field in checked if field[0].lower() != _TO_PROXY)
+    return checked
+
+
+_TO_PROXY: Final = hdrs.PROXY_AUTHORIZATION.lower()
+
+
+@lru_cache(maxsize=256)
+def _speak_to_proxy(names: tuple[str, ...]) -> bool:
+    return any(name.lower() == _TO_PROXY for name in names)
+
+
 # Headers of sessions and middlewares can contain anything, so the fields of each request are
 # checked.  Most requests repeat the same fields, so the results are kept.
-_checked_fields: Final = FieldsMemo(check_fields)
+_fields_for_origin: Final = FieldsMemo(_checked_for_origin)
+_fields_for_proxy: Final = FieldsMemo(check_fields)
 
 
 def make_request(
