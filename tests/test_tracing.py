@@ -327,6 +327,14 @@ class TestSession:
         ):
             ClientSession(trace_configs=wrong)
 
+    async def test_a_wrong_type_that_is_added(self, server: Server) -> None:
+        """It is refused by name where the list is used next."""
+        wrong: Any = object()
+        async with ClientSession(server.url, trace_configs=[TraceConfig()]) as session:
+            session.trace_configs.append(wrong)
+            with pytest.raises(TypeError, match=r"trace_configs must hold anyhttp\.TraceConfig"):
+                await session.get("json")
+
     async def test_contexts(self, server: Server) -> None:
         """Each configuration makes one for each request, from what the request gives."""
         first, second = Recorder(), Recorder()

@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .. import hdrs
-from .._common import parsed_url, shortened, shown_class
+from .._common import UnparsedURL, parsed_url, shortened, shown_class
 from ..client_exceptions import InvalidURL
 from ..typedefs import StrOrURL
 from .auth import BasicAuth, netrc_auth
@@ -127,9 +127,10 @@ def checked_proxy(proxy: StrOrURL) -> tuple[URL, BasicAuth | None]:
         auth = BasicAuth.from_url(url)
     except InvalidURL:
         raise
+    except UnparsedURL as exc:
+        raise InvalidURL(shortened(str(proxy)), f"proxy: {exc}") from None
     except ValueError:  # the message of this error may contain a piece of the password
-        shown = shortened(proxy) if isinstance(proxy, str) else proxy
-        raise InvalidURL(shown, "proxy: this is not a valid URL") from None
+        raise InvalidURL(proxy, "proxy: this is not a valid URL") from None
     url = url.origin()
     if port is None:
         url = url.with_port(DEFAULT_PORTS[url.scheme])

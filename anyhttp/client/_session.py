@@ -566,7 +566,9 @@ class ClientSession:
         return Call(scope, tracer, allow_redirects)
 
     def _tracer_for(self, scope: CallScope, request_context: object) -> CallTracer:
-        traces = [Trace(self, each, request_context) for each in self._trace_configs]
+        # The list may be changed by the program, so what it holds is checked again.
+        configs = checked_trace_configs(self._trace_configs)
+        traces = [Trace(self, each, request_context) for each in configs]
         return CallTracer(scope, traces)
 
     def _credentials_for(

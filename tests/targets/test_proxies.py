@@ -111,6 +111,15 @@ async def test_what_is_no_url_of_a_proxy(proxy: str) -> None:
     assert "secret" not in f"{caught.value} {caught.value!r}"
 
 
+@pytest.mark.parametrize("host", ["a" * 600, "\N{SNOWMAN}" * 600, "user:word@" + "a" * 600])
+async def test_a_proxy_whose_host_is_too_long(host: str) -> None:
+    """It is not given to IDNA, and the error does not show all of it."""
+    with pytest.raises(InvalidURL, match="proxy: the host is too long") as caught:
+        ClientSession(proxy=f"http://{host}{'a' * 600}/")
+    assert len(str(caught.value)) < 200
+    assert "word" not in str(caught.value)
+
+
 async def test_arguments_of_other_types() -> None:
     """The message names the argument."""
     wrong: Any = 1
