@@ -334,6 +334,7 @@ NO_TEXT: dict[str, tuple[Any, str]] = {
     "bytearray in a list": ([bytearray(b"x")], "give bytes"),
     "name and file": (("x.txt", io.BytesIO(b"x")), "add_field"),
     "name, file and type": (("x.txt", io.BytesIO(b"x"), "text/plain"), "add_field"),
+    "name and bytes": (("x.txt", b"x"), "add_field"),
     "name, text and nothing": (("x.txt", "text", None), "add_field"),
 }
 
@@ -384,7 +385,12 @@ def test_what_has_a_text_of_its_own_is_sent(value: object, text: bytes | None) -
 
 @pytest.mark.parametrize(
     ("value", "advice"),
-    [(5, "str()"), (["a"], "pair of its own"), (PurePosixPath("a"), "open the file")],
+    [
+        (5, "str()"),
+        (Decimal(5), "str()"),
+        (["a"], "pair of its own"),
+        (PurePosixPath("a"), "open the file"),
+    ],
 )
 def test_what_a_multipart_cannot_hold(value: object, advice: str) -> None:
     """The parts of a multipart are bodies of their own."""

@@ -35,14 +35,20 @@ def _values(name: object, given: object) -> Collection[object]:
     values: Collection[object] = (given,)
     if isinstance(given, Collection) and not isinstance(given, _ONE_VALUE):
         values = given
+    in_tuple = isinstance(given, tuple)
     for value in values:
-        if not isinstance(value, _PLAIN) and type(value).__str__ in _REPRS:
-            shown = given if isinstance(given, tuple) else value
+        # As for the library requests, a tuple may hold the name and the content of a file.
+        if not _has_text(value) or (in_tuple and isinstance(value, bytes)):
             raise TypeError(
                 f"field {name!r}: a value of type {type(value).__name__} cannot be sent as text: "
-                + advice(shown)
+                + advice(given if in_tuple else value)
             )
     return values
+
+
+def _has_text(value: object) -> bool:
+    """Whether the ``str()`` of *value* is more than its ``repr()``."""
+    return isinstance(value, _PLAIN) or type(value).__str__ not in _REPRS
 
 
 def advice(value: object) -> str:
@@ -54,7 +60,7 @@ def advice(value: object) -> str:
         return "its read() is asynchronous: give an asynchronous generator of what it returns"
     if inspect.isawaitable(value):
         return "await it first"
-    return "give a str, bytes with a file name, or a file"
+    return "give its str()" if _has_text(value) else "give a str, bytes with a file name, or a file"
 
 
 _ADVICE: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
@@ -63,7 +69,6 @@ _ADVICE: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     (Readable, "give each file a (name, file) pair of its own"),
     (Mapping, "encode it, as with json.dumps()"),
     (Iterator, "give a list of values, or an asynchronous generator of the bytes of a part"),
-    ((int, float), "give its str()"),
     (os.PathLike, "open the file, and give that"),
     ((bytearray, memoryview), "give bytes"),
     (Collection, "give each of its values a (name, value) pair of its own"),
