@@ -83,6 +83,41 @@ async def test_uploads_that_fail(client: ModuleType, base: URL) -> object:
 
 
 @compared
+async def test_a_tracker_of_a_request_that_was_refused(client: ModuleType, base: URL) -> object:
+    """Nothing will be sent: whoever waits is told so."""
+    results: list[object] = []
+    closed = client.ClientSession()
+    await closed.close()
+    async with client.ClientSession() as session:
+        for target, url, options in (
+            (session, base, {"json": {}}),
+            (session, "ftp://host/", {}),
+            (session, base, {"proxy": "http://[invalid"}),
+            (closed, base, {}),
+        ):
+            tracker = client.UploadTracker()
+            await failure(target.post(url, data=b"", upload_tracker=tracker, **options))
+            error = tracker.upload_complete.exception()
+            results.append((tracker.attempts, isinstance(error, client.UploadAbortedError)))
+    return results
+
+
+@compared
+async def test_a_tracker_of_a_body_that_fails(client: ModuleType, base: URL) -> object:
+    """It gets the very exception that the request raises."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"piece"
+        raise LookupError
+
+    tracker = client.UploadTracker()
+    async with client.ClientSession() as session:
+        with pytest.raises(client.ClientConnectionError) as caught:
+            await session.post(base / "upload", data=body(), upload_tracker=tracker)
+    return tracker.upload_complete.exception() is caught.value
+
+
+@compared
 async def test_credentials_from_netrc(client: ModuleType, base: URL, netrc: Path) -> object:
     """With trust_env, for each host its own, and after all others."""
     results: list[Any] = []
