@@ -525,6 +525,8 @@ class Exchange:
     def _end(self, give_back: Callable[[], None]) -> None:
         self.connection = None
         self._http1.stream.end_deadline(self._watchdog)
+        if self.upload is not None:
+            self.forget_errors()  # they have been raised, or there is nobody left to raise them to
         if self._unread is not None:
             self._unread.end(self)
         elif self._registry is not None:
@@ -555,7 +557,7 @@ class Exchange:
             raise TimeoutError("the request's total timeout ran out while its body was being sent")
 
     def forget_errors(self) -> None:
-        """Forget the errors of sending, when the request has failed; see :class:`Upload`."""
+        """Forget the errors of sending, as nobody will ask for them; see :class:`Upload`."""
         self._send_error = None
         if self.upload is not None and self.upload.is_over:
             self.upload.forget_error()

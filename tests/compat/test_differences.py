@@ -235,15 +235,6 @@ async def test_a_value_of_a_form_that_is_no_text(client: ModuleType, base: URL) 
             return "TypeError"
 
 
-@different(there=True, here=False)
-async def test_the_name_of_a_form_field(client: ModuleType, base: URL) -> object:
-    """RFC 7578 §5.1 forbids the extended form of a name."""
-    form = client.FormData({"größe": "5"}, default_to_multipart=True)
-    async with client.ClientSession() as session:
-        async with session.post(base / "echo", data=form) as response:
-            return b"name*=" in base64.b64decode((await response.json())["body"])
-
-
 @different(there=[["Content-Disposition", 'inline; filename="a.txt"']], here=[])
 async def test_disposition_of_a_body(client: ModuleType, base: URL, tmp_path: Path) -> object:
     """Only the parts of a multipart have one by themselves."""
