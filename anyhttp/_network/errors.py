@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from .._common import ConnectionKey
 from ..client_exceptions import (
+    ClientConnectionError,
     ClientConnectionResetError,
     ClientConnectorCertificateError,
     ClientConnectorError,
@@ -66,6 +67,8 @@ def socket_errors(exc: Exception, key: ConnectionKey | None = None) -> Exception
         return tls_refused(key, exc)
     if isinstance(exc, anyio.ClosedResourceError):
         return ClientConnectionResetError(errno.ECONNRESET, "the connection has been closed")
+    if isinstance(exc, anyio.BusyResourceError):
+        return ClientConnectionError("another task is using the connection at the same time")
     fallback = OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
     cause = _os_error(exc, fallback)
     code = _errno_of(cause)
@@ -97,4 +100,9 @@ def _os_error(exc: BaseException, fallback: OSError) -> OSError:
     return fallback
 
 
-STREAM_ERRORS: Final = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+STREAM_ERRORS: Final = (
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.BusyResourceError,
+    OSError,
+)

@@ -68,6 +68,11 @@ DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
 CLEAN_UP_SECONDS: Final = 5.0
 
 
+#: How much later a watchdog may look for overdue waits, for each wait that it has to look at.  A
+#: look takes about a twentieth of that.
+SECONDS_PER_WAIT: Final = 1e-6
+
+
 class Expired(Exception):
     """A deadline has passed; the code that set it knows which time limit that was."""
 
@@ -249,7 +254,10 @@ class Watchdog:
         for wait in [wait for wait, at in deadlines.items() if at <= now]:
             if deadlines.pop(wait, None) is not None:  # the end of one may have ended others
                 wait.expire()
-        self._alarm_at = min(deadlines.values(), default=math.inf)
+        # With thousands of waits whose deadlines pass one after the other, to look through all for
+        # each would take most of the time.  So the alarm may be late, by a microsecond for each.
+        earliest = min(deadlines.values(), default=math.inf)
+        self._alarm_at = max(earliest, now + len(deadlines) * SECONDS_PER_WAIT)
 
 
 def deadline_after(seconds: float | None) -> float:

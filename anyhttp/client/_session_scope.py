@@ -124,8 +124,9 @@ class SessionScope:
         except BaseException:
             await self._close()  # Python does not call __aexit__() after a failed __aenter__()
             raise
-        if self._owner is not None:  # another task has entered it meanwhile
+        if self.closed or self._owner is not None:  # by another task, meanwhile
             await owner.leave(None)
+            self.check_open()
             return
         self._owner = owner
         self.helper_tasks = tasks

@@ -103,6 +103,49 @@ async def act_at_every_checkpoint(
     raise AssertionError(f"the operation has more than {TOO_MANY} suspension points")
 
 
+async def disturb_at_every_checkpoint(
+    operation: Operation, disturb: Callable[[], Awaitable[object]]
+) -> int:
+    """Run *operation* over and over, disturbed after its 1st, 2nd, 3rd, … suspension.
+
+    Another task awaits *disturb* then.
+
+    :return: the number of points at which it was disturbed
+
+    An exception of *operation* or *disturb* is raised again, with a note that names the point.
+    """
+    for point in range(1, TOO_MANY):
+        try:
+            reached = await _disturbed(operation, disturb, point)
+        except BaseException as exc:
+            exc.add_note(f"disturbed at suspension point {point}")
+            raise
+        if not reached:
+            return point - 1
+    raise AssertionError(f"the operation has more than {TOO_MANY} suspension points")
+
+
+async def _disturbed(
+    operation: Operation, disturb: Callable[[], Awaitable[object]], point: int
+) -> bool:
+    now = anyio.Event()
+    countdown = _Countdown(point, now.set)
+
+    async def other() -> None:
+        await now.wait()
+        if countdown.reached:
+            await disturb()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(other)
+        await anyio.wait_all_tasks_blocked()
+        try:
+            await _watched(operation(), countdown)
+        finally:
+            now.set()
+    return countdown.reached
+
+
 class _Countdown:
     """Counts steps, and calls *cancel* at the given step."""
 
