@@ -34,10 +34,12 @@ class HelperTasks(Protocol):
         A program for asyncio may cancel all tasks of the loop, and a session may be used in
         another event loop than the one in which it was entered.
         """
+        ...
 
     @property
     def runs_here(self) -> bool:
         """Whether their event loop runs in this thread now."""
+        ...
 
     def start_soon(
         self,

@@ -147,13 +147,13 @@ def test_a_lookup_that_a_loop_has_left_unfinished(server: Server) -> None:
     assert resolver.asked == 2
 
 
-def in_thread(function: Callable[[], object]) -> None:
+def in_thread(function: Callable[..., object], *args: object) -> None:
     """Call *function* in a thread of its own, and raise what it raises."""
     raised: list[BaseException] = []
 
     def run() -> None:
         try:
-            function()
+            function(*args)
         except BaseException as exc:  # noqa: BLE001  (raised below)
             raised.append(exc)
 
@@ -192,7 +192,7 @@ def test_threads_use_one_session_one_after_the_other(server: Server, backend: st
     """A session may move on to another thread when none of its connections is in use."""
     session = ClientSession(server.url, connector=TCPConnector(limit=1))
     for _ in range(2):
-        in_thread(partial(anyio.run, get, session, backend=backend))
+        in_thread(partial(anyio.run, backend=backend), get, session)
         anyio.run(get, session, backend=backend)
     anyio.run(session.close, backend=backend)
     del session
@@ -208,7 +208,7 @@ def test_a_thread_that_has_ended_with_a_connection_in_use(server: Server) -> Non
         kept.append(await session.get("bytes/1000000"))
 
     session = ClientSession(server.url)
-    in_thread(partial(anyio.run, leave, session))
+    in_thread(anyio.run, leave, session)
     anyio.run(get, session)
     anyio.run(session.close)
     kept.clear()
