@@ -17,7 +17,13 @@ from .disposition import (
     content_disposition_filename,
     parse_content_disposition,
 )
-from .fields import check_fields, checked_method, header_pairs, part_headers
+from .fields import (
+    check_fields,
+    checked_method,
+    fields_for_origin,
+    header_pairs,
+    part_headers,
+)
 from .grammar import (
     CONTROL,
     CONTROL_BUT_TAB,
@@ -61,6 +67,7 @@ __all__ = (
     "content_disposition",
     "content_disposition_filename",
     "encoding_of",
+    "fields_for_origin",
     "header_pairs",
     "is_token",
     "json_encoding",

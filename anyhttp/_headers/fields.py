@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
 from multidict import MultiMapping
 
@@ -13,6 +14,7 @@ from .grammar import CONTROL_BUT_TAB, SURROGATE, is_token
 __all__ = (
     "check_fields",
     "checked_method",
+    "fields_for_origin",
     "header_pairs",
     "part_headers",
 )
@@ -100,3 +102,22 @@ def check_fields(fields: Fields) -> Fields:
         if not fits:
             check_header("headers", name, value)
     return fields
+
+
+def fields_for_origin(fields: Fields) -> Fields:
+    """Return *fields* if they can be sent, without credentials for a proxy.
+
+    :raises ValueError: as :func:`check_fields`
+    """
+    checked = check_fields(fields)
+    if _speak_to_proxy(tuple([name for name, _ in checked])):
+        checked = tuple(field for field in checked if field[0].lower() != _TO_PROXY)
+    return checked
+
+
+_TO_PROXY: Final = "proxy-authorization"
+
+
+@lru_cache(maxsize=256)
+def _speak_to_proxy(names: tuple[str, ...]) -> bool:
+    return any(name.lower() == _TO_PROXY for name in names)

@@ -90,13 +90,14 @@ def proxy_options(
         url = default.url if url is None else url
         auth = default.auth if auth is None else auth
         headers = default.headers if headers is None else headers
-    if auth is not None and url is not None:
-        _check_credentials(url, auth)
+    _check_credentials(url, auth)
     return ProxyOptions(url, auth, headers)
 
 
-def _check_credentials(url: URL, auth: BasicAuth) -> None:
+def _check_credentials(url: URL | None, auth: BasicAuth | None) -> None:
     """Refuse credentials that cannot be sent to the proxy *url*, before there is a connection."""
+    if url is None or auth is None:
+        return
     # SOCKS sends UTF-8, whatever the encoding of Basic authentication is.
     encoding = auth.encoding if url.scheme in HTTP_PROXIES else "utf-8"
     try:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import EllipsisType
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, TypeVar
 from urllib.parse import quote
 
 from multidict import CIMultiDict
@@ -16,6 +16,7 @@ from .._common import (
     HttpVersion,
     HttpVersion10,
     HttpVersion11,
+    check_class,
     check_count,
     check_flag,
     check_instance,
@@ -56,6 +57,7 @@ __all__ = (
     "checked_timeout",
     "checked_trace_configs",
     "checked_version",
+    "class_or_default",
     "make_payload",
     "merged_headers",
     "overridden",
@@ -64,6 +66,8 @@ __all__ = (
     "with_params",
 )
 
+
+T = TypeVar("T")
 
 # -- options --------------------------------------------------------------------------
 
@@ -412,6 +416,17 @@ def _listed(configs: Iterable[TraceConfig] | None) -> list[TraceConfig]:
         name = shown_class(type(configs))
         raise TypeError(f"trace_configs must be an iterable of anyhttp.TraceConfig, not {name}")
     return list(configs)
+
+
+def class_or_default(name: str, given: type[T] | None, default: type[T]) -> type[T]:
+    """Return the class *given*, or *default* for ``None``.
+
+    :raises TypeError: *given* is not derived from *default*
+    """
+    if given is None:
+        return default
+    check_class(name, given, default)
+    return given
 
 
 def checked_body_size(value: int | None) -> int | None:

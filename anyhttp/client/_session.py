@@ -19,7 +19,6 @@ from .._common import (
     HttpVersion,
     HttpVersion11,
     check_callable,
-    check_class,
     check_flag,
     check_instance,
     checked_size,
@@ -67,6 +66,7 @@ from ._options import (
     checked_raise_for_status,
     checked_trace_configs,
     checked_version,
+    class_or_default,
     make_payload,
     merged_headers,
     overridden,
@@ -180,13 +180,11 @@ class ClientSession:
         check_callable("json_serialize", json_serialize)
         if json_serialize_bytes is not None:
             check_callable("json_serialize_bytes", json_serialize_bytes)
-        request_class = ClientRequest if request_class is None else request_class
-        check_class("request_class", request_class, ClientRequest)
-        response_class = ClientResponse if response_class is None else response_class
-        check_class("response_class", response_class, ClientResponse)
-        if ws_response_class is None:
-            ws_response_class = ClientWebSocketResponse
-        check_class("ws_response_class", ws_response_class, ClientWebSocketResponse)
+        request_class = class_or_default("request_class", request_class, ClientRequest)
+        response_class = class_or_default("response_class", response_class, ClientResponse)
+        ws_response_class = class_or_default(
+            "ws_response_class", ws_response_class, ClientWebSocketResponse
+        )
         check_flag("connector_owner", connector_owner)
         check_flag("auto_decompress", auto_decompress)
         check_flag("trust_env", trust_env)

@@ -25,7 +25,7 @@ from .._common import (
     without_user_info,
     without_zone,
 )
-from .._headers import check_fields, checked_method, header_pairs
+from .._headers import check_fields, checked_method, fields_for_origin, header_pairs
 from .._http1 import NO_BODY, Framing, framing_fields, framing_of_request
 from .._network import SSLOption, ssl_option
 from .._targets import (
@@ -575,25 +575,9 @@ def _plain_fields(host: str) -> Fields:
     return check_fields(tuple(fields.items()))
 
 
-def _checked_for_origin(fields: Fields) -> Fields:
-    """Return *fields* if they can be sent, without credentials for a proxy."""
-    checked = check_fields(fields)
-    if _speak_to_proxy(tuple([name for name, _ in checked])):
-        checked = tuple(field for field in checked if field[0].lower() != _TO_PROXY)
-    return checked
-
-
-_TO_PROXY: Final = hdrs.PROXY_AUTHORIZATION.lower()
-
-
-@lru_cache(maxsize=256)
-def _speak_to_proxy(names: tuple[str, ...]) -> bool:
-    return any(name.lower() == _TO_PROXY for name in names)
-
-
 # Headers of sessions and middlewares can contain anything, so the fields of each request are
 # checked.  Most requests repeat the same fields, so the results are kept.
-_fields_for_origin: Final = FieldsMemo(_checked_for_origin)
+_fields_for_origin: Final = FieldsMemo(fields_for_origin)
 _fields_for_proxy: Final = FieldsMemo(check_fields)
 
 

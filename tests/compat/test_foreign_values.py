@@ -58,7 +58,7 @@ async def test_values_of_aiohttp_given_to_a_session(
     if not isinstance(value, type):
         assert text.endswith(f" {named(value[0] if isinstance(value, list) else value)}")
     if option == "connector":
-        await value.close()
+        await value.close()  # pyright: ignore[reportAttributeAccessIssue]  (it is no list here)
 
 
 @pytest.mark.parametrize(
