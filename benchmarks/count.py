@@ -43,7 +43,7 @@ OPENING: Final = 50
 # Seconds; who takes longer for a row has hung.
 PATIENCE: Final = 300
 # CPU time is too coarse for few operations.
-CPU_TIMES: Final = 20
+CPU_TIMES: Final = 10
 
 SCHEMES: Final = {"plain": "http", "tls": "https", "websocket": "ws"}
 

@@ -32,9 +32,10 @@ from .server import serve_slowly
 
 RESULTS: Final = Path(__file__).parent / "results" / "latest-instructions.json"
 
-# Under callgrind a client needs some milliseconds from sending a request to waiting for the
-# answer; an answer that came sooner would spare it the waiting, which no real one does.
-DELAY: Final = 0.005
+# How late each answer comes, in seconds.  Under callgrind a client needs some milliseconds from
+# sending a request to waiting for the answer; an answer that came sooner would spare it the
+# waiting, which no real one does.
+DELAYS: Final[Mapping[Instrument, float]] = {"perf": 0.001, "callgrind": 0.005, "cpu": 0.001}
 CPU_ROUNDS: Final = 3
 
 # Those that count; the other clients are the same libraries once more.
@@ -110,11 +111,13 @@ def add_outcome(result: Result, task: Task, outcome: Outcome) -> None:
 
 def count_all(result: Result, pairs: Sequence[tuple[Row, str]], rounds: int, jobs: int) -> None:
     """Count each of *pairs* of a row and a client, *jobs* at a time, round after round."""
-    together: dict[str, list[str]] = {}
+    together: dict[tuple[str, str], list[str]] = {}
     for row, client in pairs:
-        together.setdefault(client, []).append(row.name)
+        # CPU time depends on the machine's moods: those that are compared follow each other.
+        part = row.name if result.instrument == "cpu" else ""
+        together.setdefault((part, client), []).append(row.name)
     allow_many_sockets()
-    with serve_slowly(DELAY) as server, TemporaryDirectory() as directory:
+    with serve_slowly(DELAYS[result.instrument]) as server, TemporaryDirectory() as directory:
         tasks = [
             Task(
                 rows=rows,
@@ -125,7 +128,7 @@ def count_all(result: Result, pairs: Sequence[tuple[Row, str]], rounds: int, job
                 instrument=result.instrument,
                 directory=directory,
             )
-            for client, rows in together.items()
+            for (_, client), rows in together.items()
         ]
         prefix = command_prefix(result.instrument, Path(directory))
         with ThreadPoolExecutor(jobs) as executor:
