@@ -32,9 +32,8 @@ from .grammar import (
     TOKEN,
     is_token,
     quoted_string,
-    unescaped,
 )
-from .links import LINK, LINK_PARAMETER
+from .links import parse_links
 from .set_cookie import (
     ATTRIBUTES,
     BLANK,
@@ -56,8 +55,6 @@ __all__ = (
     "CONTROL_RANGE",
     "Challenge",
     "ContentType",
-    "LINK",
-    "LINK_PARAMETER",
     "MAX_AGE",
     "SURROGATE",
     "TOKEN",
@@ -76,11 +73,11 @@ __all__ = (
     "parse_challenges",
     "parse_content_disposition",
     "parse_content_type",
+    "parse_links",
     "parse_date",
     "parse_parameters",
     "part_headers",
     "quoted_string",
     "read_all",
     "response_cookies",
-    "unescaped",
 )

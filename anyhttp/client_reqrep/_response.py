@@ -17,22 +17,19 @@ from .. import hdrs
 from .._common import (
     HttpVersion,
     RequestInfo,
-    parsed_url,
     printable,
     warn_of_unused,
     without_user_info,
 )
 from .._headers import (
-    LINK,
-    LINK_PARAMETER,
     ContentType,
     content_disposition_filename,
     encoding_of,
     json_encoding,
     parse_content_disposition,
     parse_content_type,
+    parse_links,
     response_cookies,
-    unescaped,
 )
 from .._http1 import Exchange
 from .._tasks import CLEAN_UP_SECONDS, ends_at_once
@@ -58,9 +55,6 @@ __all__ = (
 ERROR_BODY: Final = 8 * 1024
 ERROR_BODY_SECONDS: Final = 1.0
 
-
-#: How much text of ``Link`` headers is read, in characters: international hosts take time.
-MAX_LINKS: Final = 32 * 1024
 
 _RELEASED_UNREAD: Final = (
     "Connection closed: the response was released before; read its body inside the block of "
@@ -378,22 +372,7 @@ class ClientResponse:
 
         Those beyond the first 32 KiB of text are left out.
         """
-        links: MultiDict[MultiDictProxy[str | URL]] = MultiDict()
-        for part in LINK.finditer(", ".join(self.headers.getall(hdrs.LINK, ()))):
-            if part.end() > MAX_LINKS:
-                break
-            parameters: MultiDict[str | URL] = MultiDict()
-            for name, quoted, single, bare in LINK_PARAMETER.findall(part["parameters"]):
-                value = unescaped(quoted) if quoted else single or bare
-                if name.lower() != "rel" or "rel" not in parameters:  # RFC 8288 section 3.3
-                    parameters.add(name.lower(), value)
-            key = str(parameters.get("rel", part["url"]))
-            try:
-                parameters["url"] = self.url.join(parsed_url(part["url"].strip()))
-            except ValueError:
-                continue
-            links.add(key, MultiDictProxy(parameters))
-        return MultiDictProxy(links)
+        return parse_links(", ".join(self.headers.getall(hdrs.LINK, ())), self.url)
 
     # -- the body
 
