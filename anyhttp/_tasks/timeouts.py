@@ -227,9 +227,9 @@ class Watchdog:
             self._changed.set()
         else:
             self._changed = anyio.Event()
-            # Deadlines also have to hold while the tasks around are being cancelled, as a request
-            # may be shielded from that.  So only stop() ends this task.
-            self._scope = anyio.CancelScope(shield=True)
+            # Trio cancels this task when the main task has ended.  A shield would keep the program
+            # from ending, if a session was never closed.
+            self._scope = anyio.CancelScope()
             start(self._run)
 
     def _on_timer(self) -> None:

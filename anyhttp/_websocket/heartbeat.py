@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
@@ -156,5 +157,9 @@ class Heartbeat:
             self._changed.set()
 
     def stop(self) -> None:
-        """End :meth:`run`; if it has not begun, it will end at once."""
-        self._scope.cancel()
+        """End :meth:`run`; if it has not begun, it will end at once.
+
+        If the garbage collector has found the WebSocket, its event loop may have ended before.
+        """
+        with suppress(RuntimeError):  # the event loop has ended, and the task with it
+            self._scope.cancel()

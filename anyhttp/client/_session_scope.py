@@ -171,8 +171,7 @@ class SessionScope:
 
         When this returns, or is cancelled, no socket of the session is open.
         """
-        await self._close()
-        await self._end_tasks(None)
+        await self.leave(None)
 
     async def _close(self) -> None:
         self.ended = True

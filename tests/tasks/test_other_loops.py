@@ -8,15 +8,20 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
+import trio
 
+import anyhttp
 from anyhttp import ClientSession, ClientTimeout, TCPConnector
 from anyhttp.abc import AbstractResolver, ResolveResult
 from tests.support.census import open_sockets
 from tests.support.client import get
+from tests.support.peer import STALL, Head, Script
 from tests.support.server import Server
 from tests.support.waiting import until
+from tests.support.websocket import Accept
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -145,6 +150,56 @@ def test_a_lookup_that_a_loop_has_left_unfinished(server: Server) -> None:
     tasks.clear()
     gc.collect()
     assert resolver.asked == 2
+
+
+def test_a_program_ends_with_a_session_that_was_never_closed(server: Server) -> None:
+    """No helper task of the session keeps trio from ending."""
+
+    async def use() -> None:
+        session = ClientSession(server.url)
+        await session.__aenter__()
+        await get(session)
+        kept.append(session)
+
+    kept: list[ClientSession] = []
+    thread = threading.Thread(target=trio.run, args=[use], daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    trio.run(kept.pop().close)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # the loop has ended
+@pytest.mark.filterwarnings("ignore:Unclosed:ResourceWarning")
+@pytest.mark.parametrize("where", ["no loop", "asyncio", "trio"])
+@pytest.mark.parametrize("loop_ends", ["cancelling its tasks", "leaving its tasks"])
+def test_a_websocket_that_is_forgotten_after_its_loop(
+    script: Script, loop_ends: str, where: str
+) -> None:
+    """The task of its heartbeat has ended with the loop: there is nothing to end, and no error."""
+
+    async def connect() -> None:
+        kept.append(await anyhttp.ws_connect(peer.url, heartbeat=30))
+        await anyio.lowlevel.checkpoint()  # begins the task of the heartbeat
+
+    async def forget() -> None:
+        kept.clear()
+        gc.collect()
+
+    kept: list[object] = []
+    peer = anyio.run(script, [(Head(b"GET "), [Accept(), STALL])])
+    if loop_ends == "cancelling its tasks":
+        asyncio.run(connect())
+    else:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(connect())
+        loop.close()
+        del loop
+    if where == "no loop":
+        kept.clear()
+        gc.collect()
+    else:
+        anyio.run(forget, backend=where)
 
 
 def in_thread(function: Callable[..., object], *args: object) -> None:

@@ -281,6 +281,25 @@ async def test_a_session_that_is_not_used_runs_nothing(server: Server) -> None:
     assert running_tasks() == before
 
 
+@pytest.mark.uvloop
+@pytest.mark.once
+async def test_closing_that_is_cancelled_leaves_no_task(server: Server) -> None:
+    """By ``Task.cancel()``, which no shield of a scope stops, at each step."""
+    before, ended = running_tasks(), False
+    for steps in range(1, 20):
+        session = ClientSession(server.url)
+        await session.__aenter__()
+        assert await use(session) == 2
+        closing = asyncio.ensure_future(session.close())
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        ended = closing.done()
+        closing.cancel()
+        await asyncio.wait([closing])
+        await until(lambda: running_tasks() == before, "the tasks to end")
+    assert ended
+
+
 async def test_a_watchdog_wakes_up_for_the_first_deadline() -> None:
     """Its timer or task starts then, and ends that wait and all others in time."""
     owner = TaskOwner()

@@ -15,6 +15,7 @@ import pytest
 import anyhttp
 from anyhttp import ClientSession, ClientTimeout, TCPConnector
 from anyhttp._network.stream import NetworkStream
+from anyhttp._tasks.task_owner import TaskOwner
 from anyhttp._tasks.timeouts import DEFAULT_TIMEOUT, Expired, Watchdog, deadline_after
 from tests.support.client import opened
 from tests.support.peer import DEAF, STALL, Head, Script
@@ -122,13 +123,16 @@ class TestWatchdog:
 
     async def test_a_cancellation_around_it_does_not_stop_it(self) -> None:
         """A request that is shielded from that has its time limit all the same."""
-        async with anyio.create_task_group() as group:
-            watchdog, stream = Watchdog(group.start_soon), FakeStream()
-            group.cancel_scope.cancel()
+        with anyio.CancelScope() as scope:
+            owner = TaskOwner()
+            await owner.enter()
+            watchdog, stream = Watchdog(owner.start), FakeStream()
+            scope.cancel()
             with anyio.CancelScope(shield=True):
                 watch(watchdog, stream, anyio.current_time() + 0.01)
                 await stream.until_expired()
             watchdog.stop()
+            await owner.leave(None)
 
 
 def session_for(
