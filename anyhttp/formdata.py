@@ -13,7 +13,7 @@ import anyio
 from multidict import MultiDict, MultiDictProxy
 
 from . import hdrs
-from ._common import check_charset, check_str
+from ._common import check_charset, check_str, shown_class
 from ._headers import CONTROL, CONTROL_BUT_TAB
 from .multipart import MultipartWriter
 from .payload import (
@@ -153,7 +153,7 @@ class FormData:
             else:
                 raise TypeError(
                     "a form is made of (name, value) pairs, multidicts and open files, "
-                    f"not of {type(field).__name__}: see add_field() for more"
+                    f"not of {shown_class(type(field))}: {_advice_on_field(field)}"
                 )
 
     def __call__(self) -> Payload:
@@ -209,6 +209,13 @@ def _check_text(argument: str, text: str | None) -> None:
     control = CONTROL_BUT_TAB if argument == "content_type" else CONTROL
     if control.search(text):
         raise ValueError(f"{argument} holds a control character")
+
+
+def _advice_on_field(field: object) -> str:
+    """Return what to write in place of *field*, which is no field."""
+    if isinstance(field, (str, list, tuple)) or _is_bytes(field):
+        return "give a pair of a name and a value"
+    return advice(field)
 
 
 def _is_bytes(value: object) -> bool:

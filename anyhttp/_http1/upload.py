@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import math
 import zlib
 from collections.abc import Awaitable, Callable
@@ -341,5 +342,7 @@ def _request_error(error: Exception) -> Exception:
     if isinstance(error, (ClientConnectionError, ClientPayloadError, Expired)):
         return error
     if isinstance(error, OSError):
+        if error.errno is None:  # Python's own, such as that of a file open for writing alone
+            return ClientOSError(errno.EIO, f"the body of the request cannot be read: {error!r}")
         return ClientOSError(error.errno, f"the body of the request cannot be read: {error}")
     return ClientConnectionError(f"the body of the request failed: {error!r}")

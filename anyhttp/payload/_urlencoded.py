@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import FunctionType, MethodType
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -71,5 +72,6 @@ _ADVICE: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     (Iterator, "give a list of values, or an asynchronous generator of the bytes of a part"),
     (os.PathLike, "open the file, and give that"),
     ((bytearray, memoryview), "give bytes"),
+    ((FunctionType, MethodType), "call it, and give what it returns"),
     (Collection, "give each of its values a (name, value) pair of its own"),
 )

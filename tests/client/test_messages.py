@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +115,36 @@ async def test_a_session_that_is_closed_says_so_first(entered: bool) -> None:
         with pytest.raises(RuntimeError, match="Session is closed") as caught:
             await attempt()
         assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+async def body() -> AsyncIterator[bytes]:
+    """Nobody sends it: the function is given in place of what it returns."""
+    yield b""
+
+
+class Peers:
+    """Of another library than this one."""
+
+
+#: What is no body, and what the error says to write.
+NO_BODIES: dict[str, tuple[object, str]] = {
+    "path": (Path("a"), "open the file, and give that"),
+    "number": (5, "give its str()"),
+    "function": (body, "call it, and give what it returns"),
+    "method": (Path("a").open, "call it, and give what it returns"),
+    "set": ({"a"}, "give each of its values a (name, value) pair"),
+    "mapping in a list": ([{"a": 1}], "json.dumps()"),
+    "text in a list": (["a"], "give a pair of a name and a value"),
+    "bytes in a list": ([b"a"], "give a pair of a name and a value"),
+    "three of a pair": ([("a", "b", "c")], "give a pair of a name and a value"),
+    "object": (Peers(), "not of tests.Peers: give a str"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_BODIES)
+async def test_what_is_no_body(kind: str) -> None:
+    """It says what to write, and which library an object is of."""
+    data, advice = NO_BODIES[kind]
+    async with client("auto") as session:
+        with pytest.raises(TypeError, match=f"^data: .*{re.escape(advice)}"):
+            await session.post("http://host/", data=data)

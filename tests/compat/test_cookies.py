@@ -46,6 +46,7 @@ async def test_cookies_in_each_form(client: ModuleType, base: URL) -> object:
         [("a", "1"), ("b", "2")],
         simple,
         {"one": simple["one"]},
+        {"another name": simple["one"]},
         {"text": "needs quotes, really", "number": "7"},
     ):
         async with client.ClientSession(cookies=cookies) as session:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import warnings
-from http.cookies import SimpleCookie
 from pathlib import Path
 from types import ModuleType
 
@@ -162,15 +161,6 @@ async def test_host_of_a_wrong_fingerprint(client: ModuleType, base: URL, server
         except client.ServerFingerprintMismatch as exc:
             return exc.host
         raise AssertionError
-
-
-@different(there=[["Cookie", "inner=1"]], here=[["Cookie", "outer=1"]])
-async def test_morsels_in_a_mapping(client: ModuleType, base: URL) -> object:
-    """The key in the mapping is the name of the cookie, whatever the morsel was called."""
-    cookies = {"outer": SimpleCookie("inner=1")["inner"]}
-    async with client.ClientSession() as session:
-        seen = await headers_seen(session.get(base / "echo", cookies=cookies))
-        return [pair for pair in seen if pair[0] == "Cookie"]
 
 
 @different(there="other.example", here="localhost")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import zlib
@@ -485,11 +486,20 @@ class TestUpload:
         receive.close()
 
     @pytest.mark.parametrize(
-        ("error", "expected"),
-        [(ValueError("no"), ClientConnectionError), (OSError(5, "disk"), ClientOSError)],
+        ("error", "expected", "number"),
+        [
+            (ValueError("no"), ClientConnectionError, None),
+            (OSError(errno.ENOSPC, "disk"), ClientOSError, errno.ENOSPC),
+            (io.UnsupportedOperation("read"), ClientOSError, errno.EIO),
+        ],
     )
     async def test_a_body_that_fails_fails_the_request(
-        self, error: Exception, expected: type[Exception], http1: str, script: Script
+        self,
+        error: Exception,
+        expected: type[Exception],
+        number: int | None,
+        http1: str,
+        script: Script,
     ) -> None:
         """The caller learns why, and the peer gets no end that would make the body look whole."""
         peer = await script([(Head(b"POST "), STALL)])
@@ -502,6 +512,7 @@ class TestUpload:
             with pytest.raises(expected) as caught:
                 await session.post(peer.url, data=failing())
             assert caught.value.__cause__ is error
+            assert getattr(caught.value, "errno", None) == number
             await peer.wait_closed()
             assert_free(session, idle=0)
         assert not peer.requests[0].endswith(b"0\r\n\r\n")
