@@ -76,7 +76,7 @@ class Exchange:
     """
 
     __slots__ = ("__weakref__", "_body", "_engine", "_head", "_heads", "_http1", "_outgoing",
-                 "_read_size", "_registry", "_scope", "_send_error", "_sock_read", "_unread",
+                 "_read_size", "_registry", "_scope", "_send_error", "_sock_read",
                  "_watchdog", "connection", "on_end", "read_limit", "reused", "total_at",
                  "upload")  # fmt: skip
 
@@ -102,7 +102,8 @@ class Exchange:
         #: when the ``total`` time is over, on anyio's clock
         self.total_at: float = total_at
         self._watchdog = watchdog
-        self._registry = registry
+        # The session's, while the program reads the body that of one body.
+        self._registry: OpenExchanges[Exchange] | UnreadBody[Exchange] | None = registry
         if registry is not None:
             registry.add(self)
         self._send_error: ClientOSError | None = None
@@ -113,7 +114,6 @@ class Exchange:
         self._heads = 0
         self._head: Head | None = None  # the final one
         self._body: ResponseBody | None = None  # None also if the whole body came with the head
-        self._unread: UnreadBody[Exchange] | None = None  # while the program reads the body
         self._read_size = 0
         #: low-water mark of the reader, set by :meth:`open_body`
         self.read_limit: int = DEFAULT_LIMIT
@@ -334,7 +334,8 @@ class Exchange:
         except ClientPayloadError as exc:
             self._fail(exc)
         if self.connection is not None:
-            self._unread = UnreadBody(self, self.connection, self._watchdog, self._registry)
+            assert not isinstance(self._registry, UnreadBody)
+            self._registry = UnreadBody(self, self.connection, self._watchdog, self._registry)
         return reader
 
     def expire(self) -> None:
@@ -527,9 +528,7 @@ class Exchange:
         self._http1.stream.end_deadline(self._watchdog)
         if self.upload is not None:
             self.forget_errors()  # they have been raised, or there is nobody left to raise them to
-        if self._unread is not None:
-            self._unread.end(self)
-        elif self._registry is not None:
+        if self._registry is not None:
             self._registry.discard(self)
         give_back()
         if self.on_end is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -33,14 +32,10 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
     :raises ParseError: lengths that contradict each other or the transfer coding, or a switch
         of protocols that was not offered
     """
-    said: dict[bytes, bytes] = {}
-    for field, value in head.concerning:
-        if field == b"set-cookie":
-            _add_cookie(head, value)
-        else:
-            said[field] = value
-    if len(said) + len(head.set_cookies) < len(head.concerning):
-        said = _joined(head.concerning)
+    concerning = head.concerning
+    said = dict(concerning)
+    if b"set-cookie" in said or len(said) < len(concerning):
+        said = _joined(head)
     if b"content-encoding" in said:
         head.content_encoding = said[b"content-encoding"].decode("latin-1")
     status = head.status
@@ -63,18 +58,17 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
         )
 
 
-def _add_cookie(head: Head, value: bytes) -> None:
-    cookies = head.set_cookies
-    if not isinstance(cookies, list):
-        head.set_cookies = cookies = []
-    cookies.append(value.decode("utf-8", "surrogateescape"))
+def _joined(head: Head) -> dict[bytes, bytes]:
+    """Return the values by name, and set the cookies of *head*.
 
-
-def _joined(fields: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return the values by name; a repeated field means their list (:rfc:`9110#section-5.3`)."""
+    A repeated field means the list of its values (:rfc:`9110#section-5.3`); a cookie is a field
+    by itself.
+    """
     values: dict[bytes, list[bytes]] = {}
-    for field, value in fields:
+    for field, value in head.concerning:
         values.setdefault(field, []).append(value)
+    cookies = values.pop(b"set-cookie", ())
+    head.set_cookies = [cookie.decode("utf-8", "surrogateescape") for cookie in cookies]
     return {field: b",".join(listed) for field, listed in values.items()}
 
 

@@ -94,7 +94,7 @@ class UnreadBody(Generic[E]):
         if registry is not None:
             registry.begin_reading(exchange)
 
-    def end(self, exchange: E) -> None:
+    def discard(self, exchange: E) -> None:
         """End the time limit: *exchange* gives the connection back."""
         self._end_limit()
         if self._registry is not None:

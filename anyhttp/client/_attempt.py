@@ -68,16 +68,10 @@ class Attempt:
                 scope.progress.begin_attempt()
             # Trace handlers also have to be awaited when an idle connection is used again.
             connection = None
-            if tracer is None:
+            if tracer is None and not scope.session.ended:
                 connection = lend_nowait(scope.connector, request)
-            if connection is None and not scope.session.closed:
-                self.phase = "waiting for a connection"
-                connection = await lend(scope.connector, request, self._terms())
-            if connection is None or scope.session.closed:
-                # Another task, or a trace handler, has closed the session meanwhile.
-                if connection is not None:
-                    connection.close()
-                raise ClientConnectionError("Session is closed")
+            if connection is None:
+                connection = await self._wait_for_connection(request)
             exchange = self._begin(connection, request)
             if tracer is not None:
                 self.phase = "running trace handlers"
@@ -122,6 +116,20 @@ class Attempt:
             return False
         payload = request.payload
         return payload is None or not payload.consumed
+
+    async def _wait_for_connection(self, request: ClientRequest) -> Connection:
+        """Return a connection for *request* when there is one.
+
+        :raises ClientConnectionError: another task, or a trace handler, has closed the session
+        """
+        scope = self._scope
+        if not scope.session.closed:
+            self.phase = "waiting for a connection"
+            connection = await lend(scope.connector, request, self._terms())
+            if not scope.session.closed:
+                return connection
+            connection.close()
+        raise ClientConnectionError("Session is closed")
 
     def _terms(self) -> LendingTerms:
         scope, tracer = self._scope, self._tracer

@@ -558,7 +558,8 @@ class ClientSession:
         if data is not None or json is not None:
             hop.body = make_payload(data, json, self._json_serialize, self._json_serialize_bytes)
         hop.proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
-        check_instance("upload_tracker", upload_tracker, UploadTracker)
+        if upload_tracker is not None:
+            check_instance("upload_tracker", upload_tracker, UploadTracker)
         scope = CallScope(self._scope, connector, hop, effective, upload_tracker)
         tracer = self._tracer_for(scope, trace_request_ctx) if self._trace_configs else None
         return Call(scope, tracer, allow_redirects)
