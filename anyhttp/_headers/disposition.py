@@ -28,6 +28,8 @@ _PARAMETER: Final = re.compile(
     rf";[ \t]*+({TOKEN}(?:[ \t]*+\*)?)[ \t]*+=[ \t]*+(?:{QUOTED_STRING}|([^;]*+))[ \t]*+(?=;|\Z)",
     re.DOTALL,
 )
+# Empty parameters, up to the semicolon before the next one that is not.
+_EMPTY: Final = re.compile(r";++\Z|;+(?=;)")
 _CONTINUED: Final = re.compile(r"\*[0-9]+\*?\Z")
 # charset "'" [language] "'" value, where the value consists of plain characters and %XX
 _EXTENDED: Final = re.compile(r"([^']*)'[^']*'([!#$%&+\-.^_`|~0-9A-Za-z]*)")
@@ -93,10 +95,11 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
     while position < len(header):
         match = _PARAMETER.match(header, position)
         if match is None:
-            if header[position + 1 : position + 2] not in {"", ";"}:
+            empty = _EMPTY.match(header, position)
+            if empty is None:
                 return _malformed()
-            _malformed()  # an empty parameter: warn, and go on
-            position += 1
+            _malformed()  # warn once of any number of empty parameters, and go on
+            position = empty.end()
             continue
         position = match.end()
         name, quoted, plain = match.groups()

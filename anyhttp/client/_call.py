@@ -131,7 +131,8 @@ class Call:
                     tuple(history),
                     message=f"the limit of {limit} redirects was reached",
                 )
-            downgraded = is_secure(response.url) and not is_secure(target)
+            # Whoever can change what comes without TLS may have chosen this redirect, too.
+            downgraded = not is_secure(target) and any(is_secure(past.url) for past in history)
             hop.redirect(response.status, target, session.defaults)
             exchange = exchange_of(response)
             if exchange is not None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 from .._codings import Compressor, ContentDecoder, DecodingError, decoder_for, zlib_backend
+from .._common import printable
 from ..client_exceptions import ClientPayloadError
 from ..payload import Writer
 
@@ -227,14 +228,14 @@ class PartDecoder:
         elif transfer_encoding == "quoted-printable":
             self._transfer = _QuotedPrintableDecoder()
         elif transfer_encoding not in PLAIN:
-            raise RuntimeError(f"unknown content transfer encoding: {transfer_encoding}")
+            raise RuntimeError(f"unknown content transfer encoding: {printable(transfer_encoding)}")
         if content_encoding.strip().lower() not in {"", "identity"}:
             try:
                 self._content = decoder_for(content_encoding)
             except DecodingError as exc:
                 raise ClientPayloadError(f"a part cannot be decoded: {exc}") from exc
             if self._content is None:
-                raise RuntimeError(f"unknown content encoding: {content_encoding}")
+                raise RuntimeError(f"unknown content encoding: {printable(content_encoding)}")
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the decoded bytes of *data* and of the input held back before.

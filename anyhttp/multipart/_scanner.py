@@ -146,22 +146,27 @@ class Scanner:
 
         If the part has no body, that line end belongs to the delimiter.
 
-        :raises LineTooLong: a header has more than *max_size* bytes
+        :raises LineTooLong: a header has more than *max_size* bytes, the line ends inside a folded
+            one included
         :raises ValueError: there are more than *max_number*, or one is malformed
         """
-        fields: list[bytes] = []
+        fields: list[list[bytes]] = []  # the lines of each
+        size = 0  # bytes of the last field, with the line ends within it
         while line := await self.line(max_size, keep_empty=True):
             if line[:1] in {b" ", b"\t"} and fields:
                 # MIME allows folded lines (RFC 5322 §2.2.3), unlike HTTP.
-                fields[-1] += b" " + line.strip(b" \t")
-                if len(fields[-1]) > max_size:
-                    raise LineTooLong(fields[-1][:100] + b"...", max_size)
+                size += 2 + len(line)
+                if size > max_size:
+                    raise LineTooLong(b" ".join(fields[-1])[:100] + b"...", max_size)
+                fields[-1].append(line.strip(b" \t"))
                 continue
             if len(fields) == max_number:
                 raise ValueError(f"a part has more than {max_number} headers")
-            fields.append(line)
+            fields.append([line])
+            size = len(line)
         headers: CIMultiDict[str] = CIMultiDict()
-        for field in fields:
+        for lines in fields:
+            field = b" ".join(lines)
             match = _HEADER.fullmatch(field.decode("utf-8", "surrogateescape"))
             if match is None or CONTROL_BUT_TAB.search(match[2]):
                 raise ValueError(f"invalid header of a part: {field[:100]!r}")

@@ -74,6 +74,14 @@ def test_unknown_encodings_are_told() -> None:
         PartDecoder("", ",".join(["gzip"] * 6))
 
 
+@pytest.mark.parametrize("encodings", [("\u202e\x9b", ""), ("", "\u202e\x9b")])
+def test_the_names_of_unknown_encodings_are_shown_escaped(encodings: tuple[str, str]) -> None:
+    """A terminal that shows the error obeys nothing in it."""
+    with pytest.raises(RuntimeError) as caught:
+        PartDecoder(*encodings)
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [

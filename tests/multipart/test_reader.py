@@ -631,6 +631,16 @@ async def test_headers_of_a_part_have_a_bound(line: bytes, step: int) -> None:
         await reader(b"--:\r\n" + line + b"\r\n\r\n\r\n--:--", step=step).next()
 
 
+@pytest.mark.parametrize("step", [0, 1])
+async def test_line_ends_inside_a_folded_header_count(step: int) -> None:
+    """Folds with nothing in them take time, too: three bytes each, of a header of any length."""
+    fold = b"\r\n "
+    part = await only_part(b"--:\r\nX: y" + fold * 2728 + b"\r\n\r\n\r\n--:--", step=step)
+    assert part.headers["X"] == "y"
+    with pytest.raises(LineTooLong):
+        await reader(b"--:\r\nX: y" + fold * 2729 + b"\r\n\r\n\r\n--:--", step=step).next()
+
+
 async def test_the_number_of_headers_has_a_bound() -> None:
     """CVE-2026-34516: so is their number; both bounds can be set."""
     data = b"--:\r\n" + b"X: y\r\n" * 129 + b"\r\n\r\n--:--"

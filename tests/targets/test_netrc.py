@@ -13,7 +13,7 @@ import anyio
 import pytest
 from yarl import URL
 
-from anyhttp import BasicAuth, ClientSession, ClientTimeout
+from anyhttp import BasicAuth, ClientSession, ClientTimeout, TCPConnector
 from anyhttp._targets.auth import netrc_auth
 from tests.support.server import Server
 
@@ -230,6 +230,27 @@ class TestRequests:
         url = (server.https_url / "redirect-to").with_query(url=str(server.url / "echo"))
         async with ClientSession(trust_env=True) as session:
             assert await sent(session, url, ssl=False) == []
+
+    async def test_redirects_after_one_from_https_to_http_get_none(
+        self, netrc: Path, server: Server
+    ) -> None:
+        """The server could have them sent in the clear by two redirects instead of one."""
+        write(netrc, b"machine localhost login l password p\nmachine 127.0.0.1 login 1 password 2")
+        in_the_clear = server.url / "redirect-to"
+        for target in (server.url / "echo", (server.url / "echo").with_host("localhost")):
+            again = in_the_clear.with_query(url=str(target))
+            url = (server.https_url / "redirect-to").with_query(url=str(again))
+            async with ClientSession(trust_env=True) as session:
+                assert await sent(session, url, ssl=False) == []
+
+    async def test_a_redirect_back_to_https_gets_them(self, netrc: Path, server: Server) -> None:
+        """There they are not sent in the clear."""
+        write(netrc, b"machine localhost login l password p")
+        again = (server.url / "redirect-to").with_query(url=str(server.https_url / "echo"))
+        url = (server.https_url / "redirect-to").with_query(url=str(again))
+        connector = TCPConnector(ssl=False)
+        async with ClientSession(connector=connector, trust_env=True) as session:
+            assert await sent(session, url) == [basic("l", "p")]
 
     async def test_many_requests_at_once(self, netrc: Path, server: Server) -> None:
         """Each looks for itself, and no thread stays behind."""
