@@ -19,9 +19,12 @@ CHUNK: Final = b"twenty bytes of text"
 LINE: Final = b'{"id": 4711, "text": "a line of fifty bytes, ok"}\n'
 LINES: Final = 5_000
 
+# Delays between what comes one by one: the client must be waiting again each time.
+PACE: Final = 4
+
 EVENT: Final = b'data: {"choices": [{"index": 0, "delta": {"content": " word"}}]}\n\n'
 EVENTS: Final = 1_000
-PACED_EVENTS: Final = 40
+PACED_EVENTS: Final = 20
 FEW_CHUNKS: Final = 2_500
 
 # Replaced by a number that is another each time, so that nobody sees the same value twice.

@@ -23,7 +23,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, cast
 
-from .answers import SERIAL, Answers, all_answers, with_length
+from .answers import PACE, SERIAL, Answers, all_answers, with_length
 
 NOT_FOUND: Final = (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",)
 LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -107,10 +107,11 @@ class Connection(asyncio.Protocol):
             pieces = (with_length(b"%d %d" % (self._taken, self._checksum)),)
         elif self._path == "/cookies":
             pieces = [piece.replace(SERIAL, b"%d" % next(SERIALS)) for piece in pieces]
+        pace = PACE if len(pieces) > 1 else 1
         for number, piece in enumerate(pieces, 1):
             if self._delay:
                 loop = asyncio.get_running_loop()
-                loop.call_later(self._delay * number, self._transport.write, piece)
+                loop.call_later(self._delay * pace * number, self._transport.write, piece)
             else:
                 self._transport.write(piece)
 

@@ -3,7 +3,7 @@
 aiohttp's server reads frames in C, so that it is the client who is measured.  ``/echo`` returns
 each message, ``/sink`` throws messages away and confirms each text message, ``/source`` sends as
 many binary messages of a size as a text message "COUNT SIZE" asks for, ``/paced`` does the same
-with the delay before each.  With a delay, in seconds, all answers come so much later.
+with some delays before each.  With a delay, in seconds, all answers come so much later.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 from typing import Final
 
 from aiohttp import WSMsgType, web
+
+from .answers import PACE
 
 DELAY: Final = web.AppKey("delay", float)
 
@@ -69,7 +71,7 @@ async def paced(request: web.Request) -> web.WebSocketResponse:
     async for message in websocket:
         count, size = map(int, message.data.split())
         for _ in range(count):
-            await _wait(request)
+            await asyncio.sleep(PACE * request.app[DELAY])
             await websocket.send_bytes(b"\xa5" * size)
     return websocket
 
