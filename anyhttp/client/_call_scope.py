@@ -74,7 +74,7 @@ class CallScope:
         session = self.session
         if self._tracker is not None:
             self.progress = upload_progress(self._tracker)  # needs end_request() in any case
-        if session.closed:
+        if session.ended or self.connector.closed:
             if self.progress is not None:
                 self.progress.end_request()
             raise RuntimeError("Session is closed")

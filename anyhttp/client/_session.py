@@ -557,7 +557,9 @@ class ClientSession:
         hop.cookies = cookies
         if data is not None or json is not None:
             hop.body = make_payload(data, json, self._json_serialize, self._json_serialize_bytes)
-        hop.proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
+        hop.proxy = self._proxy
+        if proxy is not None or proxy_auth is not None or proxy_headers is not None:
+            hop.proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
         if upload_tracker is not None:
             check_instance("upload_tracker", upload_tracker, UploadTracker)
         scope = CallScope(self._scope, connector, hop, effective, upload_tracker)
