@@ -153,7 +153,7 @@ class _AsyncioTasks:
         self,
         loop: asyncio.AbstractEventLoop,
         group: TaskGroup,
-        host: asyncio.Task[None],
+        host: asyncio.Task[BaseException | None],
         leaving: asyncio.Future[None],
     ) -> None:
         import asyncio
@@ -180,7 +180,7 @@ class _AsyncioTasks:
     @property
     def failure(self) -> BaseException | None:
         host = self._host
-        raised = host.exception() if host.done() and not host.cancelled() else None
+        raised = host.result() if host.done() and not host.cancelled() else None
         return _first_of(raised) if isinstance(raised, BaseExceptionGroup) else raised
 
     def start_soon(
@@ -229,12 +229,22 @@ async def _enter_on_asyncio(loop: asyncio.AbstractEventLoop) -> HelperTasks:
     return _AsyncioTasks(loop, entered.result(), host, leaving)
 
 
-async def _hold(entered: asyncio.Future[TaskGroup], leaving: asyncio.Future[None]) -> None:
-    async with anyio.create_task_group() as group:
-        entered.set_result(group)
-        del entered
-        await leaving
-        group.cancel_scope.cancel()
+async def _hold(
+    entered: asyncio.Future[TaskGroup], leaving: asyncio.Future[None]
+) -> BaseException | None:
+    """Hold a task group open until *leaving*, and return what a task of it has raised.
+
+    If this raised it, asyncio would report it, though the owner or the program ends with it.
+    """
+    try:
+        async with anyio.create_task_group() as group:
+            entered.set_result(group)
+            del entered
+            await leaving
+            group.cancel_scope.cancel()
+    except BaseExceptionGroup as failures:
+        return failures
+    return None
 
 
 def _tell_if_unstarted(

@@ -187,7 +187,7 @@ def test_a_websocket_that_is_forgotten_after_its_loop(
         gc.collect()
 
     kept: list[object] = []
-    peer = anyio.run(script, [(Head(b"GET "), [Accept(), STALL])])
+    peer = asyncio.run(script([(Head(b"GET "), [Accept(), STALL])]))
     if loop_ends == "cancelling its tasks":
         asyncio.run(connect())
     else:

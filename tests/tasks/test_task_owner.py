@@ -281,6 +281,35 @@ async def test_a_session_that_is_not_used_runs_nothing(server: Server) -> None:
     assert running_tasks() == before
 
 
+@pytest.mark.parametrize("entered", [True, False])
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_what_ends_a_program_is_raised_and_not_reported_too(
+    server: Server, end: type[BaseException], *, entered: bool
+) -> None:
+    """Whoever presses Ctrl-C or calls ``sys.exit()`` sees no second traceback."""
+    reported: list[dict[str, Any]] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"a"
+        raise end
+
+    async def program() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: reported.append(said))
+        session = ClientSession(server.url)
+        if entered:
+            await session.__aenter__()
+        with suppress(end):
+            try:
+                await session.post("echo-body", data=body())
+            finally:
+                await session.close()
+
+    with pytest.raises(end):
+        asyncio.run(program())
+    gc.collect()
+    assert reported == []
+
+
 @pytest.mark.uvloop
 @pytest.mark.once
 async def test_closing_that_is_cancelled_leaves_no_task(server: Server) -> None:
