@@ -726,13 +726,15 @@ async def test_detach_while_a_request_waits(server: Server) -> None:
         assert_no_tokens(connector)
 
 
-def test_a_plain_with_says_what_to_write() -> None:
-    """``with session`` cannot close it."""
-    session = ClientSession()
-    with pytest.raises(TypeError, match="async with"):
-        with session:
-            pass
-    session.detach()
+async def test_a_plain_with_says_what_to_write(server: Server) -> None:
+    """``with`` cannot wait for a connection, nor close it."""
+    async with TCPConnector() as connector, ClientSession(connector=connector) as session:
+        requests = (session.get(server.url), session.ws_connect(server.url))
+        for manager in (connector, session, *requests):
+            with pytest.raises(TypeError, match="use 'async with', not 'with'"), manager:
+                pass
+        for request in requests:
+            request.close()
 
 
 async def test_a_session_that_is_closed_by_another_task(server: Server) -> None:

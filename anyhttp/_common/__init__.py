@@ -19,6 +19,7 @@ from .arguments import (
     shown_class,
 )
 from .deprecation import (
+    AsyncWithOnly,
     EventLoop,
     public_call,
     running_loop,
@@ -56,6 +57,7 @@ from .values import (
 from .version import SERVER_SOFTWARE, __version__
 
 __all__ = (
+    "AsyncWithOnly",
     "ChainMapProxy",
     "ConnectionKey",
     "ETag",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 __all__ = (
+    "AsyncWithOnly",
     "EventLoop",
     "public_call",
     "running_loop",
@@ -24,6 +25,18 @@ __all__ = (
 
 #: the directory of the package; its files are not the application's
 _PACKAGE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+
+
+class AsyncWithOnly:
+    """Base of what other libraries, and older code, enter by ``with``: it is told what to write."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        raise TypeError("use 'async with', not 'with'")
+
+    def __exit__(self, *args: object) -> None:
+        """Exist, so that ``with`` reaches :meth:`__enter__`."""
 
 
 def warn_deprecated(message: str) -> None:

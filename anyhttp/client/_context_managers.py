@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
+from .._common import AsyncWithOnly
 from ..client_reqrep import ClientResponse
 from ._call import Call
 
@@ -23,7 +24,7 @@ def missing_attribute(manager: object, name: str) -> AttributeError:
     )
 
 
-class RequestContextManager(Coroutine[Any, Any, ClientResponse]):
+class RequestContextManager(AsyncWithOnly, Coroutine[Any, Any, ClientResponse]):
     """A request that has not begun: await it, or enter it with ``async with``.
 
     Awaiting returns a response that the caller releases; ``async with`` releases it at the

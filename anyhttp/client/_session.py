@@ -15,6 +15,7 @@ from yarl import URL
 
 from .. import hdrs
 from .._common import (
+    AsyncWithOnly,
     EventLoop,
     HttpVersion,
     HttpVersion11,
@@ -84,7 +85,7 @@ __all__ = ("ClientSession",)
 _NO_NAMES: Final[frozenset[istr]] = frozenset()  # shared, as each empty one takes 216 bytes
 
 
-class ClientSession:
+class ClientSession(AsyncWithOnly):
     """Makes requests, and keeps cookies and connections between them.
 
     Enter it with ``async with``: then no connection and no task of the session outlives the
@@ -274,12 +275,6 @@ class ClientSession:
         traceback: TracebackType | None,
     ) -> None:
         await self._scope.leave(exc)
-
-    def __enter__(self) -> None:
-        raise TypeError("use 'async with ClientSession()', not 'with'")
-
-    def __exit__(self, *args: object) -> None:
-        """Exist, so that ``with`` reaches :meth:`__enter__`."""
 
     async def close(self) -> None:
         """Close responses and, if the session owns it, the connector.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from .. import hdrs
 from .._common import (
+    AsyncWithOnly,
     check_count,
     check_flag,
     check_seconds,
@@ -198,7 +199,7 @@ async def _refusal(
 _OVERRIDABLE: Final = frozenset({"upgrade", "connection", "sec-websocket-version"})
 
 
-class WSRequestContextManager(Coroutine[Any, Any, ClientWebSocketResponse]):
+class WSRequestContextManager(AsyncWithOnly, Coroutine[Any, Any, ClientWebSocketResponse]):
     """A WebSocket that is not open yet: await it, or enter it with ``async with``.
 
     Awaiting returns a WebSocket that the caller closes; ``async with`` closes it at the end of

@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 
 from .._common import (
+    AsyncWithOnly,
     check_count,
     check_flag,
     check_seconds,
@@ -76,7 +77,7 @@ class ConnectorStatistics:
     waiting: int
 
 
-class BaseConnector:
+class BaseConnector(AsyncWithOnly):
     """Base class of connectors: lends connections within limits, keeps idle ones, closes them.
 
     A subclass makes the streams in :meth:`_create_connection`.
