@@ -203,7 +203,9 @@ class Exchange:
         """Give the connection back, or wake the receiving task; the upload's task calls this."""
         upload = self.upload
         assert upload is not None
-        if self._head is not None and self._engine.complete:
+        if self._head is not None and self.connection is None:
+            self.forget_errors()
+        elif self._head is not None and self._engine.complete:
             self._finish()
         elif not upload.is_broken:
             self._limit_wait()
@@ -384,7 +386,9 @@ class Exchange:
     async def _fail_by_upload(self, upload: Upload) -> None:
         """Fail with the error of *upload*, or with ``sock_read``, which began at its end."""
         await checkpoint()  # if this task has been cancelled together with the upload, raise
-        if upload.error is None:
+        if self.connection is None:
+            self._fail_if_closed()
+        elif upload.error is None:
             self._fail(SocketTimeoutError(_READ_TIMEOUT))
         elif isinstance(upload.error, Expired):
             self._fail(total_timeout())
@@ -419,10 +423,15 @@ class Exchange:
         except ClientConnectionError as exc:
             if self.connection is not None:
                 self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
+        self._fail_if_closed()
+
+    def _fail_if_closed(self) -> None:
+        """Make reads of the body fail if another task has closed the connection meanwhile."""
+        assert self._body is not None
+        reader = self._body.reader
         closed = self.connection is None and not self._engine.complete
-        if closed and body.reader.exception() is None:
-            # Another task has closed the connection while this one was waiting.
-            body.reader.set_exception(ClientConnectionError("Connection closed"))
+        if closed and reader.exception() is None:
+            reader.set_exception(ClientConnectionError("Connection closed"))
 
     def _receive_body(self) -> Awaitable[bytes]:
         if self._sock_read:
@@ -526,8 +535,8 @@ class Exchange:
     def _end(self, give_back: Callable[[], None]) -> None:
         self.connection = None
         self._http1.stream.end_deadline(self._watchdog)
-        if self.upload is not None:
-            self.forget_errors()  # they have been raised, or there is nobody left to raise them to
+        if self.upload is not None and self._head is not None:
+            self.forget_errors()  # without a head the request fails, and needs them for that
         if self._registry is not None:
             self._registry.discard(self)
         give_back()

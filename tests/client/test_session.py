@@ -420,6 +420,41 @@ async def test_an_upload_that_fails_leaves_no_garbage(
     assert not left
 
 
+@pytest.mark.uvloop
+@pytest.mark.parametrize("steps", range(4))
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"])
+async def test_an_upload_fails_just_before_the_session_is_closed(
+    script: Script, head: bytes, steps: int
+) -> None:
+    """The request fails with one error or the other, at whichever step the closing comes."""
+    go_on, failing = anyio.Event(), anyio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"a"
+        if head:
+            await go_on.wait()
+        failing.set()
+        raise LookupError("no more")
+
+    async def close() -> None:
+        await failing.wait()
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        await session.close()
+
+    async def ask() -> None:
+        async with session.post(peer.url, data=body()) as response:
+            go_on.set()
+            await response.read()
+
+    peer = await script([(Head(b"POST "), [head, DEAF])])
+    async with ClientSession() as session, anyio.create_task_group() as group:
+        group.start_soon(close)
+        with pytest.raises(ClientConnectionError, match=r"no more|closed") as caught:
+            await ask()
+    assert not isinstance(caught.value, TimeoutError)
+
+
 def living() -> Counter[str]:
     """Count the objects of which each request makes one."""
     kinds = (Exchange, StreamReader, Upload, UploadTracker)
