@@ -553,10 +553,9 @@ class ClientSession(AsyncWithOnly):
         if data is not None or json is not None:
             hop.body = make_payload(data, json, self._json_serialize, self._json_serialize_bytes)
         hop.proxy = self._proxy
-        if proxy is not None or proxy_auth is not None or proxy_headers is not None:
+        if (proxy, proxy_auth, proxy_headers) != _NO_PROXY:
             hop.proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
-        if upload_tracker is not None:
-            check_instance("upload_tracker", upload_tracker, UploadTracker)
+        check_instance("upload_tracker", upload_tracker, UploadTracker)
         scope = CallScope(self._scope, connector, hop, effective, upload_tracker)
         tracer = self._tracer_for(scope, trace_request_ctx) if self._trace_configs else None
         return Call(scope, tracer, allow_redirects)
@@ -596,5 +595,7 @@ class ClientSession(AsyncWithOnly):
         checked = None if headers is None else CIMultiDict(header_pairs("proxy_headers", headers))
         return proxy_options(proxy, auth, checked, self._proxy)
 
+
+_NO_PROXY: Final = (None, None, None)
 
 _OWN_REQUEST: Final = ClientSession._request
