@@ -39,6 +39,16 @@ MAX_HEADER_OCTETS: Final = 8190
 _NO_ORIGINS: Final[frozenset[URL]] = frozenset()
 
 
+def _url(name: str, url: StrOrURL) -> URL:
+    """Return the URL that the argument *name* is.
+
+    :raises TypeError: *url* is neither a ``str`` nor a URL
+    """
+    if not isinstance(url, (str, URL)):
+        raise TypeError(f"{name} must be a str or a yarl.URL, not {type(url).__name__}")
+    return URL(url)
+
+
 class CookieJar(AbstractCookieJar):
     """Stores cookies as browsers do (RFC 6265bis).
 
@@ -162,7 +172,7 @@ class CookieJar(AbstractCookieJar):
 
     def _accept(self, morsels: Iterable[Morsel[str]], refused: int, url: StrOrURL | None) -> None:
         """Store those of *morsels* that *url* may set; the jar keeps and changes the objects."""
-        origin = self._place(NO_URL if url is None else URL(url))
+        origin = self._place(NO_URL if url is None else _url("response_url", url))
         if origin.host is not None and is_ip(origin.host) and not self._unsafe:
             return
         now = time.time()
@@ -199,8 +209,8 @@ class CookieJar(AbstractCookieJar):
         if not self._store.count:
             return found
         if not isinstance(request_url, URL):
+            request_url = _url("request_url", request_url)
             warn_deprecated("filter_cookies() takes a yarl.URL")
-            request_url = URL(request_url)
         self._store.expire(time.time())
         chosen = self._within_limits(self._matching(self._place(request_url)))
         if not chosen:

@@ -782,6 +782,21 @@ def test_no_url_makes_shared_cookies(url: Any) -> None:
     DummyCookieJar().update_cookies({"a": "1"}, url)
 
 
+def test_what_is_no_url() -> None:
+    """The error names the argument."""
+    jar = CookieJar()
+    jar.update_cookies({"a": "1"})
+    url: Any = 5
+    for store in (
+        lambda: jar.update_cookies({"a": "1"}, url),
+        lambda: jar.update_cookies_from_headers(["a=1"], url),
+    ):
+        with pytest.raises(TypeError, match=r"^response_url must be a str or a yarl.URL, not int"):
+            store()
+    with pytest.raises(TypeError, match=r"^request_url must be a str or a yarl.URL, not int"):
+        jar.filter_cookies(url)
+
+
 def test_a_url_may_be_text() -> None:
     """For all that a jar is asked."""
     jar = CookieJar()
