@@ -90,7 +90,9 @@ class CookieJar(AbstractCookieJar):
         self._secure_origins = (
             _NO_ORIGINS
             if treat_as_secure_origin is None
-            else frozenset(URL(url).origin() for url in treat_as_secure_origin)
+            else frozenset(
+                _url("treat_as_secure_origin", url).origin() for url in treat_as_secure_origin
+            )
         )
         self._store = Store()
 

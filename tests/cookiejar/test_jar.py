@@ -787,14 +787,14 @@ def test_what_is_no_url() -> None:
     jar = CookieJar()
     jar.update_cookies({"a": "1"})
     url: Any = 5
-    for store in (
-        lambda: jar.update_cookies({"a": "1"}, url),
-        lambda: jar.update_cookies_from_headers(["a=1"], url),
-    ):
-        with pytest.raises(TypeError, match=r"^response_url must be a str or a yarl.URL, not int"):
-            store()
+    with pytest.raises(TypeError, match=r"^response_url must be a str or a yarl.URL, not int"):
+        jar.update_cookies({"a": "1"}, url)
+    with pytest.raises(TypeError, match=r"^response_url must be a str or a yarl.URL, not int"):
+        jar.update_cookies_from_headers(["a=1"], url)
     with pytest.raises(TypeError, match=r"^request_url must be a str or a yarl.URL, not int"):
         jar.filter_cookies(url)
+    with pytest.raises(TypeError, match=r"^treat_as_secure_origin must be a str or a yarl.URL"):
+        CookieJar(treat_as_secure_origin=[url])
 
 
 def test_a_url_may_be_text() -> None:
