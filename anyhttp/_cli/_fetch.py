@@ -30,7 +30,7 @@ from anyhttp import (
 )
 
 from ._save import save
-from ._terminal import BinaryBodyError, printable, show_body, show_head
+from ._terminal import BinaryBodyError, printable_line, show_body, show_head
 
 PIECE: Final = 64 * 1024  # bytes, the capacity of a Linux pipe
 # Seconds.  Without --timeout a download may take any time, but connecting may not.
@@ -72,7 +72,7 @@ async def fetch(options: Options) -> int:
     except (ClientError, HttpFailure, BinaryBodyError, OSError, ValueError, RuntimeError) as exc:
         # RuntimeError: a package of an extra is not installed.
         message = " ".join(describe(exc, options).split())
-        print(f"anyhttp: {printable(message)}", file=sys.stderr)
+        print(f"anyhttp: {printable_line(message)}", file=sys.stderr)
         return 1
     return 0
 

@@ -23,6 +23,9 @@ CONTROLS: Final = {
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
 }
+# Characters that change the direction of writing.  In a line with words of our own, they would
+# change the order of those, too.
+DIRECTIONS: Final = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD)
 # Bytes of JSON, and characters of it when indented: a few bytes that are deeply nested make
 # megabytes of blanks.  A larger body is shown unchanged, because colouring would take seconds.
 LARGEST_PRETTY: Final = 512 * 1024
@@ -37,6 +40,14 @@ def printable(text: str, encoding: str = "utf-8") -> str:
     return text.translate(CONTROLS).encode(encoding, "replace").decode(encoding)
 
 
+def printable_line(text: str, encoding: str = "utf-8") -> str:
+    """Return *text*, which stands in a head or in a message, as :func:`printable` does.
+
+    Characters that change the direction of writing are replaced as well.
+    """
+    return printable(text.translate(DIRECTIONS), encoding)
+
+
 def status_style(status: int) -> str:
     """Return the colour of a status code."""
     return {2: "green", 3: "cyan", 4: "yellow"}.get(status // 100, "red")
@@ -45,15 +56,15 @@ def status_style(status: int) -> str:
 def show_head(console: Console, response: ClientResponse) -> None:
     """Show the status line, the header fields and a blank line."""
     version = response.version or (1, 1)
-    status = printable(f"{response.status} {response.reason}", console.encoding)
+    status = printable_line(f"{response.status} {response.reason}", console.encoding)
     head = Text.assemble(
         (f"HTTP/{version[0]}.{version[1]} ", "dim"),
         (status, f"bold {status_style(response.status)}"),
     )
     for name, value in response.headers.items():
-        head.append("\n" + printable(name, console.encoding), "cyan")
+        head.append("\n" + printable_line(name, console.encoding), "cyan")
         head.append(": ", "dim")
-        head.append(printable(value, console.encoding))
+        head.append(printable_line(value, console.encoding))
     console.print(head, soft_wrap=True)
     console.print()
 

@@ -28,7 +28,7 @@ from anyhttp import (
 )
 
 from ._fetch import CONNECT_TIMEOUT, PIECE, OutputClosedError, write
-from ._terminal import printable
+from ._terminal import printable, printable_line
 
 #: Close codes that are no error; 0 stands for no code.
 NORMAL_CODES: Final = {0, WSCloseCode.OK, WSCloseCode.GOING_AWAY}
@@ -66,13 +66,13 @@ async def talk(options: Options) -> int:
 
 def print_error(message: str) -> None:
     """Print one line on stderr."""
-    print(f"anyhttp: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"anyhttp: {printable_line(' '.join(message.split()))}", file=sys.stderr)
 
 
 def print_note(options: Options, message: str) -> None:
     """Print one line on stderr if ``--verbose`` asks for it."""
     if options.verbose:
-        print(printable(message), file=sys.stderr, flush=True)
+        print(printable_line(message), file=sys.stderr, flush=True)
 
 
 async def _talk(options: Options) -> int:

@@ -134,6 +134,13 @@ class Handler(BaseHTTPRequestHandler):
                 self.reply(200, b"0123456789abcdef" * 65536, Content_Type="text/plain")
             case "/gzip":
                 self.reply(200, gzip.compress(POLITE), Content_Encoding="gzip")
+            case "/backwards":
+                # The base class writes Latin-1; the client reads UTF-8.
+                text = "\u202egp\u2066".encode().decode("latin-1")
+                self.wfile.write(f"HTTP/1.1 404 {text}\r\n".encode("latin-1"))
+                self.send_header("X-Name", text)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
             case "/missing":
                 self.reply(404, b"no such thing\n", Content_Type="text/plain")
             case "/again":
@@ -846,6 +853,15 @@ def test_text_can_not_command_the_terminal(peer: Peer, on_terminal: Terminal) ->
     """Control characters are shown, not obeyed; the charset is the response's."""
     _, shown = on_terminal(f"{peer.url}/page")
     assert shown.decode() == "<p>café\nbell ␇, red ␛[31m, over\nwritten\n"
+
+
+def test_a_peer_cannot_turn_our_lines_around(peer: Peer, on_terminal: Terminal) -> None:
+    """Characters that change the direction of writing would change the order of our words, too."""
+    status, shown = on_terminal("-i", "--fail", f"{peer.url}/backwards")
+    lines = COLOUR.sub(b"", shown).decode().splitlines()
+    assert (status, lines[0]) == (1, "HTTP/1.1 404 \ufffdgp\ufffd")
+    assert "X-Name: \ufffdgp\ufffd" in lines
+    assert lines[-1] == "anyhttp: 404 \ufffdgp\ufffd"
 
 
 def test_an_unusable_charset_falls_back_to_utf_8(peer: Peer, on_terminal: Terminal) -> None:
