@@ -138,8 +138,14 @@ class SessionScope:
         """Close the session and end its tasks; *raised* is the error of the block, if any."""
         try:
             await self._close()
-        finally:
+        except GeneratorExit:  # the coroutine is being closed, so it cannot wait for the tasks
+            if self._owner is not None:
+                self._owner.cancel()
+            raise
+        except BaseException:
             await self._end_tasks(raised)
+            raise
+        await self._end_tasks(raised)
 
     async def _end_tasks(self, raised: BaseException | None) -> None:
         owner, self._owner = self._owner, None

@@ -312,6 +312,24 @@ def test_what_ends_a_program_is_raised_and_not_reported_too(
 
 @pytest.mark.uvloop
 @pytest.mark.once
+@pytest.mark.parametrize("by_block", [True, False])
+async def test_closing_whose_coroutine_is_closed_leaves_no_task(
+    server: Server, *, by_block: bool
+) -> None:
+    """It cannot wait for the tasks, but it cancels them."""
+    before = running_tasks()
+    session = ClientSession(server.url)
+    await session.__aenter__()
+    assert await use(session) == 2
+    closing = session.__aexit__(None, None, None) if by_block else session.close()
+    closing.send(None)
+    closing.close()
+    await until(lambda: running_tasks() == before, "the tasks to end")
+    await session.close()
+
+
+@pytest.mark.uvloop
+@pytest.mark.once
 async def test_closing_that_is_cancelled_leaves_no_task(server: Server) -> None:
     """By ``Task.cancel()``, which no shield of a scope stops, at each step."""
     before, ended = running_tasks(), False
