@@ -452,7 +452,7 @@ async def test_an_upload_fails_just_before_the_session_is_closed(
         group.start_soon(close)
         with pytest.raises(ClientConnectionError, match=r"no more|closed") as caught:
             await ask()
-    assert not isinstance(caught.value, TimeoutError)
+        assert not isinstance(caught.value, TimeoutError)
 
 
 def living() -> Counter[str]:
