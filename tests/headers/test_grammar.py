@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from anyhttp._headers import CONTROL, CONTROL_BUT_TAB, TOKEN, is_token, quoted_string, unescaped
-from anyhttp._headers.grammar import QUOTED_STRING
+from anyhttp._headers import CONTROL, CONTROL_BUT_TAB, TOKEN, is_token, quoted_string
+from anyhttp._headers.grammar import QUOTED_STRING, unescaped
 
 
 @pytest.mark.parametrize(

@@ -795,7 +795,7 @@ class TestDecoding:
     ) -> None:
         """Some kilobytes decode to gigabytes; other tasks run meanwhile."""
         peer = await script([(b"GET ", encoded("gzip, gzip", BOMB))], partial=True)
-        session = client(http1, timeout=ClientTimeout(total=0.2))
+        session = client(http1, timeout=ClientTimeout(total=0.5))
         async with opened(session, entered=entered), anyio.create_task_group() as group:
             beats = Beats(group)
             async with session.get(peer.url) as response:
