@@ -1331,7 +1331,9 @@ class TestSubclasses:
                 return await anyio.connect_tcp(req.url.host, port)
 
         class Third(BaseConnector):
-            async def _create_connection(self, *args: Any) -> anyio.abc.ByteStream:
+            async def _create_connection(  # pyright: ignore[reportIncompatibleMethodOverride]
+                self, *args: Any
+            ) -> anyio.abc.ByteStream:
                 assert len(args) == 3
                 return await anyio.connect_tcp(args[0].url.host, port)
 
