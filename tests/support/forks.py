@@ -35,6 +35,9 @@ def fork(function: Callable[[], str]) -> str:
     child = os.fork()
     if not child:
         try:
+            # Python would go on to tell the event loop of the parent of signals, and trio warns
+            # of that.
+            signal.set_wakeup_fd(-1)
             os.write(writing, function().encode())
         except BaseException:  # noqa: BLE001  (told to the parent)
             os.write(writing, traceback.format_exc().encode())

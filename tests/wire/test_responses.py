@@ -797,8 +797,8 @@ class TestDecoding:
         peer = await script([(b"GET ", encoded("gzip, gzip", BOMB))], partial=True)
         session = client(http1, timeout=ClientTimeout(total=0.5))
         async with opened(session, entered=entered), anyio.create_task_group() as group:
-            beats = Beats(group)
             async with session.get(peer.url) as response:
+                beats = Beats(group)  # not before: it would take time from the peer's thread
                 with pytest.raises(TimeoutError, match="total"):
                     await read(response.content)
             assert beats.number >= 10
