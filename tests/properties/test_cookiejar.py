@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from yarl import URL
 
 from anyhttp._headers.set_cookie import parse_date
@@ -57,7 +57,6 @@ hosts = st.sampled_from(["www.example.com", "example.com", "evil.example.com"])
 crowds = st.sampled_from([0, 149, 179])
 
 
-@settings(deadline=None)  # how fast it goes is not the question
 @given(kept=fields_of, attacks=st.lists(st.tuples(hosts, fields_of), max_size=4), crowd=crowds)
 def test_without_tls_no_secure_cookie_is_touched(
     kept: list[str], attacks: list[tuple[str, list[str]]], crowd: int

@@ -100,7 +100,6 @@ def ways(raw: bytes, at: list[int]) -> list[list[bytes]]:
     return [[raw], [bytes([byte]) for byte in raw], cut(raw, [min(p, len(raw)) for p in at])]
 
 
-@settings(deadline=None)  # how fast it goes is not the question
 @given(message=messages(), at=places)
 def test_a_valid_response_means_what_was_written(message: Message, at: list[int]) -> None:
     """Status, reason, fields, body and the ends of its chunks all come back."""
@@ -140,7 +139,7 @@ small = st.sampled_from([Limits(), Limits(max_line_size=24, max_field_size=20, m
 methods = st.sampled_from(["GET", "HEAD", "CONNECT"])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(raw=mutated(), at=places, method=methods, upgrade=st.booleans(), limits=small)
 @example(  # a space after a value is no part of it
     raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
