@@ -15,7 +15,8 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import AnyByteStream, ByteStream, SocketAttribute
-from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.streams.buffered import BufferedByteStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from .._common import ConnectionKey
@@ -168,7 +169,8 @@ class NetworkStream:
 
     def unread(self, data: bytes) -> None:
         """Make *data* the first bytes that are received from :attr:`stream`."""
-        self.stream = _StreamAfter(data, self.stream)
+        self.stream = stream = BufferedByteStream(self.stream)
+        stream.feed_data(data)
         self._unencrypted = None
 
     def interrupt(self) -> None:
@@ -285,36 +287,6 @@ class _ForeignStream(ByteStream):
         theirs = self._stream.extra(SocketAttribute.raw_socket, None)
         if theirs is not None:
             leave_to_parent(theirs)
-
-
-class _StreamAfter(ByteStream):
-    """A stream of which some bytes have been received already: they come first."""
-
-    def __init__(self, received: bytes, stream: ByteStream) -> None:
-        self._received = received
-        self._stream = stream
-
-    async def receive(self, max_bytes: int = 65536) -> bytes:
-        if not self._received:
-            return await self._stream.receive(max_bytes)
-        if max_bytes < 1:
-            raise ValueError("max_bytes must be a positive integer")
-        await checkpoint()
-        data, self._received = self._received[:max_bytes], self._received[max_bytes:]
-        return data
-
-    async def send(self, item: bytes) -> None:
-        await self._stream.send(item)
-
-    async def send_eof(self) -> None:
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    @property
-    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        return self._stream.extra_attributes
 
 
 def _ssl_objects_of(stream: AnyByteStream) -> tuple[ssl.SSLObject, ...]:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 #: How long closing waits for a thread that reads from a disk, in seconds: much longer than a read
 #: takes, unless the disk hangs.  A pipe may be silent for ever, so nothing waits for it.
-PATIENCE: Final = 0.5
+CLOSING_SECONDS: Final = 0.5
 
 
 class _Use:
@@ -39,11 +39,11 @@ class FileInThreads:
     :param may_block: whether the file is a pipe or the like, which may have nothing to read
     """
 
-    __slots__ = ("_closed", "_closing", "_file", "_lock", "_patience")
+    __slots__ = ("_closed", "_closing", "_file", "_lock", "_wait_seconds")
 
     def __init__(self, file: Any, *, may_block: bool) -> None:
         self._file: Final = file
-        self._patience: Final = 0.0 if may_block else PATIENCE
+        self._wait_seconds: Final = 0.0 if may_block else CLOSING_SECONDS
         self._lock: Final = threading.Lock()  # held by the thread that uses the file
         self._closing = False  # set before the lock is tried, and read after it was released
         self._closed = False
@@ -69,11 +69,11 @@ class FileInThreads:
                 return None if use.is_abandoned else function(*args)
         finally:
             if self._closing:
-                self._close(patience=0.0)
+                self._close(timeout=0.0)
 
-    def _close(self, patience: float) -> None:
+    def _close(self, timeout: float) -> None:
         """Close the file, unless a thread uses it, which will call this method at its end."""
-        if self._lock.acquire(timeout=patience):
+        if self._lock.acquire(timeout=timeout):
             try:
                 if not self._closed:
                     self._closed = True
@@ -90,12 +90,14 @@ class FileInThreads:
         closed after cancellation too.
         """
         self._closing = True
-        if self._lock.locked() and not self._patience:
+        if self._lock.locked() and not self._wait_seconds:
             return
         try:
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
-                await anyio.to_thread.run_sync(self._close, self._patience, abandon_on_cancel=True)
+                await anyio.to_thread.run_sync(
+                    self._close, self._wait_seconds, abandon_on_cancel=True
+                )
         finally:
             # A shield does not stop task.cancel() of asyncio, and all worker threads may be busy.
             if not self._closed and not self._lock.locked():
-                threading.Thread(target=self._close, args=(PATIENCE,), daemon=True).start()
+                threading.Thread(target=self._close, args=(CLOSING_SECONDS,), daemon=True).start()

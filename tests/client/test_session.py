@@ -6,7 +6,7 @@ import gzip
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -382,6 +382,33 @@ class TestARequestThatNobodyAwaits:
                 gc.enable()
 
 
+def living() -> Counter[str]:
+    """Count the objects of which each request makes one."""
+    kinds = (Exchange, StreamReader, Upload, UploadTracker)
+    return Counter(type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds))
+
+
+async def garbage_of(
+    ask: Callable[[ClientSession], Awaitable[None]], url: URL, *, entered: bool
+) -> Counter[str]:
+    """Return what *ask* leaves to the collector of cycles, with a session of its own."""
+    async with AsyncExitStack() as stack:
+        session = ClientSession(url)
+        if entered:
+            await stack.enter_async_context(session)
+        else:
+            stack.push_async_callback(session.close)
+        gc.collect()
+        gc.disable()
+        try:
+            before = living()
+            await ask(session)
+            await anyio.wait_all_tasks_blocked()
+            return living() - before
+        finally:
+            gc.enable()
+
+
 @pytest.mark.parametrize("entered", [False, True], ids=["unentered", "entered"])
 @pytest.mark.parametrize("end", [CLOSE, RESET, None], ids=["closed", "reset", "body fails"])
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n", b""])
@@ -402,22 +429,7 @@ async def test_an_upload_that_fails_leaves_no_garbage(
                 assert response.status == 413
 
     peer = await script([(Head(b"POST "), [answer, end or DEAF])])
-    async with AsyncExitStack() as stack:
-        session = ClientSession(peer.url)
-        if entered:
-            await stack.enter_async_context(session)
-        else:
-            stack.push_async_callback(session.close)
-        gc.collect()
-        gc.disable()
-        try:
-            before = living()
-            await ask(session)
-            await anyio.wait_all_tasks_blocked()
-            left = living() - before
-        finally:
-            gc.enable()
-    assert not left
+    assert not await garbage_of(ask, peer.url, entered=entered)
 
 
 @pytest.mark.uvloop
@@ -455,12 +467,6 @@ async def test_an_upload_fails_just_before_the_session_is_closed(
         assert not isinstance(caught.value, TimeoutError)
 
 
-def living() -> Counter[str]:
-    """Count the objects of which each request makes one."""
-    kinds = (Exchange, StreamReader, Upload, UploadTracker)
-    return Counter(type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds))
-
-
 @pytest.mark.parametrize("bare", [False, True], ids=["block", "bare"])
 @pytest.mark.parametrize("entered", [False, True], ids=["unentered", "entered"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["get", "upload"])
@@ -489,19 +495,4 @@ async def test_a_request_leaves_no_garbage(
             async with request as response:
                 assert await response.read() == b"ok"
 
-    async with AsyncExitStack() as stack:
-        session = ClientSession(peer.url)
-        if entered:
-            await stack.enter_async_context(session)
-        else:
-            stack.push_async_callback(session.close)
-        gc.collect()
-        gc.disable()
-        try:
-            before = living()
-            await ask(session)
-            await anyio.wait_all_tasks_blocked()
-            left = living() - before
-        finally:
-            gc.enable()
-    assert not left
+    assert not await garbage_of(ask, peer.url, entered=entered)

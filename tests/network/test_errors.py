@@ -9,7 +9,7 @@ import ssl
 import anyio
 import pytest
 
-from anyhttp import ClientConnectionResetError, ClientOSError
+from anyhttp import ClientConnectionError, ClientConnectionResetError, ClientOSError
 from anyhttp._network.errors import socket_errors
 
 #: Causes of a failure, and the number that the error has.
@@ -43,3 +43,10 @@ def test_a_connection_that_was_closed_here() -> None:
     error = socket_errors(anyio.ClosedResourceError())
     assert isinstance(error, ClientConnectionResetError)
     assert error.errno == errno.ECONNRESET
+
+
+def test_a_connection_that_another_task_uses() -> None:
+    """The operating system has no number for it."""
+    error = socket_errors(anyio.BusyResourceError("reading from"))
+    assert type(error) is ClientConnectionError
+    assert "another task" in str(error)
