@@ -6,6 +6,7 @@ from .errors import dial_errors
 from .sockets import AddrInfoType, SocketFactoryType, connect_tcp, connect_unix
 from .stream import NetworkStream
 from .tls import start_tls
+from .tls_sessions import TlsSessions
 from .trust import Fingerprint, SSLOption, fold_ssl, ssl_option
 
 __all__ = (
@@ -14,6 +15,7 @@ __all__ = (
     "NetworkStream",
     "SSLOption",
     "SocketFactoryType",
+    "TlsSessions",
     "connect_tcp",
     "connect_unix",
     "dial_errors",

@@ -51,6 +51,7 @@ class NetworkStream:
         "_raw_socket",
         "_ssl_objects",
         "_timed",
+        "_tls",
         "_tls_key",
         "_transport",
         "_unencrypted",
@@ -68,6 +69,7 @@ class NetworkStream:
         self.for_one_exchange: bool = False
         #: one for each layer of TLS, the outermost first; an https proxy's tunnel has two
         self._ssl_objects: tuple[ssl.SSLObject, ...] = _ssl_objects_of(stream)
+        self._tls: TlsStream | None = stream if isinstance(stream, TlsStream) else None
         self._transport = transport = _transport_of(stream)
         if isinstance(transport, _ForeignStream) and not self._ssl_objects:
             self.stream = transport
@@ -216,10 +218,14 @@ class NetworkStream:
             except ssl.SSLError:
                 pass
             return False
+        if self._tls is not None:
+            self._tls.keep_session()
         return True
 
     def abort(self) -> None:
         """Close the socket at once; :meth:`aclose` must still be awaited later."""
+        if self._tls is not None:
+            self._tls.keep_session()
         self._transport.abort()
 
     def leave_to_parent(self) -> None:

@@ -7,16 +7,20 @@ import ssl
 from .._common import ConnectionKey, without_zone
 from .errors import dial_errors
 from .stream import NetworkStream
+from .tls_sessions import TlsSessions
 from .tls_stream import TlsStream
 from .trust import check_protocol, context_for
 
 __all__ = ("start_tls",)
 
 
-async def start_tls(below: NetworkStream, hostname: str, key: ConnectionKey) -> NetworkStream:
+async def start_tls(
+    below: NetworkStream, hostname: str, key: ConnectionKey, sessions: TlsSessions | None = None
+) -> NetworkStream:
     """Do the TLS handshake over *below*; close *below* if it fails or is cancelled.
 
     :param hostname: the name to send and to verify, without a trailing dot and without a zone
+    :param sessions: one of which may be resumed; ``None`` for a full handshake
     :raises ClientConnectorSSLError: the handshake failed, or the peer refused it by an alert
     :raises ClientConnectorCertificateError: the certificate is not trusted
     :raises ServerFingerprintMismatch: the certificate is not the pinned one
@@ -25,10 +29,14 @@ async def start_tls(below: NetworkStream, hostname: str, key: ConnectionKey) -> 
         with dial_errors(key):
             context = await context_for(key.ssl)
             name = without_zone(hostname).rstrip(".")
-            stream = await TlsStream.wrap(below.stream, context, name)
-            check_protocol(stream)
+            resumption = None if sessions is None else sessions.resumption(key, name, context)
+            session = None if resumption is None else resumption.session
+            stream = await TlsStream.wrap(below.stream, context, name, session)
+            check_protocol(stream.ssl_object)
         if not isinstance(key.ssl, (bool, ssl.SSLContext)):
             key.ssl.check(stream, key.host, key.port)
+        # Only now: no session is kept of a connection that failed one of these checks.
+        stream.resumption = resumption
     except BaseException:
         await below.aclose()
         raise

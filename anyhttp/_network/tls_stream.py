@@ -21,6 +21,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.streams.tls import TLSAttribute
 
 from .._tasks import TimedStream
+from .tls_sessions import Resumption
 
 __all__ = ("TlsRefused", "TlsStream")
 
@@ -58,6 +59,8 @@ class TlsStream(ByteStream):
         self.transport_stream: ByteStream = transport_stream
         #: what encrypts and decrypts
         self.ssl_object: ssl.SSLObject = ssl_object
+        #: where :meth:`keep_session` leaves the session
+        self.resumption: Resumption | None = None
         self._incoming = incoming
         self._outgoing = outgoing
         timed = transport_stream if isinstance(transport_stream, TimedStream) else None
@@ -82,11 +85,16 @@ class TlsStream(ByteStream):
 
     @classmethod
     async def wrap(
-        cls, transport_stream: ByteStream, context: ssl.SSLContext, hostname: str
+        cls,
+        transport_stream: ByteStream,
+        context: ssl.SSLContext,
+        hostname: str,
+        session: ssl.SSLSession | None = None,
     ) -> TlsStream:
         """Do the handshake.
 
         :param hostname: the name to send and to verify in the certificate
+        :param session: one of *context* to resume, if the peer still knows it
         :raises ssl.SSLError: the handshake failed
         :raises TlsRefused: the peer refused the connection after its part of the handshake
         :raises anyio.EndOfStream: the peer closed the connection
@@ -98,7 +106,7 @@ class TlsStream(ByteStream):
         # Pass bytes: the ssl module would encode text by IDNA 2003.
         name = hostname.encode("ascii") if hostname.isascii() else idna.encode(hostname, uts46=True)
         if type(context) is ssl.SSLContext:
-            ssl_object = context.wrap_bio(incoming, outgoing, server_hostname=name)
+            ssl_object = context.wrap_bio(incoming, outgoing, False, name, session)
         else:
             # A context that uses the operating system's trust store may read files.
             ssl_object = await anyio.to_thread.run_sync(
@@ -199,6 +207,20 @@ class TlsStream(ByteStream):
 
     async def aclose(self) -> None:
         await self.transport_stream.aclose()
+
+    def keep_session(self) -> None:
+        """Leave the session to a later connection; also that of a TLS stream below.
+
+        A session is left once.  It is best done after the first response: by then the peer's
+        tickets have come, and the session can shorten the next handshake soon.
+        """
+        resumption = self.resumption
+        if resumption is not None and resumption.wants_session:
+            self.resumption = None
+            if self._failure is None:  # RFC 5246 §7.2.2: none is resumed after a fatal alert
+                resumption.keep(self.ssl_object)
+        if isinstance(self.transport_stream, TlsStream):
+            self.transport_stream.keep_session()
 
     # -- between OpenSSL and the stream below
 

@@ -264,7 +264,8 @@ class TCPConnector(BaseConnector):
         if not key.is_ssl:
             return stream
         effective = key if key.ssl is not True else key._replace(ssl=self._ssl)
-        return await start_tls(stream, key.server_hostname or key.host, effective)
+        name = key.server_hostname or key.host
+        return await start_tls(stream, name, effective, self._pool.tls_sessions)
 
     def _way(self, key: ConnectionKey, traces: Sequence[Trace], limit: ConnectLimit) -> Way:
         """Return how to reach the proxy of *key*, and the origin behind the proxy."""
@@ -274,7 +275,8 @@ class TCPConnector(BaseConnector):
             # is another one, so the connector's setting verifies it.
             proxy_tls = True if isinstance(self._ssl, Fingerprint) else self._ssl
         resolve = partial(self._resolve, traces=traces)
-        return Way(resolve, self._options, tls, proxy_tls, self._engine_class, limit)
+        sessions = self._pool.tls_sessions
+        return Way(resolve, self._options, tls, proxy_tls, sessions, self._engine_class, limit)
 
     async def _resolve(
         self, key: ConnectionKey, host: str, port: int, traces: Sequence[Trace] = ()
@@ -461,7 +463,8 @@ class UnixConnector(BaseConnector):
             raise UnixClientConnectorError(self._path, key, exc) from exc
         if not key.is_ssl:
             return stream
-        return await start_tls(stream, key.server_hostname or key.host, key)
+        name = key.server_hostname or key.host
+        return await start_tls(stream, name, key, self._pool.tls_sessions)
 
 
 class NamedPipeConnector(BaseConnector):

@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from .._common import ConnectionKey
 from .._http1 import IDLE, Connection, Http1Connection, leave_to_parent
-from .._network import NetworkStream
+from .._network import NetworkStream, TlsSessions
 from ..client_exceptions import ClientConnectionError
 from ._idle import IdleConnections
 from ._slots import Slot, Slots
@@ -34,7 +34,7 @@ class ConnectionPool:
 
     __slots__ = ("__weakref__", "_closing", "_lent", "_limit", "_limit_per_host", "_opening",
                  "_thread", "closed", "idle", "idle_slots", "keepalive_timeout",
-                 "slots")  # fmt: skip
+                 "slots", "tls_sessions")  # fmt: skip
 
     def __init__(self, limit: int, limit_per_host: int, keepalive_timeout: float) -> None:
         self._limit = limit
@@ -49,6 +49,8 @@ class ConnectionPool:
         #: waits for a slot and endpoints have no limit, so that the next request on it need not
         #: check the limits.
         self.idle_slots: dict[Http1Connection, Slot] = {}
+        #: what connections that were closed leave to later ones
+        self.tls_sessions: TlsSessions = TlsSessions()
         self._opening: set[Slot] = set()  # held, for connections that are being made
         self._lent: dict[Connection, Slot] = {}
         # Aborted streams, in the order of aborting: the event loop closes their sockets later.
@@ -209,6 +211,7 @@ class ConnectionPool:
     def close(self) -> None:
         """Close all connections, and end every wait for one."""
         self.closed = True
+        self.tls_sessions.close()
         self.slots.cancel_all()
         for connection in list(self._lent):
             connection.close()
@@ -217,6 +220,7 @@ class ConnectionPool:
     def close_idle(self) -> None:
         """Close the idle connections, and keep no others; it may be called in any thread."""
         self.closed = True
+        self.tls_sessions.close()
         for http1 in self.idle.clear():
             self._close(http1)
 
@@ -232,6 +236,7 @@ class ConnectionPool:
         self._opening.clear()
         self._closing.clear()
         self.idle_slots.clear()
+        self.tls_sessions.clear()
         self.slots = Slots(self._limit, self._limit_per_host, self._evict)
         self._thread = get_ident()
 

@@ -21,7 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from .. import hdrs
 from .._common import ConnectionKey, ProxyKey, RequestInfo, SupportsFingerprint, without_zone
 from .._http1 import Engine, Head, Limits, ParseError
-from .._network import NetworkStream, start_tls
+from .._network import NetworkStream, TlsSessions, start_tls
 from .._targets import HTTP_PROXIES, BasicAuth
 from .._tasks import Expired
 from ..abc import ResolveResult
@@ -62,6 +62,7 @@ class Way:
     #: how the certificates of the origin and of the proxy are verified
     tls: SSLContext | bool | SupportsFingerprint
     proxy_tls: SSLContext | bool | SupportsFingerprint
+    tls_sessions: TlsSessions
     engine_class: type[Engine]
     limit: ConnectLimit
 
@@ -97,7 +98,8 @@ async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
                 raise
     if not key.is_ssl:
         return stream
-    inner = await start_tls(stream, key.server_hostname or key.host, key)
+    name = key.server_hostname or key.host
+    inner = await start_tls(stream, name, key, way.tls_sessions)
     inner.for_one_exchange = stream.for_one_exchange
     return inner
 
@@ -108,7 +110,9 @@ async def _dial_proxy(key: ConnectionKey, way: Way) -> NetworkStream:
         assert key.port is not None
         addresses = await way.resolve(key, key.host, key.port)
         stream = await dial_tcp(addresses, way.options, way.limit)
-        return await start_tls(stream, key.host, key) if key.is_ssl else stream
+        if not key.is_ssl:
+            return stream
+        return await start_tls(stream, key.host, key, way.tls_sessions)
 
 
 async def _dial_through_socks(

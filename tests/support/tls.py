@@ -27,7 +27,12 @@ class Authority:
     @property
     def fingerprint(self) -> bytes:
         """The SHA-256 digest of the certificate in ``server``."""
-        pem = self._certificate.cert_chain_pems[0].bytes().decode()
+        return self.digest(self._certificate)
+
+    @staticmethod
+    def digest(certificate: trustme.LeafCert) -> bytes:
+        """Return the SHA-256 digest of *certificate*."""
+        pem = certificate.cert_chain_pems[0].bytes().decode()
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).digest()
 
     @property
