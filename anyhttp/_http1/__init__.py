@@ -7,7 +7,7 @@ from functools import cache
 from .connection import IDLE, Connection, Http1Connection, leave_to_parent
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
-from .heads import Head
+from .heads import Head, ResponseHead, as_text, content_type_of, text_fields
 from .request_framing import NO_BODY, Framing, framing_fields, framing_of_request
 from .response_grammar import Limits, ParseError
 from .unread import OpenExchanges
@@ -34,16 +34,20 @@ __all__ = (
     "OpenExchanges",
     "Outgoing",
     "ParseError",
+    "ResponseHead",
     "Upload",
     "UploadComplete",
     "UploadProgress",
     "UploadTracker",
     "abort_unsent",
+    "as_text",
+    "content_type_of",
     "engine_class",
     "framing_fields",
     "goes_inline",
     "framing_of_request",
     "leave_to_parent",
+    "text_fields",
     "upload_progress",
 )
 

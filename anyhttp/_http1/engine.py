@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 from .._common import Fields, FieldsMemo
 from .chunks import ChunkReader
-from .heads import CHUNKED, UNTIL_EOF, Head, HeadReader, read_whole_head
+from .heads import CHUNKED, UNTIL_EOF, Head, HeadReader, read_plain_head
 from .response_framing import read_framing
 from .response_grammar import Limits, ParseError
 
@@ -25,46 +25,46 @@ LARGE: Final = 256 * 1024
 #: White space that may surround a field value (:rfc:`9110#section-5.5`).
 _FIELD_SPACE: Final = " \t"
 
-#: Shared by all engines until a head has been received, to save memory.
+# Engines share these until a head has been received.
 _NO_PIECES: Final[deque[bytes]] = deque(maxlen=0)
 _NO_ENDS: Final[deque[int]] = deque(maxlen=0)
 
 
+# Without __slots__, like all objects that each call makes: Python creates them faster then.
 class Engine:
     """One request and its responses."""
 
-    __slots__ = ("_chunked", "_chunks", "_informed", "_left", "_limits", "_method", "_reader",
-                 "_upgrade", "chunk_ends", "complete", "error", "for_one_exchange", "head",
-                 "pieces", "surplus")  # fmt: skip
-
     name: ClassVar[str] = "auto"
 
+    #: an error in the body that was received together with a valid head.  It is raised when
+    #: the body is read, as it would be if the body had been received later.
+    error: ParseError | None = None
+    #: bytes after the end of the response; after a switch they belong to another protocol
+    surplus: bytes = b""
+    #: offsets in the body at which chunks end, received and not yet consumed
+    chunk_ends: deque[int] = _NO_ENDS
+
+    _reader: HeadReader | None = None  # for a head that read_plain_head() cannot read
+    _informed = False
+    _chunks: ChunkReader | None = None
+    _left = 0
+
+    # What each response changes is set here: setting what only the class has is slower.
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._method = ""
         self._chunked = False
         self._upgrade = False
-        self._reader: HeadReader | None = None  # for a head that read_whole_head() cannot read
-        self._informed = False
-        self._chunks: ChunkReader | None = None
-        self._left = 0
         #: the head received last; :meth:`next_response` removes an informational one (1xx)
         self.head: Head | None = None
         #: body pieces received and not yet consumed, in order
         self.pieces: deque[bytes] = _NO_PIECES
-        #: offsets in the body at which chunks end, received and not yet consumed
-        self.chunk_ends: deque[int] = _NO_ENDS
-        #: an error in the body that was received together with a valid head.  It is raised when
-        #: the body is read, as it would be if the body had been received later.
-        self.error: ParseError | None = None
         #: whether the connection must not be reused.  The request asks to close it
         #: (:rfc:`9112#section-9.6`), or something was read that the grammar does not allow, in
         #: this head or in an informational one before it.
         self.for_one_exchange: bool = False
         #: whether the response has been received to its end
         self.complete: bool = False
-        #: bytes after the end of the response; after a switch they belong to another protocol
-        self.surplus: bytes = b""
 
     # -- sending
 
@@ -109,7 +109,7 @@ class Engine:
             return
         if not data:
             raise ParseError("the connection was closed in the middle of the head")
-        read = read_whole_head(data, self._limits) if self._reader is None else None
+        read = read_plain_head(data, self._limits) if self._reader is None else None
         if read is None:
             if self._reader is None:
                 self._reader = HeadReader(self._limits)
@@ -124,11 +124,11 @@ class Engine:
             head.keep_alive = False
         self.head = head
         data = data[end:]
+        self.pieces = deque()
         if data and head.length == len(data):  # true for nearly every small body
-            self.pieces = deque((data,))
+            self.pieces.append(data)
             self.complete = True
             return
-        self.pieces = deque()
         self._start_body(head)
         if data:
             try:

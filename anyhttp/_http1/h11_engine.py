@@ -11,7 +11,7 @@ import h11
 
 from .._common import HttpVersion10, HttpVersion11
 from .engine import Engine
-from .heads import Head, concerning
+from .heads import Head
 from .response_framing import announces_identity, is_tunnel
 from .response_grammar import Limits, ParseError
 
@@ -28,8 +28,6 @@ class H11Engine(Engine):
     h11 gets the received bytes.  If the head violates the grammar in a tolerated way, h11 gets
     the same head rewritten without the violation.
     """
-
-    __slots__ = ("_connection",)
 
     name: ClassVar[str] = "h11"
 
@@ -57,8 +55,7 @@ class H11Engine(Engine):
         head.version = HttpVersion10 if event.http_version == b"1.0" else HttpVersion11
         head.status = event.status_code
         head.reason = event.reason.decode("utf-8", "surrogateescape")
-        head.raw_headers = fields
-        head.concerning = concerning(fields)
+        head.take_fields(fields)
         super()._read_framing(head, data, end)
 
     def _parse(self, raw: bytes) -> h11.Response | h11.InformationalResponse:

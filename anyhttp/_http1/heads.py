@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from .._common import HttpVersion
 from .lines import FieldReader, LineReader, Longest
 from .response_grammar import (
+    PLAIN_HEAD,
     SPACE,
     START_SIZE,
     Limits,
     ParseError,
     StatusLine,
     check_start,
-    concerns,
-    plain_lines,
     read_status_line,
     status_lines,
     without_end,
@@ -25,9 +25,12 @@ __all__ = (
     "CHUNKED",
     "Head",
     "HeadReader",
+    "ResponseHead",
     "UNTIL_EOF",
-    "concerning",
-    "read_whole_head",
+    "as_text",
+    "content_type_of",
+    "read_plain_head",
+    "text_fields",
 )
 
 #: Body length if none is announced: the body ends when the peer closes the connection.
@@ -36,71 +39,166 @@ UNTIL_EOF: Final = -1
 CHUNKED: Final = -2
 
 
+class ResponseHead(Protocol):
+    """What a response needs of its head, which a middleware may have made by hand."""
+
+    @property
+    def version(self) -> HttpVersion: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def raw_headers(self) -> Sequence[tuple[bytes, bytes]]: ...
+
+
+# For lines that fit the grammar.
+_FIELD: Final = re.compile(rb"([^\r:]++):([^\r]*+)\r\n")
+_COOKIE: Final = re.compile(rb"(?im:^set-cookie):([^\r]*+)")
+_VALUE: Final = re.compile(r":[\t ]*+([^\r]*+)\r\n")
+_SPACE_AT_END: Final = re.compile(r"[\t ]++(?=\r)")
+
+# The fields that the client acts on; those of the second line are no lists.
+_NOTED: Final = (
+    b"connection", b"content-encoding", b"content-length", b"keep-alive", b"transfer-encoding",
+    b"content-type", b"set-cookie",
+)  # fmt: skip
+
+
+# Without __slots__, like all objects that each call makes: Python creates them faster then.
 class Head:
-    """A response head, and what it means for body and connection (set by ``read_framing()``)."""
+    """A response head, and what it means for body and connection (set by ``read_framing()``).
 
-    __slots__ = ("concerning", "content_encoding", "keep_alive", "length", "raw_headers",
-                 "reason", "set_cookies", "status", "tolerated", "version")  # fmt: skip
+    Most programs look at few of its fields or none.  So only those that the client acts on are
+    found at once.  The others are taken apart when somebody looks at them.
+    """
 
-    def __init__(
-        self,
-        start: StatusLine,
-        raw_headers: list[tuple[bytes, bytes]],
-        concerning: list[tuple[bytes, bytes]],
-    ) -> None:
+    def __init__(self, start: StatusLine, lines: bytes = b"") -> None:
+        """Make the head; *lines* are its field lines, if they fit the grammar."""
         self.version: HttpVersion = start.version
         self.status: int = start.status
         self.reason: str = start.reason
         #: whether something was read that the grammar does not allow, so that the connection
         #: must not carry another response
         self.tolerated: bool = start.tolerated
-        self.raw_headers: Sequence[tuple[bytes, bytes]] = raw_headers
-        #: those of the headers that concern body, connection and cookies, with names in lower case
-        self.concerning: Sequence[tuple[bytes, bytes]] = concerning
         #: bytes of body, :data:`UNTIL_EOF` or :data:`CHUNKED`
         self.length: int = 0
         #: whether the peer will read another request after this response; a number: whether it
         #: will if the request begins within so many seconds
         self.keep_alive: bool | float = False
+        #: the ``Connection`` values, joined
+        self.connection: bytes | None = None
+        #: the ``Content-Length`` values, joined
+        self.lengths: bytes | None = None
+        #: the ``Keep-Alive`` values, joined
+        self.idle_options: bytes | None = None
+        #: the ``Transfer-Encoding`` values, joined
+        self.coding: bytes | None = None
         #: the ``Content-Encoding`` values, joined, or ``""``
         self.content_encoding: str = ""
+        #: the first ``Content-Type`` value, perhaps with white space after it
+        self.content_type: bytes | None = None
         #: the ``Set-Cookie`` values
         self.set_cookies: Sequence[str] = ()
+        self._lines = lines
+        self._fields: Sequence[tuple[bytes, bytes]] | None = None
+
+    @property
+    def raw_headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The fields, as they were sent."""
+        if self._fields is None:
+            found = _FIELD.findall(self._lines)
+            self._fields = [(name, value.strip(SPACE)) for name, value in found]
+        return self._fields
+
+    def take_fields(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
+        """Set all fields, and the attributes that have the values of some of them.
+
+        The values of a repeated field are joined, as a list of them means the same
+        (:rfc:`9110#section-5.3`).  A cookie is a field by itself.
+        """
+        self._fields = fields
+        values: dict[bytes, list[bytes]] = {name: [] for name in _NOTED}
+        for name, value in fields:
+            of_name = values.get(name.lower())
+            if of_name is not None:
+                of_name.append(value)
+        self.set_cookies = list(map(decoded, values.pop(b"set-cookie")))
+        types = values.pop(b"content-type")
+        self.content_type = types[0] if types else None
+        joined = [b",".join(of_name) if of_name else None for of_name in values.values()]
+        self.connection, encoding, self.lengths, self.idle_options, self.coding = joined
+        self.content_encoding = "" if encoding is None else encoding.decode("latin-1")
+
+    def text_fields(self) -> Iterable[tuple[str, str]]:
+        """Return the fields as text."""
+        if self._fields is not None:
+            return as_text(self._fields)
+        text = decoded(self._lines)
+        if " \r" in text or "\t\r" in text:
+            text = _SPACE_AT_END.sub("", text)
+        # Splitting gives names and values in turns, in two thirds of the instructions that it
+        # takes to look at line after line.  The last string is empty, and has no partner.
+        parts = iter(_VALUE.split(text))
+        return zip(parts, parts, strict=False)
 
 
-def concerning(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return what :attr:`Head.concerning` is for *fields*."""
-    return [(field, value) for name, value in fields if (field := concerns[name])]
+def decoded(value: bytes) -> str:
+    """Return *value* as text (UTF-8; other bytes become lone surrogates)."""
+    return value.decode("utf-8", "surrogateescape")
 
 
-def read_whole_head(data: bytes, limits: Limits) -> tuple[Head, int] | None:
+def as_text(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    """Return *fields* as text."""
+    return [(name.decode("ascii"), decoded(value)) for name, value in fields]
+
+
+def text_fields(head: ResponseHead) -> Iterable[tuple[str, str]]:
+    """Return the fields of *head* as text."""
+    return head.text_fields() if isinstance(head, Head) else as_text(head.raw_headers)
+
+
+def content_type_of(head: ResponseHead) -> str | None:
+    """Return the first ``Content-Type`` of *head*."""
+    if isinstance(head, Head):
+        value = head.content_type
+    else:
+        values = (value for name, value in head.raw_headers if name.lower() == b"content-type")
+        value = next(values, None)
+    return None if value is None else decoded(value.rstrip(SPACE))
+
+
+def read_plain_head(data: bytes, limits: Limits) -> tuple[Head, int] | None:
     """Return a head that came in one piece, and where it ends; ``None``: use :class:`HeadReader`.
 
     This fast path reads nearly all heads.  :class:`HeadReader` is needed if a head is incomplete,
-    long, or not exactly as the grammar demands.
+    long, or not exactly as the grammar demands, or if it repeats a field of which one is expected.
     """
-    end = data.find(b"\r\n\r\n")
-    if end < 0 or end > limits.max_line_size or end > limits.max_field_size:
+    match = PLAIN_HEAD.match(data)
+    if match is None:
         return None
-    lines = plain_lines(data[:end])
-    if lines is None or len(lines) - 1 > limits.max_headers:
+    end = match.end()
+    if end > limits.max_line_size or end > limits.max_field_size:
         return None
-    fields: list[tuple[bytes, bytes]] = []
-    noted: list[tuple[bytes, bytes]] = []
-    try:
-        start = status_lines[lines[0]]
-        for line in lines[1:]:
-            name, colon, value = line.partition(b":")
-            if not colon:
-                return None
-            concern = concerns[name]
-            value = value.strip(SPACE)
-            fields.append((name, value))
-            if concern:
-                noted.append((concern, value))
-    except ParseError:
+    # The shortest field line has four bytes.
+    if end > 4 * limits.max_headers and data.count(b"\r\n", 0, end) - 2 > limits.max_headers:
         return None
-    return Head(start, fields, noted), end + 4
+    line, kind, lengths, connection, encoding, idle_options, coding, cookie = match.groups()
+    if lengths is not None and not lengths.isdigit():
+        return None
+    lines = data[len(line) + 2 : end - 2]
+    head = Head(status_lines[line], lines)
+    head.connection = connection
+    head.lengths = lengths
+    head.idle_options = idle_options
+    head.coding = coding
+    head.content_type = kind
+    if encoding is not None:
+        head.content_encoding = encoding.strip(SPACE).decode("latin-1")
+    if cookie is not None:
+        cookies = _COOKIE.findall(lines)
+        head.set_cookies = [decoded(cookie.strip(SPACE)) for cookie in cookies]
+    return head, end
 
 
 class HeadReader:
@@ -130,8 +228,8 @@ class HeadReader:
         self.raw += data[:position]
         if self._start is None or not self._fields.complete:
             return None
-        fields = self._fields.fields
-        head = Head(self._start, fields, concerning(fields))
+        head = Head(self._start)
+        head.take_fields(self._fields.fields)
         if self._empty or self._fields.tolerated:
             head.tolerated = True
         return head, position

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Final
 
 from .._common import HttpVersion, HttpVersion11
 from .heads import CHUNKED, UNTIL_EOF, Head
@@ -22,8 +21,6 @@ __all__ = (
     "read_framing",
 )
 
-_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
-
 
 def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
     """Set the attributes of *head*, the response to a *method* request, for body and connection.
@@ -32,44 +29,22 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
     :raises ParseError: lengths that contradict each other or the transfer coding, or a switch
         of protocols that was not offered
     """
-    concerning = head.concerning
-    said = dict(concerning)
-    if b"set-cookie" in said or len(said) < len(concerning):
-        said = _joined(head)
-    if b"content-encoding" in said:
-        head.content_encoding = said[b"content-encoding"].decode("latin-1")
     status = head.status
     if status == 101 and not asked_upgrade:
         raise ParseError("101 Switching Protocols without having been asked to")
     if is_tunnel(method, status):
         return
-    lengths, coding = said.get(b"content-length"), said.get(b"transfer-encoding")
+    lengths, coding = head.lengths, head.coding
     head.length = length = body_length(method, status, lengths, coding)
     # A repeated length.  Looking for the comma would be slower: ``in`` takes bytes for a number
     # first, and drops the error.
     if lengths is not None and not lengths.isdigit():
-        head.raw_headers = _with_one_length(head, lengths)
+        head.take_fields(_with_one_length(head, lengths))
     if length <= 0 and has_odd_framing(status, lengths, coding):
         head.tolerated = True
     # After 101 the connection is used for another protocol.
     if length != UNTIL_EOF and status != 101 and not head.tolerated:
-        head.keep_alive = keeps_alive(
-            head.version, said.get(b"connection"), coding, said.get(b"keep-alive")
-        )
-
-
-def _joined(head: Head) -> dict[bytes, bytes]:
-    """Return the values by name, and set the cookies of *head*.
-
-    A repeated field means the list of its values (:rfc:`9110#section-5.3`); a cookie is a field
-    by itself.
-    """
-    values: dict[bytes, list[bytes]] = {}
-    for field, value in head.concerning:
-        values.setdefault(field, []).append(value)
-    cookies = values.pop(b"set-cookie", ())
-    head.set_cookies = [cookie.decode("utf-8", "surrogateescape") for cookie in cookies]
-    return {field: b",".join(listed) for field, listed in values.items()}
+        head.keep_alive = keeps_alive(head.version, head.connection, coding, head.idle_options)
 
 
 def is_tunnel(method: str, status: int) -> bool:
@@ -131,8 +106,7 @@ def is_identity(coding: bytes) -> bool:
 
 def announces_identity(head: Head) -> bool:
     """Whether *head* has ``Transfer-Encoding: identity``, and no ``Content-Length``."""
-    framing = [field for field in head.concerning if field[0] in _FRAMING]
-    return [name for name, _ in framing] == [b"transfer-encoding"] and is_identity(framing[0][1])
+    return head.lengths is None and head.coding is not None and is_identity(head.coding)
 
 
 def read_content_length(lengths: bytes) -> int:

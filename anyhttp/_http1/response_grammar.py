@@ -33,13 +33,12 @@ __all__ = (
     "ChunkSize",
     "FieldLine",
     "Limits",
+    "PLAIN_HEAD",
     "ParseError",
     "SPACE",
     "START_SIZE",
     "StatusLine",
     "check_start",
-    "concerns",
-    "plain_lines",
     "read_chunk_size",
     "read_field",
     "read_fold",
@@ -146,7 +145,7 @@ def read_status_line(line: bytes) -> StatusLine:
     )
 
 
-#: Bounds of the caches below: the longest key, in bytes, and the number of entries.
+#: Bounds of the cache below: the longest key, in bytes, and the number of entries.
 _KEPT_SIZE: Final = 64
 _KEPT_NUMBER: Final = 256
 
@@ -169,57 +168,35 @@ status_lines: Final = _StatusLines()
 # -- field lines (RFC 9112 §5) ---------------------------------------------------------
 
 _FIELD_LINE: Final = re.compile(rb"(" + _TOKEN + rb"):(" + _READABLE + rb")")
-_NAME: Final = re.compile(_TOKEN)
 _SPACED_NAME: Final = re.compile(_TOKEN + rb"[\t ]*+")  # a common mistake
 
 
-_TEXT_BYTES: Final = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
+def _once(name: bytes, group: int) -> bytes:
+    """Return the pattern of a field that may come once, with its value in *group*.
 
-
-def plain_lines(head: bytes) -> list[bytes] | None:
-    """Return the lines of *head*, without their ends, if the grammar allows each byte.
-
-    :return: ``None`` if there is a control character, or a CR or LF outside a CRLF
+    If it comes again, all the rest is consumed, so that the whole pattern does not match.
     """
-    lines = head.split(b"\r\n")
-    # Without the bytes of text, exactly the line ends must be left.
-    return lines if head.translate(None, _TEXT_BYTES) == b"\r\n" * (len(lines) - 1) else None
+    return rb"%b:[\t ]*+(?(%d)(?s:.*+)|(%b))" % (name, group, _TEXT)
 
 
-#: Fields that concern the body, the connection or cookies.
-_CONCERNING: Final = frozenset(
-    (
-        b"connection",
-        b"content-encoding",
-        b"content-length",
-        b"keep-alive",
-        b"set-cookie",
-        b"transfer-encoding",
-    )
-)
-
-
-class _Concerns(dict[bytes, bytes]):
-    """A cache: a field name in lower case if it is in ``_CONCERNING``, else ``b""``.
-
-    Servers use few different names.
-
-    :raises ParseError: it is not a valid name
-    """
-
-    def __missing__(self, name: bytes) -> bytes:
-        if not _NAME.fullmatch(name):
-            raise ParseError("a field without a name")
-        field = name.lower()
-        concern = field if field in _CONCERNING else b""
-        if len(name) <= _KEPT_SIZE:
-            if len(self) >= _KEPT_NUMBER:
-                self.clear()
-            self[name] = concern
-        return concern
-
-
-concerns: Final = _Concerns()
+#: A head that is exactly as the grammar demands, with the empty line at its end.  Its groups are
+#: the status line, and the values of those fields that the client acts on.  If one of these comes
+#: twice, except ``Set-Cookie``, the pattern does not match.
+#:
+#: The names begin with sets of characters as Python's :mod:`re` looks at such a set before it
+#: tries an alternative.
+PLAIN_HEAD: Final = re.compile(
+    rb"(HTTP/1\.[01] [1-9][0-9]{2}(?: " + _TEXT + rb")?+)"
+    rb"(?:\r\n(?:[Cc][Oo][Nn](?:"
+    + _once(rb"[Tt](?i:ent-type)", 2) + rb"|"
+    + _once(rb"[Tt](?i:ent-length)", 3) + rb"|"
+    + _once(rb"[Nn](?i:ection)", 4) + rb"|"
+    + _once(rb"[Tt](?i:ent-encoding)", 5) + rb")|"
+    + _once(rb"[Kk](?i:eep-alive)", 6) + rb"|"
+    + _once(rb"[Tt](?i:ransfer-encoding)", 7) + rb"|"
+    rb"[Ss](?i:et-cookie)():" + _TEXT + rb"|"
+    + _TOKEN + rb":" + _TEXT + rb"))*+\r\n\r\n"
+)  # fmt: skip
 
 
 def read_field(line: bytes, kind: str) -> FieldLine:

@@ -31,7 +31,7 @@ from .._headers import (
     parse_links,
     response_cookies,
 )
-from .._http1 import Exchange
+from .._http1 import Exchange, ResponseHead, as_text, content_type_of, text_fields
 from .._tasks import CLEAN_UP_SECONDS, ends_at_once
 from ..client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, peek, read_ahead, set_deadline
@@ -83,19 +83,6 @@ class AskedRequest(Protocol):
     def request_info(self) -> RequestInfo: ...
 
 
-class ResponseHead(Protocol):
-    """What a response needs of its head, which a middleware may have made by hand."""
-
-    @property
-    def version(self) -> HttpVersion: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def raw_headers(self) -> Sequence[tuple[bytes, bytes]]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _PastHead:
     version: HttpVersion
@@ -132,17 +119,6 @@ def _restored(
     return response
 
 
-def _as_text(fields: Sequence[tuple[bytes, bytes]]) -> CIMultiDictProxy[str]:
-    return CIMultiDictProxy(
-        CIMultiDict(
-            [
-                (name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
-                for name, value in fields
-            ]
-        )
-    )
-
-
 class _Released:
     """Returned by ``release()``, so that ``await response.release()`` works too."""
 
@@ -174,11 +150,11 @@ class ClientResponse:
         "_cookies",
         "_exchange",
         "_fallback_charset",
+        "_head",
         "_headers",
         "_history",
         "_in_context",
         "_on_body",
-        "_raw_headers",
         "_released",
         "_request",
         "method",
@@ -211,7 +187,7 @@ class ClientResponse:
     ) -> None:
         self._request = request
         self._exchange = exchange
-        self._raw_headers = head.raw_headers
+        self._head = head
         self._fallback_charset = fallback_charset_resolver
         self._headers: CIMultiDictProxy[str] | None = None
         self._cookies: SimpleCookie | None = None
@@ -294,7 +270,7 @@ class ClientResponse:
     def headers(self) -> CIMultiDictProxy[str]:
         """Header fields as text (UTF-8; other bytes are kept as lone surrogates)."""
         if self._headers is None:
-            self._headers = _as_text(self._raw_headers)
+            self._headers = CIMultiDictProxy(CIMultiDict(text_fields(self._head)))
         return self._headers
 
     @property
@@ -304,7 +280,7 @@ class ClientResponse:
         It is empty until the body has been read to its end.  The fields are never merged into
         :attr:`headers`, and the client acts on none of them.
         """
-        return _as_text(self._raw_trailers())
+        return CIMultiDictProxy(CIMultiDict(as_text(self._raw_trailers())))
 
     def _raw_trailers(self) -> Sequence[tuple[bytes, bytes]]:
         exchange, content = self._exchange, self._content
@@ -316,7 +292,7 @@ class ClientResponse:
     @property
     def raw_headers(self) -> RawHeaders:
         """Header fields as the peer sent them."""
-        return tuple(self._raw_headers)
+        return tuple(self._head.raw_headers)
 
     @property
     def cookies(self) -> SimpleCookie:
@@ -342,10 +318,7 @@ class ClientResponse:
         """
         if self._headers is not None or self._says_more:
             return parse_content_type(self.headers.get(hdrs.CONTENT_TYPE))
-        for name, value in self._raw_headers:
-            if name.lower() == b"content-type":
-                return parse_content_type(str(value, "utf-8", "surrogateescape"))
-        return parse_content_type(None)
+        return parse_content_type(content_type_of(self._head))
 
     @property
     def content_length(self) -> int | None:

@@ -31,8 +31,13 @@ class TestChoice:
 
     @engine
     def test_nothing_but_the_interface_is_needed(self, name: str) -> None:
-        """An engine carries no ``__dict__``: one is made for each request."""
-        assert not hasattr(engine_class(name)(Limits()), "__dict__")
+        """An engine carries no dictionary, not even when it has been used: there is one engine for
+        each request.
+        """
+        engine = started(name)
+        engine.receive(OK + b"Content-Length: 2\r\n\r\nhi")
+        assert engine.complete
+        assert not any(type(held) is dict for held in gc.get_referents(engine))
 
 
 # -- sending ---------------------------------------------------------------------------

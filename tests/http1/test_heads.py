@@ -6,14 +6,24 @@ What is read although it breaks the grammar is in ``http1/test_tolerated.py``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from anyhttp import HttpVersion10, HttpVersion11
+from anyhttp import HttpVersion, HttpVersion10, HttpVersion11
 from anyhttp._http1 import Limits, ParseError
 from anyhttp._http1.chunks import ChunkReader
-from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head, HeadReader, concerning
+from anyhttp._http1.heads import (
+    CHUNKED,
+    UNTIL_EOF,
+    Head,
+    HeadReader,
+    as_text,
+    content_type_of,
+    read_plain_head,
+    text_fields,
+)
 from anyhttp._http1.response_framing import read_content_length, read_framing
 from anyhttp._http1.response_grammar import StatusLine
 from tests.support.cost import calls_of, cheap
@@ -437,6 +447,83 @@ class TestChunks:
         assert accepted(whole).body == b"hi"
 
 
+class TestFields:
+    """They are taken apart when somebody looks; what the client acts on is found at once."""
+
+    RAW = (
+        OK + b"Server: a: b\r\nX:c\r\nX: \t d\te \t\r\nY:\r\nZ: \t\r\nContent-Type: text/plain \r\n"
+        b"Content-Encoding: gzip \r\nSet-Cookie: a=b; c=\xc3\xbc \r\nset-cookie:d=\xff\xc3\r\n\r\n"
+    )
+    FIELDS = (
+        (b"Server", b"a: b"), (b"X", b"c"), (b"X", b"d\te"), (b"Y", b""), (b"Z", b""),
+        (b"Content-Type", b"text/plain"), (b"Content-Encoding", b"gzip"),
+        (b"Set-Cookie", b"a=b; c=\xc3\xbc"), (b"set-cookie", b"d=\xff\xc3"),
+    )  # fmt: skip
+
+    def heads(self) -> list[Head]:
+        """Return the head as it is read at once, and in pieces."""
+        plain, read = read_plain_head(self.RAW, Limits()), HeadReader(Limits()).feed(self.RAW)
+        assert plain is not None
+        assert read is not None
+        assert plain[1] == read[1] == len(self.RAW)
+        return [plain[0], read[0]]
+
+    def test_both_ways_to_read_a_head_find_the_same(self) -> None:
+        """The text does not depend on what has been looked at before."""
+        for head in (*self.heads(), Kept(self.FIELDS)):
+            text = list(text_fields(head))
+            assert tuple(head.raw_headers) == self.FIELDS
+            assert text == list(text_fields(head)) == as_text(self.FIELDS)
+            assert content_type_of(head) == "text/plain"
+        for head in self.heads():
+            assert head.content_encoding == "gzip"
+            assert list(head.set_cookies) == ["a=b; c=ü", "d=\udcff\udcc3"]
+
+    def test_a_head_may_have_no_fields(self) -> None:
+        """Then there is nothing to find."""
+        read = read_plain_head(OK + b"\r\n", Limits())
+        assert read is not None
+        assert list(read[0].text_fields()) == list(read[0].raw_headers) == []
+        assert content_type_of(read[0]) is content_type_of(Kept(())) is None
+
+    def test_the_first_of_several_types_counts(self) -> None:
+        """As where the headers are looked at."""
+        types = ((b"content-TYPE", b"a/b"), (b"Content-Type", b"c/d"))
+        head = Head(StatusLine(HttpVersion11, 200, "", tolerated=False))
+        head.take_fields(types)
+        assert content_type_of(head) == content_type_of(Kept(types)) == "a/b"
+
+    @pytest.mark.parametrize(
+        "raw", [OK + b"Content-Length: %b\r\n\r\n" % value for value in (b"", b"1 ", b"+1", b"1,1")]
+    )
+    def test_a_length_with_anything_but_digits_is_not_plain(self, raw: bytes) -> None:
+        """Whether it is one all the same is decided elsewhere."""
+        assert read_plain_head(raw, Limits()) is None
+
+    def test_a_head_near_a_limit_is_read_line_by_line(self) -> None:
+        """Where it says which limit was hit."""
+        raw = OK + b"X: y\r\n" * 3 + b"\r\n"
+        for limits, plain in (
+            (Limits(), True),
+            (Limits(max_headers=3), True),
+            (Limits(max_headers=2), False),
+            (Limits(max_line_size=len(raw)), True),
+            (Limits(max_line_size=len(raw) - 1), False),
+            (Limits(max_field_size=len(raw) - 1), False),
+        ):
+            assert (read_plain_head(raw, limits) is not None) is plain
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A head that somebody has made by hand."""
+
+    raw_headers: tuple[tuple[bytes, bytes], ...]
+    version: HttpVersion = HttpVersion11
+    status: int = 200
+    reason: str = ""
+
+
 class TestFraming:
     """RFC 9112 §6.3, in its order, and §9.3."""
 
@@ -450,7 +537,8 @@ class TestFraming:
     ) -> Head:
         version = HttpVersion11 if minor else HttpVersion10
         start = StatusLine(version, status, "", tolerated=False)
-        head = Head(start, list(headers), concerning(headers))
+        head = Head(start)
+        head.take_fields(headers)
         read_framing(head, method, asked_upgrade)
         return head
 
