@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from .block import (
+    HeaderBlock,
+    blocks_for_origin,
+    blocks_for_proxy,
+    header_block,
+    header_lines,
+)
 from .challenges import Challenge, parse_challenges, parse_parameters
 from .content_type import (
     ContentType,
@@ -20,7 +27,6 @@ from .disposition import (
 from .fields import (
     check_fields,
     checked_method,
-    fields_for_origin,
     header_pairs,
     part_headers,
 )
@@ -55,16 +61,20 @@ __all__ = (
     "CONTROL_RANGE",
     "Challenge",
     "ContentType",
+    "HeaderBlock",
     "MAX_AGE",
     "SURROGATE",
     "TOKEN",
+    "blocks_for_origin",
+    "blocks_for_proxy",
     "check_fields",
     "checked_method",
     "codec_name",
     "content_disposition",
     "content_disposition_filename",
     "encoding_of",
-    "fields_for_origin",
+    "header_block",
+    "header_lines",
     "header_pairs",
     "is_token",
     "json_encoding",

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from .._common import Fields, FieldsMemo
+from .._headers import HeaderBlock, header_block
 from .chunks import ChunkReader
 from .heads import CHUNKED, UNTIL_EOF, Head, HeadReader, read_plain_head
 from .response_framing import read_framing
@@ -21,9 +21,6 @@ __all__ = ("Engine",)
 
 #: A body of this size or more is received in large pieces, in bytes.
 LARGE: Final = 256 * 1024
-
-#: White space that may surround a field value (:rfc:`9110#section-5.5`).
-_FIELD_SPACE: Final = " \t"
 
 # Engines share these until a head has been received.
 _NO_PIECES: Final[deque[bytes]] = deque(maxlen=0)
@@ -72,7 +69,7 @@ class Engine:
         self,
         method: str,
         target: str,
-        headers: Sequence[tuple[str, str]],
+        headers: HeaderBlock | Sequence[tuple[str, str]],
         *,
         http10: bool = False,
         chunked: bool = False,
@@ -80,9 +77,10 @@ class Engine:
         """Return the bytes of a request head whose parts have been checked by the caller."""
         self._method = method
         self._chunked = chunked
-        block, self._upgrade, self.for_one_exchange = _header_blocks[tuple(headers)]
+        block = headers if isinstance(headers, HeaderBlock) else header_block(tuple(headers))
+        self._upgrade, self.for_one_exchange = block.upgrades, block.closes
         start = f"{method} {target} HTTP/1.{0 if http10 else 1}\r\n"
-        return start.encode("utf-8", "surrogateescape") + block
+        return start.encode("utf-8", "surrogateescape") + block.lines
 
     def send_data(self, data: bytes) -> bytes:
         """Return the bytes to send for one piece of the body."""
@@ -215,26 +213,3 @@ class Engine:
             raise ParseError("the connection was closed in the middle of a chunked body")
         else:
             raise ParseError(f"the connection was closed {self._left} bytes before the body's end")
-
-
-def _header_block(headers: Fields) -> tuple[bytes, bool, bool]:
-    """Return the header lines with the empty line, and what they ask for.
-
-    :return: the lines, whether they ask for an upgrade, and whether for closing the connection
-    :raises ValueError: a field contains a line break; callers should have checked that before
-    """
-    text = "".join([f"{name}: {value.strip(_FIELD_SPACE)}\r\n" for name, value in headers])
-    if text.count("\r") != len(headers) or text.count("\n") != len(headers):
-        raise ValueError("the request head is not valid HTTP/1.1: a field holds a line break")
-    block = f"{text}\r\n".encode("utf-8", "surrogateescape")
-    names = [name.lower() for name, _ in headers]
-    return block, "upgrade" in names, "connection" in names and _ask_to_close(headers)
-
-
-def _ask_to_close(headers: Fields) -> bool:
-    options = ",".join([value for name, value in headers if name.lower() == "connection"])
-    return "close" in [option.strip(_FIELD_SPACE) for option in options.lower().split(",")]
-
-
-# Most requests repeat the same headers, so the bytes are kept.
-_header_blocks: Final = FieldsMemo(_header_block)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.lowlevel import checkpoint
 
+from .._headers import HeaderBlock
 from .._tasks import Expired, deadline_after
 from ..client_exceptions import (
     ClientConnectionError,
@@ -142,7 +143,9 @@ class Exchange:
         """The error of sending the head and a small body, if there was one."""
         return self._send_error
 
-    async def send(self, target: str, fields: Sequence[tuple[str, str]]) -> Upload | None:
+    async def send(
+        self, target: str, fields: HeaderBlock | Sequence[tuple[str, str]]
+    ) -> Upload | None:
         """Send the head, and the body if it is small; else return the upload, to be run in a task.
 
         If sending fails, the peer may still have sent a response.  So the error is kept, and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .auth import BasicAuth, encode_basic_auth, netrc_auth
+from .destination import Destination, destination_of
 from .proxies import HTTP_PROXIES, ProxyOptions, checked_proxy, environment_proxy, proxy_options
 from .urls import (
     Origin,
@@ -18,12 +19,14 @@ from .urls import (
 
 __all__ = (
     "BasicAuth",
+    "Destination",
     "HTTP_PROXIES",
     "Origin",
     "ProxyOptions",
     "checked_proxy",
     "checked_server_hostname",
     "checked_url",
+    "destination_of",
     "encode_basic_auth",
     "environment_proxy",
     "host_error",

@@ -81,9 +81,7 @@ def checked_url(url: StrOrURL, schemes: frozenset[str], base_url: URL | None = N
     :raises TypeError: it is neither a ``str`` nor a URL
     """
     if isinstance(url, str):
-        if "@" in url:  # may hold a password, which must not be cached
-            return _parse(url, schemes, base_url)
-        return _parsed(url, schemes, base_url)
+        return _parse(url, schemes, base_url)
     if not isinstance(url, URL):
         raise TypeError(f"url must be a str or a yarl.URL, not {type(url).__name__}")
     return _absolute(url, schemes, base_url)
@@ -95,11 +93,6 @@ def _parse(text: str, schemes: frozenset[str], base_url: URL | None) -> URL:
     except ValueError as exc:
         raise InvalidUrlClientError(shortened(text), parse_error(exc)) from None
     return _absolute(url, schemes, base_url)
-
-
-# A program requests the same few URLs again and again.  A cached URL has been checked, and yarl
-# has cached the host, port, path and query of it in the form in which they are sent.
-_parsed: Final = lru_cache(maxsize=512)(_parse)
 
 
 def _absolute(given: URL, schemes: frozenset[str], base_url: URL | None) -> URL:

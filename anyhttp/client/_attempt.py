@@ -63,7 +63,7 @@ class Attempt:
         """
         scope, tracer = self._scope, self._tracer
         try:
-            target, fields = request.target(), request.fields()
+            target, fields = request.target(), request.header_block()
             if scope.progress is not None:
                 scope.progress.begin_attempt()
             # Trace handlers also have to be awaited when an idle connection is used again.

@@ -170,8 +170,7 @@ class Call:
         if found is None:
             # No proxy is used for this URL, so the origin would get credentials for a proxy.
             if hdrs.PROXY_AUTHORIZATION in hop.headers:
-                hop.headers = hop.headers.copy()
-                hop.headers.popall(hdrs.PROXY_AUTHORIZATION)
+                hop.change_headers().popall(hdrs.PROXY_AUTHORIZATION)
         elif given is None:
             hop.environment = found
         else:

@@ -54,7 +54,7 @@ class CallTracer:
         """Tell that the call starts."""
         hop = self._scope.hop
         # Handlers may change the headers, and this object may be the session's own.
-        hop.headers = hop.headers.copy()
+        hop.change_headers()
         params = TraceRequestStartParams(hop.method, hop.url, hop.headers)
         for trace in self._untold:
             await self._scope.within_total(trace.send(params), "running trace handlers")

@@ -9,12 +9,13 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .. import hdrs
+from .._common import Fields, check_instance
 from .._http1 import Limits, goes_inline
-from .._targets import BasicAuth, ProxyOptions, is_upgrade, origin_of
+from .._targets import BasicAuth, Destination, ProxyOptions, is_upgrade, origin_of
 from .._tasks import ClientTimeout
 from ..client_exceptions import ClientPayloadError
 from ..client_middlewares import ClientMiddlewareType
-from ..client_reqrep import ClientResponse, RequestSettings
+from ..client_reqrep import ClientResponse, PreparedHeaders, RequestSettings
 from ..payload import Payload
 from ..typedefs import LooseCookies
 from ._redirects import CREDENTIAL_HEADERS, next_method, without_body_headers
@@ -46,30 +47,67 @@ class Settings:
 class Hop:
     """What the caller asked for; some of it changes from one redirect to the next."""
 
-    #: whether it asks for a WebSocket; the attribute is set where it does
+    # Defaults; an attribute is set only where the value differs.
+    #: whether it asks for a WebSocket
     is_handshake: bool = False
+    body: Payload | None = None
+    auth: BasicAuth | None = None
+    #: those of this request, besides those of the jar
+    cookies: LooseCookies | None = None
+    proxy: ProxyOptions | None = None
+    #: the proxy that the environment names for the present URL
+    environment: ProxyOptions | None = None
+    #: those of the session and of the request; may be the session's own object
+    headers: CIMultiDict[str]
+    #: the session's headers, if *headers* are just these and *own_headers*
+    prepared: PreparedHeaders | None = None
+    #: the headers that the session does not have
+    own_headers: Fields = ()
 
     def __init__(
         self,
         session: object,
         method: str,
-        url: URL,
-        headers: CIMultiDict[str],
+        destination: Destination,
         settings: RequestSettings,
     ) -> None:
         #: the :class:`ClientSession`, which requests name as theirs
         self.session: object = session
         self.method: str = method
-        self.url: URL = url
-        self.headers: CIMultiDict[str] = headers
+        self.destination: Destination = destination
         self.settings: RequestSettings = settings
-        self.body: Payload | None = None
-        self.auth: BasicAuth | None = None
-        #: those of this request, besides those of the jar
-        self.cookies: LooseCookies | None = None
-        self.proxy: ProxyOptions | None = None
-        #: the proxy that the environment names for the present URL
-        self.environment: ProxyOptions | None = None
+
+    @property
+    def url(self) -> URL:
+        """The URL, with its fragment."""
+        return self.destination.original_url
+
+    def change_headers(self, headers: CIMultiDict[str] | None = None) -> CIMultiDict[str]:
+        """Replace the headers, which may be the session's own, and return them.
+
+        :param headers: a copy of the present ones when left out
+        """
+        self.headers = self.headers.copy() if headers is None else headers
+        self.prepared = None
+        return self.headers
+
+    def take_credentials(self, given: BasicAuth | None, defaults: SessionDefaults) -> None:
+        """Take the credentials out of the URL, and decide which are sent.
+
+        :param given: the ``auth`` option of the request
+        :raises ValueError: more than one of *given*, the URL and the headers has credentials
+        """
+        check_instance("auth", given, BasicAuth)
+        if self.destination.has_credentials:
+            if given is not None:
+                raise ValueError("auth cannot be combined with credentials in the URL")
+            given = BasicAuth.from_url(self.url)
+            self.destination = Destination(self.url.with_user(None))
+        if given is None:
+            given = defaults.auth_for(self.url)
+        if given is not None and hdrs.AUTHORIZATION in self.headers:
+            raise ValueError("auth cannot be combined with an Authorization header")
+        self.auth = given
 
     @property
     def streams(self) -> bool:
@@ -90,7 +128,7 @@ class Hop:
         if not method.keeps_body:
             self.body = None
             self.settings = replace(self.settings, compress=None, chunked=None, expect100=False)
-            self.headers = without_body_headers(self.headers)
+            self.change_headers(without_body_headers(self.headers))
         elif self.body is not None and self.body.consumed:
             raise ClientPayloadError(
                 "the body has been used up and cannot be sent again to follow a redirect"
@@ -100,17 +138,16 @@ class Hop:
             self._leave_origin(target, defaults)
         if target.raw_user is not None or target.raw_password is not None:
             self.auth = BasicAuth.from_url(target)
-            self.headers = self.headers.copy()
-            self.headers.popall(hdrs.AUTHORIZATION, None)
+            self.change_headers().popall(hdrs.AUTHORIZATION, None)
             target = target.with_user(None)
-        self.url = target
+        self.destination = Destination(target)
 
     def _leave_origin(self, target: URL, defaults: SessionDefaults) -> None:
         """Remove what is for the present origin alone, as *target* has another one."""
         self.cookies = None
-        self.headers = self.headers.copy()
+        headers = self.change_headers()
         for name in (*CREDENTIAL_HEADERS, hdrs.HOST):
-            self.headers.popall(name, None)
+            headers.popall(name, None)
         # Without a base URL, nothing says that the credentials are for the other origin as well.
         self.auth = None if defaults.base_origin is None else defaults.auth_for(target)
         if not is_upgrade(self.url, target):

@@ -109,9 +109,9 @@ def _adopt_body(payload: Payload | None, scope: CallScope) -> None:
         return
     scope.replace_body(payload)
     hop.body = payload
-    hop.headers = hop.headers.copy()
+    headers = hop.change_headers()
     for name in (hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING):  # they describe the previous body
-        hop.headers.popall(name, None)
+        headers.popall(name, None)
 
 
 class Handler:

@@ -9,7 +9,6 @@ from types import EllipsisType
 from typing import Any, Final, TypedDict, TypeVar
 from urllib.parse import quote
 
-from multidict import CIMultiDict
 from yarl import URL
 
 from .._common import (
@@ -28,7 +27,6 @@ from .._common import (
     shown_class,
     without_user_info,
 )
-from .._headers import header_pairs
 from .._http1 import Limits, UploadTracker
 from .._network import SSLOption, ssl_option
 from .._targets import BasicAuth, checked_server_hostname, host_error, parse_error
@@ -59,10 +57,8 @@ __all__ = (
     "checked_version",
     "class_or_default",
     "make_payload",
-    "merged_headers",
     "overridden",
     "overridden_request",
-    "split_credentials",
     "with_params",
 )
 
@@ -217,30 +213,6 @@ def overridden_request(
 def _given_size(name: str, value: int | None, default: int) -> int:
     """Return *value*, checked, or *default* if none is given."""
     return default if value is None else checked_size(name, value)
-
-
-def merged_headers(own: CIMultiDict[str], headers: LooseHeaders) -> CIMultiDict[str]:
-    """Return the session's headers, overridden by those of the request with the same names."""
-    pairs = header_pairs("headers", headers)
-    merged = own.copy()
-    if merged:
-        for name, _ in pairs:
-            merged.popall(name, None)
-    merged.extend(pairs)
-    return merged
-
-
-def split_credentials(url: URL, auth: BasicAuth | None) -> tuple[URL, BasicAuth | None]:
-    """Return *url* without credentials, and the credentials: *auth*, or else those of the URL.
-
-    :raises ValueError: *auth* is given and the URL has credentials too
-    """
-    checked_auth(auth)
-    if url.raw_user is None and url.raw_password is None:
-        return url, auth
-    if auth is not None:
-        raise ValueError("auth cannot be combined with credentials in the URL")
-    return url.with_user(None), BasicAuth.from_url(url)
 
 
 def make_payload(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
 
 import anyio
 from multidict import CIMultiDict, istr
-from yarl import URL
 
 from .. import hdrs
 from .._common import (
@@ -30,11 +29,23 @@ from .._common import (
 )
 from .._headers import checked_method, header_pairs
 from .._http1 import Limits, UploadTracker, abort_unsent
-from .._targets import BasicAuth, ProxyOptions, checked_url, origin_of, proxy_options
+from .._targets import (
+    BasicAuth,
+    Destination,
+    ProxyOptions,
+    destination_of,
+    origin_of,
+    proxy_options,
+)
 from .._tasks import ClientTimeout, HelperTasks
 from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
-from ..client_reqrep import DEFAULT_SETTINGS, ClientRequest, ClientResponse, RequestSettings
+from ..client_reqrep import (
+    DEFAULT_SETTINGS,
+    ClientRequest,
+    ClientResponse,
+    RequestSettings,
+)
 from ..client_ws import ClientWebSocketResponse
 from ..connector import BaseConnector, TCPConnector, default_proxy, forget_warning, uses_proxies
 from ..cookiejar import CookieJar
@@ -69,11 +80,10 @@ from ._options import (
     checked_version,
     class_or_default,
     make_payload,
-    merged_headers,
     overridden,
-    split_credentials,
     with_params,
 )
+from ._session_headers import SessionHeaders
 from ._session_scope import SessionDefaults, SessionScope
 from ._ws_connect import WSHandshake, WSOptions, WSRequestContextManager
 
@@ -203,7 +213,6 @@ class ClientSession(AsyncWithOnly):
         )
         self._proxy = None if connector is None else default_proxy(connector)
         self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
-        self._headers: CIMultiDict[str] = CIMultiDict(header_pairs("headers", headers))
         self._skip_auto_headers = (
             frozenset(map(istr, checked_names(skip_auto_headers))) or _NO_NAMES
         )
@@ -216,6 +225,7 @@ class ClientSession(AsyncWithOnly):
             keep_alive=connector is None or not connector.force_close,
             response_class=response_class,
         )
+        self._headers = SessionHeaders(headers, request_settings.skip_auto_headers)
         if request_settings == DEFAULT_SETTINGS:
             request_settings = DEFAULT_SETTINGS  # which costs requests the least
         self._settings = Settings(
@@ -324,7 +334,7 @@ class ClientSession(AsyncWithOnly):
     @property
     def headers(self) -> CIMultiDict[str]:
         """Headers sent with every request; may be changed."""
-        return self._headers
+        return self._headers.headers
 
     @property
     def skip_auto_headers(self) -> frozenset[istr]:
@@ -538,21 +548,20 @@ class ClientSession(AsyncWithOnly):
         if allow_redirects is not True and allow_redirects is not False:
             check_flag("allow_redirects", allow_redirects)
         method = checked_method(method)
-        url = checked_url(url, connector.allowed_protocol_schema_set, self._base_url)
+        destination = destination_of(url, connector.allowed_protocol_schema_set, self._base_url)
         if params:
-            url = with_params(url, params)
-        merged = self._headers if headers is None else merged_headers(self._headers, headers)
-        own = self._scope.defaults.auth
-        inside = url.raw_user is not None or url.raw_password is not None
-        if inside or auth is not None or own is not None:
-            url, auth = self._credentials_for(url, auth, merged)
+            destination = Destination(with_params(destination.original_url, params))
         effective = overridden(self._settings, **settings) if settings else self._settings
-        hop = Hop(self, method, url, merged, effective.request)
-        hop.auth = auth
-        hop.cookies = cookies
+        hop = Hop(self, method, destination, effective.request)
+        self._headers.apply(hop, headers)
+        if auth is not None or destination.has_credentials or self._scope.defaults.auth is not None:
+            hop.take_credentials(auth, self._scope.defaults)
+        if cookies is not None:
+            hop.cookies = cookies
         if data is not None or json is not None:
             hop.body = make_payload(data, json, self._json_serialize, self._json_serialize_bytes)
-        hop.proxy = self._proxy
+        if self._proxy is not None:
+            hop.proxy = self._proxy
         if (proxy, proxy_auth, proxy_headers) != _NO_PROXY:
             hop.proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
         check_instance("upload_tracker", upload_tracker, UploadTracker)
@@ -565,20 +574,6 @@ class ClientSession(AsyncWithOnly):
         configs = checked_trace_configs(self._trace_configs)
         traces = [Trace(self, each, request_context) for each in configs]
         return CallTracer(scope, traces)
-
-    def _credentials_for(
-        self, url: URL, auth: BasicAuth | None, headers: CIMultiDict[str]
-    ) -> tuple[URL, BasicAuth | None]:
-        """Return *url* without credentials, and the credentials to send.
-
-        :raises ValueError: more than one of *url*, *auth* and *headers* has credentials
-        """
-        url, auth = split_credentials(url, auth)
-        if auth is None:
-            auth = self._scope.defaults.auth_for(url)
-        if auth is not None and hdrs.AUTHORIZATION in headers:
-            raise ValueError("auth cannot be combined with an Authorization header")
-        return url, auth
 
     def _proxy_for(
         self,

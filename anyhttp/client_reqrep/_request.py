@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from anyio.lowlevel import checkpoint
@@ -11,12 +11,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from .. import hdrs
-from .._codings import accept_encoding
 from .._common import (
-    SERVER_SOFTWARE,
     ConnectionKey,
     Fields,
-    FieldsMemo,
     HttpVersion,
     HttpVersion10,
     HttpVersion11,
@@ -25,23 +22,30 @@ from .._common import (
     without_user_info,
     without_zone,
 )
-from .._headers import check_fields, checked_method, fields_for_origin, header_pairs
+from .._headers import (
+    HeaderBlock,
+    blocks_for_origin,
+    blocks_for_proxy,
+    checked_method,
+    header_pairs,
+)
 from .._http1 import NO_BODY, Framing, framing_fields, framing_of_request
 from .._network import SSLOption, ssl_option
 from .._targets import (
     HTTP_PROXIES,
     BasicAuth,
+    Destination,
     ProxyOptions,
     checked_proxy,
     checked_server_hostname,
     checked_url,
-    target_error,
 )
 from .._websocket import new_key
 from ..client_exceptions import ClientPayloadError, InvalidUrlClientError
 from ..formdata import FormData
 from ..payload import Payload, get_payload
 from ..typedefs import StrOrURL
+from ._prepared import DEFAULT_HEADERS
 from ._response import ClientResponse
 from ._settings import DEFAULT_SETTINGS, GivenParts, RequestParts, RequestSettings
 
@@ -58,12 +62,6 @@ _STEPS_OF_AIOHTTP: Final = (
     "update_host", "update_proxy", "update_transfer_encoding", "update_version", "write_bytes",
 )  # fmt: skip
 
-
-_DEFAULT_HEADERS: Final[dict[str, str]] = {
-    hdrs.ACCEPT: "*/*",
-    hdrs.ACCEPT_ENCODING: accept_encoding(),
-    hdrs.USER_AGENT: SERVER_SOFTWARE,
-}
 
 # A key is made for each request; this is faster than the __new__() of the NamedTuple.
 _make_key: Final[Callable[[tuple[object, ...]], ConnectionKey]] = partial(
@@ -82,7 +80,7 @@ class ClientRequest:
     GET_METHODS: ClassVar[frozenset[str]] = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
     POST_METHODS: ClassVar[frozenset[str]] = frozenset({"PATCH", "POST", "PUT"})
     ALL_METHODS: ClassVar[frozenset[str]] = GET_METHODS | POST_METHODS | {"DELETE"}
-    DEFAULT_HEADERS: ClassVar[dict[str, str]] = _DEFAULT_HEADERS
+    DEFAULT_HEADERS: ClassVar[dict[str, str]] = DEFAULT_HEADERS
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -108,6 +106,8 @@ class ClientRequest:
     is_handshake: bool = False
     #: how the body is sent; determined anew whenever the body is set and before sending
     framing: Framing = NO_BODY
+    #: the headers, as long as ``_headers`` is ``None``
+    _block: HeaderBlock
     #: to undo :meth:`_frame`: the header fields that it added, and the previous values of
     #: ``chunked``, ``compress`` and ``expect100``
     _before_framing: tuple[Fields, tuple[bool | None, str | None, bool]]
@@ -146,39 +146,40 @@ class ClientRequest:
             response_class=ClientResponse if response_class is None else response_class,
         )
         payload = None if data is None else _payload_of(data)
-        parts = GivenParts(method, url, payload, auth, session, settings)
+        parts = GivenParts(method, Destination(url), payload, auth, session, settings)
         self._assemble(parts, headers, cookies)
 
     def _assemble(
         self, parts: RequestParts, headers: CIMultiDict[str], cookies: str | None
     ) -> None:
-        settings, auth, body = parts.settings, parts.auth, parts.body
+        settings, destination, prepared = parts.settings, parts.destination, parts.prepared
         self.method: str = parts.method
-        url = parts.url
-        self.original_url: URL = url
-        self.url: URL = url.with_fragment(None) if url.raw_fragment else url
+        self.original_url: URL = destination.original_url
+        self.url: URL = destination.url
+        self._destination: Destination = destination
         self.session: Any = parts.session
         says_more = settings is not DEFAULT_SETTINGS and self._choose(settings)
-        # Most requests have only default headers, which are shared; a dictionary is made only
-        # when a program reads the ``headers`` attribute.
+        # A dictionary of the headers is made only when a program reads the ``headers`` attribute.
         self._headers: CIMultiDict[str] | None = None
         if (
-            headers
-            or cookies
-            or auth is not None
-            or body is not None
+            prepared is None
             or says_more
+            or parts.body is not None
             or self.method not in self.GET_METHODS
-            or self.DEFAULT_HEADERS is not _DEFAULT_HEADERS  # which may say how a body is sent
+            or self.skip_auto_headers != prepared.skip_auto_headers
         ):
-            self._headers = self._headers_but_for_body(headers, cookies, auth)
-            self._set_body(body)
-        else:
-            # Kept because a subclass may change ``url`` later without changing the Host header.
-            self._plain_host = self.url.host_port_subcomponent or ""
+            self._headers = self._headers_but_for_body(headers, cookies, parts.auth)
+            self._set_body(parts.body)
+            return
+        more: Fields = ()
+        if cookies:
+            more = ((hdrs.COOKIE, cookies),)
+        if parts.auth is not None:
+            more = (*more, (hdrs.AUTHORIZATION, parts.auth.encode()))
+        self._block = prepared.block(destination, parts.own_headers, more)
 
     def _choose(self, settings: RequestSettings) -> bool:
-        """Copy *settings* to the attributes; return whether they affect the header fields."""
+        """Copy *settings* to the attributes; return whether they affect how a body is sent."""
         self.skip_auto_headers = settings.skip_auto_headers
         self.version = settings.version
         self.compress = settings.compress
@@ -188,12 +189,7 @@ class ClientRequest:
         self.ssl = settings.ssl
         self.server_hostname = settings.server_hostname
         self.response_class = settings.response_class
-        return bool(
-            settings.skip_auto_headers
-            or settings.chunked
-            or settings.compress is not None
-            or settings.expect100
-        )
+        return bool(settings.chunked or settings.compress is not None or settings.expect100)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.shown_url}>"
@@ -222,13 +218,13 @@ class ClientRequest:
     @property
     def connection_key(self) -> ConnectionKey:
         """What a connection must have in common with this request to be used for it."""
-        url = self.url
+        destination = self._present_destination()
+        if self._proxy is None and self.ssl is True and self.server_hostname is None:
+            return destination.key
         proxied = self._proxy is not None
         return _make_key(
             (
-                url.raw_host or "",
-                url.port,
-                url.scheme in _TLS_SCHEMES,
+                *destination.key[:3],
                 self.ssl,
                 self._proxy,
                 self.proxy_auth if proxied else None,
@@ -236,6 +232,13 @@ class ClientRequest:
                 self.server_hostname,
             )
         )
+
+    def _present_destination(self) -> Destination:
+        """Return the destination of the present URL, which a program may have changed."""
+        destination = self._destination
+        if destination.url is not self.url:
+            destination = self._destination = Destination(self.url)
+        return destination
 
     # -- the proxy
 
@@ -306,7 +309,7 @@ class ClientRequest:
     def headers(self) -> CIMultiDict[str]:
         """The headers; may be changed."""
         if self._headers is None:
-            self._headers = CIMultiDict(_plain_fields(self._plain_host))
+            self._headers = CIMultiDict(self._block.fields)
         return self._headers
 
     @headers.setter
@@ -326,13 +329,8 @@ class ClientRequest:
 
     def _start_headers(self, given: CIMultiDict[str]) -> CIMultiDict[str]:
         """Return ``Host``, the given headers and the automatic ones, in this order."""
-        host = self.url.host_port_subcomponent or ""
-        if not (given or self.skip_auto_headers) and self.DEFAULT_HEADERS is _DEFAULT_HEADERS:
-            return CIMultiDict(_plain_fields(host))
-        if "%" in host:
-            host = without_zone(host)
         hosts = given.getall(hdrs.HOST, None)
-        headers = CIMultiDict({hdrs.HOST: hosts[-1] if hosts else host})
+        headers = CIMultiDict({hdrs.HOST: hosts[-1] if hosts else self._destination.host})
         headers.extend((name, value) for name, value in given.items() if name.lower() != "host")
         for name, value in self.DEFAULT_HEADERS.items():
             if name not in headers and not self._skips(name):
@@ -500,16 +498,15 @@ class ClientRequest:
         """
         if self.method == hdrs.METH_CONNECT:
             return self.authority
-        target = self.url.raw_path_qs
-        reason = target_error(target)
-        if reason is not None:
-            raise InvalidUrlClientError(self.url, reason)
+        destination = self._present_destination()
+        if destination.complaint is not None:
+            raise InvalidUrlClientError(self.url, destination.complaint)
         if self._proxy is not None and self.is_forwarded:
-            return f"http://{without_zone(self.url.host_port_subcomponent or '')}{target}"
-        return target
+            return f"http://{destination.host}{destination.target}"
+        return destination.target
 
-    def fields(self) -> tuple[tuple[str, str], ...]:
-        """Return the header fields to send.
+    def header_block(self) -> HeaderBlock:
+        """Return the header fields as they are sent.
 
         :raises ValueError: a field contains a line break, which could split the request
         """
@@ -519,7 +516,7 @@ class ClientRequest:
             and self.keep_alive
             and self.version is HttpVersion11
         ):
-            return _plain_fields(self._plain_host)
+            return self._block
         headers = self.headers
         if self.is_handshake:
             headers[hdrs.SEC_WEBSOCKET_KEY] = new_key()  # each attempt to send has its own
@@ -535,8 +532,15 @@ class ClientRequest:
         if self._proxy is not None and self.is_forwarded:
             headers = headers.copy()
             headers.update(self.headers_for_proxy())
-            return _fields_for_proxy[tuple(headers.items())]
-        return _fields_for_origin[tuple(headers.items())]
+            return blocks_for_proxy[tuple(headers.items())]
+        return blocks_for_origin[tuple(headers.items())]
+
+    def fields(self) -> Fields:
+        """Return the header fields to send.
+
+        :raises ValueError: a field contains a line break, which could split the request
+        """
+        return self.header_block().fields
 
     @property
     def http10(self) -> bool:
@@ -568,19 +572,6 @@ def _payload_of(data: Any) -> Payload:
         return FormData(data)()
 
 
-@lru_cache(maxsize=256)
-def _plain_fields(host: str) -> Fields:
-    """Return the header fields of a request to *host* that has only default headers."""
-    fields = {hdrs.HOST: without_zone(host), **_DEFAULT_HEADERS}
-    return check_fields(tuple(fields.items()))
-
-
-# Headers of sessions and middlewares can contain anything, so the fields of each request are
-# checked.  Most requests repeat the same fields, so the results are kept.
-_fields_for_origin: Final = FieldsMemo(fields_for_origin)
-_fields_for_proxy: Final = FieldsMemo(check_fields)
-
-
 def make_request(
     request_class: type[ClientRequest],
     parts: RequestParts,
@@ -592,7 +583,7 @@ def make_request(
     :param headers: the headers to send, besides those that are added automatically
     :param cookies: value of the ``Cookie`` header
     """
-    if request_class is ClientRequest:
+    if request_class is ClientRequest and ClientRequest.DEFAULT_HEADERS is DEFAULT_HEADERS:
         # For a call with keyword arguments Python makes two dictionaries, which takes longer
         # than the rest of this function.
         request = _new_request(ClientRequest)
@@ -602,7 +593,7 @@ def make_request(
     make: Callable[..., ClientRequest] = request_class
     return make(
         parts.method,
-        parts.url,
+        parts.destination.original_url,
         headers=headers,
         data=parts.body,
         cookies=cookies,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from yarl import URL
-
-from .._common import HttpVersion, HttpVersion11
+from .._common import Fields, HttpVersion, HttpVersion11
 from .._network import SSLOption
-from .._targets import BasicAuth
+from .._targets import BasicAuth, Destination
 from ..payload import Payload
+from ._prepared import PreparedHeaders
 from ._response import ClientResponse
 
 __all__ = ("DEFAULT_SETTINGS", "GivenParts", "RequestParts", "RequestSettings")
@@ -48,7 +47,7 @@ class RequestParts(Protocol):
     @property
     def method(self) -> str: ...
     @property
-    def url(self) -> URL: ...
+    def destination(self) -> Destination: ...
     @property
     def body(self) -> Payload | None: ...
     @property
@@ -57,14 +56,23 @@ class RequestParts(Protocol):
     def session(self) -> object: ...  # a ClientSession, which stands above this module
     @property
     def settings(self) -> RequestSettings: ...
+    @property
+    def prepared(self) -> PreparedHeaders | None:
+        """The session's headers, if those of the request are just these and *own_headers*."""
+
+    @property
+    def own_headers(self) -> Fields:
+        """The headers that the session does not have."""
 
 
 class GivenParts(NamedTuple):
     """The :class:`RequestParts` of a program that calls :class:`ClientRequest` itself."""
 
     method: str
-    url: URL
+    destination: Destination
     body: Payload | None
     auth: BasicAuth | None
     session: object
     settings: RequestSettings
+    prepared: PreparedHeaders | None = None
+    own_headers: Fields = ()

@@ -1,0 +1,64 @@
+"""The headers that a session sends with every request."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from multidict import CIMultiDict, getversion
+
+from .._headers import header_pairs
+from ..client_reqrep import PreparedHeaders, prepared_headers
+from ..typedefs import LooseHeaders
+from ._hop import Hop
+
+__all__ = ("SessionHeaders",)
+
+
+class SessionHeaders:
+    """The default headers of a session, rendered once until the program changes them.
+
+    :param given: the ``headers`` argument of the session
+    :param skip_auto_headers: names, in lower case, of headers that are not added automatically
+    """
+
+    __slots__ = ("_prepared", "_skip_auto_headers", "_version", "headers")
+
+    _prepared: PreparedHeaders
+
+    def __init__(self, given: LooseHeaders | None, skip_auto_headers: frozenset[str]) -> None:
+        #: the program may change them at any time
+        self.headers: CIMultiDict[str] = CIMultiDict(header_pairs("headers", given))
+        self._skip_auto_headers = skip_auto_headers
+        self._version = -1  # that of the headers when they were prepared
+
+    def apply(self, hop: Hop, given: LooseHeaders | None) -> None:
+        """Give *hop* these headers, overridden by those of the request that are *given*."""
+        hop.headers = self.headers
+        prepared = self._present()
+        if given is not None:
+            pairs = header_pairs("headers", given)
+            hop.headers = _merged(self.headers, pairs)
+            if not prepared.fits(pairs):
+                return
+            hop.own_headers = tuple(pairs)
+        if prepared.is_simple:
+            hop.prepared = prepared
+
+    def _present(self) -> PreparedHeaders:
+        # A multidict gets another version whenever it is changed.
+        version = getversion(cast("Any", self.headers))
+        if version != self._version:
+            self._prepared = prepared_headers(self.headers, self._skip_auto_headers)
+            self._version = version
+        return self._prepared
+
+
+def _merged(own: CIMultiDict[str], pairs: list[tuple[str, str]]) -> CIMultiDict[str]:
+    """Return the session's headers, overridden by those of the request with the same names."""
+    if not own:
+        return CIMultiDict(pairs)
+    merged = own.copy()
+    for name, _ in pairs:
+        merged.popall(name, None)
+    merged.extend(pairs)
+    return merged
