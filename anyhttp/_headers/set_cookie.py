@@ -7,11 +7,11 @@ that callers know; it does not parse.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from http.cookies import CookieError, Morsel, SimpleCookie
-from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from .grammar import CONTROL, CONTROL_BUT_TAB
 
@@ -38,8 +38,9 @@ BLANK: Final = " \t"
 MAX_AGE: Final = re.compile(r"-?[0-9]{1,1024}", re.ASCII)
 _ESCAPE: Final = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")
 _FLAGS: Final = frozenset({"secure", "httponly", "partitioned"})
+NO_ATTRIBUTES: Final[Mapping[str, object]] = dict[str, object](Morsel())
 # From Python 3.14 on, "partitioned" is one of them.
-ATTRIBUTES: Final = frozenset(Morsel[str]())
+ATTRIBUTES: Final = frozenset(NO_ATTRIBUTES)
 
 
 def octets(text: str) -> int | None:
@@ -53,9 +54,16 @@ def octets(text: str) -> int | None:
         return None
 
 
-def make_morsel(name: str, value: str, text: str) -> Morsel[str]:
-    """Make a morsel with a name that ``Morsel.set`` would refuse: ``path``, ``a b``, ``ключ``."""
-    morsel: Morsel[str] = Morsel()
+def make_morsel(
+    name: str, value: str, text: str, attributes: Mapping[str, object] = NO_ATTRIBUTES
+) -> Morsel[str]:
+    """Make a morsel with a name that ``Morsel.set`` would refuse: ``path``, ``a b``, ``ключ``.
+
+    It is made as ``pickle`` makes one.  The constructor sets each attribute by itself, which
+    takes three times as long.
+    """
+    morsel: Morsel[str] = Morsel.__new__(Morsel)
+    dict.update(morsel, attributes)
     morsel.__setstate__({"key": name, "value": value, "coded_value": text})  # type: ignore[attr-defined]  # unknown to typeshed
     return morsel
 
@@ -91,37 +99,48 @@ def _read(header: str) -> Morsel[str] | None:
     if "\t" in name or "\t" in text:
         return None
     try:
-        morsel = make_morsel(name, _decoded(text), text)
+        return make_morsel(name, _decoded(text), text, _read_attributes(rest))
     except CookieError:  # pragma: no cover  # a version of Python that is stricter still
         return None
-    if rest:
-        _read_attributes(morsel, rest)
-    return morsel
 
 
-def _read_attributes(morsel: Morsel[str], text: str) -> None:
-    """Set the attributes of *morsel* (§5.6.1 to §5.6.7): the last valid one of each counts."""
-    for name, value in _attributes(text):
-        if name in _FLAGS:
-            morsel[name] = True
+def _read_attributes(text: str) -> Mapping[str, object]:
+    """Return the attributes (§5.6.1 to §5.6.7): the last valid one of each counts."""
+    if not text:
+        return NO_ATTRIBUTES
+    attributes = dict(NO_ATTRIBUTES)
+    seen = 0
+    for piece in text.split(";"):
+        # Long ones are not cached, so that a peer cannot fill the memory.
+        attribute = (_attribute if len(piece) <= 64 else _attribute.__wrapped__)(piece)
+        if attribute is None:
+            continue
+        seen += 1
+        if seen > MAX_ATTRIBUTES:
+            break
+        name, value = attribute
         # An invalid value must not replace an earlier valid one.  Without an earlier one it is
         # kept, so that callers can read it.
-        elif not morsel[name] or _is_valid(name, value):
-            morsel[name] = value
+        if name and (not attributes[name] or value is True or _is_valid(name, value)):
+            attributes[name] = value
+    return attributes
 
 
-def _attributes(text: str) -> Iterator[tuple[str, str]]:
-    """Iterate over the attributes in *text* that are known and not too long."""
-    pieces = (piece.partition("=") for piece in text.split(";"))
-    pairs = ((name.strip(BLANK).lower(), value.strip(BLANK)) for name, _, value in pieces)
-    for name, value in islice(
-        ((name, value) for name, value in pairs if name or value), MAX_ATTRIBUTES
-    ):
-        size = octets(value)
-        if name not in ATTRIBUTES or "\t" in value:
-            continue
-        if size is not None and size <= MAX_ATTRIBUTE_OCTETS:
-            yield name, value
+# Cookies have few different attributes.
+@lru_cache(maxsize=256)
+def _attribute(piece: str) -> tuple[str, str | Literal[True]] | None:
+    """Return name and value of an attribute; the name is empty if it is unknown or too long.
+
+    :return: ``None`` if there is nothing in *piece*
+    """
+    name, _, value = piece.partition("=")
+    name, value = name.strip(BLANK).lower(), value.strip(BLANK)
+    if not name and not value:
+        return None
+    size = octets(value)
+    if name not in ATTRIBUTES or "\t" in value or size is None or size > MAX_ATTRIBUTE_OCTETS:
+        return "", value
+    return name, (True if name in _FLAGS else value)
 
 
 def _is_valid(name: str, value: str) -> bool:
@@ -184,6 +203,12 @@ _MONTHS: Final = (
     "nov",
     "dec",
 )
+# As servers write it: RFC 9110 §5.6.7, or with hyphens; here only with an hour that exists.
+_USUAL_DATE: Final = re.compile(
+    rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d)[ -]({'|'.join(_MONTHS).title()})[ -]"
+    r"((?:19|[2-9]\d)\d\d) ((?:[01]\d|2[0-3]):\d\d:\d\d) GMT",
+    re.ASCII,
+)
 
 
 class _Date(NamedTuple):
@@ -199,21 +224,25 @@ class _Date(NamedTuple):
 
 def parse_date(text: str) -> float | None:
     """Return the POSIX time of a cookie date; None if it is no valid date (§5.1.1)."""
-    date = _date_parts(text)
-    if date is None:
-        return None
-    year = date.year
-    if year < 100:
-        year += 1900 if year >= 70 else 2000
-    if year < 1601:
-        return None
     try:
-        moment = datetime(
+        usual = _USUAL_DATE.fullmatch(text)
+        if usual is not None:  # a fifth of the work, with the same result
+            day, month, year, clock = usual.groups()
+            number = _MONTHS.index(month.lower()) + 1
+            return datetime.fromisoformat(f"{year}-{number:02}-{day}T{clock}Z").timestamp()
+        date = _date_parts(text)
+        if date is None:
+            return None
+        year = date.year
+        if year < 100:
+            year += 1900 if year >= 70 else 2000
+        if year < 1601:
+            return None
+        return datetime(
             year, date.month, date.day, date.hour, date.minute, date.second, tzinfo=UTC
-        )
+        ).timestamp()
     except ValueError:  # there is no such day or time
         return None
-    return moment.timestamp()
 
 
 def _date_parts(text: str) -> _Date | None:

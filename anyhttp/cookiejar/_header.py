@@ -36,11 +36,14 @@ def cookie_header(
     *explicit*.  Octets of a server's cookie that are not UTF-8 are lone surrogates in the text,
     because fields are decoded with ``surrogateescape``; encode the text in the same way.
     """
-    if not given and type(jar) is CookieJar and not jar._store.count:
-        return explicit  # the common case
-    stored = jar.filter_cookies(url)
-    # A jar of the application's own may use other keys than the names in the morsels.
-    pairs = {cookie.key: f"{cookie.key}={cookie.coded_value}" for cookie in stored.values()}
+    if type(jar) is CookieJar:
+        if not given and not jar._store.count:
+            return explicit  # the common case
+        pairs = {cookie.name: f"{cookie.name}={cookie.text}" for cookie in jar._to_send(url)}
+    else:
+        stored = jar.filter_cookies(url)
+        # A jar of the application's own may use other keys than the names in the morsels.
+        pairs = {cookie.key: f"{cookie.key}={cookie.coded_value}" for cookie in stored.values()}
     if given:
         secure = is_secure(url, jar.treat_as_secure_origin)
         pairs |= _fitting(morsels_of(given, jar.quote_cookie), url, secure)

@@ -213,17 +213,21 @@ class CookieJar(AbstractCookieJar):
         if not isinstance(request_url, URL):
             request_url = _url("request_url", request_url)
             warn_deprecated("filter_cookies() takes a yarl.URL")
-        self._store.expire(time.time())
-        chosen = self._within_limits(self._matching(self._place(request_url)))
-        if not chosen:
-            return found
-        tick = self._store.tick()
-        chosen.sort(key=lambda cookie: (-len(cookie.path), cookie.created))
-        for cookie in chosen:
-            cookie.used = tick
+        for cookie in self._to_send(request_url):
             # Call dict's method: BaseCookie's own refuses some names.
             dict.__setitem__(found, cookie.name, cookie.bare)
         return found
+
+    def _to_send(self, url: URL) -> list[Cookie]:
+        """Return the cookies of :meth:`filter_cookies`, and note that they are used."""
+        self._store.expire(time.time())
+        chosen = self._within_limits(self._matching(self._place(url)))
+        if chosen:
+            tick = self._store.tick()
+            chosen.sort(key=lambda cookie: (-len(cookie.path), cookie.created))
+            for cookie in chosen:
+                cookie.used = tick
+        return chosen
 
     def _matching(self, target: Place) -> list[Cookie]:
         """Return the most specific cookie of each name, the most specific ones last."""

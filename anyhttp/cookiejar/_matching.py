@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.cookies import Morsel
 from typing import Final, NamedTuple
 
@@ -57,10 +57,14 @@ class Cookie:
     protection: int
     created: int = 0
     used: int = 0
-    bare: Morsel[str] = field(init=False)
+    _bare: Morsel[str] | None = None
 
-    def __post_init__(self) -> None:
-        self.bare = make_morsel(self.name, self.morsel.value, self.text)
+    @property
+    def bare(self) -> Morsel[str]:
+        """The cookie without attributes, as it is sent."""
+        if self._bare is None:
+            self._bare = make_morsel(self.name, self.morsel.value, self.text)
+        return self._bare
 
     @property
     def key(self) -> tuple[str, str]:
@@ -127,11 +131,12 @@ def _scope(attribute: str, host: str | None) -> tuple[str, bool] | None:
 def _deadline(morsel: Morsel[str], now: float) -> float | None:
     """Return when the cookie expires; None for a session cookie.  ``Max-Age`` has precedence."""
     age = str(morsel["max-age"])
-    if MAX_AGE.fullmatch(age):
+    if age and MAX_AGE.fullmatch(age):
         seconds = int(age)
         # Limited, because a float cannot hold every int, nor a datetime every float.
         return now + min(seconds, 10**11) if seconds > 0 else -math.inf
-    return parse_date(str(morsel["expires"]))
+    expires = morsel["expires"]
+    return parse_date(str(expires)) if expires else None
 
 
 def _obeys_prefix(name: str, morsel: Morsel[str]) -> bool:
@@ -149,23 +154,24 @@ def _obeys_prefix(name: str, morsel: Morsel[str]) -> bool:
 def scoped(morsel: Morsel[str], origin: Place, now: float) -> Cookie | None:
     """Set domain and path, also in *morsel*; return None if *origin* may not set the cookie."""
     name, text = morsel.key, morsel.coded_value
-    scope = _scope(morsel["domain"], origin.host)
+    host = origin.host
+    scope = _scope(morsel["domain"], host)
     size = octets(f"{name}={text}")
     if scope is None or size is None:
         return None
     domain, host_only = scope
     secure = bool(morsel["secure"])
-    if origin.host is not None:
+    if host is not None:
         if secure and not origin.secure:
             return None
-        if not _obeys_prefix(name.lower(), morsel):
+        if name.startswith("__") and not _obeys_prefix(name.lower(), morsel):
             return None
     path = morsel["path"]
     if not path.startswith("/"):
         # §5.1.4: the default path is the directory of the requested path.
         path = origin.path[: origin.path.rfind("/")] or "/"
-    morsel["domain"] = domain
-    morsel["path"] = path
+    # Call dict's method: Morsel's own checks the names.
+    dict.update(morsel, domain=domain, path=path)
     return Cookie(
         name=name,
         text=text,
