@@ -63,10 +63,9 @@ __all__ = (
 
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
-_ENDS: Final = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED})
+_ENDS: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 
 # Reading a global is faster than reading a member of an enum.
-_OPEN: Final = WSState.OPEN
 _PEER_CLOSED: Final = WSState.PEER_CLOSED
 
 _Found = TypeVar("_Found")
@@ -84,7 +83,7 @@ class ClientWebSocketResponse:
     :param settings: how to behave
     """
 
-    __slots__ = ("__weakref__", "_accepted", "_frames", "_heartbeat", "_life", "_loop",
+    __slots__ = ("__weakref__", "_accepted", "_frames", "_heartbeat", "_life", "_loop", "_ready",
                  "_receiver", "_sender", "_settings", "_stream")  # fmt: skip
 
     def __init__(self, exchange: Exchange, accepted: Accepted, settings: WSSettings) -> None:
@@ -94,15 +93,16 @@ class ClientWebSocketResponse:
         self._loop = current_loop()
         # These objects do not refer to this one, nor do the session and the heartbeat's task.  So
         # when a program drops a WebSocket without closing it, __del__() runs and warns.
-        self._life = life = Lifecycle(exchange.close)
-        exchange.on_end = life.end
-        self._sender = sender = Sender(
-            self._stream, life, accepted.deflater(), settings.close_seconds
-        )
         self._frames = frames = FrameReader(
             settings.max_msg_size, accepted.inflater(), decode_text=settings.decode_text
         )
         frames.feed(surplus)
+        self._ready = frames.ready
+        self._life = life = Lifecycle(exchange.close, frames.ready)
+        exchange.on_end = life.end
+        self._sender = sender = Sender(
+            self._stream, life, accepted.deflater(), settings.close_seconds
+        )
         self._receiver = receiver = Receiver(
             self._stream,
             frames,
@@ -199,7 +199,9 @@ class ClientWebSocketResponse:
         self, data: bytes | bytearray | memoryview, compress: int | None = None
     ) -> None:
         """Send a binary message; see :meth:`send_str`."""
-        await self._sender.send_message(_BINARY, as_bytes("data", data), compress)
+        if type(data) is not bytes:
+            data = as_bytes("data", data)
+        await self._sender.send_message(_BINARY, data, compress)
 
     async def send_json(
         self, data: Any, compress: int | None = None, *, dumps: JSONEncoder = DEFAULT_JSON_ENCODER
@@ -273,23 +275,13 @@ class ClientWebSocketResponse:
         After cancellation no message is lost: the next call returns it.  But if a pong is just
         being sent and the peer does not take it, cancellation and timeout close the WebSocket.
         """
-        sender, frames, receiver = self._sender, self._frames, self._receiver
-        if (
-            frames.buffered
-            and sender.calls_left
-            and self._life.state is _OPEN
-            and not (receiver.read_by or receiver.streaming or sender.pongs)
-        ):
-            # Fast path: the message has been received already, and nothing has to be done before.
-            await sender.checkpoint_if_cancelled()
-            if (message := frames.short_message()) is not None:
-                sender.calls_left -= 1
-                return message
+        if ready := self._ready:
+            return ready.pop()  # it has been received already
         limit = timeout or self._settings.timeout.ws_receive
         if not limit and self._life.state is not _PEER_CLOSED:
-            return await receiver.receive(frames.next_message)
+            return await self._receiver.receive(self._frames.next_message)
         with anyio.CancelScope(deadline=deadline_after(limit)):
-            return await self._receive(frames.next_message)
+            return await self._receive(self._frames.next_message)
         raise TimeoutError(f"no message arrived within {limit} s")
 
     async def receive_str(self, *, timeout: float | None = None) -> str:

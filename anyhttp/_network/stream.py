@@ -141,19 +141,36 @@ class NetworkStream:
         """How many bytes to ask for when the caller does not know how many will come."""
         return RECEIVE_SIZE if self._unencrypted is None else self._unencrypted.receive_size
 
-    async def transmit(self, data: bytes | memoryview) -> None:
+    @property
+    def sends_nowait(self) -> bool:
+        """Whether :meth:`transmit_nowait` sends at once, if there is room for it."""
+        return self._unencrypted is not None
+
+    def transmit_nowait(self, data: bytes | memoryview) -> Awaitable[None] | None:
         """Do what :meth:`send` does, for a caller that has just passed a checkpoint.
 
-        A pending cancellation does not stop it from starting.
+        :returns: ``None`` if all of *data* has been sent, else what has to be awaited next: it
+            sends the rest
         """
         unencrypted = self._unencrypted
+        if unencrypted is None:
+            return self._transmit(data)
         try:
-            if unencrypted is None:
-                # TLS over a stream of ours accepts any buffer.
-                item = data if self._timed is not None else bytes(data)
-                await self.stream.send(cast("bytes", item))
-            elif not unencrypted.send_nowait(data):
-                await unencrypted.drain()
+            return None if unencrypted.send_nowait(data) else self._drain(unencrypted)
+        except STREAM_ERRORS as exc:
+            raise socket_errors(exc, self._tls_key) from exc
+
+    async def _transmit(self, data: bytes | memoryview) -> None:
+        try:
+            # TLS over a stream of ours accepts any buffer.
+            item = data if self._timed is not None else bytes(data)
+            await self.stream.send(cast("bytes", item))
+        except STREAM_ERRORS as exc:
+            raise socket_errors(exc, self._tls_key) from exc
+
+    async def _drain(self, unencrypted: TimedStream) -> None:
+        try:
+            await unencrypted.drain()
         except STREAM_ERRORS as exc:
             raise socket_errors(exc, self._tls_key) from exc
 

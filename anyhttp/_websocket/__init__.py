@@ -1,16 +1,17 @@
 """The WebSocket protocol (:rfc:`6455`, :rfc:`7692`): handshake, sending, receiving, closing.
 
-``handshake``, ``frames``, ``deflate`` and ``outgoing`` do no I/O: they make and check headers, turn
-bytes into messages and messages into bytes, and compress.  ``lifecycle`` holds the state and closes
-the connection; ``sender`` and ``receiver`` use the connection; ``heartbeat`` is the task that
-pings.  This package is the only user of ``websockets``: of its frames, its close payloads, and its
-negotiation of permessage-deflate.
+``handshake``, ``frames``, ``frame_writer``, ``deflate`` and ``outgoing`` do no I/O: they make and
+check headers, turn bytes into messages and messages into bytes, and compress.  ``lifecycle`` holds
+the state and closes the connection; ``sender`` and ``receiver`` use the connection; ``heartbeat``
+is the task that pings.  This package is the only user of ``websockets``: of its masking, its close
+payloads, and its negotiation of permessage-deflate.
 """
 
 from __future__ import annotations
 
 from .deflate import Deflater, Inflater
-from .frames import END, FRAMES_IN_A_ROW, BytesLike, FrameReader, close_payload, frame
+from .frame_writer import COMPRESSED, FINAL, BytesLike, FrameWriter, close_payload
+from .frames import END, FRAMES_IN_A_ROW, FrameReader
 from .handshake import Accepted, HandshakeRefused, Offer, new_key
 from .heartbeat import Heartbeat
 from .lifecycle import Lifecycle, WSState
@@ -30,7 +31,9 @@ from .settings import WSSettings
 
 __all__ = (
     "CLOSED_MESSAGE",
+    "COMPRESSED",
     "END",
+    "FINAL",
     "FRAMES_IN_A_ROW",
     "Accepted",
     "BytesLike",
@@ -38,6 +41,7 @@ __all__ = (
     "Deflater",
     "Fragments",
     "FrameReader",
+    "FrameWriter",
     "HandshakeRefused",
     "Heartbeat",
     "Inflater",
@@ -56,7 +60,6 @@ __all__ = (
     "close_payload",
     "control_payload",
     "data_of",
-    "frame",
     "new_key",
     "reason_text",
     "shortened",

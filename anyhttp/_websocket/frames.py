@@ -1,9 +1,8 @@
-"""Turns bytes into messages, and messages into bytes (:rfc:`6455#section-5`).
+"""Turns bytes into messages (:rfc:`6455#section-5`).
 
-``websockets`` writes the frames, but this module reads them, for two reasons.  The parser of
-``websockets`` needs a whole frame in memory, while messages of any size can be read in pieces here.
-And nearly every frame is of one simple kind that can be read much faster
-(:meth:`FrameReader.short_message`).
+This is not left to ``websockets``, for two reasons.  Its parser needs a whole frame in memory,
+while messages of any size can be read in pieces here.  And nearly every frame is of one simple kind
+that can be read much faster (:meth:`FrameReader._read_short`).
 """
 
 from __future__ import annotations
@@ -11,24 +10,15 @@ from __future__ import annotations
 import codecs
 import enum
 import sys
-from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal
 
 from ..client_exceptions import WebSocketError
 from .deflate import TAIL, Inflater
+from .frame_writer import MAX_CONTROL
 from .models import WSCloseCode, WSMessage, WSMsgType
 
-if TYPE_CHECKING:
-    from websockets.extensions import Extension
-    from websockets.frames import Frame, Opcode
-
-__all__ = ("END", "FRAMES_IN_A_ROW", "BytesLike", "FrameReader", "close_payload", "frame")
-
-BytesLike: TypeAlias = bytes | bytearray | memoryview
-
-#: Longest payload of a control frame, in bytes (:rfc:`6455#section-5.5`).
-MAX_CONTROL: Final = 125
+__all__ = ("END", "FRAMES_IN_A_ROW", "MESSAGES_IN_A_ROW", "FrameReader")
 
 #: Longest payload of a short frame, in bytes: the largest length that fits into two bytes.
 MAX_SHORT: Final = 65535
@@ -43,11 +33,14 @@ DEFLATED_PIECE: Final = 4 * 1024
 #: make us allocate much memory.
 RESERVED: Final = 256 * 1024
 
-#: Frames that are read before other tasks have to run, those of ``short_message()`` not counted.
+#: Frames that are read before other tasks have to run, those of short messages not counted.
 #: Reading them takes a few milliseconds.  One call of ``receive()`` may return thirty times as many
 #: frames, of two bytes each.
 FRAMES_IN_A_ROW: Final = 4096
 
+#: Messages that are returned before other tasks have to run; one of some kibibytes counts as so
+#: many more.
+MESSAGES_IN_A_ROW: Final = 64
 
 #: Most bytes that are inflated only to be thrown away, of one message: later messages may refer to
 #: its last bytes.  A compressed megabyte may inflate to a gigabyte, so a peer could keep us busy.
@@ -64,61 +57,6 @@ class _End(enum.Enum):
 #: Returned by :meth:`FrameReader.next_piece` after the last piece of a message.
 END: Final = _End.END
 
-
-# -- sending ---------------------------------------------------------------------------
-
-
-@cache
-def _library() -> tuple[type[Frame], dict[int, Opcode], tuple[Extension]]:
-    """Return what is needed to make frames: the class, its opcodes, and the mark of compression.
-
-    ``websockets`` is imported when the first frame is made, because importing it is slow.
-    """
-    from websockets.extensions import Extension
-    from websockets.frames import Frame, Opcode
-
-    class Compressed(Extension):
-        """Marks the first frame of a message that has been compressed already."""
-
-        name = "permessage-deflate"  # type: ignore[assignment, unused-ignore]
-
-        def encode(self, frame: Frame) -> Frame:
-            frame.rsv1 = True
-            return frame
-
-    return Frame, {int(opcode): opcode for opcode in Opcode}, (Compressed(),)
-
-
-def frame(opcode: int, data: BytesLike, *, last: bool = True, compressed: bool = False) -> bytes:
-    """Return one masked frame.
-
-    :param last: whether it is the last of its message
-    :param compressed: whether *data* begins a compressed message
-    """
-    new, opcodes, mark = _library()
-    made = new(opcodes[opcode], data, last)
-    return made.serialize(mask=True, extensions=mark if compressed else None)
-
-
-def close_payload(code: int, reason: str) -> bytes:
-    """Return the payload of a CLOSE frame.
-
-    :raises ValueError: the code may not be sent (:rfc:`6455#section-7.4`), or the reason is too
-        long for a control frame
-    """
-    from websockets.exceptions import ProtocolError
-    from websockets.frames import Close
-
-    try:
-        payload = Close(code, reason).serialize()
-    except ProtocolError:
-        raise ValueError(f"code must be one that RFC 6455 lets a client send, not {code}") from None
-    if len(payload) > MAX_CONTROL:
-        raise ValueError(f"message must be at most {MAX_CONTROL - 2} bytes in UTF-8")
-    return payload
-
-
-# -- receiving -------------------------------------------------------------------------
 
 _BETWEEN: Final = -1  # value of FrameReader.left between two frames
 _KINDS: Final = {1: WSMsgType.TEXT, 2: WSMsgType.BINARY}
@@ -147,19 +85,24 @@ class FrameReader:
     :param decode_text: return the text of TEXT messages as ``str``
     """
 
-    __slots__ = ("_compressed", "_data", "_decode_text", "_decoder", "_inflater", "_last",
-                 "_max_short", "_max_size", "_opcode", "_pos", "_size", "_skipped", "_whole",
-                 "frames_left", "is_inflating", "left")  # fmt: skip
+    __slots__ = ("_compressed", "_decode_text", "_decoder", "_inflater", "_last", "_max_short",
+                 "_max_size", "_opcode", "_pos", "_size", "_skipped", "_whole", "data",
+                 "frames_left", "is_inflating", "left", "messages_left", "ready")  # fmt: skip
 
     def __init__(self, max_size: int, inflater: Inflater | None, *, decode_text: bool) -> None:
         self._max_size = max_size
         self._inflater = inflater
         self._decode_text = decode_text
-        # The longest message that short_message() returns.
+        # The longest message that _read_short() reads.
         self._max_short = min(MAX_SHORT, max_size or MAX_SHORT)
-        # Received bytes, and the position of the first one that has not been read.
-        self._data = b""
-        self._pos = 0
+        #: messages that have been read ahead; the last one is the next
+        self.ready: Final[list[WSMessage]] = []
+        #: received bytes, empty when all have been read
+        self.data: bytes = b""
+        self._pos = 0  # of the first one that has not been read
+        #: messages that may be returned before other tasks have to run; the receiver sets this
+        #: again
+        self.messages_left: int = MESSAGES_IN_A_ROW
         #: frames that may be read before other tasks have to run.  At 0 each method returns
         #: ``None`` ("more bytes are needed"), until the receiver sets this again
         self.frames_left: int = FRAMES_IN_A_ROW
@@ -179,54 +122,85 @@ class FrameReader:
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the peer."""
-        if self._pos == len(self._data):
-            self._data = data
-        else:
-            self._data = self._data[self._pos :] + data
-        self._pos = 0
+        if self.ready:
+            self._put_back()
+        if self.data:
+            data = self.data[self._pos :] + data
+            self._pos = 0
+        self.data = data
 
     @property
     def buffered(self) -> int:
         """How many bytes have been received and not been read."""
-        return len(self._data) - self._pos
+        return len(self.data) - self._pos
 
     # -- whole messages
-
-    def short_message(self) -> WSMessage | None:
-        """Return the next message if it is short, whole and not compressed, as most are.
-
-        For any other, and if more bytes are needed, this is ``None``.
-        """
-        data, pos = self._data, self._pos
-        if self._opcode or len(data) - pos < 4:
-            return None
-        length, start = data[pos + 1], pos + 2
-        if length >= 126:
-            if length > 126 or (length := data[start] << 8 | data[start + 1]) < 126:
-                return None
-            start = pos + 4
-        if length > self._max_short or (end := start + length) > len(data):
-            return None
-        first = data[pos]
-        if first == 0x82:
-            self._pos = end
-            return tuple.__new__(WSMessage, (_BINARY, data[start:end], ""))
-        if first == 0x81:
-            try:
-                message = self._text(data[start:end])
-            except WebSocketError:
-                return None
-            self._pos = end
-            return message
-        return None
 
     def next_message(self) -> WSMessage | None:
         """Return the next message or control frame; ``None``: more bytes are needed.
 
         :raises WebSocketError: the peer broke the protocol, or sent too large a message
         """
-        if (message := self.short_message()) is not None:
-            return message
+        ready = self.ready
+        if not ready:
+            if not self.data:
+                return None
+            if not self._opcode:
+                self._read_short()
+        return ready.pop() if ready else self._next_message()
+
+    def _read_short(self) -> None:
+        """Read ahead the messages that are short, whole and not compressed, as most are.
+
+        This ends at any other frame, and when other tasks have to run.
+        """
+        data, pos, room = self.data, self._pos, self.messages_left
+        ready, size, longest = self.ready, len(data), self._max_short
+        while room > 0 and (start := pos + 2) <= size:
+            if (length := data[pos + 1]) >= 126:
+                start = pos + 4
+                if length > 126 or start > size:
+                    break
+                length = data[pos + 2] << 8 | data[pos + 3]
+                if length < 126 or start + length > size:
+                    break
+                room -= length >> 10
+            if length > longest or (end := start + length) > size:
+                break
+            payload = data[start:end]
+            if (first := data[pos]) == 0x82:
+                ready.append(tuple.__new__(WSMessage, (_BINARY, payload, "")))
+            elif first == 0x81:
+                try:
+                    text = payload.decode()
+                except UnicodeDecodeError:
+                    break
+                found = text if self._decode_text else payload
+                ready.append(tuple.__new__(WSMessage, (_TEXT, found, "")))
+            else:
+                break
+            pos = end
+            room -= 1
+        self.messages_left = room
+        ready.reverse()
+        if pos == size:
+            self.data, self._pos = b"", 0
+        else:
+            self._pos = pos
+
+    def _put_back(self) -> None:
+        """Make bytes of the messages that have been read ahead."""
+        wire = [self.data[self._pos :]]
+        for message in self.ready:
+            payload = message.data.encode() if isinstance(message.data, str) else message.data
+            size = len(payload)
+            head = bytes((size,)) if size < 126 else b"\x7e" + size.to_bytes(2)
+            wire += payload, head, bytes((0x80 | message.type,))
+        self.ready.clear()
+        self.data, self._pos = b"".join(reversed(wire)), 0
+
+    def _next_message(self) -> WSMessage | None:
+        """Return the next message of any kind."""
         while True:
             if self.left < 0:
                 found = self._read_header(self._max_size)
@@ -253,14 +227,14 @@ class FrameReader:
 
         :raises WebSocketError: it belongs to a text, and is not UTF-8
         """
-        data, pos = self._data, self._pos
+        data, pos = self.data, self._pos
         end = min(pos + self.left, len(data))
         piece = memoryview(data)[pos:end]
         whole.write(piece)
         self.left -= end - pos
         self._pos = end
         if end == len(data):
-            self._data, self._pos = b"", 0
+            self.data, self._pos = b"", 0
         if self._opcode == 1 and not self._compressed:
             # The end of the message may never come, so fail at the first wrong byte.
             if self._decoder is None:
@@ -269,13 +243,13 @@ class FrameReader:
 
     def _take(self, count: int) -> bytes:
         """Take up to *count* of the received bytes."""
-        data, pos = self._data, self._pos
-        if pos == 0 and len(data) <= count:
-            self._data = b""
-            return data
-        piece = data[pos : pos + count]
-        self._pos = pos + len(piece)
-        return piece
+        data, pos = self.data, self._pos
+        end = pos + count
+        if end < len(data):
+            self._pos = end
+            return data[pos:end]
+        self.data, self._pos = b"", 0
+        return data[pos:] if pos else data
 
     def _finish(self, payload: bytes) -> WSMessage:
         opcode = self._opcode
@@ -304,6 +278,8 @@ class FrameReader:
 
         :raises WebSocketError: the peer broke the protocol
         """
+        if self.ready:
+            self._put_back()
         if not self._opcode:
             found = self._read_header(0)
             if found is not True:
@@ -426,7 +402,7 @@ class FrameReader:
 
     def next_control(self) -> WSMessage | None:
         """Return the next frame if it is a PING or PONG, else ``None``."""
-        if self.left >= 0 or self.buffered < 2 or self._data[self._pos] not in {0x89, 0x8A}:
+        if self.left >= 0 or self.buffered < 2 or self.data[self._pos] not in {0x89, 0x8A}:
             return None
         found = self._read_header(0)
         return found if isinstance(found, WSMessage) else None
@@ -437,6 +413,7 @@ class FrameReader:
         :raises WebSocketError: the peer broke the protocol
         """
         self._whole = None
+        self.ready.clear()
         while True:
             if self.left < 0:
                 found = self._read_header(0)
@@ -460,7 +437,7 @@ class FrameReader:
 
         :param limit: most bytes of a message; 0 for any number
         """
-        data, pos = self._data, self._pos
+        data, pos = self.data, self._pos
         have = len(data) - pos
         if have < 2 or not self.frames_left:
             return None
@@ -517,10 +494,10 @@ class FrameReader:
         if length > MAX_CONTROL:
             raise _violation(f"a control frame is longer than {MAX_CONTROL} bytes")
         start = self._pos + 2
-        if len(self._data) < start + length:
+        if len(self.data) < start + length:
             return None
-        payload = self._data[start : start + length]
-        self._pos = start + length
+        self._pos = start
+        payload = self._take(length)
         if opcode != 8:
             return WSMessage(_CONTROL_KINDS[opcode], payload, "")
         return _close_message(payload)

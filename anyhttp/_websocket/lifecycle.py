@@ -8,7 +8,7 @@ from typing import Final
 
 import anyio
 
-from .models import WSCloseCode
+from .models import WSCloseCode, WSMessage
 
 __all__ = ("Lifecycle", "WSState")
 
@@ -48,12 +48,15 @@ class Lifecycle:
     """Holds the state of a WebSocket, and closes its connection.
 
     :param close_connection: called once, when the connection is to be closed
+    :param ready: messages that can be received at once; cleared when none can be received any more
     """
 
-    __slots__ = ("_close_connection", "close_code", "exception", "on_end", "over", "state")
+    __slots__ = ("_close_connection", "_ready", "close_code", "exception", "on_end", "over",
+                 "state")  # fmt: skip
 
-    def __init__(self, close_connection: Callable[[], None]) -> None:
+    def __init__(self, close_connection: Callable[[], None], ready: list[WSMessage]) -> None:
         self._close_connection: Callable[[], None] | None = close_connection
+        self._ready = ready
         self.state: WSState = WSState.OPEN
         #: the peer's close code, or ours; ``None`` until it is known
         self.close_code: int | None = None
@@ -72,6 +75,8 @@ class Lifecycle:
         if to not in self.state.moves:
             raise RuntimeError(f"a WebSocket cannot go from {self.state.name} to {to.name}")
         self.state = to
+        if not to.can_receive:
+            self._ready.clear()
 
     def end(
         self, code: int = WSCloseCode.ABNORMAL_CLOSURE, error: BaseException | None = None

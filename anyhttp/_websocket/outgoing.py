@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .deflate import Deflater
-from .frames import MAX_CONTROL, BytesLike, frame
+from .frame_writer import COMPRESSED, FINAL, MAX_CONTROL, BytesLike
 from .models import WSMsgType
 
 __all__ = ("Fragments", "as_bytes", "checked_bits", "control_payload", "reason_text", "shortened")
@@ -35,15 +35,17 @@ class Fragments:
             raise TypeError("pieces must be all str or all bytes, not some of each")
         return data
 
-    def make(self, data: BytesLike, *, last: bool) -> bytes:
-        """Return the next frame."""
+    def make(self, data: BytesLike, *, last: bool) -> tuple[int, BytesLike]:
+        """Return the first byte and the payload of the next frame."""
         assert self._type is not None
-        opcode = WSMsgType.CONTINUATION if self.begun else self._type
-        first, self.begun = not self.begun, True
-        if self._deflater is None:
-            return frame(opcode, data, last=last)
-        data = self._deflater.compress(data, last=last)
-        return frame(opcode, data, last=last, compressed=first)
+        first = WSMsgType.CONTINUATION if self.begun else self._type
+        bits = FINAL if last else 0
+        if self._deflater is not None:
+            data = self._deflater.compress(data, last=last)
+            if not self.begun:
+                bits |= COMPRESSED
+        self.begun = True
+        return first | bits, data
 
 
 def as_bytes(name: str, data: object) -> BytesLike:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -17,7 +18,7 @@ from ..client_exceptions import (
     ServerTimeoutError,
     WebSocketError,
 )
-from .frames import END, FRAMES_IN_A_ROW, FrameReader
+from .frames import END, FRAMES_IN_A_ROW, MESSAGES_IN_A_ROW, FrameReader
 from .heartbeat import Heartbeat
 from .lifecycle import Lifecycle, WSState
 from .models import (
@@ -41,7 +42,7 @@ LARGE_RECEIVE: Final = 256 * 1024
 #: Most bytes that the heartbeat reads while the application does not receive.
 READ_AHEAD: Final = 64 * 1024
 
-_DATA: Final = frozenset({WSMsgType.TEXT, WSMsgType.BINARY})
+_DATA: Final = (WSMsgType.TEXT, WSMsgType.BINARY)  # enum members are slow to hash
 
 # Reading a global is faster than reading a member of an enum.
 _OPEN: Final = WSState.OPEN
@@ -116,8 +117,8 @@ class Receiver:
         try:
             if sender.pongs:
                 await sender.send_pongs()
-            if frames.buffered:
-                await sender.checkpoint()
+            if frames.data:
+                await self._checkpoint()
             if not life.state.can_receive:
                 await checkpoint()
                 return self._last_message_or(CLOSED_MESSAGE)
@@ -127,7 +128,10 @@ class Receiver:
             while True:
                 found = find()
                 if found is None:
-                    await self._fill()
+                    try:
+                        self._take(await self._next_bytes())
+                    except Expired:  # by interrupt()
+                        pass
                 elif not isinstance(found, WSMessage) or found.type in _DATA:
                     return found
                 elif (message := await self._handle_control(found)) is not None:
@@ -140,15 +144,27 @@ class Receiver:
         except ClientConnectionError as exc:
             self._connection_lost(exc)
         finally:
-            self._release()
+            self.read_by = None
+            if self._released is not None or self.heartbeat is not None:
+                self._tell_released()
         return self._end_message()
+
+    async def _checkpoint(self) -> None:
+        """Raise a pending cancellation; after many messages in a row also let other tasks run."""
+        frames = self.frames
+        if frames.messages_left > 0:
+            frames.messages_left -= 1
+            await self._stream.checkpoint_if_cancelled()
+        else:
+            frames.messages_left = MESSAGES_IN_A_ROW
+            await checkpoint()
 
     async def next_piece(self, stream: WSMessageStream) -> bytes | str:
         """Return the next piece of a message that is being read in pieces."""
         if self.streaming is not stream:
             raise StopAsyncIteration
         if self.frames.is_inflating:
-            await self._sender.checkpoint()  # a little input may inflate to many pieces
+            await self._checkpoint()  # a little input may inflate to many pieces
         found = await self.receive(self.frames.next_piece)
         if isinstance(found, (bytes, str)):
             return found
@@ -239,11 +255,12 @@ class Receiver:
         except ClientConnectionError as exc:
             # The messages that are buffered can still be received.
             self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
-            if not frames.buffered:
+            if not (frames.ready or frames.data):
                 self._life.drained()
         finally:
             wanted = self._released is not None
-            self._release()
+            self.read_by = None
+            self._tell_released()
         if wanted:
             await checkpoint()  # let the task that wants to read run first
 
@@ -273,24 +290,28 @@ class Receiver:
 
         :raises ClientConnectionError: the connection ended
         """
+        with suppress(Expired):  # by interrupt()
+            self._take(await self._next_bytes())
+
+    def _next_bytes(self) -> Awaitable[bytes | None]:
+        """Return what is awaited by :meth:`_fill`; its result is for :meth:`_take`."""
         frames, life = self.frames, self._life
         if not frames.frames_left:
-            await checkpoint()
             frames.frames_left = FRAMES_IN_A_ROW
-            return
+            return checkpoint()
         if life.state is _DRAINING:
             life.drained()
-            await checkpoint()
-            return
-        try:
-            data = await self._receive_bytes(
-                LARGE_RECEIVE if frames.left > 0 else self._receive_size
-            )
-        except Expired:  # by interrupt()
+            return checkpoint()
+        return self._receive_bytes(LARGE_RECEIVE if frames.left > 0 else self._receive_size)
+
+    def _take(self, data: bytes | None) -> None:
+        """Give received bytes to the frame reader; ``None`` if none were received."""
+        if data is None:
             return
         if not data:
             raise ServerDisconnectedError
-        self._sender.calls_left = CALLS_IN_A_ROW
+        frames = self.frames
+        frames.messages_left, self._sender.calls_left = MESSAGES_IN_A_ROW, CALLS_IN_A_ROW
         if self.heartbeat is not None:
             self.heartbeat.note_activity()
         frames.feed(data)
@@ -305,7 +326,7 @@ class Receiver:
             return message
         if kind is WSMsgType.PING:
             self._sender.note_ping(message.data)
-            await self._sender.checkpoint()
+            await self._checkpoint()
             await self._sender.send_pongs()
         return None
 
@@ -326,9 +347,8 @@ class Receiver:
         self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
         self._life.drained()
 
-    def _release(self) -> None:
-        """Stop reading, and wake the tasks that wait for that."""
-        self.read_by = None
+    def _tell_released(self) -> None:
+        """Wake the tasks that wait until no task reads."""
         released, self._released = self._released, None
         if released is not None:
             released.set()

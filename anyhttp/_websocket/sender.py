@@ -14,26 +14,27 @@ from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint, checkpoint_if
 from .._tasks import CLEAN_UP_SECONDS, deadline_after
 from ..client_exceptions import ClientConnectionError, ClientConnectionResetError
 from .deflate import Deflater
-from .frames import close_payload, frame
+from .frame_writer import COMPRESSED, FINAL, FrameWriter, close_payload
 from .lifecycle import Lifecycle, WSState
 from .models import WSCloseCode, WSMsgType
 from .outgoing import Fragments, checked_bits, control_payload, shortened
 
 if TYPE_CHECKING:
     from .._network import NetworkStream
-    from .frames import BytesLike
+    from .frame_writer import BytesLike
 
 __all__ = ("CALLS_IN_A_ROW", "Sender")
 
-#: How many calls in a row may return without letting other tasks run.
-CALLS_IN_A_ROW: Final = 32
+#: How many calls in a row may return without letting other tasks run.  A call that sends some
+#: kibibytes counts as so many more.
+CALLS_IN_A_ROW: Final = 64
 
 #: Most pings that are kept to be answered while another task is sending.  It would be enough to
 #: answer the last one (RFC 6455 §5.5.3).
 MAX_PONGS: Final = 16
 
 #: A message larger than this, in bytes, is compressed in pieces; other tasks run between them.
-LARGE_SEND: Final = 64 * 1024
+LARGE_SEND: Final = CALLS_IN_A_ROW * 1024
 
 #: Most bytes that are given to the stream in one call.
 SEND_PIECE: Final = 256 * 1024
@@ -84,8 +85,8 @@ class Sender:
     :param close_seconds: how long :meth:`fail` may take to send CLOSE
     """
 
-    __slots__ = ("_close_seconds", "_deflater", "_frames", "_life", "_messages", "_stream",
-                 "calls_left", "checkpoint_if_cancelled", "on_progress", "pongs")  # fmt: skip
+    __slots__ = ("_close_seconds", "_deflater", "_frame", "_frames", "_life", "_messages",
+                 "_sends_nowait", "_stream", "calls_left", "on_progress", "pongs")  # fmt: skip
 
     def __init__(
         self,
@@ -95,8 +96,10 @@ class Sender:
         close_seconds: float,
     ) -> None:
         self._stream = stream
+        self._sends_nowait = stream.sends_nowait
         self._life = life
         self._deflater = deflater
+        self._frame: Final = FrameWriter().frame
         self._close_seconds = close_seconds
         # Two locks, for messages and for frames: control frames may be sent between the frames of
         # a message.
@@ -104,8 +107,6 @@ class Sender:
         self._frames = _FifoLock()
         #: payloads of the pings that have to be answered
         self.pongs: deque[bytes] = deque(maxlen=MAX_PONGS)
-        #: anyio's function, or a faster one of asyncio or trio
-        self.checkpoint_if_cancelled: Callable[[], Awaitable[None]] = stream.checkpoint_if_cancelled
         #: how many calls may still return without letting other tasks run; set anew after a wait
         #: for the network, during which other tasks have run
         self.calls_left: int = CALLS_IN_A_ROW
@@ -116,9 +117,9 @@ class Sender:
 
     async def checkpoint(self) -> None:
         """Raise a pending cancellation; after many calls in a row also let other tasks run."""
-        if self.calls_left:
+        if self.calls_left > 0:
             self.calls_left -= 1
-            await self.checkpoint_if_cancelled()
+            await self._stream.checkpoint_if_cancelled()
         else:
             self.calls_left = CALLS_IN_A_ROW
             await checkpoint()
@@ -185,32 +186,60 @@ class Sender:
         await self._acquire(lock)
         try:
             self._check_open()
-            await self._transmit(fragments.make(data, last=last))
+            await self._transmit(self._frame(*fragments.make(data, last=last)))
         finally:
             lock.release()
 
     async def send_message(self, opcode: int, data: BytesLike, compress: int | None) -> None:
         """Send a whole message."""
-        compresses = checked_bits(compress) != 0
+        deflater = self._deflater
+        if compress is not None and not checked_bits(compress):
+            deflater = None
+        calls = self.calls_left - 1 - (len(data) >> 10)
+        if (
+            calls < 0
+            or not self._sends_nowait
+            or self.pongs
+            or self._frames.locked
+            or self._messages.locked
+            or not self._life.state.can_send
+        ):
+            await self._send_in_turn(opcode, data, deflater)
+            return
+        # Nothing has to be waited for, so nobody can come in between: no lock is needed.
+        self.calls_left = calls
+        if deflater is None:
+            wire = self._frame(FINAL | opcode, data)
+        else:
+            wire = self._frame(FINAL | COMPRESSED | opcode, deflater.compress(data))
+        try:
+            unsent = self._stream.transmit_nowait(wire)
+        except Exception as exc:
+            self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
+            raise
+        if unsent is not None:
+            self._frames.locked = True
+            try:
+                await self._finish(unsent)
+            finally:
+                self._frames.release()
+
+    async def _send_in_turn(self, opcode: int, data: BytesLike, deflater: Deflater | None) -> None:
+        """Send a whole message after those that are being sent, and let other tasks run."""
         # Check for cancellation here: later it would interrupt the frame that is being sent.
+        self.calls_left -= len(data) >> 10
         await self._begin_call()
         messages, frames = self._messages, self._frames
-        if messages.locked:
-            await messages.wait()
-        else:
-            messages.locked = True
+        await self._acquire(messages)
         try:
-            if frames.locked:
-                await frames.wait()
-            else:
-                frames.locked = True
+            await self._acquire(frames)
             try:
                 self._check_open()
-                if compresses and self._deflater is not None:
-                    data = await self._compressed(self._deflater, data)
-                    await self._transmit(frame(opcode, data, compressed=True))
+                if deflater is None:
+                    await self._transmit(self._frame(FINAL | opcode, data))
                 else:
-                    await self._transmit(frame(opcode, data))
+                    data = await self._compressed(deflater, data)
+                    await self._transmit(self._frame(FINAL | COMPRESSED | opcode, data))
             finally:
                 frames.release()
         finally:
@@ -258,7 +287,7 @@ class Sender:
         await self._acquire(lock)
         try:
             self._check_open()
-            await self._transmit(frame(opcode, data))
+            await self._transmit(self._frame(FINAL | opcode, data))
         finally:
             lock.release()
 
@@ -271,14 +300,14 @@ class Sender:
         await self._acquire(lock)
         try:
             if self._life.state.connected:
-                await self._transmit(frame(WSMsgType.CLOSE, payload))
+                await self._transmit(self._frame(FINAL | WSMsgType.CLOSE, payload))
         finally:
             lock.release()
 
     def send_close_nowait(self, payload: bytes) -> None:
         """Send CLOSE if that needs no waiting; the caller then ends the WebSocket."""
         if self._life.state.can_send and not self._frames.locked:
-            self._stream.send_last(frame(WSMsgType.CLOSE, payload))
+            self._stream.send_last(self._frame(FINAL | WSMsgType.CLOSE, payload))
 
     async def fail(self, code: int, reason: str, error: Exception | None) -> None:
         """Send CLOSE, and end the WebSocket without waiting for the peer's CLOSE.
@@ -309,29 +338,32 @@ class Sender:
             lock.locked = True
 
     async def _transmit(self, data: bytes) -> None:
-        """Send whole frames; the caller has the lock.
+        """Send whole frames, then answer pings; the caller has the lock.
 
         Failure and cancellation end the WebSocket.
         """
+        await self._finish(self._send_all(data))
+
+    async def _finish(self, sending: Awaitable[None]) -> None:
+        """Do what :meth:`_transmit` does, with frames whose sending may have begun."""
         try:
-            if len(data) <= SEND_PIECE:
-                await self._stream.transmit(data)
-            else:
-                await self._transmit_pieces(data)
+            await sending
             while self.pongs and self._life.state.can_send:
-                await self._stream.transmit(self._take_pongs())
+                await self._send_all(self._take_pongs())
         except BaseException as exc:
             # A part of a frame may have been sent, and the rest cannot be sent later.
             error = exc if isinstance(exc, Exception) else None
             self._life.end(WSCloseCode.ABNORMAL_CLOSURE, error)
             raise
 
-    async def _transmit_pieces(self, data: bytes) -> None:
+    async def _send_all(self, data: bytes) -> None:
         """Send large frames in pieces, and tell the heartbeat of each piece that is sent."""
-        view = memoryview(data)
+        view = data if len(data) <= SEND_PIECE else memoryview(data)
         for start in range(0, len(data), SEND_PIECE):
-            await self._stream.transmit(view[start : start + SEND_PIECE])
-            if self.on_progress is not None:
+            unsent = self._stream.transmit_nowait(view[start : start + SEND_PIECE])
+            if unsent is not None:
+                await unsent
+            if view is not data and self.on_progress is not None:
                 self.on_progress()
 
     def note_ping(self, payload: bytes) -> None:
@@ -339,7 +371,8 @@ class Sender:
         self.pongs.append(payload)
 
     def _take_pongs(self) -> bytes:
-        answers = b"".join(frame(WSMsgType.PONG, payload) for payload in self.pongs)
+        first = FINAL | WSMsgType.PONG
+        answers = b"".join(self._frame(first, payload) for payload in self.pongs)
         self.pongs.clear()
         return answers
 

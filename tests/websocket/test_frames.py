@@ -11,15 +11,18 @@ from multidict import CIMultiDict
 
 from anyhttp import WebSocketError, WSMessage, WSMsgType
 from anyhttp._websocket import (
+    COMPRESSED,
     END,
+    FINAL,
     FRAMES_IN_A_ROW,
     Deflater,
+    Fragments,
     FrameReader,
+    FrameWriter,
     HandshakeRefused,
     Inflater,
     Offer,
     close_payload,
-    frame,
     new_key,
 )
 from anyhttp._websocket.deflate import MAX_STREAMS
@@ -557,6 +560,67 @@ class TestPieces:
         assert pieces(reader(), wire) == [ping[0], WSMsgType.TEXT, "a", ping[1], "b", END]
 
 
+class TestReadingAhead:
+    """Messages that came at once are read at once, while nothing else is asked for."""
+
+    SENT = ("a", "bü", b"", b"c" * 125, "d" * 126, b"e" * 65535)
+
+    def target(self, *, behind: bytes = b"") -> FrameReader:
+        """Return a reader that has returned one message and read the others ahead."""
+        made = reader()
+        wire = [
+            peer.frame(TEXT, data.encode()) if isinstance(data, str) else peer.frame(BINARY, data)
+            for data in ("first", *self.SENT)
+        ]
+        made.feed(b"".join(wire) + behind)
+        assert made.next_message() == WSMessage(WSMsgType.TEXT, "first", "")
+        assert [message.data for message in reversed(made.ready)] == list(self.SENT)
+        return made
+
+    def test_more_bytes_come_behind_them(self) -> None:
+        """Also in the middle of a frame."""
+        wire = peer.frame(TEXT, b"last")
+        target = self.target(behind=wire[:3])
+        rest = list(read(target, wire[3:]))
+        assert [data for _, data in rest] == [*self.SENT, "last"]
+
+    def test_they_are_read_in_pieces_after_all(self) -> None:
+        """Each can be, and those that are not remain whole."""
+        target = self.target(behind=peer.frame(PING, b"?"))
+        found: list[object] = []
+        for _ in self.SENT[::2]:
+            assert target.next_start() in {WSMsgType.TEXT, WSMsgType.BINARY}
+            while (piece := target.next_piece()) is not END:
+                found.append(piece)
+            message = target.next_message()
+            assert message is not None
+            found.append(message.data)
+        assert found == [data for data in self.SENT if data]
+        assert target.next_control() == WSMessage(WSMsgType.PING, b"?", "")
+
+    def test_a_ping_behind_them_is_found(self) -> None:
+        """It is the next frame that has not been read."""
+        target = self.target(behind=peer.frame(PING, b"?"))
+        assert target.next_control() == WSMessage(WSMsgType.PING, b"?", "")
+        assert [data for _, data in read(target, b"")] == []
+        assert len(target.ready) == len(self.SENT)
+
+    def test_they_are_skipped_up_to_close(self) -> None:
+        """Nobody wants them any more."""
+        target = self.target(behind=peer.close(1000))
+        assert target.skip_to_close() == WSMessage(WSMsgType.CLOSE, 1000, "")
+        assert not target.ready
+
+    def test_no_more_than_some_are_read_in_a_row(self) -> None:
+        """A message counts for the kibibytes that it has."""
+        for size, count in ((0, 64), (125, 64), (2048, 22), (65535, 1)):
+            target = reader()
+            target.feed(peer.frame(BINARY, bytes(size)) * 100)
+            assert target.next_message() is not None
+            assert len(target.ready) == count - 1
+            assert target.messages_left <= 0
+
+
 class TestControlAndClose:
     @pytest.mark.parametrize("frames", [b"\x8a\0", b"\0\0", b"\0\1x"])
     def test_no_more_than_some_thousand_frames_are_read_in_a_row(self, frames: bytes) -> None:
@@ -605,7 +669,8 @@ class TestSending:
     def test_frames_are_masked_and_as_short_as_can_be(self, size: int) -> None:
         """RFC 6455 §5.1: a client masks every frame, each with a new key."""
         data = b"z" * size
-        made = frame(TEXT, data)
+        write = FrameWriter().frame
+        made = write(FINAL | TEXT, data)
         extra = 0 if size < 126 else 2 if size < 65536 else 8
         assert len(made) == 2 + extra + 4 + size
         assert made[0] == 0x81
@@ -613,13 +678,19 @@ class TestSending:
         mask = made[2 + extra : 6 + extra]
         plain = bytes(byte ^ mask[i % 4] for i, byte in enumerate(made[6 + extra :][:50]))
         assert plain == data[:50]
-        assert len({frame(TEXT, data)[2 + extra : 6 + extra] for _ in range(8)}) > 1
+        assert len({write(TEXT, data)[2 + extra : 6 + extra] for _ in range(200)}) > 190
 
     def test_bits_of_the_first_byte(self) -> None:
         """FIN for the last frame, RSV1 for the first of a compressed message."""
-        assert frame(BINARY, b"", compressed=True)[0] == 0xC2
-        assert frame(BINARY, b"", last=False)[0] == 0x02
-        assert frame(0, b"")[0] == 0x80
+        for deflater, bits in ((None, 0), (Deflater(15, takes_over=True), COMPRESSED)):
+            fragments = Fragments(deflater)
+            fragments.check(b"")
+            made = [fragments.make(b"x", last=last)[0] for last in (False, False, True)]
+            assert made == [bits | BINARY, 0, FINAL]
+            whole = Fragments(deflater)
+            whole.check("")
+            first, payload = whole.make(b"x", last=True)
+            assert FrameWriter().frame(first, payload)[0] == FINAL | bits | TEXT
 
     @pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1014, 3000, 4999])
     def test_close_codes_that_may_be_sent(self, code: int) -> None:

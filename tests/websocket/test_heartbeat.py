@@ -51,7 +51,7 @@ async def test_an_answer_counts_however_late_it_is_noticed() -> None:
         timeouts.append(reason)
         sender.over.set()
 
-    life = Lifecycle(lambda: None)
+    life = Lifecycle(lambda: None, [])
     heartbeat = Heartbeat(0.002, life, sender, Heartbeat.wait_changed, time_out)
     with here, there, anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
@@ -83,7 +83,7 @@ async def test_whoever_receives_looks_for_an_answer_before_the_peer_is_given_up(
     monkeypatch.setattr("anyhttp._websocket.heartbeat.monotonic", lambda: now)
     timeouts: list[ServerTimeoutError] = []
     sender = CountingSender()
-    life = Lifecycle(lambda: None)
+    life = Lifecycle(lambda: None, [])
     heartbeat = Heartbeat(10, life, sender, Heartbeat.wait_changed, timeouts.append)
     now += 4
     assert heartbeat.seconds_left == 6

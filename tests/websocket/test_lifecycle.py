@@ -26,7 +26,7 @@ WAYS = {
 def reached(state: WSState, closed: list[str] | None = None) -> Lifecycle:
     """Return a life in *state*; what it closes is noted in *closed*."""
     note = [] if closed is None else closed
-    life = Lifecycle(lambda: note.append("connection"))
+    life = Lifecycle(lambda: note.append("connection"), [])
     life.on_end = lambda: note.append("heartbeat")
     for step in WAYS[state]:
         life.move(step)
@@ -103,6 +103,6 @@ class TestEnd:
 
     def test_closing_may_report_back(self) -> None:
         """Closing the connection calls what the exchange has to call, which is this again."""
-        life = Lifecycle(lambda: life.end())
+        life = Lifecycle(lambda: life.end(), [])
         life.end(1006, OSError())
         assert life.state is DRAINING

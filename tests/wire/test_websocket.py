@@ -472,8 +472,11 @@ class TestMessages:
 
     @pytest.mark.parametrize("cancelled", [True, False])
     async def test_a_burst(self, script: Script, cancelled: bool) -> None:
-        """What came at once is received in order; each call can be cancelled; others get turns."""
-        burst = [websocket.frame(TEXT, str(number).encode()) for number in range(200)]
+        """What came at once is received in order; others get turns, and cancellation is noticed.
+
+        For both, 64 calls in a row may find a message and return it.
+        """
+        burst = [websocket.frame(TEXT, str(number).encode()) for number in range(400)]
         burst[100:100] = [websocket.frame(PING, b"?")]
         wire = b"".join(burst) + websocket.frame(TEXT, b"\xff")
         pong: Step = (Frame(PONG, b"?"), [])
@@ -489,13 +492,16 @@ class TestMessages:
         async with ClientSession() as session, session.ws_connect(peer.url) as ws:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(take_turns)
-                for number in range(200):
-                    if cancelled:
-                        with anyio.CancelScope() as scope:
+                in_a_row = 0
+                received: list[WSMessage] = []
+                while len(received) < 400:
+                    with anyio.CancelScope() as scope:
+                        if cancelled and in_a_row != -1:
                             scope.cancel()
-                            await ws.receive()
-                        assert scope.cancelled_caught
-                    assert await ws.receive() == text(str(number))
+                        received.append(await ws.receive())
+                    in_a_row = -1 if scope.cancelled_caught else in_a_row + 1
+                    assert in_a_row <= 64 or not cancelled
+                assert received == [text(str(number)) for number in range(400)]
                 message = await ws.receive()
                 assert message.type is WSMsgType.ERROR
                 assert message.data.code == 1007
@@ -841,6 +847,22 @@ class TestStreams:
             message = await ws.receive_stream()
             assert [piece async for piece in message] == ["y"]
 
+    async def test_messages_that_came_at_once_whole_and_in_pieces(self, script: Script) -> None:
+        """Those behind the one that was asked for have been read ahead, but not lost."""
+        sent = ["a", "bü", "c" * 300, "d", ""]
+        wire = b"".join(websocket.frame(TEXT, data.encode()) for data in sent)
+        wire += websocket.frame(BINARY, bytes(1000)) + websocket.frame(TEXT, b"last")
+        peer = await script([(GET, [Accept(), wire]), FAREWELL])
+        async with ClientSession() as session, session.ws_connect(peer.url) as ws:
+            assert await ws.receive() == text("a")
+            assert [piece async for piece in await ws.receive_stream()] == ["bü"]
+            assert await ws.receive() == text("c" * 300)
+            unread = await ws.receive_stream()
+            assert await ws.receive() == text("")
+            assert [piece async for piece in unread] == []
+            assert [piece async for piece in await ws.receive_stream()] == [bytes(1000)]
+            assert await ws.receive() == text("last")
+
     async def test_other_messages_have_no_pieces(self, script: Script) -> None:
         """CLOSE and CLOSED come as they would from receive()."""
         peer = await script(
@@ -999,6 +1021,14 @@ class TestPeerCloses:
 
 
 class TestClose:
+    async def test_messages_that_have_been_read_ahead_are_gone(self, script: Script) -> None:
+        """Whoever closes receives no more, as if they had come later."""
+        peer = await script([(GET, Accept(websocket.frame(TEXT, b"x") * 3)), FAREWELL])
+        async with ClientSession() as session, session.ws_connect(peer.url) as ws:
+            assert await ws.receive() == text("x")
+            assert await ws.close()
+            assert await ws.receive() == CLOSED
+
     async def test_code_and_reason(self, script: Script) -> None:
         """What the peer answers is the code that counts."""
         peer = await script(
