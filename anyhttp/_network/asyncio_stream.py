@@ -238,6 +238,10 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         self._transport.abort()
         self._wake()
 
+    @property
+    def is_gone(self) -> bool:
+        return self._lost or self._loop.is_closed()
+
     def leave_to_parent(self) -> None:
         self._closed = self._lost = self._at_eof = True
         self._pieces.clear()

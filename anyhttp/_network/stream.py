@@ -245,6 +245,16 @@ class NetworkStream:
             self._tls.keep_session()
         self._transport.abort()
 
+    @property
+    def closes_by_itself(self) -> bool:
+        """Whether the socket is closed some time after :meth:`abort`, without :meth:`aclose`."""
+        return self._timed is not None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the socket is closed, so that :meth:`aclose` has nothing left to do."""
+        return self._timed is not None and self._timed.is_gone
+
     def leave_to_parent(self) -> None:
         """Let go of the connection in a forked child, whose parent goes on using it."""
         self._transport.leave_to_parent()

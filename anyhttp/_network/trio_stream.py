@@ -190,6 +190,10 @@ class TrioStream(TimedStream):
             self._sock.close()
             self._expects_delay = False  # trio cannot wait for a socket without a descriptor
 
+    @property
+    def is_gone(self) -> bool:
+        return self._sock.fileno() < 0
+
     def leave_to_parent(self) -> None:
         leave_to_parent(self._sock)
         self._sock.close()

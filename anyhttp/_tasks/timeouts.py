@@ -125,6 +125,11 @@ class TimedStream(SocketStream):
         This raises the same exceptions as :meth:`send_nowait`.
         """
 
+    @property
+    @abstractmethod
+    def is_gone(self) -> bool:
+        """Whether the descriptor is closed: after :meth:`abort`, that may take a while."""
+
     def has_unread(self) -> bool:
         """Whether the stream has read ahead bytes, the end or an error that nobody has received."""
         return False  # by default, as a stream need not read ahead

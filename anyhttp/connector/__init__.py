@@ -7,7 +7,7 @@ from .._http1 import Connection
 from .._network import AddrInfoType, SocketFactoryType
 from ._base import BaseConnector, ConnectorStatistics
 from ._connectors import NamedPipeConnector, ProxyConnector, TCPConnector, UnixConnector
-from ._lending import LendingTerms as LendingTerms, lend as lend, lend_nowait as lend_nowait
+from ._lending import lend as lend, lend_nowait as lend_nowait
 from ._session_interface import (
     default_proxy as default_proxy,
     finish_closing as finish_closing,
@@ -16,6 +16,7 @@ from ._session_interface import (
     sweep_no_more_in as sweep_no_more_in,
     uses_proxies as uses_proxies,
 )
+from ._terms import LendingTerms as LendingTerms
 
 __all__ = (
     "AddrInfoType",

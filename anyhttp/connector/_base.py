@@ -26,7 +26,14 @@ from .._common import (
 from .._http1 import Connection, Http1Connection, engine_class
 from .._network import NetworkStream
 from .._targets import ProxyOptions
-from .._tasks import CLEAN_UP_SECONDS, ClientTimeout, Expired, PendingWaits, deadline_after
+from .._tasks import (
+    CLEAN_UP_SECONDS,
+    ClientTimeout,
+    Expired,
+    PendingWaits,
+    current_loop,
+    deadline_after,
+)
 from ..client_exceptions import ConnectionTimeoutError
 from ..tracing import (
     Trace,
@@ -42,6 +49,7 @@ from ._dial import ConnectLimit
 from ._pool import ConnectionPool
 from ._slots import Slot
 from ._sweeping import Sweeper
+from ._terms import LendingTerms
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -237,7 +245,8 @@ class BaseConnector(AsyncWithOnly):
             connection = pool.take_idle(req.connection_key)
             if connection is None:
                 slot = pool.reserve(req.connection_key)
-                return await self._open(req, slot, traces, timeout)
+                terms = LendingTerms(traces=traces, timeout=timeout)
+                return await self._open(req, slot, terms)
             await self._tell_of(connection, traces, TraceConnectionReuseconnParams())
             try:
                 await anyio.lowlevel.checkpoint()
@@ -248,11 +257,9 @@ class BaseConnector(AsyncWithOnly):
             return connection
         raise timed_out(req)
 
-    async def _open(
-        self, req: ClientRequest, slot: Slot, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> Connection:
+    async def _open(self, req: ClientRequest, slot: Slot, terms: LendingTerms) -> Connection:
         """Return a connection that takes *slot*; wait for the slot first if it is not held."""
-        pool = self._pool
+        pool, traces = self._pool, terms.traces
         try:
             if not slot.is_held:
                 await self._queue(slot, traces)
@@ -260,8 +267,7 @@ class BaseConnector(AsyncWithOnly):
                 if connection is not None:
                     await self._tell_of(connection, traces, TraceConnectionReuseconnParams())
                     return connection
-            await pool.make_room()
-            return await self._dial(req, slot, traces, timeout)
+            return await self._dial(req, slot, terms)
         except BaseException:
             pool.release_slot(slot)
             raise
@@ -276,18 +282,25 @@ class BaseConnector(AsyncWithOnly):
         if traces:
             await tell(traces, TraceConnectionQueuedEndParams())
 
-    async def _dial(
-        self, req: ClientRequest, slot: Slot, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> Connection:
-        """Return a new connection that takes *slot*."""
-        pool = self._pool
+    async def _dial(self, req: ClientRequest, slot: Slot, terms: LendingTerms) -> Connection:
+        """Return a new connection that takes *slot*.
+
+        One scope ends it for all reasons there are, as each scope costs asyncio some per cent of
+        the whole: the time limits, and the end of the connector and of the session.
+        """
+        pool, traces, timeout, waits = self._pool, terms.traces, terms.timeout, terms.waits
         pool.check_open()
+        terms.check_open()
         self._sweeper.start()
         seconds = _shorter(timeout.sock_connect, self._conn_timeout)
-        limit = ConnectLimit(seconds)
+        limit = ConnectLimit(seconds, terms.total_at)
         with limit.scope as scope:
-            self._dialing.add(scope)
+            loop = current_loop()
+            self._dialing.add(scope, loop)
+            if waits is not None:
+                waits.add(scope, loop)
             try:
+                await pool.make_room()
                 if traces:
                     await tell(traces, TraceConnectionCreateStartParams())
                 made = await self._make_stream(req, traces, timeout, limit)
@@ -296,11 +309,14 @@ class BaseConnector(AsyncWithOnly):
                 await self._tell_of(connection, traces, TraceConnectionCreateEndParams())
                 return connection
             except Expired:
-                raise timed_out(req) from None
+                raise terms.ended() or timed_out(req) from None
             finally:
                 self._dialing.discard(scope)
-        pool.check_open()  # close() cancels the scope too, and then this raises
-        raise timed_out(req)
+                if waits is not None:
+                    waits.discard(scope)
+        if not terms.session_is_closed:
+            pool.check_open()  # close() cancels the scope too, and then this raises
+        raise terms.ended() or timed_out(req)
 
     async def _make_stream(
         self,

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
 
@@ -24,6 +24,9 @@ from ..abc import ResolveResult
 __all__ = ("ConnectLimit", "TcpOptions", "dial_tcp", "interleaved")
 
 T = TypeVar("T")
+
+#: By how many seconds a limit may be shorter than it says.
+NEGLIGIBLE: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +49,35 @@ class ConnectLimit:
     as TLS.
 
     :param seconds: ``None`` or 0 for no limit
+    :param latest: when the scope ends, whatever is tried then: another limit of the request
     """
 
-    __slots__ = ("scope", "seconds")
+    __slots__ = ("latest", "scope", "seconds")
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, seconds: float | None, latest: float = math.inf) -> None:
         self.seconds: float | None = seconds
-        self.scope: anyio.CancelScope = anyio.CancelScope(deadline=deadline_after(seconds))
+        self.latest: float = latest
+        deadline = min(deadline_after(seconds), latest)
+        self.scope: anyio.CancelScope = anyio.CancelScope(deadline=deadline)
 
     def restart(self) -> None:
         """Count anew, for the next address."""
-        self.scope.deadline = deadline_after(self.seconds)
+        deadline = min(deadline_after(self.seconds), self.latest)
+        # To change it takes asyncio a new timer.  Mostly it has just been set.
+        if abs(deadline - self.scope.deadline) > NEGLIGIBLE:
+            self.scope.deadline = deadline
+
+    def pause(self) -> None:
+        """Stop counting, while attempts have deadlines of their own."""
+        self.scope.deadline = self.latest
 
     async def attempt(self, work: Awaitable[None]) -> None:
         """Await *work* until the present deadline, after which another address can be tried.
 
         :raises Expired: the deadline has passed
         """
-        deadline, self.scope.deadline = self.scope.deadline, math.inf
+        deadline = self.scope.deadline
+        self.pause()
         with anyio.CancelScope(deadline=deadline) as scope:
             await work
         if scope.cancelled_caught:
@@ -99,11 +113,13 @@ async def dial_tcp(
 
     After cancellation no socket is open.
     """
+    limit = ConnectLimit(None) if limit is None else limit
+    if len(addresses) == 1:
+        limit.restart()
+        return await _connect(addresses[0], options)
     ordered = interleaved(addresses, options.interleave)
-    race = _Race(options) if limit is None else _Race(options, limit)
-    race.limit.scope.deadline = math.inf
-    if len(ordered) == 1:
-        return await _connect(ordered[0], race)
+    race = _Race(options, limit)
+    limit.pause()
     if options.happy_eyeballs_delay is None:
         await _one_by_one(race, ordered)
     else:
@@ -128,19 +144,22 @@ def interleaved(addresses: Sequence[ResolveResult], first: int | None) -> list[R
     return lead + [address for address in chain.from_iterable(rows) if address is not None]
 
 
-async def _connect(address: ResolveResult, race: _Race) -> NetworkStream:
-    """Connect to one address.
+async def _connect(address: ResolveResult, options: TcpOptions) -> NetworkStream:
+    """Connect to one address."""
+    return await connect_tcp(_addr_info(address), options.local_address, options.socket_factory)
+
+
+async def _connect_within(address: ResolveResult, race: _Race) -> NetworkStream:
+    """Connect to one address, beside others.
 
     :raises Expired: the time for this address is over
     """
-    options, limit = race.options, race.limit
+    limit = race.limit
     deadline = deadline_after(limit.seconds)
     with anyio.CancelScope(deadline=deadline):
-        stream = await connect_tcp(
-            _addr_info(address), options.local_address, options.socket_factory
-        )
+        stream = await _connect(address, race.options)
         if race.winner is None:
-            limit.scope.deadline = deadline
+            limit.scope.deadline = min(deadline, limit.latest)
         return stream
     raise Expired
 
@@ -172,7 +191,7 @@ def _zone_index(zone: str) -> int:
 async def _attempt(race: _Race, address: ResolveResult) -> bool:
     """Try one address; close the socket if another attempt has connected before."""
     try:
-        stream = await _connect(address, race)
+        stream = await _connect_within(address, race)
     except OSError as exc:
         race.errors.append((address["host"], exc))
         return False

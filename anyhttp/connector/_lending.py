@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from .._http1 import Connection
-from .._tasks import ClientTimeout, Expired, PendingWaits, Watchdog
-from ..client_exceptions import ClientConnectionError
-from ..tracing import Trace
+from .._tasks import Expired
 from ._base import BaseConnector
+from ._slots import Slot
+from ._terms import LendingTerms
 
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("LendingTerms", "lend", "lend_nowait")
+__all__ = ("lend", "lend_nowait")
 
 _CONNECT: Final = BaseConnector.connect
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LendingTerms:
-    """Trace handlers and limits that apply while a request waits for a connection.
-
-    :param traces: their handlers are awaited
-    :param timeout: only ``connect`` and ``sock_connect`` apply here
-    :param total_at: when the ``total`` time of the request is over, on anyio's clock
-    :param watchdog: of an entered session; ends the wait for a slot without a cancel scope
-    :param waits: of the session, which cancels them when it is closed
-    """
-
-    traces: Sequence[Trace]
-    timeout: ClientTimeout
-    total_at: float
-    watchdog: Watchdog | None
-    waits: PendingWaits
 
 
 def lend_nowait(connector: BaseConnector, request: ClientRequest) -> Connection | None:
@@ -63,58 +44,54 @@ async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingT
 
     After cancellation no slot is taken and no socket is open.
     """
-    if terms.waits.cancelled:
-        raise ClientConnectionError("Session is closed")
-    plain = not (terms.traces or terms.timeout.connect or _has_own_connect(connector))
-    if plain and terms.watchdog is not None:
-        return await _lend_watched(connector, request, terms, terms.watchdog)
-    return await _within(terms, connector.connect(request, terms.traces, terms.timeout))
+    terms.check_open()
+    if terms.traces or terms.timeout.connect or _has_own_connect(connector):
+        return await _within(terms, connector.connect(request, terms.traces, terms.timeout))
+    pool = connector._pool
+    pool.check_open()
+    slot = pool.reserve(request.connection_key)
+    if not slot.is_held:
+        if terms.watchdog is None:
+            return await _within(terms, connector._open(request, slot, terms))
+        connection = await _wait_watched(connector, slot, terms)
+        if connection is not None:
+            return connection
+    return await connector._open(request, slot, terms)
 
 
 def _has_own_connect(connector: BaseConnector) -> bool:
     return getattr(connector.connect, "__func__", None) is not _CONNECT
 
 
-async def _lend_watched(
-    connector: BaseConnector, request: ClientRequest, terms: LendingTerms, watchdog: Watchdog
-) -> Connection:
-    """Do what :meth:`BaseConnector.connect` does, but wait for a slot without a cancel scope.
+async def _wait_watched(
+    connector: BaseConnector, slot: Slot, terms: LendingTerms
+) -> Connection | None:
+    """Wait for *slot*, and return an idle connection for it if there is one.
 
-    A cancel scope would cost more than the rest of the wait.
+    The wait has no cancel scope, which would cost more than the rest of it.
     """
-    pool, key = connector._pool, request.connection_key
-    pool.check_open()
-    slot = pool.reserve(key)
-    if not slot.is_held:
-        watchdog.watch(slot, terms.total_at)
-        terms.waits.add(slot, watchdog.loop)
-        try:
-            held = await pool.wait(slot)
-        finally:
-            watchdog.forget(slot)
-            terms.waits.discard(slot)
-        if not held:
-            raise _ended(terms)
-        connection = pool.take_idle(key, slot)
-        if connection is not None:
-            return connection
-        if terms.waits.cancelled:  # the session was closed after this wait had got its slot
-            pool.release_slot(slot)
-            raise ClientConnectionError("Session is closed")
-    return await _within(terms, connector._open(request, slot, (), terms.timeout))
+    pool, watchdog, waits = connector._pool, terms.watchdog, terms.waits
+    assert watchdog is not None
+    assert waits is not None
+    watchdog.watch(slot, terms.total_at)
+    waits.add(slot, watchdog.loop)
+    try:
+        held = await pool.wait(slot)
+    finally:
+        watchdog.forget(slot)
+        waits.discard(slot)
+    if not held:
+        raise terms.ended() or Expired
+    return pool.take_idle(slot.key, slot)
 
 
 async def _within(terms: LendingTerms, work: Awaitable[Connection]) -> Connection:
     """Await *work* within the ``total`` time and the life of the session."""
+    assert terms.waits is not None
     with anyio.CancelScope(deadline=terms.total_at) as scope:
         terms.waits.add(scope)
         try:
             return await work
         finally:
             terms.waits.discard(scope)
-    raise _ended(terms)
-
-
-def _ended(terms: LendingTerms) -> Exception:
-    """Return the error of a wait that was ended: the session is closed, or the time is over."""
-    return ClientConnectionError("Session is closed") if terms.waits.cancelled else Expired()
+    raise terms.ended() or Expired

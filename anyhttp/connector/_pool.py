@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from threading import enumerate as running_threads, get_ident
 from time import monotonic
@@ -150,7 +151,16 @@ class ConnectionPool:
             oldest = self.idle.evict()
             assert oldest is not None  # connections in use alone never exceed the limit
             self._close(oldest)
-        await self.finish_closing()
+        closing = self._closing
+        if not closing:
+            return
+        for stream in [stream for stream in closing if stream.is_gone]:
+            del closing[stream]
+        # The event loop closes the others soon.  To wait for that takes an iteration of it, and is
+        # only needed if they exceed the limit, or are of a kind that closes by awaiting.
+        room = self._limit - self.in_use - len(self.idle) if self._limit else math.inf
+        if len(closing) > room or not all(stream.closes_by_itself for stream in closing):
+            await self.finish_closing()
 
     def lend(self, http1: Http1Connection, slot: Slot) -> Connection:
         """Return the right to use *http1*; the slot belongs to it from now on."""

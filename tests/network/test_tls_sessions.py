@@ -99,8 +99,8 @@ class TestResumption:
         async with ClientSession(connector=TCPConnector(ssl=tls_ca.client)) as session:
             for _ in range(3):
                 async with session.get(peer.url) as response:
-                    assert response.connection is not None
-                    stream: Any = response.connection.transport
+                    connection: Any = response.connection
+                    stream = connection.transport
                     assert stream is not None
                     tls = stream.extra(TLSAttribute.ssl_object)
                     assert tls.getpeercert()

@@ -42,6 +42,11 @@ class FakeStream(TimedStream):
     def leave_to_parent(self) -> None:
         """Do nothing."""
 
+    @property
+    def is_gone(self) -> bool:
+        """Not used here."""
+        return False
+
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Not used here."""
         raise NotImplementedError
