@@ -12,7 +12,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from .._headers import HeaderBlock
-from .._tasks import Expired, deadline_after
+from .._tasks import Expired, clock, deadline_after
 from ..client_exceptions import (
     ClientConnectionError,
     ClientConnectionResetError,
@@ -27,7 +27,6 @@ from ..streams import (
     DEFAULT_LIMIT,
     EMPTY_PAYLOAD,
     StreamReader,
-    TimedStreamReader,
     set_deadline,
     total_timeout,
 )
@@ -330,8 +329,8 @@ class Exchange:
             self.close()
             return EMPTY_PAYLOAD
         timed = self.total_at != math.inf and self._watchdog is None
-        reader = (TimedStreamReader if timed else StreamReader)(self, limit)
-        set_deadline(reader, self.total_at)
+        reader = StreamReader(self, limit)
+        set_deadline(reader, self.total_at, clock=clock() if timed else None)
         self._read_size = reader.get_read_buffer_limits()[1]
         self._body = body = ResponseBody(self._engine, head, reader, max_size=max_body_size)
         try:
