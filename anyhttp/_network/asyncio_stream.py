@@ -29,11 +29,15 @@ import anyio.lowlevel
 from anyio.lowlevel import current_token
 
 from .._tasks import Expired, TimedStream
+from .asyncio_wait import Wait
 from .inherited import leave_to_parent
 
 __all__ = ("AsyncioStream",)
 
 T = TypeVar("T")
+
+#: Most bytes that are sent directly; of more, the operating system may not take all at once.
+DIRECT: Final = 16 * 1024
 
 #: Most bytes that one call receives.
 RECEIVE_SIZE: Final = 256 * 1024
@@ -75,6 +79,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     _transport: asyncio.Transport  # set before wrap() returns
 
     def __init__(self, raw_socket: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
         self._sock = raw_socket
         self._loop = loop
         self._context = Context()  # of what the event loop calls: it has no variables
@@ -86,10 +91,10 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         self._closed = False
         self._lost = False
         # Woken when the transport is closed.
-        self._close_waiters: tuple[asyncio.Future[bool], ...] = ()
+        self._close_waiters: tuple[asyncio.Future[None], ...] = ()
         self._error: Exception | None = None
-        self._reader: asyncio.Future[bool] | None = None
-        self._writer: asyncio.Future[bool] | None = None
+        self._reader = Wait(loop)
+        self._writer = Wait(loop)
         self._writing_paused = False
         # anyio's function looks up the running event loop with each call; the token knows the loop
         # already.  If a version of anyio lacks the token's attribute, use anyio's function.
@@ -132,22 +137,18 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         if max_bytes < 1:
             raise ValueError("max_bytes must be a positive integer")
-        if self._reader is not None:
+        reader = self._reader
+        if reader.is_begun:
             raise anyio.BusyResourceError("reading from")
         if self.expired or (not self.watched and self._loop.time() >= self.deadline):
             # Even if bytes have arrived: a peer that sends fast must not extend the deadline.
             raise Expired
         if self._pieces or self._at_eof or self._closed:
             await self.checkpoint_if_cancelled()
-        else:
-            self._reader = reader = self._loop.create_future()
-            try:
-                if not self.watched:
-                    await self._wait(reader)
-                elif not await reader:
-                    raise Expired
-            finally:
-                self._reader = None
+        elif not self.watched:
+            await self._wait(reader)
+        elif not await reader:
+            raise Expired
         if not self._pieces:
             self._raise_end()
         piece = self._pieces.popleft()
@@ -169,11 +170,26 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         raise anyio.EndOfStream
 
     def send_nowait(self, item: bytes | memoryview) -> bool:
-        if self._writer is not None:
+        if self._writer.is_begun:
             raise anyio.BusyResourceError("writing to")
         if self.expired:
             raise Expired
-        self._check_writable()
+        if self._closed or self._lost or self._error is not None:
+            self._raise_unwritable()
+        if len(item) <= DIRECT and not self._writing_paused:
+            # The transport has nothing left to send.  Going through it would take three times as
+            # many instructions as sending itself (6 000 more on asyncio).
+            try:
+                sent = self._sock.send(item)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                self._transport.abort()
+                self._receive_rest()
+                return True
+            if sent == len(item):
+                return True
+            item = memoryview(item)[sent:]
         self._transport.write(item)
         if self._transport.is_closing() and not self._closed:
             self._receive_rest()
@@ -181,20 +197,17 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
 
     async def drain(self) -> None:
         if self._writing_paused:
-            self._writer = self._loop.create_future()
-            try:
-                await self._wait(self._writer)
-            finally:
-                self._writer = None
-            self._check_writable()
+            await self._wait(self._writer)
+            if self._closed or self._lost or self._error is not None:
+                self._raise_unwritable()
 
-    async def _wait(self, waiter: asyncio.Future[bool]) -> None:
+    async def _wait(self, waiter: Wait) -> None:
         """Wait until *waiter* is set, by an event or by the deadline."""
         if self.watched or self.deadline == math.inf:
             if not await waiter:
                 raise Expired
             return
-        timer = self._loop.call_at(self.deadline, _set, waiter, False, context=self._context)
+        timer = self._loop.call_at(self.deadline, waiter.wake, False, context=self._context)
         try:
             if not await waiter:
                 raise Expired
@@ -213,7 +226,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             return  # only the stream's own loop could tell when the transport is closed
         # The transport closes the descriptor later, when the event loop calls connection_lost().
         if not self._lost:
-            waiter: asyncio.Future[bool] = self._loop.create_future()
+            waiter: asyncio.Future[None] = self._loop.create_future()
             self._close_waiters += (waiter,)
             with anyio.CancelScope(shield=True):
                 await waiter
@@ -250,18 +263,21 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     def expire(self) -> None:
         """End every wait, now and until a new deadline is set."""
         self.expired = True
-        _set(self._reader, False)
-        _set(self._writer, False)
+        self._reader.wake(False)
+        self._writer.wake(False)
 
     def interrupt(self) -> None:
         """End the wait of the task that receives at this moment."""
-        _set(self._reader, False)
+        self._reader.wake(False)
 
     def has_unread(self) -> bool:
-        # In another event loop the stream receives nothing, so it cannot know: say that it has.
-        return (
-            bool(self._pieces) or self._at_eof or self._closed or self._loop is not _running_loop()
-        )
+        if self._pieces or self._at_eof or self._closed:
+            return True
+        try:
+            # In another event loop the stream receives nothing, so it cannot know: say that it has.
+            return asyncio.get_running_loop() is not self._loop
+        except RuntimeError:
+            return True
 
     # -- what the event loop reports
 
@@ -281,11 +297,11 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         if self._buffered > READ_AHEAD and not self._reading_paused:
             self._reading_paused = True
             self._transport.pause_reading()
-        _set(self._reader)
+        self._reader.resume()
 
     def eof_received(self) -> bool:
         self._at_eof = True
-        _set(self._reader)
+        self._reader.wake()
         return True  # keep the transport open: the request may not have been sent completely
 
     def pause_writing(self) -> None:
@@ -293,7 +309,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        _set(self._writer)
+        self._writer.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._at_eof = True
@@ -303,17 +319,18 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         self._lost = True
         self._wake()
         for waiter in self._close_waiters:
-            _set(waiter)
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _wake(self) -> None:
-        _set(self._reader)
-        _set(self._writer)
+        self._reader.wake()
+        self._writer.wake()
 
-    def _check_writable(self) -> None:
+    def _raise_unwritable(self) -> NoReturn:
+        """Raise the error that says why nothing more can be sent."""
         if self._closed:
             raise anyio.ClosedResourceError
-        if self._error is not None or self._lost:
-            raise anyio.BrokenResourceError from self._error
+        raise anyio.BrokenResourceError from self._error
 
     def _receive_rest(self) -> None:
         """Receive what the peer sent before it reset the connection.
@@ -335,11 +352,6 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         if self._error is None:
             self._error = BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         self._wake()
-
-
-def _set(waiter: asyncio.Future[bool] | None, in_time: bool = True) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(in_time)
 
 
 @types.coroutine

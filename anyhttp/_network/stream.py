@@ -219,12 +219,13 @@ class NetworkStream:
             return True
         if raw_socket.fileno() < 0:
             return False
-        if self._poll is None:
+        poll = self._poll
+        if poll is None:
             if sys.platform == "win32":  # pragma: no cover
                 return not select.select([raw_socket], [], [], 0)[0]
-            self._poll = select.poll()
-            self._poll.register(raw_socket, select.POLLIN)
-        return not self._poll.poll(0)
+            self._poll = poll = select.poll()
+            poll.register(raw_socket, select.POLLIN)
+        return not poll.poll(0)
 
     def _is_tls_quiet(self) -> bool:
         for ssl_object in self._ssl_objects:

@@ -39,6 +39,7 @@ class TrioStream(TimedStream):
     checkpoint_if_cancelled = staticmethod(checkpoint_if_cancelled)
 
     def __init__(self, raw_socket: socket.socket) -> None:
+        super().__init__()
         self._sock = raw_socket
         self._thread = get_ident()
         self._token = current_trio_token()

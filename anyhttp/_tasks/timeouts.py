@@ -92,12 +92,16 @@ class TimedStream(SocketStream):
     #: bytes to ask for if it is not known how many will come: a stream that reads ahead would
     #: have to copy the received bytes in order to return fewer
     receive_size: ClassVar[int] = 64 * 1024
-    #: when waiting ends with :exc:`Expired`, on anyio's clock
-    deadline: float = math.inf
-    #: whether a :class:`Watchdog` ends the wait; else the wait itself must
-    watched: bool = False
-    #: whether :meth:`expire` has been called since the deadline was set
-    expired: bool = False
+
+    def __init__(self) -> None:
+        # Not defaults of the class: Python stores and loads an attribute that the class has, too,
+        # in a slower way.
+        #: when waiting ends with :exc:`Expired`, on anyio's clock
+        self.deadline: float = math.inf
+        #: whether a :class:`Watchdog` ends the wait; else the wait itself must
+        self.watched: bool = False
+        #: whether :meth:`expire` has been called since the deadline was set
+        self.expired: bool = False
 
     async def send(self, item: bytes) -> None:
         await self.checkpoint_if_cancelled()

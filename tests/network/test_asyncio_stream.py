@@ -198,11 +198,9 @@ class TestSending(ReadsAhead, stream_contract.Sending):
         ids=["some", "more than is kept", "nothing", "reset"],
     )
     async def test_what_came_before_a_send_failed(
-        self, anyio_backend: tuple[str, dict[str, bool]], received: bytes | OSError, error: type
+        self, received: bytes | OSError, error: type
     ) -> None:
         """It can be read, and then comes the reason."""
-        if anyio_backend[1]["use_uvloop"]:
-            pytest.skip("uvloop uses the descriptor, not the socket object")
         with socket.create_server(("127.0.0.1", 0)) as listener:
             ours = Broken()
             ours.connect(listener.getsockname())
