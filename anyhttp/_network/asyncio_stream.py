@@ -15,14 +15,12 @@ import errno
 import math
 import os
 import socket
-import sys
 import types
 from collections import deque
 from collections.abc import Coroutine, Generator
 from contextvars import Context
 from functools import partial
 from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.lowlevel
@@ -39,29 +37,15 @@ T = TypeVar("T")
 #: Most bytes that are sent directly; of more, the operating system may not take all at once.
 DIRECT: Final = 16 * 1024
 
-#: Most bytes that one call receives.
+#: Most bytes that an event loop receives at a time, on asyncio and on uvloop.
 RECEIVE_SIZE: Final = 256 * 1024
 
 #: The stream stops receiving when this many received bytes are unread, so that the peer has to
 #: wait.  One more piece of :data:`RECEIVE_SIZE` may already have been received by then.
 READ_AHEAD: Final = 256 * 1024
 
-
-# An event loop receives into a buffer and passes the bytes on before it receives again, so all
-# streams of the loop can share one buffer.  A new buffer for each receive would have to be
-# allocated at full size each time.
-_receive_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
-
-
-def _receive_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
-    """Return the buffer into which streams of *loop* receive."""
-    if sys.platform == "win32" and isinstance(loop, asyncio.ProactorEventLoop):  # pragma: no cover
-        # This loop receives for several streams at once: each stream needs its own buffer.
-        return memoryview(bytearray(RECEIVE_SIZE // 4))
-    buffer = _receive_buffers.get(loop)
-    if buffer is None:
-        buffer = _receive_buffers[loop] = memoryview(bytearray(RECEIVE_SIZE))
-    return buffer
+#: Other tasks run after so many bytes that were there already when they were asked for.
+AT_ONCE: Final = 64 * 1024
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -71,7 +55,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
+class AsyncioStream(TimedStream, asyncio.Protocol):
     """A connected socket on asyncio (or uvloop); see :class:`anyio.abc.SocketStream`."""
 
     receive_size: ClassVar[int] = RECEIVE_SIZE
@@ -83,9 +67,9 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         self._sock = raw_socket
         self._loop = loop
         self._context = Context()  # of what the event loop calls: it has no variables
-        self._receive_buffer = _receive_buffer(loop)
         self._pieces: deque[bytes] = deque()
         self._buffered = 0
+        self._at_once = 0  # bytes handed out since other tasks could run
         self._reading_paused = False
         self._at_eof = False
         self._closed = False
@@ -137,6 +121,9 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         if max_bytes < 1:
             raise ValueError("max_bytes must be a positive integer")
+        if self._at_once > AT_ONCE:
+            self._at_once = 0
+            await anyio.lowlevel.checkpoint()
         reader = self._reader
         if reader.is_begun:
             raise anyio.BusyResourceError("reading from")
@@ -145,10 +132,12 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             raise Expired
         if self._pieces or self._at_eof or self._closed:
             await self.checkpoint_if_cancelled()
-        elif not self.watched:
-            await self._wait(reader)
-        elif not await reader:
-            raise Expired
+        else:
+            self._at_once = 0
+            if not self.watched:
+                await self._wait(reader)
+            elif not await reader:
+                raise Expired
         if not self._pieces:
             self._raise_end()
         piece = self._pieces.popleft()
@@ -156,6 +145,7 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
             self._pieces.appendleft(piece[max_bytes:])
             piece = piece[:max_bytes]
         self._buffered -= len(piece)
+        self._at_once += len(piece)
         if self._reading_paused and not self._pieces:
             self._reading_paused = False
             self._context.run(self._transport.resume_reading)
@@ -288,12 +278,9 @@ class AsyncioStream(TimedStream, asyncio.BufferedProtocol):
         # peer slows the sender down, and the transport buffers nothing.
         self._transport.set_write_buffer_limits(0)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._receive_buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._pieces.append(bytes(self._receive_buffer[:nbytes]))
-        self._buffered += nbytes
+    def data_received(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._buffered += len(data)
         if self._buffered > READ_AHEAD and not self._reading_paused:
             self._reading_paused = True
             self._transport.pause_reading()

@@ -27,9 +27,8 @@ from .tls_stream import TlsStream
 
 __all__ = ("NetworkStream",)
 
-#: Most bytes that one call asks a stream for.  For more, the allocator would ask the operating
-#: system for memory each time, which costs more than it saves unless a body is large.
-RECEIVE_SIZE: Final = 64 * 1024
+#: Most bytes that one call asks a stream for by default, as many as a reader of a body holds.
+RECEIVE_SIZE: Final = 128 * 1024
 
 
 #: What asyncio's transports call each typed attribute.

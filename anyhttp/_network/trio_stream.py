@@ -12,7 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from threading import get_ident
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import anyio
 import trio
@@ -31,6 +31,9 @@ from .._tasks import Expired, TimedStream
 from .inherited import leave_to_parent
 
 __all__ = ("TrioStream",)
+
+#: Most bytes that one call receives by default.
+RECEIVE_SIZE: Final = 128 * 1024
 
 
 class TrioStream(TimedStream):
@@ -56,7 +59,7 @@ class TrioStream(TimedStream):
     def _raw_socket(self) -> socket.socket:
         return self._sock
 
-    async def receive(self, max_bytes: int = 65536) -> bytes:
+    async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         if max_bytes < 1:
             raise ValueError("max_bytes must be a positive integer")
         if self._reading:
@@ -65,21 +68,24 @@ class TrioStream(TimedStream):
             # Even if bytes have arrived: a peer that sends fast must not extend the deadline.
             raise Expired
         self._reading = True
+        data: bytes | None = None
         try:
-            if self._expects_delay:
-                self._expects_delay = False
-                data = None
-            else:
+            waits, self._expects_delay = self._expects_delay, False
+            if at_once := not waits:
                 await checkpoint_if_cancelled()
-                data = self._receive_nowait(max_bytes)
-                if data is not None:
-                    await cancel_shielded_checkpoint()
             while data is None:
-                if self.watched and not self.expired:
-                    await wait_readable(self._sock)
-                else:
-                    await self._wait(wait_readable)
-                data = self._receive_nowait(max_bytes)
+                if waits:
+                    at_once = False
+                    if self.watched and not self.expired:
+                        await wait_readable(self._sock)
+                    else:
+                        await self._wait(wait_readable)
+                try:
+                    data = self._sock.recv(max_bytes)
+                except BlockingIOError:
+                    waits = True
+            if at_once:
+                await cancel_shielded_checkpoint()
         except (OSError, trio.ClosedResourceError) as exc:
             if self._interrupted:
                 raise Expired from None
@@ -89,12 +95,6 @@ class TrioStream(TimedStream):
         if not data:
             raise anyio.EndOfStream
         return data
-
-    def _receive_nowait(self, max_bytes: int) -> bytes | None:
-        try:
-            return self._sock.recv(max_bytes)
-        except BlockingIOError:
-            return None
 
     def send_nowait(self, item: bytes | memoryview) -> bool:
         if self._writing:

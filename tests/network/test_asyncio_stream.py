@@ -127,6 +127,28 @@ class TestReceiving(ReadsAhead, stream_contract.Receiving):
         peer.send(b"after")
         assert await stream.receive() == b"after"
 
+    async def test_bytes_that_are_there_do_not_keep_other_tasks_waiting(self, link: Pair) -> None:
+        """They run at least once for each 64 KiB, and one more piece."""
+        stream, peer = link
+        flood(peer)
+        with anyio.fail_after(DEADLINE):
+            while stream._buffered < READ_AHEAD:
+                await anyio.lowlevel.checkpoint()
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await anyio.lowlevel.checkpoint()
+
+        task = asyncio.ensure_future(other())
+        received = 0
+        while received < READ_AHEAD // 2:
+            received += len(await stream.receive(4096))
+        assert turns >= received // (64 * 1024 + 4096)
+        task.cancel()
+
     async def test_a_reset_is_remembered(self, link: Pair) -> None:
         """Every receive says so from then on."""
         stream, peer = link
