@@ -58,6 +58,7 @@ DOORS: Final = {
     "asyncio": {
         "_common.deprecation",
         "_network.asyncio_stream",
+        "_network.asyncio_wait",
         "_tasks.event_loop",
         "_tasks.own_task",
         "_tasks.task_owner",
