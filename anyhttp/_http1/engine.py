@@ -88,6 +88,10 @@ class Engine:
             return b"%x\r\n%b\r\n" % (len(data), data)
         return data
 
+    def frame(self, size: int) -> tuple[bytes, bytes]:
+        """Return the bytes to send before and after a piece of *size* bytes."""
+        return (b"%x\r\n" % size, b"\r\n") if self._chunked else (b"", b"")
+
     def send_end(self) -> bytes:
         """Return the bytes that end the body; empty unless it is chunked."""
         return b"0\r\n\r\n" if self._chunked else b""

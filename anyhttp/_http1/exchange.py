@@ -64,6 +64,10 @@ MAX_DECODING_STEPS: Final = 8
 _READ_TIMEOUT: Final = "Timeout on reading data from socket"
 
 
+class _UploadBroken(Exception):
+    """The body of the request failed, so the response is not awaited any longer."""
+
+
 class MalformedResponse(ClientError):
     """The response head is not HTTP/1.1; the caller translates this, adding the request."""
 
@@ -76,7 +80,7 @@ class Exchange:
     """
 
     __slots__ = ("__weakref__", "_body", "_engine", "_head", "_heads", "_http1", "_outgoing",
-                 "_read_size", "_registry", "_scope", "_send_error", "_sock_read",
+                 "_read_size", "_registry", "_send_error", "_sock_read",
                  "_watchdog", "connection", "on_end", "read_limit", "reused", "total_at",
                  "upload")  # fmt: skip
 
@@ -110,7 +114,6 @@ class Exchange:
         self._sock_read = sock_read
         #: the writer of a streamed body
         self.upload: Upload | None = None
-        self._scope: anyio.CancelScope | None = None
         self._heads = 0
         self._head: Head | None = None  # the final one
         self._body: ResponseBody | None = None  # None also if the whole body came with the head
@@ -189,17 +192,7 @@ class Exchange:
         :raises Expired: the ``total`` time is over
         :raises ClientConnectionError: the body of the request failed
         """
-        upload = self.upload
-        return self._read_head() if upload is None else self._read_head_beside(upload)
-
-    async def _read_head_beside(self, upload: Upload) -> Head:
-        # If the upload fails, _upload_ended() cancels this scope, so that the request fails too.
-        with anyio.CancelScope() as self._scope:
-            return await self._read_head()
-        if upload.error is not None:
-            await checkpoint()  # if this task has been cancelled together with the upload, raise
-            raise upload.failure()
-        raise SocketTimeoutError(_READ_TIMEOUT)
+        return self._read_head()
 
     def _upload_ended(self) -> None:
         """Give the connection back, or wake the receiving task; the upload's task calls this."""
@@ -209,22 +202,17 @@ class Exchange:
             self.forget_errors()
         elif self._head is not None and self._engine.complete:
             self._finish()
-        elif not upload.is_broken:
-            self._limit_wait()
-        elif self._scope is not None:
-            self._scope.cancel()
-
-    def _limit_wait(self) -> None:
-        """Limit the present wait to ``sock_read`` seconds from now."""
-        if self._scope is not None and self._sock_read:
-            self._scope.deadline = deadline_after(self._sock_read)
+        elif upload.is_broken or self._sock_read:
+            self._http1.stream.interrupt()  # see _receive_beside()
 
     async def _read_head(self) -> Head:
         engine = self._engine
         stream = self._http1.stream
         while True:
             try:
-                if self._sock_read:
+                if self.upload is not None:
+                    data = await self._receive_beside(self.upload, engine.wanted)
+                elif self._sock_read:
                     data = await self._receive_timed()
                 else:
                     data = await stream.receive()
@@ -245,6 +233,11 @@ class Exchange:
                 raise
             except ParseError as exc:
                 raise MalformedResponse(str(exc)) from exc
+            except _UploadBroken:
+                break
+        assert self.upload is not None
+        await checkpoint()  # if this task has been cancelled together with the upload, raise
+        raise self.upload.failure()
 
     def _final_head(self) -> Head | None:
         """Return the head of the final response if it has been received; skip 1xx responses.
@@ -266,18 +259,35 @@ class Exchange:
             engine.next_response()
         return None
 
+    async def _receive_beside(self, upload: Upload, size: int) -> bytes:
+        """Receive bytes while the body is being sent.
+
+        If the upload fails, so does the request, and the time of ``sock_read`` begins when the
+        upload has ended.  So its end interrupts this wait.
+
+        :raises _UploadBroken: the body failed, or a callback that is told of its pieces
+        :raises Expired: the ``total`` time is over
+        :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
+        """
+        while not upload.is_over:
+            try:
+                return await self._http1.stream.receive(size)
+            except Expired:
+                if not upload.is_over:
+                    raise
+        if upload.is_broken:
+            raise _UploadBroken
+        if self._sock_read:
+            return await self._receive_timed()
+        return await self._http1.stream.receive(size)
+
     async def _receive_timed(self) -> bytes:
-        """Receive bytes within ``total`` and, once the upload has ended, ``sock_read``.
+        """Receive bytes within ``total`` and ``sock_read``.
 
         :raises Expired: the ``total`` time is over
         :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
         """
         stream = self._http1.stream
-        if self.upload is not None:
-            # The time of this wait begins when the upload, in another task, has ended.
-            if self.upload.is_over:
-                self._limit_wait()
-            return await stream.receive()
         read_at = deadline_after(self._sock_read)
         if read_at >= self.total_at:
             stream.set_deadline(self.total_at, self._watchdog)
@@ -361,17 +371,15 @@ class Exchange:
 
     async def pull(self) -> None:
         """Wait for data, and feed the reader at least one piece, the end, or an exception."""
-        upload = self.upload
-        if upload is not None and upload.is_broken:
-            await self._fail_by_upload(upload)
-            return
-        if upload is None:
+        if self.upload is None:
             await self._pull()
             return
-        with anyio.CancelScope() as self._scope:
+        try:
+            if self.upload.is_broken:
+                raise _UploadBroken
             await self._pull()
-        if self._scope.cancelled_caught:
-            await self._fail_by_upload(upload)
+        except _UploadBroken:
+            await self._fail_by_upload(self.upload)
 
     def pull_nowait(self) -> None:
         """Feed the reader with what has been received already, which may be nothing."""
@@ -436,9 +444,12 @@ class Exchange:
             reader.set_exception(ClientConnectionError("Connection closed"))
 
     def _receive_body(self) -> Awaitable[bytes]:
+        size = min(self._engine.wanted, self._read_size)
+        if self.upload is not None:
+            return self._receive_beside(self.upload, size)
         if self._sock_read:
             return self._receive_timed()
-        return self._http1.stream.receive(min(self._engine.wanted, self._read_size))
+        return self._http1.stream.receive(size)
 
     async def _before_decoding(self) -> None:
         """Let other tasks run before a step of decoding, which takes time and waits for nothing.

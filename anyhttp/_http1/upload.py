@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 import errno
 import math
+import types
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -29,6 +31,19 @@ __all__ = ("Outgoing", "Upload", "UploadState", "goes_inline")
 #: A body up to this size, in bytes, is sent together with the head, in one call.  It fits into
 #: the send buffer of every socket, so a peer that answers before reading cannot block the call.
 INLINE_BODY: Final = 64 * 1024
+
+#: How much of a body is gathered before it is sent, in bytes and in seconds.  A piece counts for at
+#: least :data:`SMALLEST_PIECE` bytes, so that 64 pieces are sent in any case.
+GATHERED_BYTES: Final = 64 * 1024
+SMALLEST_PIECE: Final = 1024
+GATHERED_SECONDS: Final = 0.02
+
+#: A piece of this size or more, in bytes, is sent as it is, as copying it would cost more than
+#: a call of the operating system.
+LARGE_PIECE: Final = 128 * 1024
+
+#: Most bytes that are sent, and told to callbacks, at once.
+LARGEST_PIECE: Final = 1024 * 1024
 
 #: How long to wait for ``100 Continue`` before the body is sent without it, in seconds
 #: (RFC 9110 §10.1.1 forbids waiting for ever).
@@ -87,16 +102,40 @@ _ENDING.moves = (_SENT, _PEER_LEFT, _FAILED, _CANCELLED)
 _SENT.moves = _PEER_LEFT.moves = _FAILED.moves = _CANCELLED.moves = ()
 
 
+# Without __slots__, like all objects that a request makes: Python creates them faster then.
 class Upload:
     """Sends a streamed body in a task of its own, while another task reads the response.
 
-    Errors do not leave that task: they are kept in :attr:`error` for the task that reads the
+    Small pieces of the body are gathered, and sent by one call of the operating system.  But no
+    piece is held back while the body waits for something: that may be an answer to the piece.
+
+    Errors do not leave the task: they are kept in :attr:`error` for the task that reads the
     response.  Only exceptions that end programs and cancellations of the task itself are raised.
     """
 
-    __slots__ = ("_callback_error", "_compressor", "_continued", "_engine", "_failure", "_framing",
-                 "_over", "_payload", "_scope", "_send_error", "_stream", "_written", "error",
-                 "on_chunk", "on_written", "state", "tasks", "when_over")  # fmt: skip
+    #: the error that ended the upload, set at its end; ``None`` after :meth:`cancel`
+    error: BaseException | None = None
+    #: the helper tasks of which one calls :meth:`run`; ``None`` until it has been started
+    tasks: HelperTasks | None = None
+    #: awaited with each piece of the body before it is sent
+    on_chunk: Callable[[bytes], Awaitable[None]] | None = None
+    #: called with the number of bytes, before compression, after they have been sent
+    on_written: Callable[[int], object] | None = None
+
+    _continued: anyio.Event | None = None  # made by the task that waits for it
+    _over: anyio.Event | None = None  # the same
+    _send_error: ClientConnectionError | None = None
+    _callback_error: Exception | None = None
+    _failure: Exception | None = None  # the exception that the tracker has got
+    _written = 0  # bytes of the body, as they are framed
+    _untold = 0  # bytes that on_written has to be called with
+    _is_running = False  # whether the payload runs at this moment, and does not wait
+    _running_since = 0.0
+    _gathered_size = 0
+    _is_sending = False  # whether a task waits for the socket
+    _sent: anyio.Event | None = None  # for tasks that wait for that task
+    _rest_scope: anyio.CancelScope | None = None  # of a task that sends while the payload waits
+    _rest_error: Exception | None = None  # what went wrong while the payload waited
 
     def __init__(
         self, payload: Payload, framing: Framing, engine: Engine, stream: NetworkStream
@@ -107,24 +146,11 @@ class Upload:
         self._stream = stream
         self._compressor = _compressor(framing.compress)
         self._scope = anyio.CancelScope()
-        self._continued: anyio.Event | None = None  # made by the task that waits for it
-        self._over = anyio.Event()
-        self._written = 0
-        self._send_error: ClientConnectionError | None = None
-        self._callback_error: Exception | None = None
-        self._failure: Exception | None = None  # the exception that the tracker has got
+        self._gathered: list[bytes | memoryview] = []
         #: changed by :meth:`_move` only
         self.state: UploadState = _WAITING if framing.expect_continue else _WRITING
-        #: the error that ended the upload, set at its end; ``None`` after :meth:`cancel`
-        self.error: BaseException | None = None
-        #: the helper tasks of which one calls :meth:`run`; ``None`` until it has been started
-        self.tasks: HelperTasks | None = None
         #: called in this order when the upload has ended, with or without success
         self.when_over: list[Callable[[], object]] = []
-        #: awaited with each piece of the body before it is sent
-        self.on_chunk: Callable[[bytes], Awaitable[None]] | None = None
-        #: called with the size of each piece, before compression, after it has been sent
-        self.on_written: Callable[[int], object] | None = None
 
     def _move(self, to: UploadState) -> None:
         if to not in self.state.moves:
@@ -185,6 +211,7 @@ class Upload:
         The frames of its traceback lead to this object, so the two would be a reference cycle.
         """
         self.error = self._send_error = self._callback_error = self._failure = None
+        self._rest_error = None
 
     def start_writing(self) -> None:
         """Send the body now, if the upload is waiting for ``100 Continue``."""
@@ -195,7 +222,12 @@ class Upload:
 
     def cancel(self) -> None:
         """Stop sending; the connection cannot be used again then."""
-        self._call_task(self._scope.cancel)
+        self._call_task(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._gathered and not self._is_sending:  # then the payload itself has called this
+            self._stream.send_last(self._take())
+        self._scope.cancel()
 
     def cancel_after(self, seconds: float) -> None:
         """Stop sending if the upload does not end within *seconds*."""
@@ -221,7 +253,9 @@ class Upload:
 
     async def wait_over(self) -> None:
         """Wait until the upload has ended, with or without success."""
-        await self._over.wait()
+        if not self.is_over:
+            self._over = self._over or anyio.Event()
+            await self._over.wait()
 
     async def run(self) -> None:
         """Send the whole body."""
@@ -235,6 +269,8 @@ class Upload:
                     self.start_writing()
                 await self._write()
                 final = _SENT
+            if self._rest_error is not None:
+                raise self._rest_error
         except Exception as exc:  # noqa: BLE001  (kept for the task that awaits the response)
             self.error = exc
             final = _FAILED
@@ -259,16 +295,28 @@ class Upload:
 
     def _end(self, state: UploadState) -> None:
         self._move(state)
-        self._over.set()
+        if self._rest_scope is not None and state is not _SENT:
+            self._rest_scope.cancel()
+        if self._over is not None:
+            self._over.set()
         callbacks, self.when_over = self.when_over, []  # ends reference cycles with their objects
         for callback in callbacks:
             callback()
 
+    # -- what the payload does
+
     async def _write(self) -> None:
         length = self._framing.content_length
-        await self._payload.write_with_length(self, length)
-        if self._compressor is not None:
-            await self._send(self._compressor.flush())
+        try:
+            await self._watch(self._write_payload(length))
+            if self._compressor is not None and (last := self._compressor.flush()):
+                self._gather(last)
+        except Exception:
+            # The peer gets what came before the error.
+            if self._gathered and not self._is_sending:
+                self._stream.send_nowait(self._take())
+                self._tell_written()
+            raise
         if length is not None and self._written < length:
             raise ClientPayloadError(
                 f"the body ended after {self._written} bytes, but Content-Length announces {length}"
@@ -276,46 +324,187 @@ class Upload:
         if self.state is _WRITING:
             self._move(_ENDING)
         if end := self._engine.send_end():
-            await self._send_bytes(end)
+            self._gathered.append(end)
+        await self._send(self._take())
 
-    async def write(self, chunk: bytes) -> None:
-        """Send one piece of the body; called by the payload."""
-        if self.on_chunk is not None and chunk:
-            await self._call_back(self.on_chunk, chunk)
+    async def _write_payload(self, length: int | None) -> None:
+        body = self._payload.in_memory()
+        if body is None:
+            await self._payload.write_with_length(self, length)
+        else:
+            await self.write(body[:length])
+
+    @types.coroutine
+    def _watch(self, coroutine: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
+        """Await *coroutine*; whenever it waits, send first what has been gathered."""
+        step = partial(coroutine.send, None)
+        while True:
+            self._is_running, self._running_since = True, monotonic()
+            try:
+                waits_for = step()
+            except StopIteration:
+                return
+            finally:
+                self._is_running = False
+            if self._gathered and not self._is_sending:
+                self._send_without_waiting()
+            try:
+                step = partial(coroutine.send, (yield waits_for))
+            except BaseException as exc:  # noqa: BLE001  (raised where the coroutine waits)
+                step = partial(coroutine.throw, exc)
+
+    async def write(self, chunk: bytes | memoryview) -> None:
+        """Take one piece of the body; the payload calls this.
+
+        A small piece is gathered, and this returns without letting other tasks run.  They run at
+        least once for each 64 KiB, 64 pieces and 20 ms.
+        """
         size = len(chunk)
+        if size > LARGEST_PIECE:
+            view = memoryview(chunk)
+            for start in range(0, size, LARGEST_PIECE):
+                await self.write(view[start : start + LARGEST_PIECE])
+            return
+        if self.on_chunk is not None and size:
+            await self._call_back(self.on_chunk, chunk)
+        self._untold += size
         if self._compressor is not None:
             chunk = self._compressor.compress(chunk)
-        await self._send(chunk)
-        if self.on_written is not None:
-            self.on_written(size)
-        # If the socket takes everything at once, sending does not wait: let other tasks run here.
-        await checkpoint()
+            size = len(chunk)
+        if size >= LARGE_PIECE:
+            waited = await self._send_alone(chunk)
+        else:
+            if size:  # an empty chunk would end a chunked body
+                self._gather(chunk)
+            if (
+                self._gathered_size < GATHERED_BYTES
+                and self._is_running  # else a task that the payload has started writes this piece
+                and monotonic() - self._running_since < GATHERED_SECONDS
+            ):
+                return
+            waited = await self._send(self._take())
+        if not waited:
+            await checkpoint()
 
-    async def _call_back(self, on_chunk: Callable[[bytes], Awaitable[None]], chunk: bytes) -> None:
+    async def _call_back(
+        self, on_chunk: Callable[[bytes], Awaitable[None]], chunk: bytes | memoryview
+    ) -> None:
         try:
-            await on_chunk(chunk)
+            await on_chunk(bytes(chunk))
         except Exception as exc:
             self._callback_error = exc  # to tell it from an error of the body
             raise
 
-    async def _send(self, chunk: bytes) -> None:
-        if chunk:  # an empty chunk would end a chunked body
-            self._written += len(chunk)
-            length = self._framing.content_length
-            if length is not None and self._written > length:
+    # -- what the socket gets
+
+    def _count(self, size: int) -> None:
+        self._written += size
+        length = self._framing.content_length
+        if length is not None:
+            if self._written > length:
                 raise ClientPayloadError(
                     f"the body is longer than the {length} bytes that Content-Length announces"
                 )
             if self._written == length:
                 self._move(_ENDING)
-            await self._send_bytes(self._engine.send_data(chunk))
 
-    async def _send_bytes(self, data: bytes) -> None:
+    def _gather(self, chunk: bytes | memoryview) -> None:
+        size = len(chunk)
+        self._count(size)
+        # The payload may use a buffer for the next piece again, so bytes are needed.
+        self._gathered.append(self._engine.send_data(bytes(chunk)))
+        self._gathered_size += max(size, SMALLEST_PIECE)
+
+    def _take(self) -> bytes:
+        """Return what has been gathered."""
+        gathered, self._gathered = self._gathered, []
+        self._gathered_size = 0
+        return gathered[0] if len(gathered) == 1 else b"".join(gathered)
+
+    def _send_alone(self, chunk: bytes | memoryview) -> Awaitable[bool]:
+        """Send a large piece, after what has been gathered, without copying it."""
+        size = len(chunk)
+        self._count(size)
+        before, after = self._engine.frame(size)
+        return self._send(self._take() + before, chunk, after)
+
+    async def _send(self, *pieces: bytes | memoryview) -> bool:
+        """Send *pieces*, one after the other; return whether other tasks could run meanwhile."""
+        waited = False
+        while self._is_sending:
+            waited = True
+            self._sent = self._sent or anyio.Event()
+            await self._sent.wait()
+        if self._rest_error is not None:
+            raise self._rest_error
+        stream = self._stream
+        self._is_sending = True
         try:
-            await self._stream.send(data)
+            for piece in pieces:
+                if piece and not stream.send_nowait(piece):
+                    waited = True
+                    await stream.drain()
+            if waited:
+                await self._send_gathered()
         except ClientConnectionError as exc:
+            # If this task has been cancelled, and the socket closed because of that, raise that.
+            await stream.checkpoint_if_cancelled()
             self._send_error = exc
             raise
+        finally:
+            self._end_sending()
+        self._tell_written()
+        return waited
+
+    async def _send_gathered(self) -> None:
+        """Send what has been gathered while the caller of this waited for the socket."""
+        while self._gathered and not self._is_running:
+            if not self._stream.send_nowait(self._take()):
+                await self._stream.drain()
+
+    def _send_without_waiting(self) -> None:
+        """Send what has been gathered, as the payload is about to wait."""
+        try:
+            if self._stream.send_nowait(self._take()):
+                self._tell_written()
+                return
+        except (ClientConnectionError, Expired) as exc:
+            self._interrupt(exc)
+            return
+        assert self.tasks is not None
+        self._is_sending = True
+        self._rest_scope = anyio.CancelScope()
+        self.tasks.start_soon(self._send_rest, self._rest_scope, unstarted=self._end_sending)
+
+    async def _send_rest(self, scope: anyio.CancelScope) -> None:
+        """Send what the socket did not take at once, while the payload waits."""
+        try:
+            with scope:
+                await self._stream.drain()
+                await self._send_gathered()
+                self._tell_written()
+        except (ClientConnectionError, Expired) as exc:
+            self._interrupt(exc)
+        finally:
+            self._end_sending()
+
+    def _end_sending(self) -> None:
+        self._is_sending = False
+        if self._sent is not None:
+            self._sent.set()
+            self._sent = None
+
+    def _interrupt(self, error: ClientConnectionError | Expired) -> None:
+        """End the upload, whose payload waits: no more can be sent."""
+        self._rest_error = error
+        if isinstance(error, ClientConnectionError):
+            self._send_error = error
+        self._scope.cancel()
+
+    def _tell_written(self) -> None:
+        size, self._untold = self._untold, 0
+        if size and self.on_written is not None:
+            self.on_written(size)
 
 
 def _forget_frames(error: BaseException | None) -> None:

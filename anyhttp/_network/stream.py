@@ -54,6 +54,7 @@ class NetworkStream:
         "_tls_key",
         "_transport",
         "_unencrypted",
+        "_unsent",
         "checkpoint_if_cancelled",
         "for_one_exchange",
         "stream",
@@ -73,6 +74,7 @@ class NetworkStream:
         if isinstance(transport, _ForeignStream) and not self._ssl_objects:
             self.stream = transport
         self._poll: select.poll | None = None
+        self._unsent: bytes | memoryview = b""  # what drain() sends, if the stream cannot itself
         # Stored, because isinstance() is slow for abstract classes.
         self._timed = timed = transport if isinstance(transport, TimedStream) else None
         self._unencrypted = timed if stream is transport else None  # without TLS
@@ -170,6 +172,42 @@ class NetworkStream:
     async def _drain(self, unencrypted: TimedStream) -> None:
         try:
             await unencrypted.drain()
+        except STREAM_ERRORS as exc:
+            raise socket_errors(exc, self._tls_key) from exc
+
+    def send_nowait(self, data: bytes | memoryview) -> bool:
+        """Send *data* as far as that needs no waiting; return whether all of it has been sent.
+
+        If not, :meth:`drain` has to be awaited before anything else is sent.
+
+        :raises ClientOSError: the peer has closed the connection
+        :raises Expired: the deadline passed
+        """
+        stream = self.stream
+        try:
+            if self._unencrypted is not None:
+                return self._unencrypted.send_nowait(data)
+            if isinstance(stream, TlsStream):
+                return stream.send_nowait(data)
+        except STREAM_ERRORS as exc:
+            raise socket_errors(exc, self._tls_key) from exc
+        self._unsent = data
+        return False
+
+    async def drain(self) -> None:
+        """Wait until the operating system has taken what :meth:`send_nowait` left over.
+
+        This raises the same exceptions; after a cancellation the stream must not be used again.
+        """
+        stream = self.stream
+        try:
+            if self._unencrypted is not None:
+                await self._unencrypted.drain()
+            elif isinstance(stream, TlsStream):
+                await stream.drain()
+            else:
+                data, self._unsent = self._unsent, b""
+                await stream.send(bytes(data))
         except STREAM_ERRORS as exc:
             raise socket_errors(exc, self._tls_key) from exc
 

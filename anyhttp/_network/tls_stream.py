@@ -76,6 +76,7 @@ class TlsStream(ByteStream):
         self._send_failed = False  # a record was sent only in part, or not at all
         self._receiving = False
         self._sending = False
+        self._unencrypted: bytes | memoryview = b""  # what drain() has to encrypt first
         # Whether a task is receiving from the stream below, or sending to it.  A second task that
         # needs the same waits for the event; a waiting task makes the event.
         self._feeding = False
@@ -178,7 +179,7 @@ class TlsStream(ByteStream):
             self._receiving = False
         return data
 
-    async def send(self, item: bytes) -> None:
+    async def send(self, item: bytes | memoryview) -> None:
         if self._sending:
             raise anyio.BusyResourceError("writing to")
         self._sending = True
@@ -192,6 +193,41 @@ class TlsStream(ByteStream):
                 await self._flushed.wait()
             self._check_writable()
             await self._flush()
+        finally:
+            self._sending = False
+
+    def send_nowait(self, item: bytes | memoryview) -> bool:
+        """Send *item* as far as that needs no waiting; return whether all of it has been sent.
+
+        If not, :meth:`drain` has to be awaited before anything else is sent.
+        """
+        if self._sending:
+            raise anyio.BusyResourceError("writing to")
+        timed = self._timed
+        if timed is None or self._flushing or not self._encrypt(item):
+            self._unencrypted = item
+            return False
+        self._flushing = True  # until all has been sent: no other task may send between
+        try:
+            if timed.send_nowait(self._outgoing.read()):
+                self._end_flush()
+                return True
+        except BaseException:
+            self._send_failed = True
+            self._end_flush()
+            raise
+        return False
+
+    async def drain(self) -> None:
+        """Wait until the operating system has taken what :meth:`send_nowait` left over."""
+        item, self._unencrypted = self._unencrypted, b""
+        if item:
+            await self.send(item)
+            return
+        assert self._timed is not None
+        self._sending = True
+        try:
+            await self._flush(self._timed.drain())
         finally:
             self._sending = False
 
@@ -260,7 +296,7 @@ class TlsStream(ByteStream):
             raise anyio.EndOfStream
         return b""
 
-    def _encrypt(self, item: bytes) -> bool:
+    def _encrypt(self, item: bytes | memoryview) -> bool:
         """Encrypt *item*; return false if TLS has to receive something first."""
         self._check_writable()
         try:
@@ -313,10 +349,15 @@ class TlsStream(ByteStream):
                 self._fed.set()
                 self._fed = None
 
-    async def _flush(self) -> None:
-        """Send what OpenSSL has encrypted, including what it encrypts during the sending."""
+    async def _flush(self, begun: Awaitable[None] | None = None) -> None:
+        """Send what OpenSSL has encrypted, including what it encrypts during the sending.
+
+        :param begun: ends a sending that has begun
+        """
         self._flushing = True
         try:
+            if begun is not None:
+                await begun
             while self._outgoing.pending:
                 data = self._outgoing.read()
                 if self._timed is None:
@@ -328,10 +369,14 @@ class TlsStream(ByteStream):
             self._send_failed = True
             raise
         finally:
-            self._flushing = False
-            if self._flushed is not None:
-                self._flushed.set()
-                self._flushed = None
+            self._end_flush()
+
+    def _end_flush(self) -> None:
+        """Let other tasks send."""
+        self._flushing = False
+        if self._flushed is not None:
+            self._flushed.set()
+            self._flushed = None
 
 
 def _is_end(exc: ssl.SSLError) -> bool:

@@ -72,15 +72,17 @@ class AsyncIterablePayload(BoundedPayload):
             raise ClientPayloadError(f"{self._source} has been used up and cannot be sent again")
         self._consumed = True
         target: Writer = writer if content_length is None else LimitedWriter(writer, content_length)
+        write = target.write
         iterator = aiter(self._value)
         try:
             async for chunk in iterator:
                 if not isinstance(chunk, (bytes, bytearray, memoryview)):
                     raise TypeError(f"{self._source} must yield bytes, not {type(chunk).__name__}")
-                await target.write(bytes(chunk))
+                await write(bytes(chunk))
         finally:
             # Close an unfinished generator, rather than leave it to the garbage collector.
-            if (close := getattr(iterator, "aclose", None)) is not None:
+            close = getattr(iterator, "aclose", None)
+            if close is not None and getattr(iterator, "ag_frame", iterator) is not None:
                 with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                     await close()
 

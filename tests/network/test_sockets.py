@@ -330,6 +330,17 @@ class TestForeign:
         await other.send_eof()
         assert await stream.receive() == b""
 
+    async def test_sending_is_awaited(self, pair: tuple[NetworkStream, Any]) -> None:
+        """No such stream can send without waiting."""
+        stream, other = pair
+        assert not stream.send_nowait(memoryview(b"ping"))
+        await stream.drain()
+        assert await other.receive() == b"ping"
+        await other.aclose()
+        stream.send_nowait(b"ping")
+        with pytest.raises(ClientOSError):
+            await stream.drain()
+
     async def test_the_deadline(self, pair: tuple[NetworkStream, Any]) -> None:
         """Both directions observe it."""
         stream, _ = pair

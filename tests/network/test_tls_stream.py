@@ -19,6 +19,7 @@ from anyio.streams.tls import TLSAttribute
 from anyhttp._network.tls_stream import RECORD, TlsStream
 from tests.support.cancel import cancel_when
 from tests.support.programs import free_port, program
+from tests.support.streams import FakeStream
 from tests.support.tls import Authority
 
 
@@ -45,6 +46,10 @@ class Below(ByteStream):
     async def send(self, item: bytes) -> None:
         """Let the server see *item*."""
         await self.gate.wait()
+        self.take(item)
+
+    def take(self, item: bytes | memoryview) -> None:
+        """Let the server see *item*, at once."""
         self._incoming.write(item)
         with suppress(ssl.SSLWantReadError):
             if self._step == self.tls.do_handshake:
@@ -101,6 +106,51 @@ class Below(ByteStream):
     def _wake(self) -> None:
         self._news.set()
         self._news = anyio.Event()
+
+
+class SocketBelow(FakeStream):
+    """A :class:`Below` as a socket, which can be sent to without waiting.
+
+    :ivar lost: whether the peer is gone
+    """
+
+    def __init__(self, below: Below) -> None:
+        self.below = below
+        self._unsent: bytes | memoryview = b""
+        self.lost = False
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Return what the server says."""
+        return await self.below.receive(max_bytes)
+
+    def send_nowait(self, item: bytes | memoryview) -> bool:
+        """Let the server see *item*, unless the gate is closed."""
+        if self.lost:
+            raise anyio.BrokenResourceError
+        assert not self._unsent
+        self._unsent = item
+        if self.below.gate.is_set():
+            self._pass_on()
+        return not self._unsent
+
+    async def drain(self) -> None:
+        """Wait for the gate."""
+        await self.below.gate.wait()
+        if self.lost:
+            raise anyio.BrokenResourceError
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        item, self._unsent = self._unsent, b""
+        self.below.take(item)
+
+
+@pytest.fixture
+async def sockets(tls_ca: Authority) -> tuple[TlsStream, SocketBelow]:
+    """A client on top of a socket, and that socket."""
+    server, client = _contexts(tls_ca)
+    below = SocketBelow(Below(server))
+    return await TlsStream.wrap(below, client, "localhost"), below
 
 
 @pytest.fixture
@@ -258,6 +308,88 @@ class TestSending:
         """As with anyio's own stream."""
         with pytest.raises(NotImplementedError, match="both directions"):
             await pair[0].send_eof()
+
+
+class TestSendingWithoutWaiting:
+    async def test_all_at_once(self, sockets: tuple[TlsStream, SocketBelow]) -> None:
+        """If there is room for all of it."""
+        stream, socket = sockets
+        assert stream.send_nowait(memoryview(b"x" * 3 * RECORD))
+        assert stream.send_nowait(b"y")
+        assert socket.below.received == b"x" * 3 * RECORD + b"y"
+        await stream.send(b"z")
+        assert socket.below.received.endswith(b"yz")
+
+    async def test_the_rest_later(self, sockets: tuple[TlsStream, SocketBelow]) -> None:
+        """Until then who receives sends nothing; what TLS has to say follows the rest."""
+        stream, socket = sockets
+        below = socket.below
+        below.gate = anyio.Event()
+        assert not stream.send_nowait(b"x")
+        below.ask_for_certificate()
+        below.write(b"one")
+        assert await stream.receive() == b"one"
+        async with anyio.create_task_group() as group:
+            group.start_soon(_expect, stream, b"two")
+            group.start_soon(stream.drain)
+            await anyio.wait_all_tasks_blocked()
+            assert below.received == b""
+            with pytest.raises(anyio.BusyResourceError, match="writing to"):
+                stream.send_nowait(b"y")
+            below.gate.set()
+            await anyio.wait_all_tasks_blocked()
+            below.write(b"two")
+        assert below.received == b"x"
+        assert below.tls.getpeercert()
+        assert stream.send_nowait(b"y")
+        assert below.received == b"xy"
+
+    async def test_while_tls_sends(self, sockets: tuple[TlsStream, SocketBelow]) -> None:
+        """All of it waits until TLS has said what it has to say."""
+        stream, socket = sockets
+        below = socket.below
+        below.ask_for_certificate()
+        below.gate = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(_expect, stream, b"one")
+            await anyio.wait_all_tasks_blocked()
+            assert not stream.send_nowait(b"x")
+            group.start_soon(stream.drain)
+            await anyio.wait_all_tasks_blocked()
+            assert below.received == b""
+            below.gate.set()
+            await anyio.wait_all_tasks_blocked()
+            below.write(b"one")
+        assert below.received == b"x"
+
+    async def test_on_a_stream_that_cannot(self, pair: tuple[TlsStream, Below]) -> None:
+        """It has to be awaited."""
+        stream, below = pair
+        assert not stream.send_nowait(b"x")
+        assert below.received == b""
+        await stream.drain()
+        assert below.received == b"x"
+
+    @pytest.mark.parametrize("when", ["at once", "later"])
+    async def test_a_lost_peer(self, sockets: tuple[TlsStream, SocketBelow], when: str) -> None:
+        """No more can be sent afterwards."""
+        stream, socket = sockets
+        if when == "at once":
+            socket.lost = True
+            with pytest.raises(anyio.BrokenResourceError):
+                stream.send_nowait(b"x")
+        else:
+            socket.below.gate = anyio.Event()
+            assert not stream.send_nowait(b"x")
+            socket.lost = True
+            socket.below.gate.set()
+            with pytest.raises(anyio.BrokenResourceError):
+                await stream.drain()
+        socket.lost = False
+        with pytest.raises(anyio.BrokenResourceError):
+            await stream.send(b"y")
+        with pytest.raises(anyio.BrokenResourceError):
+            stream.send_nowait(b"y")
 
 
 class TestTwoTasks:
