@@ -337,21 +337,23 @@ class Upload:
     @types.coroutine
     def _watch(self, coroutine: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
         """Await *coroutine*; whenever it waits, send first what has been gathered."""
-        step = partial(coroutine.send, None)
+        answer: Any = None
+        error: BaseException | None = None
         while True:
             self._is_running, self._running_since = True, monotonic()
             try:
-                waits_for = step()
+                waits_for = coroutine.send(answer) if error is None else coroutine.throw(error)
             except StopIteration:
                 return
             finally:
                 self._is_running = False
+                answer = error = None  # each may lead to a traceback, and that to this frame
             if self._gathered and not self._is_sending:
                 self._send_without_waiting()
             try:
-                step = partial(coroutine.send, (yield waits_for))
+                answer = yield waits_for
             except BaseException as exc:  # noqa: BLE001  (raised where the coroutine waits)
-                step = partial(coroutine.throw, exc)
+                error = exc
 
     async def write(self, chunk: bytes | memoryview) -> None:
         """Take one piece of the body; the payload calls this.
