@@ -146,7 +146,7 @@ class Upload:
         self._stream = stream
         self._compressor = _compressor(framing.compress)
         self._scope = anyio.CancelScope()
-        self._gathered: list[bytes | memoryview] = []
+        self._gathered: list[bytes] = []
         #: changed by :meth:`_move` only
         self.state: UploadState = _WAITING if framing.expect_continue else _WRITING
         #: called in this order when the upload has ended, with or without success
@@ -371,7 +371,7 @@ class Upload:
             await self._call_back(self.on_chunk, chunk)
         self._untold += size
         if self._compressor is not None:
-            chunk = self._compressor.compress(chunk)
+            chunk = self._compressor.compress(bytes(chunk))
             size = len(chunk)
         if size >= LARGE_PIECE:
             waited = await self._send_alone(chunk)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 import anyio
@@ -70,7 +70,10 @@ class Tasks:
         self._group = group
 
     def start_soon(
-        self, function: Callable[..., Awaitable[Any]], *args: object, unstarted: object = None
+        self,
+        function: Callable[..., Coroutine[Any, Any, None]],
+        *args: object,
+        unstarted: object = None,
     ) -> None:
         """Start one."""
         self._group.start_soon(function, *args)
