@@ -31,19 +31,40 @@ def asyncio_loop() -> AbstractEventLoop | None:
     :raises RuntimeError: no event loop is running
 
     This does not import asyncio, which would take longer to import than any other module that
-    anyhttp needs: a program for trio should not pay for it.
+    anyhttp needs: a program for trio should not pay for it.  It asks the two libraries and not
+    anyio, which takes 12 000 instructions to answer.
     """
-    native_token = current_token().native_token
-    if "asyncio" not in sys.modules:
-        return None
-    import asyncio
+    if _in_trio_task():
+        return None  # even if trio runs as a guest of asyncio's event loop
+    get_running_loop = getattr(sys.modules.get("asyncio"), "get_running_loop", None)
+    if get_running_loop is not None:
+        try:
+            loop: AbstractEventLoop = get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            return loop
+    current_token()  # raises the error, unless trio runs and is between two tasks
+    return None
 
-    return native_token if isinstance(native_token, asyncio.AbstractEventLoop) else None
+
+def _in_trio_task() -> bool:
+    # A module that another thread is importing may lack the function; then trio does not run here.
+    in_trio_task = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)
+    return in_trio_task is not None and in_trio_task()
 
 
 def current_loop() -> object:
-    """Return what identifies the running event loop, for :func:`call_elsewhere`."""
-    return current_token().native_token
+    """Return what identifies the running event loop, for :func:`call_elsewhere`.
+
+    :raises RuntimeError: no event loop is running
+    """
+    loop = asyncio_loop()
+    if loop is None:
+        import trio  # it is running, so it has been imported already
+
+        return trio.lowlevel.current_trio_token()
+    return loop
 
 
 def call_elsewhere(loop: Any, function: Callable[[], object]) -> bool:

@@ -14,7 +14,7 @@ from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._common import check_seconds
-from .event_loop import asyncio_loop, current_loop
+from .event_loop import asyncio_loop, call_in, clock, current_loop
 
 if TYPE_CHECKING:
     from .event_loop import TimerHandle
@@ -175,30 +175,24 @@ class Watchdog:
         "_changed",
         "_context",
         "_deadlines",
-        "_scope",
         "_start",
         "_timer",
         "clock",
         "loop",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object],
-        clock: Callable[[], float] = anyio.current_time,
-    ) -> None:
+    def __init__(self, start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object]) -> None:
         self._start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] | None = start
+        loop = asyncio_loop()
+        self._asyncio_loop = loop
         #: the running event loop, as :func:`current_loop` returns it
-        self.loop: object = current_loop()
-        self._asyncio_loop = asyncio_loop()
+        self.loop: object = current_loop() if loop is None else loop
+        #: anyio's clock, or a faster one of asyncio or trio
+        self.clock: Callable[[], float] = clock() if loop is None else loop.time
         self._timer: TimerHandle | None = None
         # For the timer, which would otherwise keep the context of a request alive.
         self._context = copy_context()
-        # These two are for the task on trio, and are made for the first deadline.
-        self._changed: anyio.Event | None = None
-        self._scope: anyio.CancelScope | None = None
-        #: anyio's clock, or a faster one of asyncio or trio
-        self.clock: Callable[[], float] = clock
+        self._changed: anyio.Event | None = None  # for the task on trio
         self._deadlines: dict[Expirable, float] = {}
         self._alarm_at = math.inf
 
@@ -217,8 +211,8 @@ class Watchdog:
         self._start = None
         if self._timer is not None:
             self._timer.cancel()
-        if self._scope is not None:
-            self._scope.cancel()
+        if self._changed is not None:
+            call_in(self.loop, self._changed.set)
 
     def _set_alarm(self, deadline: float) -> None:
         """Set the timer to *deadline*, which is earlier than any before."""
@@ -236,9 +230,6 @@ class Watchdog:
             self._changed.set()
         else:
             self._changed = anyio.Event()
-            # Trio cancels this task when the main task has ended.  A shield would keep the program
-            # from ending, if a session was never closed.
-            self._scope = anyio.CancelScope()
             start(self._run)
 
     def _on_timer(self) -> None:
@@ -247,13 +238,14 @@ class Watchdog:
             self._set_alarm(self._alarm_at)
 
     async def _run(self) -> None:
-        assert self._scope is not None
+        # Trio cancels this task when the main task has ended.  A shield would keep the program
+        # from ending, if a session was never closed.
         assert self._changed is not None
-        with self._scope:
-            while True:
-                with anyio.CancelScope(deadline=self._alarm_at):
-                    await self._changed.wait()
-                self._changed = anyio.Event()
+        while self._start is not None:
+            with anyio.CancelScope(deadline=self._alarm_at):
+                await self._changed.wait()
+            self._changed = anyio.Event()
+            if self._start is not None:
                 self._end_overdue()
 
     def _end_overdue(self) -> None:
@@ -271,4 +263,4 @@ class Watchdog:
 
 def deadline_after(seconds: float | None) -> float:
     """Return the moment *seconds* from now on anyio's clock; without a limit, infinity."""
-    return anyio.current_time() + seconds if seconds else math.inf
+    return clock()() + seconds if seconds else math.inf

@@ -33,25 +33,24 @@ class TrioTasks:
         #: the first exception with which a task has ended
         self.failure: BaseException | None = None
         self._ended = False
-        self.start_soon(self._wait_for_end)
-
-    async def _wait_for_end(self) -> None:
-        """Note when the tasks, or all system tasks of this run of trio, are cancelled."""
-        try:
-            await trio.sleep_forever()
-        finally:
-            self._ended = True
 
     @property
     def is_over(self) -> bool:
         """Whether no task can be started any more, or their event loop does not run here."""
-        # A thread runs trio only once at a time, and the end of that run is noted.
-        return self._ended or get_ident() != self._thread
+        if self._ended or get_ident() != self._thread:
+            return True
+        # A thread runs trio only once at a time, and a running task notes the end of that run.
+        return not (self._scopes or self.runs_here)
 
     @property
     def runs_here(self) -> bool:
         """Whether their event loop runs in this thread now."""
-        return get_ident() == self._thread and in_trio_run()
+        return in_trio_run() and current_trio_token() is self._token
+
+    @property
+    def are_running(self) -> bool:
+        """Whether a task has not ended yet."""
+        return bool(self._scopes)
 
     def start_soon(
         self,
@@ -78,6 +77,7 @@ class TrioTasks:
             with scope:
                 await function(*args)
         except trio.Cancelled:
+            self._ended = True
             raise  # trio is ending its run
         except BaseException as exc:  # noqa: BLE001  (raised where the owner is left)
             if self.failure is None:
@@ -105,8 +105,7 @@ class TrioTasks:
 
     async def wait_finished(self) -> None:
         """Wait until every task has ended; a cancellation of the caller does not end this wait."""
-        if self._scopes:
-            if self._finished is None:
-                self._finished = trio.Event()
-            with trio.CancelScope(shield=True):
-                await self._finished.wait()
+        if self._finished is None:
+            self._finished = trio.Event()
+        with trio.CancelScope(shield=True):
+            await self._finished.wait()

@@ -79,7 +79,7 @@ class Attempt:
             self.phase = "sending the request"
             upload = await exchange.send(target, fields)
             if upload is not None:
-                await self._start_upload(upload, request, exchange)
+                self._start_upload(upload, request, exchange)
             elif scope.progress is not None:
                 _report_sent(scope.progress, request, exchange)
             self.phase = "waiting for the response"
@@ -180,12 +180,10 @@ class Attempt:
 
     # -- a body that is sent by a task
 
-    async def _start_upload(
-        self, upload: Upload, request: ClientRequest, exchange: Exchange
-    ) -> None:
+    def _start_upload(self, upload: Upload, request: ClientRequest, exchange: Exchange) -> None:
         """Start the task that sends the body."""
         scope = self._scope
-        tasks = await scope.helper_tasks()
+        tasks = scope.helper_tasks()
         if self._tracer is not None:
             self._tracer.watch(upload, request)
         if scope.progress is not None:

@@ -55,7 +55,6 @@ class CallScope:
         self.progress: UploadProgress | None = None
         #: of the helper tasks of this call alone; made if the session has not been entered
         self.owner: TaskOwner | None = None
-        self._tasks: HelperTasks | None = None  # those of the owner
         #: when the ``total`` time is over, on anyio's clock
         self.total_at: float = math.inf
         #: what the call is doing, for the message of a timeout
@@ -109,14 +108,14 @@ class CallScope:
 
     # -- helper tasks
 
-    async def helper_tasks(self) -> HelperTasks:
+    def helper_tasks(self) -> HelperTasks:
         """Return what starts helper tasks: the session's, or else those of this call alone."""
-        tasks = self.session.helper_tasks or self._tasks
-        if tasks is None:
-            owner = TaskOwner()
-            self._tasks = tasks = await owner.enter()
-            self.owner = owner
-        return tasks
+        tasks = self.session.helper_tasks
+        if tasks is not None:
+            return tasks
+        if self.owner is None:
+            self.owner = TaskOwner()
+        return self.owner.tasks
 
     async def end_tasks(self, raised: BaseException | None = None) -> None:
         """End the helper tasks of this call; *raised* is the error of the block, if any."""

@@ -275,7 +275,7 @@ class ClientSession(AsyncWithOnly):
     # -- its life
 
     async def __aenter__(self) -> Self:
-        await self._scope.enter()
+        self._scope.enter()
         return self
 
     async def __aexit__(

@@ -10,10 +10,10 @@ from yarl import URL
 
 from .._http1 import Exchange, OpenExchanges
 from .._targets import BasicAuth, Origin, origin_of
-from .._tasks import CLEAN_UP_SECONDS, HelperTasks, PendingWaits, TaskOwner, Watchdog, clock
+from .._tasks import CLEAN_UP_SECONDS, HelperTasks, PendingWaits, TaskOwner, Watchdog
 from ..abc import AbstractCookieJar
 from ..client_reqrep import ClientRequest, ClientResponse
-from ..connector import BaseConnector, finish_closing, sweep_in, sweep_no_more_in
+from ..connector import BaseConnector, finish_closing, sweep_by, sweep_no_more_by
 
 __all__ = ("SessionDefaults", "SessionScope")
 
@@ -108,31 +108,19 @@ class SessionScope:
 
     # -- helper tasks
 
-    async def enter(self) -> None:
+    def enter(self) -> None:
         """Allow helper tasks, until :meth:`leave` or :meth:`close` ends them.
 
         :raises RuntimeError: the session is closed
-
-        When this is cancelled, the session is closed.
         """
         self.check_open()
         if self._owner is not None:
             return  # aiohttp allows entering twice; the first block to end closes the session
-        owner = TaskOwner()
-        try:
-            tasks = await owner.enter()
-        except BaseException:
-            await self._close()  # Python does not call __aexit__() after a failed __aenter__()
-            raise
-        if self.closed or self._owner is not None:  # by another task, meanwhile
-            await owner.leave(None)
-            self.check_open()
-            return
-        self._owner = owner
-        self.helper_tasks = tasks
-        self.watchdog = self._owner_watchdog = Watchdog(owner.start, clock())
+        self._owner = owner = TaskOwner()
+        self.helper_tasks = owner.tasks
+        self.watchdog = self._owner_watchdog = Watchdog(owner.start)
         assert self.connector is not None
-        sweep_in(self.connector, owner)
+        sweep_by(self.connector, self.watchdog)
 
     async def leave(self, raised: BaseException | None) -> None:
         """Close the session and end its tasks; *raised* is the error of the block, if any."""
@@ -151,10 +139,9 @@ class SessionScope:
         owner, self._owner = self._owner, None
         if owner is None:
             return
+        self._stop_sweeping()
         if self._owner_watchdog is not None:
             self._owner_watchdog.stop()
-        if self.connector is not None:
-            sweep_no_more_in(self.connector, owner)
         self.helper_tasks = self.watchdog = None
         if owner.waits_for_caller:
             # The session is closed by one of its own tasks, such as one that sends a body.  That
@@ -194,7 +181,10 @@ class SessionScope:
 
     def detach(self) -> None:
         """Detach the connector without closing it; the session is closed then."""
-        if self.connector is not None and self._owner is not None:
-            sweep_no_more_in(self.connector, self._owner)
+        self._stop_sweeping()
         self.connector = None
         self.ended = True
+
+    def _stop_sweeping(self) -> None:
+        if self.connector is not None and self._owner_watchdog is not None:
+            sweep_no_more_by(self.connector, self._owner_watchdog)

@@ -254,9 +254,8 @@ class WSRequestContextManager(AsyncWithOnly, Coroutine[Any, Any, ClientWebSocket
     async def __aenter__(self) -> ClientWebSocketResponse:
         self._scope.forget_lost_tasks()
         if self._heartbeat and self._scope.helper_tasks is None:
-            owner = TaskOwner()
-            self._tasks = await owner.enter()
-            self._owner = owner
+            self._owner = TaskOwner()
+            self._tasks = self._owner.tasks
         try:
             self._websocket = await self._started()
         except BaseException as exc:

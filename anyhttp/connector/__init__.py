@@ -12,8 +12,8 @@ from ._session_interface import (
     default_proxy as default_proxy,
     finish_closing as finish_closing,
     forget_warning as forget_warning,
-    sweep_in as sweep_in,
-    sweep_no_more_in as sweep_no_more_in,
+    sweep_by as sweep_by,
+    sweep_no_more_by as sweep_no_more_by,
     uses_proxies as uses_proxies,
 )
 from ._terms import LendingTerms as LendingTerms

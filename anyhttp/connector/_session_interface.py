@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from .._targets import ProxyOptions
-from .._tasks import TaskOwner
+from .._tasks import Watchdog
 from ._base import BaseConnector
 
 __all__ = (
     "default_proxy",
     "finish_closing",
     "forget_warning",
-    "sweep_in",
-    "sweep_no_more_in",
+    "sweep_by",
+    "sweep_no_more_by",
     "uses_proxies",
 )
 
@@ -36,11 +36,11 @@ def forget_warning(connector: BaseConnector) -> None:
     connector._pool.closed = True  # the session that owns the connector no longer uses it
 
 
-def sweep_in(connector: BaseConnector, owner: TaskOwner) -> None:
-    """Close idle connections when they expire, in a task that *owner* starts when needed."""
-    connector._sweeper.sweep_in(owner)
+def sweep_by(connector: BaseConnector, watchdog: Watchdog) -> None:
+    """Let *watchdog* close idle connections when they expire."""
+    connector._sweeper.sweep_by(watchdog)
 
 
-def sweep_no_more_in(connector: BaseConnector, owner: TaskOwner) -> None:
-    """Undo :func:`sweep_in`, if its task has not started; *owner* is about to end its tasks."""
-    connector._sweeper.sweep_no_more_in(owner)
+def sweep_no_more_by(connector: BaseConnector, watchdog: Watchdog) -> None:
+    """Undo :func:`sweep_by`; *watchdog* may go on for other things."""
+    connector._sweeper.sweep_no_more_by(watchdog)

@@ -1,50 +1,70 @@
-"""A task that closes idle connections when they expire, without waiting for the next request."""
+"""Closing idle connections when they expire, without waiting for the next request."""
 
 from __future__ import annotations
 
 import math
 from time import monotonic
 
-import anyio
-
-from .._tasks import TaskOwner
+from .._tasks import Watchdog, current_loop
 from ._pool import ConnectionPool
 
 __all__ = ("Sweeper",)
 
 
 class Sweeper:
-    """Closes the idle connections of *pool* as they expire, in tasks of entered sessions."""
+    """Closes the idle connections of *pool* as they expire, by the watchdogs of entered sessions.
 
-    __slots__ = ("_owners", "_pool")
+    Any of the sessions may be left first, so the watchdog of each looks after all connections.
+    """
+
+    __slots__ = ("_alarms", "_pool")
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._owners: list[TaskOwner] = []  # those that have not started their task yet
+        self._alarms: dict[Watchdog, _Alarm] = {}
 
-    def sweep_in(self, owner: TaskOwner) -> None:
-        """Let *owner* run a sweeping task, as soon as the pool has a connection."""
-        self._owners.append(owner)
-        if not self._pool.is_empty:
-            self.start()
+    def sweep_by(self, watchdog: Watchdog) -> None:
+        """Let *watchdog* close connections, from when the pool has one."""
+        if 0 < self._pool.keepalive_timeout < math.inf:
+            self._alarms[watchdog] = _Alarm(self._pool, watchdog)
+            if not self._pool.is_empty:
+                self.start()
 
-    def sweep_no_more_in(self, owner: TaskOwner) -> None:
-        """Do not start a task in *owner* any more."""
-        if owner in self._owners:
-            self._owners.remove(owner)
+    def sweep_no_more_by(self, watchdog: Watchdog) -> None:
+        """Undo :meth:`sweep_by`."""
+        alarm = self._alarms.pop(watchdog, None)
+        if alarm is not None:
+            watchdog.forget(alarm)
 
     def start(self) -> None:
-        """Start the sweeping tasks, because a connection is being made."""
-        for owner in self._owners:
-            owner.start(self._sweep)
-        self._owners.clear()
+        """Set the alarms, because a connection is being made."""
+        for alarm in self._alarms.values():
+            alarm.start()
 
-    async def _sweep(self) -> None:
-        """Close connections as they expire, until cancelled."""
+
+class _Alarm:
+    """Comes when a connection expires, and again for the next one, until the pool is empty."""
+
+    __slots__ = ("_is_set", "_pool", "_watchdog")
+
+    def __init__(self, pool: ConnectionPool, watchdog: Watchdog) -> None:
+        self._pool = pool
+        self._watchdog = watchdog
+        self._is_set = False
+
+    def start(self) -> None:
+        """Set the alarm, if it is not set and the watchdog's event loop runs here."""
+        if not self._is_set and self._watchdog.loop is current_loop():
+            self._is_set = True
+            self._watchdog.watch(self, self._watchdog.clock() + self._pool.keepalive_timeout)
+
+    def expire(self) -> None:
+        """Close the connections that have expired, and set the next alarm."""
         pool = self._pool
-        while 0 < pool.keepalive_timeout < math.inf:
-            now = monotonic()
-            pool.close_expired(now)
-            await pool.finish_closing()
+        now = monotonic()
+        pool.close_expired(now)
+        self._is_set = not pool.is_empty
+        if self._is_set:
             upcoming = pool.idle.next_expiry()
-            await anyio.sleep(pool.keepalive_timeout if upcoming is None else upcoming - now)
+            wait = pool.keepalive_timeout if upcoming is None else upcoming - now
+            self._watchdog.watch(self, self._watchdog.clock() + wait)

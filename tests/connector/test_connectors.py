@@ -43,6 +43,7 @@ from anyhttp.connector import (
     ConnectorStatistics,
     forget_warning,
 )
+from anyhttp.connector._slots import Slot
 from tests.support import census
 from tests.support.cancel import cancel_when
 from tests.support.census import ROUNDS_OF_GRACE, assert_no_tokens
@@ -467,7 +468,7 @@ class TestKeepAlive:
     async def test_the_sweeper_sleeps(
         self, server: Server, keepalive: float | None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Where nothing can expire, no task wakes up again and again."""
+        """Where nothing can expire, nothing wakes up again and again."""
         connector = TCPConnector(keepalive_timeout=keepalive)
         looked = 0
         expire = connector._pool.idle.expire
@@ -993,7 +994,8 @@ class TestTimeouts:
                     with pytest.raises(TimeoutError, match="waiting for a connection"):
                         await session.get("/json", timeout=ClientTimeout(total=0.1))
                     assert connector.statistics().waiting == 1
-            assert not session._scope.watchdog._deadlines
+            waits = session._scope.watchdog._deadlines
+            assert not any(isinstance(wait, Slot) for wait in waits)
         assert_no_tokens(connector)
 
     async def test_a_queue_that_is_too_long(self, server: Server) -> None:

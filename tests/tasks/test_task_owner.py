@@ -220,16 +220,13 @@ async def test_leaving_a_session_that_was_not_entered(server: Server) -> None:
     assert session.closed
 
 
-@pytest.mark.once
-async def test_what_is_entered_while_it_is_cancelled_is_closed() -> None:
-    """Nobody else could close a session whose block is never reached."""
+async def test_entering_takes_no_step_of_the_event_loop() -> None:
+    """A cancellation cannot come before the block, whose end closes the session."""
     session = ClientSession()
-    entering = asyncio.create_task(session.__aenter__())
-    await asyncio.sleep(0)
-    entering.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await entering
-    assert session.closed
+    with pytest.raises(StopIteration) as entered:
+        session.__aenter__().send(None)
+    assert entered.value.value is session
+    await session.close()
 
 
 async def test_tasks_end_with_their_owner() -> None:
@@ -244,8 +241,7 @@ async def test_tasks_end_with_their_owner() -> None:
             ended = True
 
     owner = TaskOwner()
-    group = await owner.enter()
-    group.start_soon(helper)
+    owner.tasks.start_soon(helper)
     await anyio.wait_all_tasks_blocked()
     await owner.leave(None)
     assert ended
@@ -259,7 +255,6 @@ async def test_tasks_know_nothing_of_who_needed_them() -> None:
         seen.append(visitor.get())
 
     owner = TaskOwner()
-    await owner.enter()
     token = visitor.set("somebody")
     owner.start(helper)
     visitor.reset(token)
@@ -269,15 +264,12 @@ async def test_tasks_know_nothing_of_who_needed_them() -> None:
 
 
 async def test_a_session_that_is_not_used_runs_nothing(server: Server) -> None:
-    """Its helpers start when it has a connection; one task notes when the event loop ends."""
+    """One that is used has the timer of its watchdog, for which trio needs a task."""
     before = running_tasks()
     async with ClientSession(server.url) as session:
-        on_entering = len(running_tasks() - before)
-        assert on_entering <= 1
+        assert running_tasks() == before
         assert await use(session) == 2
-        # The sweeper, and on trio the watchdog, which is a timer of asyncio's.
-        helpers = 1 if on_asyncio() else 2
-        assert len(running_tasks() - before) == on_entering + helpers
+        assert len(running_tasks() - before) == (0 if on_asyncio() else 1)
     assert running_tasks() == before
 
 
@@ -350,7 +342,6 @@ async def test_closing_that_is_cancelled_leaves_no_task(server: Server) -> None:
 async def test_a_watchdog_wakes_up_for_the_first_deadline() -> None:
     """Its timer or task starts then, and ends that wait and all others in time."""
     owner = TaskOwner()
-    await owner.enter()
     watchdog = Watchdog(owner.start)
     before = running_tasks()
     late, early, forgotten = FakeStream(), FakeStream(), FakeStream()
@@ -378,7 +369,6 @@ async def test_a_watchdog_knows_nothing_of_who_needed_it() -> None:
 
     seen: list[str] = []
     owner = TaskOwner()
-    await owner.enter()
     watchdog = Watchdog(owner.start)
     token = visitor.set("somebody")
     watch(watchdog, nosy := Nosy(), anyio.current_time())
@@ -392,7 +382,6 @@ async def test_a_watchdog_knows_nothing_of_who_needed_it() -> None:
 async def test_a_watchdog_that_was_stopped_stays_asleep() -> None:
     """Whoever still has it when the session has been left gets no task, and no error."""
     owner = TaskOwner()
-    await owner.enter()
     watchdog = Watchdog(owner.start)
     watchdog.stop()
     await owner.leave(None)
@@ -497,22 +486,6 @@ def test_a_program_that_cancels_all_tasks_before_its_last_request(
             async with asyncio.timeout(10):
                 with pytest.raises(TimeoutError, match="total timeout"):
                     await session.get("hang", timeout=ClientTimeout(total=0.05))
-
-    asyncio.run(run())
-
-
-def test_a_program_that_cancels_all_tasks_while_a_session_is_entered(server: Server) -> None:
-    """Whoever enters it, if not cancelled as well, starts anew what had not begun."""
-
-    async def run() -> None:
-        session = ClientSession(server.url)
-        entering = asyncio.create_task(session.__aenter__())
-        await asyncio.sleep(0)
-        cancel_tasks(but=entering)
-        await asyncio.wait_for(entering, 10)
-        assert await use(session) == 2
-        await session.close()
-        assert not await others()
 
     asyncio.run(run())
 
@@ -715,7 +688,7 @@ async def test_a_task_that_is_cancelled_while_it_leaves_its_helpers_ends() -> No
 
     async def leave() -> None:
         owner = TaskOwner()
-        (await owner.enter()).start_soon(helper)
+        owner.tasks.start_soon(helper)
         await owner.leave(KeyError())
 
     reached, over = anyio.Event(), anyio.Event()
@@ -737,7 +710,7 @@ async def test_a_scope_that_is_cancelled_while_helpers_are_left_keeps_the_blocks
 
     with anyio.CancelScope() as scope:
         owner = TaskOwner()
-        (await owner.enter()).start_soon(helper)
+        owner.tasks.start_soon(helper)
         await owner.leave(KeyError())
         with pytest.raises(anyio.get_cancelled_exc_class()):
             await anyio.lowlevel.checkpoint()

@@ -125,7 +125,6 @@ class TestWatchdog:
         """A request that is shielded from that has its time limit all the same."""
         with anyio.CancelScope() as scope:
             owner = TaskOwner()
-            await owner.enter()
             watchdog, stream = Watchdog(owner.start), FakeStream()
             scope.cancel()
             with anyio.CancelScope(shield=True):

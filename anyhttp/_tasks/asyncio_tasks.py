@@ -1,0 +1,106 @@
+"""Helper tasks on asyncio: see :class:`anyhttp._tasks.task_owner.TaskOwner`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import Any
+
+import anyio
+
+from .event_loop import call_elsewhere
+
+__all__ = ("AsyncioTasks",)
+
+
+class AsyncioTasks:
+    """Tasks that belong to no task group, so that any task may end them.
+
+    Each runs in a cancel scope, because a coroutine may drop the one exception by which asyncio
+    cancels its task.  An exception that leaves a task is kept in :attr:`failure`; asyncio lets
+    :exc:`KeyboardInterrupt` and :exc:`SystemExit` end the program as well.
+    """
+
+    __slots__ = ("_ended", "_loop", "_scopes", "failure")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        # By task.  The event loop itself does not keep tasks alive.
+        self._scopes: dict[asyncio.Task[None], anyio.CancelScope] = {}
+        #: the first exception with which a task has ended
+        self.failure: BaseException | None = None
+        self._ended = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no task can be started any more, or their event loop does not run here."""
+        return self._ended or not self.runs_here
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether their event loop runs in this thread now."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:  # trio is running
+            return False
+
+    @property
+    def are_running(self) -> bool:
+        """Whether a task has not ended yet."""
+        return bool(self._scopes)
+
+    def start_soon(
+        self,
+        function: Callable[..., Coroutine[Any, Any, None]],
+        *args: object,
+        unstarted: Callable[[], object] | None = None,
+    ) -> None:
+        """Start a task; call *unstarted* if it is cancelled before its first step."""
+        coroutine = function(*args)
+        scope = anyio.CancelScope()
+        name = getattr(function, "__qualname__", None)
+        task = self._loop.create_task(_run(scope, coroutine), name=name)
+        self._scopes[task] = scope
+        task.add_done_callback(partial(self._end, coroutine, unstarted))
+
+    def _end(
+        self,
+        coroutine: Coroutine[Any, Any, None],
+        unstarted: Callable[[], object] | None,
+        task: asyncio.Task[None],
+    ) -> None:
+        del self._scopes[task]
+        if not task.cancelled():
+            error = task.exception()  # asyncio would report one that nobody has asked for
+            if self.failure is None:
+                self.failure = error
+        elif getcoroutinestate(coroutine) == CORO_CREATED:
+            # Asyncio has not run the first step, so the coroutine cannot report its failure.
+            coroutine.close()  # Python would warn of a coroutine that was never awaited
+            if unstarted is not None:
+                unstarted()
+
+    def cancel(self) -> None:
+        """Cancel the tasks, without waiting for their ends."""
+        self._ended = True
+        for scope in self._scopes.values():
+            scope.cancel()
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call *function* in the event loop of the tasks: now, if that runs here."""
+        if self.runs_here:
+            function()
+        else:
+            call_elsewhere(self._loop, function)
+
+    async def wait_finished(self) -> None:
+        """Wait until every task has ended; a cancellation of the caller does not end this wait."""
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait(tuple(self._scopes))
+
+
+async def _run(scope: anyio.CancelScope, coroutine: Coroutine[Any, Any, None]) -> None:
+    with scope:
+        await coroutine
