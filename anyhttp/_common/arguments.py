@@ -77,8 +77,8 @@ def check_count(name: str, value: object, *, least: int = 0, optional: bool = Fa
     :raises TypeError: *value* is not an ``int``
     :raises ValueError: it is less than *least*
     """
-    if optional and value is None:
-        return
+    if (type(value) is int and value >= least) or (optional and value is None):
+        return  # nearly all; what follows is for the others
     if not isinstance(value, int) or isinstance(value, bool):
         expected = "an int or None" if optional else "an int"
         raise TypeError(f"{name} must be {expected}, not {type(value).__name__}")
@@ -93,9 +93,10 @@ def check_flag(name: str, value: object, *, optional: bool = False) -> None:
     :param optional: accept ``None`` too
     :raises TypeError: *value* is something else
     """
-    if not (isinstance(value, bool) or (optional and value is None)):
-        expected = "a bool or None" if optional else "a bool"
-        raise TypeError(f"{name} must be {expected}, not {shown_class(type(value))}")
+    if value is True or value is False or (optional and value is None):
+        return
+    expected = "a bool or None" if optional else "a bool"
+    raise TypeError(f"{name} must be {expected}, not {shown_class(type(value))}")
 
 
 def check_instance(name: str, value: object, kind: type) -> None:
@@ -125,8 +126,8 @@ def check_seconds(name: str, value: object, *, finite: bool = False) -> None:
     :raises TypeError: *value* is not a number
     :raises ValueError: it is negative or NaN, or infinite where that is refused
     """
-    if value is None:
-        return
+    if value is None or (type(value) is float and 0 <= value < math.inf):
+        return  # nearly all; what follows is for the others
     if not is_number(value):
         raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
     if math.isnan(value) or value < 0:

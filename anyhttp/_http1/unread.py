@@ -31,22 +31,24 @@ class OpenExchanges(set[E], Generic[E]):
     Calls keep theirs alive.  When the body of a response is read, only the program does that.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._being_read: WeakSet[E] = WeakSet()
+    # Made when a body is first read: few sessions that make one request need it.
+    _being_read: WeakSet[E] | None = None
 
     def begin_reading(self, exchange: E) -> None:
         """From now on, do not keep *exchange* alive."""
         self.discard(exchange)
+        if self._being_read is None:
+            self._being_read = WeakSet()
         self._being_read.add(exchange)
 
     def end_reading(self, exchange: E) -> None:
         """Forget *exchange*, which has given its connection back."""
-        self._being_read.discard(exchange)
+        if self._being_read is not None:
+            self._being_read.discard(exchange)
 
     def all(self) -> list[E]:
         """Return all of them."""
-        return [*self, *self._being_read]
+        return [*self, *(self._being_read or ())]
 
 
 class _TotalTime:

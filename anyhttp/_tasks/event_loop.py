@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio.lowlevel import current_token
@@ -60,11 +60,7 @@ def current_loop() -> object:
     :raises RuntimeError: no event loop is running
     """
     loop = asyncio_loop()
-    if loop is None:
-        import trio  # it is running, so it has been imported already
-
-        return trio.lowlevel.current_trio_token()
-    return loop
+    return _trio_lowlevel().current_trio_token() if loop is None else loop
 
 
 def call_elsewhere(loop: Any, function: Callable[[], object]) -> bool:
@@ -110,9 +106,14 @@ def make_waiter() -> Waiter:
     loop = asyncio_loop()
     if loop is not None:
         return loop.create_future()
+    return _trio_waiter()()
+
+
+@cache
+def _trio_waiter() -> Callable[[], Waiter]:
     from .trio_waiter import TrioWaiter  # trio is running, so it has been imported already
 
-    return TrioWaiter()
+    return TrioWaiter
 
 
 def wake(waiter: Waiter) -> bool:
@@ -146,9 +147,17 @@ def on_asyncio() -> bool:
 
 def clock() -> Callable[[], float]:
     """Return the clock of the running event loop, a faster :func:`anyio.current_time`."""
-    loop = asyncio_loop()
-    if loop is not None:
-        return loop.time
-    import trio  # it is running, so it has been imported already
+    return clock_of(asyncio_loop())
 
-    return trio.lowlevel.current_clock().current_time
+
+def clock_of(loop: AbstractEventLoop | None) -> Callable[[], float]:
+    """Do what :func:`clock` does, for a caller that knows what :func:`asyncio_loop` returns."""
+    return _trio_lowlevel().current_clock().current_time if loop is None else loop.time
+
+
+@cache
+def _trio_lowlevel() -> Any:
+    """Return a module of trio, which is running: an import takes as long as the call after it."""
+    import trio.lowlevel
+
+    return trio.lowlevel

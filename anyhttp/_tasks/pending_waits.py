@@ -26,7 +26,7 @@ class PendingWaits:
     def __init__(self) -> None:
         self._waits: dict[Cancellable, object] = {}  # with the event loop of each
         self._none_left: anyio.Event | None = None  # set when the last wait ends; made if needed
-        #: whether :meth:`cancel_all` has been called; it would not cancel a wait that begins now
+        #: whether :meth:`cancel` has been called; it would not cancel a wait that begins now
         self.cancelled: bool = False
 
     def add(self, wait: Cancellable, loop: object = None) -> None:
@@ -42,12 +42,11 @@ class PendingWaits:
         if self._none_left is not None and not self._waits:
             self._none_left.set()
 
-    async def cancel_all(self) -> None:
-        """Cancel every wait, and return when the last has ended.
-
-        This does not wait for those of other event loops, which may never run again.
-        """
+    def cancel(self) -> bool:
+        """Cancel every wait, and return whether one is left that :meth:`cancel_all` waits for."""
         self.cancelled = True
+        if not self._waits:
+            return False
         here = current_loop()
         for wait, loop in list(self._waits.items()):
             if loop is here:
@@ -55,7 +54,14 @@ class PendingWaits:
             else:
                 del self._waits[wait]
                 call_elsewhere(loop, wait.cancel)
-        if not self._waits:
+        return bool(self._waits)
+
+    async def cancel_all(self) -> None:
+        """Cancel every wait, and return when the last has ended.
+
+        This does not wait for those of other event loops, which may never run again.
+        """
+        if not self.cancel():
             return
         if self._none_left is None:
             self._none_left = anyio.Event()

@@ -14,7 +14,7 @@ from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._common import check_seconds
-from .event_loop import asyncio_loop, call_in, clock, current_loop
+from .event_loop import asyncio_loop, call_in, clock, clock_of, current_loop
 
 if TYPE_CHECKING:
     from .event_loop import TimerHandle
@@ -188,7 +188,7 @@ class Watchdog:
         #: the running event loop, as :func:`current_loop` returns it
         self.loop: object = current_loop() if loop is None else loop
         #: anyio's clock, or a faster one of asyncio or trio
-        self.clock: Callable[[], float] = clock() if loop is None else loop.time
+        self.clock: Callable[[], float] = clock_of(loop)
         self._timer: TimerHandle | None = None
         # For the timer, which would otherwise keep the context of a request alive.
         self._context = copy_context()

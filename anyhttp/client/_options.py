@@ -395,7 +395,7 @@ def class_or_default(name: str, given: type[T] | None, default: type[T]) -> type
 
     :raises TypeError: *given* is not derived from *default*
     """
-    if given is None:
+    if given is None or given is default:
         return default
     check_class(name, given, default)
     return given

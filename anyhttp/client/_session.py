@@ -9,7 +9,6 @@ from http.cookies import SimpleCookie
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
 
-import anyio
 from multidict import CIMultiDict, istr
 
 from .. import hdrs
@@ -21,14 +20,13 @@ from .._common import (
     check_callable,
     check_flag,
     check_instance,
-    checked_size,
     running_loop,
     warn_about_loop,
     warn_deprecated,
     warn_without_effect,
 )
 from .._headers import checked_method, header_pairs
-from .._http1 import Limits, UploadTracker, abort_unsent
+from .._http1 import UploadTracker, abort_unsent
 from .._targets import (
     BasicAuth,
     Destination,
@@ -39,13 +37,8 @@ from .._targets import (
 )
 from .._tasks import ClientTimeout, HelperTasks
 from ..abc import AbstractCookieJar
-from ..client_middlewares import ClientMiddlewareType, checked_middlewares
-from ..client_reqrep import (
-    DEFAULT_SETTINGS,
-    ClientRequest,
-    ClientResponse,
-    RequestSettings,
-)
+from ..client_middlewares import ClientMiddlewareType
+from ..client_reqrep import ClientRequest, ClientResponse
 from ..client_ws import ClientWebSocketResponse
 from ..connector import BaseConnector, TCPConnector, default_proxy, forget_warning, uses_proxies
 from ..cookiejar import CookieJar
@@ -63,8 +56,8 @@ from ._call import Call
 from ._call_scope import CallScope
 from ._call_tracing import CallTracer
 from ._context_managers import RequestContextManager, refused
-from ._deprecated_options import cookies_of, fold_options, fold_timeouts
-from ._hop import Hop, RaiseForStatus, Settings
+from ._deprecated_options import cookies_of, fold_options
+from ._hop import Hop, RaiseForStatus
 from ._options import (
     OPTIONS,
     PLAIN_OPTIONS,
@@ -73,11 +66,7 @@ from ._options import (
     WriteOptions,
     checked_auth,
     checked_base_url,
-    checked_body_size,
-    checked_names,
-    checked_raise_for_status,
     checked_trace_configs,
-    checked_version,
     class_or_default,
     make_payload,
     overridden,
@@ -85,14 +74,13 @@ from ._options import (
 )
 from ._session_headers import SessionHeaders
 from ._session_scope import SessionDefaults, SessionScope
+from ._session_settings import names_to_skip, request_settings, session_settings
 from ._ws_connect import WSHandshake, WSOptions, WSRequestContextManager
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ("ClientSession",)
-
-_NO_NAMES: Final[frozenset[istr]] = frozenset()  # shared, as each empty one takes 216 bytes
 
 
 class ClientSession(AsyncWithOnly):
@@ -187,15 +175,13 @@ class ClientSession(AsyncWithOnly):
     ) -> None:
         self._base_url = checked_base_url(base_url)
         check_instance("connector", connector, BaseConnector)
-        check_instance("cookie_jar", cookie_jar, AbstractCookieJar)
+        if cookie_jar is None:
+            cookie_jar = CookieJar()
+        else:
+            check_instance("cookie_jar", cookie_jar, AbstractCookieJar)
         check_callable("json_serialize", json_serialize)
         if json_serialize_bytes is not None:
             check_callable("json_serialize_bytes", json_serialize_bytes)
-        request_class = class_or_default("request_class", request_class, ClientRequest)
-        response_class = class_or_default("response_class", response_class, ClientResponse)
-        ws_response_class = class_or_default(
-            "ws_response_class", ws_response_class, ClientWebSocketResponse
-        )
         check_flag("connector_owner", connector_owner)
         check_flag("auto_decompress", auto_decompress)
         check_flag("trust_env", trust_env)
@@ -203,55 +189,51 @@ class ClientSession(AsyncWithOnly):
         check_flag("retry_connections", retry_connections)
         check_callable("fallback_charset_resolver", fallback_charset_resolver)
         warn_about_loop(loop)
-        warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
+        if ssl_shutdown_timeout is not None:
+            warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
+        self._proxy = None if connector is None else default_proxy(connector)
+        self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
+        self._skip_auto_headers = names_to_skip(skip_auto_headers)
+        self._json_serialize = json_serialize
+        self._json_serialize_bytes = json_serialize_bytes
+        self._ws_response_class = class_or_default(
+            "ws_response_class", ws_response_class, ClientWebSocketResponse
+        )
         defaults = SessionDefaults(
             base_origin=None if self._base_url is None else origin_of(self._base_url),
             auth=checked_auth(auth),
-            request_class=request_class,
+            request_class=class_or_default("request_class", request_class, ClientRequest),
             fallback_charset_resolver=fallback_charset_resolver,
             retry_connections=retry_connections,
         )
-        self._proxy = None if connector is None else default_proxy(connector)
-        self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
-        self._skip_auto_headers = (
-            frozenset(map(istr, checked_names(skip_auto_headers))) or _NO_NAMES
-        )
-        self._json_serialize = json_serialize
-        self._json_serialize_bytes = json_serialize_bytes
-        self._ws_response_class = ws_response_class
-        request_settings = RequestSettings(
-            version=checked_version(version),
-            skip_auto_headers=frozenset(name.lower() for name in self._skip_auto_headers),
+        request = request_settings(
+            version,
+            self._skip_auto_headers,
+            class_or_default("response_class", response_class, ClientResponse),
             keep_alive=connector is None or not connector.force_close,
-            response_class=response_class,
         )
-        self._headers = SessionHeaders(headers, request_settings.skip_auto_headers)
-        if request_settings == DEFAULT_SETTINGS:
-            request_settings = DEFAULT_SETTINGS  # which costs requests the least
-        self._settings = Settings(
-            raise_for_status=(
-                False if raise_for_status is None else checked_raise_for_status(raise_for_status)
-            ),
-            timeout=fold_timeouts(timeout, read_timeout, conn_timeout),
-            limits=Limits(
-                checked_size("max_line_size", max_line_size),
-                checked_size("max_field_size", max_field_size),
-                checked_size("max_headers", max_headers),
-            ),
-            read_bufsize=checked_size("read_bufsize", read_bufsize),
+        self._headers = SessionHeaders(headers, request.skip_auto_headers)
+        self._settings = session_settings(
+            request,
+            raise_for_status=raise_for_status,
+            timeout=timeout,
+            read_timeout=read_timeout,
+            conn_timeout=conn_timeout,
+            max_line_size=max_line_size,
+            max_field_size=max_field_size,
+            max_headers=max_headers,
+            read_bufsize=read_bufsize,
             auto_decompress=auto_decompress,
-            max_body_size=checked_body_size(max_body_size),
-            request=request_settings,
+            max_body_size=max_body_size,
             trust_env=trust_env,
-            middlewares=() if middlewares is None else checked_middlewares(middlewares),
+            middlewares=middlewares,
         )
         self._trace_configs = checked_trace_configs(trace_configs)
-        jar = CookieJar() if cookie_jar is None else cookie_jar
         if cookies is not None:
-            jar.update_cookies(cookies)
+            cookie_jar.update_cookies(cookies)
         self._scope = SessionScope(
             defaults,
-            jar,
+            cookie_jar,
             TCPConnector() if connector is None else connector,
             connector_owner=connector_owner,
             requote_redirect_url=requote_redirect_url,
@@ -293,7 +275,6 @@ class ClientSession(AsyncWithOnly):
         session is open.
         """
         await self._scope.close()
-        await anyio.lowlevel.checkpoint()
 
     def detach(self) -> None:
         """Detach the connector without closing it; the session is closed then."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 from yarl import URL
 
 from .._http1 import Exchange, OpenExchanges
@@ -13,12 +14,20 @@ from .._targets import BasicAuth, Origin, origin_of
 from .._tasks import CLEAN_UP_SECONDS, HelperTasks, PendingWaits, TaskOwner, Watchdog
 from ..abc import AbstractCookieJar
 from ..client_reqrep import ClientRequest, ClientResponse
-from ..connector import BaseConnector, finish_closing, sweep_by, sweep_no_more_by
+from ..connector import (
+    BaseConnector,
+    close_owned,
+    finish_closing,
+    is_closing,
+    sweep_by,
+    sweep_no_more_by,
+)
 
 __all__ = ("SessionDefaults", "SessionScope")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, although nobody changes it: the constructor would take four times as long.
+@dataclass(slots=True, kw_only=True)
 class SessionDefaults:
     """Settings of a session that apply to all its requests and that no request can override.
 
@@ -168,16 +177,18 @@ class SessionScope:
 
     async def _close(self) -> None:
         self.ended = True
-        connector = self.connector
         for exchange in self.exchanges.all():
             exchange.close()
-        with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
-            if connector is not None and self.connector_owner:
-                await connector.close()
-                return
-            await self.waits.cancel_all()
-            if connector is not None:
-                await finish_closing(connector)
+        connector = self.connector
+        if connector is not None and self.connector_owner:
+            await close_owned(connector)
+            return
+        if self.waits.cancel() or (connector is not None and is_closing(connector)):
+            with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
+                await self.waits.cancel_all()
+                if connector is not None:
+                    await finish_closing(connector)
+        await anyio.lowlevel.checkpoint()
 
     def detach(self) -> None:
         """Detach the connector without closing it; the session is closed then."""

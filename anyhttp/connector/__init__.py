@@ -9,9 +9,11 @@ from ._base import BaseConnector, ConnectorStatistics
 from ._connectors import NamedPipeConnector, ProxyConnector, TCPConnector, UnixConnector
 from ._lending import lend as lend, lend_nowait as lend_nowait
 from ._session_interface import (
+    close_owned as close_owned,
     default_proxy as default_proxy,
     finish_closing as finish_closing,
     forget_warning as forget_warning,
+    is_closing as is_closing,
     sweep_by as sweep_by,
     sweep_no_more_by as sweep_no_more_by,
     uses_proxies as uses_proxies,

@@ -139,13 +139,10 @@ class BaseConnector(AsyncWithOnly):
         timeout_ceil_threshold: float = 5,
         http1: str = "auto",
     ) -> None:
-        for name, flag in (
-            ("force_close", force_close),
-            ("enable_cleanup_closed", enable_cleanup_closed),
-            ("disable_cleanup_closed", disable_cleanup_closed),
-            ("share_cookies", share_cookies),
-        ):
-            check_flag(name, flag)
+        check_flag("force_close", force_close)
+        check_flag("enable_cleanup_closed", enable_cleanup_closed)
+        check_flag("disable_cleanup_closed", disable_cleanup_closed)
+        check_flag("share_cookies", share_cookies)
         if force_close:
             if keepalive_timeout is not ... and keepalive_timeout:
                 raise ValueError("keepalive_timeout cannot be set if force_close is True")
@@ -154,11 +151,12 @@ class BaseConnector(AsyncWithOnly):
             keepalive_timeout = 15.0
         check_seconds("keepalive_timeout", keepalive_timeout)
         warn_about_loop(loop)
-        warn_without_effect(
-            enable_cleanup_closed=enable_cleanup_closed,
-            disable_cleanup_closed=disable_cleanup_closed,
-            share_cookies=share_cookies,
-        )
+        if enable_cleanup_closed or disable_cleanup_closed or share_cookies:
+            warn_without_effect(
+                enable_cleanup_closed=enable_cleanup_closed,
+                disable_cleanup_closed=disable_cleanup_closed,
+                share_cookies=share_cookies,
+            )
         if conn_timeout is not None:
             warn_deprecated("conn_timeout is deprecated: ClientTimeout(sock_connect=...) does it")
         self._conn_timeout = conn_timeout
@@ -178,9 +176,9 @@ class BaseConnector(AsyncWithOnly):
 
     def __del__(self) -> None:
         pool = getattr(self, "_pool", None)  # missing if the constructor has raised
-        if pool is None:
+        if pool is None or pool.closed:
             return
-        if not (pool.closed or pool.is_empty):
+        if not pool.is_empty:
             warnings.warn(
                 f"Unclosed connector {self!r}", ResourceWarning, stacklevel=2, source=self
             )
@@ -368,16 +366,24 @@ class BaseConnector(AsyncWithOnly):
         When it returns, or is cancelled, no socket is open.
         """
         self._pool.close()
-        with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
-            await self._dialing.cancel_all()
-        with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
-            await self._pool.finish_closing()
-            await self._close_resolver()
-        await anyio.lowlevel.checkpoint()
+        self._dialing.cancel()
+        try:
+            await anyio.lowlevel.checkpoint()  # meanwhile asyncio closes aborted sockets
+        except GeneratorExit:
+            raise  # the coroutine is being closed, so it cannot await
+        except BaseException:
+            await self._finish_closing()
+            raise
+        await self._finish_closing()
 
-    async def _close_resolver(self) -> None:
-        """Close a resolver that the connector made for itself."""
-        return
+    async def _finish_closing(self) -> None:
+        """Wait for the ends of what :meth:`close` has cancelled and aborted, if it takes time."""
+        if self._dialing.cancel():
+            with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
+                await self._dialing.cancel_all()
+        if self._pool.is_closing:
+            with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
+                await self._pool.finish_closing()
 
 
 def _positional_arguments(method: Callable[..., object]) -> int:

@@ -142,30 +142,26 @@ class TCPConnector(BaseConnector):
             timeout_ceil_threshold=timeout_ceil_threshold,
             http1=http1,
         )
-        warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
+        if ssl_shutdown_timeout is not None:
+            warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
         if resolve is not None:
             check_flag("resolve", resolve)
             warn_deprecated("resolve is deprecated: it is named use_dns_cache now")
             use_dns_cache = resolve
         check_flag("use_dns_cache", use_dns_cache)
         check_seconds("ttl_dns_cache", ttl_dns_cache)
-        check_count("family", family)
-        check_local_addr(local_addr)
-        if resolver is not None and not callable(getattr(resolver, "resolve", None)):
+        if family is not socket.AF_UNSPEC:
+            check_count("family", family)
+        if resolver is None:
+            resolver = _DEFAULT_RESOLVER
+        elif not callable(getattr(resolver, "resolve", None)):
             raise TypeError(f"resolver must be a resolver, not {type(resolver).__name__}")
-        check_seconds("happy_eyeballs_delay", happy_eyeballs_delay)
-        check_count("interleave", interleave, optional=True)
-        if socket_factory is not None:
-            check_callable("socket_factory", socket_factory)
         self._ssl = tls
         self._family = family
-        self._owns_resolver = resolver is None
-        self._resolver = DefaultResolver() if resolver is None else resolver
+        self._resolver = resolver
         self._use_dns_cache = use_dns_cache
         self._dns_cache = DnsCache(ttl_dns_cache, dns_cache_max_size)
-        if interleave is None:
-            interleave = 1 if happy_eyeballs_delay is not None else 0
-        self._options = TcpOptions(local_addr, socket_factory, happy_eyeballs_delay, interleave)
+        self._options = _tcp_options(local_addr, socket_factory, happy_eyeballs_delay, interleave)
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -332,12 +328,34 @@ class TCPConnector(BaseConnector):
             return await self._dns_cache.resolve((host, port), ask)
         return await ask()
 
-    async def _close_resolver(self) -> None:
-        if self._owns_resolver:
-            await self._resolver.close()
-
 
 _CREATE_CONNECTION: Final = TCPConnector._create_connection
+
+
+#: Shared by all connectors: it holds nothing, so there is nothing to close either.
+_DEFAULT_RESOLVER: Final = DefaultResolver()
+
+#: Those of most connectors.
+_DEFAULT_OPTIONS: Final = TcpOptions(happy_eyeballs_delay=0.25, interleave=1)
+
+
+def _tcp_options(
+    local_addr: tuple[str, int] | None,
+    socket_factory: SocketFactoryType | None,
+    happy_eyeballs_delay: float | None,
+    interleave: int | None,
+) -> TcpOptions:
+    """Return these arguments of a connector, checked."""
+    if (local_addr, socket_factory, happy_eyeballs_delay, interleave) == (None, None, 0.25, None):
+        return _DEFAULT_OPTIONS
+    check_local_addr(local_addr)
+    check_seconds("happy_eyeballs_delay", happy_eyeballs_delay)
+    check_count("interleave", interleave, optional=True)
+    if socket_factory is not None:
+        check_callable("socket_factory", socket_factory)
+    if interleave is None:
+        interleave = 1 if happy_eyeballs_delay is not None else 0
+    return TcpOptions(local_addr, socket_factory, happy_eyeballs_delay, interleave)
 
 
 class TCPConnectorOptions(TypedDict, total=False):

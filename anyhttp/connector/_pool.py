@@ -221,8 +221,8 @@ class ConnectionPool:
     def close(self) -> None:
         """Close all connections, and end every wait for one."""
         self.closed = True
-        self.tls_sessions.close()
-        self.slots.cancel_all()
+        if self.slots.waiting:
+            self.slots.cancel_all()
         for connection in list(self._lent):
             connection.close()
         self.close_idle()
@@ -250,9 +250,18 @@ class ConnectionPool:
         self.slots = Slots(self._limit, self._limit_per_host, self._evict)
         self._thread = get_ident()
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether there is an aborted stream whose socket is not closed yet."""
+        for stream in self._closing:
+            if not stream.is_gone:
+                return True
+        self._closing.clear()
+        return False
+
     async def finish_closing(self) -> None:
         """Wait until the sockets of aborted streams are closed."""
-        while self._closing:
+        while self.is_closing:
             # The stream is removed only after that, so that concurrent calls wait for it too.
             stream = next(iter(self._closing))
             await stream.aclose()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import anyio
+
 from .._targets import ProxyOptions
-from .._tasks import Watchdog
+from .._tasks import CLEAN_UP_SECONDS, Watchdog
 from ._base import BaseConnector
 
 __all__ = (
+    "close_owned",
     "default_proxy",
     "finish_closing",
     "forget_warning",
+    "is_closing",
     "sweep_by",
     "sweep_no_more_by",
     "uses_proxies",
@@ -26,6 +30,20 @@ def uses_proxies(connector: BaseConnector) -> bool:
     return connector._uses_proxies
 
 
+async def close_owned(connector: BaseConnector) -> None:
+    """Close *connector*, in limited time if its class has a way of its own."""
+    if getattr(connector.close, "__func__", None) is BaseConnector.close:
+        await connector.close()
+    else:
+        with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
+            await connector.close()
+
+
+def is_closing(connector: BaseConnector) -> bool:
+    """Whether there is something for :func:`finish_closing` to wait for."""
+    return connector._pool.is_closing
+
+
 async def finish_closing(connector: BaseConnector) -> None:
     """Wait until the sockets of aborted connections are closed."""
     await connector._pool.finish_closing()
@@ -33,7 +51,7 @@ async def finish_closing(connector: BaseConnector) -> None:
 
 def forget_warning(connector: BaseConnector) -> None:
     """Suppress the warning of *connector* that it was not closed: the session closes or warns."""
-    connector._pool.closed = True  # the session that owns the connector no longer uses it
+    connector._pool.close_idle()  # the session that owns the connector no longer uses it
 
 
 def sweep_by(connector: BaseConnector, watchdog: Watchdog) -> None:
