@@ -47,8 +47,11 @@ DEFAULT_LIMIT: Final = 2**16
 class BodySource(Protocol):
     """Where a reader gets more bytes from."""
 
-    async def pull(self) -> None:
-        """Wait, and give the reader at least one piece, the end, or an exception."""
+    async def pull(self) -> bool:
+        """Give the reader at least one piece, the end, or an exception.
+
+        Return whether other tasks could run meanwhile.
+        """
 
 
 class AsyncStreamIterator(Generic[T]):
@@ -136,9 +139,7 @@ class StreamReader:
         self._exception: BaseException | None = None
         self._fed: anyio.Event | None = None
         self._reading = False
-        # Bytes to hand out before the next checkpoint.  Getting a response is one; who fills a
-        # reader by hand may not have passed any.
-        self._until_checkpoint = 0 if source is None else CHECKPOINT_BYTES
+        self._until_checkpoint = 0  # bytes to hand out before the next checkpoint
         self._deadline = math.inf  # of the request, on anyio's clock
         self._clock: Callable[[], float] | None = None  # None if reads need not look at the time
         self._may_fail = False  # whether reads have to call _raise_if_failed()
@@ -465,7 +466,7 @@ class StreamReader:
     async def _begin(self) -> None:
         """Begin a read that cannot be answered by a plain call: see the docstring of the class."""
         self._raise_if_failed()
-        # If nothing is there, the read has to wait, which is a checkpoint.
+        # If nothing is there, _wait() sees to that.
         if self._until_checkpoint <= 0 and (self._buffer or self._eof):
             await checkpoint()
             self._until_checkpoint = CHECKPOINT_BYTES
@@ -508,14 +509,19 @@ class StreamReader:
         self._reading = True
         try:
             if self._source is not None:
-                await self._source.pull()
+                waited = await self._source.pull()
             else:
                 if self._fed is None:
                     self._fed = anyio.Event()
                 await self._fed.wait()
+                waited = True
         finally:
             self._reading = False
-        self._until_checkpoint = CHECKPOINT_BYTES
+        if not waited and self._until_checkpoint <= 0:
+            await checkpoint()
+            waited = True
+        if waited:
+            self._until_checkpoint = CHECKPOINT_BYTES
         if self._may_fail:
             self._raise_if_failed()
 
@@ -610,18 +616,19 @@ class StreamReader:
 # -- the time limit of a request
 
 
-def set_deadline(
+def begin_response(
     reader: StreamReader, deadline: float, *, clock: Callable[[], float] | None = None
 ) -> None:
-    """Tell *reader* when its request's time is over, on anyio's clock.
+    """Make *reader* the one of a response that has just come, which was a checkpoint.
 
-    Each read that waits for the network ends then in any case.
-
+    :param deadline: when its request's time is over, on anyio's clock.  Each read that waits for
+        the network ends then in any case.
     :param clock: makes each read look at the time before the end has been received; bytes that
         have arrived could be read one by one for ever without that, unless somebody calls
         :meth:`StreamReader.set_exception` at the deadline
     """
     reader._deadline = deadline
+    reader._until_checkpoint = CHECKPOINT_BYTES
     if clock is not None:
         reader._clock = clock
         reader._may_fail = True

@@ -27,7 +27,7 @@ class Source:
         self._pieces = list(pieces)
         self.blocks = False
 
-    async def pull(self) -> None:
+    async def pull(self) -> bool:
         """Feed the next piece, or the end, or wait for ever for that."""
         await anyio.lowlevel.checkpoint()
         if self.blocks and not self._pieces:
@@ -42,6 +42,7 @@ class Source:
             self.reader.feed_data(piece)
         else:
             self.reader.feed_eof()
+        return True
 
 
 class Counted(bytes):

@@ -27,7 +27,7 @@ from ..streams import (
     DEFAULT_LIMIT,
     EMPTY_PAYLOAD,
     StreamReader,
-    set_deadline,
+    begin_response,
     total_timeout,
 )
 from .connection import BUSY, IDLE, Connection, Http1Connection, Phase
@@ -340,7 +340,7 @@ class Exchange:
             return EMPTY_PAYLOAD
         timed = self.total_at != math.inf and self._watchdog is None
         reader = StreamReader(self, limit)
-        set_deadline(reader, self.total_at, clock=clock() if timed else None)
+        begin_response(reader, self.total_at, clock=clock() if timed else None)
         self._read_size = reader.get_read_buffer_limits()[1]
         self._body = body = ResponseBody(self._engine, head, reader, max_size=max_body_size)
         try:
@@ -369,17 +369,20 @@ class Exchange:
             return None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def pull(self) -> None:
-        """Wait for data, and feed the reader at least one piece, the end, or an exception."""
+    async def pull(self) -> bool:
+        """Wait for data, and feed the reader at least one piece, the end, or an exception.
+
+        Return whether other tasks could run meanwhile.
+        """
         if self.upload is None:
-            await self._pull()
-            return
+            return await self._pull()
         try:
-            if self.upload.is_broken:
-                raise _UploadBroken
-            await self._pull()
+            if not self.upload.is_broken:
+                return await self._pull()
         except _UploadBroken:
-            await self._fail_by_upload(self.upload)
+            pass
+        await self._fail_by_upload(self.upload)
+        return True
 
     def pull_nowait(self) -> None:
         """Feed the reader with what has been received already, which may be nothing."""
@@ -406,11 +409,12 @@ class Exchange:
             failure = upload.failure()
             self._fail(failure, failure.__cause__)
 
-    async def _pull(self) -> None:
-        body = self._body
+    async def _pull(self) -> bool:
+        body, stream = self._body, self._http1.stream
         assert body is not None
+        waited = body.decoder is not None
         try:
-            if body.decoder is not None:
+            if waited:
                 await self._before_decoding()
             while not body.feed(self._finish):
                 if body.is_decoding:
@@ -419,6 +423,7 @@ class Exchange:
                 if self._engine.error is not None:
                     raise self._engine.error
                 data = await self._receive_body()
+                waited = waited or stream.has_waited
                 if self.connection is None:
                     break
                 self._engine.receive(data)
@@ -434,6 +439,7 @@ class Exchange:
             if self.connection is not None:
                 self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
         self._fail_if_closed()
+        return waited
 
     def _fail_if_closed(self) -> None:
         """Make reads of the body fail if another task has closed the connection meanwhile."""

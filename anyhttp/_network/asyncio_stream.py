@@ -130,6 +130,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
         if self.expired or (not self.watched and self._loop.time() >= self.deadline):
             # Even if bytes have arrived: a peer that sends fast must not extend the deadline.
             raise Expired
+        self.has_waited = not self._pieces
         if self._pieces or self._at_eof or self._closed:
             await self.checkpoint_if_cancelled()
         else:

@@ -117,6 +117,11 @@ class NetworkStream:
         except STREAM_ERRORS as exc:
             raise socket_errors(exc, self._tls_key) from exc
 
+    @property
+    def has_waited(self) -> bool:
+        """Whether it is certain that other tasks could run during the last :meth:`receive`."""
+        return self._timed is not None and self._timed.has_waited
+
     async def send(self, data: bytes) -> None:
         """Hand all of *data* to the operating system.
 

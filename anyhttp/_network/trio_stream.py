@@ -67,7 +67,7 @@ class TrioStream(TimedStream):
         if self.expired or (not self.watched and trio.current_time() >= self.deadline):
             # Even if bytes have arrived: a peer that sends fast must not extend the deadline.
             raise Expired
-        self._reading = True
+        self._reading = self.has_waited = True
         data: bytes | None = None
         try:
             waits, self._expects_delay = self._expects_delay, False

@@ -102,6 +102,8 @@ class TimedStream(SocketStream):
         self.watched: bool = False
         #: whether :meth:`expire` has been called since the deadline was set
         self.expired: bool = False
+        #: whether other tasks could run during the last :meth:`receive`
+        self.has_waited: bool = False
 
     async def send(self, item: bytes) -> None:
         await self.checkpoint_if_cancelled()

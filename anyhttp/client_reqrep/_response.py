@@ -34,7 +34,7 @@ from .._headers import (
 from .._http1 import Exchange, ResponseHead, as_text, content_type_of, text_fields
 from .._tasks import CLEAN_UP_SECONDS, ends_at_once
 from ..client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
-from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, peek, read_ahead, set_deadline
+from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, begin_response, peek, read_ahead
 from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, RawHeaders
 
 if TYPE_CHECKING:
@@ -356,7 +356,7 @@ class ClientResponse:
             exchange = self._exchange
             reader = StreamReader(limit=DEFAULT_LIMIT if exchange is None else exchange.read_limit)
             if exchange is not None:
-                set_deadline(reader, exchange.total_at)
+                begin_response(reader, exchange.total_at)
             reader.total_raw_bytes = len(self._content)
             reader.feed_data(self._content)
             reader.feed_eof()

@@ -197,12 +197,13 @@ class PartSource:
         self._reader = StreamReader(self)
         return self._reader
 
-    async def pull(self) -> None:
+    async def pull(self) -> bool:
         assert self._reader is not None
         piece, ended = await (self._until_delimiter() if self._left is None else self._counted())
         self._reader.feed_data(piece)
         if ended:
             self._reader.feed_eof()
+        return False  # at least not each time
 
     async def _until_delimiter(self) -> tuple[bytes, bool]:
         scanner = self._scanner

@@ -770,10 +770,11 @@ async def test_a_part_is_never_held_as_a_whole() -> None:
     pulled = 0
 
     class Source:
-        async def pull(self) -> None:
+        async def pull(self) -> bool:
             nonlocal pulled
             pulled += 1
             source.feed_data(b"x" * 100_000)
+            return False
 
     source = StreamReader(Source())
     source.feed_data(b"--:\r\n\r\n")
