@@ -24,7 +24,7 @@ from anyhttp.multipart import (
     MultipartWriter,
 )
 from anyhttp.payload import AsyncIterablePayload, BytesPayload, Payload, StringPayload, get_payload
-from anyhttp.streams import StreamReader, set_deadline
+from anyhttp.streams import StreamReader, begin_response
 from tests.support.cancel import cancel_when
 from tests.support.collector import Collector
 from tests.support.cost import cheap
@@ -988,7 +988,7 @@ async def test_decoding_a_part_ends_with_the_time_of_the_request(
     multipart = MultipartReader({"Content-Type": 'multipart/mixed; boundary=":"'}, content)
     part = await multipart.next()
     assert isinstance(part, BodyPartReader)
-    set_deadline(content, anyio.current_time() + 0.1)
+    begin_response(content, anyio.current_time() + 0.1)
     with pytest.raises(TimeoutError, match="total"):
         await use(part)
 
