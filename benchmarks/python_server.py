@@ -17,18 +17,28 @@ import ssl
 import sys
 import zlib
 from collections.abc import Coroutine
+from email.utils import formatdate
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from time import time
 from typing import Any, Final, cast
 
-from .answers import PACE, SERIAL, Answers, all_answers, with_length
+from .answers import DATE, PACE, SERIAL, Answers, all_answers, with_length
 
 NOT_FOUND: Final = (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",)
 LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 SERIALS: Final = count(10_000_000)
+SHORT: Final = 16_384
+
+
+@lru_cache(maxsize=1)
+def date_of(second: int) -> bytes:
+    """Return the value of ``Date``."""
+    return formatdate(second, usegmt=True).encode()
 
 
 class Connection(asyncio.Protocol):
@@ -107,6 +117,8 @@ class Connection(asyncio.Protocol):
             pieces = (with_length(b"%d %d" % (self._taken, self._checksum)),)
         elif self._path == "/cookies":
             pieces = [piece.replace(SERIAL, b"%d" % next(SERIALS)) for piece in pieces]
+        if len(pieces[0]) <= SHORT:
+            pieces = [pieces[0].replace(DATE, date_of(int(time()))), *pieces[1:]]
         pace = PACE if len(pieces) > 1 else 1
         for number, piece in enumerate(pieces, 1):
             if self._delay:

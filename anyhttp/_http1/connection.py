@@ -16,6 +16,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from .._common import ConnectionKey, EventLoop, running_loop
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from anyio.abc import ByteStream
 
     from .._network import NetworkStream
-    from .engine import Engine
+    from .engine import Engine, KnownHead
 
 __all__ = (
     "BUSY",
@@ -64,7 +65,7 @@ IDLE: Final = Phase.IDLE
 class Http1Connection:
     """A connection as the pool keeps it: a stream, and the class of its engines."""
 
-    __slots__ = ("_engine_class", "phase", "stream", "unread", "usable_until")
+    __slots__ = ("_engine_class", "_known", "phase", "stream", "unread", "usable_until")
 
     #: exchanges that the connection can carry at a time; HTTP/2 would allow more
     max_exchanges: Final = 1
@@ -72,6 +73,7 @@ class Http1Connection:
     def __init__(self, stream: NetworkStream, engine_class: type[Engine]) -> None:
         self.stream: NetworkStream = stream
         self._engine_class = engine_class
+        self._known: KnownHead | None = None
         self.phase: Phase = Phase.FRESH
         #: bytes for another protocol, which have come with the head of a 101
         self.unread: bytes = b""
@@ -106,7 +108,14 @@ class Http1Connection:
     def start(self, limits: Limits) -> Engine:
         """Begin an exchange, and return its engine."""
         self.move(BUSY)
-        return self._engine_class(limits)
+        return self._engine_class(limits, self._known)
+
+    def keep(self, engine: Engine) -> None:
+        """End the exchange of *engine*, after which the connection is kept."""
+        self.move(IDLE)
+        self._known = engine.known
+        if engine.keep_alive is not True:
+            self.usable_until = monotonic() + engine.keep_alive
 
     def abort(self) -> None:
         """Close the socket at once."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
 from .._headers import HeaderBlock, header_block
 from .chunks import ChunkReader
@@ -21,6 +21,13 @@ __all__ = ("Engine",)
 
 #: A body of this size or more is received in large pieces, in bytes.
 LARGE: Final = 256 * 1024
+
+#: Longest head that is remembered, in bytes: longer ones seldom come twice, and it is kept as long
+#: as an idle connection.
+KNOWN_SIZE: Final = 1024
+
+#: The bytes of a head, the method and the limits with which it was read, and the head.
+KnownHead: TypeAlias = tuple[bytes, str, Limits, Head]
 
 # Engines share these until a head has been received.
 _NO_PIECES: Final[deque[bytes]] = deque(maxlen=0)
@@ -47,8 +54,11 @@ class Engine:
     _left = 0
 
     # What each response changes is set here: setting what only the class has is slower.
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, known: KnownHead | None = None) -> None:
         self._limits = limits
+        #: the last head of the connection, as far as it is worth remembering: servers often send
+        #: the same bytes again, for a second or more if there is a ``Date``
+        self.known: KnownHead | None = known
         self._method = ""
         self._chunked = False
         self._upgrade = False
@@ -60,6 +70,8 @@ class Engine:
         #: (:rfc:`9112#section-9.6`), or something was read that the grammar does not allow, in
         #: this head or in an informational one before it.
         self.for_one_exchange: bool = False
+        #: whether the connection may carry another request, as :attr:`Head.keep_alive`
+        self.keep_alive: bool | float = False
         #: whether the response has been received to its end
         self.complete: bool = False
 
@@ -111,19 +123,13 @@ class Engine:
             return
         if not data:
             raise ParseError("the connection was closed in the middle of the head")
-        read = read_plain_head(data, self._limits) if self._reader is None else None
+        read = self._read_head(data)
         if read is None:
-            if self._reader is None:
-                self._reader = HeadReader(self._limits)
-            read = self._reader.feed(data)
-            if read is None:
-                return
+            return
         head, end = read
-        self._read_framing(head, data, end)
         if head.tolerated:
             self.for_one_exchange = True
-        elif self.for_one_exchange:
-            head.keep_alive = False
+        self.keep_alive = False if self.for_one_exchange else head.keep_alive
         self.head = head
         data = data[end:]
         self.pieces = deque()
@@ -137,6 +143,29 @@ class Engine:
                 self._receive_body(data)
             except ParseError as exc:
                 self.error = exc
+
+    def _read_head(self, data: bytes) -> tuple[Head, int] | None:
+        """Return the head and where in *data* it ends; ``None``: more bytes are needed.
+
+        :raises ParseError: it breaks the grammar, or its framing is not understood
+        """
+        if self._reader is None:
+            if self.known is not None:
+                raw, method, limits, head = self.known
+                if data.startswith(raw) and method == self._method and limits is self._limits:
+                    return head, len(raw)
+            read = read_plain_head(data, self._limits)
+            if read is not None:
+                head, end = read
+                self._read_framing(head, data, end)
+                if end <= KNOWN_SIZE and head.status >= 200 and not head.set_cookies:
+                    self.known = data[:end], self._method, self._limits, head
+                return read
+            self._reader = HeadReader(self._limits)
+        read = self._reader.feed(data)
+        if read is not None:
+            self._read_framing(read[0], data, read[1])
+        return read
 
     def _read_framing(self, head: Head, data: bytes, end: int) -> None:
         """Set the framing and connection attributes of *head*, which ends at *end* in *data*."""
@@ -153,9 +182,8 @@ class Engine:
             if self._chunks.complete:
                 self.complete = True
                 if self._chunks.tolerated:
-                    assert self.head is not None
                     self.for_one_exchange = True
-                    self.head.keep_alive = False
+                    self.keep_alive = False
         else:
             self._receive_identity(data)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -30,7 +29,7 @@ from ..streams import (
     begin_response,
     total_timeout,
 )
-from .connection import BUSY, IDLE, Connection, Http1Connection, Phase
+from .connection import BUSY, Connection, Http1Connection, Phase
 from .heads import UNTIL_EOF, Head
 from .response_body import ResponseBody
 from .response_grammar import Limits, ParseError
@@ -72,6 +71,7 @@ class MalformedResponse(ClientError):
     """The response head is not HTTP/1.1; the caller translates this, adding the request."""
 
 
+# Without __slots__, like all objects that each call makes: Python creates them faster then.
 class Exchange:
     """One request and its response, from the head that is sent to the last byte received.
 
@@ -79,11 +79,17 @@ class Exchange:
     The :class:`StreamReader` of a response gets its data by :meth:`pull`.
     """
 
-    __slots__ = ("__weakref__", "_body", "_engine", "_head", "_heads", "_http1", "_outgoing",
-                 "_read_size", "_registry", "_send_error", "_sock_read",
-                 "_watchdog", "connection", "on_end", "read_limit", "reused", "total_at",
-                 "upload")  # fmt: skip
+    #: the writer of a streamed body
+    upload: Upload | None = None
+    #: called once, when the connection has been given back
+    on_end: Callable[[], None] | None = None
 
+    _send_error: ClientOSError | None = None
+    _informational = 0  # heads with status 1xx
+    _body: ResponseBody | None = None  # None also if the whole body came with the head
+    _read_size = 0
+
+    # What each exchange changes is set here: setting what only the class has is slower.
     def __init__(
         self,
         connection: Connection,
@@ -110,18 +116,10 @@ class Exchange:
         self._registry: OpenExchanges[Exchange] | UnreadBody[Exchange] | None = registry
         if registry is not None:
             registry.add(self)
-        self._send_error: ClientOSError | None = None
         self._sock_read = sock_read
-        #: the writer of a streamed body
-        self.upload: Upload | None = None
-        self._heads = 0
         self._head: Head | None = None  # the final one
-        self._body: ResponseBody | None = None  # None also if the whole body came with the head
-        self._read_size = 0
         #: low-water mark of the reader, set by :meth:`open_body`
         self.read_limit: int = DEFAULT_LIMIT
-        #: called once, when the connection has been given back
-        self.on_end: Callable[[], None] | None = None
 
     # -- sending, and the head of the response
 
@@ -246,14 +244,14 @@ class Exchange:
         """
         engine, upload = self._engine, self.upload
         while (head := engine.head) is not None:
-            self._heads += 1
-            if self._heads > MAX_INFORMATIONAL:
-                raise MalformedResponse(f"more than {MAX_INFORMATIONAL} informational heads")
             if head.status >= 200 or head.status == 101:
                 self._head = head
                 if upload is not None:
                     upload.cancel_unless_started()
                 return head
+            self._informational += 1
+            if self._informational > MAX_INFORMATIONAL:
+                raise MalformedResponse(f"more than {MAX_INFORMATIONAL} informational heads")
             if head.status == 100 and upload is not None:
                 upload.start_writing()
             engine.next_response()
@@ -514,19 +512,16 @@ class Exchange:
         upload = self.upload
         if upload is not None and not upload.is_over:
             return  # _upload_ended() calls this again
-        engine, head = self._engine, self._head
-        assert head is not None
+        engine = self._engine
         if (
-            head.keep_alive
+            engine.keep_alive
             and self._outgoing.keep_alive
             and not engine.surplus
             and (upload is None or upload.is_sent)
             and self._http1.phase is BUSY
             and not self._http1.stream.for_one_exchange
         ):
-            self._http1.move(IDLE)
-            if head.keep_alive is not True:
-                self._http1.usable_until = monotonic() + head.keep_alive
+            self._http1.keep(engine)
             self._end(self.connection.release)
         else:
             self.close()
@@ -597,7 +592,7 @@ class Exchange:
         """
         head = self._head
         if self.upload is not None and head is not None:
-            leaves = self._engine.complete and not head.keep_alive
+            leaves = self._engine.complete and not self._engine.keep_alive
             if head.status >= 300 or leaves:
                 self.upload.cancel()
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 import h11
 
 from .._common import HttpVersion10, HttpVersion11
-from .engine import Engine
+from .engine import Engine, KnownHead
 from .heads import Head
 from .response_framing import announces_identity, is_tunnel
 from .response_grammar import Limits, ParseError
@@ -31,8 +31,8 @@ class H11Engine(Engine):
 
     name: ClassVar[str] = "h11"
 
-    def __init__(self, limits: Limits) -> None:
-        super().__init__(limits)
+    def __init__(self, limits: Limits, known: KnownHead | None = None) -> None:
+        super().__init__(limits)  # h11 reads each head
         # The limits of lines have been checked before h11 gets the head.  So h11's own limit,
         # which is for whole heads, is switched off.
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=sys.maxsize)

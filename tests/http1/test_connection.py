@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
 from itertools import product
 
 import pytest
 
-from anyhttp._http1 import engine_class
+from anyhttp._http1 import Limits, engine_class
 from anyhttp._http1.connection import Http1Connection, Phase
 from anyhttp._network.stream import NetworkStream
 
@@ -65,6 +67,24 @@ def test_only_an_idle_and_quiet_connection_is_usable(
     connection.phase = phase
     connection.stream.quiet = quiet  # type: ignore[attr-defined]  # the fake's
     assert connection.is_usable is (phase is Phase.IDLE and quiet)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(b"", math.inf), (b"Keep-Alive: timeout=5\r\n", 4.0)]
+)
+def test_what_a_response_says_of_its_connection_is_remembered(said: bytes, seconds: float) -> None:
+    """How long the connection may be idle, and the head, as it often comes again."""
+    connection = Http1Connection(FakeStream(), engine_class("auto"))
+    limits, start = Limits(), time.monotonic()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%b\r\n" % said
+    engine = connection.start(limits)
+    assert engine.known is None
+    engine.send_head("GET", "/", [("Host", "x")])
+    engine.receive(head + b"hi")
+    connection.keep(engine)
+    assert connection.phase is Phase.IDLE
+    assert start + seconds <= connection.usable_until <= time.monotonic() + seconds
+    assert connection.start(limits).known == (head, "GET", limits, engine.head)
 
 
 def test_it_is_closed_once(connection: Http1Connection) -> None:

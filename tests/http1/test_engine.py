@@ -352,6 +352,57 @@ class TestInformational:
         assert isinstance(agreed(raw, method="CONNECT"), Refused)
 
 
+# -- the response before on the same connection ----------------------------------------
+
+
+class TestKnownHeads:
+    HEAD = OK + b"Content-Length: 2\r\nX: y\r\n\r\n"
+
+    def test_a_head_that_comes_again_is_not_read_again(self) -> None:
+        """Servers often send the same bytes again; nothing in a head depends on when it came."""
+        first = started("auto")
+        first.receive(self.HEAD + b"hi")
+        second = started("auto", limits=first.known and first.known[2], after=first)
+        second.receive(self.HEAD + b"ho")
+        assert second.head is first.head
+        assert (list(second.pieces), second.complete, second.keep_alive) == ([b"ho"], True, True)
+        assert second.known is first.known
+
+    def test_the_request_may_still_ask_to_close(self) -> None:
+        """What is remembered of a head says what the peer would do."""
+        first = started("auto")
+        first.receive(self.HEAD + b"hi")
+        assert first.known is not None
+        second = engine_class("auto")(first.known[2], first.known)
+        second.send_head("GET", "/", [("Host", "x"), ("Connection", "close")])
+        second.receive(self.HEAD + b"ho")
+        assert second.head is first.head
+        assert (first.keep_alive, second.keep_alive) == (True, False)
+
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            OK + b"Content-Length: 2\r\nSet-Cookie: a=b\r\n\r\nhi",
+            OK + b"Content-Length: 2\r\nX: %b\r\n\r\nhi" % (b"y" * 1024),
+            OK + b"Content-Length: 2\nX: y\r\n\r\nhi",
+            OK + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+        ],
+    )
+    def test_only_short_and_plain_heads_without_cookies_are_remembered(self, raw: bytes) -> None:
+        """A connection may be idle for long, and a cookie may be a secret."""
+        engine = started("auto")
+        engine.receive(raw)
+        assert engine.head is not None
+        assert engine.known is None
+
+    def test_h11_reads_each_head(self) -> None:
+        """It is there to compare."""
+        first = started("auto")
+        first.receive(self.HEAD + b"hi")
+        assert started("h11", after=first).known is None
+
+
 # -- the end ---------------------------------------------------------------------------
 
 

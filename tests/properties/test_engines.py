@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hypothesis import example, given, settings, strategies as st
 
-from anyhttp._http1 import Limits
-from tests.support.engines import NAMES, Answer, Refused, cut, receive
+from anyhttp._http1 import Limits, ParseError
+from tests.support.engines import NAMES, Answer, Refused, cut, receive, started
 
 TOKEN = "!#$%&'*+-.^_`|~09AZaz"
 # what is special somewhere in a response, for mutations to put elsewhere
@@ -172,3 +173,31 @@ def test_whatever_comes_both_engines_agree(
             assert isinstance(answer, Refused), answer
         else:
             assert answer == first
+
+
+@given(
+    raw=st.one_of(messages().map(lambda message: message.raw), mutated()),
+    change=st.sampled_from([b"", *SPECIAL]),
+    place=st.integers(0, 400),
+    before=st.tuples(methods, small),
+    now=st.tuples(methods, small),
+)
+def test_a_head_like_the_one_before_is_read_as_any_other(
+    raw: bytes,
+    change: bytes,
+    place: int,
+    before: tuple[str, Limits],
+    now: tuple[str, Limits],
+) -> None:
+    """What a connection remembers of its last response is used for the same bytes only, and only
+    where they mean the same.
+    """
+    for name in NAMES:
+        last = started(name, method=before[0], limits=before[1])
+        with suppress(ParseError):
+            last.receive(raw)
+        for second in (raw, raw[:place] + change + raw[place:]):
+            method, limits = now
+            remembered = receive(name, [second], method=method, limits=limits, after=last)
+            fresh = receive(name, [second], method=method, limits=limits)
+            assert remembered == fresh

@@ -51,10 +51,16 @@ class Refused:
 
 
 def started(
-    name: str, *, method: str = "GET", upgrade: bool = False, limits: Limits | None = None
+    name: str,
+    *,
+    method: str = "GET",
+    upgrade: bool = False,
+    limits: Limits | None = None,
+    after: Engine | None = None,
 ) -> Engine:
-    """Return an engine that has sent a request."""
-    engine = engine_class(name)(Limits() if limits is None else limits)
+    """Return an engine that has sent a request; *after* is the one before on its connection."""
+    known = None if after is None else after.known
+    engine = engine_class(name)(Limits() if limits is None else limits, known)
     headers = [("Host", "x.test")]
     if upgrade:
         headers += [("Connection", "upgrade"), ("Upgrade", "thing")]
@@ -71,9 +77,10 @@ def receive(
     upgrade: bool = False,
     limits: Limits | None = None,
     eof: bool = True,
+    after: Engine | None = None,
 ) -> Answer | Refused:
     """Give *pieces*, and then the end of the connection, to the engine called *name*."""
-    engine = started(name, method=method, upgrade=upgrade, limits=limits)
+    engine = started(name, method=method, upgrade=upgrade, limits=limits, after=after)
     interim: list[Interim] = []
     try:
         for piece in pieces:
@@ -97,7 +104,7 @@ def receive(
         headers=tuple(head.raw_headers),
         body=b"".join(engine.pieces),
         chunk_ends=tuple(engine.chunk_ends),
-        keep_alive=head.keep_alive,
+        keep_alive=engine.keep_alive,
         content_encoding=head.content_encoding,
         set_cookies=tuple(head.set_cookies),
         surplus=engine.surplus,
