@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
+from multidict import istr
+
 from .._common import HttpVersion
 from .lines import FieldReader, LineReader, Longest
 from .response_grammar import (
@@ -135,12 +137,31 @@ class Head:
         if self._fields is not None:
             return as_text(self._fields)
         text = decoded(self._lines)
-        if " \r" in text or "\t\r" in text:
+        if " \r" in text or "\t" in text:
             text = _SPACE_AT_END.sub("", text)
         # Splitting gives names and values in turns, in two thirds of the instructions that it
-        # takes to look at line after line.  The last string is empty, and has no partner.
-        parts = iter(_VALUE.split(text))
-        return zip(parts, parts, strict=False)
+        # takes to look at line after line.  Behind the last value there is an empty string.
+        parts = _VALUE.split(text)
+        return zip(map(names.__getitem__, parts[:-1:2]), parts[1::2], strict=True)
+
+
+class _Names(dict[str, istr]):
+    """A cache of field names as a case-insensitive dictionary has them: servers use few of them."""
+
+    #: bounds: the longest name and the number of entries
+    LENGTH: Final = 64
+    NUMBER: Final = 256
+
+    def __missing__(self, name: str) -> istr:
+        made = istr(name)
+        if len(name) <= self.LENGTH:
+            if len(self) >= self.NUMBER:
+                self.clear()
+            self[name] = made
+        return made
+
+
+names: Final = _Names()
 
 
 def decoded(value: bytes) -> str:

@@ -21,6 +21,7 @@ from anyhttp._http1.heads import (
     HeadReader,
     as_text,
     content_type_of,
+    names,
     read_plain_head,
     text_fields,
 )
@@ -478,6 +479,18 @@ class TestFields:
         for head in self.heads():
             assert head.content_encoding == "gzip"
             assert list(head.set_cookies) == ["a=b; c=ü", "d=\udcff\udcc3"]
+
+    def test_names_do_not_fill_the_memory(self) -> None:
+        """Only short ones are kept, and few of them."""
+        for number in range(1000):
+            name = b"X-%d" % number
+            read = read_plain_head(OK + name + b": y\r\n\r\n", Limits())
+            assert read is not None
+            assert list(read[0].text_fields()) == [(name.decode(), "y")]
+        assert len(names) <= 256
+        before = len(names)
+        assert names["x" * 100] == "x" * 100
+        assert len(names) == before
 
     def test_a_head_may_have_no_fields(self) -> None:
         """Then there is nothing to find."""
