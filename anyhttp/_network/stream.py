@@ -93,7 +93,7 @@ class NetworkStream:
         """
         self._transport.deadline = deadline
         if (timed := self._timed) is not None:
-            timed.watched = watchdog is not None
+            timed.watched = watchdog is not None or deadline == math.inf
             timed.expired = False
             if watchdog is not None and deadline != math.inf:
                 watchdog.watch(timed, deadline)
@@ -149,36 +149,8 @@ class NetworkStream:
 
     @property
     def sends_nowait(self) -> bool:
-        """Whether :meth:`transmit_nowait` sends at once, if there is room for it."""
-        return self._unencrypted is not None
-
-    def transmit_nowait(self, data: bytes | memoryview) -> Awaitable[None] | None:
-        """Do what :meth:`send` does, for a caller that has just passed a checkpoint.
-
-        :returns: ``None`` if all of *data* has been sent, else what has to be awaited next: it
-            sends the rest
-        """
-        unencrypted = self._unencrypted
-        if unencrypted is None:
-            return self._transmit(data)
-        try:
-            return None if unencrypted.send_nowait(data) else self._drain(unencrypted)
-        except STREAM_ERRORS as exc:
-            raise socket_errors(exc, self._tls_key) from exc
-
-    async def _transmit(self, data: bytes | memoryview) -> None:
-        try:
-            # TLS over a stream of ours accepts any buffer.
-            item = data if self._timed is not None else bytes(data)
-            await self.stream.send(cast("bytes", item))
-        except STREAM_ERRORS as exc:
-            raise socket_errors(exc, self._tls_key) from exc
-
-    async def _drain(self, unencrypted: TimedStream) -> None:
-        try:
-            await unencrypted.drain()
-        except STREAM_ERRORS as exc:
-            raise socket_errors(exc, self._tls_key) from exc
+        """Whether :meth:`send_nowait` sends at once, if there is room for it."""
+        return self._timed is not None
 
     def send_nowait(self, data: bytes | memoryview) -> bool:
         """Send *data* as far as that needs no waiting; return whether all of it has been sent.

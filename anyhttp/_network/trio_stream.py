@@ -51,8 +51,8 @@ class TrioStream(TimedStream):
         self._interrupted = False
         # What send_nowait() could not send; drain() sends it.
         self._unsent: memoryview | bytes = b""
-        # Set after a request was sent.  The response takes a while, so an attempt to receive at
-        # once would only cost a system call.
+        # Set after a request was sent, as the response takes a while, and when everything that has
+        # come was received.  An attempt to receive at once would only cost a system call then.
         self._expects_delay = False
 
     @property
@@ -82,6 +82,7 @@ class TrioStream(TimedStream):
                         await self._wait(wait_readable)
                 try:
                     data = self._sock.recv(max_bytes)
+                    self._expects_delay = len(data) < max_bytes
                 except BlockingIOError:
                     waits = True
             if at_once:

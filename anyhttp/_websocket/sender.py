@@ -213,16 +213,16 @@ class Sender:
         else:
             wire = self._frame(FINAL | COMPRESSED | opcode, deflater.compress(data))
         try:
-            unsent = self._stream.transmit_nowait(wire)
+            if self._stream.send_nowait(wire):
+                return
         except Exception as exc:
             self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
             raise
-        if unsent is not None:
-            self._frames.locked = True
-            try:
-                await self._finish(unsent)
-            finally:
-                self._frames.release()
+        self._frames.locked = True
+        try:
+            await self._finish(self._stream.drain())
+        finally:
+            self._frames.release()
 
     async def _send_in_turn(self, opcode: int, data: BytesLike, deflater: Deflater | None) -> None:
         """Send a whole message after those that are being sent, and let other tasks run."""
@@ -360,9 +360,8 @@ class Sender:
         """Send large frames in pieces, and tell the heartbeat of each piece that is sent."""
         view = data if len(data) <= SEND_PIECE else memoryview(data)
         for start in range(0, len(data), SEND_PIECE):
-            unsent = self._stream.transmit_nowait(view[start : start + SEND_PIECE])
-            if unsent is not None:
-                await unsent
+            if not self._stream.send_nowait(view[start : start + SEND_PIECE]):
+                await self._stream.drain()
             if view is not data and self.on_progress is not None:
                 self.on_progress()
 
