@@ -314,7 +314,7 @@ class StreamReader:
         data = self._take_some(n)
         if data is None:
             await self._wait_readable()
-            data = self._take(n)
+            data = self._take(n) if self._buffer else b""
         return data
 
     async def readany(self) -> bytes:
@@ -345,7 +345,8 @@ class StreamReader:
 
                 raise IncompleteReadError(self._take_all(), n)
             await self._wait()
-        return self._take_exactly(n)
+        data = self._take(n)
+        return data if len(data) == n else self._add_to(data, n)
 
     async def readline(self, *, max_line_length: int | None = None) -> bytes:
         r"""Return the next line with its ``b"\n"``; at the end the rest, then ``b""``.
@@ -382,7 +383,7 @@ class StreamReader:
                     if size + (end or len(self._buffer[0]) - self._offset) > limit:
                         raise LineTooLong(b"".join(found)[:100] + b"...", limit)
                     if end:
-                        found.append(self._take_exactly(end))
+                        found.append(self._take(end))
                         return b"".join(found)
                     piece = self._take_piece()
                     found.append(piece)
@@ -429,7 +430,7 @@ class StreamReader:
         self._raise_if_failed()
         if self._reading:
             raise RuntimeError("another task is waiting to read from this stream")
-        return self._take_all() if n < 0 else self._take_exactly(min(n, self._size - self._offset))
+        return self._take_all() if n < 0 else self._add_to(b"", min(n, self._size - self._offset))
 
     async def wait_eof(self) -> None:
         """Wait until the end has been received; the bytes before it stay in the buffer."""
@@ -561,7 +562,8 @@ class StreamReader:
         while ends:
             size = ends.popleft() - self.total_bytes + self._size - self._offset
             if size >= 0:
-                return self._take_exactly(size), True
+                data = self._take(size) if self._buffer else b""
+                return data if len(data) == size else self._add_to(data, size), True
         return (self._take_piece(), False) if self._buffer or self._eof else None
 
     def _take_piece(self) -> bytes:
@@ -575,9 +577,7 @@ class StreamReader:
         return piece
 
     def _take(self, n: int) -> bytes:
-        """Return up to *n* bytes of the first piece."""
-        if not self._buffer:
-            return b""
+        """Return up to *n* bytes of the first piece, which there has to be."""
         piece, start = self._buffer[0], self._offset
         end = start + n
         if end >= len(piece):
@@ -586,16 +586,14 @@ class StreamReader:
         self._until_checkpoint -= n if n > READ_BYTES else READ_BYTES  # noqa: FURB136  (quicker)
         return piece[start:end]
 
-    def _take_exactly(self, n: int) -> bytes:
-        data = self._take(n)
-        if len(data) == n:
-            return data
+    def _add_to(self, data: bytes, n: int) -> bytes:
+        """Return *data*, which have been taken, and the next bytes, *n* together."""
         parts = [data]
-        n -= len(data)
-        while n:
-            data = self._take(n)
+        left = n - len(data)
+        while left:
+            data = self._take(left)
             parts.append(data)
-            n -= len(data)
+            left -= len(data)
         return b"".join(parts)
 
     def _take_all(self) -> bytes:

@@ -72,7 +72,7 @@ class ChunkReader:
             start = end + 2
             end = start + size
             # The last chunk, chunks with an extension and malformed ones are left to _read_size().
-            if not size or data[end : end + 2] != b"\r\n":
+            if not size or not data.startswith(b"\r\n", end):
                 break
             total += size
             pieces.append(data[start:end])
