@@ -115,12 +115,12 @@ class Use:
         self._end_connection("release")
 
     def _end_connection(self, how: str) -> None:
-        for connection in list(self.session.connector._pool._lent):  # type: ignore[union-attr]
+        for connection in list(self.session.connector._pool.lent):  # type: ignore[union-attr]
             getattr(connection, how)()
 
     async def detach_connection(self) -> None:
         """Take the connection away from the response."""
-        for connection in list(self.session.connector._pool._lent):  # type: ignore[union-attr]
+        for connection in list(self.session.connector._pool.lent):  # type: ignore[union-attr]
             stream = connection.detach()
             assert stream is not None
             await stream.aclose()

@@ -647,8 +647,9 @@ async def test_a_forgotten_session_is_warned_about_once(server: Server) -> None:
         gc.collect()
     assert [str(warning.category.__name__) for warning in caught] == ["ResourceWarning"]
     assert "Unclosed client session" in str(caught[0].message)
-    for http1 in idle.clear():
-        await http1.stream.aclose()
+    for slot in idle.clear():
+        assert slot.http1 is not None
+        await slot.http1.stream.aclose()
 
 
 async def test_a_closed_session_is_of_no_use(server: Server) -> None:

@@ -268,7 +268,7 @@ class TestCensus:
 
             def __post_init__(self) -> None:
                 slots = Slots(self.limit, self.limit_per_host, lambda: False)
-                self._pool = SimpleNamespace(slots=slots, idle_slots=())
+                self._pool = SimpleNamespace(slots=slots, kept_slots=0)
 
             def statistics(self) -> Counts:
                 return self
@@ -288,7 +288,7 @@ class TestCensus:
             assert leaky._pool.slots.take(lost)
             with pytest.raises(AssertionError, match=complaint):
                 assert_no_tokens(leaky)
-            leaky._pool.idle_slots = (lost,)
+            leaky._pool.kept_slots = 1
             assert_no_tokens(leaky)
 
 

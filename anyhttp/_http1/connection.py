@@ -17,7 +17,7 @@ import enum
 import math
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .._common import ConnectionKey, EventLoop, running_loop
 from .response_grammar import Limits
@@ -129,6 +129,20 @@ class Http1Connection:
         self.stream.leave_to_parent()
 
 
+class Place(Protocol):
+    """What a lender stores a connection as."""
+
+    @property
+    def key(self) -> ConnectionKey: ...
+
+
+class Lender(Protocol):
+    """Who takes connections back."""
+
+    def take_back(self, place: Any, http1: Http1Connection | None) -> None:
+        """Take the connection back that was lent from *place*; ``None`` if it was detached."""
+
+
 class Connection:
     """The right to use one connection, which counts under the limits of its connector.
 
@@ -136,23 +150,20 @@ class Connection:
     counts; later ones do nothing.
     """
 
-    __slots__ = ("_callbacks", "_give_back", "_http1", "_key", "reused")
+    # There is one for each request, and CPython makes objects without slots faster.
+    _callbacks: list[Callable[[], None]] | None = None
+    #: whether the connection has carried a request before
+    reused: bool = False
 
-    def __init__(
-        self,
-        http1: Http1Connection,
-        key: ConnectionKey,
-        give_back: Callable[[Connection, Http1Connection | None], None],
-    ) -> None:
+    def __init__(self, http1: Http1Connection, place: Place, lender: Lender) -> None:
         self._http1: Http1Connection | None = http1
-        self._key = key
-        self._give_back = give_back  # gets None instead of the connection after detach()
-        self._callbacks: list[Callable[[], None]] | None = None
-        #: whether the connection has carried a request before
-        self.reused: bool = http1.phase is IDLE
+        self._place = place
+        self._lender = lender
+        self.reused = http1.phase is IDLE
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._key.host}:{self._key.port} {self._http1}>"
+        key = self._place.key
+        return f"<{type(self).__name__} {key.host}:{key.port} {self._http1}>"
 
     def __bool__(self) -> bool:
         """Return true always, so that ``if connection`` only tests for ``None``."""
@@ -192,7 +203,7 @@ class Connection:
         """Give the connection back; it is kept if its exchange is complete, otherwise closed."""
         http1, self._http1 = self._http1, None
         if http1 is not None:
-            self._give_back(self, http1)
+            self._lender.take_back(self._place, http1)
             if self._callbacks is not None:
                 self._call_back()
 
@@ -201,7 +212,7 @@ class Connection:
         http1, self._http1 = self._http1, None
         if http1 is not None:
             http1.abort()
-            self._give_back(self, http1)
+            self._lender.take_back(self._place, http1)
             self._call_back()
 
     def detach(self) -> ByteStream | None:
@@ -209,7 +220,7 @@ class Connection:
         http1, self._http1 = self._http1, None
         if http1 is None:
             return None
-        self._give_back(self, None)
+        self._lender.take_back(self._place, None)
         self._call_back()
         return http1.public_stream()
 

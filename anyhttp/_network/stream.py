@@ -224,14 +224,14 @@ class NetworkStream:
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither sent bytes nor closed since the last response was read."""
-        if self._timed is not None and self._timed.has_unread():
+        timed, raw_socket = self._timed, self._raw_socket
+        if timed is not None and timed.has_unread():
             return False
         if self._ssl_objects and not self._is_tls_quiet():
             return False
-        raw_socket = self._raw_socket
         if raw_socket is None:
             return True
-        if raw_socket.fileno() < 0:
+        if timed is None and raw_socket.fileno() < 0:
             return False
         poll = self._poll
         if poll is None:

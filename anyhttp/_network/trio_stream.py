@@ -202,4 +202,4 @@ class TrioStream(TimedStream):
 
     def has_unread(self) -> bool:
         # trio receives only on request.  Outside of trio the stream cannot be used: report data.
-        return not in_trio_run()
+        return self._sock.fileno() < 0 or not in_trio_run()

@@ -60,7 +60,7 @@ async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingT
 
 
 def _has_own_connect(connector: BaseConnector) -> bool:
-    return getattr(connector.connect, "__func__", None) is not _CONNECT
+    return type(connector).connect is not _CONNECT or "connect" in connector.__dict__
 
 
 async def _wait_watched(

@@ -33,9 +33,9 @@ class ConnectionPool:
     :param keepalive_timeout: seconds an idle connection is kept, 0 not at all
     """
 
-    __slots__ = ("__weakref__", "_closing", "_lent", "_limit", "_limit_per_host", "_opening",
-                 "_thread", "closed", "idle", "idle_slots", "keepalive_timeout",
-                 "slots", "tls_sessions")  # fmt: skip
+    __slots__ = ("__weakref__", "_closing", "_limit", "_limit_per_host", "_open", "_opening",
+                 "_thread", "closed", "idle", "keepalive_timeout", "kept_slots", "slots",
+                 "tls_sessions")  # fmt: skip
 
     def __init__(self, limit: int, limit_per_host: int, keepalive_timeout: float) -> None:
         self._limit = limit
@@ -45,15 +45,15 @@ class ConnectionPool:
         #: whether :meth:`close` has been called
         self.closed: bool = False
         self.slots: Slots = Slots(limit, limit_per_host, self._evict)
-        self.idle: IdleConnections[Http1Connection] = IdleConnections(keepalive_timeout)
-        #: the slots of idle connections.  A connection that becomes idle keeps its slot if no task
-        #: waits for a slot and endpoints have no limit, so that the next request on it need not
-        #: check the limits.
-        self.idle_slots: dict[Http1Connection, Slot] = {}
+        self.idle: IdleConnections[Slot] = IdleConnections(keepalive_timeout)
+        #: how many idle connections hold their slot.  A connection that becomes idle does so if no
+        #: task waits for a slot and endpoints have no limit, so that the next request on it need
+        #: not check the limits.
+        self.kept_slots: int = 0
         #: what connections that were closed leave to later ones
         self.tls_sessions: TlsSessions = TlsSessions()
         self._opening: set[Slot] = set()  # held, for connections that are being made
-        self._lent: dict[Connection, Slot] = {}
+        self._open: set[Slot] = set()  # those of open connections, lent or idle
         # Aborted streams, in the order of aborting: the event loop closes their sockets later.
         self._closing: dict[NetworkStream, None] = {}
         _pools.add(self)
@@ -61,12 +61,17 @@ class ConnectionPool:
     @property
     def in_use(self) -> int:
         """How many connections are lent, or being made."""
-        return len(self._lent) + len(self._opening)
+        return len(self._open) - len(self.idle) + len(self._opening)
+
+    @property
+    def lent(self) -> list[Connection]:
+        """The rights to use connections that somebody has at this moment."""
+        return [slot.lease for slot in self._open if slot.lease is not None]
 
     @property
     def is_empty(self) -> bool:
         """Whether no connection is in use, being made, or idle."""
-        return not (self._lent or self._opening or len(self.idle))
+        return not (self._open or self._opening)
 
     def check_open(self) -> None:
         """Raise an error if the connector is closed.
@@ -93,28 +98,30 @@ class ConnectionPool:
         now = monotonic()
         if now >= idle.due:
             self.close_expired(now)
-        while (http1 := idle.take(key)) is not None:
+        while (slot := idle.take(key)) is not None:
+            http1 = slot.http1
+            assert http1 is not None
             if now >= http1.usable_until or not http1.is_usable:
-                self._close(http1)
+                self._close(slot)
                 continue
-            slot = self.idle_slots.pop(http1, None)
-            if slot is not None:
+            if slot.is_held:
+                self.kept_slots -= 1
                 if held is not None:
                     self.release_slot(held)
             elif held is not None:
-                slot = held
-            else:
-                slot = Slot(key)
-                if not self.slots.take(slot):
-                    # The connection gave its slot to a waiting task, and no other slot is free.
-                    idle.put(key, http1, now)
-                    return None
-            return self.lend(http1, slot)
+                self._open.remove(slot)
+                return self.lend(http1, held)
+            elif not self.slots.take(slot):
+                # The connection gave its slot to a waiting task, and no other slot is free.
+                idle.put(key, slot, now)
+                return None
+            slot.lease = lease = Connection(http1, slot, self)
+            return lease
         return None
 
     def _change_thread(self) -> None:
         """Let another thread use the pool, if the one before has ended or uses no connection."""
-        is_used = self._lent or self._opening or self.slots.waiting
+        is_used = self.in_use or self.slots.waiting
         if is_used and any(thread.ident == self._thread for thread in running_threads()):
             raise RuntimeError(
                 "a session, or a connector, is being used by two threads at once: "
@@ -164,10 +171,11 @@ class ConnectionPool:
 
     def lend(self, http1: Http1Connection, slot: Slot) -> Connection:
         """Return the right to use *http1*; the slot belongs to it from now on."""
-        connection = Connection(http1, slot.key, self._take_back)
         self._opening.discard(slot)
-        self._lent[connection] = slot
-        return connection
+        self._open.add(slot)
+        slot.http1 = http1
+        slot.lease = lease = Connection(http1, slot, self)
+        return lease
 
     def release_slot(self, slot: Slot) -> None:
         """Give *slot* back, unless it belongs to a connection that has been lent by now."""
@@ -177,53 +185,63 @@ class ConnectionPool:
 
     # -- taking back
 
-    def _take_back(self, connection: Connection, http1: Http1Connection | None) -> None:
-        """Keep *http1* if it can be used again, else close it; ``None`` if it was detached."""
-        slot = self._lent.pop(connection)
-        if http1 is None:
-            pass
-        elif http1.phase is IDLE and self.keepalive_timeout > 0 and not self.closed:
-            self.idle.put(slot.key, http1, monotonic())
-            # The limit of an endpoint counts connections in use: an idle one with other options
-            # must not keep a slot of the endpoint.
-            if not (self.slots.waiting or self._limit_per_host):
-                self.idle_slots[http1] = slot
+    def take_back(self, slot: Slot, http1: Http1Connection | None) -> None:
+        """Keep the connection of *slot* if it can be used again, else close it.
+
+        :param http1: the connection; ``None`` if it was detached
+        """
+        slot.lease = None
+        if http1 is not None:
+            if http1.phase is IDLE and self.keepalive_timeout > 0 and not self.closed:
+                self.idle.put(slot.key, slot, monotonic())
+                # The limit of an endpoint counts connections in use: an idle one with other
+                # options must not keep a slot of the endpoint.
+                if self.slots.waiting or self._limit_per_host:
+                    self.slots.release(slot)
+                else:
+                    self.kept_slots += 1
                 return
-        else:
-            self._close(http1)
+            http1.abort()
+            self._closing[http1.stream] = None
+        self._open.remove(slot)
         self.slots.release(slot)
 
     def _evict(self) -> bool:
         """Close the least recently used idle connection that has a slot, if there is one."""
-        while self.idle_slots:
+        while self.kept_slots:
             oldest = self.idle.evict()
             assert oldest is not None
-            had_slot = oldest in self.idle_slots
+            had_slot = oldest.is_held
             self._close(oldest)
             if had_slot:
                 return True
         return False
 
-    def _close(self, http1: Http1Connection) -> None:
+    def _close(self, slot: Slot) -> None:
+        """Close the connection of *slot*, which was idle."""
+        http1 = slot.http1
+        assert http1 is not None
         http1.abort()
         self._closing[http1.stream] = None
-        slot = self.idle_slots.pop(http1, None)
-        if slot is not None:
+        self._open.remove(slot)
+        if slot.is_held:
+            self.kept_slots -= 1
             self.slots.release(slot)
 
     # -- closing
 
     def close_expired(self, now: float) -> None:
         """Close the connections that have been idle for too long."""
-        for http1 in self.idle.expire(now):
-            self._close(http1)
+        for slot in self.idle.expire(now):
+            self._close(slot)
 
     def close(self) -> None:
         """Close all connections, and end every wait for one."""
         self.closed = True
+        self.tls_sessions.close()
         if self.slots.waiting:
             self.slots.cancel_all()
-        for connection in list(self._lent):
+        for connection in self.lent:
             connection.close()
         self.close_idle()
 
@@ -231,21 +249,23 @@ class ConnectionPool:
         """Close the idle connections, and keep no others; it may be called in any thread."""
         self.closed = True
         self.tls_sessions.close()
-        for http1 in self.idle.clear():
-            self._close(http1)
+        for slot in self.idle.clear():
+            self._close(slot)
 
     def leave_to_parent(self) -> None:
         """Begin anew in a forked child: every connection is the parent's, and so is every wait."""
-        for http1 in self.idle.clear():
-            http1.leave_to_parent()
-        for connection in self._lent:
-            leave_to_parent(connection)
+        self.idle.clear()
+        for slot in self._open:
+            if slot.lease is not None:
+                leave_to_parent(slot.lease)
+            elif slot.http1 is not None:
+                slot.http1.leave_to_parent()
         for stream in self._closing:
             stream.leave_to_parent()
-        self._lent.clear()
+        self._open.clear()
         self._opening.clear()
         self._closing.clear()
-        self.idle_slots.clear()
+        self.kept_slots = 0
         self.tls_sessions.clear()
         self.slots = Slots(self._limit, self._limit_per_host, self._evict)
         self._thread = get_ident()

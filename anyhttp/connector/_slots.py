@@ -15,6 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from .._common import ConnectionKey
+from .._http1 import Connection, Http1Connection
 from .._tasks import Waiter, make_waiter, wake
 
 __all__ = ("Slot", "Slots")
@@ -27,14 +28,31 @@ _Endpoint = tuple[str, int | None, bool]
 
 
 class Slot:
-    """The permission to have one connection open; until it is held, its place in a queue."""
+    """The permission to have one connection open; until it is held, its place in a queue.
 
-    __slots__ = ("_host", "_host_token", "_queue", "_token", "_waiter", "is_held", "key")
+    It stays with the connection, which may lose the permission while it is idle.
+    """
+
+    __slots__ = (
+        "_host",
+        "_host_token",
+        "_queue",
+        "_token",
+        "_waiter",
+        "http1",
+        "is_held",
+        "key",
+        "lease",
+    )
 
     def __init__(self, key: ConnectionKey) -> None:
         self.key: ConnectionKey = key
         #: whether the permission has been given
         self.is_held: bool = False
+        #: the open connection, when there is one
+        self.http1: Http1Connection | None = None
+        #: the right to use it that somebody has at this moment
+        self.lease: Connection | None = None
         # A limiter knows each token by its borrower, a slot.  When a slot passes its token on to
         # the next slot, the limiter is not told.  So a token is named by its first borrower, which
         # may be another slot than this one.

@@ -878,8 +878,9 @@ class TestClosing:
         assert [(warning.category, str(warning.message)[:18]) for warning in caught] == (
             [] if known else [(ResourceWarning, "Unclosed connector")]
         )
-        for http1 in idle.clear():
-            await http1.stream.aclose()
+        for slot in idle.clear():
+            assert slot.http1 is not None
+            await slot.http1.stream.aclose()
 
     async def test_a_resolver_is_closed_by_who_made_it(self) -> None:
         """The connector's own, not one that was given."""

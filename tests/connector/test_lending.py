@@ -91,6 +91,7 @@ async def test_a_closed_session_borrows_nothing(
 ) -> None:
     """A wait that began now would never be ended."""
     async with TCPConnector() as connector:
+        assert terms.waits is not None
         await terms.waits.cancel_all()
         with pytest.raises(ClientConnectionError, match="Session is closed"):
             await lend(connector, request_, terms)
@@ -117,6 +118,7 @@ async def test_what_ends_the_wait(
             await anyio.wait_all_tasks_blocked()
             assert connector.statistics().waiting == 1
             if reason == "session":
+                assert terms.waits is not None
                 await terms.waits.cancel_all()
                 assert connector.statistics().waiting == 0
         held.close()
@@ -144,6 +146,7 @@ async def test_a_slot_that_comes_as_the_session_is_closed(
             group.start_soon(ask)
             await anyio.wait_all_tasks_blocked()
             held.close()
+            assert terms.waits is not None
             await terms.waits.cancel_all()
         assert_no_tokens(connector)
     assert len(made) == 1

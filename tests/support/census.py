@@ -61,7 +61,7 @@ def assert_no_tokens(connector: Connector, *, idle: int | None = None) -> None:
     now = connector.statistics()
     assert (now.in_use, now.waiting) == (0, 0), f"connections still lent or wanted: {now}"
     assert idle is None or now.idle == idle, f"{idle} idle connections expected: {now}"
-    slots, kept = connector._pool.slots, len(connector._pool.idle_slots)
+    slots, kept = connector._pool.slots, connector._pool.kept_slots
     total = 0 if slots._total is None else slots._total.borrowed_tokens
     assert total == (kept if connector.limit else 0), f"{total} tokens of the limit are borrowed"
     by_host = sum(host.limiter.borrowed_tokens for host in slots._hosts.values())

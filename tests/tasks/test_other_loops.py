@@ -107,7 +107,7 @@ def test_a_session_of_a_loop_that_ended_in_the_middle_of_its_requests(
         if work is look_up:
             await until(lambda: resolver.asked, "the lookup to begin")
         else:
-            await until(lambda: len(connector._pool._lent) == 2, "two connections")
+            await until(lambda: len(connector._pool.lent) == 2, "two connections")
         await until(lambda: connector.statistics().waiting == 1, "the third to wait")
 
     async def end() -> None:
@@ -124,7 +124,7 @@ def test_a_session_of_a_loop_that_ended_in_the_middle_of_its_requests(
     gc.collect()
     gc.collect()
     assert open_sockets() == before
-    assert not connector._pool._lent
+    assert not connector._pool.lent
 
 
 def test_a_lookup_that_a_loop_has_left_unfinished(server: Server) -> None:
