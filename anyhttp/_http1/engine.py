@@ -26,8 +26,8 @@ LARGE: Final = 256 * 1024
 #: as an idle connection.
 KNOWN_SIZE: Final = 1024
 
-#: The bytes of a head, the method and the limits with which it was read, and the head.
-KnownHead: TypeAlias = tuple[bytes, str, Limits, Head]
+#: A head, and the method and the limits with which it was read.
+KnownHead: TypeAlias = tuple[Head, str, Limits]
 
 # Engines share these until a head has been received.
 _NO_PIECES: Final[deque[bytes]] = deque(maxlen=0)
@@ -151,15 +151,15 @@ class Engine:
         """
         if self._reader is None:
             if self.known is not None:
-                raw, method, limits, head = self.known
-                if data.startswith(raw) and method == self._method and limits is self._limits:
-                    return head, len(raw)
+                head, method, limits = self.known
+                if data.startswith(head.raw) and method == self._method and limits is self._limits:
+                    return head, len(head.raw)
             read = read_plain_head(data, self._limits)
             if read is not None:
                 head, end = read
                 self._read_framing(head, data, end)
                 if end <= KNOWN_SIZE and head.status >= 200 and not head.set_cookies:
-                    self.known = data[:end], self._method, self._limits, head
+                    self.known = head, self._method, self._limits
                 return read
             self._reader = HeadReader(self._limits)
         read = self._reader.feed(data)

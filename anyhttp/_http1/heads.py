@@ -75,8 +75,8 @@ class Head:
     found at once.  The others are taken apart when somebody looks at them.
     """
 
-    def __init__(self, start: StatusLine, lines: bytes = b"") -> None:
-        """Make the head; *lines* are its field lines, if they fit the grammar."""
+    def __init__(self, start: StatusLine, raw: bytes = b"") -> None:
+        """Make a head; *raw* are its bytes, if they fit the grammar."""
         self.version: HttpVersion = start.version
         self.status: int = start.status
         self.reason: str = start.reason
@@ -102,16 +102,21 @@ class Head:
         self.content_type: bytes | None = None
         #: the ``Set-Cookie`` values
         self.set_cookies: Sequence[str] = ()
-        self._lines = lines
+        #: the bytes of a head that fits the grammar
+        self.raw: bytes = raw
         self._fields: Sequence[tuple[bytes, bytes]] | None = None
 
     @property
     def raw_headers(self) -> Sequence[tuple[bytes, bytes]]:
         """The fields, as they were sent."""
         if self._fields is None:
-            found = _FIELD.findall(self._lines)
+            found = _FIELD.findall(self._lines())
             self._fields = [(name, value.strip(SPACE)) for name, value in found]
         return self._fields
+
+    def _lines(self) -> bytes:
+        """Return the field lines, without the empty line after them."""
+        return self.raw[self.raw.find(b"\r\n") + 2 : -2]
 
     def take_fields(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
         """Set all fields, and the attributes that have the values of some of them.
@@ -136,7 +141,7 @@ class Head:
         """Return the fields as text."""
         if self._fields is not None:
             return as_text(self._fields)
-        text = decoded(self._lines)
+        text = decoded(self._lines())
         if " \r" in text or "\t" in text:
             text = _SPACE_AT_END.sub("", text)
         # Splitting gives names and values in turns, in two thirds of the instructions that it
@@ -207,8 +212,7 @@ def read_plain_head(data: bytes, limits: Limits) -> tuple[Head, int] | None:
     line, kind, lengths, connection, encoding, idle_options, coding, cookie = match.groups()
     if lengths is not None and not lengths.isdigit():
         return None
-    lines = data[len(line) + 2 : end - 2]
-    head = Head(status_lines[line], lines)
+    head = Head(status_lines[line], data[:end])
     head.connection = connection
     head.lengths = lengths
     head.idle_options = idle_options
@@ -217,7 +221,7 @@ def read_plain_head(data: bytes, limits: Limits) -> tuple[Head, int] | None:
     if encoding is not None:
         head.content_encoding = encoding.strip(SPACE).decode("latin-1")
     if cookie is not None:
-        cookies = _COOKIE.findall(lines)
+        cookies = _COOKIE.findall(head.raw)
         head.set_cookies = [decoded(cookie.strip(SPACE)) for cookie in cookies]
     return head, end
 

@@ -84,7 +84,9 @@ def test_what_a_response_says_of_its_connection_is_remembered(said: bytes, secon
     connection.keep(engine)
     assert connection.phase is Phase.IDLE
     assert start + seconds <= connection.usable_until <= time.monotonic() + seconds
-    assert connection.start(limits).known == (head, "GET", limits, engine.head)
+    assert connection.start(limits).known == (engine.head, "GET", limits)
+    assert engine.head is not None
+    assert engine.head.raw == head
 
 
 def test_it_is_closed_once(connection: Http1Connection) -> None:

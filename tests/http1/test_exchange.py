@@ -325,7 +325,7 @@ class TestHeads:
         without end is refused.
         """
         hint = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
-        peer = await script([(b"GET / ", [hint * 5 + OK]), (b"GET /more ", [hint * 500 + OK])])
+        peer = await script([(b"GET / ", [hint * 32 + OK]), (b"GET /more ", [hint * 33 + OK])])
         async with client(http1) as session:
             async with session.get(peer.url) as response:
                 assert await response.read() == b"ok"
