@@ -17,9 +17,9 @@ import os
 import socket
 import types
 from collections import deque
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
 
 import anyio
@@ -46,6 +46,19 @@ READ_AHEAD: Final = 256 * 1024
 
 #: Other tasks run after so many bytes that were there already when they were asked for.
 AT_ONCE: Final = 64 * 1024
+
+#: Iterations of the event loop in which a transport that was given up closes its socket; it takes
+#: one or two.
+CLOSING_ROUNDS: Final = 10
+
+
+@cache
+def _checkpoint_if_cancelled() -> Callable[[], Coroutine[Any, Any, None]]:
+    """Return anyio's function for asyncio; the general one looks up the event loop each time."""
+    # If a version of anyio lacks the token's attribute, use the general function.
+    found: Any = getattr(current_token(), "backend_class", anyio.lowlevel)
+    checkpoint_if_cancelled: Callable[[], Coroutine[Any, Any, None]] = found.checkpoint_if_cancelled
+    return checkpoint_if_cancelled
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -80,11 +93,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
         self._reader = Wait(loop)
         self._writer = Wait(loop)
         self._writing_paused = False
-        # anyio's function looks up the running event loop with each call; the token knows the loop
-        # already.  If a version of anyio lacks the token's attribute, use anyio's function.
-        self.checkpoint_if_cancelled = getattr(
-            current_token(), "backend_class", anyio.lowlevel
-        ).checkpoint_if_cancelled
+        self.checkpoint_if_cancelled = _checkpoint_if_cancelled()
 
     @classmethod
     async def wrap(cls, raw_socket: socket.socket) -> AsyncioStream:
@@ -99,16 +108,19 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             return stream
 
         try:
-            with anyio.CancelScope(shield=True):  # two iterations of the loop, no network
-                # The loop keeps the context in which a socket was opened as long as the socket,
-                # with all objects that a web framework has stored in it for one request.
-                await _in_context(
-                    stream._context, loop.create_connection(protocol, sock=raw_socket)
-                )
+            # The loop keeps the context in which a socket was opened as long as the socket, with
+            # all objects that a web framework has stored in it for one request.
+            await _in_context(stream._context, loop.create_connection(protocol, sock=raw_socket))
+        except GeneratorExit:
+            raise  # the coroutine is being closed, so it cannot await
         except BaseException:
-            # Once the protocol is in use, the transport owns the descriptor and closes it.
-            if not taken:
-                raw_socket.close()
+            if taken:
+                # The transport owns the descriptor, and closes it soon.
+                with anyio.CancelScope(shield=True):
+                    for _ in range(CLOSING_ROUNDS):
+                        if raw_socket.fileno() >= 0:
+                            await anyio.lowlevel.checkpoint()
+            raw_socket.close()
             raise
         return stream
 

@@ -371,3 +371,31 @@ class TestWrapping(ReadsAhead, stream_contract.Wrapping):
 
 class TestInterrupting(ReadsAhead, stream_contract.Interrupting):
     pass
+
+
+class TestTakingOver:
+    @pytest.mark.parametrize("rounds", [0, 1])
+    async def test_cancelling_closes_the_socket(self, rounds: int) -> None:
+        """Also after the event loop has made its transport; nothing is left to be closed later."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ours = socket.create_connection(listener.getsockname())
+            peer, _ = listener.accept()
+        ours.setblocking(False)
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+
+                async def take_over() -> None:
+                    try:
+                        await AsyncioStream.wrap(ours)
+                    finally:
+                        assert ours.fileno() == -1
+
+                group.start_soon(take_over)
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+                scope.cancel()
+        with peer:
+            if ours.fileno() != -1:  # it had not begun
+                ours.close()
+            peer.setblocking(True)
+            assert peer.recv(1) == b""
