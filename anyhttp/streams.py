@@ -107,25 +107,9 @@ class StreamReader:
         is twice that
     """
 
-    __slots__ = (
-        "_buffer",
-        "_chunk_ends",
-        "_clock",
-        "_deadline",
-        "_eof",
-        "_eof_callbacks",
-        "_exception",
-        "_fed",
-        "_limit",
-        "_may_fail",
-        "_offset",
-        "_reading",
-        "_size",
-        "_source",
-        "_until_checkpoint",
-        "total_bytes",
-        "total_raw_bytes",
-    )
+    __slots__ = ("_buffer", "_chunk_ends", "_clock", "_deadline", "_eof", "_eof_callbacks",
+                 "_exception", "_fed", "_limit", "_may_fail", "_offset", "_reading", "_size",
+                 "_source", "_until_checkpoint", "total_bytes", "total_raw_bytes")  # fmt: skip
 
     def __init__(self, source: BodySource | None = None, limit: int = DEFAULT_LIMIT) -> None:
         self._source = source

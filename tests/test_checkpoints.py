@@ -14,8 +14,10 @@ import anyio
 import pytest
 
 from anyhttp import EMPTY_PAYLOAD, ClientSession, StreamReader
+from anyhttp.streams import begin_response
 from tests.support.peer import Flag, Script, Tell
 from tests.support.responses import CHUNKS, OK_LINE
+from tests.support.tls import Authority
 
 LINE: Final = b'{"id": 4711, "text": "a line of fifty bytes, ok"}\n'
 MOST_READS: Final = 64
@@ -111,13 +113,14 @@ class Runs:
         assert self.most_bytes < MOST_BYTES
 
 
-def filled(lines: int) -> StreamReader:
+def filled(lines: int, *, ended: bool = True) -> StreamReader:
     """Return a reader that holds so many lines, each of which was an HTTP chunk."""
     reader = StreamReader()
     for start in range(0, lines, 100):
         ends = range((start + 1) * len(LINE), (start + 100) * len(LINE) + 1, len(LINE))
         reader.feed_pieces([LINE * 100], 100 * len(LINE), ends)
-    reader.feed_eof()
+    if ended:
+        reader.feed_eof()
     return reader
 
 
@@ -169,15 +172,23 @@ class TestOtherTasksRun:
             await runs.watch(loop(response.content, runs.took))
         runs.check(len(body))
 
+    @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
     @pytest.mark.parametrize("loop", ANY.values(), ids=ANY.keys())
-    async def test_while_what_has_arrived_is_received(self, loop: Loop, script: Script) -> None:
+    async def test_while_what_has_arrived_is_received(
+        self, loop: Loop, tls: bool, tls_ca: Authority, script: Script
+    ) -> None:
         """Bytes that came while nobody read are handed out in turns, too."""
         size = 400_000
         sent = Flag()
         head = OK_LINE + b"Content-Length: %d\r\n\r\n" % size
-        peer = await script([(b"GET ", [head + bytes(size), Tell(sent)])])
+        peer = await script(
+            [(b"GET ", [head + bytes(size), Tell(sent)])], tls=tls_ca.server if tls else None
+        )
         runs = Runs()
-        async with ClientSession() as session, session.get(peer.url) as response:
+        async with (
+            ClientSession() as session,
+            session.get(peer.url, ssl=tls_ca.client) as response,
+        ):
             await sent.until_set()
             await anyio.wait_all_tasks_blocked()  # on asyncio the event loop receives
             await runs.watch(loop(response.content, runs.took))
@@ -249,6 +260,36 @@ class TestCancelling:
 
     async def _take_first(self, reader: StreamReader) -> None:
         reader.read_nowait()
+
+
+class TestTime:
+    @each_loop
+    async def test_every_read_looks_at_the_clock(self, loop: Loop) -> None:
+        """Bytes that have arrived are not handed out after the ``total`` time."""
+        reader = filled(5000, ended=False)
+        now = 0
+        begin_response(reader, 100, clock=lambda: now)
+        reads = 0
+
+        def took(_data: bytes) -> None:
+            nonlocal now, reads
+            reads += 1
+            now += 10
+
+        for _ in range(2):
+            with pytest.raises(TimeoutError, match="total"):
+                await loop(reader, took)
+            assert reads == 10
+
+    @each_loop
+    async def test_what_has_been_received_can_be_read_at_any_time(self, loop: Loop) -> None:
+        """If the end of the body has come in time."""
+        reader = filled(100, ended=False)
+        begin_response(reader, 100, clock=lambda: 200)
+        reader.feed_eof()
+        runs = Runs()
+        await runs.watch(loop(reader, runs.took))
+        runs.check(100 * len(LINE))
 
 
 class TestAwaitables:

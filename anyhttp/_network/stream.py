@@ -110,6 +110,8 @@ class NetworkStream:
         :raises ClientConnectorSSLError: the peer refused TLS by an alert, before it sent any data
         :raises Expired: the deadline passed
         """
+        if self._unencrypted is None and self._timed is not None:
+            self._timed.has_waited = False  # TLS may find what it needs without receiving
         try:
             return await self.stream.receive(max_bytes)
         except anyio.EndOfStream:

@@ -170,8 +170,6 @@ class TlsStream(ByteStream):
         self._receiving = True
         try:
             if self._unread:
-                if self._timed is not None:
-                    self._timed.has_waited = False
                 await self._checkpoint_if_cancelled()
             else:
                 await self._feed(max_bytes)
