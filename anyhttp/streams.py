@@ -6,12 +6,12 @@ import math
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
-from io import BytesIO
 from typing import Final, Generic, Protocol, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
 
+from ._common import GrowingBytes
 from .http_exceptions import LineTooLong
 
 __all__ = ("EMPTY_PAYLOAD", "AsyncStreamIterator", "BodySource", "StreamReader")
@@ -108,8 +108,9 @@ class StreamReader:
     """
 
     __slots__ = ("_buffer", "_chunk_ends", "_clock", "_deadline", "_eof", "_eof_callbacks",
-                 "_exception", "_fed", "_limit", "_may_fail", "_offset", "_reading", "_size",
-                 "_source", "_until_checkpoint", "total_bytes", "total_raw_bytes")  # fmt: skip
+                 "_exception", "_fed", "_length", "_limit", "_may_fail", "_offset", "_reading",
+                 "_size", "_source", "_takes_all", "_until_checkpoint", "total_bytes",
+                 "total_raw_bytes")  # fmt: skip
 
     def __init__(self, source: BodySource | None = None, limit: int = DEFAULT_LIMIT) -> None:
         self._source = source
@@ -123,6 +124,8 @@ class StreamReader:
         self._exception: BaseException | None = None
         self._fed: anyio.Event | None = None
         self._reading = False
+        self._length = 0  # of the body, if it is known
+        self._takes_all = False  # whether a read hands out the whole body, whatever its size
         self._until_checkpoint = 0  # bytes to hand out before the next checkpoint
         self._deadline = math.inf  # of the request, on anyio's clock
         self._clock: Callable[[], float] | None = None  # None if reads need not look at the time
@@ -465,27 +468,30 @@ class StreamReader:
 
     async def _read_all(self) -> bytes:
         await self._begin()
-        while not self._eof:
-            if self._size > LARGE:
-                return await self._read_large()
-            await self._wait()
+        self._takes_all = True
+        try:
+            while not self._eof:
+                if self._size > LARGE:
+                    await self._read_large()
+                else:
+                    await self._wait()
+        finally:
+            self._takes_all = False
         return self._take_all()
 
-    async def _read_large(self) -> bytes:
-        """Do what :meth:`_read_all` does, but join the pieces while they arrive."""
-        whole = BytesIO()
+    async def _read_large(self) -> None:
+        """Wait for the end, and join the pieces while they arrive."""
+        whole = GrowingBytes(self._length)
         try:
             while True:
-                pieces = self._buffer
                 self._cut_first()
-                whole.writelines(pieces)
-                pieces.clear()
+                whole.extend(self._buffer)
+                self._buffer.clear()
                 if self._eof:
                     break
                 await self._wait()
         finally:
             self._buffer.appendleft(whole.getvalue())
-        return self._take_all()
 
     async def _wait(self) -> None:
         """Wait until there is more to read."""
@@ -614,6 +620,16 @@ def begin_response(
     if clock is not None:
         reader._clock = clock
         reader._may_fail = True
+
+
+def expect_length(reader: StreamReader, length: int) -> None:
+    """Tell *reader* how many bytes the body will have."""
+    reader._length = length
+
+
+def takes_all(reader: StreamReader) -> bool:
+    """Whether a read of *reader* waits that hands out the whole body, however large it is."""
+    return reader._takes_all
 
 
 def total_timeout() -> TimeoutError:

@@ -28,6 +28,7 @@ from .deprecation import (
     warn_of_unused,
     warn_without_effect,
 )
+from .growing_bytes import GrowingBytes
 from .maps import ChainMapProxy
 from .urls import (
     UnparsedURL,
@@ -64,6 +65,7 @@ __all__ = (
     "EventLoop",
     "Fields",
     "FieldsMemo",
+    "GrowingBytes",
     "HttpVersion",
     "HttpVersion10",
     "HttpVersion11",

@@ -87,7 +87,6 @@ class Exchange:
     _send_error: ClientOSError | None = None
     _informational = 0  # heads with status 1xx
     _body: ResponseBody | None = None  # None also if the whole body came with the head
-    _read_size = 0
 
     # What each exchange changes is set here: setting what only the class has is slower.
     def __init__(
@@ -339,7 +338,6 @@ class Exchange:
         timed = self.total_at != math.inf and self._watchdog is None
         reader = StreamReader(self, limit)
         begin_response(reader, self.total_at, clock=clock() if timed else None)
-        self._read_size = reader.get_read_buffer_limits()[1]
         self._body = body = ResponseBody(self._engine, head, reader, max_size=max_body_size)
         try:
             body.start(self._finish, decode=auto_decompress)
@@ -448,7 +446,8 @@ class Exchange:
             reader.set_exception(ClientConnectionError("Connection closed"))
 
     def _receive_body(self) -> Awaitable[bytes]:
-        size = min(self._engine.wanted, self._read_size)
+        assert self._body is not None
+        size = self._body.wanted
         if self.upload is not None:
             return self._receive_beside(self.upload, size)
         if self._sock_read:

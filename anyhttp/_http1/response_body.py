@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from .._codings import ContentDecoder, DecodingError, decoder_for
 from ..client_exceptions import ClientPayloadError
-from ..streams import StreamReader
+from ..streams import StreamReader, expect_length, takes_all
 from .heads import CHUNKED, Head
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ResponseBody:
     reference cycle, which only the garbage collector could free.
     """
 
-    __slots__ = ("_coding", "_decoded", "_engine", "_framed_by_head", "_max_size", "decoder",
+    __slots__ = ("_coding", "_decoded", "_engine", "_length", "_max_size", "decoder",
                  "is_decoding", "reader")  # fmt: skip
 
     def __init__(
@@ -45,7 +45,7 @@ class ResponseBody:
     ) -> None:
         self._engine = engine
         self._coding = head.content_encoding
-        self._framed_by_head = head.length != CHUNKED
+        self._length = head.length
         self._max_size = max_size
         self._decoded = 0
         #: undoes the content codings; ``None`` if there are none
@@ -66,8 +66,18 @@ class ResponseBody:
                 self.decoder = decoder_for(self._coding)
             except DecodingError as exc:
                 raise ClientPayloadError(f"Cannot decode the response: {exc}") from None
-        elif self._framed_by_head:
+        elif self._length != CHUNKED:
+            if self._length > 0:
+                expect_length(self.reader, self._length)
             self._move_pieces(on_received)
+
+    @property
+    def wanted(self) -> int:
+        """How many bytes to ask of the stream."""
+        wanted = self._engine.wanted
+        if takes_all(self.reader):
+            return 4 * wanted  # the fewer pieces the cheaper
+        return min(wanted, self.reader.get_read_buffer_limits()[1])
 
     def feed(self, on_received: Callable[[], object]) -> bool:
         """Feed the reader; return ``False`` if it has got nothing.

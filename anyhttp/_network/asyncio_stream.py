@@ -44,8 +44,9 @@ RECEIVE_SIZE: Final = 256 * 1024
 #: wait.  One more piece of :data:`RECEIVE_SIZE` may already have been received by then.
 READ_AHEAD: Final = 256 * 1024
 
-#: Other tasks run after so many bytes that were there already when they were asked for.
-AT_ONCE: Final = 64 * 1024
+#: If a transport has received so many bytes at once, it has probably left some; uvloop's receive
+#: up to 256 000 bytes.
+MUCH: Final = 250_000
 
 #: Iterations of the event loop in which a transport that was given up closes its socket; it takes
 #: one or two.
@@ -82,7 +83,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
         self._context = Context()  # of what the event loop calls: it has no variables
         self._pieces: deque[bytes] = deque()
         self._buffered = 0
-        self._at_once = 0  # bytes handed out since other tasks could run
+        self._left_some = False  # whether there is probably more where the last piece came from
         self._reading_paused = False
         self._at_eof = False
         self._closed = False
@@ -133,24 +134,19 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         if max_bytes < 1:
             raise ValueError("max_bytes must be a positive integer")
-        if self._at_once > AT_ONCE:
-            self._at_once = 0
-            await anyio.lowlevel.checkpoint()
         reader = self._reader
         if reader.is_begun:
             raise anyio.BusyResourceError("reading from")
         if self.expired or (not self.watched and self._loop.time() >= self.deadline):
             # Even if bytes have arrived: a peer that sends fast must not extend the deadline.
             raise Expired
+        if max_bytes > RECEIVE_SIZE and not self.has_unread():
+            self._receive_directly(max_bytes)
         self.has_waited = not self._pieces
         if self._pieces or self._at_eof or self._closed:
             await self.checkpoint_if_cancelled()
-        else:
-            self._at_once = 0
-            if not self.watched:
-                await self._wait(reader)
-            elif not await reader:
-                raise Expired
+        elif not await (reader if self.watched else self._wait(reader)):
+            raise Expired
         if not self._pieces:
             self._raise_end()
         piece = self._pieces.popleft()
@@ -158,11 +154,36 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             self._pieces.appendleft(piece[max_bytes:])
             piece = piece[:max_bytes]
         self._buffered -= len(piece)
-        self._at_once += len(piece)
-        if self._reading_paused and not self._pieces:
+        if self._reading_paused:
+            self._go_on_reading()
+        return piece
+
+    def _go_on_reading(self) -> None:
+        if not self._pieces:
             self._reading_paused = False
             self._context.run(self._transport.resume_reading)
-        return piece
+
+    def _receive_directly(self, max_bytes: int) -> None:
+        """Receive more than the transport does at a time, if it has probably left some.
+
+        Then the event loop does not have to find out four times that there is a megabyte.
+        """
+        if not self._left_some:
+            return
+        try:
+            piece = self._sock.recv(max_bytes)
+        except BlockingIOError:
+            self._left_some = False
+            return
+        except OSError as exc:
+            self._error = exc
+            self._at_eof = True
+            self._transport.abort()
+            return
+        self._left_some = len(piece) == max_bytes
+        if piece:  # else this is the end, which the transport receives as well
+            self._pieces.append(piece)
+            self._buffered += len(piece)
 
     def _raise_end(self) -> NoReturn:
         """Raise the error that says why nothing more can be received."""
@@ -200,20 +221,18 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
 
     async def drain(self) -> None:
         if self._writing_paused:
-            await self._wait(self._writer)
+            if not await self._wait(self._writer):
+                raise Expired
             if self._closed or self._lost or self._error is not None:
                 self._raise_unwritable()
 
-    async def _wait(self, waiter: Wait) -> None:
-        """Wait until *waiter* is set, by an event or by the deadline."""
+    async def _wait(self, waiter: Wait) -> bool:
+        """Wait until *waiter* is woken, by an event (true) or by the deadline (false)."""
         if self.watched or self.deadline == math.inf:
-            if not await waiter:
-                raise Expired
-            return
+            return await waiter
         timer = self._loop.call_at(self.deadline, waiter.wake, False, context=self._context)
         try:
-            if not await waiter:
-                raise Expired
+            return await waiter
         finally:
             timer.cancel()
 
@@ -294,6 +313,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._pieces.append(data)
         self._buffered += len(data)
+        self._left_some = len(data) >= MUCH
         if self._buffered > READ_AHEAD and not self._reading_paused:
             self._reading_paused = True
             self._transport.pause_reading()

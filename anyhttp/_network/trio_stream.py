@@ -70,23 +70,20 @@ class TrioStream(TimedStream):
         self._reading = self.has_waited = True
         data: bytes | None = None
         try:
-            waits, self._expects_delay = self._expects_delay, False
-            if at_once := not waits:
-                await checkpoint_if_cancelled()
+            if self._expects_delay:
+                self._expects_delay = False
+            else:
+                data = await self._receive_at_once(max_bytes)
             while data is None:
-                if waits:
-                    at_once = False
-                    if self.watched and not self.expired:
-                        await wait_readable(self._sock)
-                    else:
-                        await self._wait(wait_readable)
+                if self.watched and not self.expired:
+                    await wait_readable(self._sock)
+                else:
+                    await self._wait(wait_readable)
                 try:
                     data = self._sock.recv(max_bytes)
                     self._expects_delay = len(data) < max_bytes
                 except BlockingIOError:
-                    waits = True
-            if at_once:
-                await cancel_shielded_checkpoint()
+                    continue
         except (OSError, trio.ClosedResourceError) as exc:
             if self._interrupted:
                 raise Expired from None
@@ -95,6 +92,16 @@ class TrioStream(TimedStream):
             self._reading = self._interrupted = False
         if not data:
             raise anyio.EndOfStream
+        return data
+
+    async def _receive_at_once(self, max_bytes: int) -> bytes | None:
+        """Return what has arrived already; ``None`` if nothing has."""
+        await checkpoint_if_cancelled()
+        try:
+            data = self._sock.recv(max_bytes)
+        except BlockingIOError:
+            return None
+        await cancel_shielded_checkpoint()
         return data
 
     def send_nowait(self, item: bytes | memoryview) -> bool:

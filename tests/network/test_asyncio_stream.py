@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from anyhttp._network.asyncio_stream import READ_AHEAD, AsyncioStream
+from anyhttp._network.asyncio_stream import READ_AHEAD, RECEIVE_SIZE, AsyncioStream
 from anyhttp._tasks.timeouts import Expired, TimedStream
 from tests.support import stream_contract
 from tests.support.census import ROUNDS_OF_GRACE
@@ -127,27 +127,51 @@ class TestReceiving(ReadsAhead, stream_contract.Receiving):
         peer.send(b"after")
         assert await stream.receive() == b"after"
 
-    async def test_bytes_that_are_there_do_not_keep_other_tasks_waiting(self, link: Pair) -> None:
-        """They run at least once for each 64 KiB, and one more piece."""
+    @pytest.mark.parametrize("end", ["none", "end", "reset"])
+    async def test_more_than_the_loop_receives_at_a_time(self, link: Pair, end: str) -> None:
+        """It is asked for, so it comes in larger pieces; no byte is lost, nor what comes after."""
         stream, peer = link
-        flood(peer)
-        with anyio.fail_after(DEADLINE):
-            while stream._buffered < READ_AHEAD:
-                await anyio.lowlevel.checkpoint()
-        turns = 0
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**22)
+        sizes = []
+        received = sent = 0
+        for _ in range(4):
+            sent += flood(peer)
+            while received < sent:
+                piece = await stream.receive(2**20)
+                assert len(piece) <= 2**20
+                sizes.append(len(piece))
+                received += len(piece)
+        assert max(sizes) > 256 * 1024
+        assert stream._buffered == 0
+        if end == "end":
+            peer.shutdown(socket.SHUT_WR)
+            with pytest.raises(anyio.EndOfStream):
+                await stream.receive(2**20)
+        elif end == "reset":
+            reset(peer)
+            with pytest.raises(anyio.BrokenResourceError):
+                await stream.receive(2**20)
+        else:
+            peer.send(b"after")
+            assert await stream.receive(2**20) == b"after"
 
-        async def other() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await anyio.lowlevel.checkpoint()
-
-        task = asyncio.ensure_future(other())
-        received = 0
-        while received < READ_AHEAD // 2:
-            received += len(await stream.receive(4096))
-        assert turns >= received // (64 * 1024 + 4096)
-        task.cancel()
+    async def test_a_reset_before_more_is_received(self) -> None:
+        """Who finds it out says so; the event loop cannot, any more."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ours = Broken()
+            ours.connect(listener.getsockname())
+            peer, _ = listener.accept()
+        ours.setblocking(False)
+        stream = await AsyncioStream.wrap(ours)
+        stream.data_received(bytes(RECEIVE_SIZE))
+        ours.to_receive = ConnectionResetError()
+        assert len(await stream.receive(2**20)) == RECEIVE_SIZE
+        for _ in range(2):
+            with pytest.raises(anyio.BrokenResourceError) as caught:
+                await stream.receive(2**20)
+            assert caught.value.__cause__ is ours.to_receive
+        await stream.aclose()
+        peer.close()
 
     async def test_a_reset_is_remembered(self, link: Pair) -> None:
         """Every receive says so from then on."""
