@@ -140,7 +140,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
         if self.expired or (not self.watched and self._loop.time() >= self.deadline):
             # Even if bytes have arrived: a peer that sends fast must not extend the deadline.
             raise Expired
-        if max_bytes > RECEIVE_SIZE and not self.has_unread():
+        if max_bytes > RECEIVE_SIZE:
             self._receive_directly(max_bytes)
         self.has_waited = not self._pieces
         if self._pieces or self._at_eof or self._closed:
@@ -168,7 +168,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
 
         Then the event loop does not have to find out four times that there is a megabyte.
         """
-        if not self._left_some:
+        if not self._left_some or self.has_unread():
             return
         try:
             piece = self._sock.recv(max_bytes)
