@@ -91,7 +91,8 @@ class Engine:
         self._chunked = chunked
         block = headers if isinstance(headers, HeaderBlock) else header_block(tuple(headers))
         self._upgrade, self.for_one_exchange = block.upgrades, block.closes
-        start = f"{method} {target} HTTP/1.{0 if http10 else 1}\r\n"
+        version = "HTTP/1.0" if http10 else "HTTP/1.1"
+        start = f"{method} {target} {version}\r\n"
         return start.encode("utf-8", "surrogateescape") + block.lines
 
     def send_data(self, data: bytes) -> bytes:
