@@ -553,8 +553,9 @@ class Exchange:
         if self._registry is not None:
             self._registry.discard(self)
         give_back()
-        if self.on_end is not None:
-            self.on_end()
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
 
     @property
     def is_sending(self) -> bool:

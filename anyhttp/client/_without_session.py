@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack
 
-from .._common import HttpVersion, HttpVersion11
+from .._common import AsyncWithOnly, HttpVersion, HttpVersion11
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..client_ws import ClientWebSocketResponse
 from ..connector import BaseConnector, TCPConnector, forget_warning
 from ..typedefs import StrOrURL
-from ._context_managers import RequestContextManager
+from ._context_managers import missing_attribute
 from ._deprecated_options import fold_options
 from ._options import OPTIONS, PLAIN_OPTIONS, LoneRequestOptions
 from ._session import ClientSession
-from ._ws_connect import WSOptions, WSRequestContextManager
+from ._ws_connect import WSOptions
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ("request", "ws_connect")
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 def request(
@@ -33,7 +36,7 @@ def request(
     request_class: type[ClientRequest] | None = ClientRequest,
     response_class: type[ClientResponse] | None = ClientResponse,
     **options: Unpack[LoneRequestOptions],
-) -> SessionRequestContextManager:
+) -> LoneContextManager[ClientResponse]:
     """Make one request with a new session; see :meth:`ClientSession.request`.
 
     With ``async with`` the end of the block closes response and session; a bare ``await``
@@ -54,12 +57,12 @@ def request(
         response_class=response_class,
         loop=loop,
     )
-    return SessionRequestContextManager(session, method, url, given)
+    return LoneContextManager(session, partial(session._start, method, url, given), "request")
 
 
 def ws_connect(
     url: StrOrURL, *, connector: BaseConnector | None = None, **options: Unpack[WSOptions]
-) -> WSRequestContextManager:
+) -> LoneContextManager[ClientWebSocketResponse]:
     """Open a WebSocket with a new session; see :meth:`ClientSession.ws_connect`.
 
     With ``async with`` the end of the block closes WebSocket and session; a bare ``await``
@@ -72,32 +75,68 @@ def ws_connect(
         connector=TCPConnector(force_close=True) if connector is None else connector,
         connector_owner=connector is None,
     )
-    return SessionWSContextManager(session, url, cast("WSOptions", folded))
+    return LoneContextManager(session, partial(session.ws_connect, url, **folded), "ws_connect")
 
 
-class SessionRequestContextManager(RequestContextManager):
-    """A request with a new session, which is closed with the response."""
+class Start(Protocol[T_co]):
+    """What a session returns for a request, or for a WebSocket that is to be opened."""
 
-    __slots__ = ("_session", "_started")
+    def __await__(self) -> Generator[Any, None, T_co]: ...
+    async def __aenter__(self) -> T_co: ...
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
-    def __init__(
-        self, session: ClientSession, method: str, url: StrOrURL, options: Mapping[str, Any]
-    ) -> None:
-        # Holds what ClientSession.request() returns, once _request_alone() has called it.
-        self._started: list[RequestContextManager] = []
-        super().__init__(_request_alone(session, self._started, method, url, options))
+
+class LoneContextManager(AsyncWithOnly, Coroutine[Any, Any, T], Generic[T]):
+    """A request, or a WebSocket, with a session of its own that ends with it.
+
+    The session is not entered: an ``async with`` block owns what needs a task.
+
+    :param name: of the function that was called, for Python's warning that nobody awaited it
+    """
+
+    __slots__ = ("_coroutine", "_session", "_start", "_started")
+
+    def __init__(self, session: ClientSession, start: Callable[[], Start[T]], name: str) -> None:
         self._session = session
+        self._start = start
+        self._started: Start[T] | None = None
+        self._coroutine = coroutine = _alone(session, start)
+        coroutine.__qualname__ = name
 
-    async def __aenter__(self) -> ClientResponse:
+    if not TYPE_CHECKING:  # it would make each name an attribute for a type checker
+
+        def __getattr__(self, name):
+            raise missing_attribute(self, name)
+
+    def send(self, value: Any) -> Any:
+        """Be a coroutine."""
+        return self._coroutine.send(value)
+
+    def throw(self, *args: Any) -> Any:
+        """Be a coroutine."""
+        return self._coroutine.throw(*args)
+
+    def close(self) -> None:
+        """Be a coroutine."""
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._coroutine.__await__()
+
+    async def __aenter__(self) -> T:
+        self._coroutine.close()  # Python would warn that nobody has awaited it
+        session = self._session
+        session._scope.check_open()  # it is closed if this has been awaited or entered before
+        self._started = started = self._start()
         try:
-            await self._session.__aenter__()
+            return await started.__aenter__()
         except BaseException:
-            self.close()  # the coroutine of the request; Python would warn that nobody awaited it
-            raise
-        try:
-            return await self._coroutine
-        except BaseException as exc:
-            await self._session.__aexit__(type(exc), exc, exc.__traceback__)
+            await session.close()
             raise
 
     async def __aexit__(
@@ -106,85 +145,27 @@ class SessionRequestContextManager(RequestContextManager):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        started = self._started
+        assert started is not None
         try:
-            await self._started.pop().__aexit__(exc_type, exc, traceback)
+            await started.__aexit__(exc_type, exc, traceback)
         finally:
-            await self._session.__aexit__(exc_type, exc, traceback)
+            await self._session.close()
 
 
-async def _request_alone(
-    session: ClientSession,
-    started: list[RequestContextManager],
-    method: str,
-    url: StrOrURL,
-    options: Mapping[str, Any],
-) -> ClientResponse:
-    request = session._start(method, url, options)
-    if session._scope.helper_tasks is not None:  # entered by "async with", which also leaves it
-        started.append(request)
-        return await request.__aenter__()
+async def _alone(session: ClientSession, start: Callable[[], Start[T]]) -> T:
+    """Return what *start* begins; the end of its last exchange closes *session*."""
     try:
-        response = await request
+        result = await start()
     except BaseException:
         await session.close()
         raise
     exchanges = session._scope.exchanges.all()
-    if exchanges:
-        # The caller cannot close this session, so the end of its last exchange closes it.
-        for exchange in exchanges:
-            exchange.on_end = lambda: _end_session(session)
-    else:
+    for exchange in exchanges:
+        exchange.also_on_end(partial(_end_session, session))
+    if not exchanges:
         await session.close()
-    return response
-
-
-_request_alone.__qualname__ = "request"
-
-
-class SessionWSContextManager(WSRequestContextManager):
-    """A WebSocket with a new session, which is closed with the WebSocket."""
-
-    __slots__ = ("_own",)
-
-    def __init__(self, session: ClientSession, url: StrOrURL, options: WSOptions) -> None:
-        super().__init__(
-            session._scope,
-            partial(session._ws_connect, url, options),
-            heartbeat=bool(options.get("heartbeat")),
-        )
-        self._own = session
-
-    async def _open(self) -> ClientWebSocketResponse:
-        session = self._own
-        try:
-            websocket = await super()._open()
-        except BaseException:
-            if session._scope.helper_tasks is None:
-                await session.close()
-            raise
-        if session._scope.helper_tasks is None:
-            (exchange,) = session._scope.exchanges
-            exchange.also_on_end(lambda: _end_session(session))
-        return websocket
-
-    async def __aenter__(self) -> ClientWebSocketResponse:
-        await self._own.__aenter__()
-        try:
-            return await super().__aenter__()
-        except BaseException as exc:
-            await self._own.__aexit__(type(exc), exc, exc.__traceback__)
-            raise
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            await super().__aexit__(exc_type, exc, traceback)
-        finally:
-            await self._own.__aexit__(exc_type, exc, traceback)
+    return result
 
 
 def _end_session(session: ClientSession) -> None:
