@@ -18,17 +18,18 @@ __all__ = ("AsyncioTasks",)
 class AsyncioTasks:
     """Tasks that belong to no task group, so that any task may end them.
 
-    Each runs in a cancel scope, because a coroutine may drop the one exception by which asyncio
-    cancels its task.  An exception that leaves a task is kept in :attr:`failure`; asyncio lets
-    :exc:`KeyboardInterrupt` and :exc:`SystemExit` end the program as well.
+    Each runs in a cancel scope, unless it can be ended in another way, because a coroutine may drop
+    the one exception by which asyncio cancels its task.  An exception that leaves a task is kept in
+    :attr:`failure`; asyncio lets :exc:`KeyboardInterrupt` and :exc:`SystemExit` end the program as
+    well.
     """
 
-    __slots__ = ("_ended", "_loop", "_scopes", "failure")
+    __slots__ = ("_ended", "_ends", "_loop", "failure")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        # By task.  The event loop itself does not keep tasks alive.
-        self._scopes: dict[asyncio.Task[None], anyio.CancelScope] = {}
+        # What ends each task.  The event loop itself does not keep tasks alive.
+        self._ends: dict[asyncio.Task[None], Callable[[], object]] = {}
         #: the first exception with which a task has ended
         self.failure: BaseException | None = None
         self._ended = False
@@ -49,20 +50,25 @@ class AsyncioTasks:
     @property
     def are_running(self) -> bool:
         """Whether a task has not ended yet."""
-        return bool(self._scopes)
+        return bool(self._ends)
 
     def start_soon(
         self,
         function: Callable[..., Coroutine[Any, Any, None]],
         *args: object,
         unstarted: Callable[[], object] | None = None,
+        end: Callable[[], object] | None = None,
     ) -> None:
-        """Start a task; call *unstarted* if it is cancelled before its first step."""
-        coroutine = function(*args)
-        scope = anyio.CancelScope()
-        name = getattr(function, "__qualname__", None)
-        task = self._loop.create_task(_run(scope, coroutine), name=name)
-        self._scopes[task] = scope
+        """Start a task, in a cancel scope unless *end* makes it end soon.
+
+        :param unstarted: called if the task is cancelled before its first step
+        """
+        run = coroutine = function(*args)
+        if end is None:
+            scope = anyio.CancelScope()
+            run, end = _in_scope(scope, coroutine), scope.cancel
+        task = self._loop.create_task(run, name=getattr(function, "__qualname__", None))
+        self._ends[task] = end
         task.add_done_callback(partial(self._end, coroutine, unstarted))
 
     def _end(
@@ -71,7 +77,7 @@ class AsyncioTasks:
         unstarted: Callable[[], object] | None,
         task: asyncio.Task[None],
     ) -> None:
-        del self._scopes[task]
+        del self._ends[task]
         if not task.cancelled():
             error = task.exception()  # asyncio would report one that nobody has asked for
             if self.failure is None:
@@ -85,8 +91,8 @@ class AsyncioTasks:
     def cancel(self) -> None:
         """Cancel the tasks, without waiting for their ends."""
         self._ended = True
-        for scope in self._scopes.values():
-            scope.cancel()
+        for end in tuple(self._ends.values()):
+            end()
 
     def call(self, function: Callable[[], object]) -> None:
         """Call *function* in the event loop of the tasks: now, if that runs here."""
@@ -98,9 +104,9 @@ class AsyncioTasks:
     async def wait_finished(self) -> None:
         """Wait until every task has ended; a cancellation of the caller does not end this wait."""
         with anyio.CancelScope(shield=True):
-            await asyncio.wait(tuple(self._scopes))
+            await asyncio.wait(tuple(self._ends))
 
 
-async def _run(scope: anyio.CancelScope, coroutine: Coroutine[Any, Any, None]) -> None:
+async def _in_scope(scope: anyio.CancelScope, coroutine: Coroutine[Any, Any, None]) -> None:
     with scope:
         await coroutine

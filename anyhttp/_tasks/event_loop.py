@@ -12,6 +12,8 @@ from anyio.lowlevel import current_token
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, TimerHandle as TimerHandle
 
+    from .trio_tasks import TrioAlarm as TrioAlarm
+
 __all__ = (
     "Waiter",
     "asyncio_loop",
@@ -114,6 +116,18 @@ def _trio_waiter() -> Callable[[], Waiter]:
     from .trio_waiter import TrioWaiter  # trio is running, so it has been imported already
 
     return TrioWaiter
+
+
+def make_trio_alarm(at: float, ring: Callable[[], float]) -> TrioAlarm:
+    """Return an alarm for trio, which runs."""
+    return _trio_alarm()(at, ring)
+
+
+@cache
+def _trio_alarm() -> Callable[[float, Callable[[], float]], TrioAlarm]:
+    from .trio_tasks import TrioAlarm
+
+    return TrioAlarm
 
 
 def wake(waiter: Waiter) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, Protocol
 
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -44,8 +44,13 @@ class HelperTasks(Protocol):
         function: Callable[..., Coroutine[Any, Any, None]],
         *args: object,
         unstarted: Callable[[], object] | None = None,
+        end: Callable[[], object] | None = None,
     ) -> None:
-        """Start a task; call *unstarted* if it is cancelled before its first step."""
+        """Start a task.
+
+        :param unstarted: called if the task is cancelled before its first step
+        :param end: makes the task end soon; without it, a cancel scope does
+        """
 
     def cancel(self) -> None:
         """Cancel the tasks, without waiting for their ends."""
@@ -96,14 +101,20 @@ class TaskOwner:
         """Cancel the tasks as :meth:`leave` does, but without waiting."""
         self.tasks.call(self.tasks.cancel)
 
-    def start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def start(
+        self,
+        task: Callable[[], Coroutine[Any, Any, None]],
+        end: Callable[[], object] | None = None,
+    ) -> None:
         """Start a task, with the context variables of the task that made this owner.
 
         Otherwise the task would keep the context variables of the first request that needs it
         alive for as long as it runs, with all objects that a web framework stores in them.
+
+        :param end: makes the task end soon; without it, a cancel scope does
         """
         if not self.tasks.is_over:
-            self._context.run(self.tasks.start_soon, task)
+            self._context.run(partial(self.tasks.start_soon, task, end=end))
 
     async def leave(self, raised: BaseException | None) -> None:
         """Cancel the tasks and wait for them; *raised* is the error of the block, if any.

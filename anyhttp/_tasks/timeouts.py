@@ -9,15 +9,14 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
-import anyio
 from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._common import check_seconds
-from .event_loop import asyncio_loop, call_in, clock, clock_of, current_loop
+from .event_loop import asyncio_loop, call_in, clock, clock_of, current_loop, make_trio_alarm
 
 if TYPE_CHECKING:
-    from .event_loop import TimerHandle
+    from .event_loop import TimerHandle, TrioAlarm
 
 __all__ = (
     "CLEAN_UP_SECONDS",
@@ -160,6 +159,9 @@ class TimedStream(SocketStream):
         """End the wait of the task that is receiving with :exc:`Expired`; no byte is lost."""
 
 
+StartAlarm = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], object]], object]
+
+
 class Watchdog:
     """Ends many waits at their deadlines, by one timer for all of them.
 
@@ -171,13 +173,14 @@ class Watchdog:
     cancel all tasks of the loop and then make last requests, whose deadlines still have to hold.
     Trio has no timers, so a task sleeps there; no other task can cancel it.
 
-    :param start: starts the task, when there is something to watch
+    :param start: starts the task, when there is something to watch; gets what the task runs and
+        what ends it
     """
 
     __slots__ = (
+        "_alarm",
         "_alarm_at",
         "_asyncio_loop",
-        "_changed",
         "_context",
         "_deadlines",
         "_start",
@@ -186,8 +189,8 @@ class Watchdog:
         "loop",
     )  # fmt: skip
 
-    def __init__(self, start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object]) -> None:
-        self._start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] | None = start
+    def __init__(self, start: StartAlarm) -> None:
+        self._start: StartAlarm | None = start
         loop = asyncio_loop()
         self._asyncio_loop = loop
         #: the running event loop, as :func:`current_loop` returns it
@@ -197,7 +200,7 @@ class Watchdog:
         self._timer: TimerHandle | None = None
         # For the timer, which would otherwise keep the context of a request alive.
         self._context = copy_context()
-        self._changed: anyio.Event | None = None  # for the task on trio
+        self._alarm: TrioAlarm | None = None  # made for the first deadline
         self._deadlines: dict[Expirable, float] = {}
         self._alarm_at = math.inf
 
@@ -216,8 +219,9 @@ class Watchdog:
         self._start = None
         if self._timer is not None:
             self._timer.cancel()
-        if self._changed is not None:
-            call_in(self.loop, self._changed.set)
+        if self._alarm is not None:
+            call_in(self.loop, self._alarm.stop)
+            self._alarm = None
 
     def _set_alarm(self, deadline: float) -> None:
         """Set the timer to *deadline*, which is earlier than any before."""
@@ -231,27 +235,20 @@ class Watchdog:
             self._timer = self._asyncio_loop.call_at(
                 deadline, self._on_timer, context=self._context
             )
-        elif self._changed is not None:
-            self._changed.set()
+        elif self._alarm is not None:
+            self._alarm.set(deadline)
         else:
-            self._changed = anyio.Event()
-            start(self._run)
+            self._alarm = alarm = make_trio_alarm(deadline, self._on_alarm)
+            start(alarm.run, alarm.stop)
 
     def _on_timer(self) -> None:
         self._end_overdue()
         if self._alarm_at < math.inf:
             self._set_alarm(self._alarm_at)
 
-    async def _run(self) -> None:
-        # Trio cancels this task when the main task has ended.  A shield would keep the program
-        # from ending, if a session was never closed.
-        assert self._changed is not None
-        while self._start is not None:
-            with anyio.CancelScope(deadline=self._alarm_at):
-                await self._changed.wait()
-            self._changed = anyio.Event()
-            if self._start is not None:
-                self._end_overdue()
+    def _on_alarm(self) -> float:
+        self._end_overdue()
+        return self._alarm_at
 
     def _end_overdue(self) -> None:
         """End the waits whose time is over."""

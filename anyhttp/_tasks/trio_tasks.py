@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
+from functools import partial
 from threading import get_ident
 from typing import Any
 
 import trio
-from trio.lowlevel import current_trio_token, in_trio_run, spawn_system_task
+from trio.lowlevel import (
+    cancel_shielded_checkpoint,
+    current_trio_token,
+    in_trio_run,
+    spawn_system_task,
+)
 
 from .event_loop import call_elsewhere
 
-__all__ = ("TrioTasks",)
+__all__ = ("TrioAlarm", "TrioTasks")
 
 
 class TrioTasks:
@@ -23,10 +29,10 @@ class TrioTasks:
     in :attr:`failure`.
     """
 
-    __slots__ = ("_ended", "_finished", "_scopes", "_thread", "_token", "failure")
+    __slots__ = ("_ended", "_ends", "_finished", "_thread", "_token", "failure")
 
     def __init__(self) -> None:
-        self._scopes: set[trio.CancelScope] = set()  # one for each task
+        self._ends: set[Callable[[], object]] = set()  # one for each task, which makes it end
         self._finished: trio.Event | None = None  # set when the last task has ended; made if needed
         self._thread = get_ident()
         self._token = current_trio_token()
@@ -40,7 +46,7 @@ class TrioTasks:
         if self._ended or get_ident() != self._thread:
             return True
         # A thread runs trio only once at a time, and a running task notes the end of that run.
-        return not (self._scopes or self.runs_here)
+        return not (self._ends or self.runs_here)
 
     @property
     def runs_here(self) -> bool:
@@ -50,32 +56,35 @@ class TrioTasks:
     @property
     def are_running(self) -> bool:
         """Whether a task has not ended yet."""
-        return bool(self._scopes)
+        return bool(self._ends)
 
     def start_soon(
         self,
         function: Callable[..., Coroutine[Any, Any, None]],
         *args: object,
         unstarted: Callable[[], object] | None = None,
+        end: Callable[[], object] | None = None,
     ) -> None:
-        """Start a task; *unstarted* is for asyncio, as trio runs the first step of every task."""
-        scope = trio.CancelScope()
-        self._scopes.add(scope)
+        """Start a task, in a cancel scope unless *end* makes it end soon.
+
+        *unstarted* is for asyncio, as trio runs the first step of every task.
+        """
+        run = partial(function, *args)
+        if end is None:
+            scope = trio.CancelScope()
+            run, end = partial(_in_scope, scope, run), scope.cancel
+        self._ends.add(end)
         try:
-            spawn_system_task(self._run, scope, function, args, context=copy_context())
+            spawn_system_task(self._run, run, end, name=function, context=copy_context())
         except RuntimeError:  # trio is ending its run, and starts no more tasks
-            self._discard(scope)
+            self._discard(end)
             self._ended = True
 
     async def _run(
-        self,
-        scope: trio.CancelScope,
-        function: Callable[..., Coroutine[Any, Any, None]],
-        args: tuple[object, ...],
+        self, function: Callable[[], Coroutine[Any, Any, None]], end: Callable[[], object]
     ) -> None:
         try:
-            with scope:
-                await function(*args)
+            await function()
         except trio.Cancelled:
             self._ended = True
             raise  # trio is ending its run
@@ -83,18 +92,18 @@ class TrioTasks:
             if self.failure is None:
                 self.failure = exc
         finally:
-            self._discard(scope)
+            self._discard(end)
 
-    def _discard(self, scope: trio.CancelScope) -> None:
-        self._scopes.discard(scope)
-        if not self._scopes and self._finished is not None:
+    def _discard(self, end: Callable[[], object]) -> None:
+        self._ends.discard(end)
+        if not self._ends and self._finished is not None:
             self._finished.set()
 
     def cancel(self) -> None:
         """Cancel the tasks, without waiting for their ends."""
         self._ended = True
-        for scope in self._scopes:
-            scope.cancel()
+        for end in tuple(self._ends):
+            end()
 
     def call(self, function: Callable[[], object]) -> None:
         """Call *function* in the event loop of the tasks: now, if that runs here."""
@@ -105,7 +114,54 @@ class TrioTasks:
 
     async def wait_finished(self) -> None:
         """Wait until every task has ended; a cancellation of the caller does not end this wait."""
-        if self._finished is None:
-            self._finished = trio.Event()
-        with trio.CancelScope(shield=True):
-            await self._finished.wait()
+        await cancel_shielded_checkpoint()  # most tasks end at once, and need no event
+        if self._ends:
+            if self._finished is None:
+                self._finished = trio.Event()
+            with trio.CancelScope(shield=True):
+                await self._finished.wait()
+
+
+async def _in_scope(
+    scope: trio.CancelScope, function: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    with scope:
+        await function()
+
+
+class TrioAlarm:
+    """A task that calls *ring* at a time, which may be changed.
+
+    Trio cancels this task when the main task has ended.  A shield would keep the program from
+    ending, if a session was never closed.
+
+    :param ring: returns the time of the next alarm
+    """
+
+    __slots__ = ("_at", "_ring", "_scope", "_stopped")
+
+    def __init__(self, at: float, ring: Callable[[], float]) -> None:
+        self._at = at
+        self._ring = ring
+        self._scope: trio.CancelScope | None = None  # in which the task sleeps
+        self._stopped = False
+
+    def set(self, at: float) -> None:
+        """Ring at *at*, and not when it was to ring before."""
+        self._at = at
+        if self._scope is not None:
+            self._scope.deadline = at
+
+    def stop(self) -> None:
+        """End the task."""
+        self._stopped = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def run(self) -> None:
+        """Be the task."""
+        while not self._stopped:
+            with trio.CancelScope(deadline=self._at) as self._scope:
+                await trio.sleep_forever()
+            if not self._stopped:
+                self._at = self._ring()

@@ -133,6 +133,9 @@ class SessionScope:
 
     async def leave(self, raised: BaseException | None) -> None:
         """Close the session and end its tasks; *raised* is the error of the block, if any."""
+        self._stop_sweeping()
+        if self._owner_watchdog is not None:
+            self._owner_watchdog.stop()  # so that its task on trio ends while the sockets do
         try:
             await self._close()
         except GeneratorExit:  # the coroutine is being closed, so it cannot wait for the tasks
@@ -148,9 +151,6 @@ class SessionScope:
         owner, self._owner = self._owner, None
         if owner is None:
             return
-        self._stop_sweeping()
-        if self._owner_watchdog is not None:
-            self._owner_watchdog.stop()
         self.helper_tasks = self.watchdog = None
         if owner.waits_for_caller:
             # The session is closed by one of its own tasks, such as one that sends a body.  That

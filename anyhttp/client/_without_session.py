@@ -105,8 +105,9 @@ class LoneContextManager(AsyncWithOnly, Coroutine[Any, Any, T], Generic[T]):
         self._session = session
         self._start = start
         self._started: Start[T] | None = None
-        self._coroutine = coroutine = _alone(session, start)
+        coroutine: Any = _alone(session, start)
         coroutine.__qualname__ = name
+        self._coroutine: Coroutine[Any, Any, T] = coroutine
 
     if not TYPE_CHECKING:  # it would make each name an attribute for a type checker
 

@@ -25,7 +25,9 @@ SHORT = 0.5
 async def terms(request: pytest.FixtureRequest) -> AsyncIterator[LendingTerms]:
     """Those of an entered session, whose watchdog ends waits, or of another."""
     async with anyio.create_task_group() as group:
-        watchdog = Watchdog(group.start_soon) if request.param == "watched" else None
+        watchdog = None
+        if request.param == "watched":
+            watchdog = Watchdog(lambda run, end: group.start_soon(run))
         yield LendingTerms(
             traces=(),
             timeout=ClientTimeout(),

@@ -69,7 +69,7 @@ class TestWatchdog:
     async def running(self) -> AsyncIterator[Watchdog]:
         """Run a watchdog."""
         async with anyio.create_task_group() as group:
-            watchdog = Watchdog(group.start_soon)
+            watchdog = Watchdog(lambda run, end: group.start_soon(run))
             try:
                 yield watchdog
             finally:
@@ -115,7 +115,7 @@ class TestWatchdog:
     async def test_once_stopped_it_never_starts(self) -> None:
         """The group whose task it would be is over then."""
         started: list[object] = []
-        watchdog = Watchdog(started.append)
+        watchdog = Watchdog(lambda run, end: started.append(run))
         watchdog.stop()
         watch(watchdog, FakeStream(), anyio.current_time() + 1)
         await anyio.lowlevel.checkpoint()
