@@ -179,7 +179,8 @@ class ClientSession(AsyncWithOnly):
             cookie_jar = CookieJar()
         else:
             check_instance("cookie_jar", cookie_jar, AbstractCookieJar)
-        check_callable("json_serialize", json_serialize)
+        if json_serialize is not DEFAULT_JSON_ENCODER:
+            check_callable("json_serialize", json_serialize)
         if json_serialize_bytes is not None:
             check_callable("json_serialize_bytes", json_serialize_bytes)
         check_flag("connector_owner", connector_owner)
@@ -188,11 +189,13 @@ class ClientSession(AsyncWithOnly):
         check_flag("requote_redirect_url", requote_redirect_url)
         check_flag("retry_connections", retry_connections)
         check_callable("fallback_charset_resolver", fallback_charset_resolver)
-        warn_about_loop(loop)
+        if loop is not None:
+            warn_about_loop(loop)
         if ssl_shutdown_timeout is not None:
             warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
         self._proxy = None if connector is None else default_proxy(connector)
-        self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
+        if (proxy, proxy_auth, proxy_headers) != _NO_PROXY:
+            self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
         self._skip_auto_headers = names_to_skip(skip_auto_headers)
         self._json_serialize = json_serialize
         self._json_serialize_bytes = json_serialize_bytes

@@ -89,7 +89,7 @@ def session_settings(
     """Return how the requests of a session are made, and how their responses are treated."""
     limits = _DEFAULT_LIMITS
     sizes = (max_line_size, max_field_size, max_headers, read_bufsize)
-    if sizes != _USUAL_SIZES or {*map(type, sizes)} != {int}:  # 128.0 equals 128, but is refused
+    if sizes != _USUAL_SIZES or type(sum(sizes)) is not int:  # 128.0 equals 128, but is refused
         limits = Limits(
             checked_size("max_line_size", max_line_size),
             checked_size("max_field_size", max_field_size),
@@ -101,7 +101,7 @@ def session_settings(
     if raise_for_status is not None and raise_for_status is not False:
         judge = checked_raise_for_status(raise_for_status)
     limits_in_time = fold_timeouts(timeout, read_timeout, conn_timeout)
-    size = checked_body_size(max_body_size)
+    size = None if max_body_size is None else checked_body_size(max_body_size)
     given = (judge, limits_in_time, limits, read_bufsize, auto_decompress, size, trust_env, chain)
     if given == _USUAL:
         if request is DEFAULT_SETTINGS:

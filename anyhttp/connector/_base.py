@@ -140,9 +140,6 @@ class BaseConnector(AsyncWithOnly):
         http1: str = "auto",
     ) -> None:
         check_flag("force_close", force_close)
-        check_flag("enable_cleanup_closed", enable_cleanup_closed)
-        check_flag("disable_cleanup_closed", disable_cleanup_closed)
-        check_flag("share_cookies", share_cookies)
         if force_close:
             if keepalive_timeout is not ... and keepalive_timeout:
                 raise ValueError("keepalive_timeout cannot be set if force_close is True")
@@ -150,9 +147,10 @@ class BaseConnector(AsyncWithOnly):
         elif keepalive_timeout is ...:
             keepalive_timeout = 15.0
         check_seconds("keepalive_timeout", keepalive_timeout)
-        warn_about_loop(loop)
-        if enable_cleanup_closed or disable_cleanup_closed or share_cookies:
-            warn_without_effect(
+        if loop is not None:
+            warn_about_loop(loop)
+        if not (enable_cleanup_closed is disable_cleanup_closed is share_cookies is False):
+            _check_without_effect(
                 enable_cleanup_closed=enable_cleanup_closed,
                 disable_cleanup_closed=disable_cleanup_closed,
                 share_cookies=share_cookies,
@@ -384,6 +382,12 @@ class BaseConnector(AsyncWithOnly):
         if self._pool.is_closing:
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                 await self._pool.finish_closing()
+
+
+def _check_without_effect(**flags: bool) -> None:
+    for name, flag in flags.items():
+        check_flag(name, flag)
+    warn_without_effect(**flags)
 
 
 def _positional_arguments(method: Callable[..., object]) -> int:

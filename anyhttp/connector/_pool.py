@@ -7,7 +7,7 @@ import os
 from threading import enumerate as running_threads, get_ident
 from time import monotonic
 from typing import Final
-from weakref import WeakSet
+from weakref import ref
 
 from .._common import ConnectionKey
 from .._http1 import IDLE, Connection, Http1Connection, leave_to_parent
@@ -34,8 +34,8 @@ class ConnectionPool:
     """
 
     __slots__ = ("__weakref__", "_closing", "_limit", "_limit_per_host", "_open", "_opening",
-                 "_thread", "closed", "idle", "keepalive_timeout", "kept_slots", "slots",
-                 "tls_sessions")  # fmt: skip
+                 "_thread", "_tls_sessions", "closed", "idle", "keepalive_timeout", "kept_slots",
+                 "slots")  # fmt: skip
 
     def __init__(self, limit: int, limit_per_host: int, keepalive_timeout: float) -> None:
         self._limit = limit
@@ -50,13 +50,21 @@ class ConnectionPool:
         #: task waits for a slot and endpoints have no limit, so that the next request on it need
         #: not check the limits.
         self.kept_slots: int = 0
-        #: what connections that were closed leave to later ones
-        self.tls_sessions: TlsSessions = TlsSessions()
+        self._tls_sessions: TlsSessions | None = None  # made for the first connection with TLS
         self._opening: set[Slot] = set()  # held, for connections that are being made
         self._open: set[Slot] = set()  # those of open connections, lent or idle
         # Aborted streams, in the order of aborting: the event loop closes their sockets later.
         self._closing: dict[NetworkStream, None] = {}
-        _pools.add(self)
+        _pools.add(ref(self, _pools.discard))
+
+    @property
+    def tls_sessions(self) -> TlsSessions:
+        """What connections that were closed leave to later ones."""
+        if self._tls_sessions is None:
+            self._tls_sessions = TlsSessions()
+            if self.closed:
+                self._tls_sessions.close()
+        return self._tls_sessions
 
     @property
     def in_use(self) -> int:
@@ -238,7 +246,8 @@ class ConnectionPool:
     def close(self) -> None:
         """Close all connections, and end every wait for one."""
         self.closed = True
-        self.tls_sessions.close()
+        if self._tls_sessions is not None:
+            self._tls_sessions.close()
         if self.slots.waiting:
             self.slots.cancel_all()
         for connection in self.lent:
@@ -248,9 +257,11 @@ class ConnectionPool:
     def close_idle(self) -> None:
         """Close the idle connections, and keep no others; it may be called in any thread."""
         self.closed = True
-        self.tls_sessions.close()
+        if self._tls_sessions is not None:
+            self._tls_sessions.close()
         for slot in self.idle.clear():
             self._close(slot)
+        self.slots.keep_idle()  # or pool and slots would refer to each other
 
     def leave_to_parent(self) -> None:
         """Begin anew in a forked child: every connection is the parent's, and so is every wait."""
@@ -266,7 +277,8 @@ class ConnectionPool:
         self._opening.clear()
         self._closing.clear()
         self.kept_slots = 0
-        self.tls_sessions.clear()
+        if self._tls_sessions is not None:
+            self._tls_sessions.clear()
         self.slots = Slots(self._limit, self._limit_per_host, self._evict)
         self._thread = get_ident()
 
@@ -288,14 +300,16 @@ class ConnectionPool:
             self._closing.pop(stream, None)
 
 
-#: All pools of this process, for its forked children.
-_pools: Final[WeakSet[ConnectionPool]] = WeakSet()
+#: All pools of this process, for its forked children.  A WeakSet would take longer.
+_pools: Final[set[ref[ConnectionPool]]] = set()
 
 
 def _leave_all_to_parent() -> None:
     """Use no connection in a process that did not open it, and leave its parent's as they are."""
-    for pool in list(_pools):
-        pool.leave_to_parent()
+    for reference in list(_pools):
+        pool = reference()
+        if pool is not None:
+            pool.leave_to_parent()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork

@@ -79,7 +79,8 @@ class CookieJar(AbstractCookieJar):
         treat_as_secure_origin: StrOrURL | Iterable[StrOrURL] | None = None,
         loop: object = None,
     ) -> None:
-        super().__init__(loop=loop)
+        if loop is not None:
+            super().__init__(loop=loop)
         if positional_unsafe is not None:
             warn_deprecated("give unsafe= by its name")
             unsafe = positional_unsafe

@@ -496,3 +496,40 @@ async def test_a_request_leaves_no_garbage(
                 assert await response.read() == b"ok"
 
     assert not await garbage_of(ask, peer.url, entered=entered)
+
+
+@pytest.mark.parametrize("how", ["block", "bare", "session", "unentered", "unused"])
+async def test_a_session_leaves_no_garbage(server: Server, how: str) -> None:
+    """Nor does that of a lone request; what asyncio's transports leave is their own."""
+
+    async def ask() -> None:
+        if how == "bare":
+            await (await anyhttp.request("GET", url)).read()
+        elif how == "block":
+            async with anyhttp.request("GET", url) as response:
+                await response.read()
+        elif how == "unentered":
+            session = ClientSession()
+            await (await session.get(url)).read()
+            await session.close()
+        else:
+            async with ClientSession() as session:
+                if how == "session":
+                    await (await session.get(url)).read()
+
+    url = server.url / "echo"
+    await ask()  # modules that are imported late make garbage of their own
+    await anyio.wait_all_tasks_blocked()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await ask()
+        await anyio.wait_all_tasks_blocked()
+        gc.collect()
+        kinds = {f"{type(each).__module__}.{type(each).__name__}" for each in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not {kind for kind in kinds if kind.startswith("anyhttp.")}

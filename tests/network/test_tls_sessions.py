@@ -274,6 +274,12 @@ class TestSeparation:
             await ask(session, peer, 2)
         assert resumed(context) == 0
 
+    async def test_a_connector_that_is_closed_during_its_first_handshake(self) -> None:
+        """It keeps nothing of what the handshake leaves."""
+        connector = TCPConnector()
+        await connector.close()
+        assert not connector._pool.tls_sessions.is_usable
+
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="the operating system cannot fork")
     @pytest.mark.filterwarnings("ignore:.* use of fork:DeprecationWarning")
     async def test_a_forked_child(

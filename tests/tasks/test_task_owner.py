@@ -247,6 +247,24 @@ async def test_tasks_end_with_their_owner() -> None:
     assert ended
 
 
+async def test_a_task_that_is_told_to_end() -> None:
+    """One that has a way of its own needs no cancel scope."""
+    over = anyio.Event()
+    ended: list[bool] = []
+
+    async def helper() -> None:
+        await over.wait()
+        ended.append(True)
+
+    owner = TaskOwner()
+    owner.start(helper, over.set)
+    await anyio.wait_all_tasks_blocked()
+    assert owner.tasks.are_running
+    await owner.leave(None)
+    assert ended
+    assert not owner.tasks.are_running
+
+
 async def test_tasks_know_nothing_of_who_needed_them() -> None:
     """One starts in the context in which its owner was made, and keeps nothing else alive."""
     seen: list[str] = []
