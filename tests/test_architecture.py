@@ -76,6 +76,7 @@ DOORS: Final = {
     "trio": {
         "_network.trio_stream",
         "_tasks.event_loop",
+        "_tasks.trio_alarm",
         "_tasks.trio_tasks",
         "_tasks.trio_waiter",
     },

@@ -12,7 +12,7 @@ from anyio.lowlevel import current_token
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, TimerHandle as TimerHandle
 
-    from .trio_tasks import TrioAlarm as TrioAlarm
+    from .trio_alarm import TrioAlarm as TrioAlarm
 
 __all__ = (
     "Waiter",
@@ -125,7 +125,7 @@ def make_trio_alarm(at: float, ring: Callable[[], float]) -> TrioAlarm:
 
 @cache
 def _trio_alarm() -> Callable[[float, Callable[[], float]], TrioAlarm]:
-    from .trio_tasks import TrioAlarm
+    from .trio_alarm import TrioAlarm
 
     return TrioAlarm
 
