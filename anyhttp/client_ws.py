@@ -384,7 +384,7 @@ class ClientWebSocketResponse:
         life = self._life
         life.drained()
         if self.closed:
-            await life.over.wait()
+            await life.wait_over()
             return False
         peer_code = life.close_code if life.state is _PEER_CLOSED else None
         life.move(WSState.CLOSING)

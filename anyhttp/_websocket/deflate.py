@@ -48,25 +48,27 @@ class Deflater:
 
         :param last: whether the message ends with it
         """
-        return b"".join(self.pieces(data, last=last))
+        if len(data) > COMPRESS_PIECE:
+            return b"".join(self.pieces(data, last=last))
+        return self._compressor.compress(data) + self._flush(last)
 
     def pieces(self, data: bytes | bytearray | memoryview, *, last: bool = True) -> Iterator[bytes]:
         """Yield the result of :meth:`compress` in pieces; between them other tasks may run."""
-        compressor = self._compressor
-        if len(data) > COMPRESS_PIECE:
-            view = memoryview(data)
-            for start in range(0, len(data), COMPRESS_PIECE):
-                yield compressor.compress(view[start : start + COMPRESS_PIECE])
-        else:
-            yield compressor.compress(data)
-        flushed = compressor.flush(zlib.Z_SYNC_FLUSH)
+        view = memoryview(data)
+        for start in range(0, len(data), COMPRESS_PIECE):
+            yield self._compressor.compress(view[start : start + COMPRESS_PIECE])
+        yield self._flush(last)
+
+    def _flush(self, last: bool) -> bytes:
+        """Return the end of a message, or of a fragment of it."""
+        flushed = self._compressor.flush(zlib.Z_SYNC_FLUSH)
         if last:
             # A second flush in a row returns nothing from zlib, so there is no tail to remove.
             # The message is then an empty block (RFC 7692 §7.2.3.6).
             flushed = flushed[:-4] if flushed.endswith(TAIL) else flushed + b"\x00"
             if not self._takes_over:
                 self._compressor = self._new()
-        yield flushed
+        return flushed
 
 
 class Inflater:
@@ -94,8 +96,7 @@ class Inflater:
         :param limit: most bytes that the message may have, 0 for any number
         :raises WebSocketError: it has more, or its compression is invalid
         """
-        self.feed(data)
-        self.feed(TAIL)
+        self._input = data + TAIL
         output = self.read(limit + 1 if limit else 0)
         if limit and len(output) > limit:
             raise WebSocketError(

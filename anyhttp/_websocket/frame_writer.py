@@ -8,6 +8,8 @@ from io import BytesIO
 from os import urandom
 from typing import Final, TypeAlias
 
+from .models import WSCloseCode
+
 __all__ = ("COMPRESSED", "FINAL", "MAX_CONTROL", "BytesLike", "FrameWriter", "close_payload")
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview
@@ -72,6 +74,8 @@ def close_payload(code: int, reason: str) -> bytes:
     :raises ValueError: the code may not be sent (:rfc:`6455#section-7.4`), or the reason is too
         long for a control frame
     """
+    if code == WSCloseCode.OK and not reason:  # as in nearly every CLOSE frame
+        return b"\x03\xe8"
     from websockets.exceptions import ProtocolError
     from websockets.frames import Close
 

@@ -38,9 +38,10 @@ RESERVED: Final = 256 * 1024
 #: frames, of two bytes each.
 FRAMES_IN_A_ROW: Final = 4096
 
-#: Messages that are returned before other tasks have to run; one of some kibibytes counts as so
-#: many more.
+#: Messages that are returned before other tasks have to run, unless they have more bytes than
+#: :data:`BYTES_IN_A_ROW`.
 MESSAGES_IN_A_ROW: Final = 64
+BYTES_IN_A_ROW: Final = 64 * 1024
 
 #: Most bytes that are inflated only to be thrown away, of one message: later messages may refer to
 #: its last bytes.  A compressed megabyte may inflate to a gigabyte, so a peer could keep us busy.
@@ -156,6 +157,8 @@ class FrameReader:
         """
         data, pos, room = self.data, self._pos, self.messages_left
         ready, size, longest = self.ready, len(data), self._max_short
+        bytes_left = BYTES_IN_A_ROW
+        new = tuple.__new__  # WSMessage's own takes twice as long
         while room > 0 and (start := pos + 2) <= size:
             if (length := data[pos + 1]) >= 126:
                 start = pos + 4
@@ -164,19 +167,22 @@ class FrameReader:
                 length = data[pos + 2] << 8 | data[pos + 3]
                 if length < 126 or start + length > size:
                     break
-                room -= length >> 10
+                bytes_left -= length
+                if bytes_left < 0:
+                    room = 0
+                    break
             if length > longest or (end := start + length) > size:
                 break
             payload = data[start:end]
             if (first := data[pos]) == 0x82:
-                ready.append(tuple.__new__(WSMessage, (_BINARY, payload, "")))
+                ready.append(new(WSMessage, (_BINARY, payload, "")))
             elif first == 0x81:
                 try:
                     text = payload.decode()
                 except UnicodeDecodeError:
                     break
                 found = text if self._decode_text else payload
-                ready.append(tuple.__new__(WSMessage, (_TEXT, found, "")))
+                ready.append(new(WSMessage, (_TEXT, found, "")))
             else:
                 break
             pos = end
@@ -254,12 +260,13 @@ class FrameReader:
     def _finish(self, payload: bytes) -> WSMessage:
         opcode = self._opcode
         self._opcode = self._size = 0
+        self.messages_left -= 1 if len(payload) < BYTES_IN_A_ROW else MESSAGES_IN_A_ROW
         if self._compressed:
             assert self._inflater is not None
             payload = self._inflater.inflate(payload, self._max_size)
         if opcode == 1:
             return self._text(payload)
-        return WSMessage(_BINARY, payload, "")
+        return tuple.__new__(WSMessage, (_BINARY, payload, ""))
 
     def _text(self, payload: bytes) -> WSMessage:
         try:
@@ -513,11 +520,13 @@ def _long_length(data: bytes) -> int:
 
 def _close_message(payload: bytes) -> WSMessage:
     """Return the CLOSE message with *payload* (:rfc:`6455#section-5.5.1`)."""
+    if not payload:
+        return WSMessage(WSMsgType.CLOSE, 0, "")
+    if payload == b"\x03\xe8":  # as in nearly every CLOSE frame
+        return WSMessage(WSMsgType.CLOSE, 1000, "")
     from websockets.exceptions import ProtocolError
     from websockets.frames import Close
 
-    if not payload:
-        return WSMessage(WSMsgType.CLOSE, 0, "")
     try:
         close = Close.parse(payload)
     except ProtocolError as exc:

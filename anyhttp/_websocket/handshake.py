@@ -17,7 +17,10 @@ from .._headers import TOKEN, is_token
 from .deflate import Deflater, Inflater
 
 if TYPE_CHECKING:
-    from websockets.extensions.permessage_deflate import PerMessageDeflate
+    from websockets.extensions.permessage_deflate import (
+        ClientPerMessageDeflateFactory,
+        PerMessageDeflate,
+    )
 
 __all__ = ("Accepted", "HandshakeRefused", "Offer", "new_key")
 
@@ -92,13 +95,7 @@ class Offer:
         if compress and (compress is True or compress not in range(9, 16)):
             raise ValueError(f"compress must be 0, or window bits from 9 to 15, not {compress!r}")
         self._compress = compress
-        # Imported here, as the import is slow and most programs open no WebSocket.
-        from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
-
-        self._extension = ClientPerMessageDeflateFactory(
-            server_max_window_bits=compress if 0 < compress < 15 else None,
-            client_max_window_bits=True,
-        )
+        self._extension = _deflate_offer(compress) if compress else None
 
     def headers(self) -> list[tuple[str, str]]:
         """Return the fields to send, except the key (:rfc:`6455#section-4.1`)."""
@@ -109,7 +106,7 @@ class Offer:
         ]
         if self._protocols:
             fields.append((hdrs.SEC_WEBSOCKET_PROTOCOL, ",".join(self._protocols)))
-        if self._compress:
+        if self._extension is not None:
             offer = str(self._extension.name)
             # In the order that other clients use.
             for name, value in reversed(self._extension.get_request_params()):
@@ -140,7 +137,9 @@ class Offer:
 
     def _protocol(self, headers: MultiMapping[str]) -> str | None:
         """Return the subprotocol that the server has chosen; ``None`` if it has chosen none."""
-        line = ",".join(headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ()))
+        if hdrs.SEC_WEBSOCKET_PROTOCOL not in headers:
+            return None
+        line = ",".join(headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL))
         named = [name.strip() for name in line.split(",") if name.strip()]
         for name in named:
             if name not in self._protocols:
@@ -150,19 +149,32 @@ class Offer:
 
     def _negotiated(self, headers: MultiMapping[str]) -> PerMessageDeflate | None:
         """Return the compression that the server accepted (:rfc:`7692#section-7.1`)."""
+        if hdrs.SEC_WEBSOCKET_EXTENSIONS not in headers:
+            return None
         from websockets.exceptions import NegotiationError
 
-        lines = headers.getall(hdrs.SEC_WEBSOCKET_EXTENSIONS, ())
+        lines = headers.getall(hdrs.SEC_WEBSOCKET_EXTENSIONS)
+        offered = self._extension
         agreed: PerMessageDeflate | None = None
         for name, parameters in _extensions(",".join(lines)):
-            if name != self._extension.name or not self._compress or agreed is not None:
+            if offered is None or name != offered.name or agreed is not None:
                 raise HandshakeRefused(f"Invalid extension {name}, which was not offered")
             try:
-                agreed = self._extension.process_response_params(parameters, ())
+                agreed = offered.process_response_params(parameters, ())
             except NegotiationError as exc:
                 what = "window size" if "window_bits" in str(exc) else "extension parameters"
                 raise HandshakeRefused(f"Invalid {what}: {exc}") from exc
         return agreed
+
+
+def _deflate_offer(bits: int) -> ClientPerMessageDeflateFactory:
+    """Return the offer to compress with windows of so many bits."""
+    # Imported here, as the import is slow and most programs compress nothing.
+    from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+    return ClientPerMessageDeflateFactory(
+        server_max_window_bits=bits if bits < 15 else None, client_max_window_bits=True
+    )
 
 
 def _tokens(headers: MultiMapping[str], name: str) -> set[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Final
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from .models import WSCloseCode, WSMessage
 
@@ -51,7 +51,7 @@ class Lifecycle:
     :param ready: messages that can be received at once; cleared when none can be received any more
     """
 
-    __slots__ = ("_close_connection", "_ready", "close_code", "exception", "on_end", "over",
+    __slots__ = ("_close_connection", "_over", "_ready", "close_code", "exception", "on_end",
                  "state")  # fmt: skip
 
     def __init__(self, close_connection: Callable[[], None], ready: list[WSMessage]) -> None:
@@ -64,8 +64,8 @@ class Lifecycle:
         self.exception: BaseException | None = None
         #: called once, after the connection was closed
         self.on_end: Callable[[], None] | None = None
-        #: set when the connection is closed
-        self.over: Final = anyio.Event()
+        # Set when the connection is closed; made by a task that waits for that.
+        self._over: anyio.Event | None = None
 
     def move(self, to: WSState) -> None:
         """Enter another state.
@@ -115,4 +115,13 @@ class Lifecycle:
         close()
         if on_end is not None:
             on_end()
-        self.over.set()
+        if self._over is not None:
+            self._over.set()
+
+    async def wait_over(self) -> None:
+        """Wait until the connection is closed."""
+        if not self.state.connected:
+            await checkpoint()
+            return
+        self._over = self._over or anyio.Event()
+        await self._over.wait()

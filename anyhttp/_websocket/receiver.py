@@ -117,7 +117,7 @@ class Receiver:
         try:
             if sender.pongs:
                 await sender.send_pongs()
-            if frames.data:
+            if frames.data or frames.messages_left <= 0:
                 await self._checkpoint()
             if not life.state.can_receive:
                 await checkpoint()
@@ -153,7 +153,6 @@ class Receiver:
         """Raise a pending cancellation; after many messages in a row also let other tasks run."""
         frames = self.frames
         if frames.messages_left > 0:
-            frames.messages_left -= 1
             await self._stream.checkpoint_if_cancelled()
         else:
             frames.messages_left = MESSAGES_IN_A_ROW
@@ -310,11 +309,10 @@ class Receiver:
             return
         if not data:
             raise ServerDisconnectedError
-        frames = self.frames
-        frames.messages_left, self._sender.calls_left = MESSAGES_IN_A_ROW, CALLS_IN_A_ROW
+        self._sender.calls_left = CALLS_IN_A_ROW
         if self.heartbeat is not None:
             self.heartbeat.note_activity()
-        frames.feed(data)
+        self.frames.feed(data)
 
     async def _handle_control(self, message: WSMessage) -> WSMessage | None:
         """Handle a control frame; return it if the application should get it, else ``None``."""

@@ -124,11 +124,14 @@ class Sender:
             self.calls_left = CALLS_IN_A_ROW
             await checkpoint()
 
-    def _begin_call(self) -> Awaitable[None]:
+    def _begin_call(self, size: int = 0) -> Awaitable[None]:
         """Return an awaitable: a checkpoint, or an error if the WebSocket is closed.
 
         A sending call needs its own checkpoint, as it may not have to wait for the network.
+
+        :param size: bytes that are to be sent
         """
+        self.calls_left -= size >> 10
         return self.checkpoint() if self._life.state.can_send else self._refuse()
 
     async def _refuse(self) -> None:
@@ -181,7 +184,7 @@ class Sender:
         await self._send_fragment(fragments, held or b"", last=True)
 
     async def _send_fragment(self, fragments: Fragments, data: BytesLike, *, last: bool) -> None:
-        await self._begin_call()
+        await self._begin_call(len(data))
         lock = self._frames
         await self._acquire(lock)
         try:
@@ -215,8 +218,8 @@ class Sender:
         try:
             if self._stream.send_nowait(wire):
                 return
-        except Exception as exc:
-            self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
+        except BaseException as exc:
+            self._tear(exc)
             raise
         self._frames.locked = True
         try:
@@ -227,8 +230,7 @@ class Sender:
     async def _send_in_turn(self, opcode: int, data: BytesLike, deflater: Deflater | None) -> None:
         """Send a whole message after those that are being sent, and let other tasks run."""
         # Check for cancellation here: later it would interrupt the frame that is being sent.
-        self.calls_left -= len(data) >> 10
-        await self._begin_call()
+        await self._begin_call(len(data))
         messages, frames = self._messages, self._frames
         await self._acquire(messages)
         try:
@@ -351,10 +353,13 @@ class Sender:
             while self.pongs and self._life.state.can_send:
                 await self._send_all(self._take_pongs())
         except BaseException as exc:
-            # A part of a frame may have been sent, and the rest cannot be sent later.
-            error = exc if isinstance(exc, Exception) else None
-            self._life.end(WSCloseCode.ABNORMAL_CLOSURE, error)
+            self._tear(exc)
             raise
+
+    def _tear(self, exc: BaseException) -> None:
+        """End the WebSocket: a part of a frame may have been sent, and the rest never will."""
+        error = exc if isinstance(exc, Exception) else None
+        self._life.end(WSCloseCode.ABNORMAL_CLOSURE, error)
 
     async def _send_all(self, data: bytes) -> None:
         """Send large frames in pieces, and tell the heartbeat of each piece that is sent."""

@@ -15,7 +15,7 @@ CLOSE_SECONDS: Final = 10.0
 DEFAULT_TIMEOUT: Final = ClientWSTimeout(ws_close=CLOSE_SECONDS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class WSSettings:
     """The checked options of ``ws_connect()`` that are needed after the handshake.
 

@@ -134,6 +134,8 @@ class WSHandshake:
         The caller may replace the handshake headers in ``_OVERRIDABLE``, and no others.
         """
         pairs = header_pairs("headers", given)
+        if not pairs and origin is None:
+            return self._offer.headers()
         if origin is not None:
             pairs = [pair for pair in pairs if pair[0].lower() != "origin"]
             pairs.append(("Origin", origin))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
+import anyio
 import pytest
 
 from anyhttp._websocket import Lifecycle, WSState
@@ -69,11 +70,15 @@ class TestEnd:
         """With the heartbeat behind it; whoever waits for the end is woken."""
         done: list[str] = []
         life = reached(state, done)
-        life.end(1000)
-        life.end(1000)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(life.wait_over)
+            tasks.start_soon(life.wait_over)
+            await anyio.wait_all_tasks_blocked()
+            life.end(1000)
+            life.end(1000)
         assert done == ["connection", "heartbeat"]
         assert (life.state, life.close_code, life.exception) == (CLOSED, 1000, None)
-        await life.over.wait()
+        await life.wait_over()
 
     def test_an_open_one_that_fails_can_still_be_read(self) -> None:
         """What came before the failure is not lost; the state ends when that has been read."""
