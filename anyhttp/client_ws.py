@@ -83,8 +83,8 @@ class ClientWebSocketResponse:
     :param settings: how to behave
     """
 
-    __slots__ = ("__weakref__", "_accepted", "_frames", "_heartbeat", "_life", "_loop", "_ready",
-                 "_receiver", "_sender", "_settings", "_stream")  # fmt: skip
+    __slots__ = ("__weakref__", "_accepted", "_frames", "_heartbeat", "_items", "_life", "_loop",
+                 "_ready", "_receiver", "_sender", "_settings", "_stream")  # fmt: skip
 
     def __init__(self, exchange: Exchange, accepted: Accepted, settings: WSSettings) -> None:
         self._stream, surplus = exchange.lend_away()
@@ -98,6 +98,9 @@ class ClientWebSocketResponse:
         )
         frames.feed(surplus)
         self._ready = frames.ready
+        # What __anext__() returns without receive(): nothing, if a subclass has its own.
+        is_ours = type(self).receive is ClientWebSocketResponse.receive
+        self._items: list[WSMessage] = frames.ready if is_ours else []
         self._life = life = Lifecycle(exchange.close, frames.ready)
         exchange.on_end = life.end
         self._sender = sender = Sender(
@@ -333,6 +336,8 @@ class ClientWebSocketResponse:
         return self
 
     async def __anext__(self) -> WSMessage:
+        if items := self._items:
+            return items.pop()
         message = await self.receive()
         if message.type in _ENDS:
             raise StopAsyncIteration

@@ -150,7 +150,10 @@ class Receiver:
         return self._end_message()
 
     async def _checkpoint(self) -> None:
-        """Raise a pending cancellation; after many messages in a row also let other tasks run."""
+        """Raise a pending cancellation; after many messages in a row also let other tasks run.
+
+        Whether the stream has waited for bytes does not count: it may have had them already.
+        """
         frames = self.frames
         if frames.messages_left > 0:
             await self._stream.checkpoint_if_cancelled()
@@ -162,6 +165,7 @@ class Receiver:
         """Return the next piece of a message that is being read in pieces."""
         if self.streaming is not stream:
             raise StopAsyncIteration
+        self.frames.messages_left -= 1
         if self.frames.is_inflating:
             await self._checkpoint()  # a little input may inflate to many pieces
         found = await self.receive(self.frames.next_piece)

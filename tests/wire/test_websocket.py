@@ -285,6 +285,20 @@ class TestHandshake:
                 async with session.ws_connect(peer.url) as ws:
                     assert type(ws) is made
 
+    async def test_a_class_of_ones_own_that_receives(self, script: Script) -> None:
+        """Iteration asks its method for every message, also for one that came with another."""
+
+        class Shouting(ClientWebSocketResponse):
+            async def receive(self, timeout: float | None = None) -> WSMessage:
+                message = await super().receive(timeout)
+                return message._replace(data=str(message.data).upper())
+
+        wire = websocket.frame(TEXT, b"a") * 3 + websocket.close(1000)
+        peer = await script([(GET, Accept(wire)), (BYE, CLOSE)])
+        async with ClientSession(ws_response_class=Shouting) as session:
+            async with session.ws_connect(peer.url) as ws:
+                assert [message.data async for message in ws] == ["A", "A", "A"]
+
     @pytest.mark.parametrize("late", [True, False])
     async def test_a_class_of_ones_own_that_cannot_be_made(
         self, script: Script, late: bool
@@ -637,6 +651,19 @@ class TestManyFrames:
                     assert [piece async for piece in await ws.receive_stream()] == ["a"]
                 else:
                     assert await ws.receive() == text("a")
+
+    async def test_others_run_while_pieces_are_taken(self, script: Script) -> None:
+        """Each of which is there already."""
+        frames = [
+            websocket.frame(TEXT, b"a", last=False),
+            websocket.frame(0, b"x", last=False) * 1000 + websocket.frame(0),
+        ]
+        peer = await script([(GET, [Accept(), *frames]), FAREWELL])
+        async with ClientSession() as session, session.ws_connect(peer.url) as ws:
+            message = await ws.receive_stream()
+            await peer.settled()
+            async with self.others_run(at_least=10):
+                assert "".join([piece async for piece in message]) == "a" + "x" * 1000
 
     async def test_others_run_while_they_are_thrown_away(self, script: Script) -> None:
         """On the way to the CLOSE of the peer."""
