@@ -48,7 +48,7 @@ class Wait:
         try:
             yield self
         finally:
-            self._callback = None
+            self._callback = self._context = None
             self.is_begun = False
         return self._in_time
 
