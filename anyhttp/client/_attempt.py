@@ -28,7 +28,7 @@ def request_of(scope: CallScope) -> ClientRequest:
     """Build the request of the present hop, with the cookies that the jar has now."""
     hop, session = scope.hop, scope.session
     headers, explicit = hop.headers, None
-    if hdrs.COOKIE in headers:
+    if hop.prepared is None and hdrs.COOKIE in headers:
         headers = headers.copy()
         explicit = "; ".join(headers.popall(hdrs.COOKIE))
     cookies = cookie_header(session.cookie_jar, hop.url, explicit, hop.cookies)
@@ -53,7 +53,7 @@ class Attempt:
         #: the exchange in which the request is sent; ``None`` until there is a connection
         self.exchange: Exchange | None = None
         #: what the attempt is doing, for the message of a timeout
-        self.phase = "preparing the request"
+        self.phase: str = "preparing the request"
 
     async def send(self, request: ClientRequest, *, once: bool = False) -> ClientResponse:
         """Send *request*, and return the response when its head has been received.

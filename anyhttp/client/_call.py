@@ -21,17 +21,13 @@ __all__ = ("Call",)
 
 
 class Call:
-    """One call, from checked arguments to a response whose head has been received.
+    """One call, from checked arguments to a response whose head has been received."""
 
-    :param follows: whether the call follows redirects
-    """
-
-    def __init__(self, scope: CallScope, tracer: CallTracer | None, follows: bool) -> None:
-        self.scope = scope
+    def __init__(self, scope: CallScope, tracer: CallTracer | None) -> None:
+        self.scope: CallScope = scope
         self._tracer = tracer
-        self._follows = follows
         #: whether an ``async with`` block runs the call; set before :meth:`run` begins
-        self.in_block = False
+        self.in_block: bool = False
         #: the response that this ``async with`` block has entered
         self.entered: ClientResponse | None = None
 
@@ -52,7 +48,7 @@ class Call:
                 await self._look_up_credentials(default=True)
                 await self._look_up_proxy()
             response = await self._send()
-            if response.status in REDIRECT_STATUSES and self._follows:
+            if response.status in REDIRECT_STATUSES and scope.hop.follows:
                 response = await self._follow(response)
             if settings.raise_for_status is not False:
                 await self._judge(response)

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import anyio
 
 from .._common import without_user_info
-from .._http1 import Exchange, UploadProgress, UploadTracker, upload_progress
+from .._http1 import Exchange, UploadProgress, upload_progress
 from .._tasks import (
     CLEAN_UP_SECONDS,
     Expired,
@@ -38,19 +38,22 @@ class CallScope:
     call is closed (``coroutine.close()``) and therefore cannot await anything.
     """
 
+    # Defaults of what few calls need; Python finds an attribute of the object itself faster.
+    _tasks: HelperTasks | None = None  # those of the owner
+    _replaced: list[Payload] | None = None
+    _ended = False  # then the task that still sends the body closes it
+
     def __init__(
         self,
         session: SessionScope,
         connector: BaseConnector,
         hop: Hop,
         settings: Settings,
-        tracker: UploadTracker | None,
     ) -> None:
         self.session: SessionScope = session
         self.connector: BaseConnector = connector
         self.hop: Hop = hop
         self.settings: Settings = settings
-        self._tracker = tracker
         #: reports to the ``upload_tracker`` of the request, if there is one
         self.progress: UploadProgress | None = None
         #: of the helper tasks of this call alone; made if the session has not been entered
@@ -62,8 +65,6 @@ class CallScope:
         self._exchanges: Sequence[Exchange] = ()
         #: the body, which is closed when it has been sent
         self.body: Payload | None = hop.body
-        self._replaced: list[Payload] | None = None
-        self._ended = False  # then the task that still sends the body closes it
 
     def begin(self) -> None:
         """Start the time of the call.
@@ -71,8 +72,9 @@ class CallScope:
         :raises RuntimeError: the session is closed, or the tracker is that of another request
         """
         session = self.session
-        if self._tracker is not None:
-            self.progress = upload_progress(self._tracker)  # needs end_request() in any case
+        tracker = self.hop.upload_tracker
+        if tracker is not None:
+            self.progress = upload_progress(tracker)  # needs end_request() in any case
         if session.ended or self.connector.closed:
             if self.progress is not None:
                 self.progress.end_request()

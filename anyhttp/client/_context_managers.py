@@ -31,14 +31,13 @@ class RequestContextManager(AsyncWithOnly, Coroutine[Any, Any, ClientResponse]):
     end of the block.
     """
 
-    __slots__ = ("_call", "_coroutine", "_response")
+    _response: ClientResponse | None = None
 
     def __init__(
         self, coroutine: Coroutine[Any, Any, ClientResponse], call: Call | None = None
     ) -> None:
         self._coroutine = coroutine
         self._call = call  # None if the coroutine is not that of Call.run()
-        self._response: ClientResponse | None = None
 
     def send(self, value: Any) -> Any:
         """Be a coroutine."""

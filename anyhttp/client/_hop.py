@@ -10,7 +10,7 @@ from yarl import URL
 
 from .. import hdrs
 from .._common import Fields, check_instance
-from .._http1 import Limits, goes_inline
+from .._http1 import Limits, UploadTracker, goes_inline
 from .._targets import BasicAuth, Destination, ProxyOptions, is_upgrade, origin_of
 from .._tasks import ClientTimeout
 from ..client_exceptions import ClientPayloadError
@@ -47,11 +47,9 @@ class Settings:
 class Hop:
     """What the caller asked for; some of it changes from one redirect to the next."""
 
-    # Defaults; an attribute is set only where the value differs.
+    # Defaults of what few calls need; Python finds an attribute of the object itself faster.
     #: whether it asks for a WebSocket
     is_handshake: bool = False
-    body: Payload | None = None
-    auth: BasicAuth | None = None
     #: those of this request, besides those of the jar
     cookies: LooseCookies | None = None
     proxy: ProxyOptions | None = None
@@ -59,8 +57,11 @@ class Hop:
     environment: ProxyOptions | None = None
     #: those of the session and of the request; may be the session's own object
     headers: CIMultiDict[str]
-    #: the session's headers, if *headers* are just these and *own_headers*
-    prepared: PreparedHeaders | None = None
+    #: whether redirects are followed
+    follows: bool = True
+    upload_tracker: UploadTracker | None = None
+    #: for the contexts that trace handlers get
+    trace_context: object = None
     #: the headers that the session does not have
     own_headers: Fields = ()
 
@@ -76,6 +77,10 @@ class Hop:
         self.method: str = method
         self.destination: Destination = destination
         self.settings: RequestSettings = settings
+        self.body: Payload | None = None
+        self.auth: BasicAuth | None = None
+        #: the session's headers, if *headers* are just these and *own_headers*
+        self.prepared: PreparedHeaders | None = None
 
     @property
     def url(self) -> URL:

@@ -401,10 +401,10 @@ class ClientSession(AsyncWithOnly):
         if getattr(request, "__func__", None) is not _OWN_REQUEST:
             # A subclass may have options of its own, and handles them before it calls ours.
             return RequestContextManager(request(method, url, **options))
-        if not PLAIN_OPTIONS.issuperset(options):
+        if options and not PLAIN_OPTIONS.issuperset(options):
             options = fold_options(options, OPTIONS)
         try:
-            call = self._make_call(method, url, **options)
+            call = self._make_call(method, url, options)
         except Exception as exc:  # noqa: BLE001  (raised when the caller awaits the request)
             return RequestContextManager(refused(self._first_complaint(exc, options)))
         return RequestContextManager(call.run(), call)
@@ -421,13 +421,19 @@ class ClientSession(AsyncWithOnly):
         self, url: StrOrURL, *, allow_redirects: bool = True, **options: Unpack[ReadOptions]
     ) -> RequestContextManager:
         """Make a GET request; see :meth:`request`."""
-        return self._start(hdrs.METH_GET, url, {**options, "allow_redirects": allow_redirects})
+        if allow_redirects is not True:
+            return self._start(hdrs.METH_GET, url, {**options, "allow_redirects": allow_redirects})
+        return self._start(hdrs.METH_GET, url, options)
 
     def options(
         self, url: StrOrURL, *, allow_redirects: bool = True, **options: Unpack[ReadOptions]
     ) -> RequestContextManager:
         """Make an OPTIONS request; see :meth:`request`."""
-        return self._start(hdrs.METH_OPTIONS, url, {**options, "allow_redirects": allow_redirects})
+        if allow_redirects is not True:
+            return self._start(
+                hdrs.METH_OPTIONS, url, {**options, "allow_redirects": allow_redirects}
+            )
+        return self._start(hdrs.METH_OPTIONS, url, options)
 
     def head(
         self, url: StrOrURL, *, allow_redirects: bool = False, **options: Unpack[ReadOptions]
@@ -488,7 +494,7 @@ class ClientSession(AsyncWithOnly):
         handshake = WSHandshake(**request)  # type: ignore[arg-type]  # the types are in WSOptions
         scope.forget_lost_tasks()
         tasks = scope.helper_tasks or tasks
-        call = self._make_call(method, url, **handshake.request)
+        call = self._make_call(method, url, handshake.request)
         call.scope.hop.is_handshake = True
         response = await call.run()
         return await handshake.finish(response, self._ws_response_class, tasks, call.scope.total_at)
@@ -498,7 +504,7 @@ class ClientSession(AsyncWithOnly):
         if not PLAIN_OPTIONS.issuperset(options):
             options = fold_options(options, OPTIONS)
         try:
-            call = self._make_call(method, str_or_url, **options)
+            call = self._make_call(method, str_or_url, options)
         except Exception as exc:
             complaint = self._first_complaint(exc, options)
             if complaint is exc:
@@ -506,10 +512,30 @@ class ClientSession(AsyncWithOnly):
             raise complaint from None
         return await call.run()
 
-    def _make_call(
+    def _make_call(self, method: str, url: StrOrURL, options: Mapping[str, Any]) -> Call:
+        """Check the options of a request and fill in the session's defaults."""
+        scope = self._scope
+        connector = scope.connector
+        if connector is None:
+            raise RuntimeError("Session is closed")
+        settings = self._settings
+        destination = destination_of(url, connector.allowed_protocol_schema_set, self._base_url)
+        hop = Hop(self, checked_method(method), destination, settings.request)
+        if self._proxy is not None:
+            hop.proxy = self._proxy
+        if options:
+            settings = self._take_options(hop, connector, **options)
+        else:
+            self._headers.apply(hop)
+            if destination.has_credentials or scope.defaults.auth is not None:
+                hop.take_credentials(None, scope.defaults)
+        call = CallScope(scope, connector, hop, settings)
+        return Call(call, self._tracer_for(call) if self._trace_configs else None)
+
+    def _take_options(
         self,
-        method: str,
-        url: StrOrURL,
+        hop: Hop,
+        connector: BaseConnector,
         *,
         params: Query = None,
         data: Any = None,
@@ -524,39 +550,37 @@ class ClientSession(AsyncWithOnly):
         trace_request_ctx: object = None,
         upload_tracker: UploadTracker | None = None,
         **settings: Any,
-    ) -> Call:
-        """Check the options of a request and fill in the session's defaults."""
-        connector = self._scope.connector
-        if connector is None:
-            raise RuntimeError("Session is closed")
-        if allow_redirects is not True and allow_redirects is not False:
-            check_flag("allow_redirects", allow_redirects)
-        method = checked_method(method)
-        destination = destination_of(url, connector.allowed_protocol_schema_set, self._base_url)
+    ) -> Settings:
+        """Give *hop* what the caller asks for; return the settings of the call."""
+        check_flag("allow_redirects", allow_redirects)
+        hop.follows = allow_redirects
         if params:
-            destination = Destination(with_params(destination.original_url, params))
-        effective = overridden(self._settings, **settings) if settings else self._settings
-        hop = Hop(self, method, destination, effective.request)
+            hop.destination = Destination(with_params(hop.url, params))
+        effective = self._settings
+        if settings:
+            effective = overridden(effective, **settings)
+            hop.settings = effective.request
         self._headers.apply(hop, headers)
-        if auth is not None or destination.has_credentials or self._scope.defaults.auth is not None:
+        default = self._scope.defaults.auth
+        if auth is not None or default is not None or hop.destination.has_credentials:
             hop.take_credentials(auth, self._scope.defaults)
         if cookies is not None:
             hop.cookies = cookies
         if data is not None or json is not None:
             hop.body = make_payload(data, json, self._json_serialize, self._json_serialize_bytes)
-        if self._proxy is not None:
-            hop.proxy = self._proxy
-        if (proxy, proxy_auth, proxy_headers) != _NO_PROXY:
+        if not (proxy is proxy_auth is proxy_headers is None):
             hop.proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
-        check_instance("upload_tracker", upload_tracker, UploadTracker)
-        scope = CallScope(self._scope, connector, hop, effective, upload_tracker)
-        tracer = self._tracer_for(scope, trace_request_ctx) if self._trace_configs else None
-        return Call(scope, tracer, allow_redirects)
+        if upload_tracker is not None:
+            check_instance("upload_tracker", upload_tracker, UploadTracker)
+            hop.upload_tracker = upload_tracker
+        if trace_request_ctx is not None:
+            hop.trace_context = trace_request_ctx
+        return effective
 
-    def _tracer_for(self, scope: CallScope, request_context: object) -> CallTracer:
+    def _tracer_for(self, scope: CallScope) -> CallTracer:
         # The list may be changed by the program, so what it holds is checked again.
         configs = checked_trace_configs(self._trace_configs)
-        traces = [Trace(self, each, request_context) for each in configs]
+        traces = [Trace(self, each, scope.hop.trace_context) for each in configs]
         return CallTracer(scope, traces)
 
     def _proxy_for(
@@ -574,7 +598,5 @@ class ClientSession(AsyncWithOnly):
         checked = None if headers is None else CIMultiDict(header_pairs("proxy_headers", headers))
         return proxy_options(proxy, auth, checked, self._proxy)
 
-
-_NO_PROXY: Final = (None, None, None)
 
 _OWN_REQUEST: Final = ClientSession._request

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from multidict import CIMultiDict, getversion
 
 from .._headers import header_pairs
@@ -31,26 +29,23 @@ class SessionHeaders:
         self._skip_auto_headers = skip_auto_headers
         self._version = -1  # that of the headers when they were prepared
 
-    def apply(self, hop: Hop, given: LooseHeaders | None) -> None:
+    def apply(self, hop: Hop, given: LooseHeaders | None = None) -> None:
         """Give *hop* these headers, overridden by those of the request that are *given*."""
-        hop.headers = self.headers
-        prepared = self._present()
+        hop.headers = headers = self.headers
+        # A multidict gets another version whenever it is changed.
+        version = getversion(headers)  # type: ignore[arg-type]  # the stubs mean any multidict
+        if version != self._version:
+            self._prepared = prepared_headers(headers, self._skip_auto_headers)
+            self._version = version
+        prepared = self._prepared
         if given is not None:
             pairs = header_pairs("headers", given)
-            hop.headers = _merged(self.headers, pairs)
+            hop.headers = _merged(headers, pairs)
             if not prepared.fits(pairs):
                 return
             hop.own_headers = tuple(pairs)
-        if prepared.is_simple:
+        if prepared.is_simple and hop.settings.skip_auto_headers is self._skip_auto_headers:
             hop.prepared = prepared
-
-    def _present(self) -> PreparedHeaders:
-        # A multidict gets another version whenever it is changed.
-        version = getversion(cast("Any", self.headers))
-        if version != self._version:
-            self._prepared = prepared_headers(self.headers, self._skip_auto_headers)
-            self._version = version
-        return self._prepared
 
 
 def _merged(own: CIMultiDict[str], pairs: list[tuple[str, str]]) -> CIMultiDict[str]:

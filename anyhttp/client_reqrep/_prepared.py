@@ -44,10 +44,9 @@ class PreparedHeaders:
     """
 
     __slots__ = ("_after", "_after_lines", "_before", "_before_lines", "_by_host", "is_simple",
-                 "names", "skip_auto_headers")  # fmt: skip
+                 "names")  # fmt: skip
 
     def __init__(self, headers: CIMultiDict[str], skip_auto_headers: frozenset[str]) -> None:
-        self.skip_auto_headers: frozenset[str] = skip_auto_headers
         self._before: Fields = tuple(headers.items())
         self._after: Fields = tuple(
             (name, value)

@@ -63,6 +63,8 @@ _STEPS_OF_AIOHTTP: Final = (
 )  # fmt: skip
 
 
+_NO_HEADERS: Final[CIMultiDict[str]] = CIMultiDict()
+
 # A key is made for each request; this is faster than the __new__() of the NamedTuple.
 _make_key: Final[Callable[[tuple[object, ...]], ConnectionKey]] = partial(
     tuple.__new__, ConnectionKey
@@ -86,7 +88,8 @@ class ClientRequest:
         super().__init_subclass__(**kwargs)
         warn_of_unused(cls, _STEPS_OF_AIOHTTP, "write a middleware")
 
-    # Defaults.  An instance attribute is set only where the value differs, as few requests do.
+    # Defaults.  An instance attribute is set only where the value differs, as few requests do:
+    # Python finds the default fast as long as no object has an attribute of that name.
     skip_auto_headers: frozenset[str] = DEFAULT_SETTINGS.skip_auto_headers
     version: HttpVersion = DEFAULT_SETTINGS.version
     compress: str | None = DEFAULT_SETTINGS.compress
@@ -96,17 +99,15 @@ class ClientRequest:
     ssl: SSLOption = DEFAULT_SETTINGS.ssl
     server_hostname: str | None = DEFAULT_SETTINGS.server_hostname
     response_class: type[ClientResponse] = DEFAULT_SETTINGS.response_class
-    body: Payload | bytes = b""
-    _proxy: URL | None = None
     #: credentials for the proxy, which are sent to no origin
     proxy_auth: BasicAuth | None = None
     #: headers for the proxy; no origin behind a tunnel sees them
     proxy_headers: CIMultiDict[str] | None = None
     #: whether it asks for a WebSocket
     is_handshake: bool = False
-    #: how the body is sent; determined anew whenever the body is set and before sending
-    framing: Framing = NO_BODY
-    #: the headers, as long as ``_headers`` is ``None``
+    #: what the URL was when the request was made, or when it was looked at last
+    _destination: Destination
+    #: the headers, as long as there is no dictionary of them
     _block: HeaderBlock
     #: to undo :meth:`_frame`: the header fields that it added, and the previous values of
     #: ``chunked``, ``compress`` and ``expect100``
@@ -152,43 +153,69 @@ class ClientRequest:
     def _assemble(
         self, parts: RequestParts, headers: CIMultiDict[str], cookies: str | None
     ) -> None:
-        settings, destination, prepared = parts.settings, parts.destination, parts.prepared
+        destination, prepared = parts.destination, parts.prepared
         self.method: str = parts.method
         self.original_url: URL = destination.original_url
         self.url: URL = destination.url
-        self._destination: Destination = destination
+        self._destination = destination
         self.session: Any = parts.session
-        says_more = settings is not DEFAULT_SETTINGS and self._choose(settings)
         # A dictionary of the headers is made only when a program reads the ``headers`` attribute.
         self._headers: CIMultiDict[str] | None = None
-        if (
-            prepared is None
-            or says_more
-            or parts.body is not None
-            or self.method not in self.GET_METHODS
-            or self.skip_auto_headers != prepared.skip_auto_headers
-        ):
-            self._headers = self._headers_but_for_body(headers, cookies, parts.auth)
-            self._set_body(parts.body)
-            return
-        more: Fields = ()
-        if cookies:
-            more = ((hdrs.COOKIE, cookies),)
-        if parts.auth is not None:
-            more = (*more, (hdrs.AUTHORIZATION, parts.auth.encode()))
-        self._block = prepared.block(destination, parts.own_headers, more)
+        self._proxy: URL | None = None
+        self.body: Payload | bytes = b""
+        #: how the body is sent; determined anew whenever the body is set and before sending
+        self.framing: Framing = NO_BODY
+        if parts.settings is not DEFAULT_SETTINGS and self._choose(parts.settings):
+            prepared = None
+        if prepared is not None:
+            more = self._body_fields(parts.body)
+            if more is not None:
+                if parts.auth is not None:
+                    more = ((hdrs.AUTHORIZATION, parts.auth.encode()), *more)
+                if cookies:
+                    more = ((hdrs.COOKIE, cookies), *more)
+                self._block = prepared.block(destination, parts.own_headers, more)
+                return
+        self._headers = self._headers_but_for_body(headers, cookies, parts.auth)
+        self._set_body(parts.body)
+
+    def _body_fields(self, payload: Payload | None) -> Fields | None:
+        """Take *payload* as the body, and return the fields that describe it.
+
+        If they may have to replace others, return ``None`` and take nothing.
+        """
+        if payload is None and self.method in self.GET_METHODS:
+            return ()
+        given: Fields = ()
+        if payload is not None:
+            given = tuple(payload.headers.items())
+            # There may be nothing but a media type: the prepared fields and those that are sent
+            # beside them hold none.
+            if payload.consumed or self.skip_auto_headers or len(given) > 1:
+                return None
+            if given and given[0][0].lower() != "content-type":
+                return None
+            self.body = payload
+        framing = framing_of_request(
+            payload, _NO_HEADERS, version=self.version,
+            anticipates_content=self.method not in self.GET_METHODS,
+        )  # fmt: skip
+        fields = framing_fields(framing, _NO_HEADERS)
+        self._before_framing = fields, (None, None, False)
+        if framing.chunked:
+            self.chunked = True
+        self.framing = framing
+        if self.method in self.POST_METHODS and not (given or self._skips(hdrs.CONTENT_TYPE)):
+            self._typed_by_itself = True
+            return (*fields, (hdrs.CONTENT_TYPE, self._default_content_type))
+        return (*given, *fields)
 
     def _choose(self, settings: RequestSettings) -> bool:
         """Copy *settings* to the attributes; return whether they affect how a body is sent."""
-        self.skip_auto_headers = settings.skip_auto_headers
-        self.version = settings.version
-        self.compress = settings.compress
-        self.chunked = settings.chunked
-        self.expect100 = settings.expect100
-        self.keep_alive = settings.keep_alive
-        self.ssl = settings.ssl
-        self.server_hostname = settings.server_hostname
-        self.response_class = settings.response_class
+        for name in RequestSettings.__slots__:
+            value = getattr(settings, name)
+            if value is not getattr(DEFAULT_SETTINGS, name):
+                setattr(self, name, value)
         return bool(settings.chunked or settings.compress is not None or settings.expect100)
 
     def __repr__(self) -> str:
@@ -218,10 +245,12 @@ class ClientRequest:
     @property
     def connection_key(self) -> ConnectionKey:
         """What a connection must have in common with this request to be used for it."""
-        destination = self._present_destination()
-        if self._proxy is None and self.ssl is True and self.server_hostname is None:
-            return destination.key
+        destination = self._destination
+        if destination.url is not self.url:
+            destination = self._present_destination()
         proxied = self._proxy is not None
+        if not proxied and self.ssl is True and self.server_hostname is None:
+            return destination.key
         return _make_key(
             (
                 *destination.key[:3],
@@ -234,10 +263,8 @@ class ClientRequest:
         )
 
     def _present_destination(self) -> Destination:
-        """Return the destination of the present URL, which a program may have changed."""
-        destination = self._destination
-        if destination.url is not self.url:
-            destination = self._destination = Destination(self.url)
+        """Return the destination of the present URL, which a program has changed."""
+        self._destination = destination = Destination(self.url)
         return destination
 
     # -- the proxy
@@ -498,7 +525,9 @@ class ClientRequest:
         """
         if self.method == hdrs.METH_CONNECT:
             return self.authority
-        destination = self._present_destination()
+        destination = self._destination
+        if destination.url is not self.url:
+            destination = self._present_destination()
         if destination.complaint is not None:
             raise InvalidUrlClientError(self.url, destination.complaint)
         if self._proxy is not None and self.is_forwarded:

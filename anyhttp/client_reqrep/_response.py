@@ -136,32 +136,17 @@ def _utf8(_: ClientResponse, body: bytes) -> str:
     return "utf-8"
 
 
+# Without __slots__, like all objects that each call makes: Python creates them faster then.
 class ClientResponse:
     """The response to a request: its head has been received, its body perhaps not yet.
 
     Give its connection back: by ``async with``, by reading to the end, or by :meth:`release`.
     """
 
-    __slots__ = (
-        "__dict__",  # applications and tests may add attributes; made when needed
-        "__weakref__",
-        "_body",
-        "_content",
-        "_cookies",
-        "_exchange",
-        "_fallback_charset",
-        "_head",
-        "_headers",
-        "_history",
-        "_in_context",
-        "_on_body",
-        "_released",
-        "_request",
-        "method",
-        "reason",
-        "status",
-        "version",
-    )
+    # Defaults of what few responses need; Python finds an attribute of the object itself faster.
+    _headers: CIMultiDictProxy[str] | None = None
+    _cookies: SimpleCookie | None = None
+    _history: tuple[ClientResponse, ...] = ()
 
     #: trailer fields of a response that was unpickled
     _past_trailers: RawHeaders = ()
@@ -189,9 +174,6 @@ class ClientResponse:
         self._exchange = exchange
         self._head = head
         self._fallback_charset = fallback_charset_resolver
-        self._headers: CIMultiDictProxy[str] | None = None
-        self._cookies: SimpleCookie | None = None
-        self._history: tuple[ClientResponse, ...] = ()
         self._body: bytes | None = None
         self._released = False
         self._in_context = False

@@ -128,11 +128,11 @@ async def test_an_unknown_option_of_request() -> None:
 def test_every_option_is_one_that_a_request_takes() -> None:
     """What type checkers allow is what is accepted, under each verb."""
     expected = RequestOptions.__optional_keys__
-    named = set(inspect.signature(ClientSession._make_call).parameters)
+    named = set(inspect.signature(ClientSession._take_options).parameters)
     named |= set(inspect.signature(overridden).parameters)
     named |= set(inspect.signature(overridden_request).parameters)
     folded = {"encoding", "files", "verify_ssl", "ssl_context", "fingerprint"}
-    assert expected - folded == named - {"self", "method", "url", "settings", "own"}
+    assert expected - folded == named - {"self", "hop", "connector", "settings", "own"}
 
 
 # -- options of a request ----------------------------------------------------------------
