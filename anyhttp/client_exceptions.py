@@ -146,8 +146,20 @@ class ClientResponseError(ClientError):
         self.history = history
         self.status: int = 0 if status is None else status
         self.message = message
-        self.headers = headers
+        self._headers = headers
+        self._make_headers: Callable[[], MultiMapping[str]] | None = None
         self.body: bytes | None = None
+
+    @property
+    def headers(self) -> MultiMapping[str] | None:
+        """The headers of the response."""
+        if self._make_headers is not None:
+            self._headers, self._make_headers = self._make_headers(), None
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: MultiMapping[str] | None) -> None:
+        self._headers, self._make_headers = headers, None
 
     @property
     def code(self) -> int:
@@ -175,12 +187,13 @@ class ClientResponseError(ClientError):
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __reduce__(self) -> _Reduced:
+        headers = self.headers
         state = self.__dict__.copy()
-        if not isinstance(self.headers, CIMultiDictProxy):
+        if not isinstance(headers, CIMultiDictProxy):
             return type(self), self.args, state
         # The read-only view cannot be pickled, so pickle a copy of its headers.
-        del state["headers"]
-        return _with_headers, (type(self), self.args, CIMultiDict(self.headers)), state
+        del state["_headers"]
+        return _with_headers, (type(self), self.args, CIMultiDict(headers)), state
 
 
 def _with_headers(
@@ -189,6 +202,11 @@ def _with_headers(
     exc = cls(*args)
     exc.headers = CIMultiDictProxy(headers)
     return exc
+
+
+def take_headers_later(error: ClientResponseError, make: Callable[[], MultiMapping[str]]) -> None:
+    """Have *make* make the headers of *error* when somebody looks at them, as few programs do."""
+    error._make_headers = make
 
 
 class ContentTypeError(ClientResponseError):

@@ -18,7 +18,7 @@ from .._tasks import (
     TaskOwner,
     deadline_after,
 )
-from ..connector import BaseConnector, finish_closing
+from ..connector import BaseConnector, finish_closing, is_closing
 from ..payload import Payload
 from ._hop import Hop, Settings
 from ._session_scope import SessionScope
@@ -215,14 +215,15 @@ class CallScope:
     async def aclose(self, raised: BaseException) -> None:
         """Close all that the call holds, and wait for it; *raised* is the error of the call."""
         try:
-            with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
-                for exchange in self._exchanges:
-                    exchange.close()
-                for exchange in self._exchanges:
-                    await exchange.wait_stopped()
-                await finish_closing(self.connector)
-                await self.close_replaced()
-                await self._close_body()
+            for exchange in self._exchanges:
+                exchange.close()
+            if self._has_to_wait():
+                with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
+                    for exchange in self._exchanges:
+                        await exchange.wait_stopped()
+                    await finish_closing(self.connector)
+                    await self.close_replaced()
+                    await self._close_body()
         finally:  # a shield does not stop task.cancel() of asyncio
             self._ended = True
             try:
@@ -232,6 +233,12 @@ class CallScope:
                     self.progress.end_request(raised)
                 for exchange in self._exchanges:
                     exchange.forget_errors()
+
+    def _has_to_wait(self) -> bool:
+        """Whether :meth:`aclose` has something to wait for, and so needs a shield."""
+        if self.body is not None or self._replaced or is_closing(self.connector):
+            return True
+        return any(exchange.is_sending for exchange in self._exchanges)
 
     def close(self) -> None:
         """Close the exchanges and cancel the tasks, without waiting for either."""

@@ -154,7 +154,6 @@ def overridden(
     check_count("max_redirects", max_redirects)
     check_flag("read_until_eof", read_until_eof)
     check_flag("auto_decompress", auto_decompress, optional=True)
-    limits = own.limits
     return Settings(
         request=overridden_request(own.request, **settings) if settings else own.request,
         max_redirects=max_redirects,
@@ -168,11 +167,7 @@ def overridden(
         timeout=own.timeout if timeout is ... else checked_timeout(timeout),
         read_bufsize=_given_size("read_bufsize", read_bufsize, own.read_bufsize),
         auto_decompress=own.auto_decompress if auto_decompress is None else auto_decompress,
-        limits=Limits(
-            _given_size("max_line_size", max_line_size, limits.max_line_size),
-            _given_size("max_field_size", max_field_size, limits.max_field_size),
-            _given_size("max_headers", max_headers, limits.max_headers),
-        ),
+        limits=_overridden_limits(own.limits, max_line_size, max_field_size, max_headers),
         max_body_size=(
             own.max_body_size if max_body_size is None else checked_body_size(max_body_size)
         ),
@@ -207,6 +202,18 @@ def overridden_request(
         compress=checked_compress(compress),
         chunked=True if chunked else None,
         expect100=expect100,
+    )
+
+
+def _overridden_limits(
+    own: Limits, max_line_size: int | None, max_field_size: int | None, max_headers: int | None
+) -> Limits:
+    if max_line_size is max_field_size is max_headers is None:
+        return own
+    return Limits(
+        _given_size("max_line_size", max_line_size, own.max_line_size),
+        _given_size("max_field_size", max_field_size, own.max_field_size),
+        _given_size("max_headers", max_headers, own.max_headers),
     )
 
 

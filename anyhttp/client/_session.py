@@ -395,10 +395,21 @@ class ClientSession(AsyncWithOnly):
         return self._start(method, url, options)
 
     def _start(
-        self, method: str, url: StrOrURL, options: Mapping[str, Any]
+        self,
+        method: str,
+        url: StrOrURL,
+        options: Mapping[str, Any],
+        allow_redirects: bool | None = None,
     ) -> RequestContextManager:
+        """Return the request that *options* ask for.
+
+        :param allow_redirects: option of the verbs that have it as a parameter
+        """
         request = self._request
-        if getattr(request, "__func__", None) is not _OWN_REQUEST:
+        is_own = getattr(request, "__func__", None) is _OWN_REQUEST
+        if allow_redirects is not None and not (is_own and allow_redirects is True):
+            options = {**options, "allow_redirects": allow_redirects}
+        if not is_own:
             # A subclass may have options of its own, and handles them before it calls ours.
             return RequestContextManager(request(method, url, **options))
         if options and not PLAIN_OPTIONS.issuperset(options):
@@ -421,25 +432,19 @@ class ClientSession(AsyncWithOnly):
         self, url: StrOrURL, *, allow_redirects: bool = True, **options: Unpack[ReadOptions]
     ) -> RequestContextManager:
         """Make a GET request; see :meth:`request`."""
-        if allow_redirects is not True:
-            return self._start(hdrs.METH_GET, url, {**options, "allow_redirects": allow_redirects})
-        return self._start(hdrs.METH_GET, url, options)
+        return self._start(hdrs.METH_GET, url, options, allow_redirects)
 
     def options(
         self, url: StrOrURL, *, allow_redirects: bool = True, **options: Unpack[ReadOptions]
     ) -> RequestContextManager:
         """Make an OPTIONS request; see :meth:`request`."""
-        if allow_redirects is not True:
-            return self._start(
-                hdrs.METH_OPTIONS, url, {**options, "allow_redirects": allow_redirects}
-            )
-        return self._start(hdrs.METH_OPTIONS, url, options)
+        return self._start(hdrs.METH_OPTIONS, url, options, allow_redirects)
 
     def head(
         self, url: StrOrURL, *, allow_redirects: bool = False, **options: Unpack[ReadOptions]
     ) -> RequestContextManager:
         """Make a HEAD request, without following redirects; see :meth:`request`."""
-        return self._start(hdrs.METH_HEAD, url, {**options, "allow_redirects": allow_redirects})
+        return self._start(hdrs.METH_HEAD, url, options, allow_redirects)
 
     def post(
         self, url: StrOrURL, *, data: Any = None, **options: Unpack[WriteOptions]
@@ -568,7 +573,7 @@ class ClientSession(AsyncWithOnly):
             hop.cookies = cookies
         if data is not None or json is not None:
             hop.body = make_payload(data, json, self._json_serialize, self._json_serialize_bytes)
-        if not (proxy is proxy_auth is proxy_headers is None):
+        if (proxy, proxy_auth, proxy_headers) != _NO_PROXY:
             hop.proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
         if upload_tracker is not None:
             check_instance("upload_tracker", upload_tracker, UploadTracker)
@@ -598,5 +603,7 @@ class ClientSession(AsyncWithOnly):
         checked = None if headers is None else CIMultiDict(header_pairs("proxy_headers", headers))
         return proxy_options(proxy, auth, checked, self._proxy)
 
+
+_NO_PROXY: Final = (None, None, None)
 
 _OWN_REQUEST: Final = ClientSession._request

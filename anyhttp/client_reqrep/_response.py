@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, Self
 
@@ -33,7 +34,12 @@ from .._headers import (
 )
 from .._http1 import Exchange, ResponseHead, as_text, content_type_of, text_fields
 from .._tasks import CLEAN_UP_SECONDS, ends_at_once
-from ..client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
+from ..client_exceptions import (
+    ClientConnectionError,
+    ClientResponseError,
+    ContentTypeError,
+    take_headers_later,
+)
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, begin_response, peek, read_ahead
 from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, RawHeaders
 
@@ -117,6 +123,10 @@ def _restored(
     response._past_trailers = trailers
     response._released = True
     return response
+
+
+def _headers_of(head: ResponseHead) -> CIMultiDictProxy[str]:
+    return CIMultiDictProxy(CIMultiDict(text_fields(head)))
 
 
 class _Released:
@@ -252,7 +262,7 @@ class ClientResponse:
     def headers(self) -> CIMultiDictProxy[str]:
         """Header fields as text (UTF-8; other bytes are kept as lone surrogates)."""
         if self._headers is None:
-            self._headers = CIMultiDictProxy(CIMultiDict(text_fields(self._head)))
+            self._headers = _headers_of(self._head)
         return self._headers
 
     @property
@@ -488,12 +498,12 @@ class ClientResponse:
         if not self._in_context:
             self.release()
         error = ClientResponseError(
-            self.request_info,
-            self.history,
-            status=self.status,
-            message=self.reason,
-            headers=self.headers,
+            self.request_info, self.history, status=self.status, message=self.reason
         )
+        if self._headers is None and not self._says_more:
+            take_headers_later(error, partial(_headers_of, self._head))
+        else:
+            error.headers = self.headers
         error.body = body
         raise error
 
@@ -601,7 +611,7 @@ async def read_error_body(response: ClientResponse, total_at: float) -> bytes | 
     After cancellation nothing has been consumed, and the connection cannot be used again.
     """
     content = response._content
-    if not isinstance(content, bytes):
+    if not (isinstance(content, bytes) or content.is_eof()):
         deadline = min(total_at, anyio.current_time() + ERROR_BODY_SECONDS)
         with anyio.CancelScope(deadline=deadline):
             await read_ahead(content, ERROR_BODY)
