@@ -6,11 +6,12 @@ from .._common import RequestInfo
 from .._headers import header_pairs
 from .._network import Fingerprint, ssl_option
 from ._charset import guess_charset
+from ._make_request import make_request as make_request
 from ._prepared import (
     PreparedHeaders as PreparedHeaders,
     prepared_headers as prepared_headers,
 )
-from ._request import ClientRequest, make_request as make_request
+from ._request import ClientRequest
 from ._response import (
     ClientResponse,
     ContentDisposition,

@@ -49,10 +49,7 @@ from ._prepared import DEFAULT_HEADERS
 from ._response import ClientResponse
 from ._settings import DEFAULT_SETTINGS, GivenParts, RequestParts, RequestSettings
 
-__all__ = (
-    "ClientRequest",
-    "make_request",
-)
+__all__ = ("ClientRequest",)
 
 _TLS_SCHEMES: Final = frozenset({"https", "wss"})
 #: Methods that subclasses written for aiohttp may override, but that anyhttp never calls.
@@ -599,37 +596,3 @@ def _payload_of(data: Any) -> Payload:
         return get_payload(data)
     except LookupError:
         return FormData(data)()
-
-
-def make_request(
-    request_class: type[ClientRequest],
-    parts: RequestParts,
-    headers: CIMultiDict[str],
-    cookies: str | None,
-) -> ClientRequest:
-    """Make a request from *parts*.
-
-    :param headers: the headers to send, besides those that are added automatically
-    :param cookies: value of the ``Cookie`` header
-    """
-    if request_class is ClientRequest and ClientRequest.DEFAULT_HEADERS is DEFAULT_HEADERS:
-        # For a call with keyword arguments Python makes two dictionaries, which takes longer
-        # than the rest of this function.
-        request = _new_request(ClientRequest)
-        request._assemble(parts, headers, cookies)
-        return request
-    # A subclass may have its own constructor, so call the class.
-    make: Callable[..., ClientRequest] = request_class
-    return make(
-        parts.method,
-        parts.destination.original_url,
-        headers=headers,
-        data=parts.body,
-        cookies=cookies,
-        auth=parts.auth,
-        session=parts.session,
-        **{name: getattr(parts.settings, name) for name in RequestSettings.__slots__},
-    )
-
-
-_new_request: Final[Callable[[type[ClientRequest]], ClientRequest]] = ClientRequest.__new__
