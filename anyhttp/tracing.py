@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, MutableSequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, ClassVar, Generic, Never, Self, TypeVar, overload
+from typing import Any, ClassVar, Final, Generic, Never, Self, TypeVar, overload
 
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -423,6 +423,8 @@ class TraceConfig:
 
     def __init__(self, trace_config_ctx_factory: Callable[..., Any] = SimpleNamespace) -> None:
         self._factory = trace_config_ctx_factory
+        # The handlers of each signal that has some; made when the signals are frozen.
+        self._handlers: dict[str, tuple[Handler[Any], ...]] | None = None
         self._signals: dict[str, Signal[Any]] = {
             name: Signal() for name, each in vars(TraceConfig).items() if isinstance(each, SignalOf)
         }
@@ -433,28 +435,41 @@ class TraceConfig:
 
     def freeze(self) -> None:
         """Make every later change of the signals fail."""
+        if self._handlers is not None:
+            return
         for signal in self._signals.values():
             signal.freeze()
+        self._handlers = {name: tuple(signal) for name, signal in self._signals.items() if signal}
 
 
 class Trace:
     """One configuration together with the context of one request."""
 
-    __slots__ = ("_config", "_context", "_session")
-
     def __init__(self, session: object, config: TraceConfig, request_context: object) -> None:
-        # A configuration that was added to the session's list later.
-        if not config.on_request_start.frozen:
-            config.freeze()
+        config.freeze()  # it may have been added to the session's list later
+        assert config._handlers is not None
         self._session = session
-        self._config = config
+        self._handlers = config._handlers
         self._context = config.trace_config_ctx(trace_request_ctx=request_context)
+
+    def tells_of(self, kind: type[TraceParams]) -> bool:
+        """Whether there is a handler that takes parameters of this *kind*."""
+        return kind._signal in self._handlers
+
+    @property
+    def tells_of_connections(self) -> bool:
+        """Whether there is a handler for how a connection is got."""
+        return not _OF_CONNECTIONS.isdisjoint(self._handlers)
 
     async def send(self, params: TraceParams) -> None:
         """Await the handlers of the signal with these parameters; an exception is passed on."""
-        signal: Signal[TraceParams] = getattr(self._config, params._signal)
-        if signal:
-            await signal.send(self._session, self._context, params)
+        for handler in self._handlers.get(params._signal, ()):
+            await handler(self._session, self._context, params)
+
+
+_OF_CONNECTIONS: Final = frozenset(
+    name for name in TraceConfig()._signals if name.startswith(("on_connection_", "on_dns_"))
+)
 
 
 async def tell(traces: Iterable[Trace], params: TraceParams) -> None:

@@ -16,6 +16,7 @@ from ..client_exceptions import (
 from ..client_reqrep import ClientRequest, ClientResponse, make_request
 from ..connector import Connection, LendingTerms, lend, lend_nowait
 from ..cookiejar import cookie_header
+from ..tracing import TraceRequestHeadersSentParams
 from ._call_scope import CallScope
 from ._call_tracing import CallTracer
 
@@ -66,14 +67,14 @@ class Attempt:
             target, fields = request.target(), request.header_block()
             if scope.progress is not None:
                 scope.progress.begin_attempt()
-            # Trace handlers also have to be awaited when an idle connection is used again.
+            # Handlers that are told of connections are awaited when an idle one is used again.
             connection = None
-            if tracer is None and not scope.session.ended:
+            if not (scope.session.ended or (tracer is not None and tracer.of_connections)):
                 connection = lend_nowait(scope.connector, request)
             if connection is None:
                 connection = await self._wait_for_connection(request)
             exchange = self._begin(connection, request)
-            if tracer is not None:
+            if tracer is not None and tracer.tells_of(TraceRequestHeadersSentParams):
                 self.phase = "running trace handlers"
                 await tracer.send(request)
             self.phase = "sending the request"
@@ -134,7 +135,7 @@ class Attempt:
     def _terms(self) -> LendingTerms:
         scope, tracer = self._scope, self._tracer
         return LendingTerms(
-            traces=() if tracer is None else tracer.traces,
+            traces=() if tracer is None else tracer.of_connections,
             timeout=scope.settings.timeout,
             total_at=scope.total_at,
             watchdog=scope.session.watchdog,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Coroutine
 from typing import Any
+
+import anyio
 
 from .. import hdrs
 from .._targets import ProxyOptions, environment_proxy, is_secure, netrc_auth
@@ -38,24 +41,21 @@ class Call:
         entered, a task of the caller's ``async with`` block sends it, and ends with the block;
         for a bare ``await`` the body has been sent before this returns.
         """
-        scope, tracer = self.scope, self._tracer
+        scope = self.scope
         settings = scope.settings
         scope.begin()
         try:
-            if tracer is not None:
-                await tracer.start()
-            if settings.trust_env:
-                await self._look_up_credentials(default=True)
-                await self._look_up_proxy()
-            response = await self._send()
-            if response.status in REDIRECT_STATUSES and scope.hop.follows:
-                response = await self._follow(response)
-            if settings.raise_for_status is not False:
-                await self._judge(response)
-            if scope.body is not None or scope.owner is not None:
-                await scope.settle(exchange_of(response), in_block=self.in_block)
-            if tracer is not None:
-                await tracer.end(response)
+            if self._tracer is not None or settings.runs_other_code:
+                response = await self._run_limited()
+            else:
+                response = await self._send()
+                if (
+                    response.status >= 300
+                    or settings.raise_for_status is not False
+                    or scope.body is not None
+                    or scope.owner is not None
+                ):
+                    response = await self._finish(response)
             if self.in_block:
                 self.entered = response
                 response = await response.__aenter__()
@@ -67,6 +67,43 @@ class Call:
             raise
         if scope.progress is not None:
             scope.progress.end_request()
+        return response
+
+    async def _run_limited(self) -> ClientResponse:
+        """Do all steps of the call within its ``total`` time, by one cancel scope for them all.
+
+        Sending and receiving watch the time by themselves.  Handlers, middlewares and the files of
+        the user do not.
+
+        :raises Expired: the ``total`` time is over
+        """
+        if self.scope.total_at == math.inf:
+            return await self._run_steps()
+        with anyio.CancelScope(deadline=self.scope.total_at):
+            return await self._run_steps()
+        raise Expired
+
+    async def _run_steps(self) -> ClientResponse:
+        tracer = self._tracer
+        if tracer is not None:
+            await tracer.start()
+        if self.scope.settings.trust_env:
+            await self._look_up_credentials(default=True)
+            await self._look_up_proxy()
+        response = await self._finish(await self._send())
+        if tracer is not None:
+            await tracer.end(response)
+        return response
+
+    async def _finish(self, response: ClientResponse) -> ClientResponse:
+        """Return the final response, with which the sending of the body is settled."""
+        scope = self.scope
+        if response.status in REDIRECT_STATUSES and scope.hop.follows:
+            response = await self._follow(response)
+        if scope.settings.raise_for_status is not False:
+            await self._judge(response)
+        if scope.body is not None or scope.owner is not None:
+            await scope.settle(exchange_of(response), in_block=self.in_block)
         return response
 
     async def _fail(self, error: BaseException) -> None:
@@ -87,7 +124,8 @@ class Call:
         scope = self.scope
         judge = scope.settings.raise_for_status
         if callable(judge):
-            await scope.within_total(judge(response), "running the raise_for_status callback")
+            scope.phase = "running the raise_for_status callback"
+            await judge(response)
             return
         if not response.ok:
             await read_error_body(response, scope.total_at)
@@ -150,9 +188,8 @@ class Call:
         """
         hop = self.scope.hop
         if hop.auth is None and hdrs.AUTHORIZATION not in hop.headers:
-            hop.auth = await self.scope.within_total(
-                netrc_auth(hop.url, default=default), "reading the netrc file"
-            )
+            self.scope.phase = "reading the netrc file"
+            hop.auth = await netrc_auth(hop.url, default=default)
 
     async def _look_up_proxy(self) -> None:
         """Find the proxy that the environment names for the present URL, unless the caller did."""
@@ -161,8 +198,8 @@ class Call:
         given, hop.environment = hop.proxy, None
         if (given is not None and given.url is not None) or not uses_proxies(scope.connector):
             return
-        work = environment_proxy(hop.url, websocket=hop.is_handshake)
-        found = await scope.within_total(work, "looking for a proxy")
+        scope.phase = "looking for a proxy"
+        found = await environment_proxy(hop.url, websocket=hop.is_handshake)
         if found is None:
             # No proxy is used for this URL, so the origin would get credentials for a proxy.
             if hdrs.PROXY_AUTHORIZATION in hop.headers:

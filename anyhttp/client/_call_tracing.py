@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 import anyio
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDictProxy, getversion
 
 from .. import hdrs
 from .._http1 import Upload, goes_inline
@@ -34,36 +34,57 @@ logger: Final = logging.getLogger("anyhttp.client")
 
 
 class CallTracer:
-    """Calls the trace handlers for the events of one call, within its ``total`` time.
+    """Calls the trace handlers for the events of one call.
 
-    Each method raises what a handler raises, and :exc:`Expired` if the time is over.
+    Each method raises what a handler raises.  Those that the task of the call awaits are limited
+    by the cancel scope of :meth:`Call.run`.
     """
-
-    __slots__ = ("_scope", "_untold", "traces")
 
     def __init__(self, scope: CallScope, traces: Sequence[Trace]) -> None:
         self._scope = scope
         self._untold = traces
-        #: the traces whose ``on_request_start`` has returned; only these get further events
-        self.traces: Sequence[Trace] = ()
+        # The traces whose handlers of on_request_start have returned; only these are told more.
+        self._traces: Sequence[Trace] = ()
+
+    @property
+    def of_connections(self) -> Sequence[Trace]:
+        """The traces with handlers for how a connection is got."""
+        return [trace for trace in self._traces if trace.tells_of_connections]
+
+    def tells_of(self, kind: type[TraceParams]) -> bool:
+        """Whether there is a handler that takes parameters of this *kind*."""
+        return any(trace.tells_of(kind) for trace in self._traces)
 
     async def _tell(self, params: TraceParams) -> None:
-        await self._scope.within_total(tell(self.traces, params), "running trace handlers")
+        self._scope.phase = "running trace handlers"
+        await tell(self._traces, params)
 
     async def start(self) -> None:
         """Tell that the call starts."""
         hop = self._scope.hop
-        # Handlers may change the headers, and this object may be the session's own.
-        hop.change_headers()
-        params = TraceRequestStartParams(hop.method, hop.url, hop.headers)
-        for trace in self._untold:
-            await self._scope.within_total(trace.send(params), "running trace handlers")
-            self.traces = (*self.traces, trace)
+        told = [trace for trace in self._untold if trace.tells_of(TraceRequestStartParams)]
+        if told:
+            await self._start(told)
+        self._traces = self._untold
         if hop.auth is not None and hdrs.AUTHORIZATION in hop.headers:
             raise ValueError(
                 "a handler of on_request_start set an Authorization header, which cannot be "
                 "combined with auth"
             )
+
+    async def _start(self, told: Sequence[Trace]) -> None:
+        hop = self._scope.hop
+        # Handlers may change the headers, and this object may be the session's own.
+        prepared = hop.prepared
+        headers = hop.change_headers()
+        version = getversion(headers)  # type: ignore[arg-type]  # the stubs mean any multidict
+        params = TraceRequestStartParams(hop.method, hop.url, headers)
+        self._scope.phase = "running trace handlers"
+        for trace in self._untold:
+            await trace.send(params)
+            self._traces = (*self._traces, trace)
+        if getversion(headers) == version:  # type: ignore[arg-type]
+            hop.prepared = prepared
 
     async def send(self, request: ClientRequest) -> None:
         """Tell of the head that is sent next, and of a body that is sent with it.
@@ -86,7 +107,7 @@ class CallTracer:
     async def _tell_chunk(self, request: ClientRequest, chunk: bytes) -> None:
         params = TraceRequestChunkSentParams(request.method, request.url, bytes(chunk))
         # This runs in the task that sends the body, so it must not change the phase of the call.
-        await self._scope.within_total(tell(self.traces, params), self._scope.phase)
+        await self._scope.within_total(tell(self._traces, params), self._scope.phase)
 
     async def redirect(self, response: ClientResponse) -> None:
         """Tell that *response* redirects."""
@@ -95,21 +116,23 @@ class CallTracer:
 
     async def end(self, response: ClientResponse) -> None:
         """Tell that *response* is the final one."""
-        hop = self._scope.hop
-        await self._tell(TraceRequestEndParams(hop.method, hop.url, hop.headers, response))
+        if self.tells_of(TraceRequestEndParams):
+            hop = self._scope.hop
+            await self._tell(TraceRequestEndParams(hop.method, hop.url, hop.headers, response))
 
     def watch_body(self, response: ClientResponse) -> None:
         """Tell of the body of *response* when the application has read it."""
-        watch_body(response, self._tell_body)
+        if self.tells_of(TraceResponseChunkReceivedParams):
+            watch_body(response, self._tell_body)
 
     async def _tell_body(self, response: ClientResponse, body: bytes) -> None:
         params = TraceResponseChunkReceivedParams(response.method, response.url, body)
         if self._scope.total_at <= anyio.current_time():
             # The body arrived in time; only the application read it after the time was over.
-            await tell(self.traces, params)
+            await tell(self._traces, params)
             return
         try:
-            await self._tell(params)
+            await self._scope.within_total(tell(self._traces, params), "running trace handlers")
         except Expired:
             raise self._scope.timed_out() from None
 
@@ -127,7 +150,7 @@ class CallTracer:
         failed = isinstance(error, Exception)
         with anyio.move_on_after(CLEAN_UP_SECONDS, shield=not failed) as scope:
             try:
-                await tell(self.traces, params)
+                await tell(self._traces, params)
             except Exception:
                 if failed:
                     raise

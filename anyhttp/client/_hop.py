@@ -44,6 +44,12 @@ class Settings:
     trust_env: bool = False
     middlewares: tuple[ClientMiddlewareType, ...] = ()
 
+    def __post_init__(self) -> None:
+        #: whether a call awaits more than the network, so that its time has to be limited
+        self.runs_other_code: bool = (
+            self.trust_env or bool(self.middlewares) or callable(self.raise_for_status)
+        )
+
 
 # Without __slots__, like all objects that each call makes: Python creates them faster then.
 class Hop:

@@ -49,7 +49,8 @@ async def _pass(
     """
     handler = Handler(scope, tracer, request)
     try:
-        response = await scope.within_total(_ask(handler, request, scope, once=once), _AT_WORK)
+        scope.phase = _AT_WORK
+        response = await _ask(handler, request, scope, once=once)
     finally:
         handler.over = True
         if not handler.begins_anew:

@@ -57,7 +57,7 @@ from ._call_scope import CallScope
 from ._call_tracing import CallTracer
 from ._context_managers import RequestContextManager, refused
 from ._deprecated_options import cookies_of, fold_options
-from ._hop import Hop, RaiseForStatus
+from ._hop import Hop, RaiseForStatus, Settings
 from ._options import (
     OPTIONS,
     PLAIN_OPTIONS,
