@@ -16,7 +16,6 @@ from ..client_exceptions import (
 from ..client_reqrep import ClientRequest, ClientResponse, make_request
 from ..connector import Connection, LendingTerms, lend, lend_nowait
 from ..cookiejar import cookie_header
-from ..tracing import TraceRequestHeadersSentParams
 from ._call_scope import CallScope
 from ._call_tracing import CallTracer
 
@@ -74,7 +73,7 @@ class Attempt:
             if connection is None:
                 connection = await self._wait_for_connection(request)
             exchange = self._begin(connection, request)
-            if tracer is not None and tracer.tells_of(TraceRequestHeadersSentParams):
+            if tracer is not None:
                 self.phase = "running trace handlers"
                 await tracer.send(request)
             self.phase = "sending the request"

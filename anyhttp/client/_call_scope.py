@@ -40,7 +40,8 @@ class CallScope:
 
     # Defaults of what few calls need; Python finds an attribute of the object itself faster.
     _tasks: HelperTasks | None = None  # those of the owner
-    _replaced: list[Payload] | None = None
+    #: bodies that have been replaced by others, and are to be closed
+    replaced: list[Payload] | None = None
     _ended = False  # then the task that still sends the body closes it
 
     def __init__(
@@ -164,14 +165,14 @@ class CallScope:
 
     def close_later(self, body: Payload) -> None:
         """Note that *body* will not be sent again, for :meth:`close_replaced`."""
-        if self._replaced is None:
-            self._replaced = []
-        self._replaced.append(body)
+        if self.replaced is None:
+            self.replaced = []
+        self.replaced.append(body)
 
     async def close_replaced(self) -> None:
         """Close the bodies that have been replaced by others."""
-        while self._replaced:
-            await _close(self._replaced.pop())
+        while self.replaced:
+            await _close(self.replaced.pop())
 
     async def _close_body(self) -> None:
         """Close the body, unless a task is sending it: that task closes it at its end."""
@@ -236,7 +237,7 @@ class CallScope:
 
     def _has_to_wait(self) -> bool:
         """Whether :meth:`aclose` has something to wait for, and so needs a shield."""
-        if self.body is not None or self._replaced or is_closing(self.connector):
+        if self.body is not None or self.replaced or is_closing(self.connector):
             return True
         return any(exchange.is_sending for exchange in self._exchanges)
 

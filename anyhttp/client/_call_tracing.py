@@ -92,17 +92,21 @@ class CallTracer:
         This is called before sending: a handler that fails must not fail a request that the
         server may have acted on.
         """
-        headers = CIMultiDictProxy(request.headers)
-        await self._tell(TraceRequestHeadersSentParams(request.method, request.url, headers))
+        if self.tells_of(TraceRequestHeadersSentParams):
+            headers = CIMultiDictProxy(request.headers)
+            await self._tell(TraceRequestHeadersSentParams(request.method, request.url, headers))
         payload, framing = request.payload, request.framing
-        if payload is not None and goes_inline(payload, framing.compress, framing.expect_continue):
+        if payload is None or not self.tells_of(TraceRequestChunkSentParams):
+            return
+        if goes_inline(payload, framing.compress, framing.expect_continue):
             body = payload.in_memory()
-            if body and (chunk := body[: framing.content_length]):
-                await self._tell_chunk(request, chunk)
+            if body and (chunk := bytes(body[: framing.content_length])):
+                await self._tell(TraceRequestChunkSentParams(request.method, request.url, chunk))
 
     def watch(self, upload: Upload, request: ClientRequest) -> None:
         """Tell of each piece of a streamed body, in the task that writes it."""
-        upload.on_chunk = partial(self._tell_chunk, request)
+        if self.tells_of(TraceRequestChunkSentParams):
+            upload.on_chunk = partial(self._tell_chunk, request)
 
     async def _tell_chunk(self, request: ClientRequest, chunk: bytes) -> None:
         params = TraceRequestChunkSentParams(request.method, request.url, bytes(chunk))

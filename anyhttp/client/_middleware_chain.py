@@ -10,7 +10,7 @@ from .. import hdrs
 from .._tasks import Expired
 from ..client_exceptions import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from ..client_middlewares import build_client_middlewares
-from ..client_reqrep import ClientRequest, ClientResponse, exchange_of
+from ..client_reqrep import ClientRequest, ClientResponse, cookies_of, exchange_of
 from ..cookiejar import cookie_header
 from ..payload import Payload
 from ._attempt import IDEMPOTENT_METHODS, Attempt, request_of
@@ -55,7 +55,8 @@ async def _pass(
         handler.over = True
         if not handler.begins_anew:
             _adopt_body(request.payload, scope)
-    await scope.close_replaced()
+    if scope.replaced:
+        await scope.close_replaced()
     return response
 
 
@@ -134,9 +135,9 @@ class Handler:
     def __init__(self, scope: CallScope, tracer: CallTracer | None, request: ClientRequest) -> None:
         self._scope = scope
         self._tracer = tracer
-        self._cookies = request.headers.get(hdrs.COOKIE)
+        self._cookies = cookies_of(request)
         self._responses: list[ClientResponse] = []
-        self._giving_back = anyio.Lock(fast_acquire=True)
+        self._giving_back: anyio.Lock | None = None  # made when it is needed
         self._repeatable = True  # all requests sent so far had idempotent methods
         self._streamed = False  # a body that is not in memory is being sent
         #: whether the middlewares have returned or raised
@@ -153,7 +154,8 @@ class Handler:
         with a limit of one connection would wait for ever.
         """
         self._check(request)
-        await self._give_back()
+        if self._responses:
+            await self._give_back()
         request.settle(self._scope.connector.allowed_protocol_schema_set)
         self._settle_cookies(request)
         streamed = self._check_body(request.payload)
@@ -204,23 +206,28 @@ class Handler:
 
         The jar may have other cookies by now, and the request another URL.
         """
-        headers, scope = request.headers, self._scope
-        if headers.get(hdrs.COOKIE) == self._cookies:
-            hop, jar = scope.hop, scope.session.cookie_jar
+        if cookies_of(request) != self._cookies:
+            return
+        hop, jar = self._scope.hop, self._scope.session.cookie_jar
+        explicit = None
+        if hop.prepared is None:  # else the caller has given none
             explicit = "; ".join(hop.headers.getall(hdrs.COOKIE, ())) or None
-            self._cookies = cookies = cookie_header(jar, request.url, explicit, hop.cookies)
-            if cookies:
-                headers[hdrs.COOKIE] = cookies
-            else:
-                headers.popall(hdrs.COOKIE, None)
+        cookies = cookie_header(jar, request.url, explicit, hop.cookies)
+        if cookies == self._cookies:
+            return
+        self._cookies = cookies
+        if cookies:
+            request.headers[hdrs.COOKIE] = cookies
+        else:
+            request.headers.popall(hdrs.COOKIE, None)
 
     async def _give_back(self, kept: ClientResponse | None = None) -> None:
         """Give back the connections of all responses but *kept*.
 
         The rest of a short body is read, so that its connection can be used again.
         """
-        if not self._responses:
-            return
+        if self._giving_back is None:
+            self._giving_back = anyio.Lock(fast_acquire=True)
         kept_exchange = None if kept is None else exchange_of(kept)
         async with self._giving_back:  # the middleware may call the handler in several tasks
             while self._responses:
@@ -242,4 +249,5 @@ class Handler:
     async def end(self, response: ClientResponse | None) -> None:
         """Give back the connections of all responses but *response*; accept no more calls."""
         self.over = True
-        await self._give_back(response)
+        if self._responses and not (len(self._responses) == 1 and self._responses[0] is response):
+            await self._give_back(response)

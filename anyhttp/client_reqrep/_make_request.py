@@ -7,11 +7,12 @@ from typing import Final
 
 from multidict import CIMultiDict
 
+from .. import hdrs
 from ._prepared import DEFAULT_HEADERS
 from ._request import ClientRequest
 from ._settings import RequestParts, RequestSettings
 
-__all__ = ("make_request",)
+__all__ = ("cookies_of", "make_request")
 
 
 def make_request(
@@ -43,6 +44,16 @@ def make_request(
         session=parts.session,
         **{name: getattr(parts.settings, name) for name in RequestSettings.__slots__},
     )
+
+
+def cookies_of(request: ClientRequest) -> str | None:
+    """Return the ``Cookie`` header, without making the dictionary of headers for that."""
+    if request._headers is not None:
+        return request._headers.get(hdrs.COOKIE)
+    for name, value in request._block.fields:
+        if name == hdrs.COOKIE:
+            return value
+    return None
 
 
 _new_request: Final[Callable[[type[ClientRequest]], ClientRequest]] = ClientRequest.__new__

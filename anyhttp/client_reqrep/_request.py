@@ -102,7 +102,7 @@ class ClientRequest:
     proxy_headers: CIMultiDict[str] | None = None
     #: whether it asks for a WebSocket
     is_handshake: bool = False
-    #: what the URL was when the request was made, or when it was looked at last
+    #: that of the URL with which the request was made or, after a change, settled
     _destination: Destination
     #: the headers, as long as there is no dictionary of them
     _block: HeaderBlock
@@ -261,8 +261,7 @@ class ClientRequest:
 
     def _present_destination(self) -> Destination:
         """Return the destination of the present URL, which a program has changed."""
-        self._destination = destination = Destination(self.url)
-        return destination
+        return Destination(self.url)
 
     # -- the proxy
 
@@ -482,12 +481,15 @@ class ClientRequest:
         :raises ValueError: an attribute has a value that cannot be sent, or contradicts another
         :raises InvalidURL: the URL cannot be requested
         """
+        if self.ssl is not True:
+            self.ssl = ssl_option(self.ssl)
+        if self.server_hostname is not None:
+            checked_server_hostname(self.server_hostname)
+        if self._is_as_prepared():
+            return
         headers = self.headers
         self.method = checked_method(self.method)
         self._settle_url(checked_url(self.url, schemes))
-        self.ssl = ssl_option(self.ssl)
-        if self.server_hostname is not None:
-            checked_server_hostname(self.server_hostname)
         if self.compress not in {None, "deflate", "gzip"}:
             raise ValueError(f'compress must be "deflate" or "gzip", not {self.compress!r}')
         for name, value in headers.items():
@@ -500,13 +502,26 @@ class ClientRequest:
         else:
             self._frame(self.payload)
 
+    def _is_as_prepared(self) -> bool:
+        """Whether the request has no body, and what was prepared of it is still true."""
+        return not (
+            self._headers is not None
+            or self.url is not self._destination.url
+            or self.method not in self.GET_METHODS
+            or self.body
+            or self.chunked
+            or self.compress is not None
+            or self.expect100
+        )
+
     def _settle_url(self, url: URL) -> None:
         """Update the ``Host`` header for *url*, unless the caller has set another host."""
         url = url.with_fragment(None) if url.raw_fragment else url
         before = self._settled_url or self.original_url
         if self.headers.get(hdrs.HOST) in {None, without_zone(before.host_port_subcomponent or "")}:
             self.headers[hdrs.HOST] = without_zone(url.host_port_subcomponent or "")
-        self.url = self._settled_url = url
+        self._destination = Destination(url)
+        self.url = self._settled_url = self._destination.url
 
     # -- for the engine
 
