@@ -11,7 +11,14 @@ from yarl import URL
 
 from .._http1 import Exchange, OpenExchanges
 from .._targets import BasicAuth, Origin, origin_of
-from .._tasks import CLEAN_UP_SECONDS, HelperTasks, PendingWaits, TaskOwner, Watchdog
+from .._tasks import (
+    CLEAN_UP_SECONDS,
+    HelperTasks,
+    PendingWaits,
+    TaskOwner,
+    Watchdog,
+    is_raised_again,
+)
 from ..abc import AbstractCookieJar
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..connector import (
@@ -142,10 +149,12 @@ class SessionScope:
             if self._owner is not None:
                 self._owner.cancel()
             raise
-        except BaseException:
+        except BaseException as exc:
             await self._end_tasks(raised)
-            raise
-        await self._end_tasks(raised)
+            if raised is None or not is_raised_again(exc):
+                raise
+        else:
+            await self._end_tasks(raised)
 
     async def _end_tasks(self, raised: BaseException | None) -> None:
         owner, self._owner = self._owner, None
