@@ -52,6 +52,7 @@ class BodySource(Protocol):
 
         Return whether other tasks could run meanwhile.
         """
+        ...
 
 
 class AsyncStreamIterator(Generic[T]):
