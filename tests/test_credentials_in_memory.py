@@ -116,3 +116,11 @@ def test_a_memory_is_bounded() -> None:
         assert memory[("X", str(number)),] == 1
         assert len(memory) <= 256
     assert len(made) == 1000
+
+
+def test_the_key_of_a_websocket_is_not_kept() -> None:
+    """No other request has it, so it would only take the room of those that come again."""
+    memory = FieldsMemo(len)
+    for number in range(300):
+        assert memory[("A", "b"), ("Sec-WebSocket-Key", str(number))] == 2
+    assert not memory

@@ -119,7 +119,7 @@ class FieldsMemo(dict[Fields, T]):
 
     Most requests of a program have the same fields as an earlier one.  The cache outlives every
     session, so it stores nothing for fields with credentials or cookies: their value is computed
-    each time.
+    each time.  Nor does it for the key of a WebSocket, which no other request repeats.
 
     :param make: computes the value
     """
@@ -135,7 +135,7 @@ class FieldsMemo(dict[Fields, T]):
 
     def __missing__(self, fields: Fields) -> T:
         made = self._make(fields)
-        if not _hold_secrets(tuple([name for name, _ in fields])):
+        if not _are_for_once(tuple([name for name, _ in fields])):
             if len(self) >= self.SIZE:
                 self.clear()
             self[fields] = made
@@ -143,8 +143,10 @@ class FieldsMemo(dict[Fields, T]):
 
 
 @lru_cache(maxsize=256)
-def _hold_secrets(names: tuple[str, ...]) -> bool:
-    return any(name.lower() in SECRET_HEADERS for name in names)
+def _are_for_once(names: tuple[str, ...]) -> bool:
+    return any(
+        name.lower() in SECRET_HEADERS or name.lower() == "sec-websocket-key" for name in names
+    )
 
 
 class _RequestInfo(NamedTuple):
