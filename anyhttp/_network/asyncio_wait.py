@@ -5,8 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
+from socket import socket
 
-__all__ = ("Wait",)
+import anyio
+
+__all__ = ("Wait", "wait_writable")
+
+
+async def wait_writable(raw_socket: socket) -> None:
+    """Do what anyio's function does, with 20 000 instructions less for each new connection."""
+    loop = asyncio.get_running_loop()
+    writable: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not writable.done():  # the event loop may call this again before the task runs
+            writable.set_result(None)
+
+    try:
+        loop.add_writer(raw_socket, wake)
+    except NotImplementedError:  # pragma: no cover  (the loop that Windows uses by default)
+        await anyio.wait_writable(raw_socket)
+        return
+    try:
+        await writable
+    finally:
+        loop.remove_writer(raw_socket)
 
 
 class Wait:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.lowlevel
@@ -14,6 +15,10 @@ import anyio.to_thread
 
 from .._tasks import on_asyncio
 from .stream import NetworkStream
+
+if TYPE_CHECKING:
+    from .asyncio_stream import AsyncioStream
+    from .trio_stream import TrioStream
 
 __all__ = (
     "AddrInfoType",
@@ -103,7 +108,10 @@ async def connect_unix(path: str | bytes) -> NetworkStream:
 async def _finish_connect(raw_socket: socket.socket, sockaddr: tuple[Any, ...]) -> None:
     code = raw_socket.connect_ex(sockaddr)
     if code in {errno.EINPROGRESS, errno.EWOULDBLOCK}:
-        await anyio.wait_writable(raw_socket)
+        if on_asyncio():
+            await _for_asyncio()[0](raw_socket)
+        else:
+            await anyio.wait_writable(raw_socket)
         code = raw_socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise OSError(code, os.strerror(code))
@@ -112,9 +120,21 @@ async def _finish_connect(raw_socket: socket.socket, sockaddr: tuple[Any, ...]) 
 async def _stream_from(raw_socket: socket.socket) -> NetworkStream:
     """Make a stream of a connected socket; close the socket if that fails."""
     if on_asyncio():
-        from .asyncio_stream import AsyncioStream  # imported only where asyncio already runs
+        return NetworkStream(await _for_asyncio()[1].wrap(raw_socket))
+    return NetworkStream(_for_trio()(raw_socket))
 
-        return NetworkStream(await AsyncioStream.wrap(raw_socket))
+
+@cache
+def _for_asyncio() -> tuple[Callable[[socket.socket], Awaitable[None]], type[AsyncioStream]]:
+    # Imported only where asyncio already runs, and once, as an import takes 4000 instructions.
+    from .asyncio_stream import AsyncioStream
+    from .asyncio_wait import wait_writable
+
+    return wait_writable, AsyncioStream
+
+
+@cache
+def _for_trio() -> type[TrioStream]:
     from .trio_stream import TrioStream  # imported only where trio already runs
 
-    return NetworkStream(TrioStream(raw_socket))
+    return TrioStream

@@ -68,16 +68,25 @@ class NetworkStream:
         #: whether the stream can serve only one exchange
         self.for_one_exchange: bool = False
         #: one for each layer of TLS, the outermost first; an https proxy's tunnel has two
-        self._ssl_objects: tuple[ssl.SSLObject, ...] = _ssl_objects_of(stream)
-        self._tls: TlsStream | None = stream if isinstance(stream, TlsStream) else None
-        self._transport = transport = _transport_of(stream)
-        if isinstance(transport, _ForeignStream) and not self._ssl_objects:
-            self.stream = transport
+        self._ssl_objects: tuple[ssl.SSLObject, ...] = ()
+        self._tls: TlsStream | None = None
+        # isinstance() is slow for abstract classes, so most streams are asked once.
+        timed = stream if isinstance(stream, TimedStream) else None
+        self._unencrypted = timed  # without TLS
+        self._transport: TimedStream | _ForeignStream
+        if timed is not None:
+            self._transport = timed
+        else:
+            self._ssl_objects = _ssl_objects_of(stream)
+            self._tls = stream if isinstance(stream, TlsStream) else None
+            self._transport = transport = _transport_of(stream)
+            if isinstance(transport, TimedStream):
+                timed = transport
+            elif not self._ssl_objects:
+                self.stream = transport
         self._poll: select.poll | None = None
         self._unsent: bytes | memoryview = b""  # what drain() sends, if the stream cannot itself
-        # Stored, because isinstance() is slow for abstract classes.
-        self._timed = timed = transport if isinstance(transport, TimedStream) else None
-        self._unencrypted = timed if stream is transport else None  # without TLS
+        self._timed = timed
         #: as in :mod:`anyio.lowlevel`
         self.checkpoint_if_cancelled: Callable[[], Awaitable[None]] = (
             checkpoint_if_cancelled if timed is None else timed.checkpoint_if_cancelled
