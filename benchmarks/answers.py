@@ -62,6 +62,7 @@ def all_answers() -> Answers:
     missing = b"HTTP/1.1 404 Not Found\r\n"
     return {
         "/json": [with_length(SMALL)],
+        "/numbered": [with_length(SMALL, more=b"X-Request-Id: %b\r\n" % SERIAL)],
         "/missing": [with_length(SMALL, status=missing)],
         "/headers": [with_length(SMALL, more=HEADERS)],
         "/cookies": [with_length(SMALL, more=COOKIES)],

@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         pieces = self._answers.get(self._path, NOT_FOUND)
         if self._path.startswith("/upload"):
             pieces = (with_length(b"%d %d" % (self._taken, self._checksum)),)
-        elif self._path == "/cookies":
+        elif self._path in {"/cookies", "/numbered"}:
             pieces = [piece.replace(SERIAL, b"%d" % next(SERIALS)) for piece in pieces]
         if len(pieces[0]) <= SHORT:
             pieces = [pieces[0].replace(DATE, date_of(int(time()))), *pieces[1:]]

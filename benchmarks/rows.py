@@ -218,6 +218,9 @@ def _requests() -> Iterator[Row]:
     yield Row("get1", "small GET, 1 in flight", "requests", work, asked, 60, quick=True)
     work = Exchange("/json", everybody(jobs.read), in_flight=50)
     yield Row("get50", "small GET, 50 in flight", "requests", work, asked, 100, quick=True)
+    work = Exchange("/numbered", plain)
+    title = "the same, 1 in flight, no head like the one before it"
+    yield Row("get1-numbered", title, "requests", work, both(2.0), 60)
     work = Exchange("/json", plain, options=_middlewares)
     yield row("middlewares", "three middlewares", work, 1.1)
     yield row("traces", "two traces", Exchange("/json", plain, options=_traces), 1.1)
