@@ -173,9 +173,9 @@ class Exchange:
         return upload
 
     def attach(self, upload: Upload, tasks: HelperTasks) -> None:
-        """Take *upload*, which one of *tasks* has been started for, as part of this exchange."""
+        """Take *upload*, which one of *tasks* is to run, as part of this exchange."""
         self.upload = upload
-        upload.tasks = tasks
+        upload.tasks, upload.scope = tasks, tasks.make_scope()
         upload.when_over.append(self._upload_ended)
 
     def receive_head(self) -> Awaitable[Head]:

@@ -21,7 +21,7 @@ from ..client_exceptions import ClientConnectionError, ClientOSError, ClientPayl
 
 if TYPE_CHECKING:
     from .._network import NetworkStream
-    from .._tasks import HelperTasks
+    from .._tasks import HelperTasks, TaskScope
     from ..payload import Payload
     from .engine import Engine
     from .request_framing import Framing
@@ -115,8 +115,9 @@ class Upload:
 
     #: the error that ended the upload, set at its end; ``None`` after :meth:`cancel`
     error: BaseException | None = None
-    #: the helper tasks of which one calls :meth:`run`; ``None`` until it has been started
-    tasks: HelperTasks | None = None
+    #: the helper tasks of which one calls :meth:`run`, in :attr:`scope`
+    tasks: HelperTasks
+    scope: TaskScope
     #: awaited with each piece of the body before it is sent
     on_chunk: Callable[[bytes], Awaitable[None]] | None = None
     #: called with the number of bytes, before compression, after they have been sent
@@ -124,6 +125,7 @@ class Upload:
 
     _continued: anyio.Event | None = None  # made by the task that waits for it
     _over: anyio.Event | None = None  # the same
+    _is_stopped = False  # whether somebody has ended it, or set it a time limit
     _send_error: ClientConnectionError | None = None
     _callback_error: Exception | None = None
     _failure: Exception | None = None  # the exception that the tracker has got
@@ -134,7 +136,7 @@ class Upload:
     _gathered_size = 0
     _is_sending = False  # whether a task waits for the socket
     _sent: anyio.Event | None = None  # for tasks that wait for that task
-    _rest_scope: anyio.CancelScope | None = None  # of a task that sends while the payload waits
+    _rest_scope: TaskScope | None = None  # of a task that sends while the payload waits
     _rest_error: Exception | None = None  # what went wrong while the payload waited
 
     def __init__(
@@ -145,7 +147,6 @@ class Upload:
         self._engine = engine
         self._stream = stream
         self._compressor = _compressor(framing.compress)
-        self._scope = anyio.CancelScope()
         self._gathered: list[bytes] = []
         #: changed by :meth:`_move` only
         self.state: UploadState = _WAITING if framing.expect_continue else _WRITING
@@ -222,29 +223,29 @@ class Upload:
 
     def cancel(self) -> None:
         """Stop sending; the connection cannot be used again then."""
-        self._call_task(self._cancel)
+        self.tasks.call(self._cancel)
 
     def _cancel(self) -> None:
         if self._gathered and not self._is_sending:  # then the payload itself has called this
             self._stream.send_last(self._take())
-        self._scope.cancel()
+        self._stop()
+
+    def _stop(self) -> None:
+        self._is_stopped = True
+        self.scope.cancel()
 
     def cancel_after(self, seconds: float) -> None:
         """Stop sending if the upload does not end within *seconds*."""
-        self._call_task(partial(self._limit, seconds))
+        self.tasks.call(partial(self._limit, seconds))
 
     def _limit(self, seconds: float) -> None:
-        self._scope.deadline = min(self._scope.deadline, deadline_after(seconds))
-
-    def _call_task(self, function: Callable[[], object]) -> None:
-        """Call *function* in the event loop of the task; a session may be closed in another one."""
-        assert self.tasks is not None
-        self.tasks.call(function)
+        self._is_stopped = True
+        self.scope.deadline = min(self.scope.deadline, deadline_after(seconds))
 
     def cancel_unless_started(self) -> None:
         """Stop if ``100 Continue`` is still awaited: the final response has come instead."""
         if self.state is _WAITING:
-            self._scope.cancel()
+            self._stop()
 
     def fail_unstarted(self) -> None:
         """Fail, because the task was cancelled before it could call :meth:`run`."""
@@ -258,40 +259,44 @@ class Upload:
             await self._over.wait()
 
     async def run(self) -> None:
-        """Send the whole body."""
-        final = _CANCELLED  # stays if the scope swallows a cancellation
+        """Send the whole body, as a task in :attr:`scope`."""
+        final = _FAILED
         try:
-            with self._scope:
-                if self.state is _WAITING:
-                    self._continued = anyio.Event()
-                    with anyio.move_on_after(CONTINUE_SECONDS):
-                        await self._continued.wait()
-                    self.start_writing()
-                await self._write()
-                final = _SENT
-            if self._rest_error is not None:
-                raise self._rest_error
+            if self.state is _WAITING:
+                self._continued = anyio.Event()
+                with anyio.move_on_after(CONTINUE_SECONDS):
+                    await self._continued.wait()
+                self.start_writing()
+            await self._write()
+            final = _SENT
         except Exception as exc:  # noqa: BLE001  (kept for the task that awaits the response)
-            self.error = exc
-            final = _FAILED
-            if self._send_error is not None:
-                final = _PEER_LEFT
-                _forget_frames(exc)
+            final = self._fail(exc)
         except anyio.get_cancelled_exc_class() as exc:
+            if self._rest_error is not None:
+                final = self._fail(self._rest_error)
+                raise
+            if self._is_stopped:
+                final = _CANCELLED
+                raise
             # The task that waits for the response may not have been cancelled: it gets this error.
             self.error = ClientConnectionError("the body of the request was cancelled")
             self.error.__cause__ = exc
             if anyio.current_effective_deadline() == -math.inf:
                 raise
-            # This task was not cancelled: the body awaited another asyncio task, which was.  If
-            # the exception left this task, it would cancel the block that entered the session.
-            final = _FAILED
+            # This task was not cancelled: the body awaited another asyncio task, which was.
         except BaseException as exc:
             self.error = exc
-            final = _FAILED
             raise
         finally:
             self._end(final)
+
+    def _fail(self, error: Exception) -> UploadState:
+        """Note why the body was not sent, and return the state for that."""
+        self.error = error
+        if self._send_error is None:
+            return _FAILED
+        _forget_frames(error)
+        return _PEER_LEFT
 
     def _end(self, state: UploadState) -> None:
         self._move(state)
@@ -473,18 +478,16 @@ class Upload:
         except (ClientConnectionError, Expired) as exc:
             self._interrupt(exc)
             return
-        assert self.tasks is not None
         self._is_sending = True
-        self._rest_scope = anyio.CancelScope()
-        self.tasks.start_soon(self._send_rest, self._rest_scope, unstarted=self._end_sending)
+        self._rest_scope = scope = self.tasks.make_scope()
+        self.tasks.start_soon(self._send_rest, scope=scope, unstarted=self._end_sending)
 
-    async def _send_rest(self, scope: anyio.CancelScope) -> None:
+    async def _send_rest(self) -> None:
         """Send what the socket did not take at once, while the payload waits."""
         try:
-            with scope:
-                await self._stream.drain()
-                await self._send_gathered()
-                self._tell_written()
+            await self._stream.drain()
+            await self._send_gathered()
+            self._tell_written()
         except (ClientConnectionError, Expired) as exc:
             self._interrupt(exc)
         finally:
@@ -501,7 +504,7 @@ class Upload:
         self._rest_error = error
         if isinstance(error, ClientConnectionError):
             self._send_error = error
-        self._scope.cancel()
+        self.scope.cancel()
 
     def _tell_written(self) -> None:
         size, self._untold = self._untold, 0

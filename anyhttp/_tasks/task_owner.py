@@ -11,7 +11,17 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from .event_loop import asyncio_loop
 
-__all__ = ("HelperTasks", "TaskOwner", "mark_task_of")
+__all__ = ("HelperTasks", "TaskOwner", "TaskScope", "mark_task_of")
+
+
+class TaskScope(Protocol):
+    """The cancel scope that a helper task runs in; anyio's or trio's."""
+
+    #: when the task is cancelled, on anyio's clock
+    deadline: float
+
+    def cancel(self) -> None:
+        """Cancel the task."""
 
 
 class HelperTasks(Protocol):
@@ -39,15 +49,20 @@ class HelperTasks(Protocol):
         """Whether their event loop runs in this thread now."""
         ...
 
+    def make_scope(self) -> TaskScope:
+        """Make a scope for a task that :meth:`start_soon` is to start."""
+
     def start_soon(
         self,
         function: Callable[..., Coroutine[Any, Any, None]],
         *args: object,
+        scope: TaskScope | None = None,
         unstarted: Callable[[], object] | None = None,
         end: Callable[[], object] | None = None,
     ) -> None:
         """Start a task.
 
+        :param scope: what the task is to run in, made by :meth:`make_scope` for this task alone
         :param unstarted: called if the task is cancelled before its first step
         :param end: makes the task end soon; without it, a cancel scope does
         """

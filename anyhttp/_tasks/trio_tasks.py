@@ -58,10 +58,13 @@ class TrioTasks:
         """Whether a task has not ended yet."""
         return bool(self._ends)
 
+    make_scope = staticmethod(trio.CancelScope)
+
     def start_soon(
         self,
         function: Callable[..., Coroutine[Any, Any, None]],
         *args: object,
+        scope: trio.CancelScope | None = None,
         unstarted: Callable[[], object] | None = None,
         end: Callable[[], object] | None = None,
     ) -> None:
@@ -71,7 +74,8 @@ class TrioTasks:
         """
         run = partial(function, *args)
         if end is None:
-            scope = trio.CancelScope()
+            if scope is None:
+                scope = trio.CancelScope()
             run, end = partial(_in_scope, scope, run), scope.cancel
         self._ends.add(end)
         try:

@@ -188,8 +188,10 @@ class Attempt:
             self._tracer.watch(upload, request)
         if scope.progress is not None:
             scope.progress.follow(upload)
-        tasks.start_soon(self._run_upload, upload, tasks, unstarted=upload.fail_unstarted)
         exchange.attach(upload, tasks)
+        tasks.start_soon(
+            self._run_upload, upload, tasks, scope=upload.scope, unstarted=upload.fail_unstarted
+        )
 
     async def _run_upload(self, upload: Upload, tasks: HelperTasks) -> None:
         mark_task_of(tasks)

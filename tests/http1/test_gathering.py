@@ -69,14 +69,24 @@ class Tasks:
     def __init__(self, group: anyio.abc.TaskGroup) -> None:
         self._group = group
 
+    def make_scope(self) -> anyio.CancelScope:
+        """Make one."""
+        return anyio.CancelScope()
+
     def start_soon(
         self,
         function: Callable[..., Coroutine[Any, Any, None]],
         *args: object,
+        scope: anyio.CancelScope | None = None,
         unstarted: object = None,
     ) -> None:
         """Start one."""
-        self._group.start_soon(function, *args)
+
+        async def run() -> None:
+            with scope or anyio.CancelScope():
+                await function(*args)
+
+        self._group.start_soon(run)
 
     def call(self, function: Callable[[], object]) -> None:
         """Call *function* here."""
@@ -107,7 +117,8 @@ async def run(upload: Upload) -> None:
     """Run *upload* to its end."""
     async with anyio.create_task_group() as group:
         upload.tasks = cast("Any", Tasks(group))
-        with anyio.fail_after(5):
+        upload.scope = anyio.CancelScope()
+        with anyio.fail_after(5), upload.scope:
             await upload.run()
 
 
