@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from inspect import CORO_CREATED, getcoroutinestate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from .event_loop import call_elsewhere
+
+if TYPE_CHECKING:
+    from .task_owner import TaskScope
 
 __all__ = ("AsyncioTasks",)
 
@@ -68,7 +71,7 @@ class AsyncioTasks:
         self,
         function: Callable[..., Coroutine[Any, Any, None]],
         *args: object,
-        scope: anyio.CancelScope | None = None,
+        scope: TaskScope | None = None,
         unstarted: Callable[[], object] | None = None,
         end: Callable[[], object] | None = None,
     ) -> None:
@@ -122,6 +125,6 @@ class AsyncioTasks:
             await asyncio.wait(tuple(self._ends))
 
 
-async def _in_scope(scope: anyio.CancelScope, coroutine: Coroutine[Any, Any, None]) -> None:
+async def _in_scope(scope: TaskScope, coroutine: Coroutine[Any, Any, None]) -> None:
     with scope:
         await coroutine

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from functools import cache, partial
+from types import TracebackType
 from typing import Any, Final, Protocol
 
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -22,6 +23,15 @@ class TaskScope(Protocol):
 
     def cancel(self) -> None:
         """Cancel the task."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool | None: ...
 
 
 class HelperTasks(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 from trio.lowlevel import (
@@ -17,6 +17,9 @@ from trio.lowlevel import (
 )
 
 from .event_loop import call_elsewhere
+
+if TYPE_CHECKING:
+    from .task_owner import TaskScope
 
 __all__ = ("TrioTasks",)
 
@@ -64,7 +67,7 @@ class TrioTasks:
         self,
         function: Callable[..., Coroutine[Any, Any, None]],
         *args: object,
-        scope: trio.CancelScope | None = None,
+        scope: TaskScope | None = None,
         unstarted: Callable[[], object] | None = None,
         end: Callable[[], object] | None = None,
     ) -> None:
