@@ -130,7 +130,7 @@ class TrioTasks:
 
 
 async def _in_scope(
-    scope: trio.CancelScope, function: Callable[[], Coroutine[Any, Any, None]]
+    scope: TaskScope, function: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
     with scope:
         await function()
