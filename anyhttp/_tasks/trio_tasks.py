@@ -129,8 +129,6 @@ class TrioTasks:
                 await self._finished.wait()
 
 
-async def _in_scope(
-    scope: TaskScope, function: Callable[[], Coroutine[Any, Any, None]]
-) -> None:
+async def _in_scope(scope: TaskScope, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     with scope:
         await function()
