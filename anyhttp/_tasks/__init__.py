@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .event_loop import (
+    TaskScope,
     Waiter,
     asyncio_loop,
     call_elsewhere,
@@ -16,7 +17,7 @@ from .event_loop import (
 from .leaving import ends_at_once, is_raised_again
 from .own_task import OwnTask, start_own_task
 from .pending_waits import PendingWaits
-from .task_owner import HelperTasks, TaskOwner, TaskScope, mark_task_of
+from .task_owner import HelperTasks, TaskOwner, mark_task_of
 from .timeouts import (
     CLEAN_UP_SECONDS,
     DEFAULT_TIMEOUT,

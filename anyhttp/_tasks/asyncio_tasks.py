@@ -6,14 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from inspect import CORO_CREATED, getcoroutinestate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
-from .event_loop import call_elsewhere
-
-if TYPE_CHECKING:
-    from .task_owner import TaskScope
+from .event_loop import TaskScope, call_elsewhere
 
 __all__ = ("AsyncioTasks",)
 

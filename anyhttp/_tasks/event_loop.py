@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from functools import cache, partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio.lowlevel import current_token
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .trio_alarm import TrioAlarm as TrioAlarm
 
 __all__ = (
+    "TaskScope",
     "Waiter",
     "asyncio_loop",
     "call_elsewhere",
@@ -93,6 +95,25 @@ def call_in(loop: Any, function: Callable[[], object]) -> None:
     runs_elsewhere = not is_here and (not hasattr(loop, "is_running") or loop.is_running())
     if not (runs_elsewhere and call_elsewhere(loop, function)):
         function()
+
+
+class TaskScope(Protocol):
+    """The cancel scope that a helper task runs in; anyio's or trio's."""
+
+    #: when the task is cancelled, on anyio's clock
+    deadline: float
+
+    def cancel(self) -> None:
+        """Cancel the task."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool | None: ...
 
 
 class Waiter(Protocol):

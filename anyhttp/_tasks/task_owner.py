@@ -5,33 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from functools import cache, partial
-from types import TracebackType
 from typing import Any, Final, Protocol
 
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from .event_loop import asyncio_loop
+from .event_loop import TaskScope, asyncio_loop
 
-__all__ = ("HelperTasks", "TaskOwner", "TaskScope", "mark_task_of")
-
-
-class TaskScope(Protocol):
-    """The cancel scope that a helper task runs in; anyio's or trio's."""
-
-    #: when the task is cancelled, on anyio's clock
-    deadline: float
-
-    def cancel(self) -> None:
-        """Cancel the task."""
-
-    def __enter__(self) -> object: ...
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> bool | None: ...
+__all__ = ("HelperTasks", "TaskOwner", "mark_task_of")
 
 
 class HelperTasks(Protocol):

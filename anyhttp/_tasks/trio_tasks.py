@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 from trio.lowlevel import (
@@ -16,10 +16,7 @@ from trio.lowlevel import (
     spawn_system_task,
 )
 
-from .event_loop import call_elsewhere
-
-if TYPE_CHECKING:
-    from .task_owner import TaskScope
+from .event_loop import TaskScope, call_elsewhere
 
 __all__ = ("TrioTasks",)
 
