@@ -116,13 +116,15 @@ class ConnectionPool:
                 self.kept_slots -= 1
                 if held is not None:
                     self.release_slot(held)
-            elif held is not None:
+            else:
+                # The connection gave its permission to a waiting task.  Take a new slot for it, as
+                # the tokens of the old one still have its name wherever they are now.
+                other = Slot(key) if held is None else held
+                if not (other.is_held or self.slots.take(other)):
+                    idle.put(key, slot, now)
+                    return None
                 self._open.remove(slot)
-                return self.lend(http1, held)
-            elif not self.slots.take(slot):
-                # The connection gave its slot to a waiting task, and no other slot is free.
-                idle.put(key, slot, now)
-                return None
+                return self.lend(http1, other)
             slot.lease = lease = Connection(http1, slot, self)
             return lease
         return None

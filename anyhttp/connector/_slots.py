@@ -29,7 +29,8 @@ _Endpoint = tuple[str, int | None, bool]
 class Slot:
     """The permission to have one connection open; until it is held, its place in a queue.
 
-    It stays with the connection, which may lose the permission while it is idle.
+    It stays with the connection.  If that gives the permission away while it is idle, it gets
+    another slot when it is used again.
     """
 
     __slots__ = (
