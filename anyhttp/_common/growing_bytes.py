@@ -8,11 +8,11 @@ from typing import Final
 
 __all__ = ("GrowingBytes",)
 
-#: How many times as many bytes as have arrived are reserved at most, if so many are expected.  A
-#: peer that promises a lot and sends little must not make us reserve what it has promised.
-RESERVED: Final = 4
+#: The part of the expected bytes that has to come before room for all is reserved.  A peer that
+#: promises a lot and sends little must not make us reserve what it has promised.
+BELIEVED: Final = 1 / 4
 
-#: The same for bytes that nobody has promised.
+#: How many times as much is reserved as has come, if it is not known how much will come.
 RESERVED_BLINDLY: Final = 1.4
 
 
@@ -26,35 +26,44 @@ class GrowingBytes:
     :param expected: how many bytes will come in all; 0 if that is not known
     """
 
-    __slots__ = ("_buffer", "_expected", "_reserved", "_size")
+    __slots__ = ("_buffer", "_expected", "_kept", "_reserved", "_size")
 
     def __init__(self, expected: int = 0) -> None:
         self._buffer = BytesIO()
         self._expected = expected
+        self._kept: list[bytes] = []  # before room is reserved for what is expected
         self._size = 0
         self._reserved = 0
 
     def extend(self, pieces: Iterable[bytes]) -> None:
         """Add *pieces*."""
         for piece in pieces:
-            end = self._size + len(piece)
-            if end > self._reserved:
-                self._reserve(end)
-            self._buffer.write(piece)
-            self._size = end
+            self._size += len(piece)
+            if self._size > self._reserved:
+                self._kept.append(piece)
+                if self._size >= self._expected * BELIEVED:
+                    self._reserve()
+            else:
+                self._buffer.write(piece)
 
-    def _reserve(self, size: int) -> None:
-        """Make room for *size* bytes, and for more that may come."""
-        if size < self._expected:
-            size = min(RESERVED * size, self._expected)
-        elif size > self._expected:
-            size = int(RESERVED_BLINDLY * size)
-        self._buffer.seek(size - 1)
-        self._buffer.write(b"\0")
-        self._buffer.seek(self._size)
-        self._reserved = size
+    def _reserve(self) -> None:
+        """Make room for more than has come, and put what was kept there."""
+        buffer, room = self._buffer, self._expected
+        if self._reserved or self._size > room:
+            room = int(self._size * RESERVED_BLINDLY)
+            written = buffer.tell()
+            buffer.seek(room - 1)
+            buffer.write(b"\0")
+            buffer.seek(written)
+        else:
+            self._buffer = buffer = BytesIO(bytes(room))  # it does not copy them
+        buffer.writelines(self._kept)
+        self._kept.clear()
+        self._reserved = room
 
     def getvalue(self) -> bytes:
         """Return all bytes; no more can be added."""
+        if self._kept:
+            return b"".join(self._kept)
         self._buffer.truncate(self._size)
         return self._buffer.getvalue()

@@ -22,16 +22,33 @@ def test_they_are_joined(expected: int, number: int) -> None:
 
 
 def test_a_promise_is_not_believed() -> None:
-    """Only a few times as much is reserved as has come."""
+    """No more is reserved than a few times what has come; here, nothing."""
     tracemalloc.start()
     try:
         whole = GrowingBytes(10**12)
         for _ in range(3):
-            whole.extend([MEGABYTE])
+            whole.extend([MEGABYTE[:-1] + b"x"])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(MEGABYTE) * 3 <= peak < len(MEGABYTE) * 9
+    assert len(MEGABYTE) * 3 <= peak < len(MEGABYTE) * 5
+
+
+def test_one_that_is_believed_too_soon() -> None:
+    """A quarter has come, so room for all is reserved, but not for more."""
+    tracemalloc.start()
+    try:
+        whole = GrowingBytes(8 * len(MEGABYTE))
+        for _ in range(2):
+            whole.extend([MEGABYTE])
+        peak = tracemalloc.get_traced_memory()[1]
+        value = whole.getvalue()
+        now = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert value == 2 * MEGABYTE
+    assert peak < 8.5 * len(MEGABYTE)
+    assert now < 2.5 * len(MEGABYTE)
 
 
 @pytest.mark.parametrize("expected", [10 * len(MEGABYTE), 0])
