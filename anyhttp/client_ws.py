@@ -119,7 +119,8 @@ class ClientWebSocketResponse:
             self._heartbeat = heartbeat = Heartbeat(
                 settings.heartbeat, life, sender, receiver.read_ahead, receiver.time_out
             )
-            receiver.heartbeat, life.on_end = heartbeat, heartbeat.stop
+            receiver.attach(heartbeat)
+            life.on_end = heartbeat.stop
             sender.on_progress = heartbeat.note_activity
 
     def __repr__(self) -> str:

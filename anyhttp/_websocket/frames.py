@@ -162,9 +162,9 @@ class FrameReader:
         while room > 0 and (start := pos + 2) <= size:
             if (length := data[pos + 1]) >= 126:
                 start = pos + 4
-                if length > 126 or start > size:
+                if length > 126:
                     break
-                length = data[pos + 2] << 8 | data[pos + 3]
+                length = int.from_bytes(data[pos + 2 : start])
                 if length < 126 or start + length > size:
                     break
                 bytes_left -= length

@@ -70,8 +70,8 @@ class Receiver:
     :param autoping: answer pings, and do not return pings and pongs
     """
 
-    __slots__ = ("_autoclose", "_autoping", "_last_message", "_life", "_receive_bytes",
-                 "_receive_size", "_released", "_sender", "_stream", "frames", "heartbeat",
+    __slots__ = ("_autoclose", "_autoping", "_heartbeat", "_is_awaited", "_last_message", "_life",
+                 "_receive_bytes", "_receive_size", "_released", "_sender", "_stream", "frames",
                  "read_by", "streaming")  # fmt: skip
 
     def __init__(
@@ -92,11 +92,13 @@ class Receiver:
         self._autoclose = autoclose
         self._autoping = autoping
         self.frames: Final = frames
-        self.heartbeat: Heartbeat | None = None
+        self._heartbeat: Heartbeat | None = None
         #: which task is reading; ``None`` if no task is
         self.read_by: _ReadBy | None = None
         # Set when the reading task stops; made by a task that waits for that.
         self._released: anyio.Event | None = None
+        # Whether anything waits for that: such a task, or the heartbeat.
+        self._is_awaited = False
         #: the message that is being read in pieces
         self.streaming: WSMessageStream | None = None
         # Returned once, before CLOSED: the peer's CLOSE, or an ERROR.
@@ -110,22 +112,17 @@ class Receiver:
         :returns: that result, or the message that says why the WebSocket has ended
         :raises RuntimeError: another task is receiving
         """
-        if self.read_by is not None:
+        frames, sender, life = self.frames, self._sender, self._life
+        if self.read_by is not None or not life.state.can_receive:
             return await self._receive_next(step)
         self.read_by = _APPLICATION
-        frames, sender, life = self.frames, self._sender, self._life
         try:
             if sender.pongs:
                 await sender.send_pongs()
             if frames.data or frames.messages_left <= 0:
                 await self._checkpoint()
-            if not life.state.can_receive:
-                await checkpoint()
-                return self._last_message_or(CLOSED_MESSAGE)
-            find: Callable[[], _Found | WSMessage | None] = step
-            if self.streaming is not None and step != frames.next_piece:
-                find = partial(self._skip_pieces, step)
-            while True:
+            find = step if self.streaming is None else self._behind_pieces(step)
+            while life.state.can_receive:
                 found = find()
                 if found is None:
                     try:
@@ -136,16 +133,11 @@ class Receiver:
                     return found
                 elif (message := await self._handle_control(found)) is not None:
                     return message
-                if not life.state.can_receive:
-                    break
-        except WebSocketError as exc:
-            self._last_message = WSMessage(WSMsgType.ERROR, exc, None)
-            await sender.fail(exc.code, str(exc), exc)
-        except ClientConnectionError as exc:
-            self._connection_lost(exc)
+        except (WebSocketError, ClientConnectionError) as exc:
+            await self._fail(exc)
         finally:
             self.read_by = None
-            if self._released is not None or self.heartbeat is not None:
+            if self._is_awaited:
                 self._tell_released()
         return self._end_message()
 
@@ -178,6 +170,12 @@ class Receiver:
             raise found.data
         raise ClientConnectionError("the websocket was closed in the middle of a message")
 
+    def _behind_pieces(
+        self, step: Callable[[], _Found | None]
+    ) -> Callable[[], _Found | WSMessage | None]:
+        """Return what finds the same as *step*, behind the message that is read in pieces."""
+        return step if step == self.frames.next_piece else partial(self._skip_pieces, step)
+
     def _skip_pieces(self, step: Callable[[], _Found | None]) -> _Found | WSMessage | None:
         """Discard the rest of the message that was being read in pieces, and then do *step*."""
         if self.streaming is not None:
@@ -188,7 +186,10 @@ class Receiver:
         return step()
 
     async def _receive_next(self, step: Callable[[], _Found | None]) -> _Found | WSMessage:
-        """Do what :meth:`receive` does, while a task is reading."""
+        """Do what :meth:`receive` does, while a task is reading or when all is over."""
+        if self.read_by is None:
+            await checkpoint()
+            return self._last_message_or(CLOSED_MESSAGE)
         if self._life.state is WSState.CLOSING:  # close() has told that task to stop
             await checkpoint()
             return CLOSED_MESSAGE
@@ -218,6 +219,7 @@ class Receiver:
         if self.read_by is None:
             return
         released = self._released = self._released or anyio.Event()
+        self._is_awaited = True
         self._stream.interrupt()
         await released.wait()
 
@@ -237,6 +239,11 @@ class Receiver:
         return WSCloseCode.ABNORMAL_CLOSURE
 
     # -- for the heartbeat
+
+    def attach(self, heartbeat: Heartbeat) -> None:
+        """Tell *heartbeat* from now on of the peer's activity, and when reading has stopped."""
+        self._heartbeat = heartbeat
+        self._is_awaited = True
 
     async def read_ahead(self, heartbeat: Heartbeat) -> None:
         """Wait until bytes may have arrived; if the application does not read, read some bytes."""
@@ -272,7 +279,7 @@ class Receiver:
         self._receive_bytes = self._receive_and_ping
 
     async def _receive_and_ping(self, max_bytes: int) -> bytes:
-        heartbeat = self.heartbeat
+        heartbeat = self._heartbeat
         assert heartbeat is not None
         while self._life.state.can_send:
             with anyio.move_on_after(heartbeat.seconds_left):
@@ -314,8 +321,8 @@ class Receiver:
         if not data:
             raise ServerDisconnectedError
         self._sender.calls_left = CALLS_IN_A_ROW
-        if self.heartbeat is not None:
-            self.heartbeat.note_activity()
+        if self._heartbeat is not None:
+            self._heartbeat.note_activity()
         self.frames.feed(data)
 
     async def _handle_control(self, message: WSMessage) -> WSMessage | None:
@@ -344,15 +351,20 @@ class Receiver:
         life.drained()
         return message
 
-    def _connection_lost(self, exc: ClientConnectionError) -> None:
+    async def _fail(self, exc: WebSocketError | ClientConnectionError) -> None:
         """End the WebSocket, when no buffered message is left that could be received."""
-        self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
-        self._life.drained()
+        if isinstance(exc, WebSocketError):
+            self._last_message = WSMessage(WSMsgType.ERROR, exc, None)
+            await self._sender.fail(exc.code, str(exc), exc)
+        else:
+            self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
+            self._life.drained()
 
     def _tell_released(self) -> None:
         """Wake the tasks that wait until no task reads."""
         released, self._released = self._released, None
         if released is not None:
             released.set()
-        if self.heartbeat is not None:
-            self.heartbeat.wake()
+        self._is_awaited = self._heartbeat is not None
+        if self._heartbeat is not None:
+            self._heartbeat.wake()
