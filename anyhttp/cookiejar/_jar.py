@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from types import MappingProxyType
 from typing import Final
@@ -221,6 +222,9 @@ class CookieJar(AbstractCookieJar):
 
     def _to_send(self, url: URL) -> list[Cookie]:
         """Return the cookies of :meth:`filter_cookies`, and note that they are used."""
+        host = url.raw_host
+        if self._store.sites.keys().isdisjoint(_domains(host and host.lower(), self._unsafe)):
+            return []  # as for most requests: the jar has cookies of other hosts only
         self._store.expire(time.time())
         chosen = self._within_limits(self._matching(self._place(url)))
         if chosen:
@@ -234,7 +238,7 @@ class CookieJar(AbstractCookieJar):
         """Return the most specific cookie of each name, the most specific ones last."""
         host, path, secure = target
         chosen: dict[str, Cookie] = {}
-        for domain in self._domains(host):
+        for domain in _domains(host, self._unsafe):
             site = self._store.sites.get(domain)
             if site is None:
                 continue
@@ -250,21 +254,6 @@ class CookieJar(AbstractCookieJar):
                     chosen.pop(cookie.name, None)  # so that it is put in at the end
                     chosen[cookie.name] = cookie
         return list(chosen.values())
-
-    def _domains(self, host: str | None) -> list[str]:
-        """Return the domains whose cookies may be sent to *host*, the closest last."""
-        domains = []
-        if host:
-            domains.append(host)
-            if not is_ip(host):
-                while (dot := host.find(".")) >= 0:
-                    host = host[dot + 1 :]
-                    domains.append(host)
-            elif not self._unsafe:
-                domains.clear()
-        domains.append("")
-        domains.reverse()
-        return domains
 
     def _within_limits(self, cookies: list[Cookie]) -> list[Cookie]:
         """Drop cookies until the rest is within the limits of a request.
@@ -315,6 +304,26 @@ class CookieJar(AbstractCookieJar):
             if self._unsafe or not is_ip(cookie.domain):
                 store.put(cookie, now)
         self._store = store
+
+
+@lru_cache(maxsize=256)
+def _domains(host: str | None, unsafe: bool) -> tuple[str, ...]:
+    """Return the domains whose cookies may be sent to *host*, the closest last.
+
+    :param unsafe: whether an IP address may get cookies
+    """
+    domains = []
+    if host:
+        domains.append(host)
+        if not is_ip(host):
+            while (dot := host.find(".")) >= 0:
+                host = host[dot + 1 :]
+                domains.append(host)
+        elif not unsafe:
+            domains.clear()
+    domains.append("")
+    domains.reverse()
+    return tuple(domains)
 
 
 class DummyCookieJar(AbstractCookieJar):
