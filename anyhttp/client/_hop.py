@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -28,7 +28,7 @@ RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
 
 # Not frozen: each call with options of its own makes one, which would take 21 000 instructions
 # instead of 3 000.
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, slots=True)
 class Settings:
     """How requests are made and responses treated: the session's choice, or one request's."""
 
@@ -43,10 +43,11 @@ class Settings:
     read_until_eof: bool = True
     trust_env: bool = False
     middlewares: tuple[ClientMiddlewareType, ...] = ()
+    #: whether a call awaits more than the network, so that its time has to be limited
+    runs_other_code: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        #: whether a call awaits more than the network, so that its time has to be limited
-        self.runs_other_code: bool = (
+        self.runs_other_code = (
             self.trust_env or bool(self.middlewares) or callable(self.raise_for_status)
         )
 

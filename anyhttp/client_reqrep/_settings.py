@@ -56,13 +56,11 @@ class RequestParts(Protocol):
     def session(self) -> object: ...  # a ClientSession, which stands above this module
     @property
     def settings(self) -> RequestSettings: ...
+    # The session's headers, if those of the request are just these and *own_headers*.
     @property
-    def prepared(self) -> PreparedHeaders | None:
-        """The session's headers, if those of the request are just these and *own_headers*."""
-
+    def prepared(self) -> PreparedHeaders | None: ...
     @property
-    def own_headers(self) -> Fields:
-        """The headers that the session does not have."""
+    def own_headers(self) -> Fields: ...
 
 
 class GivenParts(NamedTuple):
