@@ -567,6 +567,18 @@ async def leave_with(exc: BaseException, session: ClientSession, cancel: anyio.C
             raise exc
 
 
+async def leave_alone_with(
+    exc: BaseException, session: ClientSession, cancel: anyio.CancelScope
+) -> None:
+    """Raise *exc* in the block of a lone request that is still being sent."""
+    async with session, session.get("/json") as first:
+        url = first.url.with_path("/echo-body")
+    async with anyhttp.request("POST", url, data=slow_pieces()) as response:
+        await response.content.readany()
+        cancel.cancel()
+        raise exc
+
+
 async def leave_unentered_with(
     exc: BaseException, session: ClientSession, cancel: anyio.CancelScope
 ) -> None:
@@ -582,7 +594,7 @@ async def leave_unentered_with(
 
 
 @pytest.mark.parametrize("cancel", [False, True], ids=["alone", "cancelled"])
-@pytest.mark.parametrize("leave", [leave_with, leave_unentered_with])
+@pytest.mark.parametrize("leave", [leave_with, leave_unentered_with, leave_alone_with])
 async def test_what_a_block_raises_leaves_it_as_it_is(
     server: Server, mine: BaseException, cancel: bool, leave: Callable[..., Awaitable[None]]
 ) -> None:

@@ -139,7 +139,11 @@ class SessionScope:
         sweep_by(self.connector, self.watchdog)
 
     async def leave(self, raised: BaseException | None) -> None:
-        """Close the session and end its tasks; *raised* is the error of the block, if any."""
+        """Close the session and end its tasks; *raised* is the error of the block, if any.
+
+        It is a checkpoint; but if there is such an error, no cancellation of a scope takes its
+        place: the scope raises that again at the next checkpoint.
+        """
         self._stop_sweeping()
         if self._owner_watchdog is not None:
             self._owner_watchdog.stop()  # so that its task on trio ends while the sockets do

@@ -136,8 +136,8 @@ class LoneContextManager(AsyncWithOnly, Coroutine[Any, Any, T], Generic[T]):
         self._started = started = self._start()
         try:
             return await started.__aenter__()
-        except BaseException:
-            await session.close()
+        except BaseException as exc:
+            await session._scope.leave(exc)
             raise
 
     async def __aexit__(
@@ -151,15 +151,15 @@ class LoneContextManager(AsyncWithOnly, Coroutine[Any, Any, T], Generic[T]):
         try:
             await started.__aexit__(exc_type, exc, traceback)
         finally:
-            await self._session.close()
+            await self._session._scope.leave(exc)
 
 
 async def _alone(session: ClientSession, start: Callable[[], Start[T]]) -> T:
     """Return what *start* begins; the end of its last exchange closes *session*."""
     try:
         result = await start()
-    except BaseException:
-        await session.close()
+    except BaseException as exc:
+        await session._scope.leave(exc)
         raise
     exchanges = session._scope.exchanges.all()
     for exchange in exchanges:
