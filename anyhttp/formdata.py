@@ -203,7 +203,7 @@ class FormData:
 
 def _check_text(argument: str, text: str | None) -> None:
     """Refuse text with a line break, which would end the header it is in (CVE-2026-34514)."""
-    if text is None:
+    if text is None or (isinstance(text, str) and text.isprintable()):
         return
     check_str(argument, text)
     control = CONTROL_BUT_TAB if argument == "content_type" else CONTROL
@@ -223,4 +223,6 @@ def _is_bytes(value: object) -> bool:
 
 
 def _is_file(value: object) -> bool:
-    return isinstance(value, (io.IOBase, anyio.AsyncFile, Readable))
+    return not isinstance(value, (str, bytes)) and isinstance(
+        value, (io.IOBase, anyio.AsyncFile, Readable)
+    )

@@ -62,7 +62,7 @@ def content_disposition(disptype: str, params: Mapping[str, str], *, quote_field
     for name, value in params.items():
         if not is_token(name):
             raise ValueError(f"bad name of a content disposition parameter: {name!r}")
-        if CONTROL.search(value):
+        if not value.isprintable() and CONTROL.search(value):
             raise ValueError(f"content disposition: the {name} holds a control character")
         if quote_fields and name == "filename":
             parts.append(f'{name}="{quote(value, safe="")}"')

@@ -68,8 +68,10 @@ def part_headers(headers: MultiMapping[str] | MultiMapping[str | int]) -> bytes:
     for name, value in headers.items():
         if isinstance(value, int):
             value = str(value)
-        check_str(f"headers of a part: {name}", value)
-        check_header("headers of a part", name, value)
+        if not isinstance(value, str):
+            check_str(f"headers of a part: {name}", value)
+        if not (value.isascii() and value.isprintable() and _is_field_name(name)):
+            check_header("headers of a part", name, value)
         lines.append(f"{name}: {value}\r\n")
     return "".join((*lines, "\r\n")).encode()
 
