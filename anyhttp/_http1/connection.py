@@ -139,7 +139,7 @@ class Place(Protocol):
 class Lender(Protocol):
     """Who takes connections back."""
 
-    def take_back(self, place: Any, http1: Http1Connection | None) -> None:
+    def take_back(self, place: Any, http1: Http1Connection | None, /) -> None:
         """Take the connection back that was lent from *place*; ``None`` if it was detached."""
 
 

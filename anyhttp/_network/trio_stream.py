@@ -206,6 +206,7 @@ class TrioStream(TimedStream):
     def leave_to_parent(self) -> None:
         leave_to_parent(self._sock)
         self._sock.close()
+        self._expects_delay = False  # as in _abort()
 
     def has_unread(self) -> bool:
         # trio receives only on request.  Outside of trio the stream cannot be used: report data.
