@@ -34,7 +34,7 @@ from .heads import UNTIL_EOF, Head
 from .response_body import ResponseBody
 from .response_grammar import Limits, ParseError
 from .unread import OpenExchanges, UnreadBody
-from .upload import Outgoing, Upload, goes_inline
+from .upload import Outgoing, Upload, inline_body
 
 if TYPE_CHECKING:
     from .._network import NetworkStream
@@ -159,12 +159,14 @@ class Exchange:
         upload: Upload | None = None
         if payload is None:
             data += engine.send_end()
-        elif goes_inline(payload, framing.compress, framing.expect_continue):
-            if body := payload.in_memory():
-                data += engine.send_data(body[: framing.content_length])
-            data += engine.send_end()
         else:
-            upload = Upload(payload, framing, engine, stream)
+            body = inline_body(payload, framing.compress, framing.expect_continue)
+            if body is None:
+                upload = Upload(payload, framing, engine, stream)
+            else:
+                if body:
+                    data += engine.send_data(body[: framing.content_length])
+                data += engine.send_end()
         stream.set_deadline(self.total_at, self._watchdog)
         try:
             await stream.send(data)

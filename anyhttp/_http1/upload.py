@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .request_framing import Framing
 
-__all__ = ("Outgoing", "Upload", "UploadState", "goes_inline")
+__all__ = ("Outgoing", "Upload", "UploadState", "goes_inline", "inline_body")
 
 #: A body up to this size, in bytes, is sent together with the head, in one call.  It fits into
 #: the send buffer of every socket, so a peer that answers before reading cannot block the call.
@@ -65,12 +65,15 @@ class Outgoing(Protocol):
 
 def goes_inline(body: Payload | None, compress: str | None, expect100: bool) -> bool:
     """Whether *body* is sent together with the head, without a task of its own."""
-    if body is None:
-        return True
+    return body is None or inline_body(body, compress, expect100) is not None
+
+
+def inline_body(body: Payload, compress: str | None, expect100: bool) -> bytes | None:
+    """Return the bytes of *body* if they are sent together with the head."""
     if expect100 or compress is not None:
-        return False
+        return None
     data = body.in_memory()
-    return data is not None and len(data) <= INLINE_BODY
+    return None if data is None or len(data) > INLINE_BODY else data
 
 
 class UploadState(enum.Enum):

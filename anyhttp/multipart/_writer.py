@@ -193,7 +193,13 @@ class MultipartWriter(Payload):
         :raises ValueError: a header of a part holds a control character
         """
         # Check all headers first: the size is needed before the first byte is sent.
-        size = sum(len(self._head(part)) for part in self._parts)
+        return self._size_with(self._heads())
+
+    def _heads(self) -> list[bytes]:
+        return [self._head(part) for part in self._parts]
+
+    def _size_with(self, heads: list[bytes]) -> int | None:
+        size = sum(map(len, heads))
         delimiter = len(self._boundary) + 4  # with two hyphens and a line break
         for part in self._parts:
             if part.encodings or part.payload.size is None:
@@ -213,17 +219,18 @@ class MultipartWriter(Payload):
 
     def in_memory(self) -> bytes | None:
         """Return the whole body if every part is in memory and the body is not too large."""
-        size = self.size
-        return None if size is None or size > TOO_LARGE_BYTES else self._joined()
+        heads = self._heads()
+        size = self._size_with(heads)
+        return None if size is None or size > TOO_LARGE_BYTES else self._joined(heads)
 
-    def _joined(self) -> bytes | None:
+    def _joined(self, heads: list[bytes]) -> bytes | None:
         pieces: list[bytes] = []
-        for part in self._parts:
+        for part, head in zip(self._parts, heads, strict=True):
             body = part.payload.in_memory()
             if body is None:
                 return None
             body = encode(body, part.encodings)
-            pieces += (self._delimiter(), self._head(part), body, b"\r\n")
+            pieces += (self._delimiter(), head, body, b"\r\n")
         return b"".join((*pieces, self._end()))
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -231,7 +238,7 @@ class MultipartWriter(Payload):
 
         :raises TypeError: a part is not in memory
         """
-        data = self._joined()
+        data = self._joined(self._heads())
         if data is None:
             raise TypeError("a part is not in memory, so the multipart cannot be decoded")
         return data.decode(encoding, errors)
