@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
+from functools import partial
 from socket import socket
+from typing import NoReturn
 
 import anyio
 
@@ -30,6 +32,10 @@ async def wait_writable(raw_socket: socket) -> None:
         await writable
     finally:
         loop.remove_writer(raw_socket)
+
+
+def _raise(exc: BaseException) -> NoReturn:
+    raise exc
 
 
 class Wait:
@@ -78,13 +84,17 @@ class Wait:
     def resume(self) -> None:
         """Run the waiting task until it waits again; the event loop's own callbacks call this."""
         callback, context = self._callback, self._context
-        if callback is None or context is None or self._done:
+        if callback is None or self._done:
             return
-        if asyncio.current_task(self._loop) is not None:
+        if context is None or asyncio.current_task(self._loop) is not None:
             self.wake()
             return
         self._callback = None
-        context.run(callback, self)
+        try:
+            context.run(callback, self)
+        except (KeyboardInterrupt, SystemExit) as exc:
+            # It ends the loop.  Raised here, it would only end the connection on uvloop.
+            self._loop.call_soon(partial(_raise, exc))
 
     def wake(self, in_time: bool = True) -> None:
         """Let the waiting task go on in the next iteration of the event loop."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 
@@ -10,6 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from anyhttp._network.asyncio_stream import AsyncioStream
 from anyhttp._network.asyncio_wait import Wait
 from tests.support.waiting import DEADLINE
 
@@ -167,3 +169,49 @@ async def test_what_the_program_raises_goes_through(wait: Wait) -> None:
     assert log == ["called in nothing"]
     with pytest.raises(LookupError):
         await task
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_what_ends_programs_ends_the_loop(
+    anyio_backend: tuple[str, dict[str, bool]], end: type[BaseException]
+) -> None:
+    """It leaves the loop, although a callback for received bytes runs the task."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    goes_on = False
+
+    async def receiving() -> None:
+        stream = await AsyncioStream.wrap(ours)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(theirs.sendall, b"bytes")
+        loop.call_later(0.2, stop)
+        await stream.receive()
+        stream.abort()
+        raise end
+
+    def stop() -> None:
+        nonlocal goes_on
+        goes_on = True
+        asyncio.get_running_loop().stop()
+
+    factory = None
+    if anyio_backend[1]["use_uvloop"]:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with theirs, asyncio.Runner(loop_factory=factory) as runner:
+        with pytest.raises(end):
+            runner.run(receiving())
+        assert not goes_on
+
+
+async def test_a_callback_without_a_context(wait: Wait) -> None:
+    """What is not a task of asyncio need not give one."""
+    called: list[Wait] = []
+    waiting = wait.__await__()
+    next(waiting)
+    wait.add_done_callback(called.append)
+    await called_by_the_loop(wait, [])
+    await anyio.lowlevel.checkpoint()
+    assert called == [wait]
+    waiting.close()
