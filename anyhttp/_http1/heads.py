@@ -58,7 +58,8 @@ class ResponseHead(Protocol):
 _FIELD: Final = re.compile(rb"([^\r:]++):([^\r]*+)\r\n")
 _COOKIE: Final = re.compile(rb"(?im:^set-cookie):([^\r]*+)")
 _VALUE: Final = re.compile(r":[\t ]*+([^\r]*+)\r\n")
-_SPACE_AT_END: Final = re.compile(r"[\t ]++(?=\r)")
+# Without the look behind, a long run inside a value would be tried from each of its characters.
+_SPACE_AT_END: Final = re.compile(r"(?<![\t ])[\t ]++(?=\r)")
 
 # The fields that the client acts on; those of the second line are no lists.
 _NOTED: Final = (

@@ -35,8 +35,10 @@ async def start_tls(
             check_protocol(stream.ssl_object)
         if not isinstance(key.ssl, (bool, ssl.SSLContext)):
             key.ssl.check(stream, key.host, key.port)
-        # Only now: no session is kept of a connection that failed one of these checks.
-        stream.resumption = resumption
+        # Only now: no session is kept of a connection that failed one of these checks.  For the
+        # server a session includes who the client is, and the context may get another certificate.
+        if not stream.asked_for_certificate:
+            stream.resumption = resumption
     except BaseException:
         await below.aclose()
         raise

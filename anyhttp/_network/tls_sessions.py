@@ -31,6 +31,10 @@ MOST_OF_ONE_PEER: Final = 8
 MOST_PEERS: Final = 100
 
 
+#: Whether certificates are looked for in the lists of those that have been revoked.
+_CHECKS_REVOKED: Final = ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_CRL_CHECK_CHAIN
+
+
 class _Terms(NamedTuple):
     """What must be equal for a connection to resume the session of another one.
 
@@ -46,6 +50,7 @@ class _Terms(NamedTuple):
     common_name: bool
     oldest: int
     newest: int
+    revoked: int
 
 
 class _Kept(NamedTuple):
@@ -152,6 +157,8 @@ class TlsSessions:
             context.hostname_checks_common_name,
             context.minimum_version,
             context.maximum_version,
+            # A list may have come that names the certificate of the peer.
+            context.verify_flags & _CHECKS_REVOKED and context.cert_store_stats()["crl"],
         )
         if self._thread != get_ident():
             self.clear()

@@ -61,6 +61,8 @@ class TlsStream(ByteStream):
         self.ssl_object: ssl.SSLObject = ssl_object
         #: where :meth:`keep_session` leaves the session
         self.resumption: Resumption | None = None
+        #: whether the peer has asked for a certificate of the client, also if it got none
+        self.asked_for_certificate: bool = False
         self._incoming = incoming
         self._outgoing = outgoing
         timed = transport_stream if isinstance(transport_stream, TimedStream) else None
@@ -122,14 +124,29 @@ class TlsStream(ByteStream):
             try:
                 self.ssl_object.do_handshake()
             except ssl.SSLWantReadError:
+                self._look_for_certificate()
                 await self._feed()
             except ssl.SSLError as exc:
                 if _is_end(exc):
                     raise anyio.EndOfStream from None
                 raise
             else:
+                self._look_for_certificate()
                 await self._finish_handshake()
                 return
+
+    def _look_for_certificate(self) -> None:
+        """Note whether the bytes to send next answer a request for a certificate.
+
+        The :mod:`ssl` module does not tell.
+        """
+        flight = self._outgoing.read()
+        self._outgoing.write(flight)
+        if flight.startswith(b"\x16"):  # TLS 1.2, where these messages are not encrypted
+            found = flight[5:6] == b"\x0b"
+        else:  # TLS 1.3, where the last message has a record of its own
+            found = _count_encrypted(flight) > 1
+        self.asked_for_certificate = self.asked_for_certificate or found
 
     async def _finish_handshake(self) -> None:
         """Send the last bytes of the handshake."""
@@ -262,6 +279,7 @@ class TlsStream(ByteStream):
 
     def _decrypt(self, max_bytes: int) -> bytes:
         """Return up to *max_bytes* decrypted bytes; ``b""`` if more must be received first."""
+        before = self._outgoing.pending
         pieces: list[bytes] = []
         left, size = max_bytes, RECORD
         incoming = self._incoming
@@ -287,6 +305,9 @@ class TlsStream(ByteStream):
             else:
                 # Remember it: a second call of OpenSSL would report an end instead.
                 self._failure = exc
+        if self._outgoing.pending != before:
+            # The peer wanted an answer, which may be a certificate: see start_tls().
+            self.resumption = None
         if pieces:
             self._has_data = True
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -377,6 +398,15 @@ class TlsStream(ByteStream):
         if self._flushed is not None:
             self._flushed.set()
             self._flushed = None
+
+
+def _count_encrypted(flight: bytes) -> int:
+    """Return the number of records with encrypted data in *flight* (:rfc:`8446#section-5.1`)."""
+    count = position = 0
+    while position < len(flight):
+        count += flight[position] == 23
+        position += 5 + int.from_bytes(flight[position + 3 : position + 5])
+    return count
 
 
 def _is_end(exc: ssl.SSLError) -> bool:

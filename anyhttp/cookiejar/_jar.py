@@ -223,7 +223,7 @@ class CookieJar(AbstractCookieJar):
     def _to_send(self, url: URL) -> list[Cookie]:
         """Return the cookies of :meth:`filter_cookies`, and note that they are used."""
         host = url.raw_host
-        if self._store.sites.keys().isdisjoint(_domains(host and host.lower(), self._unsafe)):
+        if self._store.sites.keys().isdisjoint(self._domains(host and host.lower())):
             return []  # as for most requests: the jar has cookies of other hosts only
         self._store.expire(time.time())
         chosen = self._within_limits(self._matching(self._place(url)))
@@ -234,11 +234,16 @@ class CookieJar(AbstractCookieJar):
                 cookie.used = tick
         return chosen
 
+    def _domains(self, host: str | None) -> tuple[str, ...]:
+        # Long ones, which a redirect may name, are not cached.
+        domains = _domains if host is None or len(host) <= 64 else _domains.__wrapped__
+        return domains(host, self._unsafe)
+
     def _matching(self, target: Place) -> list[Cookie]:
         """Return the most specific cookie of each name, the most specific ones last."""
         host, path, secure = target
         chosen: dict[str, Cookie] = {}
-        for domain in _domains(host, self._unsafe):
+        for domain in self._domains(host):
             site = self._store.sites.get(domain)
             if site is None:
                 continue

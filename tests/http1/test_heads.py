@@ -640,6 +640,16 @@ class TestFraming:
         assert len(head.set_cookies) == 200_000
         assert len(head.content_encoding) == 200_000 * 101 - 1
 
+    def test_white_space_in_a_value_costs_no_more_than_other_bytes(self) -> None:
+        """CVE-2025-69229: also where the value is made to text."""
+        raw = OK + b"X: a" + b" \t" * 200_000 + b"b\r\nY: c \r\n\r\n"
+        read = read_plain_head(raw, Limits(10**6, 10**6))
+        assert read is not None
+        with cheap():
+            fields = dict(read[0].text_fields())
+        assert len(fields["X"]) == 400_002
+        assert fields["Y"] == "c"
+
 
 # -- limits ----------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -241,6 +242,28 @@ class TestSeparation:
             await ask(session, peer)
         assert resumed(context) == 1
 
+    @pytest.mark.parametrize("version", VERSIONS)
+    @pytest.mark.parametrize("is_given", [True, False])
+    async def test_a_certificate_of_the_client(
+        self,
+        peer: Peer,
+        context: ssl.SSLContext,
+        tls_ca: Authority,
+        version: ssl.TLSVersion,
+        *,
+        is_given: bool,
+    ) -> None:
+        """The context may get another one, and a server would still see the one of the session."""
+        context.maximum_version = version
+        context.verify_mode = ssl.CERT_OPTIONAL
+        tls_ca.trust(context)
+        ours = client_context(tls_ca)
+        if is_given:
+            tls_ca.issue("client").configure_cert(ours)
+        async with ClientSession(connector=TCPConnector(ssl=ours)) as session:
+            await ask(session, peer, 4)
+        assert resumed(context) == 0
+
     async def test_a_context_that_verifies_again(self, peer: Peer, context: ssl.SSLContext) -> None:
         """The sessions of its careless days are not resumed."""
         ours = ssl.create_default_context()
@@ -312,6 +335,21 @@ class TestSessions:
         assert first is not None
         assert second is not None
         assert (first.session is None, second.session is None) == (False, True)
+
+    def test_a_list_of_revoked_certificates(
+        self, tls_ca: Authority, pair: Pair, tmp_path: Path
+    ) -> None:
+        """One that has come meanwhile counts at once."""
+        lists = tmp_path / "revoked.pem"
+        pair.client.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+        lists.write_bytes(tls_ca.revocation_list(1))
+        pair.client.load_verify_locations(lists)
+        pair.connect()
+        pair.connect()
+        assert pair.connect()
+        lists.write_bytes(tls_ca.revocation_list(2))
+        pair.client.load_verify_locations(lists)
+        assert not pair.connect()
 
     def test_nothing_is_kept_for_a_single_connection(self, pair: Pair) -> None:
         """A copy of the session takes time that a program which visits many hosts has not."""

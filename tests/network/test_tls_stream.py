@@ -16,6 +16,8 @@ import pytest
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute
 
+from anyhttp._common import ConnectionKey
+from anyhttp._network.tls_sessions import TlsSessions
 from anyhttp._network.tls_stream import RECORD, TlsStream
 from tests.support.cancel import cancel_when
 from tests.support.programs import free_port, program
@@ -170,6 +172,28 @@ def _contexts(tls_ca: Authority) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     server.verify_mode = ssl.CERT_REQUIRED
     tls_ca.issue("client.test").configure_cert(client)
     return server, client
+
+
+class TestResumption:
+    """What other connections may resume is tested beside ``tls_sessions``."""
+
+    async def test_a_certificate_that_is_asked_for_later(
+        self, pair: tuple[TlsStream, Below], tls_ca: Authority
+    ) -> None:
+        """A session in which the client has shown one is not left to others."""
+        stream, below = pair
+        sessions = TlsSessions()
+        key = ConnectionKey("localhost", 443, True, True, None, None, None)
+        for _ in range(2):  # from the second connection on, sessions are kept
+            resumption = sessions.resumption(key, "localhost", tls_ca.client)
+        stream.resumption = resumption
+        below.ask_for_certificate()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stream.receive)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        stream.keep_session()
+        assert len(sessions) == 0
 
 
 class TestReceiving:

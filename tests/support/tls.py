@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import trustme
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -62,6 +64,22 @@ class Authority:
     def issue(self, *names: str, not_after: datetime | None = None) -> trustme.LeafCert:
         """Return a certificate of this authority for *names*, of a client or a server."""
         return self._ca.issue_cert(*names, not_after=not_after)
+
+    def revocation_list(self, number: int) -> bytes:
+        """Return an empty list of revoked certificates."""
+        key = serialization.load_pem_private_key(self._ca.private_key_pem.bytes(), None)
+        assert isinstance(key, EllipticCurvePrivateKey)
+        own = x509.load_pem_x509_certificate(self.ca_pem)
+        now = datetime.now(UTC)
+        revoked = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(own.subject)
+            .last_update(now - timedelta(days=1))
+            .next_update(now + timedelta(days=1))
+            .add_extension(x509.CRLNumber(number), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        return revoked.public_bytes(serialization.Encoding.PEM)
 
     def trust(self, context: ssl.SSLContext) -> None:
         """Make *context* trust this authority."""
