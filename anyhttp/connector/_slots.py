@@ -1,8 +1,8 @@
 """Slots: permissions to open a connection, limited in number, with queues of waiting tasks.
 
-:class:`anyio.CapacityLimiter` is not used.  A wait also has to end when a time limit is over or a
-session is closed; with the limiter each wait would need a cancel scope, and with thousands of waits
-the scopes cost more than everything else.  What is left of a limiter is counting.
+:class:`anyio.CapacityLimiter` counts the slots in use.  Its method for waiting is not used.  A
+wait also has to end when a time limit is over or a session is closed; with that method each wait
+would need a cancel scope, and with thousands of waits the scopes cost more than everything else.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import anyio
 from anyio.lowlevel import checkpoint
 
 from .._common import ConnectionKey
@@ -53,8 +54,8 @@ class Slot:
         self.http1: Http1Connection | None = None
         #: the right to use it that somebody has at this moment
         self.lease: Connection | None = None
-        # Tokens are known by their borrowers, which are slots.  When a slot passes its token on to
-        # the next slot, this is not noted.  So a token is named by its first borrower, which
+        # A limiter knows each token by its borrower, a slot.  When a slot passes its token on to
+        # the next slot, the limiter is not told.  So a token is named by its first borrower, which
         # may be another slot than this one.
         self._host_token: Slot | None = None
         self._token: Slot | None = None
@@ -85,48 +86,13 @@ class Slot:
         return wake(self._waiter)
 
 
-class _Limiter:
-    """Counts the tokens that slots have borrowed.
-
-    Making one of anyio's takes 18 000 instructions on asyncio and 38 000 on trio, and to borrow
-    and return a token up to 11 000.
-    """
-
-    __slots__ = ("_borrowers", "_total")
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._borrowers: set[Slot] = set()
-
-    @property
-    def borrowed_tokens(self) -> int:
-        """How many tokens are borrowed."""
-        return len(self._borrowers)
-
-    @property
-    def available_tokens(self) -> int:
-        """How many tokens are free."""
-        return self._total - len(self._borrowers)
-
-    def borrow(self, slot: Slot) -> bool:
-        """Borrow a token in the name of *slot*; return whether one was free."""
-        if len(self._borrowers) >= self._total:
-            return False
-        self._borrowers.add(slot)
-        return True
-
-    def take_back(self, token: Slot) -> None:
-        """Take back the token that was borrowed in the name of this slot."""
-        self._borrowers.remove(token)
-
-
 class _Host:
     """The limit of one endpoint, and the slots that wait for it."""
 
     __slots__ = ("limiter", "queue")
 
     def __init__(self, limit: int) -> None:
-        self.limiter = _Limiter(limit)
+        self.limiter = anyio.CapacityLimiter(limit)
         self.queue: _Queue = OrderedDict()
 
 
@@ -148,7 +114,8 @@ class Slots:
         self._limit = limit
         self._limit_per_host = limit_per_host
         self._evict = evict
-        self._total: _Limiter | None = None
+        # Made when it is first needed: connectors may be made before an event loop runs.
+        self._total: anyio.CapacityLimiter | None = None
         self._queue: _Queue | None = None  # made when a slot first has to wait
         self._hosts: dict[_Endpoint, _Host] = {}
         #: how many tasks wait for a slot; a task counts from before it waits until it runs again
@@ -230,7 +197,7 @@ class Slots:
             host = self._hosts.get(endpoint)
             if host is None:
                 host = self._hosts[endpoint] = _Host(self._limit_per_host)
-            if host.queue or not host.limiter.borrow(slot):
+            if host.queue or not _borrow(host.limiter, slot):
                 return host.queue
             slot._host, slot._host_token = host, slot
         if self._limit and not self._count(slot):
@@ -245,10 +212,10 @@ class Slots:
         if self._queue:
             return False
         if self._total is None:
-            self._total = _Limiter(self._limit)
+            self._total = anyio.CapacityLimiter(self._limit)
         # After an eviction the token may still not be free: a slot that waits for the endpoint of
         # the closed connection gets its tokens first.
-        if self._total.borrow(slot) or (self._evict() and self._total.borrow(slot)):
+        if _borrow(self._total, slot) or (self._evict() and _borrow(self._total, slot)):
             slot._token = slot
         return slot._token is not None
 
@@ -264,7 +231,7 @@ class Slots:
             slot._token = None
             slot.is_held = False
         assert self._total is not None
-        self._total.take_back(token)
+        self._total.release_on_behalf_of(token)
 
     def _pass_on_to_host(self, host: _Host, token: Slot) -> None:
         """Give a token of *host* to the first waiting slot, or else to the limiter.
@@ -272,7 +239,7 @@ class Slots:
         That slot may then have to wait for a token of the total limit.
         """
         if not host.queue:
-            host.limiter.take_back(token)
+            host.limiter.release_on_behalf_of(token)
             return
         slot = next(iter(host.queue))
         slot._leave()
@@ -292,3 +259,11 @@ class Slots:
 
 def _endpoint(key: ConnectionKey) -> _Endpoint:
     return key.host, key.port, key.is_ssl
+
+
+def _borrow(limiter: anyio.CapacityLimiter, slot: Slot) -> bool:
+    try:
+        limiter.acquire_on_behalf_of_nowait(slot)
+    except anyio.WouldBlock:
+        return False
+    return True
