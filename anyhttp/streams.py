@@ -428,21 +428,28 @@ class StreamReader:
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterate over the lines."""
-        return _ReaderIterator(self._take_until, self.readline, b"")
+        return self._iterate(self._take_until, self.readline, b"")
 
     def iter_chunked(self, n: int) -> AsyncStreamIterator[bytes]:
         """Iterate over pieces of at most *n* bytes."""
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
-        return _ReaderIterator(lambda: self._take_some(n), lambda: self.read(n), b"")
+        return self._iterate(lambda: self._take_some(n), lambda: self.read(n), b"")
 
     def iter_any(self) -> AsyncStreamIterator[bytes]:
         """Iterate over the received bytes, in pieces as they arrive."""
-        return _ReaderIterator(self._take_any, self.readany, b"")
+        return self._iterate(self._take_any, self.readany, b"")
 
     def iter_chunks(self) -> AsyncStreamIterator[tuple[bytes, bool]]:
         """Iterate over pieces, each with a flag that tells whether an HTTP chunk ends with it."""
-        return _ReaderIterator(self._take_chunk, self.readchunk, (b"", False))
+        return self._iterate(self._take_chunk, self.readchunk, (b"", False))
+
+    def _iterate(
+        self, take: Callable[[], T | None], read: Callable[[], Awaitable[T]], end: T
+    ) -> AsyncStreamIterator[T]:
+        if type(self) is StreamReader:
+            return _ReaderIterator(take, read, end)
+        return AsyncStreamIterator(read, end)  # a subclass may have a *read* of its own
 
     # -- waiting
 

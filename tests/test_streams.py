@@ -511,3 +511,40 @@ class TestByHand:
                 reader.read_nowait()
             reader.feed_eof()
         assert await reader.read() == b""
+
+
+class Shouting(StreamReader):
+    """A reader with methods of its own."""
+
+    async def read(self, n: int = -1) -> bytes:
+        """Return what the method of the class above returns, in capitals."""
+        return (await super().read(n)).upper()
+
+    async def readany(self) -> bytes:
+        """Do the same."""
+        return (await super().readany()).upper()
+
+    async def readline(self, *, max_line_length: int | None = None) -> bytes:
+        """Do the same."""
+        return (await super().readline(max_line_length=max_line_length)).upper()
+
+    async def readchunk(self) -> tuple[bytes, bool]:
+        """Do the same."""
+        data, ends = await super().readchunk()
+        return data.upper(), ends
+
+
+@pytest.mark.parametrize(
+    "iterate",
+    [aiter, lambda reader: reader.iter_chunked(2), lambda reader: reader.iter_any(),
+     lambda reader: reader.iter_chunks()],
+    ids=["lines", "chunked", "any", "chunks"],
+)  # fmt: skip
+async def test_a_subclass_reads_for_its_iterators(iterate: Callable[[StreamReader], Any]) -> None:
+    """Each step of an iterator is a call of the method it is about, which may be overridden."""
+    reader = Shouting()
+    for line in (b"a\n", b"b\n", b"c\n"):
+        reader.feed_data(line)
+    reader.feed_eof()
+    found = [item if isinstance(item, bytes) else item[0] async for item in iterate(reader)]
+    assert b"".join(found) == b"A\nB\nC\n"

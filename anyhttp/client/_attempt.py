@@ -18,6 +18,7 @@ from ..connector import Connection, LendingTerms, lend, lend_nowait
 from ..cookiejar import cookie_header
 from ._call_scope import CallScope
 from ._call_tracing import CallTracer
+from ._hop import version_of
 
 __all__ = ("IDEMPOTENT_METHODS", "Attempt", "request_of")
 
@@ -28,6 +29,8 @@ def request_of(scope: CallScope) -> ClientRequest:
     """Build the request of the present hop, with the cookies that the jar has now."""
     hop, session = scope.hop, scope.session
     headers, explicit = hop.headers, None
+    if hop.prepared is not None and version_of(headers) != hop.headers_version:
+        hop.prepared = None
     if hop.prepared is None and hdrs.COOKIE in headers:
         headers = headers.copy()
         explicit = "; ".join(headers.popall(hdrs.COOKIE))

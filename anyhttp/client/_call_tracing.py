@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 import anyio
-from multidict import CIMultiDictProxy, getversion
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from .. import hdrs
 from .._http1 import Upload, goes_inline
@@ -45,6 +45,7 @@ class CallTracer:
         self._untold = traces
         # The traces whose handlers of on_request_start have returned; only these are told more.
         self._traces: Sequence[Trace] = ()
+        self._has_copied_headers = False
 
     @property
     def of_connections(self) -> Sequence[Trace]:
@@ -62,9 +63,8 @@ class CallTracer:
     async def start(self) -> None:
         """Tell that the call starts."""
         hop = self._scope.hop
-        told = [trace for trace in self._untold if trace.tells_of(TraceRequestStartParams)]
-        if told:
-            await self._start(told)
+        if any(trace.tells_of(TraceRequestStartParams) for trace in self._untold):
+            await self._start()
         self._traces = self._untold
         if hop.auth is not None and hdrs.AUTHORIZATION in hop.headers:
             raise ValueError(
@@ -72,19 +72,21 @@ class CallTracer:
                 "combined with auth"
             )
 
-    async def _start(self, told: Sequence[Trace]) -> None:
+    async def _start(self) -> None:
         hop = self._scope.hop
-        # Handlers may change the headers, and this object may be the session's own.
-        prepared = hop.prepared
-        headers = hop.change_headers()
-        version = getversion(headers)  # type: ignore[arg-type]  # the stubs mean any multidict
-        params = TraceRequestStartParams(hop.method, hop.url, headers)
+        params = TraceRequestStartParams(hop.method, hop.url, self._headers())
         self._scope.phase = "running trace handlers"
         for trace in self._untold:
             await trace.send(params)
             self._traces = (*self._traces, trace)
-        if getversion(headers) == version:  # type: ignore[arg-type]
-            hop.prepared = prepared
+
+    def _headers(self) -> CIMultiDict[str]:
+        """Return the headers of the call, which handlers may change, but not the session's own."""
+        hop = self._scope.hop
+        if not self._has_copied_headers:
+            self._has_copied_headers = True
+            hop.copy_headers()
+        return hop.headers
 
     async def send(self, request: ClientRequest) -> None:
         """Tell of the head that is sent next, and of a body that is sent with it.
@@ -116,13 +118,13 @@ class CallTracer:
     async def redirect(self, response: ClientResponse) -> None:
         """Tell that *response* redirects."""
         hop = self._scope.hop
-        await self._tell(TraceRequestRedirectParams(hop.method, hop.url, hop.headers, response))
+        await self._tell(TraceRequestRedirectParams(hop.method, hop.url, self._headers(), response))
 
     async def end(self, response: ClientResponse) -> None:
         """Tell that *response* is the final one."""
         if self.tells_of(TraceRequestEndParams):
             hop = self._scope.hop
-            await self._tell(TraceRequestEndParams(hop.method, hop.url, hop.headers, response))
+            await self._tell(TraceRequestEndParams(hop.method, hop.url, self._headers(), response))
 
     def watch_body(self, response: ClientResponse) -> None:
         """Tell of the body of *response* when the application has read it."""
@@ -150,7 +152,7 @@ class CallTracer:
         if isinstance(error, GeneratorExit):
             return  # the coroutine is being closed and cannot await
         hop = self._scope.hop
-        params = TraceRequestExceptionParams(hop.method, hop.url, hop.headers, error)
+        params = TraceRequestExceptionParams(hop.method, hop.url, self._headers(), error)
         failed = isinstance(error, Exception)
         with anyio.move_on_after(CLEAN_UP_SECONDS, shield=not failed) as scope:
             try:

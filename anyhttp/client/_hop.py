@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, getversion
 from yarl import URL
 
 from .. import hdrs
@@ -21,9 +22,13 @@ from ..typedefs import LooseCookies
 from ._redirects import CREDENTIAL_HEADERS, next_method, without_body_headers
 from ._session_scope import SessionDefaults
 
-__all__ = ("Hop", "RaiseForStatus", "Settings")
+__all__ = ("Hop", "RaiseForStatus", "Settings", "version_of")
 
 RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
+
+
+# A multidict gets another version whenever it is changed.  (The stubs mean any multidict.)
+version_of: Final[Callable[[CIMultiDict[str]], int]] = cast("Any", getversion)
 
 
 # Not frozen: each call with options of its own makes one, which would take 21 000 instructions
@@ -90,11 +95,18 @@ class Hop:
         self.auth: BasicAuth | None = None
         #: the session's headers, if *headers* are just these and *own_headers*
         self.prepared: PreparedHeaders | None = None
+        #: version of *headers* when *prepared* was set; it does not hold for a later one
+        self.headers_version: int = 0
 
     @property
     def url(self) -> URL:
         """The URL, with its fragment."""
         return self.destination.original_url
+
+    def copy_headers(self) -> None:
+        """Replace the headers, which may be the session's own, by a copy."""
+        self.headers = self.headers.copy()
+        self.headers_version = version_of(self.headers)
 
     def change_headers(self, headers: CIMultiDict[str] | None = None) -> CIMultiDict[str]:
         """Replace the headers, which may be the session's own, and return them.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from multidict import CIMultiDict, getversion
+from multidict import CIMultiDict
 
 from .._headers import header_pairs
 from ..client_reqrep import PreparedHeaders, prepared_headers
 from ..typedefs import LooseHeaders
-from ._hop import Hop
+from ._hop import Hop, version_of
 
 __all__ = ("SessionHeaders",)
 
@@ -32,20 +32,20 @@ class SessionHeaders:
     def apply(self, hop: Hop, given: LooseHeaders | None = None) -> None:
         """Give *hop* these headers, overridden by those of the request that are *given*."""
         hop.headers = headers = self.headers
-        # A multidict gets another version whenever it is changed.
-        version = getversion(headers)  # type: ignore[arg-type]  # the stubs mean any multidict
+        version = version_of(headers)
         if version != self._version:
             self._prepared = prepared_headers(headers, self._skip_auto_headers)
             self._version = version
         prepared = self._prepared
         if given is not None:
             pairs = header_pairs("headers", given)
-            hop.headers = _merged(headers, pairs)
+            hop.headers = headers = _merged(headers, pairs)
+            version = version_of(headers)
             if not prepared.fits(pairs):
                 return
             hop.own_headers = tuple(pairs)
         if prepared.is_simple and hop.settings.skip_auto_headers is self._skip_auto_headers:
-            hop.prepared = prepared
+            hop.prepared, hop.headers_version = prepared, version
 
 
 def _merged(own: CIMultiDict[str], pairs: list[tuple[str, str]]) -> CIMultiDict[str]:

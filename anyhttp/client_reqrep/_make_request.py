@@ -8,7 +8,7 @@ from typing import Final
 from multidict import CIMultiDict
 
 from .. import hdrs
-from ._prepared import DEFAULT_HEADERS
+from ._prepared import PREPARED_DEFAULTS
 from ._request import ClientRequest
 from ._settings import RequestParts, RequestSettings
 
@@ -26,7 +26,7 @@ def make_request(
     :param headers: the headers to send, besides those that are added automatically
     :param cookies: value of the ``Cookie`` header
     """
-    if request_class is ClientRequest and ClientRequest.DEFAULT_HEADERS is DEFAULT_HEADERS:
+    if request_class is ClientRequest and ClientRequest.DEFAULT_HEADERS == PREPARED_DEFAULTS:
         # For a call with keyword arguments Python makes two dictionaries, which takes longer
         # than the rest of this function.
         request = _new_request(ClientRequest)

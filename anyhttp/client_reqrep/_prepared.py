@@ -13,13 +13,17 @@ from .._common import SERVER_SOFTWARE, Fields
 from .._headers import HeaderBlock, check_fields, header_lines
 from .._targets import Destination
 
-__all__ = ("DEFAULT_HEADERS", "PreparedHeaders", "prepared_headers")
+__all__ = ("DEFAULT_HEADERS", "PREPARED_DEFAULTS", "PreparedHeaders", "prepared_headers")
 
 DEFAULT_HEADERS: Final[dict[str, str]] = {
     hdrs.ACCEPT: "*/*",
     hdrs.ACCEPT_ENCODING: accept_encoding(),
     hdrs.USER_AGENT: SERVER_SOFTWARE,
 }
+
+#: The automatic headers that are prepared.  A program may change the dictionary above, which is
+#: :attr:`ClientRequest.DEFAULT_HEADERS`; nothing prepared is used then.
+PREPARED_DEFAULTS: Final[dict[str, str]] = DEFAULT_HEADERS.copy()
 
 # Fields that say where or how a request is sent, in lower case.  They depend on each other and on
 # the rest of the request, so a request with one of them is put together field by field.
@@ -50,7 +54,7 @@ class PreparedHeaders:
         self._before: Fields = tuple(headers.items())
         self._after: Fields = tuple(
             (name, value)
-            for name, value in DEFAULT_HEADERS.items()
+            for name, value in PREPARED_DEFAULTS.items()
             if name not in headers and name.lower() not in skip_auto_headers
         )
         own = {name.lower() for name in headers}
