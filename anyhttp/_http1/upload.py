@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -139,6 +139,7 @@ class Upload:
     _gathered_size = 0
     _is_sending = False  # whether a task waits for the socket
     _sent: anyio.Event | None = None  # for tasks that wait for that task
+    _is_torn = False  # whether a part of the body is lost, see _tear()
     _rest_scope: TaskScope | None = None  # of a task that sends while the payload waits
     _rest_error: Exception | None = None  # what went wrong while the payload waited
 
@@ -320,9 +321,9 @@ class Upload:
             if self._compressor is not None and (last := self._compressor.flush()):
                 self._gather(last)
         except Exception:
-            # The peer gets what came before the error.
+            # The peer gets what came before the error, which is the one that counts.
             if self._gathered and not self._is_sending:
-                self._stream.send_nowait(self._take())
+                self._stream.send_last(self._take())
                 self._tell_written()
             raise
         if length is not None and self._written < length:
@@ -408,6 +409,8 @@ class Upload:
     # -- what the socket gets
 
     def _count(self, size: int) -> None:
+        if self._is_torn:
+            self._raise_torn()
         self._written += size
         length = self._framing.content_length
         if length is not None:
@@ -444,9 +447,15 @@ class Upload:
         while self._is_sending:
             waited = True
             self._sent = self._sent or anyio.Event()
-            await self._sent.wait()
+            try:
+                await self._sent.wait()
+            except BaseException:
+                self._tear()
+                raise
         if self._rest_error is not None:
             raise self._rest_error
+        if self._is_torn:
+            self._raise_torn()
         stream = self._stream
         self._is_sending = True
         try:
@@ -461,10 +470,21 @@ class Upload:
             await stream.checkpoint_if_cancelled()
             self._send_error = exc
             raise
+        except BaseException:
+            self._tear()
+            raise
         finally:
             self._end_sending()
         self._tell_written()
         return waited
+
+    def _tear(self) -> None:
+        """Send nothing more, as a write was cancelled after it had taken what was gathered."""
+        self._is_torn = True
+        self._gathered.clear()
+
+    def _raise_torn(self) -> NoReturn:
+        raise ClientConnectionError("a write was cancelled: a part of the body is missing")
 
     async def _send_gathered(self) -> None:
         """Send what has been gathered while the caller of this waited for the socket."""

@@ -119,7 +119,8 @@ class AsyncioTasks:
     async def wait_finished(self) -> None:
         """Wait until every task has ended; a cancellation of the caller does not end this wait."""
         with anyio.CancelScope(shield=True):
-            await asyncio.wait(tuple(self._ends))
+            while self._ends:  # a task may start another one while it ends
+                await asyncio.wait(tuple(self._ends))
 
 
 async def _in_scope(scope: TaskScope, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -28,7 +28,7 @@ from anyhttp.payload import Writer
 from tests.support import client
 from tests.support.census import running_tasks
 from tests.support.client import assert_free, wait_free
-from tests.support.peer import DEAF, STALL, Flag, Head, Script, Tell, Until
+from tests.support.peer import DEAF, RESET, STALL, Flag, Head, Script, Tell, Until, Wait
 from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -250,6 +250,49 @@ async def test_a_body_that_closes_the_session(
                 await (request.__aenter__() if in_block else request)
             assert session.closed
     assert running_tasks() == before
+
+
+async def test_nothing_follows_a_write_that_was_cancelled(script: Script, entered: bool) -> None:
+    """A part of it may be missing, so the peer must not take the rest for the whole body."""
+    refused = False
+
+    async def body(writer: Writer) -> None:
+        nonlocal refused
+        cancelled = False
+        while not cancelled:
+            await writer.write(b"small")
+            with anyio.move_on_after(SHORT) as scope:
+                await writer.write(bytes(1_000_000))
+            cancelled = scope.cancelled_caught
+        try:
+            await writer.write(b"more")
+        except ClientConnectionError:
+            refused = True
+
+    peer = await script([(Head(b"POST "), DEAF)])
+    async with opened(one_slot(), entered=entered) as session:
+        with pytest.raises(ClientConnectionError, match="a write was cancelled"):
+            with anyio.fail_after(10):
+                await session.post(peer.url, data=anyhttp.payload.StreamerPayload(body))
+        assert refused
+
+
+async def test_the_error_of_the_body_counts(script: Script, entered: bool) -> None:
+    """Even if what came before it cannot be sent any more."""
+    sent = threading.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        await anyio.sleep(SHORT)
+        yield b"y"
+        sent.set()
+        time.sleep(4 * SHORT)  # noqa: ASYNC251  (the event loop must not notice the reset)
+        raise LookupError("a shelf is empty")
+
+    peer = await script([(Until(b"x\r\n"), [Wait(sent), RESET])])
+    async with opened(one_slot(), entered=entered) as session:
+        with pytest.raises(ClientConnectionError, match="a shelf is empty"):
+            await session.post(peer.url, data=body())
 
 
 class TestFiles:
