@@ -100,8 +100,13 @@ def call_in(loop: Any, function: Callable[[], object]) -> None:
 class TaskScope(Protocol):
     """The cancel scope that a helper task runs in; anyio's or trio's."""
 
-    #: when the task is cancelled, on anyio's clock
-    deadline: float
+    @property
+    def deadline(self) -> float:
+        """When the task is cancelled, on anyio's clock."""
+        ...
+
+    @deadline.setter
+    def deadline(self, value: float, /) -> None: ...
 
     def cancel(self) -> None:
         """Cancel the task."""

@@ -41,6 +41,7 @@ class HelperTasks(Protocol):
 
     def make_scope(self) -> TaskScope:
         """Make a scope for a task that :meth:`start_soon` is to start."""
+        ...
 
     def start_soon(
         self,
