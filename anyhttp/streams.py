@@ -17,6 +17,8 @@ from .http_exceptions import LineTooLong
 __all__ = ("EMPTY_PAYLOAD", "AsyncStreamIterator", "BodySource", "StreamReader")
 
 T = TypeVar("T")
+_Take = Callable[[], T | None]
+_Read = Callable[[], Awaitable[T]]
 
 #: A body with more bytes than this is joined while it arrives.  Keeping all pieces until the end
 #: would take twice the memory, and getting memory from the operating system is slow.
@@ -79,9 +81,7 @@ class _ReaderIterator(AsyncStreamIterator[T]):
 
     __slots__ = ("_take",)
 
-    def __init__(
-        self, take: Callable[[], T | None], read: Callable[[], Awaitable[T]], end: T
-    ) -> None:
+    def __init__(self, take: _Take[T], read: _Read[T], end: T) -> None:
         super().__init__(read, end)
         self._take = take
 
@@ -444,9 +444,7 @@ class StreamReader:
         """Iterate over pieces, each with a flag that tells whether an HTTP chunk ends with it."""
         return self._iterate(self._take_chunk, self.readchunk, (b"", False))
 
-    def _iterate(
-        self, take: Callable[[], T | None], read: Callable[[], Awaitable[T]], end: T
-    ) -> AsyncStreamIterator[T]:
+    def _iterate(self, take: _Take[T], read: _Read[T], end: T) -> AsyncStreamIterator[T]:
         if type(self) is StreamReader:
             return _ReaderIterator(take, read, end)
         return AsyncStreamIterator(read, end)  # a subclass may have a *read* of its own
@@ -682,8 +680,7 @@ def peek(reader: StreamReader, size: int) -> bytes | None:
 
     ``None`` means that nothing has arrived yet, or that the beginning has been read already.
     """
-    unread = reader._size - reader._offset
-    if unread != reader.total_bytes or not (reader._buffer or reader._eof):
+    if reader._size - reader._offset != reader.total_bytes or not (reader._buffer or reader._eof):
         return None
     found = bytearray()
     for piece in reader._buffer:
