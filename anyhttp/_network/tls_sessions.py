@@ -56,6 +56,7 @@ class _Terms(NamedTuple):
 class _Kept(NamedTuple):
     session: ssl.SSLSession
     until: float
+    cipher: str | None
 
 
 class _Peer:
@@ -74,12 +75,14 @@ class Resumption:
 
     __slots__ = ("_from", "_peer", "_sessions", "_verified_at")
 
-    def __init__(self, sessions: TlsSessions, peer: _Peer) -> None:
+    def __init__(self, sessions: TlsSessions, peer: _Peer, context: ssl.SSLContext) -> None:
         self._sessions = sessions
         self._peer = peer
         self._verified_at = sessions.clock()
         kept = peer.sessions.pop() if peer.sessions else None
-        self._from = kept if kept is not None and self._verified_at < kept.until else None
+        if kept is not None and (self._verified_at >= kept.until or not _offers(context, kept)):
+            kept = None
+        self._from = kept
 
     @property
     def session(self) -> ssl.SSLSession | None:
@@ -104,7 +107,7 @@ class Resumption:
             session = ssl_object.session
             if session is not None and session.has_ticket:
                 kept = self._peer.sessions
-                kept.append(_Kept(session, until))
+                kept.append(_Kept(session, until, _cipher_to_offer(ssl_object)))
                 del kept[:-MOST_OF_ONE_PEER]
 
 
@@ -171,7 +174,7 @@ class TlsSessions:
         else:
             known.is_known = True
             self._peers.move_to_end(terms)
-        return Resumption(self, known)
+        return Resumption(self, known, context)
 
     def clear(self) -> None:
         """Forget all sessions."""
@@ -183,6 +186,23 @@ class TlsSessions:
         """Forget all sessions, and keep no others."""
         self._closed = True
         self.clear()
+
+
+def _cipher_to_offer(ssl_object: ssl.SSLObject) -> str | None:
+    """Return what a connection that resumes this one has to offer; ``None``: nothing special.
+
+    That is the cipher up to TLS 1.2, where a peer refuses a connection that resumes another one
+    and does not offer its cipher (:rfc:`5246#section-7.4.1.2`).
+    """
+    cipher = ssl_object.cipher()
+    return None if cipher is None or ssl_object.version() == "TLSv1.3" else cipher[0]
+
+
+def _offers(context: ssl.SSLContext, kept: _Kept) -> bool:
+    """Whether *context*, whose ciphers may have been changed, still offers that of *kept*."""
+    if kept.cipher is None:
+        return True
+    return any(cipher["name"] == kept.cipher for cipher in context.get_ciphers())
 
 
 def _last_second(ssl_object: ssl.SSLObject) -> float:
