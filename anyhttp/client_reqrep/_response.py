@@ -17,6 +17,7 @@ from yarl import URL
 from .. import hdrs
 from .._common import (
     HttpVersion,
+    HttpVersion11,
     RequestInfo,
     printable,
     warn_of_unused,
@@ -153,6 +154,17 @@ class ClientResponse:
     Give its connection back: by ``async with``, by reading to the end, or by :meth:`release`.
     """
 
+    # Set for each response.  They are attributes of the class, too, so that mock objects with this
+    # class as their ``spec`` have them.
+    #: method of the request
+    method: str = ""
+    #: version of HTTP that the peer speaks
+    version: HttpVersion = HttpVersion11
+    #: status code
+    status: int = 0
+    #: reason phrase, which may be empty
+    reason: str = ""
+
     # Defaults of what few responses need; Python finds an attribute of the object itself faster.
     _headers: CIMultiDictProxy[str] | None = None
     _cookies: SimpleCookie | None = None
@@ -188,14 +200,10 @@ class ClientResponse:
         self._released = False
         self._in_context = False
         self._on_body: Callable[[ClientResponse, bytes], Awaitable[None]] | None = None
-        #: method of the request
-        self.method: str = request.method
-        #: version of HTTP that the peer speaks
-        self.version: HttpVersion = head.version
-        #: status code
-        self.status: int = head.status
-        #: reason phrase, which may be empty
-        self.reason: str = head.reason
+        self.method = request.method
+        self.version = head.version
+        self.status = head.status
+        self.reason = head.reason
         # The bytes of a body that has come with the head, until a program reads ``content``.
         self._content = content
 

@@ -6,6 +6,7 @@ import gzip
 import tracemalloc
 import zlib
 from typing import Any
+from unittest.mock import create_autospec
 
 import anyio
 import pytest
@@ -493,3 +494,11 @@ class TestItsEnd:
                 assert response.closed
                 assert response.connection is None
             assert_free(session, idle=0)
+
+
+def test_a_mock_of_a_response() -> None:
+    """What describes a response belongs to the class, for mock objects that are made after it."""
+    mock = create_autospec(ClientResponse, spec_set=True, instance=True)
+    mock.status, mock.reason = 404, "Not Found"
+    mock.method, mock.version = "GET", None
+    assert {"headers", "raw_headers", "content", "cookies", "url", "ok"} <= set(dir(mock))
