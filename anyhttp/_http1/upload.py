@@ -320,16 +320,17 @@ class Upload:
             await self._watch(self._write_payload(length))
             if self._compressor is not None and (last := self._compressor.flush()):
                 self._gather(last)
+            if length is not None and self._written < length:
+                raise ClientPayloadError(
+                    f"the body ended after {self._written} bytes, "
+                    f"but Content-Length announces {length}"
+                )
         except Exception:
             # The peer gets what came before the error, which is the one that counts.
             if self._gathered and not self._is_sending:
                 self._stream.send_last(self._take())
                 self._tell_written()
             raise
-        if length is not None and self._written < length:
-            raise ClientPayloadError(
-                f"the body ended after {self._written} bytes, but Content-Length announces {length}"
-            )
         if self.state is _WRITING:
             self._move(_ENDING)
         if end := self._engine.send_end():

@@ -295,6 +295,22 @@ async def test_the_error_of_the_body_counts(script: Script, entered: bool) -> No
             await session.post(peer.url, data=body())
 
 
+async def test_the_peer_gets_a_body_that_is_too_short(script: Script, entered: bool) -> None:
+    """The error does not keep back the small pieces that came before it."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"a"
+        yield b"bc"
+
+    peer = await script([(Until(b"abc"), STALL)])
+    tracker = anyhttp.UploadTracker()
+    length = {"Content-Length": "10"}
+    async with opened(one_slot(), entered=entered) as session:
+        with pytest.raises(ClientPayloadError, match="ended after 3 bytes"):
+            await session.post(peer.url, data=body(), headers=length, upload_tracker=tracker)
+    assert tracker.bytes_written == 3
+
+
 class TestFiles:
     @pytest.mark.parametrize("how", ["scope", "native"])
     async def test_cancelled_while_the_file_is_being_closed(
