@@ -32,7 +32,8 @@ MOST_PEERS: Final = 100
 
 
 #: Whether certificates are looked for in the lists of those that have been revoked.
-_CHECKS_REVOKED: Final = ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_CRL_CHECK_CHAIN
+#: An ``int``, as operators of flags are slow.
+_CHECKS_REVOKED: Final = int(ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_CRL_CHECK_CHAIN)
 
 
 class _Terms(NamedTuple):
@@ -161,7 +162,7 @@ class TlsSessions:
             context.minimum_version,
             context.maximum_version,
             # A list may have come that names the certificate of the peer.
-            context.verify_flags & _CHECKS_REVOKED and context.cert_store_stats()["crl"],
+            int(context.verify_flags) & _CHECKS_REVOKED and context.cert_store_stats()["crl"],
         )
         if self._thread != get_ident():
             self.clear()
