@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._common import AsyncWithOnly
 from ..client_reqrep import ClientResponse
@@ -12,7 +12,9 @@ from ._call import Call
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ("RequestContextManager", "missing_attribute", "refused")
+__all__ = ("RequestContextManager", "AwaitableOrEntered", "missing_attribute", "refused")
+
+T = TypeVar("T")
 
 
 def missing_attribute(manager: object, name: str) -> AttributeError:
@@ -24,20 +26,12 @@ def missing_attribute(manager: object, name: str) -> AttributeError:
     )
 
 
-class RequestContextManager(AsyncWithOnly, Coroutine[Any, Any, ClientResponse]):
-    """A request that has not begun: await it, or enter it with ``async with``.
+class AwaitableOrEntered(AsyncWithOnly, Coroutine[Any, Any, T], Generic[T]):
+    """A coroutine that can be entered with ``async with``, too."""
 
-    Awaiting returns a response that the caller releases; ``async with`` releases it at the
-    end of the block.
-    """
+    __slots__ = ()
 
-    _response: ClientResponse | None = None
-
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, ClientResponse], call: Call | None = None
-    ) -> None:
-        self._coroutine = coroutine
-        self._call = call  # None if the coroutine is not that of Call.run()
+    _coroutine: Coroutine[Any, Any, T]
 
     def send(self, value: Any) -> Any:
         """Be a coroutine."""
@@ -51,13 +45,29 @@ class RequestContextManager(AsyncWithOnly, Coroutine[Any, Any, ClientResponse]):
         """Be a coroutine."""
         self._coroutine.close()
 
-    def __await__(self) -> Generator[Any, None, ClientResponse]:
+    def __await__(self) -> Generator[Any, None, T]:
         return self._coroutine.__await__()
 
     if not TYPE_CHECKING:  # it would make each name an attribute for a type checker
 
         def __getattr__(self, name):
             raise missing_attribute(self, name)
+
+
+class RequestContextManager(AwaitableOrEntered[ClientResponse]):
+    """A request that has not begun: await it, or enter it with ``async with``.
+
+    Awaiting returns a response that the caller releases; ``async with`` releases it at the
+    end of the block.
+    """
+
+    _response: ClientResponse | None = None
+
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, ClientResponse], call: Call | None = None
+    ) -> None:
+        self._coroutine = coroutine
+        self._call = call  # None if the coroutine is not that of Call.run()
 
     # These return coroutines instead of being "async def".  A coroutine that only awaits another
     # would cost time at each step of the task.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
 
-from .._common import AsyncWithOnly, HttpVersion, HttpVersion11
+from .._common import HttpVersion, HttpVersion11
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..client_ws import ClientWebSocketResponse
 from ..connector import BaseConnector, TCPConnector, forget_warning
 from ..typedefs import StrOrURL
-from ._context_managers import missing_attribute
+from ._context_managers import AwaitableOrEntered
 from ._deprecated_options import fold_options
 from ._options import OPTIONS, PLAIN_OPTIONS, LoneRequestOptions
 from ._session import ClientSession
@@ -91,7 +91,7 @@ class Start(Protocol[T_co]):
     ) -> None: ...
 
 
-class LoneContextManager(AsyncWithOnly, Coroutine[Any, Any, T], Generic[T]):
+class LoneContextManager(AwaitableOrEntered[T]):
     """A request, or a WebSocket, with a session of its own that ends with it.
 
     The session is not entered: an ``async with`` block owns what needs a task.
@@ -108,26 +108,6 @@ class LoneContextManager(AsyncWithOnly, Coroutine[Any, Any, T], Generic[T]):
         coroutine: Any = _alone(session, start)
         coroutine.__qualname__ = name
         self._coroutine: Coroutine[Any, Any, T] = coroutine
-
-    if not TYPE_CHECKING:  # it would make each name an attribute for a type checker
-
-        def __getattr__(self, name):
-            raise missing_attribute(self, name)
-
-    def send(self, value: Any) -> Any:
-        """Be a coroutine."""
-        return self._coroutine.send(value)
-
-    def throw(self, *args: Any) -> Any:
-        """Be a coroutine."""
-        return self._coroutine.throw(*args)
-
-    def close(self) -> None:
-        """Be a coroutine."""
-        self._coroutine.close()
-
-    def __await__(self) -> Generator[Any, None, T]:
-        return self._coroutine.__await__()
 
     async def __aenter__(self) -> T:
         self._coroutine.close()  # Python would warn that nobody has awaited it
