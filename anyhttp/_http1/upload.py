@@ -500,7 +500,8 @@ class Upload:
                 self._tell_written()
                 return
         except (ClientConnectionError, Expired) as exc:
-            self._interrupt(exc)
+            if not self.scope.cancel_called:  # else the socket was closed because of that
+                self._interrupt(exc)
             return
         self._is_sending = True
         self._rest_scope = scope = self.tasks.make_scope()

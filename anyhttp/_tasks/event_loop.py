@@ -108,6 +108,11 @@ class TaskScope(Protocol):
     @deadline.setter
     def deadline(self, value: float, /) -> None: ...
 
+    @property
+    def cancel_called(self) -> bool:
+        """Whether the task has been cancelled, or its deadline has passed."""
+        ...
+
     def cancel(self) -> None:
         """Cancel the task."""
 

@@ -311,6 +311,27 @@ async def test_the_peer_gets_a_body_that_is_too_short(script: Script, entered: b
     assert tracker.bytes_written == 3
 
 
+async def test_closed_while_the_body_is_about_to_go_on(script: Script) -> None:
+    """The upload was aborted; that the socket is closed by then is no failure of its own."""
+    go_on = anyio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        await go_on.wait()
+        yield b"y"
+        await anyio.sleep_forever()
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+    peer = await script([(Until(b"x\r\n"), [head, STALL])])
+    tracker = anyhttp.UploadTracker()
+    async with opened(one_slot(), entered=True) as session:
+        response = await session.post(peer.url, data=body(), upload_tracker=tracker)
+        go_on.set()
+        response.close()
+        with anyio.fail_after(5), pytest.raises(anyhttp.UploadAbortedError):
+            await tracker.upload_complete
+
+
 class TestFiles:
     @pytest.mark.parametrize("how", ["scope", "native"])
     async def test_cancelled_while_the_file_is_being_closed(
