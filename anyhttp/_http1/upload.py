@@ -40,7 +40,13 @@ GATHERED_SECONDS: Final = 0.02
 
 #: A piece of this size or more, in bytes, is sent as it is, as copying it would cost more than
 #: a call of the operating system.
-LARGE_PIECE: Final = 128 * 1024
+LARGE_PIECE: Final = 64 * 1024
+
+#: Most bytes of a body that are sent before other tasks run.  That is as much as a socket takes
+#: at once, more or less; for each 64 KiB, it would be the greater part of the work.  A piece counts
+#: for at least :data:`SMALLEST_SHARE` bytes, so that other tasks run after 64 pieces in any case.
+SENT_BYTES: Final = 256 * 1024
+SMALLEST_SHARE: Final = SENT_BYTES // 64
 
 #: Most bytes that are sent, and told to callbacks, at once.
 LARGEST_PIECE: Final = 1024 * 1024
@@ -137,6 +143,7 @@ class Upload:
     _is_running = False  # whether the payload runs at this moment, and does not wait
     _running_since = 0.0
     _gathered_size = 0
+    _sent_size = 0  # what was written since the payload last waited, for SENT_BYTES
     _is_sending = False  # whether a task waits for the socket
     _sent: anyio.Event | None = None  # for tasks that wait for that task
     _is_torn = False  # whether a part of the body is lost, see _tear()
@@ -350,7 +357,8 @@ class Upload:
         answer: Any = None
         error: BaseException | None = None
         while True:
-            self._is_running, self._running_since = True, monotonic()
+            # Whenever the payload has waited, for the socket too, other tasks have run.
+            self._is_running, self._running_since, self._sent_size = True, monotonic(), 0
             try:
                 waits_for = coroutine.send(answer) if error is None else coroutine.throw(error)
             except StopIteration:
@@ -368,8 +376,9 @@ class Upload:
     async def write(self, chunk: bytes | memoryview) -> None:
         """Take one piece of the body; the payload calls this.
 
-        A small piece is gathered, and this returns without letting other tasks run.  They run at
-        least once for each 64 KiB, 64 pieces and 20 ms.
+        A small piece is gathered, and this returns without letting other tasks run.  What is
+        gathered is sent when it is 64 KiB, or 64 pieces; a piece of 64 KiB is sent at once.  Other
+        tasks run at least once for each 256 KiB, 64 pieces and 20 ms.
         """
         size = len(chunk)
         if size > LARGEST_PIECE:
@@ -380,22 +389,24 @@ class Upload:
         if self.on_chunk is not None and size:
             await self._call_back(self.on_chunk, chunk)
         self._untold += size
+        self._sent_size += size if size >= LARGE_PIECE else max(size, SMALLEST_SHARE)
         if self._compressor is not None:
             chunk = self._compressor.compress(bytes(chunk))
             size = len(chunk)
+        may_go_on = (
+            self._sent_size < SENT_BYTES
+            and self._is_running  # else a task that the payload has started writes this piece
+            and monotonic() - self._running_since < GATHERED_SECONDS
+        )
         if size >= LARGE_PIECE:
             waited = await self._send_alone(chunk)
         else:
             if size:  # an empty chunk would end a chunked body
                 self._gather(chunk)
-            if (
-                self._gathered_size < GATHERED_BYTES
-                and self._is_running  # else a task that the payload has started writes this piece
-                and monotonic() - self._running_since < GATHERED_SECONDS
-            ):
+            if may_go_on and self._gathered_size < GATHERED_BYTES:
                 return
             waited = await self._send(self._take())
-        if not waited:
+        if not (waited or may_go_on):
             await checkpoint()
 
     async def _call_back(
@@ -440,7 +451,9 @@ class Upload:
         size = len(chunk)
         self._count(size)
         before, after = self._engine.frame(size)
-        return self._send(self._take() + before, chunk, after)
+        if self._gathered:
+            before = self._take() + before
+        return self._send(before, chunk, after) if before else self._send(chunk)
 
     async def _send(self, *pieces: bytes | memoryview) -> bool:
         """Send *pieces*, one after the other; return whether other tasks could run meanwhile."""
@@ -460,11 +473,13 @@ class Upload:
         stream = self._stream
         self._is_sending = True
         try:
-            for piece in pieces:
-                if piece and not stream.send_nowait(piece):
-                    waited = True
-                    await stream.drain()
-            if waited:
+            if len(pieces) == 1:
+                sent = not pieces[0] or stream.send_nowait(pieces[0])
+            else:
+                sent = stream.send_together_nowait(*pieces)
+            if not sent:
+                waited = True
+                await stream.drain()
                 await self._send_gathered()
         except ClientConnectionError as exc:
             # If this task has been cancelled, and the socket closed because of that, raise that.

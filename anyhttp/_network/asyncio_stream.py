@@ -15,6 +15,7 @@ import errno
 import math
 import os
 import socket
+import sys
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
@@ -28,6 +29,7 @@ from anyio.lowlevel import current_token
 
 from .._tasks import Expired, TimedStream
 from .asyncio_wait import Wait
+from .gathering import after, size_of
 from .inherited import leave_to_parent
 
 __all__ = ("AsyncioStream",)
@@ -193,13 +195,16 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             raise anyio.BrokenResourceError from self._error
         raise anyio.EndOfStream
 
-    def send_nowait(self, item: bytes | memoryview) -> bool:
+    def _check_sendable(self) -> None:
         if self._writer.is_begun:
             raise anyio.BusyResourceError("writing to")
         if self.expired:
             raise Expired
         if self._closed or self._lost or self._error is not None:
             self._raise_unwritable()
+
+    def send_nowait(self, item: bytes | memoryview) -> bool:
+        self._check_sendable()
         if len(item) <= DIRECT and not self._writing_paused:
             # The transport has nothing left to send.  Going through it would take three times as
             # many instructions as sending itself (6 000 more on asyncio).
@@ -214,10 +219,32 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             if sent == len(item):
                 return True
             item = memoryview(item)[sent:]
-        self._transport.write(item)
+        return self._write(item)
+
+    def _write(self, *items: bytes | memoryview) -> bool:
+        for item in items:
+            self._transport.write(item)
         if self._transport.is_closing() and not self._closed:
             self._receive_rest()
         return not self._writing_paused
+
+    if sys.platform != "win32":  # which has no sendmsg()
+
+        def send_together_nowait(self, *items: bytes | memoryview) -> bool:
+            self._check_sendable()
+            sent = 0
+            if not self._writing_paused:
+                try:
+                    sent = self._sock.sendmsg(items)
+                except (BlockingIOError, InterruptedError):
+                    pass
+                except OSError:
+                    self._transport.abort()
+                    self._receive_rest()
+                    return True
+                if sent == size_of(items):
+                    return True
+            return self._write(*after(items, sent))
 
     async def drain(self) -> None:
         if self._writing_paused:

@@ -182,6 +182,18 @@ class NetworkStream:
         self._unsent = data
         return False
 
+    def send_together_nowait(self, *pieces: bytes | memoryview) -> bool:
+        """Do what :meth:`send_nowait` does with *pieces*, which are not copied to join them.
+
+        TLS has to copy them: it encrypts as few records as it can.
+        """
+        if self._unencrypted is None:
+            return self.send_nowait(b"".join(pieces))
+        try:
+            return self._unencrypted.send_together_nowait(*pieces)
+        except STREAM_ERRORS as exc:
+            raise socket_errors(exc, self._tls_key) from exc
+
     async def drain(self) -> None:
         """Wait until the operating system has taken what :meth:`send_nowait` left over.
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import socket
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from threading import get_ident
 from typing import Final, NoReturn
@@ -28,6 +29,7 @@ from trio.lowlevel import (
 )
 
 from .._tasks import Expired, TimedStream
+from .gathering import after, size_of
 from .inherited import leave_to_parent
 
 __all__ = ("TrioStream",)
@@ -50,7 +52,7 @@ class TrioStream(TimedStream):
         self._writing = False
         self._interrupted = False
         # What send_nowait() could not send; drain() sends it.
-        self._unsent: memoryview | bytes = b""
+        self._unsent: Sequence[memoryview] = ()
         # Set after a request was sent, as the response takes a while, and when everything that has
         # come was received.  An attempt to receive at once would only cost a system call then.
         self._expects_delay = False
@@ -118,17 +120,38 @@ class TrioStream(TimedStream):
         self._expects_delay = True
         if sent == len(item):
             return True
-        self._unsent = memoryview(item)[sent:]
+        self._unsent = (memoryview(item)[sent:],)
         return False
 
+    if sys.platform != "win32":  # which has no sendmsg()
+
+        def send_together_nowait(self, *items: bytes | memoryview) -> bool:
+            if self._writing:
+                raise anyio.BusyResourceError("writing to")
+            if self.expired:
+                raise Expired
+            try:
+                sent = self._sock.sendmsg(items)
+            except BlockingIOError:
+                sent = 0
+            except OSError as exc:
+                self._fail(exc)
+            self._expects_delay = True
+            if sent == size_of(items):
+                return True
+            self._unsent = after(items, sent)
+            return False
+
     async def drain(self) -> None:
-        unsent, self._unsent = self._unsent, b""
+        items, self._unsent = self._unsent, ()
         self._writing = True
         try:
-            while unsent:
-                await self._wait_writable()
-                with suppress(BlockingIOError):
-                    unsent = unsent[self._sock.send(unsent) :]
+            for item in items:
+                unsent = item
+                while unsent:
+                    await self._wait_writable()
+                    with suppress(BlockingIOError):
+                        unsent = unsent[self._sock.send(unsent) :]
         except (OSError, trio.ClosedResourceError) as exc:
             self._fail(exc)
         finally:

@@ -123,6 +123,10 @@ class TimedStream(SocketStream):
         :raises Expired: the deadline has passed
         """
 
+    def send_together_nowait(self, *items: bytes | memoryview) -> bool:
+        """Do what :meth:`send_nowait` does with *items*, by one call of the operating system."""
+        return self.send_nowait(b"".join(items))
+
     @abstractmethod
     async def drain(self) -> None:
         """Wait until the operating system has taken what was sent.

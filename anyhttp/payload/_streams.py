@@ -76,15 +76,20 @@ class AsyncIterablePayload(BoundedPayload):
         iterator = aiter(self._value)
         try:
             async for chunk in iterator:
-                if not isinstance(chunk, (bytes, bytearray, memoryview)):
-                    raise TypeError(f"{self._source} must yield bytes, not {type(chunk).__name__}")
-                await write(bytes(chunk))
+                if type(chunk) is not bytes:
+                    chunk = self._to_bytes(chunk)
+                await write(chunk)
         finally:
             # Close an unfinished generator, rather than leave it to the garbage collector.
             close = getattr(iterator, "aclose", None)
             if close is not None and getattr(iterator, "ag_frame", iterator) is not None:
                 with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                     await close()
+
+    def _to_bytes(self, chunk: object) -> bytes:
+        if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            raise TypeError(f"{self._source} must yield bytes, not {type(chunk).__name__}")
+        return bytes(chunk)
 
 
 class StreamReaderPayload(AsyncIterablePayload):
