@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from itertools import pairwise
 from typing import Any, cast
 
 import anyio
@@ -183,6 +184,39 @@ class TestTogether:
             group.cancel_scope.cancel()
         assert len(wire.sent) == 10
         assert len([number for number in seen if 0 < number < 10]) >= 8
+
+    async def test_other_tasks_run_beside_large_pieces(self) -> None:
+        """After each 256 KiB."""
+        wire = Wire()
+        seen: list[int] = []
+
+        async def watch() -> None:
+            while True:
+                seen.append(len(wire.all))
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            await run(upload_of(ready(*[b"x" * 64 * KiB] * 40), wire, length=40 * 64 * KiB))
+            group.cancel_scope.cancel()
+        assert len(wire.sent) == 40
+        steps = [later - before for before, later in pairwise(seen)]
+        # In each round, trio runs the tasks in another order, so two turns can follow each other.
+        assert max(steps) in (256 * KiB, 512 * KiB)
+        assert len([size for size in seen if 0 < size < len(wire.all)]) >= 8
+
+    async def test_the_end_of_a_cancelled_task(self) -> None:
+        """It comes after 256 KiB at most."""
+        wire = Wire()
+        upload = upload_of(ready(*[b"x" * 100 * KiB] * 40), wire, length=40 * 100 * KiB)
+        async with anyio.create_task_group() as group:
+            upload.tasks = cast("Any", Tasks(group))
+            with anyio.CancelScope() as scope:
+                upload.scope = scope
+                scope.cancel()
+                await upload.run()
+        assert scope.cancelled_caught
+        assert len(wire.sent) <= 3
 
     async def test_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A body that takes its time between two pieces, but does not wait, lets others run."""

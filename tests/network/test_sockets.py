@@ -96,6 +96,41 @@ class TestStream:
             assert await stream.receive() == b""
         await stream.aclose()
 
+    async def test_pieces_that_are_sent_together(self) -> None:
+        """They arrive whole and in order, also those that the socket does not take at once."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            place = ("127.0.0.1", server.getsockname()[1])
+            stream = await connect_tcp((socket.AF_INET, socket.SOCK_STREAM, 0, "", place))
+            peer = server.accept()[0]
+
+        def read(size: int) -> bytes:
+            with peer:
+                received = bytearray()
+                while len(received) < size and (piece := peer.recv(1_000_000)):
+                    received += piece
+                return bytes(received)
+
+        sent = bytearray()
+        for number in range(1000):
+            pieces = (b"%d<" % number, memoryview(bytes([number % 256]) * 200_000), b">")
+            sent += b"".join(pieces)
+            if not stream.send_together_nowait(*pieces):
+                break
+        else:
+            pytest.fail("the socket took everything")
+        received = b""
+
+        async def receive() -> None:
+            nonlocal received
+            received = await anyio.to_thread.run_sync(read, len(sent) + 3)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(receive)
+            await stream.drain()
+            assert stream.send_together_nowait(b"e", b"", b"nd")
+        assert received == sent + b"end"
+        await stream.aclose()
+
     async def test_small_pieces_go_out_at_once(self, script: Script) -> None:
         """Nagle's algorithm is off: it would wait for the peer's acknowledgement."""
         peer = await script([])
@@ -334,6 +369,9 @@ class TestForeign:
         """No such stream can send without waiting."""
         stream, other = pair
         assert not stream.send_nowait(memoryview(b"ping"))
+        await stream.drain()
+        assert await other.receive() == b"ping"
+        assert not stream.send_together_nowait(b"p", memoryview(b"ing"))
         await stream.drain()
         assert await other.receive() == b"ping"
         await other.aclose()
