@@ -42,9 +42,9 @@ GATHERED_SECONDS: Final = 0.02
 #: a call of the operating system.
 LARGE_PIECE: Final = 64 * 1024
 
-#: Most bytes of a body that are sent before other tasks run.  That is as much as a socket takes
-#: at once, more or less; for each 64 KiB, it would be the greater part of the work.  A piece counts
-#: for at least :data:`SMALLEST_SHARE` bytes, so that other tasks run after 64 pieces in any case.
+#: Most bytes of a body that are sent before other tasks run: about what a socket takes at once.
+#: Letting them run for each 64 KiB would take a third of all instructions.  A piece counts for at
+#: least :data:`SMALLEST_SHARE` bytes, so that other tasks run after 64 pieces in any case.
 SENT_BYTES: Final = 256 * 1024
 SMALLEST_SHARE: Final = SENT_BYTES // 64
 
