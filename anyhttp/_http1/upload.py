@@ -382,11 +382,12 @@ class Upload:
         """
         size = len(chunk)
         if size > LARGEST_PIECE:
-            view = memoryview(chunk)
-            for start in range(0, size, LARGEST_PIECE):
-                await self.write(view[start : start + LARGEST_PIECE])
+            await self._write_parts(memoryview(chunk))
             return
-        if self.on_chunk is not None and size:
+        if type(chunk) is memoryview and chunk.nbytes != size:
+            await self.write(bytes(chunk))  # its items are no bytes
+            return
+        if self.on_chunk is not None:
             await self._call_back(self.on_chunk, chunk)
         self._untold += size
         self._sent_size += size if size >= LARGE_PIECE else max(size, SMALLEST_SHARE)
@@ -409,9 +410,15 @@ class Upload:
         if not (waited or may_go_on):
             await checkpoint()
 
+    async def _write_parts(self, view: memoryview) -> None:
+        for start in range(0, len(view), LARGEST_PIECE):
+            await self.write(view[start : start + LARGEST_PIECE])
+
     async def _call_back(
         self, on_chunk: Callable[[bytes], Awaitable[None]], chunk: bytes | memoryview
     ) -> None:
+        if not chunk:
+            return
         try:
             await on_chunk(bytes(chunk))
         except Exception as exc:

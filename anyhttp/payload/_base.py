@@ -194,6 +194,8 @@ class LimitedWriter:
         self._left = limit
 
     async def write(self, chunk: bytes) -> None:
+        if isinstance(chunk, memoryview) and chunk.itemsize != 1:
+            chunk = bytes(chunk)
         chunk = chunk[: self._left]
         if chunk:
             self._left -= len(chunk)

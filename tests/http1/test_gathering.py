@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from itertools import pairwise
 from typing import Any, cast
@@ -15,7 +16,7 @@ from anyhttp import AsyncIterablePayload, BytesPayload, ClientOSError, ClientPay
 from anyhttp._http1 import Framing, Limits
 from anyhttp._http1.engine import Engine
 from anyhttp._http1.upload import LARGE_PIECE, LARGEST_PIECE, Upload, UploadState
-from anyhttp.payload import Writer
+from anyhttp.payload import LimitedWriter, Writer
 
 KiB = 1024
 
@@ -268,6 +269,20 @@ class TestTogether:
         wire = Wire()
         await run(upload_of(Written(write), wire, length=6))
         assert wire.all == b"onetwo"
+
+    @pytest.mark.parametrize("limited", [False, True], ids=["whole", "limited"])
+    @pytest.mark.parametrize("number", [3, LARGE_PIECE, LARGEST_PIECE])
+    async def test_a_view_of_larger_items(self, number: int, *, limited: bool) -> None:
+        """What counts is how many bytes it has, not how many items."""
+        numbers = array("I", range(number))
+
+        async def write(writer: Writer) -> None:
+            target = LimitedWriter(writer, 4 * number) if limited else writer
+            await target.write(cast("bytes", memoryview(numbers)))
+
+        wire = Wire()
+        await run(upload_of(Written(write), wire, length=4 * number))
+        assert wire.all == numbers.tobytes()
 
 
 class TestAtOnce:
