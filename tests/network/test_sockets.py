@@ -122,13 +122,13 @@ class TestStream:
 
         async def receive() -> None:
             nonlocal received
-            received = await anyio.to_thread.run_sync(read, len(sent) + 3)
+            received = await anyio.to_thread.run_sync(read, len(sent) + 4)
 
         async with anyio.create_task_group() as group:
             group.start_soon(receive)
             await stream.drain()
-            assert stream.send_together_nowait(b"e", b"", b"nd")
-        assert received == sent + b"end"
+            assert stream.send_together_nowait(b"l", b"", b"ast")
+        assert received == sent + b"last"
         await stream.aclose()
 
     async def test_small_pieces_go_out_at_once(self, script: Script) -> None:
