@@ -735,6 +735,7 @@ class TestClosing:
         session = ClientSession(connector=connector)
         await get(session, server.url.with_host("a.test") / "json")
         errors: list[str] = []
+        made = 0
 
         async def ask() -> None:
             # the latter if it has not even begun

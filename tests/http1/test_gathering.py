@@ -210,9 +210,10 @@ class TestTogether:
         """It comes after 256 KiB at most."""
         wire = Wire()
         upload = upload_of(ready(*[b"x" * 100 * KiB] * 40), wire, length=40 * 100 * KiB)
+        scope = anyio.CancelScope()
         async with anyio.create_task_group() as group:
             upload.tasks = cast("Any", Tasks(group))
-            with anyio.CancelScope() as scope:
+            with scope:
                 upload.scope = scope
                 scope.cancel()
                 await upload.run()

@@ -184,9 +184,9 @@ class TestResumption:
         stream, below = pair
         sessions = TlsSessions()
         key = ConnectionKey("localhost", 443, True, True, None, None, None)
-        for _ in range(2):  # from the second connection on, sessions are kept
-            resumption = sessions.resumption(key, "localhost", tls_ca.client)
-        stream.resumption = resumption
+        sessions.resumption(key, "localhost", tls_ca.client)
+        # Sessions are kept from the second connection on.
+        stream.resumption = sessions.resumption(key, "localhost", tls_ca.client)
         below.ask_for_certificate()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stream.receive)
