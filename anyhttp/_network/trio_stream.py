@@ -107,7 +107,7 @@ class TrioStream(TimedStream):
         return data
 
     def send_nowait(self, item: bytes | memoryview) -> bool:
-        if self._writing:
+        if self._writing or self._unsent:  # what is left must not be lost
             raise anyio.BusyResourceError("writing to")
         if self.expired:
             raise Expired
@@ -126,7 +126,7 @@ class TrioStream(TimedStream):
     if sys.platform != "win32":  # which has no sendmsg()
 
         def send_together_nowait(self, *items: bytes | memoryview) -> bool:
-            if self._writing:
+            if self._writing or self._unsent:  # what is left must not be lost
                 raise anyio.BusyResourceError("writing to")
             if self.expired:
                 raise Expired

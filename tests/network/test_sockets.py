@@ -30,6 +30,7 @@ from anyhttp._network.stream import NetworkStream
 from anyhttp._network.tls import start_tls
 from anyhttp._tasks.timeouts import Expired
 from anyhttp.client_exceptions import (
+    ClientConnectionError,
     ClientConnectionResetError,
     ClientConnectorCertificateError,
     ClientConnectorError,
@@ -129,6 +130,33 @@ class TestStream:
             await stream.drain()
             assert stream.send_together_nowait(b"l", b"", b"ast")
         assert received == sent + b"last"
+        await stream.aclose()
+
+    async def test_what_is_left_is_sent_first(self) -> None:
+        """No later bytes take its place if a caller forgets to drain the stream."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            place = ("127.0.0.1", server.getsockname()[1])
+            stream = await connect_tcp((socket.AF_INET, socket.SOCK_STREAM, 0, "", place))
+            peer = server.accept()[0]
+        peer.settimeout(10)  # if bytes are missing
+        sent = bytes(range(256)) * 100_000
+        assert not stream.send_nowait(sent)
+        more = b""
+        for send in (stream.send_nowait, stream.send_together_nowait):
+            try:
+                send(b"more")
+            except ClientConnectionError:  # on trio
+                continue
+            more += b"more"  # asyncio's transport keeps it
+
+        def read() -> bytes:
+            with peer, peer.makefile("rb") as file:
+                return file.read(len(sent + more))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(stream.drain)
+            received = await anyio.to_thread.run_sync(read)
+        assert received == sent + more
         await stream.aclose()
 
     async def test_small_pieces_go_out_at_once(self, script: Script) -> None:
