@@ -153,6 +153,7 @@ class TestStream:
             with peer, peer.makefile("rb") as file:
                 return file.read(len(sent + more))
 
+        received = b""
         async with anyio.create_task_group() as group:
             group.start_soon(stream.drain)
             received = await anyio.to_thread.run_sync(read)
