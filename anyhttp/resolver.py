@@ -155,7 +155,7 @@ def _thread_limiter() -> anyio.CapacityLimiter:
 
 
 class AsyncResolver(AbstractResolver):
-    """Asks name servers directly, by dnspython (extra ``dns``).
+    """Asks name servers directly, by dnspython (``anyhttp-client[dns]``).
 
     It first looks into the hosts file.  Queries for ``localhost`` and its subdomains are
     answered without a server (:rfc:`6761#section-6.3`).  Short names are completed by the
@@ -185,7 +185,9 @@ class AsyncResolver(AbstractResolver):
             import dns.nameserver
             import dns.resolver
         except ImportError as exc:
-            raise RuntimeError("AsyncResolver needs dnspython: pip install 'anyhttp[dns]'") from exc
+            raise RuntimeError(
+                "AsyncResolver needs dnspython: pip install 'anyhttp-client[dns]'"
+            ) from exc
         if isinstance(nameservers, str):
             raise TypeError("nameservers must be an iterable of addresses, not a str")
         self._hosts_file = hosts_file

@@ -250,7 +250,7 @@ async def test_a_tunnel(
 ) -> None:
     """Wherever its making is cut short, neither proxy nor origin keeps a connection either."""
     if scheme == "socks5":
-        pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
+        pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
     proxy = proxies(scheme, login=("user", "secret"))
     connector = TCPConnector(ssl=tls_ca.client, keepalive_timeout=0)
     session = ClientSession(server.https_url, connector=connector, proxy=proxy.login_url)

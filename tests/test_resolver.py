@@ -757,5 +757,5 @@ class TestAsyncResolver:
 def test_without_its_extra_the_resolver_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names what to install."""
     monkeypatch.setitem(sys.modules, "dns.asyncresolver", None)
-    with pytest.raises(RuntimeError, match=r"pip install 'anyhttp\[dns\]'"):
+    with pytest.raises(RuntimeError, match=r"pip install 'anyhttp-client\[dns\]'"):
         AsyncResolver()

@@ -1,4 +1,4 @@
-"""The ``anyhttp`` command; it needs the packages of the extra ``cli``."""
+"""The ``anyhttp`` command; it needs the packages of ``anyhttp-client[cli]``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> NoReturn:
         missing = (exc.name or "").partition(".")[0]
         if missing not in NEEDED:
             raise
-        sys.exit(f"anyhttp: {missing} is not installed; try: pip install 'anyhttp[cli]'")
+        sys.exit(f"anyhttp: {missing} is not installed; try: pip install 'anyhttp-client[cli]'")
     # Ctrl-C before the command handles it, or after it has stopped doing so.
     except KeyboardInterrupt:
         status = 130

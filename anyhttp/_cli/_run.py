@@ -43,7 +43,9 @@ def run(work: Callable[[], Awaitable[int]], backend: str, leave: Leave | None) -
     try:
         import_module(backend)
     except ModuleNotFoundError:
-        raise click.UsageError("trio is not installed; try: pip install 'anyhttp[trio]'") from None
+        raise click.UsageError(
+            "trio is not installed; try: pip install 'anyhttp-client[trio]'"
+        ) from None
 
     async def guarded() -> int:
         status = INTERRUPTED

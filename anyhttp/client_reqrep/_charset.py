@@ -21,7 +21,7 @@ def guess_charset(response: ClientResponse, body: bytes) -> str:
     Give this function to a session as ``fallback_charset_resolver``.  A body that is valid UTF-8
     is taken to be UTF-8.  For any other, the charset is guessed from the first 32 KiB.
 
-    :raises RuntimeError: charset-normalizer is not installed (extra ``charset``)
+    :raises RuntimeError: charset-normalizer is not installed (``anyhttp-client[charset]``)
     """
     if body.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
@@ -36,7 +36,7 @@ def guess_charset(response: ClientResponse, body: bytes) -> str:
         from charset_normalizer import from_bytes
     except ImportError as exc:
         raise RuntimeError(
-            "guess_charset needs charset-normalizer: pip install 'anyhttp[charset]'"
+            "guess_charset needs charset-normalizer: pip install 'anyhttp-client[charset]'"
         ) from exc
     sample = body
     if len(body) > SAMPLE:

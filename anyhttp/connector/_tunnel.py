@@ -269,7 +269,7 @@ def require_socks(scheme: str) -> None:
         import socksio  # noqa: F401
     except ImportError as exc:
         raise RuntimeError(
-            f"{scheme}:// proxies need socksio: pip install 'anyhttp[socks]'"
+            f"{scheme}:// proxies need socksio: pip install 'anyhttp-client[socks]'"
         ) from exc
 
 

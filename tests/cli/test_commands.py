@@ -593,7 +593,7 @@ def test_a_proxy_is_gone_through(
 ) -> None:
     """``-x`` names it, credentials included; TLS to the origin is verified behind it."""
     if scheme.startswith("socks"):
-        pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
+        pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
     (tmp_path / "ca.pem").write_bytes(tls_ca.ca_pem)
     proxy = proxies(scheme, login=("user", "secret"))
     through = ["--cacert", str(tmp_path / "ca.pem"), "-x"]
@@ -634,7 +634,7 @@ def test_a_missing_extra_for_a_proxy_is_named(
     status, _, err = fetch(str(server.url), "-x", "socks5h://localhost:1")
     assert status == 1
     assert err.count("\n") == 1
-    assert "anyhttp[socks]" in err
+    assert "anyhttp-client[socks]" in err
 
 
 def test_output_saves_the_body(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
@@ -1154,9 +1154,9 @@ def test_ctrl_c_does_not_wait_for_a_name_lookup(backend: str, start: Start) -> N
 @pytest.mark.parametrize(
     ("module", "result"),
     [
-        ("click", "anyhttp: click is not installed; try: pip install 'anyhttp[cli]'"),
-        ("rich.console", "anyhttp: rich is not installed; try: pip install 'anyhttp[cli]'"),
-        ("trustme", "anyhttp: trustme is not installed; try: pip install 'anyhttp[cli]'"),
+        ("click", "anyhttp: click is not installed; try: pip install 'anyhttp-client[cli]'"),
+        ("rich.console", "anyhttp: rich is not installed; try: pip install 'anyhttp-client[cli]'"),
+        ("trustme", "anyhttp: trustme is not installed; try: pip install 'anyhttp-client[cli]'"),
     ],
 )
 def test_a_missing_extra_is_named(
@@ -1278,7 +1278,7 @@ def test_a_missing_backend_is_named(
     """``--backend trio`` without trio is a usage error that says how to get it."""
     monkeypatch.setitem(sys.modules, "trio", None)
     assert run(["--backend", "trio", "http://localhost/"]) == 2
-    assert "pip install 'anyhttp[trio]'" in capsys.readouterr().err
+    assert "pip install 'anyhttp-client[trio]'" in capsys.readouterr().err
 
 
 def test_the_module_is_the_command(peer: Peer, start: Start) -> None:

@@ -39,7 +39,7 @@ def test_what_needs_no_guess(body: bytes, charset: str, monkeypatch: pytest.Monk
 def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clear error, not an ImportError from within."""
     monkeypatch.setitem(sys.modules, "charset_normalizer", None)
-    with pytest.raises(RuntimeError, match=r"pip install 'anyhttp\[charset\]'"):
+    with pytest.raises(RuntimeError, match=r"pip install 'anyhttp-client\[charset\]'"):
         guess_charset(ANY, RUSSIAN.encode("koi8-r"))
 
 

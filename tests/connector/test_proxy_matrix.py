@@ -22,7 +22,7 @@ from tests.support.proxies import Proxies, Seen
 from tests.support.targets import ANSWERS, TARGETS, exchange, make_origin
 from tests.support.tls import Authority
 
-pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
+pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
 pytestmark = pytest.mark.uvloop
 
 PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "howto" / "proxies.md"

@@ -39,7 +39,7 @@ from tests.support.proxies import REFUSAL, Proxies, Proxy
 from tests.support.server import Server
 from tests.support.tls import Authority
 
-pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
+pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
 
 A = ("alice", "secret-a")
 B = ("bob", "secret-b")
@@ -495,7 +495,7 @@ async def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, scheme:
     """Before anything is sent."""
     monkeypatch.setitem(sys.modules, "socksio", None)
     async with ClientSession() as session:
-        with pytest.raises(RuntimeError, match=r"anyhttp\[socks\]"):
+        with pytest.raises(RuntimeError, match=r"anyhttp-client\[socks\]"):
             await session.get("http://origin.test/", proxy=f"{scheme}://127.0.0.1:1")
         assert session.connector is not None
         assert_no_tokens(session.connector, idle=0)

@@ -183,7 +183,7 @@ async def test_a_websocket(
 ) -> None:
     """Messages go both ways."""
     if scheme.startswith("socks"):
-        pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
+        pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
     program = start(name)
     origin = await make_origin(script, target, tls_ca)
     url = URL(f"{target}://localhost:{origin.port}/path")
@@ -278,7 +278,7 @@ async def test_a_socks_proxy(
     server: Server, tls_ca: Authority, start: StartProgram, http1: str, name: str, scheme: str
 ) -> None:
     """Dante lets everybody in, microsocks wants a user name and a password."""
-    pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
+    pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
     program = start(name)
     auth = LOGIN if name == "microsocks" else None
     connector = TCPConnector(ssl=tls_ca.client, http1=http1)
@@ -297,7 +297,7 @@ async def test_a_socks_proxy_that_refuses(
     tls_ca: Authority, start: StartProgram, http1: str, name: str, scheme: str
 ) -> None:
     """For a wrong password, or an origin where nobody listens."""
-    pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
+    pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
     program = start(name)
     auth = LOGIN if name == "microsocks" else None
     async with ClientSession(

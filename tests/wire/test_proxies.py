@@ -45,7 +45,7 @@ from tests.support.requests import AUTOMATIC
 from tests.support.responses import OK
 from tests.support.tls import Authority
 
-pytest.importorskip("socksio", reason="socksio is not installed (extra: socks)")
+pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 CREDENTIALS = encode_basic_auth("user", "secret").encode()

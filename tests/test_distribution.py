@@ -1,0 +1,77 @@
+"""The distribution is ``anyhttp-client``: on the package index, ``anyhttp`` is somebody else's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parent.parent
+DIRECTORIES: Final = (".ci", "anyhttp", "benchmarks", "changes", "docs", "examples", "tests")
+TEXTS: Final = {"", ".cfg", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
+
+#: Extras of the wrong distribution; a backslash stands there in a regular expression.
+WRONG_EXTRA: Final = re.compile(r"(?<![\w./-])anyhttp\\?\[")
+
+#: A command that installs it, with options and other names between the verb and its name.
+WRONG_COMMAND: Final = re.compile(
+    r"\b(?:pip3?|pipx|uv|poetry|pdm)\s+(?:pip\s+)?(?:install|add|run)\s+"
+    r"(?:[^\s&;`]+[ \t]+){0,6}?['\"`]?anyhttp(?![\w./-])"
+)
+
+
+def texts() -> Iterator[Path]:
+    """Every text of the project, generated ones left out."""
+    yield from (path for path in ROOT.iterdir() if path.is_file() and path.suffix in TEXTS)
+    for directory in DIRECTORIES:
+        for path in (ROOT / directory).rglob("*"):
+            if path.is_file() and path.suffix in TEXTS and "_build" not in path.parts:
+                yield path
+
+
+def wrong(text: str) -> list[str]:
+    """What *text* says that would install the other project."""
+    return WRONG_EXTRA.findall(text) + WRONG_COMMAND.findall(text)
+
+
+def test_no_text_installs_the_other_project() -> None:
+    """Messages, docstrings, pages: an extra is written ``anyhttp-client[socks]``."""
+    read = {path: path.read_text("utf-8") for path in texts()}
+    assert {ROOT / "README.md", ROOT / "anyhttp" / "resolver.py"} <= read.keys()
+    assert not {str(path.relative_to(ROOT)) for path, text in read.items() if wrong(text)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pip install {}",
+        "python -m pip install '{}'",
+        "pip install --upgrade -e {} uvloop",
+        "uv add {}",
+        "uv pip install {}",
+        "pip install\n{}",
+        "{}[socks]",
+        'match=r"{}\\[dns\\]"',
+    ],
+)
+def test_the_search_finds_the_name_that_is_not_ours(text: str) -> None:
+    """The test above would be green as well if it found nothing at all."""
+    assert wrong(text.format("anyhttp"))
+    assert not wrong(text.format("anyhttp-client"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "python -m pip uninstall anyhttp",
+        "python -m pip install '.[cli]' && .venv/bin/anyhttp demo",
+        "python -m pip install nox` and run anyhttp",
+        "import anyhttp",
+    ],
+)
+def test_the_search_passes_what_installs_nothing(text: str) -> None:
+    """The import and the command are called ``anyhttp``, and it can be removed under that name."""
+    assert not wrong(text)
