@@ -1,13 +1,14 @@
 """Every check of the project; ``nox -l`` lists them, each takes further arguments after ``--``.
 
-Plain ``nox`` runs lint, typing, docs and the tests.  A Python that is not on this machine is
-skipped with a word.
+Plain ``nox`` runs lint, typing, docs, package and the tests.  A Python that is not on this
+machine is skipped with a word.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from itertools import chain
 from pathlib import Path
@@ -25,7 +26,7 @@ nox.options.reuse_venv = "yes"
 # Under CI=true the default is to fail, but a machine with one Python is a fair place to test.
 nox.options.error_on_missing_interpreters = False
 # The tests come last, so that what pytest says is what is seen at the end.
-nox.options.sessions = ["lint", "typing", "docs", "tests_minimal", "tests"]
+nox.options.sessions = ["lint", "typing", "docs", "package", "tests"]
 
 
 def runs(python: Path | str, version: str) -> bool:
@@ -101,12 +102,30 @@ def tests_lowest(session: nox.Session) -> None:
 
 
 @nox.session
-def tests_minimal(session: nox.Session) -> None:
-    """Build and install the package alone, without any extra, and make one request."""
-    session.install(".")
-    script = ROOT / "tests" / "minimal_check.py"
-    with session.chdir(session.create_tmp()):  # away from the sources, as a user is
-        session.run("python", "-I", str(script), *session.posargs)
+def package(session: nox.Session) -> None:
+    """Build the distributions into ``dist/``, check them, and use the wheel as users do.
+
+    The wheel is made from the sdist, so that both are known to be complete.  It is installed
+    twice in an environment of its own: without any extra, which is enough for a request; and
+    with the command, which shows itself on both backends.
+    """
+    session.install(*nox.project.dependency_groups(PYPROJECT, "release"))
+    session.run("towncrier", "build", "--draft", "--version", "next", silent=True)
+    built = ROOT / "dist"
+    shutil.rmtree(built, ignore_errors=True)
+    session.run("python", "-m", "build", *session.posargs)
+    (sdist,), (wheel,) = (list(map(str, built.glob(name))) for name in ("*.tar.gz", "*.whl"))
+    session.run("twine", "check", "--strict", sdist, wheel)
+    session.run("python", "tests/package_check.py", sdist, wheel)
+
+    home = Path(session.create_tmp()).resolve()  # away from the sources
+    session.run("python", "-m", "venv", "--clear", str(home / "user"))
+    python = str(home / "user" / ("Scripts" if os.name == "nt" else "bin") / "python")
+    with session.chdir(home):
+        session.run(python, "-m", "pip", "install", "--quiet", wheel, external=True)
+        session.run(python, "-I", str(ROOT / "tests" / "minimal_check.py"), external=True)
+        session.run(python, "-m", "pip", "install", "--quiet", f"{wheel}[cli]", external=True)
+        session.run(python, "-I", "-m", "anyhttp", "demo", external=True)
 
 
 @nox.session

@@ -14,7 +14,18 @@ import anyio
 
 import anyhttp
 
-OPTIONAL = ("trio", "brotli", "brotlicffi", "dns", "socksio", "click", "rich", "trustme")
+OPTIONAL = (
+    "backports",
+    "brotli",
+    "brotlicffi",
+    "charset_normalizer",
+    "click",
+    "dns",
+    "rich",
+    "socksio",
+    "trio",
+    "trustme",
+)
 
 
 class Handler(BaseHTTPRequestHandler):
