@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy, istr
 
 from . import hdrs
@@ -117,6 +119,9 @@ from .tracing import (
     TraceRequestStartParams,
     TraceResponseChunkReceivedParams,
 )
+
+if TYPE_CHECKING:
+    from .as_aiohttp import install_as_aiohttp, uninstall_as_aiohttp
 
 __all__ = (
     "AbstractCookieJar",
@@ -238,11 +243,27 @@ __all__ = (
     "get_payload",
     "guess_charset",
     "hdrs",
+    "install_as_aiohttp",
     "istr",
     "parse_content_disposition",
     "payload_type",
     "request",
     "set_zlib_backend",
     "streamer",
+    "uninstall_as_aiohttp",
     "ws_connect",
 )
+
+
+def __getattr__(name: str) -> object:
+    """Import what few programs use when one asks for it."""
+    if name in {"install_as_aiohttp", "uninstall_as_aiohttp"}:
+        from . import as_aiohttp
+
+        value = globals()[name] = getattr(as_aiohttp, name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -25,7 +25,7 @@ PACKAGE: Final = Path(__file__).parent.parent / "anyhttp"
 # From the top storey to the ground.  Rooms on one line may import each other, one way.
 PLAN: Final = (
     ("__main__", "_cli"),
-    ("__init__", "helpers", "http", "http_websocket", "protocol"),
+    ("__init__", "as_aiohttp", "helpers", "http", "http_websocket", "protocol"),
     ("client",),
     ("connector", "client_middleware_digest_auth"),
     ("tracing", "client_middlewares"),
@@ -269,8 +269,9 @@ def private_definitions(tree: ast.AST) -> set[str]:
     return found
 
 
-# Those of the standard library: sys._getframe(), os._exit(), namedtuple._replace(), zlib._Compress.
-THEIR_PRIVATES: Final = {"_Compress", "_exit", "_getframe", "_replace"}
+# Those of the standard library: sys._getframe(), os._exit(), namedtuple._replace(), zlib._Compress,
+# runpy._run_module_as_main().
+THEIR_PRIVATES: Final = {"_Compress", "_exit", "_getframe", "_replace", "_run_module_as_main"}
 
 
 @by_module
@@ -363,6 +364,8 @@ def test_every_file_is_on_the_floor_plan() -> None:
 
 # What most programs never use, or not on the backend they run on, with all that it imports.
 IMPORTED_LATE: Final = {
+    "aiohttp",
+    "anyhttp.as_aiohttp",
     "anyio._backends",
     "asyncio",
     "charset_normalizer",

@@ -9,7 +9,10 @@ from .._tasks import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT, ClientTimeout
 from ..client_exceptions import *  # noqa: F403  (listed below)
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..connector import NamedPipeConnector, TCPConnector, UnixConnector
-from ._context_managers import RequestContextManager as RequestContextManager
+from ._context_managers import (
+    AwaitableOrEntered as AwaitableOrEntered,
+    RequestContextManager as RequestContextManager,
+)
 from ._deprecated_options import OldOptions as OldOptions
 from ._options import RequestOptions as RequestOptions
 from ._session import ClientSession

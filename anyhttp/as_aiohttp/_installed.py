@@ -1,0 +1,80 @@
+"""The aiohttp that is installed: its server is used beside the client of this package.
+
+Its modules are loaded under their own names, as its extension modules import each other by them,
+while the modules that stand in for aiohttp are out of ``sys.modules``.  Then they change places.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+NOT_INSTALLED = (
+    "{wanted} is a part of aiohttp that this client does not replace, and takes it from the"
+    " installed aiohttp, but none is installed; try: pip install aiohttp"
+)
+
+
+class InstalledAiohttp:
+    """Loads modules of the installed aiohttp, and keeps them out of ``sys.modules``."""
+
+    def __init__(self) -> None:
+        #: Whether imports of aiohttp mean the installed one just now.
+        self.loading: bool = False
+        #: What has been loaded, by full name.  It is kept when the stand-in ends, as extension
+        #: modules cannot be loaded twice.
+        self.modules: dict[str, ModuleType] = {}
+        self._lock: threading.RLock = threading.RLock()
+
+    def module(self, name: str) -> ModuleType:
+        """Return the module *name*, such as ``aiohttp.web``.
+
+        :raises ModuleNotFoundError: aiohttp is not installed, or has no such module
+        """
+        if name not in self.modules:
+            with self._in_place(name):
+                importlib.import_module(name)
+        return self.modules[name]
+
+    def spec(self, name: str) -> ModuleSpec | None:
+        """Return the specification by which the module *name* can be loaded, if there is one.
+
+        :raises ModuleNotFoundError: aiohttp is not installed
+        """
+        with self._in_place(name):
+            return importlib.util.find_spec(name)
+
+    @contextmanager
+    def _in_place(self, wanted: str) -> Iterator[None]:
+        """Let imports of aiohttp mean the installed one until the block ends."""
+        with self._lock:
+            others = take_modules()
+            sys.modules.update(self.modules)
+            self.loading = True
+            try:
+                if importlib.util.find_spec("aiohttp") is None:
+                    raise ModuleNotFoundError(NOT_INSTALLED.format(wanted=wanted), name="aiohttp")
+                yield
+            finally:
+                self.loading = False
+                self.modules = take_modules()
+                sys.modules.update(others)
+
+
+def is_aiohttps(name: object) -> bool:
+    """Return whether *name* is aiohttp's, or that of a module in it."""
+    return isinstance(name, str) and (name == "aiohttp" or name.startswith("aiohttp."))
+
+
+def take_modules() -> dict[str, ModuleType]:
+    """Remove aiohttp and its modules from ``sys.modules``, and return them by name."""
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if is_aiohttps(name)}
+
+
+INSTALLED_AIOHTTP = InstalledAiohttp()
