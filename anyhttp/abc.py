@@ -1,4 +1,4 @@
-"""Abstract base classes that callers may implement: resolvers and cookie jars."""
+"""Abstract base classes that callers may implement: resolvers, cookie jars, writers of bodies."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from yarl import URL
 
 from ._common import warn_about_loop
 from ._headers import read_all
+from .payload import Writer as AbstractStreamWriter
 from .typedefs import LooseCookies
 
-__all__ = ("AbstractCookieJar", "AbstractResolver", "ClearCookiePredicate", "ResolveResult")
+__all__ = (
+    "AbstractCookieJar",
+    "AbstractResolver",
+    "AbstractStreamWriter",
+    "ClearCookiePredicate",
+    "ResolveResult",
+)
 
 ClearCookiePredicate = Callable[["Morsel[str]"], bool]
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, Generic, Never, Self, TypeVar, overload
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from ._common import AttrsFields
 from .client_reqrep import ClientResponse
 
 __all__ = (
@@ -64,6 +65,8 @@ class TraceParams:
 
     #: name of the signal
     _signal: ClassVar[str]
+
+    __attrs_attrs__ = AttrsFields()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ PACKAGE: Final = Path(__file__).parent.parent / "anyhttp"
 # From the top storey to the ground.  Rooms on one line may import each other, one way.
 PLAN: Final = (
     ("__main__", "_cli"),
-    ("__init__", "as_aiohttp", "helpers", "http", "http_websocket", "protocol"),
+    ("__init__", "as_aiohttp", "client_proto", "helpers", "http", "http_websocket", "protocol"),
     ("client",),
     ("connector", "client_middleware_digest_auth"),
     ("tracing", "client_middlewares"),

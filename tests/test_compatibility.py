@@ -18,8 +18,16 @@ ROWS: Final = [
     for line in TABLE.splitlines()
     if line.startswith("| ") and not line.startswith("| item |")
 ]
+NAMES_TABLE: Final = (
+    PAGE.read_text("utf-8").partition("(names-of-packages)=")[2].partition("\n(")[0]
+)
+NAMES: Final = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in NAMES_TABLE.splitlines()
+    if line.startswith("| ") and not line.startswith("| name |")
+]
 # Those with two colons: a module alone says where tests of another kind are.
-REFERENCES: Final = sorted(set(re.findall(r"`([\w/]+\.py::[^`]+)`", TABLE)))
+REFERENCES: Final = sorted(set(re.findall(r"`([\w/]+\.py::[^`]+)`", TABLE + NAMES_TABLE)))
 # Forms of the language are explained, and no test could show that they are gone.
 EXPLAINED: Final = {"`yield from` and generator coroutines"}
 
@@ -57,3 +65,18 @@ def test_each_row_names_a_treatment_and_a_test(row: list[str]) -> None:
 def test_the_table_is_there() -> None:
     """Nothing that was documented is left out silently."""
     assert len(ROWS) > 100
+
+
+@pytest.mark.parametrize("row", NAMES, ids=lambda row: row[0][:40])
+def test_each_name_for_a_package_says_which_and_names_a_test(row: list[str]) -> None:
+    """What exists for others alone has its reason beside it, and can go when that is gone."""
+    name, here, package, tests = row
+    assert name.startswith("`")
+    assert here
+    assert package
+    assert ".py::test_" in tests
+
+
+def test_the_table_of_names_is_there() -> None:
+    """The names of whole modules, of sessions, requests, responses, and others."""
+    assert len(NAMES) > 10

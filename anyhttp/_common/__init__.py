@@ -18,6 +18,7 @@ from .arguments import (
     pairs_of,
     shown_class,
 )
+from .attrs_fields import AttrsFields
 from .deprecation import (
     AsyncWithOnly,
     EventLoop,
@@ -30,6 +31,7 @@ from .deprecation import (
 )
 from .growing_bytes import GrowingBytes
 from .maps import ChainMapProxy
+from .placeholders import ResponseHandler, TimerNoop, sentinel
 from .urls import (
     UnparsedURL,
     authority_end,
@@ -59,6 +61,7 @@ from .version import SERVER_SOFTWARE, __version__
 
 __all__ = (
     "AsyncWithOnly",
+    "AttrsFields",
     "ChainMapProxy",
     "ConnectionKey",
     "ETag",
@@ -72,8 +75,10 @@ __all__ = (
     "PastResponse",
     "ProxyKey",
     "RequestInfo",
+    "ResponseHandler",
     "SERVER_SOFTWARE",
     "SupportsFingerprint",
+    "TimerNoop",
     "UnparsedURL",
     "authority_end",
     "check_callable",
@@ -94,6 +99,7 @@ __all__ = (
     "printable",
     "public_call",
     "running_loop",
+    "sentinel",
     "shortened",
     "shown_class",
     "shown_headers",

@@ -40,6 +40,7 @@ from .grammar import (
     quoted_string,
 )
 from .links import parse_links
+from .mime_type import HeadersMixin, MimeType, parse_mimetype
 from .set_cookie import (
     ATTRIBUTES,
     BLANK,
@@ -62,7 +63,9 @@ __all__ = (
     "Challenge",
     "ContentType",
     "HeaderBlock",
+    "HeadersMixin",
     "MAX_AGE",
+    "MimeType",
     "SURROGATE",
     "TOKEN",
     "blocks_for_origin",
@@ -84,6 +87,7 @@ __all__ = (
     "parse_content_disposition",
     "parse_content_type",
     "parse_links",
+    "parse_mimetype",
     "parse_date",
     "parse_parameters",
     "part_headers",

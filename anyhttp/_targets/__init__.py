@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .auth import BasicAuth, encode_basic_auth, netrc_auth
+from .auth import BasicAuth, encode_basic_auth, netrc_auth, strip_auth_from_url
 from .destination import Destination, destination_of
 from .proxies import HTTP_PROXIES, ProxyOptions, checked_proxy, environment_proxy, proxy_options
 from .urls import (
@@ -36,5 +36,6 @@ __all__ = (
     "origin_of",
     "parse_error",
     "proxy_options",
+    "strip_auth_from_url",
     "target_error",
 )

@@ -16,7 +16,7 @@ from .._common import check_charset, check_str
 
 logger: Final = logging.getLogger("anyhttp.client")
 
-__all__ = ("BasicAuth", "encode_basic_auth", "netrc_auth")
+__all__ = ("BasicAuth", "encode_basic_auth", "netrc_auth", "strip_auth_from_url")
 
 
 class _BasicAuth(NamedTuple):
@@ -86,6 +86,12 @@ class BasicAuth(_BasicAuth):
     def encode(self) -> str:
         """Return the value of the ``Authorization`` header."""
         return encode_basic_auth(self.login, self.password, self.encoding)
+
+
+def strip_auth_from_url(url: URL) -> tuple[URL, BasicAuth | None]:
+    """Return *url* without its user info, and the credentials in that, if there are any."""
+    auth = BasicAuth.from_url(url)
+    return (url if auth is None else url.with_user(None)), auth
 
 
 def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from .._common import check_seconds
+from .._common import AttrsFields, check_seconds
 from .event_loop import asyncio_loop, call_in, clock, clock_of, current_loop, make_trio_alarm
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class ClientTimeout:
     sock_read: float | None = None
     sock_connect: float | None = None
     ceil_threshold: float = 5
+
+    __attrs_attrs__ = AttrsFields()
 
     def __post_init__(self) -> None:
         for name in ("total", "connect", "sock_read", "sock_connect"):

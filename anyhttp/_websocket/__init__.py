@@ -17,6 +17,7 @@ from .heartbeat import Heartbeat
 from .lifecycle import Lifecycle, WSState
 from .models import (
     CLOSED_MESSAGE,
+    CLOSING_MESSAGE,
     ClientWSTimeout,
     WSCloseCode,
     WSMessage,
@@ -31,6 +32,7 @@ from .settings import WSSettings
 
 __all__ = (
     "CLOSED_MESSAGE",
+    "CLOSING_MESSAGE",
     "COMPRESSED",
     "END",
     "FINAL",

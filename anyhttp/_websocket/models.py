@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, Self
 
-from .._common import check_seconds
+from .._common import AttrsFields, check_seconds
 from ..client_exceptions import WSMessageTypeError
 from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder
 
@@ -158,6 +158,8 @@ class ClientWSTimeout:
 
     ws_receive: float | None = None
     ws_close: float | None = None
+
+    __attrs_attrs__ = AttrsFields()
 
     def __post_init__(self) -> None:
         for name in ("ws_receive", "ws_close"):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from .. import client_exceptions
+from yarl import URL as URL
+
+from .. import client_exceptions, hdrs as hdrs
 from .._common import RequestInfo
 from .._network import Fingerprint
 from .._tasks import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT, ClientTimeout
+from .._websocket import ClientWSTimeout
 from ..client_exceptions import *  # noqa: F403  (listed below)
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..connector import NamedPipeConnector, TCPConnector, UnixConnector
@@ -24,6 +27,7 @@ __all__ = [
     "ClientResponse",
     "ClientSession",
     "ClientTimeout",
+    "ClientWSTimeout",
     "Fingerprint",
     "NamedPipeConnector",
     "RequestInfo",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType as MappingProxyType
+
 from .._common import RequestInfo
 from .._headers import header_pairs
 from .._network import Fingerprint, ssl_option

@@ -1,0 +1,44 @@
+"""Objects that programs for aiohttp make or pass on, and that nothing is done with here."""
+
+from __future__ import annotations
+
+from types import EllipsisType, TracebackType
+from typing import Final, Self
+
+__all__ = ("ResponseHandler", "TimerNoop", "sentinel")
+
+#: What aiohttp's functions take for an argument that has been left out.  It is an ellipsis, so that
+#: the functions here take it for the same.
+sentinel: Final[EllipsisType] = ...
+
+
+class TimerNoop:
+    """A context manager without a time limit; mocking libraries pass one to responses."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return
+
+    def assert_timeout(self) -> None:
+        """Do nothing: there is no limit that could have passed."""
+
+
+class ResponseHandler:
+    """Stands for the protocol object of an asyncio transport, of which there is none here.
+
+    Mocking libraries make one for a :class:`StreamReader` that they feed themselves.
+
+    :param loop: accepted for aiohttp's sake, without effect
+    """
+
+    def __init__(self, loop: object = None) -> None:
+        del loop
