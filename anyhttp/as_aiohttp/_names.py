@@ -21,6 +21,7 @@ CLIENT: Final = {
     "client_exceptions": "client_exceptions",
     "client_middleware_digest_auth": "client_middleware_digest_auth",
     "client_middlewares": "client_middlewares",
+    "client_proto": "client_proto",
     "client_reqrep": "client_reqrep",
     "client_ws": "client_ws",
     "compression_utils": "",
@@ -82,9 +83,18 @@ INSTALLED: Final = frozenset(
 #: Modules that drive the installed aiohttp's server with this client.
 TESTING: Final = frozenset({"pytest_plugin", "test_utils"})
 
-#: Names that the client's modules have for servers; the installed aiohttp gives them.
+#: Names that the client's modules have for servers, and functions of no use to this client that
+#: programs call; the installed aiohttp gives them.
 SERVER_NAMES: Final = {
-    "": frozenset({"GunicornUVLoopWebWorker", "GunicornWebWorker"}),
+    "": frozenset(
+        {
+            "DataQueue",
+            "EofStream",
+            "FlowControlDataQueue",
+            "GunicornUVLoopWebWorker",
+            "GunicornWebWorker",
+        }
+    ),
     "abc": frozenset(
         {
             "AbstractAccessLogger",
@@ -99,9 +109,22 @@ SERVER_NAMES: Final = {
             "ETAG_ANY",
             "RequestKey",
             "ResponseKey",
-            "sentinel",
+            "basicauth_from_netrc",
+            "ceil_timeout",
+            "content_disposition_header",
+            "get_env_proxy_for_url",
+            "guess_filename",
+            "is_ip_address",
+            "netrc_from_env",
+            "noop",
+            "proxies_from_env",
+            "quoted_string",
+            "reify",
+            "set_exception",
+            "set_result",
         }
     ),
-    "http": frozenset({"HttpRequestParser", "RawRequestMessage"}),
+    "http": frozenset({"HttpRequestParser", "RawRequestMessage", "WS_KEY"}),
+    "streams": frozenset({"DataQueue", "EofStream", "FlowControlDataQueue"}),
     "typedefs": frozenset({"Handler", "Middleware"}),
 }
