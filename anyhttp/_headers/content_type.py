@@ -124,7 +124,9 @@ def encoding_of(media_type: str, charset: str | None) -> str | None:
 
 def codec_name(charset: str) -> str | None:
     """Return Python's name of *charset*, ``None`` if no codec turns it into text."""
-    return None if len(charset) > MAX_CHARSET else _codec_name(charset)
+    # Names of charsets are ASCII (RFC 2978 §2.3).  Python up to 3.14 ignores other characters, and
+    # later versions warn of them.
+    return _codec_name(charset) if charset.isascii() and len(charset) <= MAX_CHARSET else None
 
 
 @lru_cache(maxsize=64)

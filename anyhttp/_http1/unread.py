@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from weakref import ReferenceType, WeakSet, ref
 
@@ -108,8 +109,20 @@ class UnreadBody(Generic[E]):
 
     def __del__(self) -> None:
         http1 = self._connection.protocol
-        if http1 is None:
-            return
-        self._end_limit()
-        http1.stream.end_deadline(self._watchdog)
-        self._connection.close()
+        if http1 is not None:
+            # The garbage collector may have been started by another thread.
+            http1.stream.call_in_loop(
+                partial(_close, self._connection, self._watchdog, self._total_time)
+            )
+
+
+def _close(
+    connection: Connection, watchdog: Watchdog | None, total_time: _TotalTime | None
+) -> None:
+    """Close the connection of a response that was forgotten, and end its time limits."""
+    if watchdog is not None and total_time is not None:
+        watchdog.forget(total_time)
+    http1 = connection.protocol
+    if http1 is not None:  # else it was closed meanwhile, with the session
+        http1.stream.end_deadline(watchdog)
+        connection.close()

@@ -301,6 +301,10 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
         self._wake()
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    @property
     def is_gone(self) -> bool:
         return self._lost or self._loop.is_closed()
 

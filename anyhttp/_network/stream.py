@@ -20,7 +20,7 @@ from anyio.streams.buffered import BufferedByteStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from .._common import ConnectionKey
-from .._tasks import Expired, TimedStream, Watchdog
+from .._tasks import Expired, TimedStream, Watchdog, call_in
 from .errors import STREAM_ERRORS, socket_errors
 from .inherited import leave_to_parent
 from .tls_stream import TlsStream
@@ -282,6 +282,13 @@ class NetworkStream:
         if self._tls is not None:
             self._tls.keep_session()
         self._transport.abort()
+
+    def call_in_loop(self, function: Callable[[], object]) -> None:
+        """Call *function* in the event loop of the stream: soon, if this is another thread."""
+        if self._timed is None:  # a stream that anyhttp has not made
+            function()
+        else:
+            call_in(self._timed.loop, function)
 
     @property
     def closes_by_itself(self) -> bool:

@@ -223,6 +223,10 @@ class TrioStream(TimedStream):
             self._expects_delay = False  # trio cannot wait for a socket without a descriptor
 
     @property
+    def loop(self) -> object:
+        return self._token
+
+    @property
     def is_gone(self) -> bool:
         return self._sock.fileno() < 0
 

@@ -138,6 +138,11 @@ class TimedStream(SocketStream):
 
     @property
     @abstractmethod
+    def loop(self) -> object:
+        """The event loop of the stream, as :func:`call_in` takes it."""
+
+    @property
+    @abstractmethod
     def is_gone(self) -> bool:
         """Whether the descriptor is closed: after :meth:`abort`, that may take a while."""
 

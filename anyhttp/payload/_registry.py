@@ -46,14 +46,15 @@ class PayloadRegistry:
         :raises LookupError: no registered type fits
         """
         kind = type(data)
-        if (found := self._found.get(kind)) is not None:
+        known = self._found
+        if (found := known.get(kind)) is not None:
             return found(data, *args, **kwargs)
         if isinstance(data, Payload):
             return data
         for factory, types in self._entries():
             if isinstance(data, types):
                 if kind in _REMEMBERED:
-                    self._found[kind] = factory
+                    known[kind] = factory
                 return factory(data, *args, **kwargs)
         raise LookupError(f"no payload is registered for {type(data).__name__}")
 
@@ -73,4 +74,5 @@ class PayloadRegistry:
         if order not in lists:
             raise ValueError(f"order must be a member of Order, not {order!r}")
         lists[order].append((factory, type))
-        self._found.clear()
+        # A new object, as another thread may be about to store what it found before.
+        self._found = {}

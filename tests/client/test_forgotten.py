@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import weakref
 from contextvars import ContextVar
+from threading import get_ident
+from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 import anyhttp
@@ -45,6 +48,38 @@ async def test_a_forgotten_response_frees_its_slot(
         await forget()
     gc.collect()
     assert_free(session)
+    with anyio.fail_after(5):
+        await get(session)
+    await session.close()
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed response:ResourceWarning")
+async def test_a_forgotten_response_that_another_thread_collects(
+    server: Server, *, entered: bool
+) -> None:
+    """What belongs to an event loop is only touched in its thread."""
+
+    async def forget() -> None:
+        response = await session.get("bytes/1000000", timeout=ClientTimeout(total=60))
+        assert await response.content.read(1)
+        connection: Any = response.connection
+        connection.add_callback(lambda: closed_by.append(get_ident()))
+        cycle: list[object] = [response]
+        cycle.append(cycle)
+
+    closed_by: list[int] = []
+    session = ClientSession(server.url, connector=TCPConnector(limit=1))
+    if entered:
+        await session.__aenter__()
+    gc.disable()
+    try:
+        await forget()
+        assert not closed_by
+        await anyio.to_thread.run_sync(gc.collect)
+    finally:
+        gc.enable()
+    await until(lambda: closed_by, "the response to be closed")
+    assert closed_by == [get_ident()]
     with anyio.fail_after(5):
         await get(session)
     await session.close()

@@ -754,6 +754,23 @@ def test_order_decides_among_factories(orders: tuple[Order, Order], winner: int)
     assert registry.get(Thing()).in_memory() == b"%d" % winner
 
 
+def test_a_type_that_another_thread_registers_meanwhile() -> None:
+    """A search in progress may miss it; every later one finds it."""
+
+    class Slow(type):
+        def __instancecheck__(cls, value: object) -> bool:
+            registry.register(ThingPayload, str, order=Order.try_first)
+            return isinstance(value, str)
+
+    class Text(metaclass=Slow):
+        """Takes its time to say whether something is a ``str``."""
+
+    registry = PayloadRegistry()
+    registry.register(lambda value: BytesPayload(value.encode()), Text)
+    assert isinstance(registry.get("text"), BytesPayload)
+    assert isinstance(registry.get("text"), ThingPayload)
+
+
 def test_an_order_is_a_member_of_order() -> None:
     """A misspelt order would put the factory nowhere."""
     with pytest.raises(ValueError, match="member of Order"):

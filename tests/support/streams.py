@@ -43,6 +43,11 @@ class FakeStream(TimedStream):
         """Do nothing."""
 
     @property
+    def loop(self) -> object:
+        """Not used here."""
+        return None
+
+    @property
     def is_gone(self) -> bool:
         """Not used here."""
         return False
