@@ -178,6 +178,18 @@ def compat(session: nox.Session) -> None:
 
 
 @nox.session
+def downstream(session: nox.Session) -> None:
+    """Drive packages that use aiohttp's client, with anyhttp in its place.
+
+    Arguments name packages, without any all are driven; their rows of the table in
+    ``docs/explanation/libraries.md`` are written.
+    """
+    session.install("--editable", EXTRAS)
+    folder = Path(session.create_tmp())  # the packages have environments of their own
+    session.run("python", "-m", "tests.downstream", "--folder", str(folder), *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Count instructions, or with ``cpu`` compare CPU time; neither ever fails a build.
 

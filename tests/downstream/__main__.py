@@ -1,0 +1,136 @@
+"""Drive packages, say which work, and write the table of ``docs/explanation/libraries.md``.
+
+``python -m tests.downstream --folder FOLDER [NAME …]``; ``nox -s downstream`` does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.downstream.environments import ROOT, Environment
+from tests.downstream.package import BACKENDS, Backend, Package
+from tests.downstream.page import Row, write_table
+
+SECONDS_PER_DRIVER: Final = 120
+DRIVE: Final = ROOT / "tests" / "downstream" / "drive.py"
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A package, and the module that drives it."""
+
+    module: str
+    package: Package
+
+
+def all_drivers() -> list[Driver]:
+    """Return every driver, in the order of the packages' names."""
+    found = [
+        Driver(module.name, package)
+        for module in pkgutil.iter_modules([str(ROOT / "tests" / "downstream" / "drivers")])
+        for package in importlib.import_module(f"tests.downstream.drivers.{module.name}").PACKAGES
+    ]
+    return sorted(found, key=lambda driver: driver.package.name.lower())
+
+
+def command(environment: Environment, client: str) -> list[str | Path]:
+    """Return how Python is started: with anyhttp in aiohttp's place, or with aiohttp itself."""
+    if client == "aiohttp":
+        return [environment.python, DRIVE]
+    return [environment.python, "-m", "anyhttp.as_aiohttp", DRIVE]
+
+
+def drive(driver: Driver, backend: Backend, environment: Environment, client: str) -> bool:
+    """Run a driver in a process of its own, and show what it printed if it failed."""
+    package = driver.package
+    # No proxy, no token, no settings of a service.
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    variables = {**kept, "PYTHONPATH": str(ROOT), "DOWNSTREAM_CLIENT": client}
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [*command(environment, client), driver.module, package.name, backend],
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=SECONDS_PER_DRIVER)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output = process.communicate()[0] + f"\nnot done after {SECONDS_PER_DRIVER} seconds"
+    works = process.returncode == 0
+    seconds = time.monotonic() - started
+    print(f"{'ok  ' if works else 'FAIL'} {package.requirement} on {backend} ({seconds:.1f} s)")
+    if not works:
+        print("\n".join(f"     {line}" for line in output.splitlines()[-40:]))
+    sys.stdout.flush()
+    return works
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.downstream", description=__doc__)
+    parser.add_argument("names", nargs="*", help="packages or modules of drivers; all if none")
+    parser.add_argument("--folder", type=Path, required=True, help="where environments are kept")
+    parser.add_argument("--client", choices=("anyhttp", "aiohttp"), default="anyhttp")
+    parser.add_argument("--try-trio", action="store_true", help="also where it is said not to run")
+    return parser.parse_args()
+
+
+def select(names: list[str]) -> list[Driver]:
+    """Return the drivers of the packages or modules that are named, or all.
+
+    :raises SystemExit: nothing has that name
+    """
+    known = all_drivers()
+    unknown = set(names) - {one for driver in known for one in (driver.module, driver.package.name)}
+    if unknown:
+        raise SystemExit(f"no driver for {', '.join(sorted(unknown))}")
+    return [one for one in known if not names or {one.module, one.package.name} & set(names)]
+
+
+def backends_of(package: Package, options: argparse.Namespace) -> tuple[Backend, ...]:
+    """Return what the package is driven on in this run."""
+    if options.client == "aiohttp":
+        return ("asyncio",)
+    return BACKENDS if options.try_trio else package.backends
+
+
+def main() -> int:
+    """Drive what was asked for, and return the status to exit with."""
+    options = arguments()
+    chosen = select(options.names)
+    members: dict[str, list[Package]] = defaultdict(list)
+    for driver in all_drivers():
+        members[driver.package.environment].append(driver.package)
+    environments = {name: Environment(options.folder / name, it) for name, it in members.items()}
+    rows, failed = [], []
+    for driver in chosen:
+        package = driver.package
+        environment = environments[package.environment]
+        environment.prepare()
+        works = {
+            backend: drive(driver, backend, environment, options.client)
+            for backend in backends_of(package, options)
+        }
+        rows.append(Row(package, works))
+        failed += [f"{package.name} on {backend}" for backend, done in works.items() if not done]
+    print(f"{len(rows)} packages driven; failed: {', '.join(failed) or 'none'}")
+    if options.client == "anyhttp":
+        write_table(rows, [driver.package for driver in all_drivers()])
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
