@@ -23,7 +23,7 @@ async def drive(stub: Stub) -> None:
     from anthropic import AsyncAnthropic, DefaultAioHttpClient, NotFoundError
 
     def answer(request: Request) -> object:
-        assert request.headers["X-Api-Key"] == "key"
+        assert request.headers["Authorization"] == "Bearer key"
         return event_stream(_events()) if request.json.get("stream") else MESSAGE
 
     stub.on("POST /v1/messages", answer)
@@ -35,9 +35,7 @@ async def drive(stub: Stub) -> None:
     ) as client:
         message = await client.messages.create(max_tokens=9, messages=[asked], model="some")
         assert message.content[0].text == "Hello"
-        async with client.messages.stream(
-            max_tokens=9, messages=[asked], model="some"
-        ) as stream:
+        async with client.messages.stream(max_tokens=9, messages=[asked], model="some") as stream:
             assert [text async for text in stream.text_stream] == ["Hel", "lo"]
         with raises(NotFoundError) as caught:
             await client.models.retrieve("none")

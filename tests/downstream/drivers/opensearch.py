@@ -22,7 +22,7 @@ async def drive(stub: Stub) -> None:
         hosts=[{"host": stub.host, "port": stub.port}], http_auth=("user", "secret")
     ) as client:
         assert (await client.info())["version"]["number"] == "3.0.0"
-        assert (await client.indices.create("books"))["acknowledged"]
+        assert (await client.indices.create(index="books"))["acknowledged"]
         made = await client.index(index="books", id="1", body={"title": "x"})
         assert made["result"] == "created"
         answer = await client.search(index="books", body={"query": {"match_all": {}}})

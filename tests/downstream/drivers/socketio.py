@@ -52,7 +52,7 @@ class Polled:
 
     def reply(self, packet: str, send: Any) -> None:
         """Answer as Socket.IO's server does: to a connection, and to an event."""
-        if packet == "40":
+        if packet.startswith("40"):
             send('40{"sid":"s2"}')
         elif packet.startswith('421["ask"'):
             send('431["answer"]')
