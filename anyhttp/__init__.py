@@ -260,8 +260,7 @@ def __getattr__(name: str) -> object:
     if name in {"install_as_aiohttp", "uninstall_as_aiohttp"}:
         from . import as_aiohttp
 
-        value = globals()[name] = getattr(as_aiohttp, name)
-        return value
+        return getattr(as_aiohttp, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

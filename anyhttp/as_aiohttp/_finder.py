@@ -9,8 +9,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-from ._installed import INSTALLED_AIOHTTP, is_aiohttps, take_modules
-from ._names import CLIENT, INSTALLED, TESTING
+from ._installed import INSTALLED_AIOHTTP, SharingLoader, is_aiohttps, take_modules
+from ._names import CLIENT, INSTALLED, SHARED, TESTING
 from ._stand_in import StandIn
 
 
@@ -22,36 +22,51 @@ class ClientLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         assert isinstance(module, StandIn)
-        name = below_aiohttp(module.__name__)
-        module.fill(name)
-        if not name:
-            for other in filter(None, CLIENT):  # as aiohttp itself imports its modules
-                importlib.import_module(f"aiohttp.{other}")
+        module.fill()
+        if module.__name__ == "aiohttp":  # which itself imports its modules, too
+            for name in CLIENT:
+                importlib.import_module(f"aiohttp.{name}".rstrip("."))
 
 
 class InstalledLoader(Loader):
-    """Gives a module of the installed aiohttp."""
+    """Gives a module of the installed aiohttp.
+
+    :param all_of_them: whether every other one that has been loaded goes into ``sys.modules``
+        with it, and not only those for servers
+    """
+
+    def __init__(self, *, all_of_them: bool) -> None:
+        self._all_of_them: bool = all_of_them
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = INSTALLED_AIOHTTP.module(spec.name)
-        spec.loader_state = module.__spec__
+        spec.loader_state = module.__spec__  # which the import replaces by *spec*
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module its own specification back, as an import has replaced it."""
         assert module.__spec__ is not None
         module.__spec__ = module.__spec__.loader_state
+        for name, other in list(INSTALLED_AIOHTTP.modules.items()):
+            if self._all_of_them or below_aiohttp(name) in INSTALLED:
+                sys.modules[name] = other
+                parent, _, last = name.rpartition(".")
+                if parent:
+                    setattr(sys.modules[parent], last, other)
 
 
 class Refusal(Loader):
-    """Says which name is missing, where ``from aiohttp import`` would say less."""
+    """Says what ``from aiohttp import name`` would hide: what the module says of the name."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         parent, _, name = spec.name.rpartition(".")
-        raise ImportError(f"cannot import name {name!r} from {sys.modules[parent]!r}", name=parent)
+        try:
+            getattr(sys.modules[parent], name)
+        except AttributeError as exc:
+            raise ImportError(f"cannot import name {name!r}: {exc}", name=parent) from exc.__cause__
+        raise AssertionError(name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Never reached."""
+        """Do nothing: no module is made."""
 
 
 class Finder(MetaPathFinder):
@@ -75,11 +90,12 @@ class Finder(MetaPathFinder):
     def step_aside(self) -> None:
         """Take all modules of aiohttp out of ``sys.modules``, and find no more of them.
 
-        What was loaded of the installed aiohttp has to be found by this finder in the future, too.
+        Modules of the installed aiohttp that have been loaded are still found here, as Python
+        cannot load its extension modules a second time.
         """
         self.standing_in = False
         take_modules()
-        if not INSTALLED_AIOHTTP.modules:
+        if not INSTALLED_AIOHTTP.modules and self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def find_spec(
@@ -88,23 +104,35 @@ class Finder(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        if INSTALLED_AIOHTTP.loading or not is_aiohttps(fullname):
-            return None
-        if not self.standing_in:
-            if fullname in INSTALLED_AIOHTTP.modules:
-                return ModuleSpec(fullname, InstalledLoader())
+        if not is_aiohttps(fullname):
             return None
         name = below_aiohttp(fullname)
+        if INSTALLED_AIOHTTP.loading:
+            return shared_spec(fullname, path) if name in SHARED else None
+        if not self.standing_in:
+            if fullname in INSTALLED_AIOHTTP.modules:
+                return ModuleSpec(fullname, InstalledLoader(all_of_them=True))
+            return None
         if name in CLIENT:
+            # Each is a package, so that "from" asks here for a name that it does not find.
             return ModuleSpec(fullname, ClientLoader(), origin=__package__, is_package=True)
         if name in INSTALLED:
-            return ModuleSpec(fullname, InstalledLoader())
+            return ModuleSpec(fullname, InstalledLoader(all_of_them=False))
         if name in TESTING:
             return INSTALLED_AIOHTTP.spec(fullname)
-        parent, _, missing = fullname.rpartition(".")
-        if getattr(sys.modules.get(parent), "__missing__", None) == missing:
+        parent, _, last = fullname.rpartition(".")
+        missed = vars(sys.modules[parent]) if parent in sys.modules else {}
+        if missed.pop("__missing__", None) == last:
             return ModuleSpec(fullname, Refusal())
         return None
+
+
+def shared_spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    """Return the specification of a module of the installed aiohttp that takes names from here."""
+    spec = PathFinder.find_spec(name, path)
+    if spec is not None and spec.loader is not None:
+        spec.loader = SharingLoader(spec.loader, below_aiohttp(name))
+    return spec
 
 
 def below_aiohttp(name: str) -> str:

@@ -12,8 +12,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+from ._names import CLIENT, SHARED
 
 NOT_INSTALLED = (
     "{wanted} is a part of aiohttp that this client does not replace, and takes it from the"
@@ -65,6 +68,30 @@ class InstalledAiohttp:
                 self.loading = False
                 self.modules = take_modules()
                 sys.modules.update(others)
+
+
+class SharingLoader(Loader):
+    """Loads a module of the installed aiohttp, and gives it objects of this package.
+
+    :param loader: loads the module
+    :param name: its name below ``aiohttp``
+    """
+
+    def __init__(self, loader: Loader, name: str) -> None:
+        self._loader: Loader = loader
+        self._name: str = name
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        room = importlib.import_module(f"{__name__.partition('.')[0]}.{CLIENT[self._name]}")
+        for key in SHARED[self._name]:
+            if hasattr(module, key):
+                setattr(module, key, getattr(room, key))
 
 
 def is_aiohttps(name: object) -> bool:

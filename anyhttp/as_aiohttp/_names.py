@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from .. import client_exceptions
+
 #: What ``aiohttp.__version__`` says.  Libraries compare it with what they need, as plain digits.
 VERSION: Final = "3.14.5"
 
@@ -83,9 +85,9 @@ INSTALLED: Final = frozenset(
 #: Modules that drive the installed aiohttp's server with this client.
 TESTING: Final = frozenset({"pytest_plugin", "test_utils"})
 
-#: Names that the client's modules have for servers, and functions of no use to this client that
-#: programs call; the installed aiohttp gives them.
-SERVER_NAMES: Final = {
+#: Names in the client's modules that the installed aiohttp gives, where the room has none of that
+#: name: those for servers, and helpers that have nothing to do with a connection.
+INSTALLED_NAMES: Final = {
     "": frozenset(
         {
             "DataQueue",
@@ -103,28 +105,90 @@ SERVER_NAMES: Final = {
             "AbstractView",
         }
     ),
+    "compression_utils": frozenset(
+        {
+            "BrotliDecompressor",
+            "HAS_BROTLI",
+            "HAS_ZSTD",
+            "ZLibBackend",
+            "ZLibCompressor",
+            "ZLibDecompressor",
+            "ZSTDDecompressor",
+        }
+    ),
     "helpers": frozenset(
         {
             "AppKey",
+            "BaseKey",
+            "CHAR",
+            "CTL",
+            "DEBUG",
+            "EMPTY_BODY_METHODS",
+            "EMPTY_BODY_STATUS_CODES",
             "ETAG_ANY",
+            "NO_EXTENSIONS",
             "RequestKey",
             "ResponseKey",
+            "SEPARATORS",
+            "TOKEN",
             "basicauth_from_netrc",
             "ceil_timeout",
             "content_disposition_header",
             "get_env_proxy_for_url",
             "guess_filename",
+            "is_canonical_ipv4_address",
             "is_ip_address",
+            "must_be_empty_body",
             "netrc_from_env",
             "noop",
+            "parse_content_type",
+            "parse_http_date",
+            "parse_mimetype",
             "proxies_from_env",
             "quoted_string",
             "reify",
+            "rfc822_formatted_time",
+            "sentinel",
             "set_exception",
             "set_result",
+            "should_remove_content_length",
+            "validate_etag_value",
         }
     ),
-    "http": frozenset({"HttpRequestParser", "RawRequestMessage", "WS_KEY"}),
+    "http": frozenset(
+        {
+            "HeadersParser",
+            "HttpParser",
+            "HttpRequestParser",
+            "HttpResponseParser",
+            "RawRequestMessage",
+            "RawResponseMessage",
+            "StreamWriter",
+            "WS_KEY",
+            "WebSocketReader",
+            "WebSocketWriter",
+            "ws_ext_gen",
+            "ws_ext_parse",
+        }
+    ),
+    "http_websocket": frozenset(
+        {
+            "WS_KEY",
+            "WebSocketReader",
+            "WebSocketWriter",
+            "ws_ext_gen",
+            "ws_ext_parse",
+        }
+    ),
     "streams": frozenset({"DataQueue", "EofStream", "FlowControlDataQueue"}),
     "typedefs": frozenset({"Handler", "Middleware"}),
+}
+
+#: What the installed aiohttp's server takes from this package, so that a program that has both
+#: meets the same object on both sides: errors that it catches, enumerations that it compares with
+#: ``is``, values that the server accepts by their class.
+SHARED: Final = {
+    "_websocket.models": ("WSCloseCode", "WSMessage", "WSMsgType", "WebSocketError"),
+    "client_exceptions": tuple(client_exceptions.__all__),
+    "helpers": ("ETag",),
 }

@@ -54,10 +54,15 @@ def refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def replace_folder(folder: str) -> None:
-    """Let *folder* come first where modules are looked for, in place of the working directory."""
+def replace_folder(folder: str, *, always: bool = False) -> None:
+    """Let *folder* come first where modules are looked for, in place of the working directory.
+
+    :param always: also where python was told to look in neither (``-P``)
+    """
     if not sys.flags.safe_path:
         sys.path[0] = folder
+    elif always:
+        sys.path.insert(0, folder)
 
 
 def run_module(name: str, *, alter_argv: bool = True) -> None:
@@ -71,8 +76,9 @@ def run_module(name: str, *, alter_argv: bool = True) -> None:
 
 def run_path(program: ModuleType, path: str) -> None:
     """Run a script, or the ``__main__`` in a directory or a zip file."""
+    path = os.path.join(os.getcwd(), path)  # as python does it: nothing is made simpler
     if get_importer(path) is not None:
-        replace_folder(path)
+        replace_folder(path, always=True)
         run_module("__main__", alter_argv=False)
         return
     loader: SourceFileLoader | SourcelessFileLoader
