@@ -35,13 +35,18 @@ WebSocketError                              (Exception)
 
 All of them can be pickled and copied with their attributes.  Their texts never show the
 user info of a URL, the credentials of a proxy, or a cookie.
+
+In a program that has imported aiohttp, each :exc:`ClientError` here is also derived from the
+class of the same name there, so that ``except aiohttp.ClientError`` catches it.
 """
 
 from __future__ import annotations
 
 import ssl
+import sys
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -57,6 +62,7 @@ from ._common import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from multidict import MultiMapping
 
@@ -101,7 +107,29 @@ __all__ = (
 _Reduced = tuple["Callable[..., Any]", tuple[Any, ...], dict[str, Any]]
 
 
-class ClientError(Exception):
+class _Base(Exception):
+    """First base of :exc:`ClientError`, before those that it may get from aiohttp.
+
+    Python can change the bases of a class only if its objects keep their layout.  They do if the
+    base that decides on the layout stays, and a base written in Python can stay the first.
+    """
+
+    #: the module of aiohttp whose classes are bases of ours, if there is one
+    _beside: ClassVar[ModuleType | None] = None
+
+    def __init__(self, *args: object) -> None:
+        theirs = sys.modules.get("aiohttp.client_exceptions")
+        if theirs is not None and theirs is not _Base._beside:
+            _derive_from(theirs)
+        # Not super(): that may be a class of aiohttp, whose constructor has other parameters.
+        (OSError if isinstance(self, OSError) else Exception).__init__(self, *args)
+
+
+class _OSErrorBase(OSError):
+    """The same for exceptions that are an :exc:`OSError`, which has a layout of its own."""
+
+
+class ClientError(_Base):
     """Base of all exceptions of the client."""
 
 
@@ -238,11 +266,11 @@ class ClientConnectionError(ClientError):
     """The connection failed, was closed, or could not be made."""
 
 
-class ClientConnectionResetError(ClientConnectionError, ConnectionResetError):
+class ClientConnectionResetError(ClientConnectionError, _OSErrorBase, ConnectionResetError):
     """The connection was already closed when the client wanted to send."""
 
 
-class ClientOSError(ClientConnectionError, OSError):
+class ClientOSError(ClientConnectionError, _OSErrorBase):
     """The operating system reported an error of the socket; see ``errno`` and ``strerror``."""
 
 
@@ -402,7 +430,7 @@ class ServerDisconnectedError(ServerConnectionError):
         super().__init__(self.message)
 
 
-class ServerTimeoutError(ServerConnectionError, TimeoutError):
+class ServerTimeoutError(ServerConnectionError, _OSErrorBase, TimeoutError):
     """The server took longer than allowed."""
 
 
@@ -519,6 +547,39 @@ class InvalidUrlRedirectClientError(InvalidUrlClientError, RedirectClientError):
 
 class NonHttpUrlRedirectClientError(NonHttpUrlClientError, RedirectClientError):
     """The server redirects to a URL with a scheme that the client does not support."""
+
+
+# -- beside aiohttp --------------------------------------------------------------------------
+
+
+_BASES: Final = {
+    value: value.__bases__
+    for value in list(globals().values())
+    if isinstance(value, type) and issubclass(value, ClientError)
+}
+
+
+def _derive_from(theirs: ModuleType) -> None:
+    """Make the classes of *theirs* bases of those here that have the same names.
+
+    ``except`` looks at nothing but the bases of a class, and either package may be imported
+    first.  So this is done when the first exception is made after aiohttp was imported.  The
+    classes here come before those of aiohttp in the order in which attributes are looked up.
+    """
+    names = getattr(theirs, "__all__", None)
+    if names is None or not all(hasattr(theirs, name) for name in names):
+        return  # another thread is importing it
+    for cls, bases in _BASES.items():
+        same = getattr(theirs, cls.__name__, None)
+        if same is None:
+            continue  # an older aiohttp
+        ours = [base for base in bases if issubclass(base, (_Base, _OSErrorBase))]
+        others = [base for base in bases if base not in ours]
+        # It fails if *same* is *cls*, or derived from it, and if the program has a class that is
+        # derived from both and names aiohttp's first.  Then the class stays as it is.
+        with suppress(TypeError):
+            cls.__bases__ = (*ours, same, *others)
+    _Base._beside = theirs
 
 
 # -- WebSocket -------------------------------------------------------------------------------
