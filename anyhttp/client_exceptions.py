@@ -122,7 +122,10 @@ class _Base(Exception):
         if theirs is not None and theirs is not _Base._beside:
             _derive_from(theirs)
         # Not super(): that may be a class of aiohttp, whose constructor has other parameters.
-        (OSError if isinstance(self, OSError) else Exception).__init__(self, *args)
+        if isinstance(self, OSError):
+            OSError.__init__(self, *args)
+        else:
+            Exception.__init__(self, *args)
 
 
 class _OSErrorBase(OSError):
