@@ -13,12 +13,13 @@ import anyio
 from multidict import MultiDict, MultiDictProxy
 
 from . import hdrs
-from ._common import check_charset, check_str, shown_class
+from ._common import check_charset, check_str, class_has, shown_class
 from ._headers import CONTROL, CONTROL_BUT_TAB
 from .multipart import MultipartWriter
 from .payload import (
     BytesPayload,
     Payload,
+    PayloadShape,
     Readable,
     advice,
     file_name,
@@ -131,7 +132,7 @@ class FormData:
             or content_type is not None
             or content_transfer_encoding is not None
             # neither can be urlencoded
-            or isinstance(value, (Payload, AsyncIterable))
+            or isinstance(value, (Payload, PayloadShape, AsyncIterable))
         ):
             self._is_multipart = True
         self._fields.append(_Field(name, value, content_type, filename))
@@ -199,6 +200,21 @@ class FormData:
             params["filename"] = field.filename
         part.set_content_disposition("form-data", self._quote_fields, **params)
         return part
+
+
+def payload_of(data: Any) -> Payload:
+    """Return the body that the option ``data`` of a request asks for.
+
+    :raises TypeError: *data* is of a type that cannot be sent
+    """
+    if isinstance(data, FormData):
+        return data()
+    try:
+        return get_payload(data)
+    except LookupError:
+        # One of aiohttp makes a payload of aiohttp.
+        is_form = class_has(data, "__call__", "add_field", "add_fields", "is_multipart")
+        return get_payload(data()) if is_form else FormData(data)()
 
 
 def _check_text(argument: str, text: str | None) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Generic, Never, Self, TypeVar, overload
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ._common import AttrsFields
+from ._common import AttrsFields, class_has
 from .client_reqrep import ClientResponse
 
 __all__ = (
@@ -445,6 +445,20 @@ class TraceConfig:
         self._handlers = {name: tuple(signal) for name, signal in self._signals.items() if signal}
 
 
+def foreign_trace_config(value: Any) -> TraceConfig | None:
+    """Return a configuration with the handlers and contexts of *value*, an object like aiohttp's.
+
+    It returns ``None`` if *value* is no such object; else *value* is frozen.
+    """
+    if not class_has(value, *_INTERFACE):
+        return None
+    value.freeze()
+    own = TraceConfig(value.trace_config_ctx)
+    for name, signal in own._signals.items():
+        signal.extend(getattr(value, name))
+    return own
+
+
 class Trace:
     """One configuration together with the context of one request."""
 
@@ -469,6 +483,8 @@ class Trace:
         for handler in self._handlers.get(params._signal, ()):
             await handler(self._session, self._context, params)
 
+
+_INTERFACE: Final = ("freeze", "trace_config_ctx", *TraceConfig()._signals)
 
 _OF_CONNECTIONS: Final = frozenset(
     name for name in TraceConfig()._signals if name.startswith(("on_connection_", "on_dns_"))

@@ -7,64 +7,16 @@ import ssl
 from typing import TYPE_CHECKING
 
 import pytest
-from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from anyhttp import ClientResponse, ClientSession, client_exceptions as errors, http_exceptions
-from anyhttp._common.values import ConnectionKey, ProxyKey, RequestInfo
+from anyhttp._common.values import ProxyKey
 from anyhttp.http_exceptions import LineTooLong
+from tests.support.errors import BAD_CERTIFICATE, HEADERS, INFO, KEY, RAISED, REFUSED, by_class
 from tests.support.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-KEY = ConnectionKey("host", 443, True, True, None, None, None)
-HEADERS = CIMultiDictProxy(CIMultiDict([("A", "1"), ("Set-Cookie", "s=secret"), ("a", "2")]))
-INFO = RequestInfo(
-    URL("http://user:secret@host/path"),
-    "GET",
-    CIMultiDictProxy(CIMultiDict({"Authorization": "secret"})),
-    URL("http://user:secret@host/path#f"),
-)
-REFUSED = ConnectionRefusedError(111, "Connection refused")
-BAD_CERTIFICATE = ssl.SSLCertVerificationError(1, "certificate verify failed")
-
-# One of each class that can be raised, with arguments that tell it from any other.
-RAISED: list[Exception] = [
-    errors.ClientError("text"),
-    errors.ClientResponseError(INFO, (), status=404, message="Not Found", headers=HEADERS),
-    errors.ContentTypeError(INFO, (), message="m"),
-    errors.WSServerHandshakeError(INFO, (), status=200),
-    errors.TooManyRedirects(INFO, ()),
-    errors.ClientHttpProxyError(INFO, (), status=407, headers=CIMultiDict(A="1")),
-    errors.ClientConnectionError("text"),
-    errors.ClientConnectionResetError("text"),
-    errors.ClientOSError(32, "Broken pipe"),
-    errors.ClientConnectorError(KEY, REFUSED),
-    errors.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")),
-    errors.ClientProxyConnectionError(KEY, REFUSED),
-    errors.UnixClientConnectorError("/run/socket", KEY, REFUSED),
-    errors.ClientSSLError(KEY, REFUSED),
-    errors.ClientConnectorSSLError(KEY, ssl.SSLError(1, "wrong version")),
-    errors.ClientConnectorCertificateError(KEY, BAD_CERTIFICATE),
-    errors.ServerConnectionError("text"),
-    errors.ServerDisconnectedError(),
-    errors.ServerFingerprintMismatch(b"\1", b"\2", "host", 443),
-    errors.ServerTimeoutError("text"),
-    errors.ConnectionTimeoutError("text"),
-    errors.SocketTimeoutError("text"),
-    errors.ClientPayloadError("text"),
-    errors.UploadAbortedError("text"),
-    errors.InvalidURL("u", "why"),
-    errors.InvalidUrlClientError(URL("/u")),
-    errors.RedirectClientError("text"),
-    errors.NonHttpUrlClientError(URL("ftp://user:secret@host")),
-    errors.InvalidUrlRedirectClientError("u", "why"),
-    errors.NonHttpUrlRedirectClientError("ftp://user:secret@host"),
-    errors.WSMessageTypeError("text"),
-    errors.WebSocketError(1002, "text"),
-    LineTooLong(b"line", 4, 5),
-]
 
 BASES: dict[str, tuple[type[BaseException], ...]] = {
     "ClientConnectionResetError": (errors.ClientConnectionError, ConnectionResetError),
@@ -100,11 +52,6 @@ FAMILIES = {
 }
 for base, names in FAMILIES.items():
     BASES |= dict.fromkeys(names.split(), (base,))
-
-
-def by_class(exc: Exception) -> str:
-    """Name the class of *exc*."""
-    return type(exc).__name__
 
 
 def attributes(exc: Exception) -> dict[str, object]:

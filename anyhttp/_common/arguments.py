@@ -21,6 +21,7 @@ __all__ = (
     "check_str",
     "checked_path",
     "checked_size",
+    "class_has",
     "is_number",
     "pairs_of",
     "shown_class",
@@ -144,6 +145,17 @@ def checked_size(name: str, value: int) -> int:
     """
     check_count(name, value, least=1)
     return value
+
+
+def class_has(value: object, *names: str) -> bool:
+    """Whether the class of *value* has all the attributes *names*.
+
+    Programs may give objects of aiohttp's classes, such as its ``ClientTimeout``, which this
+    package does not import.  Each is known by the attributes of its class; those of the object
+    itself are not asked for, because a mock object has any.
+    """
+    kind = type(value)
+    return all(hasattr(kind, name) for name in names)
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

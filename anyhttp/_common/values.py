@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self, TypeVar
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from .arguments import class_has
 from .urls import without_user_info
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = (
     "PastResponse",
     "ProxyKey",
     "RequestInfo",
+    "foreign_version",
     "shown_headers",
     "with_plain_zone",
     "without_zone",
@@ -40,6 +42,13 @@ class HttpVersion(NamedTuple):
 
     major: int
     minor: int
+
+
+def foreign_version(value: object) -> HttpVersion | None:
+    """Return the version in *value*, if it is like aiohttp's object, else ``None``."""
+    if isinstance(value, tuple) and len(value) == 2 and class_has(value, "major", "minor"):
+        return HttpVersion(*value)
+    return None
 
 
 HttpVersion10: Final = HttpVersion(1, 0)

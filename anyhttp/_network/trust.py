@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from hashlib import sha256
 from ssl import SSLContext
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -16,7 +17,7 @@ import truststore
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSAttribute
 
-from .._common import check_flag, shown_class, warn_deprecated
+from .._common import check_flag, class_has, shown_class, warn_deprecated
 from ..client_exceptions import ServerFingerprintMismatch
 
 __all__ = (
@@ -94,10 +95,22 @@ def ssl_option(value: object) -> SSLOption:
         return True
     if isinstance(value, (bool, SSLContext, Fingerprint)):
         return value
+    if (pinned := _foreign_fingerprint(value)) is not None:
+        return pinned
     raise TypeError(
         f"ssl must be True, False, an ssl.SSLContext or an anyhttp.Fingerprint, "
         f"not {shown_class(type(value))}"
     )
+
+
+def _foreign_fingerprint(value: Any) -> Fingerprint | None:
+    """Return the fingerprint in *value*, if it is like aiohttp's object, else ``None``.
+
+    :raises ValueError: it is not that of SHA-256
+    """
+    if class_has(value, "fingerprint", "check") and isinstance(value.fingerprint, bytes):
+        return Fingerprint(value.fingerprint)
+    return None
 
 
 @cache

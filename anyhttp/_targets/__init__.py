@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from .auth import BasicAuth, encode_basic_auth, netrc_auth, strip_auth_from_url
+from .auth import (
+    BasicAuth,
+    checked_auth,
+    encode_basic_auth,
+    netrc_auth,
+    strip_auth_from_url,
+)
 from .destination import Destination, destination_of
 from .proxies import HTTP_PROXIES, ProxyOptions, checked_proxy, environment_proxy, proxy_options
 from .urls import (
@@ -23,6 +29,7 @@ __all__ = (
     "HTTP_PROXIES",
     "Origin",
     "ProxyOptions",
+    "checked_auth",
     "checked_proxy",
     "checked_server_hostname",
     "checked_url",

@@ -7,16 +7,23 @@ import binascii
 import logging
 import netrc
 import os
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from anyio.to_thread import run_sync
 from yarl import URL
 
-from .._common import check_charset, check_str
+from .._common import check_charset, check_instance, check_str, class_has
 
 logger: Final = logging.getLogger("anyhttp.client")
 
-__all__ = ("BasicAuth", "encode_basic_auth", "netrc_auth", "strip_auth_from_url")
+__all__ = (
+    "BasicAuth",
+    "checked_auth",
+    "encode_basic_auth",
+    "foreign_auth",
+    "netrc_auth",
+    "strip_auth_from_url",
+)
 
 
 class _BasicAuth(NamedTuple):
@@ -92,6 +99,30 @@ def strip_auth_from_url(url: URL) -> tuple[URL, BasicAuth | None]:
     """Return *url* without its user info, and the credentials in that, if there are any."""
     auth = BasicAuth.from_url(url)
     return (url if auth is None else url.with_user(None)), auth
+
+
+def checked_auth(auth: Any) -> BasicAuth | None:
+    """Return the argument ``auth`` of a session or a request.
+
+    :raises TypeError: it is neither ``None`` nor a :class:`BasicAuth`, also not one of aiohttp
+    """
+    if auth is None or isinstance(auth, BasicAuth):
+        return auth
+    converted = foreign_auth(auth)
+    if converted is None:
+        check_instance("auth", auth, BasicAuth)
+    return converted
+
+
+def foreign_auth(value: Any) -> BasicAuth | None:
+    """Return the credentials in *value*, if it is like aiohttp's object, else ``None``.
+
+    :raises TypeError: login or password is no text
+    :raises ValueError: they cannot be sent
+    """
+    if not class_has(value, "login", "password", "encoding"):
+        return None
+    return BasicAuth(value.login, value.password, value.encoding)
 
 
 def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:

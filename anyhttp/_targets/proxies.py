@@ -22,7 +22,7 @@ from .. import hdrs
 from .._common import UnparsedURL, parsed_url, shortened, shown_class
 from ..client_exceptions import InvalidURL
 from ..typedefs import StrOrURL
-from .auth import BasicAuth, netrc_auth
+from .auth import BasicAuth, foreign_auth, netrc_auth
 from .urls import REQUESTS_OF, host_error, is_secure
 
 __all__ = (
@@ -78,8 +78,11 @@ def proxy_options(
     :raises ValueError: *auth* is no ``BasicAuth``, or *headers* contain credentials too
     """
     if auth is not None and not isinstance(auth, BasicAuth):
-        name = shown_class(type(auth))
-        raise ValueError(f"proxy_auth must be an anyhttp.BasicAuth, not {name}")
+        converted = foreign_auth(auth)
+        if converted is None:
+            name = shown_class(type(auth))
+            raise ValueError(f"proxy_auth must be an anyhttp.BasicAuth, not {name}")
+        auth = converted
     if auth is not None and headers is not None and hdrs.PROXY_AUTHORIZATION in headers:
         raise ValueError("proxy_auth cannot be combined with a Proxy-Authorization header")
     url = None

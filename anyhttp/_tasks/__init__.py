@@ -26,6 +26,7 @@ from .timeouts import (
     TimedStream,
     Watchdog,
     deadline_after,
+    foreign_timeout,
 )
 
 __all__ = (
@@ -48,6 +49,7 @@ __all__ = (
     "current_loop",
     "deadline_after",
     "ends_at_once",
+    "foreign_timeout",
     "is_raised_again",
     "make_waiter",
     "on_asyncio",

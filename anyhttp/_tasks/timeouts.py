@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from .._common import AttrsFields, check_seconds
+from .._common import AttrsFields, check_seconds, class_has
 from .event_loop import asyncio_loop, call_in, clock, clock_of, current_loop, make_trio_alarm
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = (
     "TimedStream",
     "Watchdog",
     "deadline_after",
+    "foreign_timeout",
 )
 
 
@@ -56,6 +57,17 @@ class ClientTimeout:
     def __post_init__(self) -> None:
         for name in ("total", "connect", "sock_read", "sock_connect"):
             check_seconds(name, getattr(self, name))
+
+
+def foreign_timeout(value: Any) -> ClientTimeout | None:
+    """Return the time limits in *value*, if it is like aiohttp's object, else ``None``.
+
+    :raises TypeError: a limit is no number
+    :raises ValueError: a limit is negative or NaN
+    """
+    if not class_has(value, "total", "connect", "sock_read", "sock_connect"):
+        return None
+    return ClientTimeout(value.total, value.connect, value.sock_read, value.sock_connect)
 
 
 #: The default time limits of a session, as aiohttp documents them.

@@ -24,6 +24,7 @@ from .models import (
     WSMessageStream,
     WSMsgType,
     data_of,
+    foreign_ws_timeout,
 )
 from .outgoing import Fragments, as_bytes, checked_bits, control_payload, reason_text, shortened
 from .receiver import Receiver
@@ -62,6 +63,7 @@ __all__ = (
     "close_payload",
     "control_payload",
     "data_of",
+    "foreign_ws_timeout",
     "new_key",
     "reason_text",
     "shortened",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, Self
 
-from .._common import AttrsFields, check_seconds
+from .._common import AttrsFields, check_seconds, class_has
 from ..client_exceptions import WSMessageTypeError
 from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder
 
@@ -20,6 +20,7 @@ __all__ = (
     "WSMessageStream",
     "WSMsgType",
     "data_of",
+    "foreign_ws_timeout",
 )
 
 
@@ -164,3 +165,14 @@ class ClientWSTimeout:
     def __post_init__(self) -> None:
         for name in ("ws_receive", "ws_close"):
             check_seconds(name, getattr(self, name))
+
+
+def foreign_ws_timeout(value: Any) -> ClientWSTimeout | None:
+    """Return the time limits in *value*, if it is like aiohttp's object, else ``None``.
+
+    :raises TypeError: a limit is no number
+    :raises ValueError: a limit is negative or NaN
+    """
+    if not class_has(value, "ws_receive", "ws_close"):
+        return None
+    return ClientWSTimeout(value.ws_receive, value.ws_close)

@@ -16,7 +16,7 @@ from typing import Any, Final, TypedDict
 
 from .._common import is_number, public_call, shown_class, warn_deprecated
 from .._network import fold_ssl
-from .._tasks import DEFAULT_TIMEOUT, ClientTimeout
+from .._tasks import DEFAULT_TIMEOUT, ClientTimeout, foreign_timeout
 from ..abc import AbstractCookieJar
 from ..formdata import FormData
 from ..payload import StringPayload
@@ -117,11 +117,14 @@ def fold_timeouts(
     :raises ValueError: it is a number, or given beside an old name
     """
     if timeout is not None and not isinstance(timeout, ClientTimeout):
-        text = (
-            f"timeout must be an anyhttp.ClientTimeout, such as ClientTimeout(total=60), "
-            f"not {shown_class(type(timeout))}"
-        )
-        raise (ValueError if is_number(timeout) else TypeError)(text)
+        converted = foreign_timeout(timeout)
+        if converted is None:
+            text = (
+                f"timeout must be an anyhttp.ClientTimeout, such as ClientTimeout(total=60), "
+                f"not {shown_class(type(timeout))}"
+            )
+            raise (ValueError if is_number(timeout) else TypeError)(text)
+        timeout = converted
     if read_timeout is ... and conn_timeout is ...:
         return DEFAULT_TIMEOUT if timeout is None else timeout
     if timeout is not None:

@@ -10,9 +10,9 @@ from multidict import CIMultiDict, getversion
 from yarl import URL
 
 from .. import hdrs
-from .._common import Fields, check_instance
+from .._common import Fields
 from .._http1 import Limits, UploadTracker, goes_inline
-from .._targets import BasicAuth, Destination, ProxyOptions, is_upgrade, origin_of
+from .._targets import BasicAuth, Destination, ProxyOptions, checked_auth, is_upgrade, origin_of
 from .._tasks import ClientTimeout
 from ..client_exceptions import ClientPayloadError
 from ..client_middlewares import ClientMiddlewareType
@@ -123,7 +123,7 @@ class Hop:
         :param given: the ``auth`` option of the request
         :raises ValueError: more than one of *given*, the URL and the headers has credentials
         """
-        check_instance("auth", given, BasicAuth)
+        given = checked_auth(given)
         if self.destination.has_credentials:
             if given is not None:
                 raise ValueError("auth cannot be combined with credentials in the URL")

@@ -18,9 +18,9 @@ from .._common import (
     check_class,
     check_count,
     check_flag,
-    check_instance,
     check_str,
     checked_size,
+    foreign_version,
     has_surrogate,
     is_number,
     parsed_url,
@@ -30,12 +30,12 @@ from .._common import (
 from .._http1 import Limits, UploadTracker
 from .._network import SSLOption, ssl_option
 from .._targets import BasicAuth, checked_server_hostname, host_error, parse_error
-from .._tasks import ClientTimeout
+from .._tasks import ClientTimeout, foreign_timeout
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
 from ..client_reqrep import RequestSettings
-from ..formdata import FormData
-from ..payload import JsonBytesPayload, JsonPayload, Payload, get_payload
-from ..tracing import TraceConfig
+from ..formdata import payload_of
+from ..payload import JsonBytesPayload, JsonPayload, Payload
+from ..tracing import TraceConfig, foreign_trace_config
 from ..typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders, Query, StrOrURL
 from ._deprecated_options import OldOptions
 from ._hop import RaiseForStatus, Settings
@@ -47,7 +47,6 @@ __all__ = (
     "ReadOptions",
     "RequestOptions",
     "WriteOptions",
-    "checked_auth",
     "checked_base_url",
     "checked_body_size",
     "checked_names",
@@ -254,14 +253,8 @@ def _json_payload(
 
 
 def _data_payload(data: Any) -> Payload:
-    if isinstance(data, FormData):
-        return data()
     try:
-        return get_payload(data)
-    except LookupError:
-        pass
-    try:
-        return FormData(data)()
+        return payload_of(data)
     except TypeError as exc:
         raise TypeError(f"data: {exc}") from exc
 
@@ -332,8 +325,11 @@ def _with_query(url: URL, text: str) -> URL:
 def checked_version(version: HttpVersion) -> HttpVersion:
     """Return *version* if it is 1.0 or 1.1."""
     if not isinstance(version, HttpVersion):
-        name = shown_class(type(version))
-        raise TypeError(f"version must be an anyhttp.HttpVersion, not {name}")
+        converted = foreign_version(version)
+        if converted is None:
+            name = shown_class(type(version))
+            raise TypeError(f"version must be an anyhttp.HttpVersion, not {name}")
+        version = converted
     if version not in {HttpVersion10, HttpVersion11}:
         raise ValueError(f"version must be 1.0 or 1.1, not {version.major}.{version.minor}")
     return version
@@ -362,12 +358,6 @@ def checked_base_url(base_url: StrOrURL | None) -> URL | None:
     return url.with_fragment(None)
 
 
-def checked_auth(auth: BasicAuth | None) -> BasicAuth | None:
-    """Return *auth* if it is a :class:`BasicAuth` or ``None``."""
-    check_instance("auth", auth, BasicAuth)
-    return auth
-
-
 def checked_raise_for_status(value: RaiseForStatus) -> RaiseForStatus:
     """Return *value* if it is a bool or a callable."""
     if not (isinstance(value, bool) or callable(value)):
@@ -380,12 +370,19 @@ def checked_raise_for_status(value: RaiseForStatus) -> RaiseForStatus:
 def checked_trace_configs(configs: Iterable[TraceConfig] | None) -> list[TraceConfig]:
     """Return *configs* as a list, all of them frozen."""
     checked = _listed(configs)
-    for config in checked:
+    for index, config in enumerate(checked):
         if not isinstance(config, TraceConfig):
-            name = shown_class(type(config))
-            raise TypeError(f"trace_configs must hold anyhttp.TraceConfig objects, not {name}")
+            checked[index] = _converted(config)
         config.freeze()
     return checked
+
+
+def _converted(config: object) -> TraceConfig:
+    converted = foreign_trace_config(config)
+    if converted is None:
+        name = shown_class(type(config))
+        raise TypeError(f"trace_configs must hold anyhttp.TraceConfig objects, not {name}")
+    return converted
 
 
 def _listed(configs: Iterable[TraceConfig] | None) -> list[TraceConfig]:
@@ -421,6 +418,8 @@ def checked_timeout(timeout: ClientTimeout | float | None) -> ClientTimeout:
         return timeout
     if is_number(timeout):
         return ClientTimeout(total=timeout)
+    if (limits := foreign_timeout(timeout)) is not None:
+        return limits
     raise TypeError(
         f"timeout must be an anyhttp.ClientTimeout, a number of seconds or None, "
         f"not {shown_class(type(timeout))}"

@@ -31,6 +31,7 @@ from .._targets import (
     BasicAuth,
     Destination,
     ProxyOptions,
+    checked_auth,
     destination_of,
     origin_of,
     proxy_options,
@@ -41,7 +42,7 @@ from ..client_middlewares import ClientMiddlewareType
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..client_ws import ClientWebSocketResponse
 from ..connector import BaseConnector, TCPConnector, default_proxy, forget_warning, uses_proxies
-from ..cookiejar import CookieJar
+from ..cookiejar import CookieJar, checked_jar
 from ..tracing import Trace, TraceConfig
 from ..typedefs import (
     DEFAULT_JSON_ENCODER,
@@ -64,7 +65,6 @@ from ._options import (
     ReadOptions,
     RequestOptions,
     WriteOptions,
-    checked_auth,
     checked_base_url,
     checked_trace_configs,
     class_or_default,
@@ -175,10 +175,7 @@ class ClientSession(AsyncWithOnly):
     ) -> None:
         self._base_url = checked_base_url(base_url)
         check_instance("connector", connector, BaseConnector)
-        if cookie_jar is None:
-            cookie_jar = CookieJar()
-        else:
-            check_instance("cookie_jar", cookie_jar, AbstractCookieJar)
+        cookie_jar = CookieJar() if cookie_jar is None else checked_jar(cookie_jar)
         if json_serialize is not DEFAULT_JSON_ENCODER:
             check_callable("json_serialize", json_serialize)
         if json_serialize_bytes is not None:

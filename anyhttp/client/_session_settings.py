@@ -59,7 +59,7 @@ def request_settings(
 ) -> RequestSettings:
     """Return how the requests of a session are made."""
     if version is not HttpVersion11:
-        checked_version(version)
+        version = checked_version(version)
     if (version, skip_auto_headers, response_class) == (HttpVersion11, _NO_NAMES, ClientResponse):
         return DEFAULT_SETTINGS if keep_alive else _CLOSING_REQUEST
     return RequestSettings(

@@ -21,7 +21,13 @@ from .._headers import header_pairs
 from .._network import SSLOption
 from .._targets import BasicAuth
 from .._tasks import HelperTasks, TaskOwner
-from .._websocket import ClientWSTimeout, HandshakeRefused, Offer, WSSettings
+from .._websocket import (
+    ClientWSTimeout,
+    HandshakeRefused,
+    Offer,
+    WSSettings,
+    foreign_ws_timeout,
+)
 from ..client_exceptions import WSServerHandshakeError
 from ..client_reqrep import ClientResponse, read_error_body, take_exchange
 from ..client_ws import ClientWebSocketResponse, start_heartbeat
@@ -297,12 +303,15 @@ def _checked_heartbeat(heartbeat: float | None) -> float | None:
 def _checked_timeout(
     timeout: ClientWSTimeout | float, receive_timeout: float | None
 ) -> ClientWSTimeout:
-    if not isinstance(timeout, ClientWSTimeout):
-        if not is_number(timeout):
-            name = shown_class(type(timeout))
-            raise TypeError(f"timeout must be an anyhttp.ClientWSTimeout, not {name}")
+    if is_number(timeout):
         warn_deprecated("a number as timeout is deprecated: use ClientWSTimeout(ws_close=...)")
         timeout = ClientWSTimeout(ws_close=timeout)
+    elif not isinstance(timeout, ClientWSTimeout):
+        converted = foreign_ws_timeout(timeout)
+        if converted is None:
+            name = shown_class(type(timeout))
+            raise TypeError(f"timeout must be an anyhttp.ClientWSTimeout, not {name}")
+        timeout = converted
     if receive_timeout is not None:
         warn_deprecated("receive_timeout is deprecated: use ClientWSTimeout(ws_receive=...)")
         timeout = ClientWSTimeout(receive_timeout, timeout.ws_close)

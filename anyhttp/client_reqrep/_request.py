@@ -42,8 +42,8 @@ from .._targets import (
 )
 from .._websocket import new_key
 from ..client_exceptions import ClientPayloadError, InvalidUrlClientError
-from ..formdata import FormData
-from ..payload import Payload, get_payload
+from ..formdata import payload_of
+from ..payload import Payload
 from ..typedefs import StrOrURL
 from ._prepared import DEFAULT_HEADERS
 from ._response import ClientResponse
@@ -143,7 +143,7 @@ class ClientRequest:
             server_hostname=server_hostname,
             response_class=ClientResponse if response_class is None else response_class,
         )
-        payload = None if data is None else _payload_of(data)
+        payload = None if data is None else payload_of(data)
         parts = GivenParts(method, Destination(url), payload, auth, session, settings)
         self._assemble(parts, headers, cookies)
 
@@ -442,7 +442,7 @@ class ClientRequest:
         been closed.
         """
         old = self.payload
-        new = None if body is None else _payload_of(body)
+        new = None if body is None else payload_of(body)
         fields = self.headers.copy()
         attributes = vars(self).copy()
         try:
@@ -498,7 +498,7 @@ class ClientRequest:
         body = self.body
         if body and not isinstance(body, Payload):
             # The attribute was set directly, so the headers do not describe this body yet.
-            self._replace_body(None, _payload_of(body))
+            self._replace_body(None, payload_of(body))
         else:
             self._frame(self.payload)
 
@@ -600,14 +600,3 @@ class ClientRequest:
         """The ``Content-Length`` of the request; ``None`` if it has none."""
         length = self.headers.get(hdrs.CONTENT_LENGTH)
         return None if length is None else int(length)
-
-
-def _payload_of(data: Any) -> Payload:
-    if isinstance(data, Payload):
-        return data
-    if isinstance(data, FormData):
-        return data()
-    try:
-        return get_payload(data)
-    except LookupError:
-        return FormData(data)()

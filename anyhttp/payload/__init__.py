@@ -30,6 +30,7 @@ from ._files import (
     file_name as file_name,
     payload_of_file,
 )
+from ._foreign import ForeignPayload, PayloadShape as PayloadShape, ReaderShape
 from ._memory import (
     TOO_LARGE_BYTES as TOO_LARGE_BYTES,
     BytesPayload,
@@ -115,6 +116,9 @@ PAYLOAD_REGISTRY.register(payload_of_file, io.IOBase)
 PAYLOAD_REGISTRY.register(StreamReaderPayload, StreamReader)
 PAYLOAD_REGISTRY.register(_payload_of_async_file, anyio.AsyncFile)
 PAYLOAD_REGISTRY.register(_payload_of_streamer, streamer)
+# Objects of aiohttp: the reader is iterated by lines, and a payload may be an iterable too.
+PAYLOAD_REGISTRY.register(StreamReaderPayload, ReaderShape, order=Order.try_last)
+PAYLOAD_REGISTRY.register(ForeignPayload, PayloadShape, order=Order.try_last)
 # Tried last: many of the other types can be iterated asynchronously too.
 PAYLOAD_REGISTRY.register(AsyncIterablePayload, AsyncIterable, order=Order.try_last)
 # Files can be iterated too, but line by line.

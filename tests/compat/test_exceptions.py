@@ -14,7 +14,7 @@ import anyhttp
 from anyhttp import client_exceptions as ours
 from tests.compat.comparison import aiohttp
 from tests.support.client import client
-from tests.test_client_exceptions import RAISED, by_class
+from tests.support.errors import RAISED, by_class
 
 pytestmark = pytest.mark.once
 
