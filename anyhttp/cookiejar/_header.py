@@ -30,7 +30,8 @@ def cookie_header(
     :param given: the ``cookies`` option of the request; a morsel among them is sent only where
         its own ``Domain``, ``Path`` and ``Secure`` allow it: a ``Secure`` one over TLS, or to an
         origin that *jar* treats as secure
-    :raises ValueError: a name or a value of *given* holds a control character or a separator
+    :raises ValueError: a name or a value of *given* holds a control character or a separator, or
+        one of *jar*, if that is no :class:`CookieJar`, holds a semicolon
 
     If a name is in several of them, *given* takes precedence over the jar, and the jar over
     *explicit*.  Octets of a server's cookie that are not UTF-8 are lone surrogates in the text,
@@ -43,7 +44,7 @@ def cookie_header(
     else:
         stored = jar.filter_cookies(url)
         # A jar of the application's own may use other keys than the names in the morsels.
-        pairs = {cookie.key: f"{cookie.key}={cookie.coded_value}" for cookie in stored.values()}
+        pairs = {cookie.key: _pair(cookie) for cookie in stored.values()}
     if given:
         secure = is_secure(url, jar.treat_as_secure_origin)
         pairs |= _fitting(morsels_of(given, jar.quote_cookie), url, secure)
@@ -51,6 +52,15 @@ def cookie_header(
         return explicit
     own = _without(pairs, explicit) if explicit else ""
     return "; ".join([own, *pairs.values()] if own else pairs.values())
+
+
+def _pair(cookie: Morsel[str]) -> str:
+    """Return the text of a cookie that a jar of the application's own has chosen."""
+    text = f"{cookie.key}={cookie.coded_value}"
+    if ";" in text:
+        # The value is not shown: it may be a secret.
+        raise ValueError(f"cookie_jar: cookie {cookie.key!r} holds a semicolon")
+    return text
 
 
 def _fitting(morsels: Iterable[Morsel[str]], url: URL, secure: bool) -> dict[str, str]:

@@ -167,8 +167,17 @@ async def failure(action: Awaitable[object] | Callable[[], object]) -> list[str]
         if hasattr(result, "release"):
             result.release()
     except Exception as exc:  # noqa: BLE001  (which one it is is the question)
-        return [base.__name__ for base in type(exc).__mro__]
+        return class_names(exc)
     return ["nothing raised"]
+
+
+def class_names(error: BaseException) -> list[str]:
+    """Return the names of the class of *error* and of those that it inherits from.
+
+    Here the classes of aiohttp are among them, too, behind the namesakes.
+    """
+    names = [base.__name__ for base in type(error).__mro__]
+    return list(dict.fromkeys(name for name in names if name[0] != "_"))
 
 
 async def failures(

@@ -9,6 +9,7 @@ from typing import Any
 from yarl import URL
 
 from tests.compat.comparison import (
+    class_names,
     compared,
     different,
     failure,
@@ -133,7 +134,7 @@ async def test_errors_pass(client: ModuleType, base: URL) -> object:
         try:
             return await handler(request)
         except Exception as exc:
-            caught.append([base.__name__ for base in type(exc).__mro__])
+            caught.append(class_names(exc))
             raise
 
     async def fail(request: Any, handler: Any) -> Any:

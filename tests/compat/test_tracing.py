@@ -8,7 +8,7 @@ from typing import Any
 
 from yarl import URL
 
-from tests.compat.comparison import OWN_HEADERS, compared, different, failure
+from tests.compat.comparison import OWN_HEADERS, class_names, compared, different, failure
 
 SIGNALS = (
     "on_request_start",
@@ -36,7 +36,7 @@ def plain(value: Any) -> object:
         pairs = [(name, text) for name, text in value.items() if name.lower() not in OWN_HEADERS]
         return sorted((name.lower(), text) for name, text in pairs)
     if isinstance(value, BaseException):
-        return [base.__name__ for base in type(value).__mro__]
+        return class_names(value)
     if hasattr(value, "status"):
         return (value.status, str(value.url), len(value.history))
     return str(value) if isinstance(value, URL) else value
