@@ -16,6 +16,7 @@ from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from ._bodies import accept_payloads
 from ._names import CLIENT, SHARED
 
 NOT_INSTALLED = (
@@ -92,6 +93,8 @@ class SharingLoader(Loader):
         for key in SHARED[self._name]:
             if hasattr(module, key):
                 setattr(module, key, getattr(room, key))
+        if self._name == "payload":
+            accept_payloads(module)
 
 
 def is_aiohttps(name: object) -> bool:

@@ -191,4 +191,5 @@ SHARED: Final = {
     "_websocket.models": ("WSCloseCode", "WSMessage", "WSMsgType", "WebSocketError"),
     "client_exceptions": tuple(client_exceptions.__all__),
     "helpers": ("ETag",),
+    "payload": (),  # see _bodies
 }
