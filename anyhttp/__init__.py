@@ -254,14 +254,15 @@ __all__ = (
     "ws_connect",
 )
 
+if not TYPE_CHECKING:  # with it, a type checker would take any name for one of the package
 
-def __getattr__(name: str) -> object:
-    """Import what few programs use when one asks for it."""
-    if name in {"install_as_aiohttp", "uninstall_as_aiohttp"}:
-        from . import as_aiohttp
+    def __getattr__(name):
+        """Import what few programs use when one asks for it."""
+        if name in {"install_as_aiohttp", "uninstall_as_aiohttp"}:
+            from . import as_aiohttp
 
-        return getattr(as_aiohttp, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return getattr(as_aiohttp, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

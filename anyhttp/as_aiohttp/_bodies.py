@@ -36,6 +36,12 @@ def accept_payloads(payload: ModuleType) -> None:
     body = type(
         "Body",
         (payload.Payload,),
-        {"__init__": init, "size": property(size), "decode": decode, "write": write, "close": close},
+        {
+            "__init__": init,
+            "size": property(size),
+            "decode": decode,
+            "write": write,
+            "close": close,
+        },
     )
     payload.PAYLOAD_REGISTRY.register(body, Payload)

@@ -116,6 +116,12 @@ def test_it_is_listed_and_shown_what_the_modules_are(stand_in: None) -> None:
     assert "in place of aiohttp" in (aiohttp().__doc__ or "")
 
 
+def test_the_package_lists_what_it_imports_late() -> None:
+    """``dir()`` and completion show it; a name that is not there is missing as in any module."""
+    assert {"install_as_aiohttp", "uninstall_as_aiohttp"} <= set(dir(anyhttp))
+    assert not hasattr(anyhttp, "nothing")
+
+
 # -- what is missing ------------------------------------------------------------------------
 
 

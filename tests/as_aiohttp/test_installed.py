@@ -141,6 +141,43 @@ asyncio.run(serve(handler, use))
 """)
 
 
+def test_a_response_of_the_server_takes_a_payload_as_its_body() -> None:
+    """With the length and the headers that the payload has."""
+    run(f"""{SERVER}
+class Closed(aiohttp.BytesPayload):
+    closed = False
+
+    async def close(self):
+        self.closed = True
+
+bodies = []
+
+async def handler(request):
+    if request.method == "POST":
+        body = aiohttp.MultipartWriter("mixed", boundary="b")
+        body.append_json([1])
+    else:
+        body = Closed(b"abc", content_type="text/x")
+    bodies.append(body)
+    response = web.Response(body=body)
+    assert request.method == "POST" or response.text == "abc"
+    return response
+
+async def use(url):
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url) as response:
+            assert await response.text() == "abc"
+            assert (response.content_type, response.content_length) == ("text/x", 3)
+        async with session.post(url) as response:
+            assert response.headers["Content-Type"] == 'multipart/mixed; boundary=b'
+            part = await aiohttp.MultipartReader.from_response(response).next()
+            assert await part.json() == [1]
+
+asyncio.run(serve(handler, use))
+assert bodies[0].closed
+""")
+
+
 def test_the_test_client_is_this_client() -> None:
     """Its requests and WebSockets go to the server of the test."""
     run("""
