@@ -33,6 +33,7 @@ from .deprecation import (
 from .growing_bytes import GrowingBytes
 from .maps import ChainMapProxy
 from .placeholders import ResponseHandler, TimerNoop, sentinel
+from .stream_iterator import AsyncStreamIterator
 from .urls import (
     UnparsedURL,
     authority_end,
@@ -62,6 +63,7 @@ from .values import (
 from .version import SERVER_SOFTWARE, __version__
 
 __all__ = (
+    "AsyncStreamIterator",
     "AsyncWithOnly",
     "AttrsFields",
     "ChainMapProxy",
