@@ -83,8 +83,9 @@ def _restored(
     body: bytes | None,
     history: tuple[ClientResponse, ...],
     trailers: RawHeaders,
+    released: bool,
 ) -> ClientResponse:
-    """Return an unpickled response, in the state of a released one."""
+    """Return an unpickled response."""
     response = cls.__new__(cls)
     ClientResponse.__init__(response, info.method, info.real_url, request_info=info)
     response.version, response.status, response.reason = head.version, head.status, head.reason
@@ -92,7 +93,7 @@ def _restored(
     response._body = body
     response._history = history
     response._past_trailers = trailers
-    response._released = True
+    response._released = released
     response._cookies = None
     return response
 
@@ -220,9 +221,19 @@ class ClientResponse:
         # data is pickled, not the connection.
         head = KeptHead(self.version, self.status, self.reason, self.raw_headers)
         trailers = tuple(self._raw_trailers())
+        body, released = self._body, True
+        if self._exchange is None and not self._released:  # made by hand
+            body, released = self._kept_by_hand(), False
         return _restored, (
-            type(self), self.request_info, head, self._body, self._history, trailers,
+            type(self), self.request_info, head, body, self._history, trailers, released,
         )  # fmt: skip
+
+    def _kept_by_hand(self) -> bytes | None:
+        """Return the body of a response without a connection; ``None`` if parts of it are gone."""
+        content = self._content
+        if self._body is None and isinstance(content, StreamReader) and content.is_eof():
+            return peek(content, content.total_bytes)
+        return self._body
 
     # -- the head
 
@@ -619,7 +630,7 @@ _BY_HAND: Final[dict[str, object]] = {
     "_request": NO_REQUEST,
     "_exchange": None,
     "_head": NO_HEAD,
-    "_fallback_charset": partial(_utf8),  # a function would become a method of a class
+    "_fallback_charset": staticmethod(_utf8),
     "_body": None,
     "_released": False,
     "_in_context": False,

@@ -10,8 +10,8 @@ from typing import Final
 
 import anyio
 
-from .._common import running_loop
 from .._http1 import Exchange, ResponseHead
+from .._tasks import asyncio_loop
 from ..streams import StreamReader, read_ahead
 from ._request import ClientRequest
 from ._response import ERROR_BODY, ClientResponse
@@ -67,7 +67,7 @@ def _made_by(kind: type[ClientResponse], request: ClientRequest) -> ClientRespon
         timer=None,
         request_info=request.request_info,
         traces=[],
-        loop=running_loop(),
+        loop=asyncio_loop(),
         session=request.session,
         stream_writer=None,
     )
