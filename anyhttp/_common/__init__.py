@@ -32,6 +32,7 @@ from .deprecation import (
 )
 from .growing_bytes import GrowingBytes
 from .maps import ChainMapProxy
+from .overriding import is_own_method
 from .placeholders import ResponseHandler, TimerNoop, sentinel
 from .stream_iterator import AsyncStreamIterator
 from .urls import (
@@ -100,6 +101,7 @@ __all__ = (
     "checked_size",
     "class_has",
     "is_number",
+    "is_own_method",
     "pairs_of",
     "parsed_url",
     "printable",

@@ -27,15 +27,19 @@ from .._websocket import (
     Offer,
     WSSettings,
     foreign_ws_timeout,
+    new_key,
 )
 from ..client_exceptions import WSServerHandshakeError
 from ..client_reqrep import ClientResponse, read_error_body, take_exchange
 from ..client_ws import ClientWebSocketResponse, start_heartbeat
 from ..typedefs import LooseHeaders, Query, StrOrURL
-from ._context_managers import missing_attribute
+from ._context_managers import deadline_of, missing_attribute
 from ._session_scope import SessionScope
 
-__all__ = ("WSHandshake", "WSOptions", "WSRequestContextManager")
+if TYPE_CHECKING:
+    from ._session import ClientSession
+
+__all__ = ("WSOptions", "WSRequestContextManager", "open_websocket")
 
 _DEFAULTS: Final = WSSettings()
 
@@ -95,10 +99,36 @@ class WSOptions(TypedDict, total=False):
     decode_text: bool
 
 
+async def open_websocket(
+    session: ClientSession, url: StrOrURL, options: WSOptions, tasks: HelperTasks | None
+) -> ClientWebSocketResponse:
+    """Open a WebSocket with ``session.request()``, so that what a program has put there is called.
+
+    The session knows the request by its key, whichever way the request has taken.
+
+    :param tasks: get the task of the heartbeat if the session has no tasks
+    """
+    scope = session._scope
+    scope.check_open()
+    given = dict(options)
+    method: Any = given.pop("method", hdrs.METH_GET)
+    handshake = WSHandshake(**given)  # type: ignore[arg-type]  # the types are in WSOptions
+    scope.forget_lost_tasks()
+    tasks = scope.helper_tasks or tasks
+    scope.handshakes.add(handshake.key)
+    try:
+        request = session.request(method, url, **handshake.request)
+        response = await request
+    finally:
+        scope.handshakes.discard(handshake.key)
+    websocket_class = session._ws_response_class
+    return await handshake.finish(response, websocket_class, tasks, deadline_of(request))
+
+
 class WSHandshake:
     """One call of ``ws_connect()``, with its options checked."""
 
-    __slots__ = ("_offer", "_request", "_settings")
+    __slots__ = ("_offer", "_request", "_settings", "key")
 
     def __init__(
         self,
@@ -116,6 +146,8 @@ class WSHandshake:
         decode_text: bool = True,
         **request: Any,
     ) -> None:
+        #: marks the request as a handshake; each attempt to send it has another key
+        self.key: str = new_key()
         self._offer = Offer(protocols, compress)
         check_count("max_msg_size", max_msg_size)
         check_flag("autoclose", autoclose)
@@ -140,12 +172,12 @@ class WSHandshake:
         The caller may replace the handshake headers in ``_OVERRIDABLE``, and no others.
         """
         pairs = header_pairs("headers", given)
+        ours = [*self._offer.headers(), (hdrs.SEC_WEBSOCKET_KEY, self.key)]
         if not pairs and origin is None:
-            return self._offer.headers()
+            return ours
         if origin is not None:
             pairs = [pair for pair in pairs if pair[0].lower() != "origin"]
             pairs.append(("Origin", origin))
-        ours = self._offer.headers()
         named = {name.lower() for name, _ in pairs}
         kept = [pair for pair in ours if pair[0].lower() not in named & _OVERRIDABLE]
         fixed = {name.lower() for name, _ in kept}
@@ -176,7 +208,8 @@ class WSHandshake:
             raise await _refusal(response, str(exc), total_at) from None
         # From now on the WebSocket holds the connection, and not the response.
         exchange = take_exchange(response)
-        assert exchange is not None  # this is the only place that takes it
+        if exchange is None:
+            raise RuntimeError("the response to a WebSocket's handshake has no connection any more")
         try:
             websocket = websocket_class(exchange, accepted, self._settings)
         except BaseException:
