@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from http.cookies import SimpleCookie
 from types import EllipsisType
@@ -37,7 +37,7 @@ from .._targets import (
     origin_of,
     proxy_options,
 )
-from .._tasks import ClientTimeout
+from .._tasks import ClientTimeout, HelperTasks
 from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType
 from ..client_reqrep import ClientRequest, ClientResponse
@@ -509,14 +509,26 @@ class ClientSession(AsyncWithOnly):
         folded = cast("WSOptions", fold_options(options, WSOptions.__optional_keys__))
         return WSRequestContextManager(
             self._scope,
-            partial(open_websocket, self, url, folded),
+            partial(self._open_websocket, url, folded),
             heartbeat=bool(folded.get("heartbeat")),
         )
 
     async def _ws_connect(self, url: StrOrURL, **options: Any) -> ClientWebSocketResponse:
         """Open a WebSocket; if a subclass overrides this method, :meth:`ws_connect` calls it."""
         folded = cast("WSOptions", fold_options(options, WSOptions.__optional_keys__))
-        return await open_websocket(self, url, folded, None)
+        return await self._open_websocket(url, folded, None)
+
+    def _open_websocket(
+        self, url: StrOrURL, options: WSOptions, tasks: HelperTasks | None
+    ) -> Coroutine[Any, Any, ClientWebSocketResponse]:
+        return open_websocket(
+            self._scope,
+            url,
+            options,
+            tasks,
+            make_request=self.request,
+            websocket_class=self._ws_response_class,
+        )
 
     async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
         """Make a request; if a subclass overrides this method, all verbs call it."""

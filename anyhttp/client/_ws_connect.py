@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl as ssl_module
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
@@ -35,9 +35,6 @@ from ..client_ws import ClientWebSocketResponse, start_heartbeat
 from ..typedefs import LooseHeaders, Query, StrOrURL
 from ._context_managers import deadline_of, missing_attribute
 from ._session_scope import SessionScope
-
-if TYPE_CHECKING:
-    from ._session import ClientSession
 
 __all__ = ("WSOptions", "WSRequestContextManager", "open_websocket")
 
@@ -100,15 +97,20 @@ class WSOptions(TypedDict, total=False):
 
 
 async def open_websocket(
-    session: ClientSession, url: StrOrURL, options: WSOptions, tasks: HelperTasks | None
+    scope: SessionScope,
+    url: StrOrURL,
+    options: WSOptions,
+    tasks: HelperTasks | None,
+    *,
+    make_request: Callable[..., Awaitable[ClientResponse]],
+    websocket_class: type[ClientWebSocketResponse],
 ) -> ClientWebSocketResponse:
-    """Open a WebSocket with ``session.request()``, so that what a program has put there is called.
-
-    The session knows the request by its key, whichever way the request has taken.
+    """Open a WebSocket.
 
     :param tasks: get the task of the heartbeat if the session has no tasks
+    :param make_request: ``request()`` of the session, or what a program has put in its place; the
+        session knows the request by its key, whichever way it takes from there
     """
-    scope = session._scope
     scope.check_open()
     given = dict(options)
     method: Any = given.pop("method", hdrs.METH_GET)
@@ -117,11 +119,10 @@ async def open_websocket(
     tasks = scope.helper_tasks or tasks
     scope.handshakes.add(handshake.key)
     try:
-        request = session.request(method, url, **handshake.request)
+        request = make_request(method, url, **handshake.request)
         response = await request
     finally:
         scope.handshakes.discard(handshake.key)
-    websocket_class = session._ws_response_class
     return await handshake.finish(response, websocket_class, tasks, deadline_of(request))
 
 
