@@ -202,9 +202,11 @@ class WSHandshake:
         :param total_at: when the time of the request is over, on anyio's clock
         :raises WSServerHandshakeError: the server refused; the response is closed then
         """
-        key = response.request_info.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")
+        sent = response.request_info.headers
+        key = sent.get(hdrs.SEC_WEBSOCKET_KEY, "")
+        named = sent.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ())
         try:
-            accepted = self._offer.check(response.status, response.headers, key)
+            accepted = self._offer.check(response.status, response.headers, key, named)
         except HandshakeRefused as exc:
             raise await _refusal(response, str(exc), total_at) from None
         # From now on the WebSocket holds the connection, and not the response.
