@@ -12,7 +12,13 @@ from tests.downstream.stub import Answer, Peer, Request, Stub, json_answer
 
 VERSIONED = "/api/v{version}"
 TOKEN = "MQ.a.b"  # begins with the number of the bot, in base64
-BOT = {"id": "1", "username": "bot", "discriminator": "0", "avatar": None, "bot": True}
+BOT: dict[str, object] = {
+    "id": "1",
+    "username": "bot",
+    "discriminator": "0",
+    "avatar": None,
+    "bot": True,
+}
 BOT |= {"mfa_enabled": False, "flags": 0, "public_flags": 0, "global_name": None}
 AUTHOR = {**BOT, "id": "2", "username": "someone", "bot": False}
 CHANNEL = {"id": "3", "type": 1, "last_message_id": None, "recipients": [AUTHOR]}
