@@ -122,6 +122,16 @@ from .tracing import (
 
 if TYPE_CHECKING:
     from .as_aiohttp import install_as_aiohttp, uninstall_as_aiohttp
+else:  # for a type checker, it would make any name one of this package
+
+    def __getattr__(name):
+        """Import what few programs use when one asks for it."""
+        if name in {"install_as_aiohttp", "uninstall_as_aiohttp"}:
+            from . import as_aiohttp
+
+            return getattr(as_aiohttp, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = (
     "AbstractCookieJar",
@@ -253,16 +263,6 @@ __all__ = (
     "uninstall_as_aiohttp",
     "ws_connect",
 )
-
-if not TYPE_CHECKING:  # with it, a type checker would take any name for one of the package
-
-    def __getattr__(name):
-        """Import what few programs use when one asks for it."""
-        if name in {"install_as_aiohttp", "uninstall_as_aiohttp"}:
-            from . import as_aiohttp
-
-            return getattr(as_aiohttp, name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

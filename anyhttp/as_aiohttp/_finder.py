@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -55,15 +55,17 @@ class InstalledLoader(Loader):
 
 
 class Refusal(Loader):
-    """Says what ``from aiohttp import name`` would hide: what the module says of the name."""
+    """Says what ``from aiohttp import name`` would hide.
+
+    :param missing: what the module has said of the name
+    """
+
+    def __init__(self, missing: str) -> None:
+        self._missing: str = missing
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         parent, _, name = spec.name.rpartition(".")
-        try:
-            getattr(sys.modules[parent], name)
-        except AttributeError as exc:
-            raise ImportError(f"cannot import name {name!r}: {exc}", name=parent) from exc.__cause__
-        raise AssertionError(name)
+        raise ImportError(f"cannot import name {name!r}: {self._missing}", name=parent)
 
     def exec_module(self, module: ModuleType) -> None:
         """Do nothing: no module is made."""
@@ -80,12 +82,19 @@ class Finder(MetaPathFinder):
         """Begin to find modules.
 
         The place is in front of what finds files, and behind the hooks that other packages have
-        put before it: tools that watch for an import of aiohttp see one.
+        put before it: tools that watch for an import of aiohttp see one.  Only where one of those
+        before it finds an aiohttp of its own, as in programs that are packed into one file, it is
+        in front of all.
         """
         self.standing_in = True
-        if self not in sys.meta_path:
-            places = [number for number, finder in enumerate(sys.meta_path) if finder is PathFinder]
-            sys.meta_path.insert(places[0] if places else len(sys.meta_path), self)
+        if self in sys.meta_path:
+            return
+        places = [number for number, finder in enumerate(sys.meta_path) if finder is PathFinder]
+        sys.meta_path.insert(places[0] if places else len(sys.meta_path), self)
+        found = importlib.util.find_spec("aiohttp")
+        if found is None or found.origin != __package__:
+            sys.meta_path.remove(self)
+            sys.meta_path.insert(0, self)
 
     def step_aside(self) -> None:
         """Take all modules of aiohttp out of ``sys.modules``, and find no more of them.
@@ -95,8 +104,8 @@ class Finder(MetaPathFinder):
         """
         self.standing_in = False
         take_modules()
-        if not INSTALLED_AIOHTTP.modules and self in sys.meta_path:
-            sys.meta_path.remove(self)
+        if not INSTALLED_AIOHTTP.modules:
+            sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
 
     def find_spec(
         self,
@@ -121,10 +130,12 @@ class Finder(MetaPathFinder):
         if name in TESTING:
             return INSTALLED_AIOHTTP.spec(fullname)
         parent, _, last = fullname.rpartition(".")
-        missed = vars(sys.modules[parent]) if parent in sys.modules else {}
-        if missed.pop("__missing__", None) == last:
-            return ModuleSpec(fullname, Refusal())
-        return None
+        # "from" asks the module for the name first, and then looks here for a module of that name.
+        asked, missing = getattr(sys.modules.get(parent), "__missing__", ("", ""))
+        if asked != last:
+            return None
+        sys.modules[parent].__dict__.pop("__missing__")
+        return ModuleSpec(fullname, Refusal(missing))
 
 
 def shared_spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:

@@ -184,6 +184,13 @@ INSTALLED_NAMES: Final = {
     "typedefs": frozenset({"Handler", "Middleware"}),
 }
 
+#: Names that programs set to change whom aiohttp trusts, and what to write instead.  Nothing here
+#: would look at them, so setting one is refused.
+NOT_TO_BE_SET: Final = {
+    f"aiohttp.connector.{name}": "TCPConnector(ssl=context), or set the variable SSL_CERT_FILE"
+    for name in ("_SSL_CONTEXT_VERIFIED", "_SSL_CONTEXT_UNVERIFIED", "_make_ssl_context")
+}
+
 #: What the installed aiohttp's server takes from this package, so that a program that has both
 #: meets the same object on both sides: errors that it catches, enumerations that it compares with
 #: ``is``, values that the server accepts by their class.

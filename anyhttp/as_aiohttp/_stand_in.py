@@ -9,7 +9,15 @@ from types import ModuleType
 from typing import Final
 
 from ._installed import INSTALLED_AIOHTTP
-from ._names import CLIENT, INSTALLED_NAMES, MORE, VERSION
+from ._names import (
+    CLIENT,
+    INSTALLED,
+    INSTALLED_NAMES,
+    MORE,
+    NOT_TO_BE_SET,
+    TESTING,
+    VERSION,
+)
 
 PACKAGE: Final = __name__.partition(".")[0]
 
@@ -65,19 +73,28 @@ class StandIn(ModuleType):
         """Find another module, as these see each other, or a name of the installed aiohttp."""
         if name in CLIENT:
             return importlib.import_module(f"aiohttp.{name}")
+        missing = MISSING
         if name in INSTALLED_NAMES.get(self.__name__.partition(".")[2], ()):
             try:
                 return getattr(INSTALLED_AIOHTTP.module(self.__name__), name)
             except ModuleNotFoundError as exc:
-                message = f"module {self.__name__!r} has no {name!r}: {exc}"
-                vars(self)["__missing__"] = name
-                raise AttributeError(message, name=name, obj=self) from exc
+                missing = f"module {{module!r}} has no {{name!r}}: {exc}"
+        elif name in INSTALLED or name in TESTING:
+            missing = "{module}.{name} has to be imported first: import {module}.{name}"
+        message = missing.format(module=self.__name__, name=name)
         if not is_special(name):
-            vars(self)["__missing__"] = name  # see Refusal
-        message = MISSING.format(module=self.__name__, name=name)
+            vars(self)["__missing__"] = (name, message)  # for the finder
         raise AttributeError(message, name=name, obj=self)
 
     def __setattr__(self, name: str, value: object) -> None:
+        instead = NOT_TO_BE_SET.get(f"{self.__name__}.{name}")
+        if instead is not None:
+            raise AttributeError(
+                f"setting {self.__name__}.{name} would change nothing: this is anyhttp in place of"
+                f" aiohttp. Write {instead}",
+                name=name,
+                obj=self,
+            )
         if not is_special(name) and not isinstance(value, ModuleType) and name in vars(self):
             for file in files_of(vars(self)["__room__"]):
                 if vars(file).get(name) is vars(self)[name]:

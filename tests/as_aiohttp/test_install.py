@@ -183,6 +183,12 @@ def test_the_server_is_refused_where_aiohttp_is_not_installed(
     assert aiohttp().ClientSession is anyhttp.ClientSession
 
 
+def test_a_module_of_the_server_has_to_be_imported(stand_in: None) -> None:
+    """As in aiohttp, whose package does not import it."""
+    with pytest.raises(AttributeError, match=r"imported first: import aiohttp\.web_exceptions$"):
+        _ = aiohttp().web_exceptions
+
+
 # -- installing and undoing -----------------------------------------------------------------
 
 
@@ -283,6 +289,25 @@ def test_import_hooks_see_it_imported(
     assert {"aiohttp", "aiohttp.client", "aiohttp.connector"} <= set(seen)
 
 
+def test_a_finder_with_an_aiohttp_of_its_own_is_outrun(
+    without_aiohttp: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs that are packed into one file have one, in front of what finds files."""
+
+    class Packed:
+        @staticmethod
+        def find_spec(name: str, path: object, target: object = None) -> ModuleSpec | None:
+            """Find aiohttp."""
+            return ModuleSpec(name, None, origin="packed") if name == "aiohttp" else None
+
+    finders = [Packed, *sys.meta_path]
+    monkeypatch.setattr(sys, "meta_path", list(finders))
+    anyhttp.install_as_aiohttp()
+    assert aiohttp().ClientSession is anyhttp.ClientSession
+    anyhttp.uninstall_as_aiohttp()
+    assert sys.meta_path == finders
+
+
 def test_a_reload_does_not_make_the_classes_anew(stand_in: None) -> None:
     """There would be two of each then."""
     module = aiohttp()
@@ -366,3 +391,11 @@ def test_a_new_name_is_set_on_the_module_alone(
     assert not hasattr(anyhttp.client, "invented")
     monkeypatch.undo()
     assert not hasattr(aiohttp().client, "invented")
+
+
+def test_a_context_that_nothing_would_look_at_is_refused(stand_in: None) -> None:
+    """A program that sets it believes that servers are verified by it from then on."""
+    connector = aiohttp().connector
+    with pytest.raises(AttributeError, match=r"would change nothing.*TCPConnector\(ssl=context\)"):
+        connector._SSL_CONTEXT_VERIFIED = object()
+    assert not hasattr(connector, "_SSL_CONTEXT_VERIFIED")

@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from anyhttp.as_aiohttp._finder import shared_spec
+
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("aiohttp") is None, reason="aiohttp is not installed"
 )
@@ -246,6 +248,11 @@ for name in names:
         assert error.name in {"gunicorn", "pytest", "cython"}, error
 assert importlib.import_module("aiohttp.client").ClientSession is anyhttp.ClientSession
 """)
+
+
+def test_a_module_that_is_not_among_the_files_is_left_to_other_finders() -> None:
+    """As in a program that is packed into one file."""
+    assert shared_spec("aiohttp.helpers", []) is None
 
 
 def test_undone_the_installed_one_is_what_is_imported() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import py_compile
 import subprocess
@@ -149,6 +150,11 @@ def test_wrong_arguments_are_answered_with_how_to_use_it(
     run = in_place(*arguments, cwd=tmp_path)
     assert run.returncode == 2
     assert "usage: python -m anyhttp.as_aiohttp" in run.stderr
+
+
+def test_an_import_of_the_command_runs_nothing() -> None:
+    """As tools do that look through all modules of a package."""
+    importlib.import_module("anyhttp.as_aiohttp.__main__")
 
 
 def test_help_is_shown(tmp_path: Path) -> None:
