@@ -350,6 +350,9 @@ class ClientProxyConnectionError(ClientConnectorError):
     It closed the connection, did not speak its protocol, or is a SOCKS proxy that refused.
     """
 
+    #: whether there was a connection to the proxy before it failed
+    is_reached: bool = False
+
 
 class UnixClientConnectorError(ClientConnectorError):
     """The unix socket could not be reached.

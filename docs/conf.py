@@ -29,7 +29,10 @@ autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
 
 # The build needs no network, so names of other projects stay plain text.
-OUTSIDE = ("anyio", "asyncio", "collections", "http", "multidict", "os", "socket", "ssl", "yarl")
+OUTSIDE = (
+    *("anyio", "asyncio", "collections", "http", "httpx", "httpx2", "multidict", "os", "socket"),
+    *("ssl", "yarl"),
+)
 nitpick_ignore_regex = [(r"py:.*", rf"({'|'.join(OUTSIDE)})\..*")]
 
 

@@ -22,11 +22,18 @@ from ..client_exceptions import ClientConnectionError, ClientOSError, ClientPayl
 if TYPE_CHECKING:
     from .._network import NetworkStream
     from .._tasks import HelperTasks, TaskScope
-    from ..payload import Payload
     from .engine import Engine
     from .request_framing import Framing
 
-__all__ = ("Outgoing", "Upload", "UploadState", "goes_inline", "inline_body")
+__all__ = (
+    "Outgoing",
+    "SendTimeout",
+    "SendableBody",
+    "Upload",
+    "UploadState",
+    "goes_inline",
+    "inline_body",
+)
 
 #: A body up to this size, in bytes, is sent together with the head, in one call.  It fits into
 #: the send buffer of every socket, so a peer that answers before reading cannot block the call.
@@ -56,6 +63,21 @@ LARGEST_PIECE: Final = 1024 * 1024
 CONTINUE_SECONDS: Final = 5.0
 
 
+class SendTimeout(Exception):
+    """The peer took no byte of the body for too long; see :attr:`Upload.send_seconds`."""
+
+
+class SendableBody(Protocol):
+    """What an exchange needs of the body of a request."""
+
+    def in_memory(self) -> bytes | None:
+        """Return the whole body if it is in memory, else ``None``."""
+        ...
+
+    async def write_with_length(self, writer: Any, content_length: int | None, /) -> None:
+        """Write the body, but no more than *content_length* bytes of it."""
+
+
 class Outgoing(Protocol):
     """What an exchange needs of a request, checked and ready to be sent."""
 
@@ -64,17 +86,17 @@ class Outgoing(Protocol):
     keep_alive: bool
 
     @property
-    def payload(self) -> Payload | None: ...
+    def payload(self) -> SendableBody | None: ...
     @property
     def http10(self) -> bool: ...
 
 
-def goes_inline(body: Payload | None, compress: str | None, expect100: bool) -> bool:
+def goes_inline(body: SendableBody | None, compress: str | None, expect100: bool) -> bool:
     """Whether *body* is sent together with the head, without a task of its own."""
     return body is None or inline_body(body, compress, expect100) is not None
 
 
-def inline_body(body: Payload, compress: str | None, expect100: bool) -> bytes | None:
+def inline_body(body: SendableBody, compress: str | None, expect100: bool) -> bytes | None:
     """Return the bytes of *body* if they are sent together with the head."""
     if expect100 or compress is not None:
         return None
@@ -129,6 +151,8 @@ class Upload:
     scope: TaskScope
     #: awaited with each piece of the body before it is sent
     on_chunk: Callable[[bytes], Awaitable[None]] | None = None
+    #: how long the socket may take nothing; ``None`` for no limit
+    send_seconds: float | None = None
     #: called with the number of bytes, before compression, after they have been sent
     on_written: Callable[[int], object] | None = None
 
@@ -151,7 +175,7 @@ class Upload:
     _rest_error: Exception | None = None  # what went wrong while the payload waited
 
     def __init__(
-        self, payload: Payload, framing: Framing, engine: Engine, stream: NetworkStream
+        self, payload: SendableBody, framing: Framing, engine: Engine, stream: NetworkStream
     ) -> None:
         self._payload = payload
         self._framing = framing
@@ -486,7 +510,7 @@ class Upload:
                 sent = stream.send_together_nowait(*pieces)
             if not sent:
                 waited = True
-                await stream.drain()
+                await self._drain()
                 await self._send_gathered()
         except ClientConnectionError as exc:
             # If this task has been cancelled, and the socket closed because of that, raise that.
@@ -513,7 +537,20 @@ class Upload:
         """Send what has been gathered while the caller of this waited for the socket."""
         while self._gathered and not self._is_running:
             if not self._stream.send_nowait(self._take()):
-                await self._stream.drain()
+                await self._drain()
+
+    async def _drain(self) -> None:
+        """Wait until the socket has taken what was left over.
+
+        :raises SendTimeout: it took longer than :attr:`send_seconds`
+        """
+        if self.send_seconds is None:
+            await self._stream.drain()
+            return
+        with anyio.CancelScope(deadline=deadline_after(self.send_seconds)):
+            await self._stream.drain()
+            return
+        raise SendTimeout("Timeout on sending data to socket")
 
     def _send_without_waiting(self) -> None:
         """Send what has been gathered, as the payload is about to wait."""
@@ -532,10 +569,10 @@ class Upload:
     async def _send_rest(self) -> None:
         """Send what the socket did not take at once, while the payload waits."""
         try:
-            await self._stream.drain()
+            await self._drain()
             await self._send_gathered()
             self._tell_written()
-        except (ClientConnectionError, Expired) as exc:
+        except (ClientConnectionError, Expired, SendTimeout) as exc:
             self._interrupt(exc)
         finally:
             self._end_sending()
@@ -546,7 +583,7 @@ class Upload:
             self._sent.set()
             self._sent = None
 
-    def _interrupt(self, error: ClientConnectionError | Expired) -> None:
+    def _interrupt(self, error: ClientConnectionError | Expired | SendTimeout) -> None:
         """End the upload, whose payload waits: no more can be sent."""
         self._rest_error = error
         if isinstance(error, ClientConnectionError):

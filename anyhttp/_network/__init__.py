@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from .errors import dial_errors
-from .sockets import AddrInfoType, SocketFactoryType, connect_tcp, connect_unix
+from .sockets import (
+    AddrInfoType,
+    SocketFactoryType,
+    SocketOption,
+    connect_tcp,
+    connect_unix,
+    set_options,
+    sockets_with,
+)
 from .stream import NetworkStream
 from .tls import start_tls
 from .tls_sessions import TlsSessions
@@ -15,11 +23,14 @@ __all__ = (
     "NetworkStream",
     "SSLOption",
     "SocketFactoryType",
+    "SocketOption",
     "TlsSessions",
     "connect_tcp",
     "connect_unix",
     "dial_errors",
     "fold_ssl",
+    "set_options",
+    "sockets_with",
     "ssl_option",
     "start_tls",
 )

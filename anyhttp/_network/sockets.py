@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,13 +23,21 @@ if TYPE_CHECKING:
 __all__ = (
     "AddrInfoType",
     "SocketFactoryType",
+    "SocketOption",
     "connect_tcp",
     "connect_unix",
+    "set_options",
+    "sockets_with",
 )
 
 #: ``(family, type, proto, canonname, sockaddr)``, as ``socket.getaddrinfo`` returns it.
 AddrInfoType = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 SocketFactoryType = Callable[[AddrInfoType], socket.socket]
+
+#: The arguments of :meth:`socket.socket.setsockopt`.
+SocketOption = (
+    tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+)
 
 
 #: Seconds without traffic before the operating system probes whether the peer is still there,
@@ -85,6 +93,32 @@ def _keep_alive(raw_socket: socket.socket) -> None:
     ):
         if (option := getattr(socket, name, None)) is not None:
             raw_socket.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def set_options(raw_socket: socket.socket, options: Sequence[SocketOption]) -> None:
+    """Set *options*.
+
+    :raises OSError: the operating system refuses one
+    """
+    for option in options:
+        raw_socket.setsockopt(*option)
+
+
+def sockets_with(options: Sequence[SocketOption]) -> SocketFactoryType | None:
+    """Return what makes sockets with *options*; ``None``, which is the default, for none."""
+    if not options:
+        return None
+
+    def make(address: AddrInfoType) -> socket.socket:
+        raw_socket = socket.socket(*address[:3])
+        try:
+            set_options(raw_socket, options)
+        except BaseException:
+            raw_socket.close()
+            raise
+        return raw_socket
+
+    return make
 
 
 async def connect_unix(path: str | bytes) -> NetworkStream:

@@ -9,7 +9,6 @@ from ._base import BaseConnector, ConnectorStatistics
 from ._connectors import NamedPipeConnector, ProxyConnector, TCPConnector, UnixConnector
 from ._lending import lend as lend, lend_nowait as lend_nowait
 from ._session_interface import (
-    check_uses_proxies as check_uses_proxies,
     close_owned as close_owned,
     default_proxy as default_proxy,
     finish_closing as finish_closing,
@@ -20,6 +19,16 @@ from ._session_interface import (
     uses_proxies as uses_proxies,
 )
 from ._terms import LendingTerms as LendingTerms
+from ._transport_connectors import (
+    NoSlotInTime as NoSlotInTime,
+    TlsDone as TlsDone,
+    TlsStarting as TlsStarting,
+    TransportConnector as TransportConnector,
+    TransportOptions as TransportOptions,
+    TransportTCPConnector as TransportTCPConnector,
+    TransportUnixConnector as TransportUnixConnector,
+)
+from ._tunnel import require_socks as require_socks
 
 __all__ = (
     "AddrInfoType",

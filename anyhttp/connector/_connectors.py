@@ -21,7 +21,6 @@ from .._common import (
     check_local_addr,
     check_seconds,
     checked_path,
-    is_own_method,
     warn_deprecated,
     warn_without_effect,
 )
@@ -244,7 +243,7 @@ class TCPConnector(BaseConnector):
         timeout: ClientTimeout,
         limit: ConnectLimit,
     ) -> NetworkStream | ByteStream:
-        if not is_own_method(self, "_create_connection", _CREATE_CONNECTION):
+        if getattr(self._create_connection, "__func__", None) is not _CREATE_CONNECTION:
             return await super()._make_stream(req, traces, timeout, limit)
         return await self._connect_within(limit, req, traces)
 
@@ -258,8 +257,12 @@ class TCPConnector(BaseConnector):
         addresses = await self._resolve(key, key.host, key.port, traces)
         with dial_errors(key):
             stream = await dial_tcp(addresses, self._options, limit)
-        if not key.is_ssl:
-            return stream
+        return await self._encrypt(stream, key, traces) if key.is_ssl else stream
+
+    async def _encrypt(
+        self, stream: NetworkStream, key: ConnectionKey, traces: Sequence[Trace]
+    ) -> NetworkStream:
+        """Start TLS with the origin *key* on *stream*, which has no proxy."""
         effective = key if key.ssl is not True else key._replace(ssl=self._ssl)
         name = key.server_hostname or key.host
         return await start_tls(stream, name, effective, self._pool.tls_sessions)

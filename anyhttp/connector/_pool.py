@@ -227,6 +227,12 @@ class ConnectionPool:
                 return True
         return False
 
+    def evict_idle(self) -> None:
+        """Close the connection that has been idle longest, if there is one."""
+        oldest = self.idle.evict()
+        if oldest is not None:
+            self._close(oldest)
+
     def _close(self, slot: Slot) -> None:
         """Close the connection of *slot*, which was idle."""
         http1 = slot.http1

@@ -36,7 +36,7 @@ from ..client_exceptions import (
 from ..client_reqrep import ClientRequest
 from ._dial import ConnectLimit, TcpOptions, dial_tcp
 
-__all__ = ("ConnectRequest", "Way", "dial_through_proxy", "open_http_tunnel")
+__all__ = ("ConnectRequest", "Way", "dial_through_proxy", "open_http_tunnel", "require_socks")
 
 #: Heads with status 1xx that may come before the answer to ``CONNECT``.
 MAX_INFORMATIONAL: Final = 32
@@ -91,7 +91,7 @@ async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
         stream = await _dial_proxy(proxy_key, way)
         if not req.is_forwarded:
             try:
-                with _proxy_errors(proxy_key):
+                with _proxy_errors(proxy_key, reached=True):
                     await open_http_tunnel(stream, ConnectRequest(req), way.engine_class)
             except BaseException:
                 await stream.aclose()
@@ -127,7 +127,7 @@ async def _dial_through_socks(
         # other addresses of the host are tried in this loop.
         hosts = [found["host"] for found in await way.resolve(key, key.host, key.port)]
     errors: list[OSError] = []
-    with _proxy_errors(proxy_key):
+    with _proxy_errors(proxy_key, reached=True):
         for host in hosts:
             if scheme == "socks4" and ":" in host:
                 continue
@@ -154,15 +154,20 @@ async def _dial_through_socks(
 
 
 @contextmanager
-def _proxy_errors(key: ConnectionKey) -> Iterator[None]:
-    """Translate errors of the connection to the proxy *key* into our exceptions."""
+def _proxy_errors(key: ConnectionKey, *, reached: bool = False) -> Iterator[None]:
+    """Translate errors of the connection to the proxy *key* into our exceptions.
+
+    :param reached: whether there is a connection to it already
+    """
     try:
         yield
     except (ClientConnectorDNSError, ClientProxyConnectionError, ClientSSLError):
         raise
     except OSError as exc:
         reason = exc.os_error if isinstance(exc, ClientConnectorError) else exc
-        raise ClientProxyConnectionError(key, reason) from exc
+        error = ClientProxyConnectionError(key, reason)
+        error.is_reached = reached
+        raise error from exc
 
 
 # -- CONNECT (RFC 9110 §9.3.6) ---------------------------------------------------------

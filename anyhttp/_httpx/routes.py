@@ -1,0 +1,120 @@
+"""Where requests of a transport go: the connections they can use, and through which proxy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ssl import SSLContext
+from typing import Final
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from .. import hdrs
+from .._common import ConnectionKey
+from .._targets import BasicAuth, ProxyOptions, checked_proxy, encode_basic_auth
+from ..client_reqrep import ClientRequest
+from .library import Proxy
+
+__all__ = ("SCHEMES", "ProxyRoute", "Route", "Routes", "proxy_route")
+
+#: Schemes that have connections, and whether these are encrypted.
+SCHEMES: Final = {"http": False, "https": True, "ws": False, "wss": True}
+
+#: Most routes that are remembered.
+_MOST: Final = 1024
+
+_RawFields = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRoute:
+    """A proxy, and what only the proxy gets.
+
+    :param fields: header fields, credentials included
+    """
+
+    options: ProxyOptions
+    fields: _RawFields
+
+
+def proxy_route(proxy: Proxy) -> ProxyRoute:
+    """Return how to use *proxy*.
+
+    :raises ValueError: it is no proxy that can be used
+    """
+    url = proxy.url
+    scheme = url.scheme
+    if scheme not in {"http", "https", "socks5", "socks5h"}:
+        raise ValueError(
+            "Proxy protocol must be either 'http', 'https', 'socks5', or 'socks5h', "
+            f"but got {scheme!r}."
+        )
+    auth: BasicAuth | None = None
+    fields = list(proxy.headers.raw)
+    credentials = proxy.raw_auth
+    if credentials is not None:
+        login, password = (part.decode("utf-8", "surrogateescape") for part in credentials)
+        if scheme.startswith("socks"):
+            auth = BasicAuth(login, password, "utf-8")
+        else:
+            value = encode_basic_auth(login, password, "utf-8")
+            fields.insert(0, (b"Proxy-Authorization", value.encode("ascii")))
+    # httpx lets the proxy look up the host names in both kinds of SOCKS5.
+    scheme = "socks5h" if scheme == "socks5" else scheme
+    where = URL.build(scheme=scheme, host=url.raw_host.decode("ascii"), port=url.port)
+    headers: CIMultiDict[str] = CIMultiDict({hdrs.ACCEPT: "*/*"})
+    headers.update((name.decode("ascii"), value.decode("utf-8")) for name, value in fields)
+    return ProxyRoute(ProxyOptions(checked_proxy(where)[0], auth, headers), fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How requests to one origin are sent.
+
+    :param request: stands for all of them when a connection is made
+    :param key: of connections that they can use
+    :param prefix: what comes before the path in the target, if a proxy forwards them
+    """
+
+    request: ClientRequest
+    key: ConnectionKey
+    prefix: bytes | None
+
+
+class Routes:
+    """The routes of a transport, which are made once for each origin.
+
+    :param tls: for the origins
+    """
+
+    def __init__(self, tls: SSLContext, proxy: ProxyRoute | None) -> None:
+        self._tls = tls
+        #: the proxy, if there is one
+        self.proxy: ProxyRoute | None = proxy
+        self._known: dict[tuple[str, bytes, int | None, str | None], Route] = {}
+
+    def find(self, scheme: str, host: bytes, port: int | None, name: str | None) -> Route:
+        """Return the route to an origin.
+
+        :param scheme: one of :data:`SCHEMES`
+        :param name: the name to send and to verify instead of *host* when TLS is started
+        :raises ValueError: *host* is no host
+        """
+        known = self._known
+        route = known.get((scheme, host, port, name))
+        if route is None:
+            if len(known) >= _MOST:
+                known.clear()
+            route = known[scheme, host, port, name] = self._make(scheme, host, port, name)
+        return route
+
+    def _make(self, scheme: str, host: bytes, port: int | None, name: str | None) -> Route:
+        url = URL.build(scheme=scheme, host=host.decode("ascii"), port=port)
+        request = ClientRequest(
+            hdrs.METH_GET, url, CIMultiDict(), ssl=self._tls, server_hostname=name
+        )
+        request.is_handshake = scheme in {"ws", "wss"}
+        if self.proxy is not None:
+            request.use_proxy(self.proxy.options)
+        prefix = str(url.origin()).encode("ascii") if request.is_forwarded else None
+        return Route(request, request.connection_key, prefix)

@@ -1,0 +1,336 @@
+"""The transport of httpx and httpx2; :mod:`anyhttp.httpx` and :mod:`anyhttp.httpx2` finish it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ssl import SSLContext
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+
+import anyio
+
+from .._http1 import Exchange, Limits as HeadLimits
+from .._network import SocketOption
+from .._tasks import ClientTimeout, deadline_after
+from ..client_exceptions import ClientConnectionError, ClientProxyConnectionError
+from ..connector import (
+    Connection,
+    TransportConnector,
+    TransportOptions,
+    TransportTCPConnector,
+    TransportUnixConnector,
+    require_socks,
+)
+from ..streams import StreamReader
+from .errors import CONNECT_ERRORS, connect_error
+from .exchanging import Exchanging
+from .library import (
+    CertificateOption,
+    Library,
+    Limits,
+    Proxy,
+    ProxyOption,
+    Request,
+    VerifyOption,
+)
+from .outgoing import CannotBeSent, Outgoing, outgoing_request
+from .routes import SCHEMES, Route, Routes, proxy_route
+from .tracing import ConnectionTrace, Step, TraceCallback
+
+__all__ = ("ResponseBody", "Transport")
+
+RequestT = TypeVar("RequestT", bound=Request)
+ResponseT = TypeVar("ResponseT")
+
+#: As much as h11 reads of a head, in bytes; the number of fields has no limit there.
+_HEAD_LIMITS: Final = HeadLimits(100 * 1024, 100 * 1024, 4096)
+
+#: Seconds before the second retry; each later one waits twice as long as the one before it.
+_BACKOFF: Final = 0.5
+
+#: A time limit that is over at once: the package takes 0 for no limit.
+_AT_ONCE: Final = 1e-9
+
+
+class ResponseBody:
+    """The body of a response; the base of a class that is also the library's stream.
+
+    It is its own iterator and no generator: one that is not run to its end would have to be
+    closed, and httpx does not close it.
+    """
+
+    def __init__(self, exchanging: Exchanging, content: StreamReader | bytes) -> None:
+        self._exchanging = exchanging
+        self._content = content
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        content = self._content
+        if isinstance(content, bytes):
+            self._content = b""
+            piece = content
+        else:
+            piece = await self._exchanging.next_piece(content)
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it if the response has not been received."""
+        await self._exchanging.aclose()
+
+
+class Transport(Generic[RequestT, ResponseT]):
+    """All of a transport but its base class; see :class:`anyhttp.httpx.AnyhttpTransport`."""
+
+    _library: ClassVar[Library]
+
+    def __init__(
+        self,
+        *,
+        verify: VerifyOption = True,
+        cert: CertificateOption | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: Limits | None = None,
+        proxy: ProxyOption | None = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[SocketOption] | None = None,
+    ) -> None:
+        if http2 or not http1:
+            raise ValueError("http2=True, http1=False: this transport speaks HTTP/1.1 only")
+        if proxy is not None and uds is not None:
+            raise ValueError("uds cannot be combined with proxy")
+        library = self._library
+        if limits is None:
+            limits = library.package.Limits(max_connections=100, max_keepalive_connections=20)
+        if limits.max_connections == 0:
+            raise ValueError("limits: max_connections=0 allows no request; None is for no limit")
+        tls = library.tls_context(verify=verify, cert=cert, trust_env=trust_env)
+        given = None if proxy is None else library.proxy(proxy)
+        self._routes: Routes = Routes(tls, None if given is None else proxy_route(given))
+        options = TransportOptions(
+            limit=limits.max_connections,
+            max_idle=limits.max_keepalive_connections,
+            keepalive_timeout=limits.keepalive_expiry,
+            proxy_tls=None if given is None else _proxy_tls(library, given),
+            local_addr=None if local_address is None else (local_address, 0),
+            socket_options=tuple(socket_options or ()),
+        )
+        self._retries: int = retries
+        # What the events of "trace" show.
+        self._shown: dict[str, Any] = {
+            "local_address": local_address,
+            "socket_options": socket_options,
+        }
+        self._uds: str | None = uds
+        self._connector: TransportConnector = (
+            TransportTCPConnector(options) if uds is None else TransportUnixConnector(uds, options)
+        )
+
+    async def handle_async_request(self, request: RequestT) -> ResponseT:
+        """Send *request*, and return the response when its head has arrived.
+
+        The response holds a connection until its body has been read or closed.  After a
+        cancellation, and after every exception, nothing is held.
+
+        :raises PoolTimeout: no connection became free in time
+        :raises ConnectTimeout: no connection could be made in time
+        :raises ConnectError: no connection could be made
+        :raises ProxyError: the proxy refuses
+        :raises WriteTimeout: the peer took no byte of the request for too long
+        :raises ReadTimeout: no byte of the response came for too long
+        :raises ReadError: the connection broke
+        :raises RemoteProtocolError: the peer left, or its response is not HTTP/1.1
+        :raises LocalProtocolError: the request cannot be sent, or its body has another length
+            than its headers say
+        :raises UnsupportedProtocol: the scheme of the URL is not http or https
+        """
+        library = self._library
+        extensions = request.extensions
+        try:
+            route = self._route_of(request)
+            outgoing = self._outgoing_of(request, route)
+        except CannotBeSent as exc:
+            raise library.error("LocalProtocolError", str(exc)) from exc
+        timeouts = _timeouts(extensions)
+        callback: TraceCallback | None = extensions.get("trace")
+        try:
+            connection = self._connector.take_idle(route.key)
+            if connection is None:
+                connection = await self._connect(route, timeouts, callback)
+        except CONNECT_ERRORS as exc:
+            raise connect_error(library, exc) from exc
+        write = timeouts.write
+        exchange = Exchange(
+            connection, outgoing, _HEAD_LIMITS, deadline_after(write), timeouts.read
+        )
+        exchange.on_end = self._connector.trim_idle
+        exchanging = Exchanging(
+            library,
+            self._connector,
+            connection,
+            exchange,
+            write,
+            None if callback is None else (callback, request),
+        )
+        response: ResponseT = await exchanging.respond(outgoing)
+        return response
+
+    async def aclose(self) -> None:
+        """Close all connections; when this returns, or is cancelled, no socket is open."""
+        await self._connector.close()
+
+    # -- the request
+
+    def _route_of(self, request: Request) -> Route:
+        """Return the route of *request*.
+
+        :raises CannotBeSent: its URL has no host that a connection can be made to
+        """
+        url = request.url
+        scheme = url.scheme
+        if scheme not in SCHEMES:
+            raise self._library.error(
+                "UnsupportedProtocol",
+                f"Request URL has an unsupported protocol '{scheme}://'."
+                if scheme
+                else "Request URL is missing an 'http://' or 'https://' protocol.",
+            )
+        name = request.extensions.get("sni_hostname")
+        try:
+            return self._routes.find(scheme, url.raw_host, url.port, name)
+        except ValueError as exc:
+            raise CannotBeSent(str(exc)) from exc
+
+    def _outgoing_of(self, request: Request, route: Route) -> Outgoing:
+        stream = request.stream
+        if not isinstance(stream, self._library.package.AsyncByteStream):
+            raise RuntimeError("the body of the request cannot be sent by an AsyncClient")
+        target = request.extensions.get("target")
+        if target is None:
+            target = request.url.raw_path
+        fields: Sequence[tuple[bytes, bytes]] = request.headers.raw
+        proxy = self._routes.proxy
+        if route.prefix is not None and proxy is not None:
+            if target.startswith(b"/"):
+                target = route.prefix + target
+            if proxy.fields:
+                own = {name.lower() for name, _ in fields}
+                others = [field for field in proxy.fields if field[0].lower() not in own]
+                fields = [*others, *fields]
+        data = self._library.body_in_memory(stream)
+        return outgoing_request(request.method, target, fields, stream, data)
+
+    # -- the connection
+
+    async def _connect(
+        self, route: Route, timeouts: _Timeouts, callback: TraceCallback | None
+    ) -> Connection:
+        """Wait for a connection, or make one; try again as often as ``retries`` says."""
+        delay, left = 0.0, self._retries
+        while True:
+            trace = None if callback is None else self._trace(route, timeouts, callback)
+            try:
+                return await self._lend(route, timeouts, trace)
+            except ClientConnectionError as exc:
+                if left <= 0 or (isinstance(exc, ClientProxyConnectionError) and exc.is_reached):
+                    raise
+            left -= 1
+            async with Step(callback, "connection.retry"):
+                await anyio.sleep(delay)
+            delay = delay * 2 or _BACKOFF
+
+    async def _lend(
+        self, route: Route, timeouts: _Timeouts, trace: ConnectionTrace | None
+    ) -> Connection:
+        connect = timeouts.connect
+        if connect is None and self._routes.proxy is not None:
+            connect = timeouts.read  # the proxy has to answer, too
+        lending = self._connector.lend(
+            route.request,
+            wait_seconds=timeouts.pool,
+            timeout=ClientTimeout(sock_connect=connect),
+            traces=() if trace is None else (trace,),
+        )
+        if trace is None:
+            return await lending
+        try:
+            connection = await lending
+        except BaseException as exc:
+            await trace.fail(exc)
+            raise
+        try:
+            assert connection.protocol is not None  # it has just been lent
+            await trace.complete(connection.protocol.stream)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _trace(self, route: Route, timeouts: _Timeouts, callback: TraceCallback) -> ConnectionTrace:
+        proxy = route.key.proxy
+        shown = {"timeout": timeouts.connect, **self._shown}
+        if self._uds is not None:
+            name = "connect_unix_socket"
+            shown["path"] = self._uds
+            del shown["local_address"]
+        else:
+            name = "connect_tcp"
+            shown["host"] = route.key.host if proxy is None else proxy.raw_host
+            shown["port"] = route.key.port if proxy is None else proxy.port
+        tls = {
+            "ssl_context": route.key.ssl,
+            "server_hostname": route.key.server_hostname or route.key.host,
+            "timeout": timeouts.connect,
+        }
+        return ConnectionTrace(callback, self._library, name, shown, tls)
+
+
+@dataclass(slots=True)
+class _Timeouts:
+    """The extension ``timeout`` of a request, in seconds; ``None`` for no limit."""
+
+    connect: float | None = None
+    read: float | None = None
+    write: float | None = None
+    pool: float | None = None
+
+
+def _timeouts(extensions: Mapping[str, Any]) -> _Timeouts:
+    given = extensions.get("timeout")
+    if not given:
+        return _Timeouts()
+    get = given.get
+    connect, read, write, pool = get("connect"), get("read"), get("write"), get("pool")
+    return _Timeouts(
+        _AT_ONCE if connect == 0 else connect,
+        _AT_ONCE if read == 0 else read,
+        _AT_ONCE if write == 0 else write,
+        _AT_ONCE if pool == 0 else pool,
+    )
+
+
+def _proxy_tls(library: Library, proxy: Proxy) -> SSLContext | None:
+    """Return how a proxy is verified that is reached over TLS; the own option is its alone."""
+    context = proxy.ssl_context
+    if proxy.url.scheme.startswith("socks"):
+        _require_socks()
+        return None
+    if proxy.url.scheme == "https":
+        return library.tls_context() if context is None else library.tls_context(verify=context)
+    if context is not None:
+        raise RuntimeError("ssl_context of a proxy is for an https:// URL of it")
+    return None
+
+
+def _require_socks() -> None:
+    try:
+        require_socks("socks5")
+    except RuntimeError as exc:
+        raise ImportError(str(exc)) from exc

@@ -1,0 +1,43 @@
+"""A transport for httpx: its clients send their requests over connections of this package."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+try:
+    import httpx
+except ImportError as exc:
+    raise ImportError("anyhttp.httpx needs httpx: pip install 'anyhttp-client[httpx]'") from exc
+
+from ._httpx import Library, ResponseBody, Transport
+
+__all__ = ("AnyhttpTransport",)
+
+
+class _ResponseStream(ResponseBody, httpx.AsyncByteStream):
+    """The body of a response."""
+
+
+class AnyhttpTransport(Transport[httpx.Request, httpx.Response], httpx.AsyncBaseTransport):
+    """Sends requests of httpx over connections of this package, on asyncio and trio.
+
+    It does what :class:`!httpx.AsyncHTTPTransport` does, with the same options, and raises the
+    same exceptions; the exception of this package is their ``__cause__``.  It needs no block: the
+    client, or :meth:`aclose`, closes it, in any task.
+
+    :param verify: how certificates are verified, as in httpx, which makes the TLS context
+    :param cert: certificate of the client
+    :param trust_env: use the variables of the environment that name trusted certificates
+    :param http1: has to be true
+    :param http2: has to be false: there is no HTTP/2 yet
+    :param limits: of connections; the default is that of httpx
+    :param proxy: URL of a proxy, or a :class:`!httpx.Proxy`
+    :param uds: path of a Unix socket, to which all connections are made
+    :param local_address: address to connect from
+    :param retries: how often to try again if a connection cannot be made
+    :param socket_options: arguments of :meth:`socket.socket.setsockopt` for each connection
+    :raises ValueError: an option has a value that it cannot have
+    :raises ImportError: *proxy* is one of SOCKS, and the extra ``socks`` is not installed
+    """
+
+    _library: ClassVar[Library] = Library(httpx, "httpcore", _ResponseStream)

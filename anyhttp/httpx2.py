@@ -1,0 +1,43 @@
+"""A transport for httpx2: its clients send their requests over connections of this package."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+try:
+    import httpx2
+except ImportError as exc:
+    raise ImportError("anyhttp.httpx2 needs httpx2: pip install 'anyhttp-client[httpx2]'") from exc
+
+from ._httpx import Library, ResponseBody, Transport
+
+__all__ = ("AnyhttpTransport",)
+
+
+class _ResponseStream(ResponseBody, httpx2.AsyncByteStream):
+    """The body of a response."""
+
+
+class AnyhttpTransport(Transport[httpx2.Request, httpx2.Response], httpx2.AsyncBaseTransport):
+    """Sends requests of httpx2 over connections of this package, on asyncio and trio.
+
+    It does what :class:`!httpx2.AsyncHTTPTransport` does, with the same options, and raises the
+    same exceptions; the exception of this package is their ``__cause__``.  It needs no block: the
+    client, or :meth:`aclose`, closes it, in any task.
+
+    :param verify: how certificates are verified, as in httpx2, which makes the TLS context
+    :param cert: certificate of the client
+    :param trust_env: use the variables of the environment that name trusted certificates
+    :param http1: has to be true
+    :param http2: has to be false: there is no HTTP/2 yet
+    :param limits: of connections; the default is that of httpx2
+    :param proxy: URL of a proxy, or a :class:`!httpx2.Proxy`
+    :param uds: path of a Unix socket, to which all connections are made
+    :param local_address: address to connect from
+    :param retries: how often to try again if a connection cannot be made
+    :param socket_options: arguments of :meth:`socket.socket.setsockopt` for each connection
+    :raises ValueError: an option has a value that it cannot have
+    :raises ImportError: *proxy* is one of SOCKS, and the extra ``socks`` is not installed
+    """
+
+    _library: ClassVar[Library] = Library(httpx2, "httpcore2", _ResponseStream)
