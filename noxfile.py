@@ -17,7 +17,7 @@ import nox
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 EXTRAS = ".[charset,cli,dns,httpx,httpx2,socks,speedups,trio]"
 
 nox.needs_version = ">=2025.2.9"
@@ -51,8 +51,9 @@ def find_pythons() -> None:
             continue
         # the newest patch release first, and 3.13.10 after 3.13.9
         found = sorted(
-            (path for path in versions.glob(f"{version}.*") if path.name.count(".") == 2),
-            key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)],
+            # not 3.14.1t, which is another Python, nor 3.15.0b1
+            (path for path in versions.glob("*") if re.fullmatch(rf"{version}\.\d+", path.name)),
+            key=lambda path: [int(number) for number in path.name.split(".")],
             reverse=True,
         )
         for path in found:

@@ -6,12 +6,12 @@ import math
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ._common import GrowingBytes
+from ._common import AsyncStreamIterator, GrowingBytes
 from .http_exceptions import LineTooLong
 
 __all__ = ("EMPTY_PAYLOAD", "AsyncStreamIterator", "BodySource", "StreamReader")
@@ -57,25 +57,6 @@ class BodySource(Protocol):
         ...
 
 
-class AsyncStreamIterator(Generic[T]):
-    """Calls *read* repeatedly, until it returns the *end* value."""
-
-    __slots__ = ("_end", "_read")
-
-    def __init__(self, read: Callable[[], Awaitable[T]], end: T) -> None:
-        self._read = read
-        self._end = end
-
-    def __aiter__(self) -> AsyncStreamIterator[T]:
-        return self
-
-    async def __anext__(self) -> T:
-        value = await self._read()
-        if value == self._end:
-            raise StopAsyncIteration
-        return value
-
-
 class _ReaderIterator(AsyncStreamIterator[T]):
     """An :class:`AsyncStreamIterator` that asks *take* first, which returns ``None`` to wait."""
 
@@ -103,9 +84,12 @@ class StreamReader:
     at least once for every 64 KiB that are handed out, and for every 64 reads; it is a checkpoint
     then, where a pending cancellation is raised.  A cancelled read takes nothing.
 
-    :param source: where the bytes come from; ``None`` for a reader that the application feeds
+    :param protocol: where the bytes come from, if it has the method of a :class:`BodySource`;
+        anything else is for a reader that the application feeds, and not used
     :param limit: low-water mark in bytes; the high-water mark, which also bounds lines,
         is twice that
+    :param timer: without effect; accepted for aiohttp's sake
+    :param loop: without effect; accepted for aiohttp's sake
     """
 
     __slots__ = ("_buffer", "_chunk_ends", "_clock", "_deadline", "_eof", "_eof_callbacks",
@@ -113,8 +97,18 @@ class StreamReader:
                  "_size", "_source", "_takes_all", "_until_checkpoint", "total_bytes",
                  "total_raw_bytes")  # fmt: skip
 
-    def __init__(self, source: BodySource | None = None, limit: int = DEFAULT_LIMIT) -> None:
-        self._source = source
+    # Python calls a constructor without keyword-only parameters faster, if it gets all of them.
+    def __init__(
+        self,
+        protocol: object = None,
+        limit: int = DEFAULT_LIMIT,
+        timer: object = None,
+        loop: object = None,
+    ) -> None:
+        self._source: BodySource | None = None
+        # The class is asked, as an object of unittest.mock has any attribute.
+        if hasattr(type(protocol), "pull"):
+            self._source = protocol  # type: ignore[assignment]  # it has what a source has
         self._limit = limit
         self._buffer: deque[bytes] = deque()
         self._offset = 0  # bytes of the first piece that have been read
@@ -174,10 +168,8 @@ class StreamReader:
         """Call *callback* when the end is received, or at once if it has been received."""
         if self._eof:
             callback()
-        elif self._eof_callbacks is None:
-            self._eof_callbacks = [callback]
         else:
-            self._eof_callbacks.append(callback)
+            self._eof_callbacks = [*(self._eof_callbacks or ()), callback]
 
     # -- feeding
 

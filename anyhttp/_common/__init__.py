@@ -32,7 +32,9 @@ from .deprecation import (
 )
 from .growing_bytes import GrowingBytes
 from .maps import ChainMapProxy
+from .overriding import is_own_method
 from .placeholders import ResponseHandler, TimerNoop, sentinel
+from .stream_iterator import AsyncStreamIterator
 from .urls import (
     UnparsedURL,
     authority_end,
@@ -62,6 +64,7 @@ from .values import (
 from .version import SERVER_SOFTWARE, __version__
 
 __all__ = (
+    "AsyncStreamIterator",
     "AsyncWithOnly",
     "AttrsFields",
     "ChainMapProxy",
@@ -98,6 +101,7 @@ __all__ = (
     "checked_size",
     "class_has",
     "is_number",
+    "is_own_method",
     "pairs_of",
     "parsed_url",
     "printable",

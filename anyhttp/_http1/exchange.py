@@ -31,7 +31,7 @@ from ..streams import (
 )
 from .connection import BUSY, Connection, Http1Connection, Phase
 from .heads import UNTIL_EOF, Head
-from .response_body import ResponseBody
+from .response_body import BodyOptions, ResponseBody
 from .response_grammar import Limits, ParseError
 from .unread import OpenExchanges, UnreadBody
 from .upload import Outgoing, Upload, inline_body
@@ -309,14 +309,7 @@ class Exchange:
 
     # -- the body of the response
 
-    def open_body(
-        self,
-        *,
-        limit: int,
-        auto_decompress: bool,
-        read_until_eof: bool = True,
-        max_body_size: int | None = None,
-    ) -> StreamReader | bytes:
+    def open_body(self, options: BodyOptions) -> StreamReader | bytes:
         """Return the reader of the body, or the body itself if it came with the head.
 
         Call it once, after :meth:`receive_head`.
@@ -328,21 +321,21 @@ class Exchange:
             self._http1.unread = self._engine.surplus
             self.end_limits()
             return EMPTY_PAYLOAD
-        self.read_limit = limit
+        self.read_limit = options.read_bufsize
         if self._engine.complete:
-            whole = self._whole_body(head, max_body_size)
+            whole = self._whole_body(head, options.max_body_size)
             if whole is not None:
                 self._finish()
                 return whole or EMPTY_PAYLOAD
-        if head.length == UNTIL_EOF and not read_until_eof:
+        if head.length == UNTIL_EOF and not options.read_until_eof:
             self.close()
             return EMPTY_PAYLOAD
         timed = self.total_at != math.inf and self._watchdog is None
-        reader = StreamReader(self, limit)
+        reader = StreamReader(self, options.read_bufsize, None, None)
         begin_response(reader, self.total_at, clock=clock() if timed else None)
-        self._body = body = ResponseBody(self._engine, head, reader, max_size=max_body_size)
+        self._body = body = ResponseBody(self._engine, head, reader, max_size=options.max_body_size)
         try:
-            body.start(self._finish, decode=auto_decompress)
+            body.start(self._finish, decode=options.auto_decompress)
         except ClientPayloadError as exc:
             self._fail(exc)
         if self.connection is not None:

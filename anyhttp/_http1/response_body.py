@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from .._codings import ContentDecoder, DecodingError, decoder_for
 from ..client_exceptions import ClientPayloadError
@@ -13,11 +13,29 @@ from .heads import CHUNKED, Head
 if TYPE_CHECKING:
     from .engine import Engine
 
-__all__ = ("ResponseBody",)
+__all__ = ("BodyOptions", "ResponseBody")
 
 #: How many bytes to decode before other tasks may run, counted as :attr:`ContentDecoder.work`.
 #: That takes about as long as switching tasks ten times.
 DECODING_STEP: Final = 64 * 1024
+
+
+class BodyOptions(Protocol):
+    """How a call wants the body of its response."""
+
+    #: low-water mark of the reader, in bytes
+    @property
+    def read_bufsize(self) -> int: ...
+    @property
+    def auto_decompress(self) -> bool: ...
+
+    #: whether a body may end with the connection (:rfc:`9112#section-6.3`)
+    @property
+    def read_until_eof(self) -> bool: ...
+
+    #: most bytes that the decoded body may have
+    @property
+    def max_body_size(self) -> int | None: ...
 
 
 class ResponseBody:

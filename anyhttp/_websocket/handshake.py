@@ -114,10 +114,14 @@ class Offer:
             fields.append((hdrs.SEC_WEBSOCKET_EXTENSIONS, offer))
         return fields
 
-    def check(self, status: int, headers: MultiMapping[str], key: str) -> Accepted:
+    def check(
+        self, status: int, headers: MultiMapping[str], key: str, named: Sequence[str] = ()
+    ) -> Accepted:
         """Check a response, and return the result of the handshake.
 
         :param key: the ``Sec-WebSocket-Key`` of the request
+        :param named: the lines of ``Sec-WebSocket-Protocol`` in the request: its caller may have
+            written that header, and so have offered more than this offer does
         :raises HandshakeRefused: the response does not accept this offer as RFC 6455 demands
         """
         if status != 101:
@@ -133,19 +137,19 @@ class Offer:
         bits = 0
         if compression is not None:
             bits = min(self._compress, compression.local_max_window_bits)
-        return Accepted(self._protocol(headers), compression, bits)
+        return Accepted(self._protocol(headers, named), compression, bits)
 
-    def _protocol(self, headers: MultiMapping[str]) -> str | None:
+    def _protocol(self, headers: MultiMapping[str], named: Sequence[str]) -> str | None:
         """Return the subprotocol that the server has chosen; ``None`` if it has chosen none."""
         if hdrs.SEC_WEBSOCKET_PROTOCOL not in headers:
             return None
-        line = ",".join(headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL))
-        named = [name.strip() for name in line.split(",") if name.strip()]
-        for name in named:
-            if name not in self._protocols:
+        offered = (*self._protocols, *_members(named))
+        chosen = _members(headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL))
+        for name in chosen:
+            if name not in offered:
                 raise HandshakeRefused(f"Invalid subprotocol {name!r}, which was not offered")
         # Some servers repeat the list of the client; it is in the order of preference.
-        return named[0] if named else None
+        return chosen[0] if chosen else None
 
     def _negotiated(self, headers: MultiMapping[str]) -> PerMessageDeflate | None:
         """Return the compression that the server accepted (:rfc:`7692#section-7.1`)."""
@@ -175,6 +179,11 @@ def _deflate_offer(bits: int) -> ClientPerMessageDeflateFactory:
     return ClientPerMessageDeflateFactory(
         server_max_window_bits=bits if bits < 15 else None, client_max_window_bits=True
     )
+
+
+def _members(lines: Sequence[str]) -> list[str]:
+    """Return the members of a list that a field of several lines holds."""
+    return [name.strip() for name in ",".join(lines).split(",") if name.strip()]
 
 
 def _tokens(headers: MultiMapping[str], name: str) -> set[str]:

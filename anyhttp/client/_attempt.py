@@ -13,7 +13,7 @@ from ..client_exceptions import (
     ClientResponseError,
     ServerDisconnectedError,
 )
-from ..client_reqrep import ClientRequest, ClientResponse, make_request
+from ..client_reqrep import ClientRequest, ClientResponse, make_request, make_response
 from ..connector import Connection, LendingTerms, lend, lend_nowait
 from ..cookiejar import cookie_header
 from ._call_scope import CallScope
@@ -164,18 +164,9 @@ class Attempt:
         settings, session = self._scope.settings, self._scope.session
         if head.set_cookies:
             session.cookie_jar.update_cookies_from_headers(head.set_cookies, request.url)
-        content = exchange.open_body(
-            limit=settings.read_bufsize,
-            auto_decompress=settings.auto_decompress,
-            read_until_eof=settings.read_until_eof,
-            max_body_size=settings.max_body_size,
-        )
-        response = request.response_class(
-            request,
-            head,
-            exchange,
-            content,
-            session.defaults.fallback_charset_resolver,
+        content = exchange.open_body(settings)
+        response = make_response(
+            request, head, exchange, content, session.defaults.fallback_charset_resolver
         )
         if self._tracer is not None:
             self._tracer.watch_body(response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -12,7 +13,13 @@ from ._call import Call
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ("RequestContextManager", "AwaitableOrEntered", "missing_attribute", "refused")
+__all__ = (
+    "AwaitableOrEntered",
+    "RequestContextManager",
+    "deadline_of",
+    "missing_attribute",
+    "refused",
+)
 
 T = TypeVar("T")
 
@@ -124,6 +131,15 @@ async def _leave(
         await leaving
     finally:
         await call.scope.end_tasks(raised)
+
+
+def deadline_of(request: object) -> float:
+    """Return when the ``total`` time of *request*, which a verb has returned, is over.
+
+    It is on anyio's clock, and never for what a subclass returns.
+    """
+    call = request._call if isinstance(request, RequestContextManager) else None
+    return math.inf if call is None else call.scope.total_at
 
 
 async def refused(error: Exception) -> ClientResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from http.cookies import SimpleCookie
 from types import EllipsisType
@@ -20,6 +20,7 @@ from .._common import (
     check_callable,
     check_flag,
     check_instance,
+    is_own_method,
     running_loop,
     warn_about_loop,
     warn_deprecated,
@@ -41,7 +42,13 @@ from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..client_ws import ClientWebSocketResponse
-from ..connector import BaseConnector, TCPConnector, default_proxy, forget_warning, uses_proxies
+from ..connector import (
+    BaseConnector,
+    TCPConnector,
+    check_uses_proxies,
+    default_proxy,
+    forget_warning,
+)
 from ..cookiejar import CookieJar, checked_jar
 from ..tracing import Trace, TraceConfig
 from ..typedefs import (
@@ -75,7 +82,7 @@ from ._options import (
 from ._session_headers import SessionHeaders
 from ._session_scope import SessionDefaults, SessionScope
 from ._session_settings import names_to_skip, request_settings, session_settings
-from ._ws_connect import WSHandshake, WSOptions, WSRequestContextManager
+from ._ws_connect import WSOptions, WSRequestContextManager, open_websocket
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -266,7 +273,10 @@ class ClientSession(AsyncWithOnly):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._scope.leave(exc)
+        if is_own_method(self, "close", _OWN_CLOSE):
+            await self._scope.leave(exc)
+        else:
+            await self._scope.leave_by(self.close, exc)
 
     async def close(self) -> None:
         """Close responses and, if the session owns it, the connector.
@@ -291,6 +301,21 @@ class ClientSession(AsyncWithOnly):
     def connector(self) -> BaseConnector | None:
         """The connector; ``None`` once it has been detached."""
         return self._scope.connector
+
+    @property
+    def _connector(self) -> BaseConnector | None:
+        return self._scope.connector
+
+    @_connector.setter
+    def _connector(self, connector: BaseConnector | None) -> None:
+        # Monitoring tools put an object that wraps the connector in its place.
+        check_instance("connector", connector, BaseConnector)
+        present = self._scope.connector
+        if self._proxy is (None if present is None else default_proxy(present)):
+            self._proxy = None if connector is None else default_proxy(connector)
+        elif connector is not None:
+            check_uses_proxies(connector)
+        self._scope.replace_connector(connector)
 
     @property
     def connector_owner(self) -> bool:
@@ -402,13 +427,13 @@ class ClientSession(AsyncWithOnly):
 
         :param allow_redirects: option of the verbs that have it as a parameter
         """
-        request = self._request
-        is_own = getattr(request, "__func__", None) is _OWN_REQUEST
+        # This is is_own_method(), written out as it runs for each request.
+        is_own = type(self)._request is _OWN_REQUEST and "_request" not in self.__dict__
         if allow_redirects is not None and not (is_own and allow_redirects is True):
             options = {**options, "allow_redirects": allow_redirects}
         if not is_own:
             # A subclass may have options of its own, and handles them before it calls ours.
-            return RequestContextManager(request(method, url, **options))
+            return RequestContextManager(self._request(method, url, **options))
         if options and not PLAIN_OPTIONS.issuperset(options):
             options = fold_options(options, OPTIONS)
         try:
@@ -478,28 +503,32 @@ class ClientSession(AsyncWithOnly):
 
         For the rest see :meth:`request`.
         """
+        if not is_own_method(self, "_ws_connect", _OWN_WS_CONNECT):
+            opening = partial(self._ws_connect, url, **options)
+            return WSRequestContextManager(self._scope, lambda tasks: opening(), heartbeat=False)
         folded = cast("WSOptions", fold_options(options, WSOptions.__optional_keys__))
         return WSRequestContextManager(
             self._scope,
-            partial(self._ws_connect, url, folded),
+            partial(self._open_websocket, url, folded),
             heartbeat=bool(folded.get("heartbeat")),
         )
 
-    async def _ws_connect(
+    async def _ws_connect(self, url: StrOrURL, **options: Any) -> ClientWebSocketResponse:
+        """Open a WebSocket; if a subclass overrides this method, :meth:`ws_connect` calls it."""
+        folded = cast("WSOptions", fold_options(options, WSOptions.__optional_keys__))
+        return await self._open_websocket(url, folded, None)
+
+    def _open_websocket(
         self, url: StrOrURL, options: WSOptions, tasks: HelperTasks | None
-    ) -> ClientWebSocketResponse:
-        """Open a WebSocket, whose heartbeat is one of *tasks* if the session has none."""
-        scope = self._scope
-        scope.check_open()
-        request = dict(options)
-        method: Any = request.pop("method", hdrs.METH_GET)
-        handshake = WSHandshake(**request)  # type: ignore[arg-type]  # the types are in WSOptions
-        scope.forget_lost_tasks()
-        tasks = scope.helper_tasks or tasks
-        call = self._make_call(method, url, handshake.request)
-        call.scope.hop.is_handshake = True
-        response = await call.run()
-        return await handshake.finish(response, self._ws_response_class, tasks, call.scope.total_at)
+    ) -> Coroutine[Any, Any, ClientWebSocketResponse]:
+        return open_websocket(
+            self._scope,
+            url,
+            options,
+            tasks,
+            make_request=self.request,
+            websocket_class=self._ws_response_class,
+        )
 
     async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
         """Make a request; if a subclass overrides this method, all verbs call it."""
@@ -563,9 +592,12 @@ class ClientSession(AsyncWithOnly):
             effective = overridden(effective, **settings)
             hop.settings = effective.request
         self._headers.apply(hop, headers)
-        default = self._scope.defaults.auth
+        scope = self._scope
+        if scope.handshakes and hop.headers.get(hdrs.SEC_WEBSOCKET_KEY) in scope.handshakes:
+            hop.is_handshake = True
+        default = scope.defaults.auth
         if auth is not None or default is not None or hop.destination.has_credentials:
-            hop.take_credentials(auth, self._scope.defaults)
+            hop.take_credentials(auth, scope.defaults)
         if cookies is not None:
             hop.cookies = cookies
         if data is not None or json is not None:
@@ -595,8 +627,8 @@ class ClientSession(AsyncWithOnly):
         """Return the session's proxy, overridden by the arguments."""
         if proxy is None and auth is None and headers is None:
             return self._proxy
-        if proxy is not None and connector is not None and not uses_proxies(connector):
-            raise ValueError(f"proxy: a {type(connector).__name__} cannot use one")
+        if proxy is not None and connector is not None:
+            check_uses_proxies(connector)
         checked = None if headers is None else CIMultiDict(header_pairs("proxy_headers", headers))
         return proxy_options(proxy, auth, checked, self._proxy)
 
@@ -604,3 +636,5 @@ class ClientSession(AsyncWithOnly):
 _NO_PROXY: Final = (None, None, None)
 
 _OWN_REQUEST: Final = ClientSession._request
+_OWN_WS_CONNECT: Final = ClientSession._ws_connect
+_OWN_CLOSE: Final = ClientSession.close

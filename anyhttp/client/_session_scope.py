@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
@@ -72,6 +72,7 @@ class SessionScope:
         "defaults",
         "ended",
         "exchanges",
+        "handshakes",
         "helper_tasks",
         "requote_redirect_url",
         "waits",
@@ -97,6 +98,8 @@ class SessionScope:
         self.requote_redirect_url: bool = requote_redirect_url
         #: the exchanges of all calls that hold a connection
         self.exchanges: OpenExchanges[Exchange] = OpenExchanges()
+        #: keys of the handshakes of WebSockets that are being made
+        self.handshakes: set[str] = set()
         #: the calls that wait for a connection
         self.waits: PendingWaits = PendingWaits()
         #: for calls that begin now: what starts their helper tasks, and the watchdog that ends
@@ -160,6 +163,22 @@ class SessionScope:
         else:
             await self._end_tasks(raised)
 
+    async def leave_by(
+        self, close: Callable[[], Awaitable[None]], raised: BaseException | None
+    ) -> None:
+        """Await *close*, which a program has put in the place of the session's, and :meth:`leave`.
+
+        :param raised: the error of the block, if any; no cancellation takes its place
+        """
+        try:
+            await close()
+        except BaseException as exc:
+            await self.leave(raised)
+            if raised is None or not is_raised_again(exc):
+                raise
+        else:
+            await self.leave(raised)
+
     async def _end_tasks(self, raised: BaseException | None) -> None:
         owner, self._owner = self._owner, None
         if owner is None:
@@ -202,6 +221,13 @@ class SessionScope:
                 if connector is not None:
                     await finish_closing(connector)
         await anyio.lowlevel.checkpoint()
+
+    def replace_connector(self, connector: BaseConnector | None) -> None:
+        """Use *connector* for calls that begin now; the present one is not closed."""
+        self._stop_sweeping()
+        self.connector = connector
+        if connector is not None and self._owner_watchdog is not None:
+            sweep_by(connector, self._owner_watchdog)
 
     def detach(self) -> None:
         """Detach the connector without closing it; the session is closed then."""

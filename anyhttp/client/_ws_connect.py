@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl as ssl_module
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
@@ -27,15 +27,16 @@ from .._websocket import (
     Offer,
     WSSettings,
     foreign_ws_timeout,
+    new_key,
 )
 from ..client_exceptions import WSServerHandshakeError
 from ..client_reqrep import ClientResponse, read_error_body, take_exchange
 from ..client_ws import ClientWebSocketResponse, start_heartbeat
 from ..typedefs import LooseHeaders, Query, StrOrURL
-from ._context_managers import missing_attribute
+from ._context_managers import deadline_of, missing_attribute
 from ._session_scope import SessionScope
 
-__all__ = ("WSHandshake", "WSOptions", "WSRequestContextManager")
+__all__ = ("WSOptions", "WSRequestContextManager", "open_websocket")
 
 _DEFAULTS: Final = WSSettings()
 
@@ -95,10 +96,40 @@ class WSOptions(TypedDict, total=False):
     decode_text: bool
 
 
+async def open_websocket(
+    scope: SessionScope,
+    url: StrOrURL,
+    options: WSOptions,
+    tasks: HelperTasks | None,
+    *,
+    make_request: Callable[..., Awaitable[ClientResponse]],
+    websocket_class: type[ClientWebSocketResponse],
+) -> ClientWebSocketResponse:
+    """Open a WebSocket.
+
+    :param tasks: get the task of the heartbeat if the session has no tasks
+    :param make_request: ``request()`` of the session, or what a program has put in its place; the
+        session knows the request by its key, whichever way it takes from there
+    """
+    scope.check_open()
+    given = dict(options)
+    method: Any = given.pop("method", hdrs.METH_GET)
+    handshake = WSHandshake(**given)  # type: ignore[arg-type]  # the types are in WSOptions
+    scope.forget_lost_tasks()
+    tasks = scope.helper_tasks or tasks
+    scope.handshakes.add(handshake.key)
+    try:
+        request = make_request(method, url, **handshake.request)
+        response = await request
+    finally:
+        scope.handshakes.discard(handshake.key)
+    return await handshake.finish(response, websocket_class, tasks, deadline_of(request))
+
+
 class WSHandshake:
     """One call of ``ws_connect()``, with its options checked."""
 
-    __slots__ = ("_offer", "_request", "_settings")
+    __slots__ = ("_offer", "_request", "_settings", "key")
 
     def __init__(
         self,
@@ -116,6 +147,8 @@ class WSHandshake:
         decode_text: bool = True,
         **request: Any,
     ) -> None:
+        #: marks the request as a handshake; each attempt to send it has another key
+        self.key: str = new_key()
         self._offer = Offer(protocols, compress)
         check_count("max_msg_size", max_msg_size)
         check_flag("autoclose", autoclose)
@@ -140,12 +173,12 @@ class WSHandshake:
         The caller may replace the handshake headers in ``_OVERRIDABLE``, and no others.
         """
         pairs = header_pairs("headers", given)
+        ours = [*self._offer.headers(), (hdrs.SEC_WEBSOCKET_KEY, self.key)]
         if not pairs and origin is None:
-            return self._offer.headers()
+            return ours
         if origin is not None:
             pairs = [pair for pair in pairs if pair[0].lower() != "origin"]
             pairs.append(("Origin", origin))
-        ours = self._offer.headers()
         named = {name.lower() for name, _ in pairs}
         kept = [pair for pair in ours if pair[0].lower() not in named & _OVERRIDABLE]
         fixed = {name.lower() for name, _ in kept}
@@ -169,14 +202,17 @@ class WSHandshake:
         :param total_at: when the time of the request is over, on anyio's clock
         :raises WSServerHandshakeError: the server refused; the response is closed then
         """
-        key = response.request_info.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")
+        sent = response.request_info.headers
+        key = sent.get(hdrs.SEC_WEBSOCKET_KEY, "")
+        named = sent.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ())
         try:
-            accepted = self._offer.check(response.status, response.headers, key)
+            accepted = self._offer.check(response.status, response.headers, key, named)
         except HandshakeRefused as exc:
             raise await _refusal(response, str(exc), total_at) from None
         # From now on the WebSocket holds the connection, and not the response.
         exchange = take_exchange(response)
-        assert exchange is not None  # this is the only place that takes it
+        if exchange is None:
+            raise RuntimeError("the response to a WebSocket's handshake has no connection any more")
         try:
             websocket = websocket_class(exchange, accepted, self._settings)
         except BaseException:

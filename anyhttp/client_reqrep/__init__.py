@@ -14,10 +14,10 @@ from ._prepared import (
     prepared_headers as prepared_headers,
 )
 from ._request import ClientRequest
-from ._response import (
-    ClientResponse,
-    ContentDisposition,
+from ._response import ClientResponse, ContentDisposition
+from ._session_functions import (
     exchange_of as exchange_of,
+    make_response as make_response,
     read_error_body as read_error_body,
     set_history as set_history,
     take_exchange as take_exchange,

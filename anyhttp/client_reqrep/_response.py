@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from http.cookies import SimpleCookie
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -41,26 +40,26 @@ from ..client_exceptions import (
     ContentTypeError,
     take_headers_later,
 )
-from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, begin_response, peek, read_ahead
+from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, begin_response, peek
 from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, RawHeaders
+from ._kept import (
+    NO_HEAD,
+    NO_REQUEST,
+    AskedRequest,
+    KeptHead,
+    KeptRequest,
+    kept_request,
+    raw_fields,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = (
-    "ClientResponse",
-    "ContentDisposition",
-    "exchange_of",
-    "read_error_body",
-    "set_history",
-    "take_exchange",
-    "watch_body",
-)
+__all__ = ("ERROR_BODY", "ClientResponse", "ContentDisposition")
 
-#: How much of the body of an error response goes into the exception, in bytes, and how long to
-#: wait for it, in seconds: enough for the message of a service, not for a whole web page.
+#: How much of the body of an error response goes into the exception, in bytes: enough for the
+#: message of a service, not for a whole web page.
 ERROR_BODY: Final = 8 * 1024
-ERROR_BODY_SECONDS: Final = 1.0
 
 
 _RELEASED_UNREAD: Final = (
@@ -77,52 +76,25 @@ class ContentDisposition(NamedTuple):
     filename: str | None
 
 
-class AskedRequest(Protocol):
-    """What a response needs of its request: a :class:`ClientRequest`, or a pickled summary."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def url(self) -> URL: ...
-    @property
-    def original_url(self) -> URL: ...
-    @property
-    def request_info(self) -> RequestInfo: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _PastHead:
-    version: HttpVersion
-    status: int
-    reason: str
-    raw_headers: RawHeaders
-
-
-class _PastRequest(NamedTuple):
-    """The part of a request that is pickled with its response."""
-
-    url: URL
-    method: str
-    original_url: URL
-    request_info: RequestInfo
-
-
 def _restored(
     cls: type[ClientResponse],
     info: RequestInfo,
-    head: _PastHead,
+    head: KeptHead,
     body: bytes | None,
     history: tuple[ClientResponse, ...],
     trailers: RawHeaders,
+    released: bool,
 ) -> ClientResponse:
-    """Return an unpickled response, in the state of a released one."""
+    """Return an unpickled response."""
     response = cls.__new__(cls)
-    request = _PastRequest(info.url, info.method, info.real_url, info)
-    ClientResponse.__init__(response, request, head, None)
+    ClientResponse.__init__(response, info.method, info.real_url, request_info=info)
+    response.version, response.status, response.reason = head.version, head.status, head.reason
+    response._head = head
     response._body = body
     response._history = history
     response._past_trailers = trailers
-    response._released = True
+    response._released = released
+    response._cookies = None
     return response
 
 
@@ -176,6 +148,21 @@ class ClientResponse:
     #: whether a subclass overrides an attribute that describes the type of the body
     _says_more: ClassVar[bool] = False
 
+    #: whether a subclass has a constructor of its own
+    _makes_itself: ClassVar[bool] = False
+
+    # Set for each response, as the attributes above.  A value here would make reading them slow.
+    _request: AskedRequest
+    _exchange: Exchange | None
+    _head: ResponseHead
+    _fallback_charset: Callable[[ClientResponse, bytes], str]
+    _body: bytes | None
+    _released: bool
+    _in_context: bool
+    _on_body: Callable[[ClientResponse, bytes], Awaitable[None]] | None
+    #: the bytes of a body that has come with the head, until a program reads ``content``
+    _content: StreamReader | bytes
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         warn_of_unused(cls, ("start",), "write a middleware")
@@ -183,34 +170,38 @@ class ClientResponse:
             getattr(cls, name) is not getattr(ClientResponse, name)
             for name in ("headers", "content_type", "charset")
         )
+        cls._makes_itself = any(
+            getattr(cls, name) is not getattr(ClientResponse, name)
+            for name in ("__new__", "__init__")
+        )
+        if cls._makes_itself:  # perhaps without calling the constructor of this class
+            for name, value in _BY_HAND.items():
+                setattr(cls, name, value)
 
     def __init__(
         self,
-        request: AskedRequest,
-        head: ResponseHead,
-        exchange: Exchange | None,
-        content: StreamReader | bytes = EMPTY_PAYLOAD,
-        fallback_charset_resolver: Callable[[ClientResponse, bytes], str] = _utf8,
+        method: str,
+        url: URL,
+        *,
+        writer: object = None,
+        continue100: object = None,
+        timer: object = None,
+        request_info: RequestInfo | None = None,
+        traces: object = None,
+        loop: object = None,
+        session: object = None,
+        stream_writer: object = None,
     ) -> None:
-        self._request = request
-        self._exchange = exchange
-        self._head = head
-        self._fallback_charset = fallback_charset_resolver
-        self._body: bytes | None = None
-        self._released = False
-        self._in_context = False
-        self._on_body: Callable[[ClientResponse, bytes], Awaitable[None]] | None = None
-        self.method = request.method
-        self.version = head.version
-        self.status = head.status
-        self.reason = head.reason
-        # The bytes of a body that has come with the head, until a program reads ``content``.
-        self._content = content
+        for name, value in _BY_HAND.items():
+            setattr(self, name, value)
+        self.method = method
+        self._request = kept_request(method, url, request_info)
+        self._cookies = SimpleCookie()  # aiohttp does not read them from the headers either
 
     def __del__(self) -> None:
         try:
             exchange = self._exchange
-        except AttributeError:  # the constructor of a subclass has raised
+        except AttributeError:  # the constructor has raised
             return
         # If the response has been received, the end of the upload gives the connection back.
         if exchange is not None and exchange.connection is not None and not exchange.is_received:
@@ -228,11 +219,21 @@ class ClientResponse:
     def __reduce__(self) -> tuple[Callable[..., ClientResponse], tuple[object, ...]]:
         # Exceptions refer to responses by their history, and have to be picklable.  Only received
         # data is pickled, not the connection.
-        head = _PastHead(self.version, self.status, self.reason, self.raw_headers)
+        head = KeptHead(self.version, self.status, self.reason, self.raw_headers)
         trailers = tuple(self._raw_trailers())
+        body, released = self._body, True
+        if self._exchange is None and not self._released:  # made by hand
+            body, released = self._kept_by_hand(), False
         return _restored, (
-            type(self), self.request_info, head, self._body, self._history, trailers,
+            type(self), self.request_info, head, body, self._history, trailers, released,
         )  # fmt: skip
+
+    def _kept_by_hand(self) -> bytes | None:
+        """Return the body of a response without a connection; ``None`` if parts of it are gone."""
+        content = self._content
+        if self._body is None and isinstance(content, StreamReader) and content.is_eof():
+            return peek(content, content.total_bytes)
+        return self._body
 
     # -- the head
 
@@ -262,6 +263,14 @@ class ClientResponse:
         return self._request.request_info
 
     @property
+    def _request_info(self) -> RequestInfo:
+        return self._request.request_info
+
+    @_request_info.setter
+    def _request_info(self, info: RequestInfo) -> None:
+        self._request = KeptRequest(self.url, self.method, self.real_url, info)
+
+    @property
     def history(self) -> tuple[ClientResponse, ...]:
         """The responses that redirected here, the oldest first."""
         return self._history
@@ -287,12 +296,23 @@ class ClientResponse:
         if exchange is None:
             return self._past_trailers
         # A body with trailers is chunked, and chunked bodies are read by a reader.
-        return () if isinstance(content, bytes) or not content.at_eof() else exchange.trailers
+        at_end = isinstance(content, StreamReader) and content.at_eof()
+        return exchange.trailers if at_end else ()
 
     @property
     def raw_headers(self) -> RawHeaders:
         """Header fields as the peer sent them."""
+        if self._head is NO_HEAD and self._headers is not None:
+            return raw_fields(self._headers)
         return tuple(self._head.raw_headers)
+
+    @property
+    def _raw_headers(self) -> RawHeaders:
+        return self.raw_headers
+
+    @_raw_headers.setter
+    def _raw_headers(self, fields: RawHeaders) -> None:
+        self._head = KeptHead(self.version, self.status, self.reason, fields)
 
     @property
     def cookies(self) -> SimpleCookie:
@@ -300,6 +320,10 @@ class ClientResponse:
         if self._cookies is None:
             self._cookies = response_cookies(self.headers.getall(hdrs.SET_COOKIE, ()))
         return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: SimpleCookie) -> None:
+        self._cookies = cookies
 
     @property
     def content_type(self) -> str:
@@ -366,6 +390,14 @@ class ClientResponse:
                 reader.set_exception(ClientConnectionError(_RELEASED_UNREAD))
             self._content = reader
         return self._content
+
+    @content.setter
+    def content(self, content: StreamReader) -> None:
+        """Put another stream in the place of the body, such as one of a body that has been read.
+
+        A release of the response before does not count for it.
+        """
+        self._content = content
 
     @property
     def closed(self) -> bool:
@@ -523,6 +555,8 @@ class ClientResponse:
             return None
         if isinstance(self._content, bytes):
             return self._content[:ERROR_BODY]
+        if not isinstance(self._content, StreamReader):
+            return None  # a stream of another class, which a test has set
         beginning = peek(self._content, ERROR_BODY)
         if beginning is None and self._exchange is not None:
             self._exchange.pull_nowait()
@@ -535,8 +569,9 @@ class ClientResponse:
         This is a plain call.  Its result may be awaited, which does nothing.
         """
         self._let_go()
-        if self._exchange is not None and self._exchange.connection is not None:
-            self._exchange.release()
+        exchange = self._exchange
+        if exchange is not None and exchange.connection is not None:
+            exchange.release()
         return _RELEASED
 
     def close(self) -> None:
@@ -546,12 +581,17 @@ class ClientResponse:
             self._exchange.close()
 
     def _let_go(self) -> None:
-        self._released = True
         content = self._content
         if isinstance(content, bytes):
             self._content = b""
-        elif not content.at_eof() and content.exception() is None:
+        elif (
+            not self._released  # else the content was set afterwards, for somebody to read it
+            and isinstance(content, StreamReader)
+            and not content.at_eof()
+            and content.exception() is None
+        ):
             content.set_exception(ClientConnectionError(_RELEASED_UNREAD))
+        self._released = True
 
     async def wait_for_close(self) -> None:
         """Wait until the body of the request is no longer being sent, then release."""
@@ -585,42 +625,15 @@ class ClientResponse:
                 await exchange.wait_stopped()
 
 
-# -- functions for the session, which are not part of the public API ----------------------
-
-
-def exchange_of(response: ClientResponse) -> Exchange | None:
-    """Return the exchange of *response*; ``None`` if it has none."""
-    return response._exchange
-
-
-def take_exchange(response: ClientResponse) -> Exchange | None:
-    """Take the exchange of *response* away from it; the caller has to close it."""
-    exchange, response._exchange = response._exchange, None
-    return exchange
-
-
-def set_history(response: ClientResponse, history: tuple[ClientResponse, ...]) -> None:
-    """Set the responses that redirected to *response*."""
-    response._history = history
-
-
-def watch_body(
-    response: ClientResponse, on_body: Callable[[ClientResponse, bytes], Awaitable[None]]
-) -> None:
-    """Make ``response.read()`` await *on_body* with the body; it raises what *on_body* raises."""
-    response._on_body = on_body
-
-
-async def read_error_body(response: ClientResponse, total_at: float) -> bytes | None:
-    """Wait a short time for the beginning of the body of an error response, and return it.
-
-    :param total_at: when the request's time is over, on anyio's clock
-
-    After cancellation nothing has been consumed, and the connection cannot be used again.
-    """
-    content = response._content
-    if not (isinstance(content, bytes) or content.is_eof()):
-        deadline = min(total_at, anyio.current_time() + ERROR_BODY_SECONDS)
-        with anyio.CancelScope(deadline=deadline):
-            await read_ahead(content, ERROR_BODY)
-    return response._error_body()
+#: The state of a response that is made by hand, until it is given something else.
+_BY_HAND: Final[dict[str, object]] = {
+    "_request": NO_REQUEST,
+    "_exchange": None,
+    "_head": NO_HEAD,
+    "_fallback_charset": staticmethod(_utf8),
+    "_body": None,
+    "_released": False,
+    "_in_context": False,
+    "_on_body": None,
+    "_content": EMPTY_PAYLOAD,
+}

@@ -21,6 +21,7 @@ from .._common import (
     check_local_addr,
     check_seconds,
     checked_path,
+    is_own_method,
     warn_deprecated,
     warn_without_effect,
 )
@@ -243,7 +244,7 @@ class TCPConnector(BaseConnector):
         timeout: ClientTimeout,
         limit: ConnectLimit,
     ) -> NetworkStream | ByteStream:
-        if getattr(self._create_connection, "__func__", None) is not _CREATE_CONNECTION:
+        if not is_own_method(self, "_create_connection", _CREATE_CONNECTION):
             return await super()._make_stream(req, traces, timeout, limit)
         return await self._connect_within(limit, req, traces)
 

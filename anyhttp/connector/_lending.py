@@ -60,7 +60,9 @@ async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingT
 
 
 def _has_own_connect(connector: BaseConnector) -> bool:
-    return type(connector).connect is not _CONNECT or "connect" in connector.__dict__
+    # This is is_own_method(), written out as it runs for each request.
+    kind = type(connector)
+    return getattr(kind, "connect", None) is not _CONNECT or "connect" in connector.__dict__
 
 
 async def _wait_watched(

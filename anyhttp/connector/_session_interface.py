@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import anyio
 
+from .._common import is_own_method
 from .._targets import ProxyOptions
 from .._tasks import CLEAN_UP_SECONDS, Watchdog
 from ._base import BaseConnector
 
 __all__ = (
+    "check_uses_proxies",
     "close_owned",
     "default_proxy",
     "finish_closing",
@@ -30,9 +32,18 @@ def uses_proxies(connector: BaseConnector) -> bool:
     return connector._uses_proxies
 
 
+def check_uses_proxies(connector: BaseConnector) -> None:
+    """Raise an error unless *connector* can send requests through a proxy.
+
+    :raises ValueError: it cannot
+    """
+    if not uses_proxies(connector):
+        raise ValueError(f"proxy: a {type(connector).__name__} cannot use one")
+
+
 async def close_owned(connector: BaseConnector) -> None:
     """Close *connector*, in limited time if its class has a way of its own."""
-    if getattr(connector.close, "__func__", None) is BaseConnector.close:
+    if is_own_method(connector, "close", BaseConnector.close):
         await connector.close()
     else:
         with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):

@@ -9,7 +9,6 @@ import io
 import json
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,13 @@ from anyhttp import (
     ClientTimeout,
     Fingerprint,
     FormData,
-    HttpVersion,
     HttpVersion11,
     InvalidUrlClientError,
     JsonPayload,
     NonHttpUrlClientError,
     ServerDisconnectedError,
     SocketTimeoutError,
+    StreamReader,
     TCPConnector,
     TooManyRedirects,
 )
@@ -68,16 +67,6 @@ class Recorder:
         response = await handler(request)
         self.log.append(f"{self.name}<{response.status}")
         return response
-
-
-@dataclass
-class Kept:
-    """The head of a response that no server sent."""
-
-    version: HttpVersion = HttpVersion11
-    status: int = 203
-    reason: str = "Kept"
-    raw_headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Header:
@@ -306,7 +295,11 @@ class TestAnswers:
         """Nothing is sent."""
 
         async def answer(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-            return ClientResponse(request, Kept(), None, b"from memory")
+            response = ClientResponse(request.method, request.url)
+            response.content = StreamReader()
+            response.content.feed_data(b"from memory")
+            response.content.feed_eof()
+            return response
 
         for in_block in (True, False):
             session = ClientSession(server.url, middlewares=[answer])

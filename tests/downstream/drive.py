@@ -27,8 +27,10 @@ from tests.downstream.stub import Stub
 
 SECONDS_TO_END: Final = 2.0  # for transports and tasks that end a little later
 SECONDS_TO_HANG: Final = 40.0  # then every thread's stack is shown
-# On trio, said of a generator that a package leaves before its end; asyncio ends it without a word.
-FOREIGN_GENERATOR: Final = r"ResourceWarning: Async generator '(?!anyhttp\.)"
+# What packages forget as they do with aiohttp: trio speaks of a generator that is left before its
+# end, which asyncio ends without a word; and aiohttp speaks of a response that is dropped unread
+# only if asyncio's debug mode is on.
+FORGOTTEN: Final = (r"Warning: Async generator '(?!anyhttp\.)", "Warning: Unclosed response ")
 LOCAL_NAMES: Final = frozenset(
     {None, "", b"", "localhost", b"localhost", "127.0.0.1", b"127.0.0.1", "::1", b"::1", "0.0.0.0"}
 )
@@ -96,7 +98,7 @@ class Watch:
         self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any
     ) -> None:
         text = f"{category.__name__}: {message} ({filename}:{lineno})"
-        patterns = (*self._package.own_warnings, FOREIGN_GENERATOR)
+        patterns = (*self._package.own_warnings, *FORGOTTEN)
         if any(re.search(pattern, text) for pattern in patterns):
             return
         giver = next(name for name in frames(sys._getframe(1)) if not is_of(name, "warnings"))

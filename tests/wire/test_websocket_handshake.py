@@ -190,6 +190,16 @@ class TestRefusal:
             with pytest.raises(WSServerHandshakeError, match="Invalid subprotocol 'c'"):
                 await session.ws_connect(peer.url, protocols=["a", "b"])
 
+    async def test_not_by_a_subprotocol_that_a_header_offered(
+        self, script: Script, http1: str
+    ) -> None:
+        """Kubernetes' client, for one, writes the field itself; the server may choose from it."""
+        peer = await script([(GET, Accept(fields=("Sec-WebSocket-Protocol: c",))), FAREWELL])
+        async with client(http1) as session:
+            headers = {"sec-websocket-protocol": "b, c"}
+            async with session.ws_connect(peer.url, headers=headers) as websocket:
+                assert websocket.protocol == "c"
+
 
 class TestProxy:
     @pytest.fixture(autouse=True)

@@ -38,6 +38,5 @@ PACKAGES = (
         drive=drive,
         driven="asking again after errors, giving up",
         asyncio_only="calls asyncio.sleep() between attempts",
-        own_warnings=("Unclosed response",),  # it drops what it asks again for
     ),
 )

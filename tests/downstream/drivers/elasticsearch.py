@@ -15,9 +15,9 @@ async def drive(stub: Stub) -> None:
     from elasticsearch.helpers import async_bulk
 
     found = {"took": 1, "timed_out": False, "hits": {"hits": [{"_source": {"title": "x"}}]}}
-    stub.on("GET /", json_answer({"version": {"number": "9.5.1"}}, **PRODUCT))
+    stub.on("GET /", json_answer({"version": {"number": "9.5.1"}}, 200, **PRODUCT))
     stub.on("PUT /books/_doc/1", json_answer({"_id": "1", "result": "created"}, 201, **PRODUCT))
-    stub.on("POST /books/_search", json_answer(found, **PRODUCT))
+    stub.on("POST /books/_search", json_answer(found, 200, **PRODUCT))
     stub.on("HEAD /books", Answer(headers={"X-Elastic-Product": "Elasticsearch"}))
     stub.on("PUT /_bulk", _bulk)
     stub.on("GET /books/_doc/2", json_answer({"found": False}, 404, **PRODUCT))
@@ -38,7 +38,7 @@ async def drive(stub: Stub) -> None:
 
 def _bulk(request: Request) -> Answer:
     assert request.body.count(b"\n") == 2, request.body
-    return json_answer({"errors": False, "items": [{"index": {"status": 201}}]}, **PRODUCT)
+    return json_answer({"errors": False, "items": [{"index": {"status": 201}}]}, 200, **PRODUCT)
 
 
 PACKAGES = (

@@ -1,0 +1,116 @@
+"""Functions for the session, which makes responses and reaches into them.
+
+They are not part of the public API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+
+from .._http1 import Exchange, ResponseHead
+from .._tasks import asyncio_loop
+from ..streams import StreamReader, read_ahead
+from ._request import ClientRequest
+from ._response import ERROR_BODY, ClientResponse
+
+__all__ = (
+    "exchange_of",
+    "make_response",
+    "read_error_body",
+    "set_history",
+    "take_exchange",
+    "watch_body",
+)
+
+#: How long to wait for the part of the body that goes into an exception, in seconds.
+ERROR_BODY_SECONDS: Final = 1.0
+
+
+def make_response(
+    request: ClientRequest,
+    head: ResponseHead,
+    exchange: Exchange,
+    content: StreamReader | bytes,
+    fallback_charset_resolver: Callable[[ClientResponse, bytes], str],
+) -> ClientResponse:
+    """Make the response to *request*.
+
+    A subclass with a constructor of its own is called as aiohttp calls it.
+    """
+    kind = request.response_class
+    response = _made_by(kind, request) if kind._makes_itself else _new_response(kind)
+    response._request = request
+    response._exchange = exchange
+    response._head = head
+    response._fallback_charset = fallback_charset_resolver
+    response._body = None
+    response._released = False
+    response._in_context = False
+    response._on_body = None
+    response.method = request.method
+    response.version = head.version
+    response.status = head.status
+    response.reason = head.reason
+    response._content = content
+    return response
+
+
+def _made_by(kind: type[ClientResponse], request: ClientRequest) -> ClientResponse:
+    response = kind(
+        request.method,
+        request.original_url,
+        writer=None,
+        continue100=None,
+        timer=None,
+        request_info=request.request_info,
+        traces=[],
+        loop=asyncio_loop(),
+        session=request.session,
+        stream_writer=None,
+    )
+    response._cookies = None  # those in the headers are read when somebody asks for them
+    return response
+
+
+_new_response: Final[Callable[[type[ClientResponse]], ClientResponse]] = object.__new__
+
+
+def exchange_of(response: ClientResponse) -> Exchange | None:
+    """Return the exchange of *response*; ``None`` if it has none."""
+    return response._exchange
+
+
+def take_exchange(response: ClientResponse) -> Exchange | None:
+    """Take the exchange of *response* away from it; the caller has to close it."""
+    exchange, response._exchange = response._exchange, None
+    return exchange
+
+
+def set_history(response: ClientResponse, history: tuple[ClientResponse, ...]) -> None:
+    """Set the responses that redirected to *response*."""
+    response._history = history
+
+
+def watch_body(
+    response: ClientResponse, on_body: Callable[[ClientResponse, bytes], Awaitable[None]]
+) -> None:
+    """Make ``response.read()`` await *on_body* with the body; it raises what *on_body* raises."""
+    response._on_body = on_body
+
+
+async def read_error_body(response: ClientResponse, total_at: float) -> bytes | None:
+    """Wait a short time for the beginning of the body of an error response, and return it.
+
+    :param total_at: when the request's time is over, on anyio's clock
+
+    After cancellation nothing has been consumed, and the connection cannot be used again.
+    """
+    content = response._content
+    if isinstance(content, StreamReader) and not content.is_eof():
+        deadline = min(total_at, anyio.current_time() + ERROR_BODY_SECONDS)
+        with anyio.CancelScope(deadline=deadline):
+            await read_ahead(content, ERROR_BODY)
+    return response._error_body()
