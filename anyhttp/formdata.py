@@ -212,9 +212,14 @@ def payload_of(data: Any) -> Payload:
     try:
         return get_payload(data)
     except LookupError:
-        # One of aiohttp makes a payload of aiohttp.
-        is_form = class_has(data, "__call__", "add_field", "add_fields", "is_multipart")
-        return get_payload(data()) if is_form else FormData(data)()
+        if not class_has(data, "__call__", "add_field", "add_fields", "is_multipart"):
+            return FormData(data)()
+    made = data()  # a form of aiohttp makes a payload of aiohttp
+    try:
+        return get_payload(made)
+    except LookupError:
+        name = shown_class(type(made))
+        raise TypeError(f"a {name} can be sent if it is of aiohttp 3.12 or newer") from None
 
 
 def _check_text(argument: str, text: str | None) -> None:

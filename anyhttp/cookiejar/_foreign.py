@@ -17,8 +17,6 @@ _INTERFACE: Final = (
     "clear_domain",
     "filter_cookies",
     "quote_cookie",
-    "treat_as_secure_origin",
-    "unsafe",
     "update_cookies",
     "update_cookies_from_headers",
 )

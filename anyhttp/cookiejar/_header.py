@@ -46,7 +46,8 @@ def cookie_header(
         # A jar of the application's own may use other keys than the names in the morsels.
         pairs = {cookie.key: _pair(cookie) for cookie in stored.values()}
     if given:
-        secure = is_secure(url, jar.treat_as_secure_origin)
+        # A jar of aiohttp has none before 3.14.
+        secure = is_secure(url, getattr(jar, "treat_as_secure_origin", frozenset()))
         pairs |= _fitting(morsels_of(given, jar.quote_cookie), url, secure)
     if not pairs:
         return explicit

@@ -147,6 +147,21 @@ async def test_a_form_with_a_file(server: Server) -> None:
             assert seen["files"] == {"file": "abc"}
 
 
+async def test_a_form_of_an_older_aiohttp() -> None:
+    """Its payloads do not say whether they have been used up, so they are refused."""
+
+    class BytesPayload:
+        """Has less than one of the present aiohttp."""
+
+    class Form(aiohttp.FormData):  # type: ignore[misc, name-defined]
+        def __call__(self) -> BytesPayload:
+            return BytesPayload()
+
+    async with ClientSession() as session:
+        with pytest.raises(TypeError, match=r"data: .*BytesPayload .* of aiohttp 3\.12 or newer"):
+            await session.post("http://host/", data=Form())
+
+
 async def test_a_payload_as_a_part_of_ours(server: Server) -> None:
     """A form and a multipart of this package may hold some of aiohttp."""
     sent = anyhttp.FormData()

@@ -54,6 +54,27 @@ async def test_a_jar_that_keeps_nothing(server: Server) -> None:
     assert json.loads(seen) == {"cookies": {"b": "2"}}
 
 
+async def test_a_jar_of_an_older_aiohttp(server: Server) -> None:
+    """It cannot say which origins are secure: none without TLS is."""
+    names = (
+        "__iter__",
+        "__len__",
+        "clear",
+        "clear_domain",
+        "filter_cookies",
+        "quote_cookie",
+        "update_cookies",
+        "update_cookies_from_headers",
+    )
+    older = type("Jar", (), {name: getattr(aiohttp.DummyCookieJar, name) for name in names})
+    options: Any = {"cookie_jar": older()}
+    secure = SimpleCookie("a=1; b=2")
+    secure["b"]["secure"] = True
+    async with ClientSession(**options) as session:
+        seen = await get(session, server.url / "cookies", cookies=secure)
+    assert json.loads(seen) == {"cookies": {"a": "1"}}
+
+
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [("1; admin=1", "'name' holds a semicolon"), ("1\r\nX: y", "control character")],
