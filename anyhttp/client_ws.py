@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterable, Callable
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, ClassVar, Final, Self, TypeVar, cast
 
 import anyio
 
@@ -84,7 +84,11 @@ class ClientWebSocketResponse:
     """
 
     __slots__ = ("__weakref__", "_accepted", "_frames", "_heartbeat", "_items", "_life", "_loop",
-                 "_ready", "_receiver", "_sender", "_settings", "_stream")  # fmt: skip
+                 "_ready", "_receiver", "_response", "_sender", "_settings",
+                 "_stream")  # fmt: skip
+
+    #: aiohttp has the connection here; packages that look for it take ``None`` for a closed one
+    _conn: ClassVar[None] = None
 
     def __init__(self, exchange: Exchange, accepted: Accepted, settings: WSSettings) -> None:
         self._stream, surplus = exchange.lend_away()
@@ -114,6 +118,7 @@ class ClientWebSocketResponse:
             autoclose=settings.autoclose,
             autoping=settings.autoping,
         )
+        self._response: Any = None
         self._heartbeat: Heartbeat | None = None
         if settings.heartbeat is not None:
             self._heartbeat = heartbeat = Heartbeat(
@@ -451,6 +456,11 @@ class ClientWebSocketResponse:
                 # throws into a task.
                 ending.__context__ = ending.__context__ or exc
                 raise
+
+
+def keep_response(websocket: ClientWebSocketResponse, response: object) -> None:
+    """Keep the response to the handshake, in whose headers packages look."""
+    websocket._response = response
 
 
 def start_heartbeat(websocket: ClientWebSocketResponse, tasks: HelperTasks | None) -> None:

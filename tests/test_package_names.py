@@ -5,18 +5,37 @@ The others are in ``tests/compat/test_package_names.py``.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import gc
+import inspect
 import subprocess
 import sys
+import time
+from contextlib import AsyncExitStack
+from typing import Any
 
+import anyio
 import pytest
+from yarl import URL
 
 import anyhttp
-from anyhttp import ClientSession, ClientTimeout, ClientWSTimeout, TraceRequestStartParams
+from anyhttp import (
+    ClientConnectionError,
+    ClientSession,
+    ClientTimeout,
+    ClientWebSocketResponse,
+    ClientWSTimeout,
+    TCPConnector,
+    TraceRequestStartParams,
+)
+from anyhttp._tasks import on_asyncio
 from anyhttp.abc import AbstractStreamWriter
+from anyhttp.client._options import PLAIN_OPTIONS
 from anyhttp.client_proto import ResponseHandler
 from anyhttp.payload import Payload
 from tests.support.server import Server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -60,3 +79,190 @@ def test_a_protocol_for_a_reader() -> None:
     """It takes a loop, as aiohttp's does, and needs none."""
     assert ResponseHandler() is not ResponseHandler(loop=object())
     assert not hasattr(anyhttp, "ResponseHandler")
+
+
+# -- sessions and connectors
+
+
+async def test_the_event_loop_of_a_session(server: Server) -> None:
+    """With a connection or a block it has one on asyncio; there is none on trio."""
+    here = asyncio.get_running_loop() if on_asyncio() else None
+    session = ClientSession(server.url)
+    assert session._loop is here
+    async with session.get("/") as response:
+        await response.read()
+        assert session._loop is here
+    assert session.connector is not None
+    assert session._loop is session.connector._loop is here
+    await session.close()
+    assert session._loop is here
+    async with ClientSession() as session:
+        assert session._loop is here
+        session.detach()
+        assert session._loop is here
+
+
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")  # the loop has ended
+@pytest.mark.parametrize("entered", [False, True])
+def test_the_event_loop_of_a_session_has_ended(server: Server, entered: bool) -> None:
+    """A library sees that, and makes another session; what is left is closed by a plain call."""
+
+    async def use(session: ClientSession) -> asyncio.AbstractEventLoop:
+        if entered:
+            await session.__aenter__()
+        await (await session.get("/json")).read()
+        return asyncio.get_running_loop()
+
+    session = ClientSession(server.url)
+    loop = asyncio.run(use(session))
+    assert loop.is_closed()
+    assert session._loop is loop
+    connector = session._connector
+    assert connector is not None
+    assert connector._loop is loop
+    assert connector._conns
+    connector._close()
+    assert session.closed
+    assert connector._closed
+    assert not connector._conns
+    assert connector._loop is None
+    del session, connector
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")  # the first loop has ended
+def test_a_session_that_goes_on_in_another_event_loop(server: Server) -> None:
+    """Its connections there say which loop it is used in."""
+    session = ClientSession(server.url)
+
+    async def use(session: ClientSession, *, connections: int) -> bool:
+        async with AsyncExitStack() as stack:
+            for _ in range(connections):
+                response = await stack.enter_async_context(session.get("/bytes/1000000"))
+                stack.push_async_callback(response.read)
+        return session._loop is asyncio.get_running_loop()
+
+    assert asyncio.run(use(session, connections=2))
+    assert asyncio.run(use(session, connections=1))
+    asyncio.run(session.close())
+    del session
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")  # the loop has ended
+def test_closing_by_a_plain_call_when_a_request_waits_in_a_loop_that_has_ended() -> None:
+    """Nobody can be told, and nothing fails."""
+    connector = TCPConnector()
+
+    async def wait() -> None:
+        connector._dialing.add(anyio.CancelScope())
+
+    asyncio.run(wait())
+    connector._close()
+    assert connector.closed
+
+
+async def test_closing_by_a_plain_call(server: Server) -> None:
+    """Connections in use are closed too, and requests that wait for one fail."""
+    async with ClientSession(server.url, connector=TCPConnector(limit=1)) as session:
+        connector = session.connector
+        assert isinstance(connector, TCPConnector)
+        async with anyio.create_task_group() as tasks:
+            response = await session.get("/bytes/1000000")
+            assert connector._acquired == {response.connection}
+            assert not connector._conns
+
+            @tasks.start_soon
+            async def wait() -> None:
+                with pytest.raises(ClientConnectionError):
+                    await session.get("/")
+
+            await anyio.wait_all_tasks_blocked()
+            connector._close()
+        assert not connector._acquired
+        with pytest.raises(RuntimeError, match="Session is closed"):
+            await session.get("/")
+
+
+async def test_idle_connections_are_shown(server: Server) -> None:
+    """By the key of each, the one that expires first at first."""
+    async with ClientSession(server.url) as session:
+        connector = session.connector
+        assert connector is not None
+        assert connector._conns == {}
+        async with session.get("/bytes/1000000") as one, session.get("/bytes/1000000") as other:
+            assert connector._acquired == {one.connection, other.connection}
+            await one.read()
+            await other.read()
+        ((key, found),) = connector._conns.items()
+        assert (key.host, key.port, len(found)) == (server.url.host, server.url.port, 2)
+        expiries = [expiry for _, expiry in found]
+        assert expiries == sorted(expiries)
+        assert expiries[0] > time.monotonic()
+        assert not connector._acquired
+
+
+async def test_what_a_subclass_sets_is_its_own(server: Server) -> None:
+    """Names that can only be read can be set as well, as in aiohttp, where they are attributes."""
+    mine: Any = object()
+
+    class Session(ClientSession):
+        def __init__(self) -> None:
+            super().__init__(server.url)
+            self._loop = mine
+
+    async with Session() as session:
+        assert session._loop is mine
+        async with session.get("/json") as response:
+            assert response.ok
+
+
+# -- a session that is changed
+
+
+async def test_another_connector(server: Server) -> None:
+    """The session uses it from now on, and its helper tasks look after it."""
+    first, second = TCPConnector(), TCPConnector(keepalive_timeout=0.1)
+    async with ClientSession(server.url, connector=first) as session:
+        await (await session.get("/")).read()
+        session._connector = second
+        assert session.connector is second
+        await (await session.get("/")).read()
+        assert len(first._conns) == len(second._conns) == 1
+        await until(lambda: not second._conns, "the idle connection to expire")
+        await first.close()
+        session._connector = None
+        assert session.closed
+    await second.close()
+
+
+async def test_what_cannot_be_is_refused(server: Server) -> None:
+    """As the argument of the session would be; the session is as it was."""
+    async with ClientSession(proxy="http://proxy.test:1") as session:
+        for name, value in {
+            "_connector": 1, "_cookie_jar": {}, "_default_auth": "me", "_request_class": str,
+            "_response_class": str, "_timeout": "1", "_raise_for_status": 1, "_trust_env": "no",
+            "_middlewares": [1], "_retry_connection": "no", "_default_headers": [1],
+        }.items():  # fmt: skip
+            with pytest.raises((TypeError, ValueError)):
+                setattr(session, name, value)
+        with pytest.raises(anyhttp.InvalidURL):
+            session._default_proxy = "ftp://proxy.test"
+        assert session._default_proxy == URL("http://proxy.test:1")
+
+
+async def test_the_options_of_a_request_are_known() -> None:
+    """Libraries ask the signature which of a user's options they may pass on."""
+    own = inspect.signature(ClientSession._request).parameters
+    assert list(own)[:3] == ["self", "method", "str_or_url"]
+    assert own.keys() > PLAIN_OPTIONS
+    async with ClientSession() as session:
+        assert "self" not in inspect.signature(session._request).parameters
+
+
+# -- WebSockets
+
+
+def test_a_websocket_shows_no_connection() -> None:
+    """A package that wants its buffer does without."""
+    assert ClientWebSocketResponse._conn is None

@@ -19,6 +19,7 @@ from .arguments import (
     pairs_of,
     shown_class,
 )
+from .attributes import computed
 from .attrs_fields import AttrsFields
 from .deprecation import (
     AsyncWithOnly,
@@ -100,6 +101,7 @@ __all__ = (
     "checked_path",
     "checked_size",
     "class_has",
+    "computed",
     "is_number",
     "is_own_method",
     "pairs_of",

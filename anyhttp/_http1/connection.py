@@ -101,6 +101,11 @@ class Http1Connection:
         return self.stream.stream
 
     @property
+    def transport(self) -> ByteStream:
+        """The anyio stream, by the name that aiohttp's protocols have for what they write to."""
+        return self.stream.stream
+
+    @property
     def is_usable(self) -> bool:
         """Whether the next exchange can begin: the phase is IDLE, and the peer has sent nothing."""
         return self.phase is IDLE and self.stream.is_quiet()

@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.streams.buffered import BufferedByteStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-from .._common import ConnectionKey
+from .._common import ConnectionKey, EventLoop
 from .._tasks import Expired, TimedStream, Watchdog, call_in
 from .errors import STREAM_ERRORS, socket_errors
 from .inherited import leave_to_parent
@@ -244,6 +244,12 @@ class NetworkStream:
         if name == "sslcontext":
             return ssl_object.context
         return ssl_object.compression() if name == "compression" else default
+
+    @property
+    def asyncio_loop(self) -> EventLoop | None:
+        """Asyncio's event loop, if the stream belongs to it; ``None`` if that is not known."""
+        loop: Any = None if self._timed is None else self._timed.loop
+        return loop if hasattr(loop, "is_closed") else None
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither sent bytes nor closed since the last response was read."""

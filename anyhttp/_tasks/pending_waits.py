@@ -47,7 +47,10 @@ class PendingWaits:
         self.cancelled = True
         if not self._waits:
             return False
-        here = current_loop()
+        try:
+            here = current_loop()
+        except RuntimeError:
+            here = None  # the loops of the waits have ended, or run in other threads
         for wait, loop in list(self._waits.items()):
             if loop is here:
                 wait.cancel()

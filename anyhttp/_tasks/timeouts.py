@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from .._common import AttrsFields, check_seconds, class_has
+from .._common import AttrsFields, EventLoop, check_seconds, class_has
 from .event_loop import asyncio_loop, call_in, clock, clock_of, current_loop, make_trio_alarm
 
 if TYPE_CHECKING:
@@ -203,11 +203,11 @@ class Watchdog:
     __slots__ = (
         "_alarm",
         "_alarm_at",
-        "_asyncio_loop",
         "_context",
         "_deadlines",
         "_start",
         "_timer",
+        "asyncio_loop",
         "clock",
         "loop",
     )  # fmt: skip
@@ -215,7 +215,8 @@ class Watchdog:
     def __init__(self, start: StartAlarm) -> None:
         self._start: StartAlarm | None = start
         loop = asyncio_loop()
-        self._asyncio_loop = loop
+        #: the running event loop, if it is asyncio's
+        self.asyncio_loop: EventLoop | None = loop
         #: the running event loop, as :func:`current_loop` returns it
         self.loop: object = current_loop() if loop is None else loop
         #: anyio's clock, or a faster one of asyncio or trio
@@ -252,12 +253,10 @@ class Watchdog:
         start = self._start
         if start is None:
             return
-        if self._asyncio_loop is not None:
+        if self.asyncio_loop is not None:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._asyncio_loop.call_at(
-                deadline, self._on_timer, context=self._context
-            )
+            self._timer = self.asyncio_loop.call_at(deadline, self._on_timer, context=self._context)
         elif self._alarm is not None:
             self._alarm.set(deadline)
         else:

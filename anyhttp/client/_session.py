@@ -26,29 +26,21 @@ from .._common import (
     warn_deprecated,
     warn_without_effect,
 )
-from .._headers import checked_method, header_pairs
+from .._headers import checked_method
 from .._http1 import UploadTracker, abort_unsent
 from .._targets import (
     BasicAuth,
     Destination,
-    ProxyOptions,
     checked_auth,
     destination_of,
     origin_of,
-    proxy_options,
 )
 from .._tasks import ClientTimeout, HelperTasks
 from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..client_ws import ClientWebSocketResponse
-from ..connector import (
-    BaseConnector,
-    TCPConnector,
-    check_uses_proxies,
-    default_proxy,
-    forget_warning,
-)
+from ..connector import BaseConnector, TCPConnector, default_proxy, forget_warning
 from ..cookiejar import CookieJar, checked_jar
 from ..tracing import Trace, TraceConfig
 from ..typedefs import (
@@ -79,9 +71,10 @@ from ._options import (
     overridden,
     with_params,
 )
+from ._package_names import REQUEST_SIGNATURE, PackageNames
 from ._session_headers import SessionHeaders
 from ._session_scope import SessionDefaults, SessionScope
-from ._session_settings import names_to_skip, request_settings, session_settings
+from ._session_settings import names_to_skip, proxy_for, request_settings, session_settings
 from ._ws_connect import WSOptions, WSRequestContextManager, open_websocket
 
 if TYPE_CHECKING:
@@ -90,7 +83,7 @@ if TYPE_CHECKING:
 __all__ = ("ClientSession",)
 
 
-class ClientSession(AsyncWithOnly):
+class ClientSession(PackageNames, AsyncWithOnly):
     """Makes requests, and keeps cookies and connections between them.
 
     Enter it with ``async with``: then no connection and no task of the session outlives the
@@ -199,7 +192,7 @@ class ClientSession(AsyncWithOnly):
             warn_without_effect(ssl_shutdown_timeout=ssl_shutdown_timeout)
         self._proxy = None if connector is None else default_proxy(connector)
         if (proxy, proxy_auth, proxy_headers) != _NO_PROXY:
-            self._proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
+            self._proxy = proxy_for(connector, proxy, proxy_auth, proxy_headers, self._proxy)
         self._skip_auto_headers = names_to_skip(skip_auto_headers)
         self._json_serialize = json_serialize
         self._json_serialize_bytes = json_serialize_bytes
@@ -301,21 +294,6 @@ class ClientSession(AsyncWithOnly):
     def connector(self) -> BaseConnector | None:
         """The connector; ``None`` once it has been detached."""
         return self._scope.connector
-
-    @property
-    def _connector(self) -> BaseConnector | None:
-        return self._scope.connector
-
-    @_connector.setter
-    def _connector(self, connector: BaseConnector | None) -> None:
-        # Monitoring tools put an object that wraps the connector in its place.
-        check_instance("connector", connector, BaseConnector)
-        present = self._scope.connector
-        if self._proxy is (None if present is None else default_proxy(present)):
-            self._proxy = None if connector is None else default_proxy(connector)
-        elif connector is not None:
-            check_uses_proxies(connector)
-        self._scope.replace_connector(connector)
 
     @property
     def connector_owner(self) -> bool:
@@ -603,7 +581,7 @@ class ClientSession(AsyncWithOnly):
         if data is not None or json is not None:
             hop.body = make_payload(data, json, self._json_serialize, self._json_serialize_bytes)
         if (proxy, proxy_auth, proxy_headers) != _NO_PROXY:
-            hop.proxy = self._proxy_for(connector, proxy, proxy_auth, proxy_headers)
+            hop.proxy = proxy_for(connector, proxy, proxy_auth, proxy_headers, self._proxy)
         if upload_tracker is not None:
             check_instance("upload_tracker", upload_tracker, UploadTracker)
             hop.upload_tracker = upload_tracker
@@ -617,24 +595,10 @@ class ClientSession(AsyncWithOnly):
         traces = [Trace(self, each, scope.hop.trace_context) for each in configs]
         return CallTracer(scope, traces)
 
-    def _proxy_for(
-        self,
-        connector: BaseConnector | None,
-        proxy: StrOrURL | None,
-        auth: BasicAuth | None,
-        headers: LooseHeaders | None,
-    ) -> ProxyOptions | None:
-        """Return the session's proxy, overridden by the arguments."""
-        if proxy is None and auth is None and headers is None:
-            return self._proxy
-        if proxy is not None and connector is not None:
-            check_uses_proxies(connector)
-        checked = None if headers is None else CIMultiDict(header_pairs("proxy_headers", headers))
-        return proxy_options(proxy, auth, checked, self._proxy)
-
 
 _NO_PROXY: Final = (None, None, None)
 
 _OWN_REQUEST: Final = ClientSession._request
 _OWN_WS_CONNECT: Final = ClientSession._ws_connect
 _OWN_CLOSE: Final = ClientSession.close
+_OWN_REQUEST.__signature__ = REQUEST_SIGNATURE  # type: ignore[attr-defined]  # read by inspect

@@ -29,6 +29,10 @@ class SessionHeaders:
         self._skip_auto_headers = skip_auto_headers
         self._version = -1  # that of the headers when they were prepared
 
+    def merged(self, given: LooseHeaders | None) -> CIMultiDict[str]:
+        """Return a copy of these headers, overridden by those that are *given*."""
+        return _merged(self.headers, header_pairs("headers", given))
+
     def apply(self, hop: Hop, given: LooseHeaders | None = None) -> None:
         """Give *hop* these headers, overridden by those of the request that are *given*."""
         hop.headers = headers = self.headers

@@ -7,13 +7,17 @@ from dataclasses import replace
 from types import EllipsisType
 from typing import Final
 
-from multidict import istr
+from multidict import CIMultiDict, istr
 
 from .._common import HttpVersion, HttpVersion11, checked_size
+from .._headers import header_pairs
 from .._http1 import Limits
+from .._targets import BasicAuth, ProxyOptions, proxy_options
 from .._tasks import DEFAULT_TIMEOUT, ClientTimeout
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
 from ..client_reqrep import DEFAULT_SETTINGS, ClientResponse, RequestSettings
+from ..connector import BaseConnector, check_uses_proxies
+from ..typedefs import LooseHeaders, StrOrURL
 from ._deprecated_options import fold_timeouts
 from ._hop import RaiseForStatus, Settings
 from ._options import (
@@ -23,7 +27,7 @@ from ._options import (
     checked_version,
 )
 
-__all__ = ("names_to_skip", "request_settings", "session_settings")
+__all__ = ("names_to_skip", "proxy_for", "request_settings", "session_settings")
 
 _NO_NAMES: Final[frozenset[istr]] = frozenset()  # shared, as each empty one takes 216 bytes
 
@@ -119,3 +123,19 @@ def session_settings(
         trust_env=trust_env,
         middlewares=chain,
     )
+
+
+def proxy_for(
+    connector: BaseConnector | None,
+    proxy: StrOrURL | None,
+    auth: BasicAuth | None,
+    headers: LooseHeaders | None,
+    default: ProxyOptions | None,
+) -> ProxyOptions | None:
+    """Return the session's proxy, *default*, overridden by the other arguments."""
+    if proxy is None and auth is None and headers is None:
+        return default
+    if proxy is not None and connector is not None:
+        check_uses_proxies(connector)
+    checked = None if headers is None else CIMultiDict(header_pairs("proxy_headers", headers))
+    return proxy_options(proxy, auth, checked, default)

@@ -31,7 +31,7 @@ from .._websocket import (
 )
 from ..client_exceptions import WSServerHandshakeError
 from ..client_reqrep import ClientResponse, read_error_body, take_exchange
-from ..client_ws import ClientWebSocketResponse, start_heartbeat
+from ..client_ws import ClientWebSocketResponse, keep_response, start_heartbeat
 from ..typedefs import LooseHeaders, Query, StrOrURL
 from ._context_managers import deadline_of, missing_attribute
 from ._session_scope import SessionScope
@@ -218,6 +218,7 @@ class WSHandshake:
         except BaseException:
             exchange.close()
             raise
+        keep_response(websocket, response)
         start_heartbeat(websocket, tasks)
         return websocket
 

@@ -15,6 +15,7 @@ from ._session_interface import (
     finish_closing as finish_closing,
     forget_warning as forget_warning,
     is_closing as is_closing,
+    loop_of as loop_of,
     sweep_by as sweep_by,
     sweep_no_more_by as sweep_no_more_by,
     uses_proxies as uses_proxies,

@@ -46,6 +46,7 @@ from ..tracing import (
     tell,
 )
 from ._dial import ConnectLimit
+from ._package_names import PackageNames
 from ._pool import ConnectionPool
 from ._slots import Slot
 from ._sweeping import Sweeper
@@ -85,7 +86,7 @@ class ConnectorStatistics:
     waiting: int
 
 
-class BaseConnector(AsyncWithOnly):
+class BaseConnector(PackageNames, AsyncWithOnly):
     """Base class of connectors: lends connections within limits, keeps idle ones, closes them.
 
     A subclass makes the streams in :meth:`_create_connection`.

@@ -111,6 +111,11 @@ class IdleConnections(Generic[C]):
         self.due = math.inf
         return connections
 
+    def with_expiry(self) -> list[tuple[C, float]]:
+        """Return all of them, the first to expire first, each with the moment when it expires."""
+        self._settle()
+        return [(connection, expiry) for connection, (_, expiry) in self._idle.items()]
+
     def next_expiry(self) -> float | None:
         """Return when the next connection expires, in seconds; ``None`` if there is none."""
         self._settle()

@@ -9,9 +9,10 @@ from time import monotonic
 from typing import Final
 from weakref import ref
 
-from .._common import ConnectionKey
+from .._common import ConnectionKey, EventLoop
 from .._http1 import IDLE, Connection, Http1Connection, leave_to_parent
 from .._network import NetworkStream, TlsSessions
+from .._tasks import asyncio_loop
 from ..client_exceptions import ClientConnectionError
 from ._idle import IdleConnections
 from ._slots import Slot, Slots
@@ -75,6 +76,26 @@ class ConnectionPool:
     def lent(self) -> list[Connection]:
         """The rights to use connections that somebody has at this moment."""
         return [slot.lease for slot in self._open if slot.lease is not None]
+
+    @property
+    def loop(self) -> EventLoop | None:
+        """Asyncio's event loop that the connections belong to; if there are none, the running one.
+
+        One that has ended counts only if all others have.  ``None`` on trio, and if there are no
+        connections and no event loop is running.
+        """
+        ended = None
+        for slot in self._open:
+            if slot.http1 is not None and (loop := slot.http1.stream.asyncio_loop) is not None:
+                if not loop.is_closed():
+                    return loop
+                ended = loop
+        if ended is not None:
+            return ended
+        try:
+            return asyncio_loop()
+        except RuntimeError:  # no event loop is running
+            return None
 
     @property
     def is_empty(self) -> bool:

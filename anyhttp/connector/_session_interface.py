@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from .._common import is_own_method
+from .._common import EventLoop, is_own_method
 from .._targets import ProxyOptions
 from .._tasks import CLEAN_UP_SECONDS, Watchdog
 from ._base import BaseConnector
@@ -16,6 +16,7 @@ __all__ = (
     "finish_closing",
     "forget_warning",
     "is_closing",
+    "loop_of",
     "sweep_by",
     "sweep_no_more_by",
     "uses_proxies",
@@ -25,6 +26,11 @@ __all__ = (
 def default_proxy(connector: BaseConnector) -> ProxyOptions | None:
     """Return the proxy of requests that name none."""
     return connector._proxy_options
+
+
+def loop_of(connector: BaseConnector) -> EventLoop | None:
+    """Return asyncio's event loop that its connections belong to, or the running one."""
+    return connector._pool.loop
 
 
 def uses_proxies(connector: BaseConnector) -> bool:

@@ -9,12 +9,17 @@ import pickle
 from functools import partial
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import attr
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from tests.compat.comparison import compared, failure
+from tests.compat.comparison import compared, failure, headers_seen, read
+from tests.support import websocket
+from tests.support.peer import Peer
+from tests.support.server import Server
+from tests.support.websocket import Accept, Frame
 
 
 def module_of(client: ModuleType, name: str) -> ModuleType:
@@ -221,3 +226,199 @@ async def test_parameters_of_signals_are_classes_of_attrs(client: ModuleType, ba
         attr.resolve_types(client.TraceDnsCacheHitParams)
         and attr.fields(client.TraceDnsCacheHitParams).host.type,
     )
+
+
+# -- sessions
+
+
+@compared
+async def test_what_a_session_was_given(client: ModuleType, base: URL) -> object:
+    """Its private attributes are what its public ones are, and more."""
+    jar, connector = client.CookieJar(), client.TCPConnector()
+    configs = [client.TraceConfig()]
+    async with client.ClientSession(
+        base,
+        connector=connector,
+        connector_owner=True,
+        cookie_jar=jar,
+        headers={"A": "b"},
+        auth=client.BasicAuth("user"),
+        proxy="http://proxy.test:1234",
+        raise_for_status=True,
+        timeout=client.ClientTimeout(total=5),
+        trace_configs=configs,
+        trust_env=True,
+        skip_auto_headers=["User-Agent"],
+    ) as session:
+        return (
+            session._base_url == base,
+            session._connector is connector,
+            session._connector_owner,
+            session._cookie_jar is jar,
+            dict(session._default_headers),
+            session._default_headers is session.headers,
+            tuple(session._default_auth),
+            URL(session._default_proxy),
+            session._raise_for_status,
+            session._timeout.total,
+            list(session._trace_configs) == configs,
+            session._trust_env,
+            set(session._skip_auto_headers),
+            session._json_serialize is session.json_serialize,
+            session._request_class is client.ClientRequest,
+            session._response_class is client.ClientResponse,
+            session._ws_response_class is client.ClientWebSocketResponse,
+            list(session._middlewares),
+            session._retry_connection,
+            session._source_traceback,
+            session.connector._source_traceback,
+        )
+
+
+@compared
+async def test_urls_and_headers_as_a_session_makes_them(client: ModuleType, base: URL) -> object:
+    """For a library that logs, stores or signs what will be sent."""
+    urls = ("json?a=b", "http://other.test/x", "../y", URL("z"), "")
+    own = {"A": "session", "B": "session"}
+    given: tuple[Any, ...] = (
+        None,
+        {},
+        {"a": "request"},
+        [("A", "1"), ("A", "2"), ("C", "3")],
+        CIMultiDict([("b", "1"), ("b", "2")]),
+        CIMultiDictProxy(CIMultiDict({"C": "d"})),
+    )
+    results: list[object] = []
+    async with client.ClientSession(base, headers=own) as session:
+        results += [str(session._build_url(url)) for url in urls]
+        for headers in given:
+            made = session._prepare_headers(headers)
+            results.append([type(made).__name__, sorted(made.items())])
+            made["X"] = "y"  # it is a copy
+        results.append(dict(session.headers))
+    async with client.ClientSession() as session:
+        results.append(str(session._build_url("http://host.test/a?b")))
+        results.append(list(session._prepare_headers([("A", "1"), ("A", "2")]).items()))
+    return results
+
+
+@compared
+async def test_a_session_that_is_changed(client: ModuleType, base: URL) -> object:
+    """Programs set what they cannot give to a session that a library makes."""
+    results: list[object] = []
+
+    class Request(client.ClientRequest):  # type: ignore[misc,name-defined]  # of a module
+        pass
+
+    class Response(client.ClientResponse):  # type: ignore[misc,name-defined]  # of a module
+        pass
+
+    async with client.ClientSession(headers={"A": "b"}) as session:
+        url = base / "echo"
+        session._default_headers = {"C": "d"}
+        results.append(await headers_seen(session.get(url)))
+        session._default_headers.update({"E": "f"})
+        results.append(await headers_seen(session.get(url, headers={"G": "h"})))
+        session._default_headers = session._prepare_headers({"I": "j"})
+        results.append(await headers_seen(session.get(url)))
+        session._default_auth = client.BasicAuth("user")
+        results.append(await headers_seen(session.get(url)))
+        session._default_auth = None
+        results.append(await headers_seen(session.get(url)))
+        session._cookie_jar = client.CookieJar(unsafe=True)
+        session._cookie_jar.update_cookies({"name": "value"}, base)
+        results.append(await headers_seen(session.get(url)))
+        results.append(session.cookie_jar is session._cookie_jar)
+        session._raise_for_status = True
+        results.append(await failure(session.get(base / "status" / "404")))
+        session._raise_for_status = False
+        results.append(await read(session.get(base / "status" / "404")))
+        session._timeout = client.ClientTimeout(total=0.01)
+        results.append(await failure(session.get(base / "hang")))
+        session._timeout = client.ClientTimeout()
+        results.append((session.timeout.total, session._timeout is session.timeout))
+        session._request_class = Request
+        session._response_class = Response
+        async with session.get(url) as response:
+            results.append((type(response) is Response, response.status))
+        session._base_url = base
+        results.append(await read(session.get("bytes/3")))
+        session._json_serialize = lambda _: "json"
+        async with session.post("echo-body", json={}) as response:
+            results.append(await response.text())
+        session._trust_env = True
+        results.append(session.trust_env)
+    return results
+
+
+@compared
+async def test_the_proxy_of_a_session_that_is_changed(
+    client: ModuleType, base: URL, server: Server
+) -> object:
+    """Its requests go through the proxy, until it has none."""
+    async with client.ClientSession() as session:
+        session._default_proxy = base
+        async with session.get("http://nowhere.test/echo") as response:
+            through = response.status
+        session._default_proxy = None
+        return through, await read(session.get(base / "bytes" / "1"))
+
+
+@compared
+async def test_the_connector_of_a_session_that_is_changed(client: ModuleType, base: URL) -> object:
+    """A session without one is closed."""
+    first, second = client.TCPConnector(), client.TCPConnector()
+    session = client.ClientSession(connector=first)
+    results: list[object] = [await read(session.get(base / "bytes" / "1"))]
+    session._connector = second
+    results.append(await read(session.get(base / "bytes" / "1")))
+    results.append((len(first._conns), len(second._conns), session.connector is second))
+    session._connector = None
+    results.append((session.closed, session.connector, await failure(session.get(base))))
+    await first.close()
+    await second.close()
+    await session.close()
+    return results
+
+
+@compared
+async def test_a_websocket_from_the_private_method(client: ModuleType, base: URL) -> object:
+    """It has the options of the public one, and the WebSocket has its handshake's response."""
+    peer = Peer(
+        [
+            [
+                (b"GET / HTTP/1.1\r\n", Accept()),
+                (Frame(websocket.TEXT, b"text"), websocket.frame(websocket.TEXT, b"answer")),
+                (Frame(websocket.CLOSE, b"\x03\xe8"), websocket.close(1000)),
+            ]
+        ]
+    )
+    try:
+        async with client.ClientSession() as session:
+            ws = await session._ws_connect(peer.url, autoclose=False)
+            await ws.send_str("text")
+            answer = await ws.receive_str()
+            response = ws._response
+            shown = (response.status, response.headers["Upgrade"], str(response.url) == peer.url)
+            await ws.close()
+        return answer, type(ws) is client.ClientWebSocketResponse, shown
+    finally:
+        peer.stop()
+
+
+@compared
+async def test_connections_of_a_connector(client: ModuleType, base: URL) -> object:
+    """Those that are lent, and those that are idle by their keys."""
+    async with client.ClientSession() as session:
+        connector = session.connector
+        results: list[object] = [(connector._closed, len(connector._conns))]
+        async with session.get(base / "bytes" / "1000000") as response:
+            results.append((len(connector._acquired), bool(connector._conns)))
+            await response.read()
+        results.append((len(connector._acquired), len(connector._conns)))
+        ((key, found),) = connector._conns.items()
+        results.append((key.host == base.host, key.port == base.port, key.is_ssl, len(found)))
+        ((handler, _),) = found
+        results.append(getattr(handler.transport, "_ssl_protocol", None))
+    results.append(connector._closed)
+    return results
