@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio
 
@@ -20,6 +20,17 @@ from .tracing import Step, TraceCallback
 __all__ = ("Exchanging",)
 
 _VERSIONS: Final = {HttpVersion10: b"HTTP/1.0"}
+
+
+class _BodyOptions(NamedTuple):
+    read_bufsize: int = DEFAULT_LIMIT
+    auto_decompress: bool = False
+    read_until_eof: bool = True
+    max_body_size: int | None = None
+
+
+#: How bodies are read: httpx decodes them.
+_AS_IT_COMES: Final = _BodyOptions()
 
 
 class Exchanging:
@@ -125,7 +136,7 @@ class Exchanging:
             stream, received = exchange.lend_away()
             network_stream = TransportStream(library, stream, received)
         else:
-            content = exchange.open_body(limit=DEFAULT_LIMIT, auto_decompress=False)
+            content = exchange.open_body(_AS_IT_COMES)
             if not isinstance(content, bytes) and content.at_eof() and content.exception() is None:
                 content = b""
         body: object

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from typing import Any
 from unittest import mock
 
@@ -295,7 +296,8 @@ async def test_a_handshake_whose_response_was_released(server: Server, socket_ur
     class Releasing(ClientSession):
         async def _request(self, *args: Any, **options: Any) -> Any:
             response = await super()._request(*args, **options)
-            return ClientResponse(response._request, response._head, None)
+            response.release()
+            return copy(response)
 
     async with Releasing() as session:
         with pytest.raises(RuntimeError, match="has no connection"):
