@@ -146,6 +146,9 @@ class StreamReader:
         """Return the low-water and the high-water mark, in bytes."""
         return (self._limit, self._limit * 2)
 
+    def set_read_chunk_size(self, n: int) -> None:
+        """Do nothing: pieces are given as they came.  aiohttp's test tools call it."""
+
     def exception(self) -> BaseException | None:
         """Return the exception that reads raise, if there is one."""
         return self._exception

@@ -216,6 +216,27 @@ asyncio.run(main())
 """)
 
 
+def test_a_mocked_request_has_a_body() -> None:
+    """It is read from a reader of this client, which aiohttp's test tools are given."""
+    run("""
+import asyncio
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.test_utils import make_mocked_request
+
+async def main():
+    assert await make_mocked_request("GET", "/").read() == b""
+    reader = aiohttp.StreamReader(ResponseHandler(asyncio.get_running_loop()), 2**16)
+    reader.feed_data(b"a=b")
+    reader.feed_eof()
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = make_mocked_request("POST", "/", headers=kind, payload=reader)
+    assert dict(await request.post()) == {"a": "b"}
+
+asyncio.run(main())
+""")
+
+
 def test_mixed_modules_have_the_names_for_servers() -> None:
     """And only those, as the client's are of this package."""
     run("""
