@@ -15,12 +15,15 @@ import anyio
 import anyhttp
 
 OPTIONAL = (
+    "aiohttp",
     "backports",
     "brotli",
     "brotlicffi",
     "charset_normalizer",
     "click",
     "dns",
+    "httpx",
+    "httpx2",
     "rich",
     "socksio",
     "trio",

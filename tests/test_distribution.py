@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -42,6 +43,15 @@ def test_no_text_installs_the_other_project() -> None:
     read = {path: path.read_text("utf-8") for path in texts()}
     assert {ROOT / "README.md", ROOT / "anyhttp" / "resolver.py"} <= read.keys()
     assert not {str(path.relative_to(ROOT)) for path, text in read.items() if wrong(text)}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/howto/installation.md"])
+def test_every_extra_is_listed(page: str) -> None:
+    """A user finds them in one table, by the name that is installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    text = (ROOT / page).read_text("utf-8")
+    listed = re.findall(r"^\| `anyhttp-client\[(\w+)\]` \|", text, re.MULTILINE)
+    assert sorted(listed) == sorted(project["optional-dependencies"])
 
 
 @pytest.mark.parametrize(
