@@ -219,7 +219,7 @@ def payload_of(data: Any) -> Payload:
         return get_payload(made)
     except LookupError:
         name = shown_class(type(made))
-        raise TypeError(f"a {name} can be sent if it is of aiohttp 3.12 or newer") from None
+        raise TypeError(f"{name} can be sent only if it is of aiohttp 3.12 or newer") from None
 
 
 def _check_text(argument: str, text: str | None) -> None:

@@ -13,6 +13,7 @@ from anyhttp import ClientResponse, ClientSession, client_exceptions as errors, 
 from anyhttp._common.values import ProxyKey
 from anyhttp.http_exceptions import LineTooLong
 from tests.support.errors import BAD_CERTIFICATE, HEADERS, INFO, KEY, RAISED, REFUSED, by_class
+from tests.support.fresh_python import output_of
 from tests.support.server import Server
 
 if TYPE_CHECKING:
@@ -348,3 +349,64 @@ async def test_a_response_that_has_been_read_is_pickled_with_its_body(server: Se
 
 class Mine(ClientResponse):
     """A response class of an application."""
+
+
+# -- beside aiohttp ------------------------------------------------------------------------
+
+# Modules with the name of aiohttp's; tests/compat has tests with the real one.
+MADE = (
+    "import sys, types, anyhttp",
+    "theirs = sys.modules['aiohttp.client_exceptions'] = types.ModuleType('theirs')",
+)
+CLASSES = (
+    "theirs.ClientError = type('ClientError', (Exception,), {})",
+    "theirs.InvalidURL = type('InvalidURL', (theirs.ClientError, ValueError), {})",
+)
+
+
+def test_namesakes_are_bases_when_they_exist() -> None:
+    """A module that is being imported has none yet, and an older one lacks some."""
+    printed = output_of(
+        *MADE,
+        "anyhttp.ClientError()",
+        "theirs.__all__ = ('ClientError', 'InvalidURL')",
+        CLASSES[0],
+        "anyhttp.ClientError()",
+        "assert not issubclass(anyhttp.ClientError, theirs.ClientError)",
+        CLASSES[1],
+        "error = anyhttp.ClientOSError(5, 'text')",
+        "print(error.errno, error.strerror, error)",
+        "assert issubclass(anyhttp.InvalidURL, theirs.InvalidURL)",
+        "try:",
+        "    raise anyhttp.InvalidUrlClientError('u', 'why')",
+        "except theirs.ClientError as error:",
+        "    print(error)",
+    )
+    assert printed.splitlines() == ["5 text [Errno 5] text", "u - why"]
+
+
+def test_a_namesake_that_cannot_be_a_base() -> None:
+    """The class is as it was: if it is its own namesake, or is derived from both the other way."""
+    printed = output_of(
+        *MADE,
+        *CLASSES,
+        "theirs.__all__ = ('ClientError', 'InvalidURL')",
+        "theirs.InvalidURL = anyhttp.InvalidURL",
+        "class Both(theirs.ClientError, anyhttp.ClientError): pass",
+        "bases = anyhttp.ClientError.__bases__, anyhttp.InvalidURL.__bases__",
+        "print(anyhttp.InvalidURL('u'), Both('text'))",
+        "print(bases == (anyhttp.ClientError.__bases__, anyhttp.InvalidURL.__bases__))",
+    )
+    assert printed.splitlines() == ["u text", "True"]
+
+
+def test_this_package_in_the_place_of_aiohttp() -> None:
+    """Then there is nothing to do."""
+    printed = output_of(
+        "import sys, anyhttp",
+        "sys.modules['aiohttp'] = anyhttp",
+        "sys.modules['aiohttp.client_exceptions'] = anyhttp.client_exceptions",
+        "bases = anyhttp.ClientOSError.__bases__",
+        "print(anyhttp.ClientError('text'), anyhttp.ClientOSError.__bases__ == bases)",
+    )
+    assert printed == "text True"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,27 +12,13 @@ from anyhttp import client_exceptions as ours
 from tests.compat.comparison import aiohttp
 from tests.support.client import client
 from tests.support.errors import RAISED, by_class
+from tests.support.fresh_python import output_of
 
 pytestmark = pytest.mark.once
 
 theirs = aiohttp.client_exceptions
 CLIENT_ERRORS = [error for error in RAISED if isinstance(error, ours.ClientError)]
 NAMESAKES = [error for error in CLIENT_ERRORS if hasattr(theirs, type(error).__name__)]
-ROOT = Path(__file__).parents[2]
-
-
-def output_of(*lines: str) -> str:
-    """Return what a Python of its own prints that runs *lines*."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "\n".join(lines)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("error", NAMESAKES, ids=by_class)
@@ -151,23 +134,6 @@ def test_without_aiohttp() -> None:
     assert printed == f"{len(CLIENT_ERRORS)} set()"
 
 
-def test_a_module_that_is_being_imported() -> None:
-    """It has no classes yet; they become bases when it has."""
-    printed = output_of(
-        "import sys, types, anyhttp",
-        "half = sys.modules['aiohttp.client_exceptions'] = types.ModuleType('half')",
-        "anyhttp.ClientError()",
-        "half.__all__ = ('ClientError', 'InvalidURL')",
-        "half.ClientError = type('ClientError', (Exception,), {})",
-        "anyhttp.ClientError()",
-        "assert not issubclass(anyhttp.ClientError, half.ClientError)",
-        "half.InvalidURL = type('InvalidURL', (half.ClientError, ValueError), {})",
-        "anyhttp.ClientError()",
-        "print(issubclass(anyhttp.InvalidURL, half.InvalidURL))",
-    )
-    assert printed == "True"
-
-
 def test_another_aiohttp_in_the_place_of_the_first() -> None:
     """Its classes take the place of those of the first; with none, all stays."""
     printed = output_of(
@@ -184,18 +150,6 @@ def test_another_aiohttp_in_the_place_of_the_first() -> None:
         "print(issubclass(anyhttp.ClientPayloadError, first))",
     )
     assert printed.split() == ["True", "True", "False"]
-
-
-def test_the_place_of_aiohttp_is_taken_by_this_package() -> None:
-    """Then there is nothing to do: a class cannot be a base of itself."""
-    printed = output_of(
-        "import sys, anyhttp",
-        "sys.modules['aiohttp'] = anyhttp",
-        "sys.modules['aiohttp.client_exceptions'] = anyhttp.client_exceptions",
-        "bases = anyhttp.ClientOSError.__bases__",
-        "print(anyhttp.ClientError('text'), anyhttp.ClientOSError.__bases__ == bases)",
-    )
-    assert printed == "text True"
 
 
 @pytest.mark.parametrize(
