@@ -63,8 +63,12 @@ class TraceConfig:
     """Handlers: lists that are not signals of this package."""
 
     def __init__(self, request_context: Callable[..., Any] = SimpleNamespace) -> None:
-        self.trace_config_ctx = request_context
+        self._request_context = request_context
         self.frozen = False
+
+    def trace_config_ctx(self, trace_request_ctx: object = None) -> Any:
+        """Return the context of a request."""
+        return self._request_context(trace_request_ctx=trace_request_ctx)
 
     def freeze(self) -> None:
         """Note that."""
@@ -73,11 +77,12 @@ class TraceConfig:
 
 for _name in [each for each in vars(OwnTraceConfig) if each.startswith("on_")]:
     setattr(TraceConfig, _name, ())
-TraceConfig.trace_config_ctx = None  # type: ignore[assignment]  # the class has it, too
 
 
 class Jar:
     """A cookie jar that is not derived from the base of this package."""
+
+    quote_cookie = True
 
     def __init__(self) -> None:
         self.jar = CookieJar(unsafe=True)
@@ -100,7 +105,6 @@ for _name in (
     "update_cookies_from_headers",
 ):
     setattr(Jar, _name, _passed_on(_name))
-Jar.quote_cookie = True  # type: ignore[attr-defined]  # what is used of it
 
 
 class StreamReader:
@@ -128,6 +132,8 @@ class Payload:
     content_type = "text/x"
     consumed = False
     autoclose = True
+    size: int | None = None
+    headers: Any = None
 
     def __init__(self, write: Callable[[Any], Awaitable[None]], size: int | None = None) -> None:
         self.size = size
@@ -157,10 +163,6 @@ class Payload:
     async def close(self) -> None:
         """Count."""
         self.closed += 1
-
-
-Payload.size = None
-Payload.headers = None  # type: ignore[assignment]
 
 
 class FormData:
