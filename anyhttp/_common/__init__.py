@@ -28,10 +28,10 @@ from .deprecation import (
     running_loop,
     warn_about_loop,
     warn_deprecated,
-    warn_of_unused,
     warn_without_effect,
 )
 from .growing_bytes import GrowingBytes
+from .hooks import Hooks
 from .maps import ChainMapProxy
 from .overriding import is_own_method
 from .placeholders import ResponseHandler, TimerNoop, sentinel
@@ -75,6 +75,7 @@ __all__ = (
     "Fields",
     "FieldsMemo",
     "GrowingBytes",
+    "Hooks",
     "HttpVersion",
     "HttpVersion10",
     "HttpVersion11",
@@ -115,7 +116,6 @@ __all__ = (
     "shown_headers",
     "warn_about_loop",
     "warn_deprecated",
-    "warn_of_unused",
     "warn_without_effect",
     "with_plain_zone",
     "without_user_info",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -15,11 +14,11 @@ if TYPE_CHECKING:
 __all__ = (
     "AsyncWithOnly",
     "EventLoop",
+    "outside_caller",
     "public_call",
     "running_loop",
     "warn_about_loop",
     "warn_deprecated",
-    "warn_of_unused",
     "warn_without_effect",
 )
 
@@ -41,12 +40,12 @@ class AsyncWithOnly:
 
 def warn_deprecated(message: str) -> None:
     """Issue a warning for the application's line that called into the package, at any depth."""
-    warnings.warn(message, DeprecationWarning, stacklevel=_outside_caller()[0])
+    warnings.warn(message, DeprecationWarning, stacklevel=outside_caller()[0])
 
 
 def public_call() -> str:
     """Return the name of what the application called: ``ClientSession.get``."""
-    return _outside_caller()[1]
+    return outside_caller()[1]
 
 
 def warn_about_loop(loop: object) -> None:
@@ -55,15 +54,7 @@ def warn_about_loop(loop: object) -> None:
         warn_deprecated("loop is ignored: the client runs on the event loop it is used in")
 
 
-def warn_of_unused(cls: type, names: Iterable[str], instead: str) -> None:
-    """Warn that *cls* defines methods that aiohttp would call and this package does not."""
-    for name in names:
-        if name in vars(cls):
-            message = f"{cls.__qualname__}.{name}() is never called: {instead} instead"
-            warnings.warn(message, RuntimeWarning, stacklevel=_outside_caller()[0])
-
-
-def _outside_caller() -> tuple[int, str]:
+def outside_caller() -> tuple[int, str]:
     """Return the stack level of the application's call, and the name of what it called.
 
     The level counts as in ``warnings``, where 1 is the calling function itself.  The parameter

@@ -21,7 +21,13 @@ from .._tasks import ClientTimeout
 from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
 from ..client_reqrep import ClientRequest, ClientResponse
-from ..connector import BaseConnector, check_uses_proxies, default_proxy, loop_of
+from ..connector import (
+    BaseConnector,
+    check_hooks,
+    check_uses_proxies,
+    default_proxy,
+    loop_of,
+)
 from ..cookiejar import checked_jar
 from ..typedefs import LooseHeaders, StrOrURL
 from ._hop import RaiseForStatus, Settings
@@ -86,6 +92,8 @@ class PackageNames:
     def _connector(self, connector: BaseConnector | None) -> None:
         # Monitoring tools put an object that wraps the connector in its place.
         check_instance("connector", connector, BaseConnector)
+        if connector is not None:
+            check_hooks(connector)
         present = self._scope.connector
         if self._proxy is (None if present is None else default_proxy(present)):
             self._proxy = None if connector is None else default_proxy(connector)

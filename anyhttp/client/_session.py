@@ -15,6 +15,7 @@ from .. import hdrs
 from .._common import (
     AsyncWithOnly,
     EventLoop,
+    Hooks,
     HttpVersion,
     HttpVersion11,
     check_callable,
@@ -40,7 +41,7 @@ from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..client_ws import ClientWebSocketResponse
-from ..connector import BaseConnector, TCPConnector, default_proxy, forget_warning
+from ..connector import BaseConnector, TCPConnector, check_hooks, default_proxy, forget_warning
 from ..cookiejar import CookieJar, checked_jar
 from ..tracing import Trace, TraceConfig
 from ..typedefs import (
@@ -57,6 +58,7 @@ from ._call_scope import CallScope
 from ._call_tracing import CallTracer
 from ._context_managers import RequestContextManager, refused
 from ._deprecated_options import cookies_of, fold_options
+from ._hooks import SESSION_REFUSED
 from ._hop import Hop, RaiseForStatus, Settings
 from ._options import (
     OPTIONS,
@@ -231,13 +233,20 @@ class ClientSession(PackageNames, AsyncWithOnly):
         self._trace_configs = checked_trace_configs(trace_configs)
         if cookies is not None:
             cookie_jar.update_cookies(cookies)
+        if connector is None:
+            connector = TCPConnector()
+        check_hooks(connector)
         self._scope = SessionScope(
             defaults,
             cookie_jar,
-            TCPConnector() if connector is None else connector,
+            connector,
             connector_owner=connector_owner,
             requote_redirect_url=requote_redirect_url,
         )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _HOOKS.check_subclass(cls)
 
     def __del__(self) -> None:
         scope = self.__dict__.get("_scope")  # missing if the constructor has raised
@@ -602,3 +611,5 @@ _OWN_REQUEST: Final = ClientSession._request
 _OWN_WS_CONNECT: Final = ClientSession._ws_connect
 _OWN_CLOSE: Final = ClientSession.close
 _OWN_REQUEST.__signature__ = REQUEST_SIGNATURE  # type: ignore[attr-defined]  # read by inspect
+
+_HOOKS: Final = Hooks(ClientSession, SESSION_REFUSED)

@@ -14,11 +14,11 @@ from .. import hdrs
 from .._common import (
     ConnectionKey,
     Fields,
+    Hooks,
     HttpVersion,
     HttpVersion10,
     HttpVersion11,
     RequestInfo,
-    warn_of_unused,
     without_user_info,
     without_zone,
 )
@@ -45,6 +45,7 @@ from ..client_exceptions import ClientPayloadError, InvalidUrlClientError
 from ..formdata import payload_of
 from ..payload import Payload
 from ..typedefs import StrOrURL
+from ._hooks import REQUEST_REFUSED, REQUEST_UNUSED
 from ._prepared import DEFAULT_HEADERS
 from ._response import ClientResponse
 from ._settings import DEFAULT_SETTINGS, GivenParts, RequestParts, RequestSettings
@@ -52,12 +53,6 @@ from ._settings import DEFAULT_SETTINGS, GivenParts, RequestParts, RequestSettin
 __all__ = ("ClientRequest",)
 
 _TLS_SCHEMES: Final = frozenset({"https", "wss"})
-#: Methods that subclasses written for aiohttp may override, but that anyhttp never calls.
-_STEPS_OF_AIOHTTP: Final = (
-    "send", "terminate", "update_auth", "update_auto_headers", "update_body_from_data",
-    "update_content_encoding", "update_cookies", "update_expect_continue", "update_headers",
-    "update_host", "update_proxy", "update_transfer_encoding", "update_version", "write_bytes",
-)  # fmt: skip
 
 
 _NO_HEADERS: Final[CIMultiDict[str]] = CIMultiDict()
@@ -83,7 +78,7 @@ class ClientRequest:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        warn_of_unused(cls, _STEPS_OF_AIOHTTP, "write a middleware")
+        _HOOKS.check_subclass(cls)
 
     # Defaults.  An instance attribute is set only where the value differs, as few requests do:
     # Python finds the default fast as long as no object has an attribute of that name.
@@ -600,3 +595,6 @@ class ClientRequest:
         """The ``Content-Length`` of the request; ``None`` if it has none."""
         length = self.headers.get(hdrs.CONTENT_LENGTH)
         return None if length is None else int(length)
+
+
+_HOOKS: Final = Hooks(ClientRequest, REQUEST_REFUSED, REQUEST_UNUSED)

@@ -15,11 +15,11 @@ from yarl import URL
 
 from .. import hdrs
 from .._common import (
+    Hooks,
     HttpVersion,
     HttpVersion11,
     RequestInfo,
     printable,
-    warn_of_unused,
     without_user_info,
 )
 from .._headers import (
@@ -42,6 +42,7 @@ from ..client_exceptions import (
 )
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, begin_response, peek
 from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, RawHeaders
+from ._hooks import RESPONSE_REFUSED, RESPONSE_UNUSED
 from ._kept import (
     NO_HEAD,
     NO_REQUEST,
@@ -165,7 +166,7 @@ class ClientResponse:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        warn_of_unused(cls, ("start",), "write a middleware")
+        _HOOKS.check_subclass(cls)
         cls._says_more = any(
             getattr(cls, name) is not getattr(ClientResponse, name)
             for name in ("headers", "content_type", "charset")
@@ -637,3 +638,6 @@ _BY_HAND: Final[dict[str, object]] = {
     "_on_body": None,
     "_content": EMPTY_PAYLOAD,
 }
+
+
+_HOOKS: Final = Hooks(ClientResponse, RESPONSE_REFUSED, RESPONSE_UNUSED)

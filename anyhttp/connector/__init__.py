@@ -9,6 +9,7 @@ from ._base import BaseConnector, ConnectorStatistics
 from ._connectors import NamedPipeConnector, ProxyConnector, TCPConnector, UnixConnector
 from ._lending import lend as lend, lend_nowait as lend_nowait
 from ._session_interface import (
+    check_hooks as check_hooks,
     check_uses_proxies as check_uses_proxies,
     close_owned as close_owned,
     default_proxy as default_proxy,

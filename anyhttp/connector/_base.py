@@ -15,12 +15,12 @@ import anyio.lowlevel
 
 from .._common import (
     AsyncWithOnly,
+    Hooks,
     check_count,
     check_flag,
     check_seconds,
     warn_about_loop,
     warn_deprecated,
-    warn_of_unused,
     warn_without_effect,
 )
 from .._http1 import Connection, Http1Connection, engine_class
@@ -46,6 +46,7 @@ from ..tracing import (
     tell,
 )
 from ._dial import ConnectLimit
+from ._hooks import BASE_UNUSED
 from ._package_names import PackageNames
 from ._pool import ConnectionPool
 from ._slots import Slot
@@ -64,12 +65,6 @@ __all__ = ("BaseConnector", "ConnectorStatistics", "timed_out")
 #: Schemes of URLs that every connector accepts.
 HTTP_SCHEMES: Final = frozenset({"", "http", "https"})
 _NO_TIMEOUT: Final = ClientTimeout()
-#: Methods that subclasses written for aiohttp may override, but that anyhttp never calls.
-_STEPS_OF_AIOHTTP: Final = (
-    "_create_direct_connection", "_create_proxy_connection", "_get_fingerprint",
-    "_get_ssl_context", "_start_tls_connection", "_wrap_create_connection",
-    "_wrap_existing_connection",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +117,7 @@ class BaseConnector(PackageNames, AsyncWithOnly):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        warn_of_unused(cls, _STEPS_OF_AIOHTTP, "override _create_connection() or _resolve_host()")
+        _HOOKS.check_subclass(cls)
         cls._create_arguments = _positional_arguments(cls._create_connection)
 
     def __init__(
@@ -383,6 +378,9 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         if self._pool.is_closing:
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
                 await self._pool.finish_closing()
+
+
+_HOOKS: Final = Hooks(BaseConnector, refused={}, unused=BASE_UNUSED)
 
 
 def _check_without_effect(**flags: bool) -> None:

@@ -9,12 +9,13 @@ from contextlib import suppress
 from functools import partial
 from ssl import CERT_NONE, SSLContext
 from types import EllipsisType
-from typing import TYPE_CHECKING, ClassVar, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypedDict, Unpack
 
 from yarl import URL
 
 from .._common import (
     ConnectionKey,
+    Hooks,
     check_callable,
     check_count,
     check_flag,
@@ -50,6 +51,7 @@ from ..tracing import (
 from ..typedefs import StrOrURL
 from ._base import BaseConnector, timed_out
 from ._dial import ConnectLimit, TcpOptions, dial_tcp
+from ._hooks import TCP_REFUSED, TCP_UNUSED
 from ._tunnel import Way, dial_through_proxy
 
 if TYPE_CHECKING:
@@ -98,6 +100,10 @@ class TCPConnector(BaseConnector):
         BaseConnector.allowed_protocol_schema_set | {"tcp"}
     )
     _uses_proxies: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        TCP_HOOKS.check_subclass(cls)
 
     def __init__(
         self,
@@ -335,6 +341,9 @@ class TCPConnector(BaseConnector):
 
 
 _CREATE_CONNECTION: Final = TCPConnector._create_connection
+
+#: how programs change aiohttp's connector, and not this one
+TCP_HOOKS: Final = Hooks(TCPConnector, TCP_REFUSED, TCP_UNUSED)
 
 
 #: Shared by all connectors: it holds nothing, so there is nothing to close either.

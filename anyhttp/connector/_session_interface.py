@@ -8,8 +8,10 @@ from .._common import EventLoop, is_own_method
 from .._targets import ProxyOptions
 from .._tasks import CLEAN_UP_SECONDS, Watchdog
 from ._base import BaseConnector
+from ._connectors import TCP_HOOKS
 
 __all__ = (
+    "check_hooks",
     "check_uses_proxies",
     "close_owned",
     "default_proxy",
@@ -36,6 +38,14 @@ def loop_of(connector: BaseConnector) -> EventLoop | None:
 def uses_proxies(connector: BaseConnector) -> bool:
     """Whether *connector* can send requests through a proxy."""
     return connector._uses_proxies
+
+
+def check_hooks(connector: BaseConnector) -> None:
+    """Check that no step of aiohttp's was put onto the class of *connector* after it was made.
+
+    :raises TypeError: one was, and it would be passed over
+    """
+    TCP_HOOKS.check_object(connector)
 
 
 def check_uses_proxies(connector: BaseConnector) -> None:
