@@ -340,8 +340,10 @@ def undocumented(module: str) -> Iterator[str]:
         if (inspect.isclass(value) or inspect.isfunction(value)) and not inspect.getdoc(value):
             yield name
         for member in vars(value) if inspect.isclass(value) else ():
+            if member.startswith("_"):
+                continue
             method = getattr(value, member)
-            if callable(method) and not member.startswith("_") and not inspect.getdoc(method):
+            if callable(method) and not inspect.getdoc(method):
                 yield f"{name}.{member}"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any, Final, NoReturn
 
 from .deprecation import outside_caller
@@ -36,9 +37,10 @@ class Hooks:
         self._advice = {**refused, **(unused or {})}
         self._own: dict[str, object] = {}
         for name in self._advice:
-            if _found(root, name) is _MISSING:
+            # Public names would be shown to whoever looks at the class.
+            if name.startswith("_") and self._find(root, name) is _MISSING:
                 setattr(root, name, _Hook(self, name))
-            self._own[name] = _found(root, name)
+            self._own[name] = self._find(root, name)
 
     def check_subclass(self, cls: type) -> None:
         """Check *cls*, which has just been made: its methods and those of other bases.
@@ -46,22 +48,34 @@ class Hooks:
         :raises TypeError: one of them is refused
         """
         for name, own in self._own.items():
-            found = _found(cls, name)
+            found = self._find(cls, name)
             if found is not own and not self._is_known(cls, name, found):
                 self.complain(cls, name)
 
     def _is_known(self, cls: type, name: str, found: object) -> bool:
         """Whether a base of *cls* has been checked with the same value, which gave a warning."""
         return any(
-            issubclass(base, self._root) and _found(base, name) is found for base in cls.__bases__
+            issubclass(base, self._root) and self._find(base, name) is found
+            for base in cls.__bases__
         )
 
-    def check_object(self, instance: object) -> None:
-        """Check that no refused name was assigned to a class of *instance* after it was made.
+    def _find(self, cls: type, name: str) -> object:
+        """Return what *name* is in *cls*, whose bases behind the root do not count.
+
+        In aiohttp the root has the name, and so comes before them.
+        """
+        before = takewhile(lambda each: each is not self._root, cls.__mro__)
+        for each in (*before, *self._root.__mro__):
+            if name in vars(each):
+                return vars(each)[name]
+        return _MISSING
+
+    def check_patches(self, kind: type) -> None:
+        """Check that no refused name was assigned to *kind*, or to a base, after it was made.
 
         :raises TypeError: one was
         """
-        for cls in instance.__class__.__mro__:  # not that of type(), as it may be a proxy
+        for cls in kind.__mro__:
             attributes = vars(cls)
             if not attributes.keys().isdisjoint(self._refused):
                 for name in self._refused:
@@ -106,11 +120,3 @@ class _Hook:
     def __delete__(self, instance: object) -> None:
         if vars(instance).pop(self._name, _MISSING) is _MISSING:
             self._miss(type(instance), instance)
-
-
-def _found(cls: type, name: str) -> object:
-    """Return what *name* is in *cls*, without asking descriptors."""
-    for each in cls.__mro__:
-        if name in vars(each):
-            return vars(each)[name]
-    return _MISSING

@@ -1,4 +1,4 @@
-"""The steps of aiohttp's session that programs override, and that are no steps here."""
+"""The steps of aiohttp's session that programs override, and that are missing here."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ from .._targets import (
 from .._tasks import ClientTimeout, HelperTasks
 from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType
-from ..client_reqrep import ClientRequest, ClientResponse
+from ..client_reqrep import REQUEST_HOOKS, RESPONSE_HOOKS, ClientRequest, ClientResponse
 from ..client_ws import ClientWebSocketResponse
 from ..connector import BaseConnector, TCPConnector, check_hooks, default_proxy, forget_warning
 from ..cookiejar import CookieJar, checked_jar
@@ -236,6 +236,9 @@ class ClientSession(PackageNames, AsyncWithOnly):
         if connector is None:
             connector = TCPConnector()
         check_hooks(connector)
+        _HOOKS.check_patches(type(self))
+        REQUEST_HOOKS.check_patches(defaults.request_class)
+        RESPONSE_HOOKS.check_patches(request.response_class)
         self._scope = SessionScope(
             defaults,
             cookie_jar,

@@ -13,8 +13,12 @@ from ._prepared import (
     PreparedHeaders as PreparedHeaders,
     prepared_headers as prepared_headers,
 )
-from ._request import ClientRequest
-from ._response import ClientResponse, ContentDisposition
+from ._request import REQUEST_HOOKS as REQUEST_HOOKS, ClientRequest
+from ._response import (
+    RESPONSE_HOOKS as RESPONSE_HOOKS,
+    ClientResponse,
+    ContentDisposition,
+)
 from ._session_functions import (
     exchange_of as exchange_of,
     make_response as make_response,

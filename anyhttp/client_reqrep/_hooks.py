@@ -1,4 +1,4 @@
-"""The steps of aiohttp's requests and responses that programs override, and that are no steps here."""
+"""Steps of aiohttp's requests and responses that programs override, and that are missing here."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ from ._prepared import DEFAULT_HEADERS
 from ._response import ClientResponse
 from ._settings import DEFAULT_SETTINGS, GivenParts, RequestParts, RequestSettings
 
-__all__ = ("ClientRequest",)
+__all__ = ("REQUEST_HOOKS", "ClientRequest")
 
 _TLS_SCHEMES: Final = frozenset({"https", "wss"})
 
@@ -78,7 +78,7 @@ class ClientRequest:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _HOOKS.check_subclass(cls)
+        REQUEST_HOOKS.check_subclass(cls)
 
     # Defaults.  An instance attribute is set only where the value differs, as few requests do:
     # Python finds the default fast as long as no object has an attribute of that name.
@@ -597,4 +597,4 @@ class ClientRequest:
         return None if length is None else int(length)
 
 
-_HOOKS: Final = Hooks(ClientRequest, REQUEST_REFUSED, REQUEST_UNUSED)
+REQUEST_HOOKS: Final = Hooks(ClientRequest, REQUEST_REFUSED, REQUEST_UNUSED)

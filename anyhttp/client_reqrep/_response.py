@@ -56,7 +56,7 @@ from ._kept import (
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ("ERROR_BODY", "ClientResponse", "ContentDisposition")
+__all__ = ("ERROR_BODY", "RESPONSE_HOOKS", "ClientResponse", "ContentDisposition")
 
 #: How much of the body of an error response goes into the exception, in bytes: enough for the
 #: message of a service, not for a whole web page.
@@ -166,7 +166,7 @@ class ClientResponse:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _HOOKS.check_subclass(cls)
+        RESPONSE_HOOKS.check_subclass(cls)
         cls._says_more = any(
             getattr(cls, name) is not getattr(ClientResponse, name)
             for name in ("headers", "content_type", "charset")
@@ -640,4 +640,4 @@ _BY_HAND: Final[dict[str, object]] = {
 }
 
 
-_HOOKS: Final = Hooks(ClientResponse, RESPONSE_REFUSED, RESPONSE_UNUSED)
+RESPONSE_HOOKS: Final = Hooks(ClientResponse, RESPONSE_REFUSED, RESPONSE_UNUSED)

@@ -45,7 +45,7 @@ def check_hooks(connector: BaseConnector) -> None:
 
     :raises TypeError: one was, and it would be passed over
     """
-    TCP_HOOKS.check_object(connector)
+    TCP_HOOKS.check_patches(connector.__class__)  # not type(connector), which may be a proxy
 
 
 def check_uses_proxies(connector: BaseConnector) -> None:

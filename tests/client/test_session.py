@@ -92,6 +92,53 @@ async def test_an_option_of_a_subclass(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("parent", "names"),
+    [
+        (ClientSession, ["_build_url", "_get_netrc_auth", "_prepare_headers"]),
+        (
+            ClientRequest,
+            [
+                *("send", "write_bytes", "update_auth", "update_body_from_data"),
+                *("update_cookies", "update_headers", "update_host", "update_proxy"),
+            ],
+        ),
+        (ClientResponse, ["start"]),
+    ],
+    ids=["session", "request", "response"],
+)
+def test_a_subclass_with_a_step_of_aiohttp_that_nobody_calls(
+    parent: type, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may sign requests, check responses or choose where they go, so it is refused."""
+    for name in names:
+        match = rf"Mine\.{name} would be passed over"
+        with pytest.raises(TypeError, match=match):
+            type("Mine", (parent,), {name: lambda self: None})
+        with pytest.raises(TypeError, match=match):
+            type("Mine", (type("Mixin", (), {name: None}), parent), {})
+        type("Mine", (parent, type("Mixin", (), {name: None})), {})  # aiohttp's comes first
+        with monkeypatch.context() as patch:
+            patch.setattr(parent, name, lambda self: None, raising=False)
+            with pytest.raises(TypeError, match=rf"{parent.__name__}\.{name} would be"):
+                ClientSession()
+
+
+@pytest.mark.parametrize(
+    ("parent", "name"),
+    [
+        (ClientRequest, "terminate"),
+        (ClientRequest, "update_transfer_encoding"),
+        (ClientRequest, "_on_chunk_request_sent"),
+        (ClientResponse, "_response_eof"),
+    ],
+)
+def test_a_subclass_with_a_step_that_has_no_effect(parent: type, name: str) -> None:
+    """There is a warning, which Python shows: its class is not one that is hidden."""
+    with pytest.warns(RuntimeWarning, match=rf"Mine\.{name} would be passed over"):
+        type("Mine", (parent,), {name: lambda self: None})
+
+
+@pytest.mark.parametrize(
     ("params", "query"),
     [
         ("a=%20b", "a=%20b"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from copy import copy
 from typing import Any
 from unittest import mock
 
@@ -27,6 +26,7 @@ from anyhttp import (
     WSMsgType,
     WSServerHandshakeError,
 )
+from anyhttp.client_reqrep import take_exchange
 from tests.support import websocket
 from tests.support.links import Gone, Link, LinkThreads, Listener
 from tests.support.server import Server
@@ -296,8 +296,10 @@ async def test_a_handshake_whose_response_was_released(server: Server, socket_ur
     class Releasing(ClientSession):
         async def _request(self, *args: Any, **options: Any) -> Any:
             response = await super()._request(*args, **options)
-            response.release()
-            return copy(response)
+            exchange = take_exchange(response)
+            assert exchange is not None
+            exchange.close()
+            return response
 
     async with Releasing() as session:
         with pytest.raises(RuntimeError, match="has no connection"):

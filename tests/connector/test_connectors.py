@@ -1301,6 +1301,18 @@ class TestErrors:
             assert_no_tokens(session.connector)
 
 
+def wrapped(connector: TCPConnector) -> Any:
+    """Return an object that looks like *connector*, as proxies of monitoring tools do."""
+
+    class Proxy:
+        __class__ = property(lambda self: type(connector))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(connector, name)
+
+    return Proxy()
+
+
 class TestSubclasses:
     async def test_one_that_makes_its_own_streams(self, server: Server) -> None:
         """``_create_connection`` may return any anyio stream."""
@@ -1350,11 +1362,86 @@ class TestSubclasses:
             async with ClientSession(server.url, connector=connector) as session:
                 await get(session)
 
-    @pytest.mark.parametrize("name", ["_wrap_create_connection", "_create_direct_connection"])
-    def test_one_that_overrides_a_step_of_aiohttp(self, name: str) -> None:
+    @pytest.mark.parametrize(
+        ("name", "instead"),
+        [
+            ("_wrap_create_connection", r"sent directly.*_create_connection\(\).*socks5://"),
+            ("_wrap_existing_connection", "sent directly"),
+            ("_create_direct_connection", "sent directly"),
+            ("_create_proxy_connection", "sent directly"),
+            ("_start_tls_connection", "Give ssl"),
+            ("_get_ssl_context", "Give ssl"),
+            ("_get_fingerprint", "Give ssl"),
+            ("_convert_hosts_to_addr_infos", "_resolve_host"),
+            ("_resolve_host_with_throttle", "_resolve_host"),
+            ("_cached_hosts", "_resolve_host"),
+            ("_update_proxy_auth_header_and_build_proxy_req", "proxy_headers"),
+            ("_socket_factory", "to the constructor"),
+            ("_local_addr_infos", "to the constructor"),
+        ],
+    )
+    def test_one_that_overrides_a_step_of_aiohttp(self, name: str, instead: str) -> None:
         """Nothing calls it, so a proxy that it connects to would be passed over."""
-        with pytest.warns(RuntimeWarning, match=rf"Mine\.{name}\(\) is never called"):
+        match = rf"Mine\.{name} would be passed over.*{instead}"
+        with pytest.raises(TypeError, match=match):
             type("Mine", (TCPConnector,), {name: lambda self: None})
+        mixin = type("Mixin", (), {name: lambda self: None})
+        with pytest.raises(TypeError, match=match):
+            type("Mine", (mixin, TCPConnector), {})
+        type("Mine", (TCPConnector, mixin), {})  # aiohttp would call its own, too
+        connector = TCPConnector()
+        with pytest.raises(TypeError, match=rf"TCPConnector\.{name} would be passed over"):
+            setattr(connector, name, None)
+        assert not hasattr(connector, name)
+
+    async def test_a_step_of_aiohttp_that_is_put_onto_the_class(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is seen when a session takes the connector."""
+        connector = TCPConnector()
+        monkeypatch.setattr(TCPConnector, "_get_fingerprint", lambda self: None, raising=False)
+        for given in (None, connector, wrapped(connector)):
+            with pytest.raises(TypeError, match=r"TCPConnector\._get_fingerprint would be"):
+                ClientSession(connector=given)
+
+    @pytest.mark.parametrize(
+        "name",
+        ["_factory", "_close", "_get", "_release", "_available_connections", "_interleave"],
+    )
+    def test_one_that_overrides_what_has_no_effect(self, name: str) -> None:
+        """No harm is done, so there is a warning; once, and not for subclasses of the subclass."""
+        parent = BaseConnector if name != "_interleave" else TCPConnector
+        match = rf"Mine\.{name} would be passed over"
+        with pytest.warns(RuntimeWarning, match=match) as caught:
+            mine = type("Mine", (parent,), {name: lambda self: None})
+        assert caught[0].filename == __file__
+        type("Derived", (mine,), {})
+        connector = parent()
+        with pytest.warns(RuntimeWarning, match=rf"{parent.__name__}\.{name} would be"):
+            setattr(connector, name, 5)
+        assert getattr(connector, name) == 5
+        delattr(connector, name)
+        for access in (getattr, delattr):
+            with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
+                access(connector, name)
+
+    async def test_what_a_refusal_advises(self, server: Server) -> None:
+        """Overriding ``_create_connection()`` and ``_resolve_host()`` is what works."""
+        steps: list[str] = []
+
+        class Mine(TCPConnector):
+            async def _create_connection(self, *args: Any) -> Any:
+                steps.append("_create_connection")
+                return await super()._create_connection(*args)
+
+            async def _resolve_host(self, *args: Any, **options: Any) -> Any:
+                steps.append("_resolve_host")
+                return await super()._resolve_host(*args, **options)
+
+        async with ClientSession(server.url, connector=Mine()) as session:
+            for _ in range(2):
+                await get(session)
+        assert steps == ["_create_connection", "_resolve_host"]
 
     async def test_one_that_connects_in_its_own_way(self, server: Server) -> None:
         """``connect`` of a subclass is called for each request, idle connections or not."""
