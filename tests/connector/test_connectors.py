@@ -1406,7 +1406,7 @@ class TestSubclasses:
 
     @pytest.mark.parametrize(
         "name",
-        ["_factory", "_close", "_get", "_release", "_available_connections", "_interleave"],
+        ["_factory", "_cleanup", "_get", "_release", "_available_connections", "_interleave"],
     )
     def test_one_that_overrides_what_has_no_effect(self, name: str) -> None:
         """No harm is done, so there is a warning; once, and not for subclasses of the subclass."""
