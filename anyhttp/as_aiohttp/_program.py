@@ -39,11 +39,9 @@ def main() -> None:
         del sys.argv[0]
         run_module(sys.argv[0])
     elif what == ["-c"]:
-        replace_folder("")
-        run_code(program, compile(sys.argv.pop(1), "<string>", "exec"))
+        run_text(program, sys.argv.pop(1), "<string>")
     elif what == ["-"]:
-        replace_folder("")
-        run_code(program, compile(sys.stdin.read(), "<stdin>", "exec"))
+        run_text(program, sys.stdin.buffer.read(), "<stdin>")
     else:
         run_path(program, sys.argv[0])
 
@@ -95,6 +93,12 @@ def run_path(program: ModuleType, path: str) -> None:
     program.__loader__ = loader
     program.__file__ = path
     run_code(program, code)
+
+
+def run_text(program: ModuleType, text: str | bytes, name: str) -> None:
+    """Run the source *text* as the main module; *name* is what tracebacks show for its file."""
+    replace_folder("")
+    run_code(program, compile(text, name, "exec", dont_inherit=True))
 
 
 def run_code(program: ModuleType, code: CodeType | None) -> None:
