@@ -377,8 +377,13 @@ async def open_aiohttp(
 
 
 @asynccontextmanager
-async def open_httpx(settings: Settings, *, package: str) -> AsyncIterator[Session]:
-    """Open an httpx or httpx2 client that keeps every connection alive, as the others do."""
+async def open_httpx(
+    settings: Settings, *, package: str, transport: str | None = None
+) -> AsyncIterator[Session]:
+    """Open an httpx or httpx2 client that keeps every connection alive, as the others do.
+
+    :param transport: the module of its transport; its own one if it is left out
+    """
     library = import_module(package)
     limits = library.Limits(
         max_connections=settings.limit,
@@ -386,7 +391,11 @@ async def open_httpx(settings: Settings, *, package: str) -> AsyncIterator[Sessi
         keepalive_expiry=PATIENCE,
     )
     verify = True if settings.context is None else settings.context
-    async with library.AsyncClient(limits=limits, timeout=PATIENCE, verify=verify) as client:
+    if transport is None:
+        made = library.AsyncHTTPTransport(limits=limits, verify=verify)
+    else:
+        made = import_module(transport).AnyhttpTransport(limits=limits, verify=verify)
+    async with library.AsyncClient(transport=made, timeout=PATIENCE) as client:
         yield HttpxSession(library, client)
 
 
@@ -445,6 +454,11 @@ def _httpx(package: str, backend: Backend) -> Client:
     return Client(f"{package}-{backend}", package, backend, partial(open_httpx, package=package))
 
 
+def _httpx_over_anyhttp(package: str, backend: Backend) -> Client:
+    opener = partial(open_httpx, package=package, transport=f"anyhttp.{package}")
+    return Client(f"{package}-over-anyhttp-{backend}", package, backend, opener, ("anyhttp",))
+
+
 def _bare(name: str, package: str, backend: Backend, connect: Connect) -> Client:
     return Client(name, package, backend, partial(open_bare, connect=connect))
 
@@ -466,6 +480,10 @@ CLIENTS: Final = (
     _httpx("httpx2", "trio"),
     _httpx("httpx", "asyncio"),
     _httpx("httpx", "trio"),
+    _httpx_over_anyhttp("httpx2", "asyncio"),
+    _httpx_over_anyhttp("httpx2", "trio"),
+    _httpx_over_anyhttp("httpx", "asyncio"),
+    _httpx_over_anyhttp("httpx", "trio"),
     _bare("anyio-asyncio", "anyio", "asyncio", connect_anyio),
     _bare("anyio-trio", "anyio", "trio", connect_anyio),
     _bare("socket-asyncio", "asyncio", "asyncio", connect_asyncio),

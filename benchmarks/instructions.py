@@ -41,7 +41,8 @@ CPU_ROUNDS: Final = 3
 # Those that count; the other clients are the same libraries once more.
 COUNTED: Final = (
     *("aiohttp-asyncio", "anyhttp-asyncio-auto", "anyhttp-trio-auto"),
-    *("httpx2-asyncio", "httpx2-trio", "pyreqwest-asyncio", "socket-asyncio", "socket-trio"),
+    *("httpx2-asyncio", "httpx2-trio", "httpx2-over-anyhttp-asyncio", "httpx2-over-anyhttp-trio"),
+    *("pyreqwest-asyncio", "socket-asyncio", "socket-trio"),
 )
 COUNTED_WEBSOCKETS: Final = (
     *("aiohttp-asyncio", "anyhttp-asyncio", "anyhttp-trio"),

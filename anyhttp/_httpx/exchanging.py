@@ -160,8 +160,10 @@ class Exchanging:
         """Whether nobody is told of the end of the response, and no task has to be ended then."""
         return self._traced is None and self._owner is None
 
-    async def next_piece(self, content: StreamReader) -> bytes:
+    async def next_piece(self, content: StreamReader | bytes) -> bytes:
         """Return the next piece of the body of the response, ``b""`` at its end.
+
+        :param content: the reader of the body, or what is left of it
 
         If this fails or is cancelled, the connection is closed.
         """
@@ -169,7 +171,7 @@ class Exchanging:
             if self._body_step is None:
                 self._body_step = step = self._step("receive_response_body")
                 await step.__aenter__()
-            piece = await content.readany()
+            piece = content if isinstance(content, bytes) else await content.readany()
             if not piece:
                 await self._body_step.__aexit__(None, None, None)
             return piece

@@ -70,9 +70,7 @@ class ResponseBody:
         content = self._content
         if isinstance(content, bytes):
             self._content = b""
-            piece = content
-        else:
-            piece = await self._exchanging.next_piece(content)
+        piece = await self._exchanging.next_piece(content)
         if not piece:
             raise StopAsyncIteration
         return piece

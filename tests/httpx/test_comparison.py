@@ -370,14 +370,14 @@ async def test_write_timeout(
     async def do(client: Any, url: str) -> Any:
         return await client.post(url, content=Large() if streamed else b"x" * 20_000_000)
 
-    do = timed(library, do, write=0.2)
+    limited = timed(library, do, write=0.2)
     # On trio httpcore leaves a generator to the garbage collector, of which trio warns.
     transports = [library.ours] if anyio_backend_name == "trio" else [library.own, library.ours]
     for transport in transports:
         peer = await script([(Head(b"POST / "), DEAF)])
         async with library.package.AsyncClient(transport=transport(verify=False)) as client:
             with pytest.raises(library.package.WriteTimeout):
-                await do(client, str(peer.url))
+                await limited(client, str(peer.url))
 
 
 async def test_pool_timeout(library: Library, script: Script) -> None:
@@ -419,12 +419,12 @@ async def test_connect_timeout(library: Library, script: Script) -> None:
     async def do(client: Any, url: str) -> Any:
         return await client.get(url.replace("http:", "https:"))
 
-    do = timed(library, do, connect=0.1)
+    limited = timed(library, do, connect=0.1)
     for transport in (library.own, library.ours):
         peer = await script([STALL])
         async with library.package.AsyncClient(transport=transport(verify=False)) as client:
             with pytest.raises(library.package.ConnectTimeout):
-                await do(client, str(peer.url))
+                await limited(client, str(peer.url))
 
 
 async def test_unsupported_protocols(library: Library, script: Script) -> None:
