@@ -173,15 +173,17 @@ class Stub:
 
     A request that no route is for is answered with 404, and fails the driver at its end, as
     does an exception in a route.
+
+    :param port: 0 for any that is free
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.faults: list[str] = []
         self.connections = 0
         self._routes: list[tuple[re.Pattern[str], Route]] = []
         self._talks: list[tuple[re.Pattern[str], Talk]] = []
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.stub = self
         self.host, self.port = "127.0.0.1", int(self._server.server_address[1])
         self.url = f"http://{self.host}:{self.port}"

@@ -6,7 +6,10 @@ from tests.downstream.expect import raises
 from tests.downstream.package import Package
 from tests.downstream.stub import Answer, Request, Stub, json_answer
 
-PRODUCT = {"X_Elastic_Product": "Elasticsearch"}
+
+def answer(value: object, status: int = 200) -> Answer:
+    """Answer with *value* as the product does; the client asks for its name."""
+    return json_answer(value, status, X_Elastic_Product="Elasticsearch")
 
 
 async def drive(stub: Stub) -> None:
@@ -15,18 +18,18 @@ async def drive(stub: Stub) -> None:
     from elasticsearch.helpers import async_bulk
 
     found = {"took": 1, "timed_out": False, "hits": {"hits": [{"_source": {"title": "x"}}]}}
-    stub.on("GET /", json_answer({"version": {"number": "9.5.1"}}, 200, **PRODUCT))
-    stub.on("PUT /books/_doc/1", json_answer({"_id": "1", "result": "created"}, 201, **PRODUCT))
-    stub.on("POST /books/_search", json_answer(found, 200, **PRODUCT))
+    stub.on("GET /", answer({"version": {"number": "9.5.1"}}))
+    stub.on("PUT /books/_doc/1", answer({"_id": "1", "result": "created"}, 201))
+    stub.on("POST /books/_search", answer(found))
     stub.on("HEAD /books", Answer(headers={"X-Elastic-Product": "Elasticsearch"}))
     stub.on("PUT /_bulk", _bulk)
-    stub.on("GET /books/_doc/2", json_answer({"found": False}, 404, **PRODUCT))
+    stub.on("GET /books/_doc/2", answer({"found": False}, 404))
     async with AsyncElasticsearch(stub.url, basic_auth=("user", "secret")) as client:
         assert (await client.info())["version"]["number"] == "9.5.1"
         made = await client.index(index="books", id="1", document={"title": "x"})
         assert made["result"] == "created"
-        answer = await client.search(index="books", query={"match": {"title": "x"}})
-        assert answer["hits"]["hits"][0]["_source"] == {"title": "x"}
+        searched = await client.search(index="books", query={"match": {"title": "x"}})
+        assert searched["hits"]["hits"][0]["_source"] == {"title": "x"}
         assert await client.indices.exists(index="books")
         done, failed = await async_bulk(client, [{"_index": "books", "title": "y"}])
         assert (done, failed) == (1, [])
@@ -38,7 +41,7 @@ async def drive(stub: Stub) -> None:
 
 def _bulk(request: Request) -> Answer:
     assert request.body.count(b"\n") == 2, request.body
-    return json_answer({"errors": False, "items": [{"index": {"status": 201}}]}, 200, **PRODUCT)
+    return answer({"errors": False, "items": [{"index": {"status": 201}}]})
 
 
 PACKAGES = (

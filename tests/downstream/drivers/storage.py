@@ -75,9 +75,8 @@ def serve_s3(stub: Stub) -> dict[str, bytes]:
         return ranged(request, held[request.parts["key"]])
 
     def listing(_: Request) -> Answer:
-        entry = "<Contents><Key>{}</Key><Size>{}</Size><ETag>e</ETag>" + (
-            "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
-        )
+        entry = "<Contents><Key>{}</Key><Size>{}</Size><ETag>e</ETag>"
+        entry += "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
         entries = "".join(entry.format(key, len(data)) for key, data in held.items())
         text = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
         return Answer(text.encode(), headers={"Content-Type": "application/xml"})
@@ -224,7 +223,7 @@ def serve_blobs(stub: Stub) -> dict[str, bytes]:
 
     def get(request: Request) -> Answer:
         if request.parts["name"] not in held:
-            text = b'<?xml version="1.0"?><Error><Code>BlobNotFound</Code><Message>no</Message></Error>'
+            text = b"<Error><Code>BlobNotFound</Code><Message>no</Message></Error>"
             missing = {"Content-Type": "application/xml", "x-ms-error-code": "BlobNotFound"}
             return Answer(text, 404, missing)
         kind = {"x_ms_blob_type": "BlockBlob", "Content_Type": "application/octet-stream"}
