@@ -13,13 +13,15 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tests.downstream.environments import ROOT, Environment
+from tests.downstream.examples import EXAMPLES
 from tests.downstream.package import BACKENDS, Backend, Package
-from tests.downstream.page import Row, write_table
+from tests.downstream.page import ExampleRow, Row, write_tables
 
 SECONDS_PER_DRIVER: Final = 120
 DRIVE: Final = ROOT / "tests" / "downstream" / "drive.py"
@@ -50,19 +52,17 @@ def command(environment: Environment, client: str) -> list[str | Path]:
     return [environment.python, "-m", "anyhttp.as_aiohttp", DRIVE]
 
 
-def drive(driver: Driver, backend: Backend, environment: Environment, client: str) -> bool:
-    """Run a driver in a process of its own, and show what it printed if it failed."""
-    package = driver.package
-    # No proxy, no token, no settings of a service.
+def variables() -> dict[str, str]:
+    """Return the environment of a driver: no proxy, no token, no settings of a service."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    variables = {**kept, "PYTHONPATH": str(ROOT), "DOWNSTREAM_CLIENT": client}
+    return {**kept, "PYTHONPATH": str(ROOT)}
+
+
+def succeeds(what: str, command: list[str | Path], environment: Mapping[str, str]) -> bool:
+    """Run *command*, say whether it succeeded, and show what it printed if it did not."""
     started = time.monotonic()
     process = subprocess.Popen(
-        [*command(environment, client), driver.module, package.name, backend],
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         output, _ = process.communicate(timeout=SECONDS_PER_DRIVER)
@@ -71,11 +71,44 @@ def drive(driver: Driver, backend: Backend, environment: Environment, client: st
         output = process.communicate()[0] + f"\nnot done after {SECONDS_PER_DRIVER} seconds"
     works = process.returncode == 0
     seconds = time.monotonic() - started
-    print(f"{'ok  ' if works else 'FAIL'} {package.requirement} on {backend} ({seconds:.1f} s)")
+    print(f"{'ok  ' if works else 'FAIL'} {what} ({seconds:.1f} s)")
     if not works:
         print("\n".join(f"     {line}" for line in output.splitlines()[-40:]))
     sys.stdout.flush()
     return works
+
+
+def drive(driver: Driver, backend: Backend, environment: Environment, client: str) -> bool:
+    """Run a driver in a process of its own."""
+    package = driver.package
+    start = command(environment, client)
+    return succeeds(
+        f"{package.requirement} on {backend}",
+        [*start, driver.module, package.name, backend],
+        {**variables(), "DOWNSTREAM_CLIENT": client},
+    )
+
+
+def run_example(number: int, backend: Backend, environment: Environment) -> bool:
+    """Run an example of a package in a process of its own."""
+    example = EXAMPLES[number]
+    command = [environment.python, "-m", "tests.downstream.examples", str(number), backend]
+    return succeeds(f"the example of {example.package} on {backend}", command, variables())
+
+
+def run_examples(chosen: list[Driver], environments: Mapping[str, Environment]) -> list[ExampleRow]:
+    """Run the examples of the packages that were chosen."""
+    rows = []
+    for number, example in enumerate(EXAMPLES):
+        for driver in chosen:
+            if driver.package.name == example.package:
+                environment = environments[driver.package.environment]
+                works = {
+                    backend: run_example(number, backend, environment)
+                    for backend in example.backends
+                }
+                rows.append(ExampleRow(example, works))
+    return rows
 
 
 def arguments() -> argparse.Namespace:
@@ -126,9 +159,12 @@ def main() -> int:
         }
         rows.append(Row(package, works))
         failed += [f"{package.name} on {backend}" for backend, done in works.items() if not done]
+    examples = [] if options.client == "aiohttp" else run_examples(chosen, environments)
+    for row in examples:
+        failed += [f"the example of {row.example.package}"] * (not all(row.works.values()))
     print(f"{len(rows)} packages driven; failed: {', '.join(failed) or 'none'}")
     if options.client == "anyhttp":
-        write_table(rows, [driver.package for driver in all_drivers()])
+        write_tables(rows, examples, [driver.package for driver in all_drivers()])
     return 1 if failed else 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.downstream.package import Package
 from tests.downstream.stub import Stub
 
@@ -71,6 +73,55 @@ async def drive_sentry(stub: Stub) -> None:
     assert str(span["trace_id"]) in stub.requests[0].headers["Sentry-Trace"]
 
 
+async def drive_elastic(stub: Stub) -> None:
+    """A span with its outcome, and the header that names it."""
+    import elasticapm
+
+    client = elasticapm.Client(
+        service_name="one",
+        server_url="http://127.0.0.1:9",
+        disable_send=True,
+        central_config=False,
+        cloud_provider="none",
+        breakdown_metrics=False,
+        metrics_interval="0s",
+    )
+    elasticapm.instrument()
+    transaction = client.begin_transaction("test")
+    spans: list[object] = []
+    client.tracer.queue_func = lambda kind, data, **_: spans.append((kind, data))
+    await ask(stub)
+    client.end_transaction("one", "ok")
+    elasticapm.uninstrument()
+    client.close()
+    outcomes = [dict(data)["outcome"] for kind, data in spans if kind == "span"]  # type: ignore[misc]  # pairs
+    assert outcomes == ["success", "failure"], outcomes
+    assert transaction.trace_parent.trace_id in stub.requests[0].headers["Traceparent"]
+
+
+async def drive_ddtrace(stub: Stub) -> None:
+    """Spans with their outcome, and the headers that name them."""
+    os.environ["DD_INSTRUMENTATION_TELEMETRY_ENABLED"] = "false"
+    os.environ["DD_REMOTE_CONFIGURATION_ENABLED"] = "false"
+    os.environ["DD_TRACE_AGENT_URL"] = "http://127.0.0.1:9"
+    import ddtrace
+    from ddtrace.trace import TraceFilter
+
+    finished: list[object] = []
+
+    class Keep(TraceFilter):
+        def process_trace(self, trace: list[object]) -> None:
+            finished.extend(trace)
+
+    ddtrace.trace.tracer.configure(trace_processors=[Keep()])
+    ddtrace.patch(aiohttp=True)
+    await ask(stub)
+    names = [one.name for one in finished]  # type: ignore[attr-defined]  # spans
+    assert names.count("aiohttp.request") == 2, names
+    assert "TCPConnector.connect" in names, names
+    assert "x-datadog-trace-id" in stub.requests[0].headers
+
+
 PACKAGES = (
     Package(
         name="opentelemetry-instrumentation-aiohttp-client",
@@ -87,5 +138,22 @@ PACKAGES = (
         environment="observers",
         drive=drive_sentry,
         driven="spans of a success and a failure, the header",
+    ),
+    Package(
+        name="elastic-apm",
+        version="6.26.2",
+        beside=("aiohttp==3.14.*",),
+        environment="observers",
+        drive=drive_elastic,
+        driven="spans of a success and a failure, the header",
+        other_clients="the agent sends by urllib3 what it has seen",
+    ),
+    Package(
+        name="ddtrace",
+        version="4.16.0",
+        beside=("aiohttp==3.14.*",),
+        environment="observers",
+        drive=drive_ddtrace,
+        driven="spans of requests and of connecting, the header",
     ),
 )
