@@ -84,7 +84,7 @@ def find_text(example: Example) -> str:
     """
     description = str(importlib.metadata.metadata(example.package).get_payload())
     fenced = re.findall(r"^``` ?python\n(.*?)^```", description, re.DOTALL | re.MULTILINE)
-    quoted = re.findall(r"^``` ?python\n((?:>.*\n)+)", description, re.MULTILINE)
+    quoted = re.findall(r"^> ``` ?python\n(.*?)^> ```", description, re.DOTALL | re.MULTILINE)
     blocks = re.findall(r"code-block:: ?python3?\n\n((?: .*\n|>.*\n|\n)+)", description)
     texts = [re.sub("^> ?", "", text, flags=re.MULTILINE) for text in (*fenced, *quoted, *blocks)]
     return next(textwrap.dedent(text) for text in texts if example.has in text)

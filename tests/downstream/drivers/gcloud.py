@@ -103,7 +103,7 @@ async def drive_pubsub(stub: Stub) -> None:
         return {"messageIds": ["1"]}
 
     def pull(_: Request) -> object:
-        message = {**dict(held[0]), "messageId": "1", "publishTime": "2026-01-01T00:00:00.0Z"}  # type: ignore[call-overload]  # made above
+        message = {**dict(held[0]), "messageId": "1", "publishTime": "2026-01-01T00:00:00.0Z"}
         return {"receivedMessages": [{"ackId": "a", "message": message}]}
 
     stub.on(f"PUT {topic}", {"name": topic[4:]})

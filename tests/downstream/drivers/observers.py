@@ -94,7 +94,7 @@ async def drive_elastic(stub: Stub) -> None:
     client.end_transaction("one", "ok")
     elasticapm.uninstrument()
     client.close()
-    outcomes = [dict(data)["outcome"] for kind, data in spans if kind == "span"]  # type: ignore[misc]  # pairs
+    outcomes = [dict(data)["outcome"] for kind, data in spans if kind == "span"]
     assert outcomes == ["success", "failure"], outcomes
     assert transaction.trace_parent.trace_id in stub.requests[0].headers["Traceparent"]
 
@@ -116,7 +116,7 @@ async def drive_ddtrace(stub: Stub) -> None:
     ddtrace.trace.tracer.configure(trace_processors=[Keep()])
     ddtrace.patch(aiohttp=True)
     await ask(stub)
-    names = [one.name for one in finished]  # type: ignore[attr-defined]  # spans
+    names = [one.name for one in finished]
     assert names.count("aiohttp.request") == 2, names
     assert "TCPConnector.connect" in names, names
     assert "x-datadog-trace-id" in stub.requests[0].headers

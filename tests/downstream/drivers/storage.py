@@ -52,7 +52,7 @@ def close(files: object) -> None:
     """Close a session that was made in fsspec's thread."""
     from fsspec.asyn import get_loop, sync
 
-    session = files._session  # type: ignore[attr-defined]  # fsspec closes it when it is collected
+    session = files._session
     sync(get_loop(), session.close)
 
 
