@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import Enum
 from http.cookies import Morsel
 from typing import Any
 from unittest.mock import Mock
@@ -76,6 +77,24 @@ async def test_time_limits_of_a_websocket(server: Server) -> None:
         limits = lookalikes.ClientTimeout()
         with pytest.raises(TypeError, match=r"timeout must be an anyhttp\.ClientWSTimeout"):
             await session.ws_connect(server.url / "json", timeout=limits)
+
+
+class Marker(Enum):
+    """As aiohttp marks arguments that have been left out."""
+
+    sentinel = 1
+
+
+@pytest.mark.parametrize("marker", [..., Marker.sentinel])
+async def test_what_stands_for_a_time_limit_that_is_left_out(server: Server, marker: Any) -> None:
+    """A wrapper passes it on, and the default applies."""
+    async with ClientSession(timeout=marker) as session:
+        assert session.timeout == anyhttp.ClientTimeout(total=300, sock_connect=30)
+    async with ClientSession(timeout=anyhttp.ClientTimeout(sock_read=0.1)) as session:
+        with pytest.raises(anyhttp.SocketTimeoutError):
+            await get(session, server.url / "hang", timeout=marker)
+        with pytest.raises(anyhttp.WSServerHandshakeError):
+            await session.ws_connect(server.url / "json", timeout=marker)
 
 
 async def test_handlers(server: Server) -> None:

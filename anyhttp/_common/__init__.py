@@ -34,7 +34,7 @@ from .growing_bytes import GrowingBytes
 from .hooks import Hooks
 from .maps import ChainMapProxy
 from .overriding import is_own_method
-from .placeholders import ResponseHandler, TimerNoop, sentinel
+from .placeholders import ResponseHandler, TimerNoop, is_left_out, sentinel
 from .stream_iterator import AsyncStreamIterator
 from .urls import (
     UnparsedURL,
@@ -103,6 +103,7 @@ __all__ = (
     "checked_size",
     "class_has",
     "computed",
+    "is_left_out",
     "is_number",
     "is_own_method",
     "pairs_of",

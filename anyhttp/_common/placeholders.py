@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from types import EllipsisType, TracebackType
 from typing import Final, Self
 
-__all__ = ("ResponseHandler", "TimerNoop", "sentinel")
+__all__ = ("ResponseHandler", "TimerNoop", "is_left_out", "sentinel")
 
 #: What aiohttp's functions take for an argument that has been left out.  It is an ellipsis, so that
 #: the functions here take it for the same.
 sentinel: Final[EllipsisType] = ...
+
+
+def is_left_out(value: object) -> bool:
+    """Whether *value* stands for an argument left out: :data:`sentinel`, or that of aiohttp.
+
+    That one is an enumeration with one member.
+    """
+    return value is ... or (isinstance(value, Enum) and value.name == "sentinel")
 
 
 class TimerNoop:

@@ -14,7 +14,7 @@ from ssl import SSLContext
 from types import EllipsisType
 from typing import Any, Final, TypedDict
 
-from .._common import is_number, public_call, shown_class, warn_deprecated
+from .._common import is_left_out, is_number, public_call, shown_class, warn_deprecated
 from .._network import fold_ssl
 from .._tasks import DEFAULT_TIMEOUT, ClientTimeout, foreign_timeout
 from ..abc import AbstractCookieJar
@@ -117,6 +117,8 @@ def fold_timeouts(
     :raises ValueError: it is a number, or given beside an old name
     """
     if timeout is not None and not isinstance(timeout, ClientTimeout):
+        if is_left_out(timeout):
+            return fold_timeouts(None, read_timeout, conn_timeout)
         converted = foreign_timeout(timeout)
         if converted is None:
             text = (

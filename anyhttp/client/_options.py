@@ -22,6 +22,7 @@ from .._common import (
     checked_size,
     foreign_version,
     has_surrogate,
+    is_left_out,
     is_number,
     parsed_url,
     shown_class,
@@ -30,7 +31,7 @@ from .._common import (
 from .._http1 import Limits, UploadTracker
 from .._network import SSLOption, ssl_option
 from .._targets import BasicAuth, checked_server_hostname, host_error, parse_error
-from .._tasks import ClientTimeout, foreign_timeout
+from .._tasks import DEFAULT_TIMEOUT, ClientTimeout, foreign_timeout
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
 from ..client_reqrep import RequestSettings
 from ..formdata import payload_of
@@ -163,7 +164,7 @@ def overridden(
         ),
         read_until_eof=read_until_eof,
         trust_env=own.trust_env,
-        timeout=own.timeout if timeout is ... else checked_timeout(timeout),
+        timeout=own.timeout if timeout is ... else checked_timeout(timeout, own.timeout),
         read_bufsize=_given_size("read_bufsize", read_bufsize, own.read_bufsize),
         auto_decompress=own.auto_decompress if auto_decompress is None else auto_decompress,
         limits=_overridden_limits(own.limits, max_line_size, max_field_size, max_headers),
@@ -410,14 +411,21 @@ def checked_body_size(value: int | None) -> int | None:
     return None if value is None else checked_size("max_body_size", value)
 
 
-def checked_timeout(timeout: ClientTimeout | float | None) -> ClientTimeout:
-    """Return time limits; a number stands for ``total``, ``None`` for no limits."""
+def checked_timeout(
+    timeout: ClientTimeout | float | None, default: ClientTimeout = DEFAULT_TIMEOUT
+) -> ClientTimeout:
+    """Return time limits; a number stands for ``total``, ``None`` for no limits.
+
+    :param default: what is returned for an argument that has been left out
+    """
     if timeout is None:
         return ClientTimeout()
     if isinstance(timeout, ClientTimeout):
         return timeout
     if is_number(timeout):
         return ClientTimeout(total=timeout)
+    if is_left_out(timeout):
+        return default
     if (limits := foreign_timeout(timeout)) is not None:
         return limits
     raise TypeError(

@@ -13,6 +13,7 @@ from .._common import (
     check_count,
     check_flag,
     check_seconds,
+    is_left_out,
     is_number,
     shown_class,
     warn_deprecated,
@@ -344,7 +345,8 @@ def _checked_timeout(
         warn_deprecated("a number as timeout is deprecated: use ClientWSTimeout(ws_close=...)")
         timeout = ClientWSTimeout(ws_close=timeout)
     elif not isinstance(timeout, ClientWSTimeout):
-        converted = foreign_ws_timeout(timeout)
+        left_out = is_left_out(timeout)
+        converted = _DEFAULTS.timeout if left_out else foreign_ws_timeout(timeout)
         if converted is None:
             name = shown_class(type(timeout))
             raise TypeError(f"timeout must be an anyhttp.ClientWSTimeout, not {name}")

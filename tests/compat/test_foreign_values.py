@@ -130,6 +130,14 @@ async def test_time_limits(server: Server) -> None:
             await get(session, server.url / "hang", timeout=aiohttp.ClientTimeout(sock_read=0.1))
 
 
+async def test_the_mark_of_a_time_limit_that_is_left_out(server: Server) -> None:
+    """A wrapper passes it on, and the default applies."""
+    sentinel = aiohttp.helpers.sentinel
+    async with ClientSession(timeout=sentinel) as session:
+        assert session.timeout == anyhttp.ClientTimeout(total=300, sock_connect=30)
+        await get(session, server.url / "json", timeout=sentinel)
+
+
 async def test_credentials(server: Server) -> None:
     """For the origin, from the session and from a request."""
     url = server.url / "basic-auth" / "user" / "secret"
