@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self, TypeVar
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -31,6 +31,7 @@ __all__ = (
     "ProxyKey",
     "RequestInfo",
     "foreign_version",
+    "make_connection_key",
     "shown_headers",
     "with_plain_zone",
     "without_zone",
@@ -267,6 +268,12 @@ class ConnectionKey(NamedTuple):
             f"proxy_headers_hash={self.proxy_headers_hash!r}, "
             f"server_hostname={self.server_hostname!r})"
         )
+
+
+#: Makes a key, which each request needs; this is faster than the constructor.
+make_connection_key: Final[Callable[[tuple[object, ...]], ConnectionKey]] = partial(
+    tuple.__new__, ConnectionKey
+)
 
 
 class ProxyKey(ConnectionKey):

@@ -21,12 +21,14 @@ class Destination:
     """A URL, and what requests to it send of it.
 
     Most programs request the same few URLs again and again, so this is made once for each.
+
+    :param is_tls: whether requests are sent over TLS; when left out, the scheme says it
     """
 
     __slots__ = ("complaint", "has_credentials", "host", "host_field", "is_tls", "key",
                  "original_url", "target", "url")  # fmt: skip
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, is_tls: bool | None = None) -> None:
         #: with the fragment
         self.original_url: URL = url
         #: without the fragment
@@ -35,7 +37,7 @@ class Destination:
         #: value of the ``Host`` field
         self.host: str = without_zone(url.host_port_subcomponent or "")
         self.host_field: Fields = ((hdrs.HOST, self.host),)
-        self.is_tls: bool = url.scheme in _TLS_SCHEMES
+        self.is_tls: bool = url.scheme in _TLS_SCHEMES if is_tls is None else is_tls
         #: the key of a connection without a proxy, with TLS as it is by default
         self.key: ConnectionKey = ConnectionKey(
             url.raw_host or "", url.port, self.is_tls, True, None, None, None

@@ -76,6 +76,11 @@ class RequestContextManager(AwaitableOrEntered[ClientResponse]):
         self._coroutine = coroutine
         self._call = call  # None if the coroutine is not that of Call.run()
 
+    @property
+    def _resp(self) -> ClientResponse | None:
+        """The response, in the block of ``async with``; the tests of vcrpy look at it."""
+        return self._response if self._call is None else self._call.entered
+
     # These return coroutines instead of being "async def".  A coroutine that only awaits another
     # would cost time at each step of the task.
 

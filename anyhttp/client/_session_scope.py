@@ -20,7 +20,7 @@ from .._tasks import (
     is_raised_again,
 )
 from ..abc import AbstractCookieJar
-from ..client_reqrep import ClientRequest, ClientResponse
+from ..client_reqrep import ClientRequest, ClientResponse, class_to_call
 from ..connector import (
     BaseConnector,
     close_owned,
@@ -49,6 +49,9 @@ class SessionDefaults:
     request_class: type[ClientRequest]
     fallback_charset_resolver: Callable[[ClientResponse, bytes], str]
     retry_connections: bool
+
+    def __post_init__(self) -> None:
+        self.request_class = class_to_call(self.request_class)
 
     def auth_for(self, url: URL) -> BasicAuth | None:
         """Return the session's credentials, if they are for *url*."""

@@ -8,7 +8,11 @@ from .._common import RequestInfo
 from .._headers import header_pairs
 from .._network import Fingerprint, ssl_option
 from ._charset import guess_charset
-from ._make_request import cookies_of as cookies_of, make_request as make_request
+from ._make_request import (
+    class_to_call as class_to_call,
+    cookies_of as cookies_of,
+    make_request as make_request,
+)
 from ._prepared import (
     PreparedHeaders as PreparedHeaders,
     prepared_headers as prepared_headers,

@@ -12,7 +12,7 @@ from ._prepared import PREPARED_DEFAULTS
 from ._request import ClientRequest
 from ._settings import RequestParts, RequestSettings
 
-__all__ = ("cookies_of", "make_request")
+__all__ = ("class_to_call", "cookies_of", "make_request")
 
 
 def make_request(
@@ -46,6 +46,21 @@ def make_request(
     )
 
 
+def class_to_call(request_class: type[ClientRequest]) -> type[ClientRequest]:
+    """Return *request_class*, or a subclass if only that is called by :func:`make_request`.
+
+    It makes a :class:`ClientRequest` without a call of its constructor, in whose place a mocking
+    library may have put another.
+    """
+    if request_class is ClientRequest and ClientRequest.__init__ is not _CONSTRUCTOR:
+        return _Called
+    return request_class
+
+
+class _Called(ClientRequest):
+    """A request that is made by its constructor."""
+
+
 def cookies_of(request: ClientRequest) -> str | None:
     """Return the ``Cookie`` header, without making the dictionary of headers for that."""
     if request._headers is not None:
@@ -56,4 +71,5 @@ def cookies_of(request: ClientRequest) -> str | None:
     return None
 
 
+_CONSTRUCTOR: Final = ClientRequest.__init__
 _new_request: Final[Callable[[type[ClientRequest]], ClientRequest]] = ClientRequest.__new__

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar, Final
 
 from anyio.lowlevel import checkpoint
@@ -19,6 +17,7 @@ from .._common import (
     HttpVersion10,
     HttpVersion11,
     RequestInfo,
+    make_connection_key,
     without_user_info,
     without_zone,
 )
@@ -44,7 +43,7 @@ from .._websocket import new_key
 from ..client_exceptions import ClientPayloadError, InvalidUrlClientError
 from ..formdata import payload_of
 from ..payload import Payload
-from ..typedefs import StrOrURL
+from ..typedefs import LooseHeaders, StrOrURL
 from ._hooks import REQUEST_REFUSED, REQUEST_UNUSED
 from ._prepared import DEFAULT_HEADERS
 from ._response import ClientResponse
@@ -56,11 +55,6 @@ _TLS_SCHEMES: Final = frozenset({"https", "wss"})
 
 
 _NO_HEADERS: Final[CIMultiDict[str]] = CIMultiDict()
-
-# A key is made for each request; this is faster than the __new__() of the NamedTuple.
-_make_key: Final[Callable[[tuple[object, ...]], ConnectionKey]] = partial(
-    tuple.__new__, ConnectionKey
-)
 
 
 class ClientRequest:
@@ -141,6 +135,8 @@ class ClientRequest:
         payload = None if data is None else payload_of(data)
         parts = GivenParts(method, Destination(url), payload, auth, session, settings)
         self._assemble(parts, headers, cookies)
+        if type(self).is_ssl is not _IS_SSL:
+            self._destination = self._present_destination()
 
     def _assemble(
         self, parts: RequestParts, headers: CIMultiDict[str], cookies: str | None
@@ -243,7 +239,7 @@ class ClientRequest:
         proxied = self._proxy is not None
         if not proxied and self.ssl is True and self.server_hostname is None:
             return destination.key
-        return _make_key(
+        return make_connection_key(
             (
                 *destination.key[:3],
                 self.ssl,
@@ -256,7 +252,9 @@ class ClientRequest:
 
     def _present_destination(self) -> Destination:
         """Return the destination of the present URL, which a program has changed."""
-        return Destination(self.url)
+        # A subclass, or a mocking library that replaces the method, may say something else of TLS.
+        own_answer = None if type(self).is_ssl is _IS_SSL else self.is_ssl()
+        return Destination(self.url, own_answer)
 
     # -- the proxy
 
@@ -333,6 +331,19 @@ class ClientRequest:
     @headers.setter
     def headers(self, headers: CIMultiDict[str]) -> None:
         self._headers = headers
+
+    def update_headers(self, headers: LooseHeaders | None) -> None:
+        """Replace all headers by *headers*, and ``Host``, unless it is among them.
+
+        aresponses calls it; a middleware changes :attr:`headers`.
+        """
+        host = self.headers.get(hdrs.HOST, "")
+        self.headers = CIMultiDict({hdrs.HOST: host})
+        for name, value in header_pairs("headers", headers):
+            if name.lower() == "host":
+                self.headers[name] = value
+            else:
+                self.headers.add(name, value)
 
     def _headers_but_for_body(
         self, given: CIMultiDict[str], cookies: str | None, auth: BasicAuth | None
@@ -515,8 +526,8 @@ class ClientRequest:
         before = self._settled_url or self.original_url
         if self.headers.get(hdrs.HOST) in {None, without_zone(before.host_port_subcomponent or "")}:
             self.headers[hdrs.HOST] = without_zone(url.host_port_subcomponent or "")
-        self._destination = Destination(url)
-        self.url = self._settled_url = self._destination.url
+        self.url = self._settled_url = url
+        self._destination = self._present_destination()
 
     # -- for the engine
 
@@ -598,3 +609,4 @@ class ClientRequest:
 
 
 REQUEST_HOOKS: Final = Hooks(ClientRequest, REQUEST_REFUSED, REQUEST_UNUSED)
+_IS_SSL: Final = ClientRequest.is_ssl

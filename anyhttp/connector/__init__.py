@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ssl import SSLContext as SSLContext
+
 from .._common import ConnectionKey
 from .._http1 import Connection
 from .._network import AddrInfoType, SocketFactoryType

@@ -86,6 +86,78 @@ async def test_a_request_class_whose_constructor_takes_names(
     return results
 
 
+@compared
+async def test_a_constructor_and_a_method_of_requests_that_a_test_replaces(
+    client: ModuleType, base: URL
+) -> object:
+    """Mocking libraries note in the headers what was asked for, and send it without TLS."""
+    original = client.ClientRequest.__init__
+    is_ssl = client.ClientRequest.is_ssl
+
+    def replaced(self: Any, *args: Any, **options: Any) -> None:
+        original(self, *args, **options)
+        self.update_headers({**self.headers, "X-Asked": "TLS" if is_ssl(self) else "plain"})
+
+    results = []
+    with (
+        patch.object(client.ClientRequest, "__init__", replaced),
+        patch.object(client.ClientRequest, "is_ssl", lambda self: False),
+    ):
+        async with client.ClientSession() as session:
+            for scheme in ("http", "https"):
+                url = (base / "echo").with_scheme(scheme).with_port(base.port)
+                async with session.get(url) as response:
+                    sent = dict((await response.json())["headers"])
+                    results.append((sent["X-Asked"], sent["Host"] == f"{base.host}:{base.port}"))
+    async with client.ClientSession() as session:
+        results.append("X-Asked" in await headers_seen(session.get(base / "echo")))
+    return results
+
+
+@compared
+async def test_requests_that_decide_about_tls(client: ModuleType, base: URL) -> object:
+    """A request class may say that its requests go out without, whatever the scheme is."""
+
+    class Plain(client.ClientRequest):  # type: ignore[name-defined, misc]
+        def is_ssl(self) -> bool:
+            return False
+
+    async with client.ClientSession(request_class=Plain) as session:
+        url = (base / "redirect" / "1").with_scheme("https").with_port(base.port)
+        async with session.get(url) as response:
+            return response.status, str(response.url), (await response.json())["path"]
+
+
+@compared
+async def test_headers_that_are_replaced(client: ModuleType, base: URL) -> object:
+    """``Host`` stays unless it is given; several of one name stay several."""
+
+    class Own(client.ClientRequest):  # type: ignore[name-defined, misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            given = self.headers.getall("X-Given", ["nothing"])
+            self.update_headers([("X-A", "1"), ("X-A", "2"), ("X-Given", given[0])])
+            names = [name for name in self.headers if name != "Host"]
+            self.update_headers({"hOST": "other.test"})
+            options["session"].seen = [names, self.headers.getall("Host")]
+            self.update_headers(None)
+
+    async with client.ClientSession(request_class=Own) as session:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            status, _ = await read(session.get(base / "json", headers={"X-Given": "b"}))
+            return status, session.seen
+
+
+@compared
+async def test_the_response_of_a_context_manager(client: ModuleType, base: URL) -> object:
+    """Tests look at it by a private name, in the block of a request."""
+    async with client.ClientSession() as session:
+        asked = session.get(base / "json")
+        async with asked as response:
+            return asked._resp is response
+
+
 @different(there=[], here=["TypeError"] * 4 + ["RuntimeWarning"] * 3)
 async def test_steps_that_do_not_exist(client: ModuleType, base: URL) -> object:
     """A subclass with a step of aiohttp's that nobody calls is refused, or told so."""
