@@ -125,6 +125,15 @@ class ClientResponse:
     """The response to a request: its head has been received, its body perhaps not yet.
 
     Give its connection back: by ``async with``, by reading to the end, or by :meth:`release`.
+
+    Sessions make responses.  Mocks, recorders and caches make some by hand, as of aiohttp's class,
+    and set ``status``, ``reason`` and :attr:`content` then.
+
+    :param method: method of the request
+    :param url: URL of the request, perhaps with a fragment
+    :param request_info: a summary of the request; one without headers when left out
+
+    The other parameters are aiohttp's, and have no effect.
     """
 
     # Set for each response.  They are attributes of the class, too, so that mock objects with this
