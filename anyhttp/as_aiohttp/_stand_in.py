@@ -126,7 +126,11 @@ def is_special(name: str) -> bool:
 
 
 def files_of(room: str) -> Iterator[ModuleType]:
-    """Yield the modules of a room; of the package itself the first only, and not its rooms."""
+    """Yield the modules of a room.
+
+    For the package itself there are none: no code in it looks a name up there, and other programs
+    that do so import this package, and not aiohttp.
+    """
     for name, module in list(sys.modules.items()):
-        if name == room or (room != PACKAGE and name.startswith(f"{room}.")):
+        if room != PACKAGE and (name == room or name.startswith(f"{room}.")):
             yield module

@@ -365,7 +365,8 @@ async def test_a_name_set_on_the_package_stays_there(stand_in: None) -> None:
     """Code that looks it up by the package sees it, and code of a module in it does not."""
     module = aiohttp()
     with mock.patch("aiohttp.TCPConnector") as patched:
-        assert module.TCPConnector is anyhttp.TCPConnector is patched
+        assert module.TCPConnector is patched
+        assert anyhttp.TCPConnector is TCPConnector
         async with module.ClientSession() as session:
             assert isinstance(session.connector, TCPConnector)
     assert module.TCPConnector is TCPConnector
