@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from ._installed import INSTALLED_AIOHTTP, SharingLoader, is_aiohttps, take_modules
 from ._names import CLIENT, INSTALLED, SHARED, TESTING
@@ -52,6 +52,13 @@ class InstalledLoader(Loader):
                 parent, _, last = name.rpartition(".")
                 if parent:
                     setattr(sys.modules[parent], last, other)
+
+    def get_code(self, name: str) -> CodeType | None:
+        """Return the code of the module, for ``python -m aiohttp.web``."""
+        spec = INSTALLED_AIOHTTP.module(name).__spec__
+        assert spec is not None
+        assert isinstance(spec.loader, InspectLoader)
+        return spec.loader.get_code(name)
 
 
 class Refusal(Loader):

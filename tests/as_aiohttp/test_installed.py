@@ -254,6 +254,13 @@ assert sys.modules["aiohttp.client"].ClientSession is anyhttp.ClientSession
 """)
 
 
+def test_the_server_is_run_from_the_command_line() -> None:
+    """``python -m aiohttp.web`` serves an application that is named."""
+    command = [sys.executable, "-m", "anyhttp.as_aiohttp", "-m", "aiohttp.web", "--help"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "aiohttp.web Application server" in run.stdout
+
+
 def test_every_module_of_aiohttp_is_answered() -> None:
     """None is left to be loaded from the files of the installed one by itself."""
     run("""
