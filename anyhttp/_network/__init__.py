@@ -15,7 +15,7 @@ from .sockets import (
 from .stream import NetworkStream
 from .tls import start_tls
 from .tls_sessions import TlsSessions
-from .trust import Fingerprint, SSLOption, fold_ssl, ssl_option
+from .trust import Fingerprint, SSLOption, context_of, fold_ssl, ssl_option
 
 __all__ = (
     "AddrInfoType",
@@ -27,6 +27,7 @@ __all__ = (
     "TlsSessions",
     "connect_tcp",
     "connect_unix",
+    "context_of",
     "dial_errors",
     "fold_ssl",
     "set_options",

@@ -25,6 +25,7 @@ __all__ = (
     "SSLOption",
     "check_protocol",
     "context_for",
+    "context_of",
     "fold_ssl",
     "ssl_option",
     "verifies_in_handshake",
@@ -154,14 +155,17 @@ def _log_keys(context: ssl.SSLContext) -> None:
 
 
 async def context_for(option: object) -> ssl.SSLContext:
+    if option is True and not _verified_context.cache_info().currsize:
+        # Reading the trust store blocks, so do it in a worker thread.
+        await anyio.to_thread.run_sync(_verified_context)
+    return context_of(option)
+
+
+def context_of(option: object) -> ssl.SSLContext:
+    """Return the context for the ``ssl`` option of a connector; the first call may block."""
     if isinstance(option, ssl.SSLContext):
         return option
-    if option is True:
-        if not _verified_context.cache_info().currsize:
-            # Reading the trust store blocks, so do it in a worker thread.
-            await anyio.to_thread.run_sync(_verified_context)
-        return _verified_context()
-    return _unverified_context()
+    return _verified_context() if option is True else _unverified_context()
 
 
 def verifies_in_handshake(context: ssl.SSLContext) -> bool:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from ssl import CERT_NONE, SSLContext
 from types import EllipsisType
@@ -16,6 +17,7 @@ from yarl import URL
 from .._common import (
     ConnectionKey,
     Hooks,
+    SupportsFingerprint,
     check_callable,
     check_count,
     check_flag,
@@ -30,9 +32,12 @@ from .._network import (
     Fingerprint,
     NetworkStream,
     SocketFactoryType,
+    SSLOption,
     connect_unix,
+    context_of,
     dial_errors,
     fold_ssl,
+    ssl_option,
     start_tls,
 )
 from .._targets import BasicAuth, ProxyOptions, checked_proxy, proxy_options
@@ -52,7 +57,7 @@ from ..typedefs import StrOrURL
 from ._base import BaseConnector, timed_out
 from ._dial import ConnectLimit, TcpOptions, dial_tcp
 from ._hooks import TCP_REFUSED, TCP_UNUSED
-from ._tunnel import Way, dial_through_proxy
+from ._tunnel import ProxyRequest, Way, dial_through_proxy
 
 if TYPE_CHECKING:
     from anyio.abc import ByteStream
@@ -259,20 +264,61 @@ class TCPConnector(BaseConnector):
     ) -> NetworkStream:
         key = req.connection_key
         if key.proxy is not None:
-            return await dial_through_proxy(req, self._way(key, traces, limit))
+            asked = self._update_proxy_auth_header_and_build_proxy_req(req)
+            way = self._way_for(req, asked, self._way(key, traces, limit))
+            return await dial_through_proxy(req, way, asked.headers)
         assert key.port is not None
+        effective = key
+        if key.is_ssl:
+            option = self._verification(req, self._ssl if key.ssl is True else key.ssl)
+            effective = key._replace(ssl=option)
         addresses = await self._resolve(key, key.host, key.port, traces)
         with dial_errors(key):
             stream = await dial_tcp(addresses, self._options, limit)
-        return await self._encrypt(stream, key, traces) if key.is_ssl else stream
+        return await self._encrypt(stream, effective, traces) if key.is_ssl else stream
 
     async def _encrypt(
         self, stream: NetworkStream, key: ConnectionKey, traces: Sequence[Trace]
     ) -> NetworkStream:
         """Start TLS with the origin *key* on *stream*, which has no proxy."""
-        effective = key if key.ssl is not True else key._replace(ssl=self._ssl)
         name = key.server_hostname or key.host
-        return await start_tls(stream, name, effective, self._pool.tls_sessions)
+        return await start_tls(stream, name, key, self._pool.tls_sessions)
+
+    def _verification(
+        self, req: ClientRequest | ProxyRequest, option: SSLOption | SupportsFingerprint
+    ) -> SSLOption | SupportsFingerprint:
+        """Return how the peer of *req* is verified: by *option*, unless a subclass has a context.
+
+        :raises ValueError: it has one, and *option* is a fingerprint
+        """
+        if not req.is_ssl() or is_own_method(self, "_get_ssl_context", _GET_SSL_CONTEXT):
+            return option
+        context = self._get_ssl_context(req)
+        if context is None:
+            return option
+        if not isinstance(option, (bool, SSLContext)):
+            raise ValueError("a fingerprint cannot be combined with an own _get_ssl_context()")
+        return context
+
+    def _get_ssl_context(self, req: ClientRequest | ProxyRequest) -> SSLContext | None:
+        """Return the TLS context for *req*; what a subclass returns is used.
+
+        :param req: that of the program, or what stands for the request to its proxy
+        """
+        if not req.is_ssl():
+            return None
+        return context_of(self._ssl if req.ssl is True else req.ssl)
+
+    def _update_proxy_auth_header_and_build_proxy_req(self, req: ClientRequest) -> ProxyRequest:
+        """Return how the proxy of *req* is asked; a subclass may change ``headers`` and ``ssl``."""
+        assert req.proxy is not None
+        return ProxyRequest(req.proxy, req.headers_for_proxy(), req.ssl)
+
+    def _way_for(self, req: ClientRequest, asked: ProxyRequest, way: Way) -> Way:
+        """Return *way*, changed by what a subclass wants for *req* and its proxy."""
+        proxy_tls = way.proxy_tls if asked.ssl is req.ssl else ssl_option(asked.ssl)
+        tls = self._verification(req, way.tls)
+        return replace(way, tls=tls, proxy_tls=self._verification(asked, proxy_tls))
 
     def _way(self, key: ConnectionKey, traces: Sequence[Trace], limit: ConnectLimit) -> Way:
         """Return how to reach the proxy of *key*, and the origin behind the proxy."""
@@ -341,6 +387,7 @@ class TCPConnector(BaseConnector):
 
 
 _CREATE_CONNECTION: Final = TCPConnector._create_connection
+_GET_SSL_CONTEXT: Final = TCPConnector._get_ssl_context
 
 #: how programs change aiohttp's connector, and not this one
 TCP_HOOKS: Final = Hooks(TCPConnector, TCP_REFUSED, TCP_UNUSED)

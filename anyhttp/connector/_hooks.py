@@ -19,9 +19,6 @@ _VERIFY: Final = (
     "servers would be verified in the usual way. Give ssl, a context or a Fingerprint, to the "
     "connector or to the request"
 )
-_PROXY: Final = (
-    "proxies would be asked without it. Give proxy_headers, proxy_auth and ssl to the request"
-)
 _SOCKET: Final = "sockets would be made without it. Give it to the constructor of the connector"
 
 #: what a :class:`TCPConnector` would have lost
@@ -31,12 +28,10 @@ TCP_REFUSED: Final = {
     "_create_direct_connection": _DIAL,
     "_create_proxy_connection": _DIAL,
     "_start_tls_connection": _VERIFY,
-    "_get_ssl_context": _VERIFY,
     "_get_fingerprint": _VERIFY,
     "_convert_hosts_to_addr_infos": _ADDRESSES,
     "_resolve_host_with_throttle": _ADDRESSES,
     "_cached_hosts": _ADDRESSES,
-    "_update_proxy_auth_header_and_build_proxy_req": _PROXY,
     "_socket_factory": _SOCKET,
     "_local_addr_infos": _SOCKET,
 }

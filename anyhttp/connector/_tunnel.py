@@ -17,11 +17,12 @@ from typing import Final
 
 import anyio
 from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from .. import hdrs
 from .._common import ConnectionKey, ProxyKey, RequestInfo, SupportsFingerprint, without_zone
 from .._http1 import Engine, Head, Limits, ParseError
-from .._network import NetworkStream, TlsSessions, start_tls
+from .._network import NetworkStream, SSLOption, TlsSessions, start_tls
 from .._targets import HTTP_PROXIES, BasicAuth
 from .._tasks import Expired
 from ..abc import ResolveResult
@@ -36,7 +37,14 @@ from ..client_exceptions import (
 from ..client_reqrep import ClientRequest
 from ._dial import ConnectLimit, TcpOptions, dial_tcp
 
-__all__ = ("ConnectRequest", "Way", "dial_through_proxy", "open_http_tunnel", "require_socks")
+__all__ = (
+    "ConnectRequest",
+    "ProxyRequest",
+    "Way",
+    "dial_through_proxy",
+    "open_http_tunnel",
+    "require_socks",
+)
 
 #: Heads with status 1xx that may come before the answer to ``CONNECT``.
 MAX_INFORMATIONAL: Final = 32
@@ -67,9 +75,38 @@ class Way:
     limit: ConnectLimit
 
 
-async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
+@dataclass(slots=True)
+class ProxyRequest:
+    """How a proxy is asked for a connection: what a subclass of the connector may change.
+
+    :param url: URL of the proxy
+    :param headers: for the proxy, credentials included
+    :param ssl: how the certificate of the proxy is verified
+    """
+
+    url: URL
+    headers: CIMultiDict[str]
+    ssl: SSLOption
+
+    def is_ssl(self) -> bool:
+        """Whether TLS is spoken with the proxy."""
+        return self.url.scheme == "https"
+
+    @property
+    def _ssl(self) -> SSLOption:
+        return self.ssl
+
+    @_ssl.setter
+    def _ssl(self, value: SSLOption) -> None:
+        self.ssl = value  # in aiohttp, the public name cannot be set
+
+
+async def dial_through_proxy(
+    req: ClientRequest, way: Way, headers: CIMultiDict[str]
+) -> NetworkStream:
     """Return a stream for *req* through its proxy, TLS to the origin included.
 
+    :param headers: for an HTTP proxy that is asked for a tunnel
     :raises ClientProxyConnectionError: the proxy cannot be reached, ends the connection or
         does not speak its protocol; a SOCKS proxy refuses
     :raises ClientHttpProxyError: an HTTP proxy refuses
@@ -92,7 +129,7 @@ async def dial_through_proxy(req: ClientRequest, way: Way) -> NetworkStream:
         if not req.is_forwarded:
             try:
                 with _proxy_errors(proxy_key, reached=True):
-                    await open_http_tunnel(stream, ConnectRequest(req), way.engine_class)
+                    await open_http_tunnel(stream, ConnectRequest(req, headers), way.engine_class)
             except BaseException:
                 await stream.aclose()
                 raise
@@ -179,10 +216,10 @@ class ConnectRequest:
     It contains neither the headers of *req* nor those of the session, except those for the proxy.
     """
 
-    def __init__(self, req: ClientRequest) -> None:
+    def __init__(self, req: ClientRequest, headers: CIMultiDict[str]) -> None:
         self.authority: str = req.authority
         self.headers: CIMultiDict[str] = CIMultiDict({hdrs.HOST: self.authority})
-        self.headers.update(req.headers_for_proxy())
+        self.headers.update(headers)
         self._req = req
 
     def refused(self, head: Head, body: bytes) -> ClientHttpProxyError:

@@ -352,10 +352,16 @@ async def test_a_refusal_that_came_too_early(http1: str) -> None:
     request = ClientRequest("GET", URL("https://origin.test/"), CIMultiDict())
     stream = NetworkStream(Gone(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"))
     with pytest.raises(ClientHttpProxyError) as caught:
-        await open_http_tunnel(stream, ConnectRequest(request), engine_class(http1))
+        await open_http_tunnel(
+            stream, ConnectRequest(request, request.headers_for_proxy()), engine_class(http1)
+        )
     assert (caught.value.status, caught.value.body) == (403, b"no")
     with pytest.raises(OSError, match="closed the connection"):
-        await open_http_tunnel(NetworkStream(Gone()), ConnectRequest(request), engine_class(http1))
+        await open_http_tunnel(
+            NetworkStream(Gone()),
+            ConnectRequest(request, request.headers_for_proxy()),
+            engine_class(http1),
+        )
 
 
 # -- TLS -------------------------------------------------------------------------------
