@@ -100,13 +100,15 @@ def check_flag(name: str, value: object, *, optional: bool = False) -> None:
     raise TypeError(f"{name} must be {expected}, not {shown_class(type(value))}")
 
 
-def check_instance(name: str, value: object, kind: type) -> None:
+def check_instance(name: str, value: object, kind: type, *, example: str = "") -> None:
     """Refuse a value that is neither ``None`` nor an object of *kind*.
 
+    :param example: what to write instead, if *kind* does not say it
     :raises TypeError: *value* is something else
     """
     if not (value is None or isinstance(value, kind)):
-        raise TypeError(f"{name} must be an {shown_class(kind)}, not {shown_class(type(value))}")
+        expected = f"{shown_class(kind)}, such as {example}" if example else shown_class(kind)
+        raise TypeError(f"{name} must be an {expected}, not {shown_class(type(value))}")
 
 
 def check_local_addr(local_addr: object) -> None:

@@ -176,7 +176,7 @@ class ClientSession(PackageNames, AsyncWithOnly):
         loop: object = None,
     ) -> None:
         self._base_url = checked_base_url(base_url)
-        check_instance("connector", connector, BaseConnector)
+        check_instance("connector", connector, BaseConnector, example="anyhttp.TCPConnector()")
         cookie_jar = CookieJar() if cookie_jar is None else checked_jar(cookie_jar)
         if json_serialize is not DEFAULT_JSON_ENCODER:
             check_callable("json_serialize", json_serialize)

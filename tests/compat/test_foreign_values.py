@@ -49,7 +49,7 @@ class Timeout:
 @pytest.mark.parametrize(
     ("option", "make", "expected"),
     [
-        ("connector", aiohttp.TCPConnector, "anyhttp.BaseConnector"),
+        ("connector", aiohttp.TCPConnector, "such as anyhttp.TCPConnector(), not aiohttp"),
         ("request_class", lambda: aiohttp.ClientRequest, "anyhttp.ClientRequest"),
         ("response_class", lambda: aiohttp.ClientResponse, "anyhttp.ClientResponse"),
         (
