@@ -37,7 +37,7 @@ class AnyhttpTransport(Transport[httpx.Request, httpx.Response], httpx.AsyncBase
     :param retries: how often to try again if a connection cannot be made
     :param socket_options: arguments of :meth:`socket.socket.setsockopt` for each connection
     :raises ValueError: an option has a value that it cannot have
-    :raises ImportError: *proxy* is one of SOCKS, and the extra ``socks`` is not installed
+    :raises ImportError: *proxy* is one of SOCKS, and ``anyhttp-client[socks]`` is not installed
     """
 
     _library: ClassVar[Library] = Library(httpx, "httpcore", _ResponseStream)

@@ -84,7 +84,7 @@ class StreamReader:
     at least once for every 64 KiB that are handed out, and for every 64 reads; it is a checkpoint
     then, where a pending cancellation is raised.  A cancelled read takes nothing.
 
-    :param protocol: where the bytes come from, if it has the method of a :class:`BodySource`;
+    :param protocol: where the bytes come from, if it has the method of a ``BodySource``;
         anything else is for a reader that the application feeds, and not used
     :param limit: low-water mark in bytes; the high-water mark, which also bounds lines,
         is twice that

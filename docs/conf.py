@@ -33,7 +33,15 @@ OUTSIDE = (
     *("anyio", "asyncio", "collections", "http", "httpx", "httpx2", "multidict", "os", "socket"),
     *("ssl", "yarl"),
 )
-nitpick_ignore_regex = [(r"py:.*", rf"({'|'.join(OUTSIDE)})\..*")]
+# So do the exceptions of httpx and httpx2, which a docstring names without the one or the other.
+OF_HTTPX = (
+    "(Connect|Pool|Read|Write)Timeout", "(Connect|Proxy|Read)Error", "(Local|Remote)ProtocolError",
+    "UnsupportedProtocol",
+)  # fmt: skip
+nitpick_ignore_regex = [
+    (r"py:.*", rf"({'|'.join(OUTSIDE)})\..*"),
+    (r"py:exc", "|".join(OF_HTTPX)),
+]
 
 
 def find(

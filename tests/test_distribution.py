@@ -17,6 +17,9 @@ TEXTS: Final = {"", ".cfg", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
 #: Extras of the wrong distribution; a backslash stands there in a regular expression.
 WRONG_EXTRA: Final = re.compile(r"(?<![\w./-])anyhttp\\?\[")
 
+#: An extra without the name of the distribution, which is what a reader has to install.
+BARE_EXTRA: Final = re.compile(r"\bextras?:? `+\w+`+")
+
 #: A command that installs it, with options and other names between the verb and its name.
 WRONG_COMMAND: Final = re.compile(
     r"\b(?:pip3?|pipx|uv|poetry|pdm)\s+(?:pip\s+)?(?:install|add|run)\s+"
@@ -34,8 +37,12 @@ def texts() -> Iterator[Path]:
 
 
 def wrong(text: str) -> list[str]:
-    """What *text* says that would install the other project."""
-    return WRONG_EXTRA.findall(text) + WRONG_COMMAND.findall(text)
+    """What *text* says that would install the other project, or does not say what to install."""
+    return [
+        found
+        for pattern in (WRONG_EXTRA, WRONG_COMMAND, BARE_EXTRA)
+        for found in pattern.findall(text)
+    ]
 
 
 def test_no_text_installs_the_other_project() -> None:
@@ -43,6 +50,13 @@ def test_no_text_installs_the_other_project() -> None:
     read = {path: path.read_text("utf-8") for path in texts()}
     assert {ROOT / "README.md", ROOT / "anyhttp" / "resolver.py"} <= read.keys()
     assert not {str(path.relative_to(ROOT)) for path, text in read.items() if wrong(text)}
+
+
+def test_the_search_finds_an_extra_alone() -> None:
+    """It does not say of which distribution it is."""
+    assert wrong("it needs the extra {0}socks{0}".format("``"))
+    assert wrong("(extras: {0}dns{0})".format("`"))
+    assert not wrong("it needs {0}anyhttp-client[socks]{0}".format("``"))
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/howto/installation.md"])
