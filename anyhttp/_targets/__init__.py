@@ -11,6 +11,7 @@ from .auth import (
 )
 from .destination import Destination, destination_of
 from .proxies import HTTP_PROXIES, ProxyOptions, checked_proxy, environment_proxy, proxy_options
+from .query import with_params
 from .urls import (
     Origin,
     checked_server_hostname,
@@ -45,4 +46,5 @@ __all__ = (
     "proxy_options",
     "strip_auth_from_url",
     "target_error",
+    "with_params",
 )

@@ -35,6 +35,7 @@ from .._targets import (
     checked_auth,
     destination_of,
     origin_of,
+    with_params,
 )
 from .._tasks import ClientTimeout, HelperTasks
 from ..abc import AbstractCookieJar
@@ -71,7 +72,6 @@ from ._options import (
     class_or_default,
     make_payload,
     overridden,
-    with_params,
 )
 from ._package_names import REQUEST_SIGNATURE, PackageNames
 from ._session_headers import SessionHeaders

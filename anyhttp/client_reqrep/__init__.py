@@ -8,6 +8,7 @@ from .._common import RequestInfo
 from .._headers import header_pairs
 from .._network import Fingerprint, ssl_option
 from ._charset import guess_charset
+from ._client_request import REQUEST_HOOKS as REQUEST_HOOKS, ClientRequest
 from ._make_request import (
     class_to_call as class_to_call,
     cookies_of as cookies_of,
@@ -17,7 +18,6 @@ from ._prepared import (
     PreparedHeaders as PreparedHeaders,
     prepared_headers as prepared_headers,
 )
-from ._request import REQUEST_HOOKS as REQUEST_HOOKS, ClientRequest
 from ._response import (
     RESPONSE_HOOKS as RESPONSE_HOOKS,
     ClientResponse,

@@ -8,8 +8,8 @@ from typing import Final
 from multidict import CIMultiDict
 
 from .. import hdrs
+from ._client_request import ClientRequest
 from ._prepared import PREPARED_DEFAULTS
-from ._request import ClientRequest
 from ._settings import RequestParts, RequestSettings
 
 __all__ = ("class_to_call", "cookies_of", "make_request")

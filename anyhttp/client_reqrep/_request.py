@@ -12,7 +12,6 @@ from .. import hdrs
 from .._common import (
     ConnectionKey,
     Fields,
-    Hooks,
     HttpVersion,
     HttpVersion10,
     HttpVersion11,
@@ -43,13 +42,12 @@ from .._websocket import new_key
 from ..client_exceptions import ClientPayloadError, InvalidUrlClientError
 from ..formdata import payload_of
 from ..payload import Payload
-from ..typedefs import LooseHeaders, StrOrURL
-from ._hooks import REQUEST_REFUSED, REQUEST_UNUSED
+from ..typedefs import StrOrURL
 from ._prepared import DEFAULT_HEADERS
 from ._response import ClientResponse
-from ._settings import DEFAULT_SETTINGS, GivenParts, RequestParts, RequestSettings
+from ._settings import DEFAULT_SETTINGS, RequestParts, RequestSettings
 
-__all__ = ("REQUEST_HOOKS", "ClientRequest")
+__all__ = ("BaseRequest",)
 
 _TLS_SCHEMES: Final = frozenset({"https", "wss"})
 
@@ -57,22 +55,13 @@ _TLS_SCHEMES: Final = frozenset({"https", "wss"})
 _NO_HEADERS: Final[CIMultiDict[str]] = CIMultiDict()
 
 
-class ClientRequest:
-    """One request to one server; each redirect makes another one.
-
-    Middlewares may change its attributes: the values at the time of sending are used.
-
-    :param skip_auto_headers: names, in lower case, of headers that are not added automatically
-    """
+class BaseRequest:
+    """What a :class:`ClientRequest` is, however it has been made: by a session or by hand."""
 
     GET_METHODS: ClassVar[frozenset[str]] = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
     POST_METHODS: ClassVar[frozenset[str]] = frozenset({"PATCH", "POST", "PUT"})
     ALL_METHODS: ClassVar[frozenset[str]] = GET_METHODS | POST_METHODS | {"DELETE"}
     DEFAULT_HEADERS: ClassVar[dict[str, str]] = DEFAULT_HEADERS
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        REQUEST_HOOKS.check_subclass(cls)
 
     # Defaults.  An instance attribute is set only where the value differs, as few requests do:
     # Python finds the default fast as long as no object has an attribute of that name.
@@ -91,6 +80,8 @@ class ClientRequest:
     proxy_headers: CIMultiDict[str] | None = None
     #: whether it asks for a WebSocket
     is_handshake: bool = False
+    #: whether its class is derived from ours, so that its constructor may have changed it
+    _is_derived: ClassVar[bool] = False
     #: that of the URL with which the request was made or, after a change, settled
     _destination: Destination
     #: the headers, as long as there is no dictionary of them
@@ -101,42 +92,6 @@ class ClientRequest:
     _default_content_type: ClassVar[str] = "application/octet-stream"
     _typed_by_itself = False  # whether the default Content-Type was added
     _settled_url: URL | None = None  # the changed URL for which the Host header was made last
-
-    def __init__(
-        self,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
-        skip_auto_headers: frozenset[str] = frozenset(),
-        data: object = None,
-        cookies: str | None = None,
-        auth: BasicAuth | None = None,
-        version: HttpVersion = HttpVersion11,
-        compress: str | None = None,
-        chunked: bool | None = None,
-        expect100: bool = False,
-        keep_alive: bool = True,
-        ssl: SSLOption = True,
-        server_hostname: str | None = None,
-        session: Any = None,  # a ClientSession, which stands above this module
-        response_class: type[ClientResponse] | None = None,
-    ) -> None:
-        settings = RequestSettings(
-            skip_auto_headers=skip_auto_headers,
-            version=version,
-            compress=compress,
-            chunked=chunked,
-            expect100=expect100,
-            keep_alive=keep_alive,
-            ssl=ssl,
-            server_hostname=server_hostname,
-            response_class=ClientResponse if response_class is None else response_class,
-        )
-        payload = None if data is None else payload_of(data)
-        parts = GivenParts(method, Destination(url), payload, auth, session, settings)
-        self._assemble(parts, headers, cookies)
-        if type(self).is_ssl is not _IS_SSL:
-            self._destination = self._present_destination()
 
     def _assemble(
         self, parts: RequestParts, headers: CIMultiDict[str], cookies: str | None
@@ -253,7 +208,7 @@ class ClientRequest:
     def _present_destination(self) -> Destination:
         """Return the destination of the present URL, which a program has changed."""
         # A subclass, or a mocking library that replaces the method, may say something else of TLS.
-        own_answer = None if type(self).is_ssl is _IS_SSL else self.is_ssl()
+        own_answer = None if type(self).is_ssl is BaseRequest.is_ssl else self.is_ssl()
         return Destination(self.url, own_answer)
 
     # -- the proxy
@@ -331,19 +286,6 @@ class ClientRequest:
     @headers.setter
     def headers(self, headers: CIMultiDict[str]) -> None:
         self._headers = headers
-
-    def update_headers(self, headers: LooseHeaders | None) -> None:
-        """Replace all headers by *headers*, and ``Host``, unless it is among them.
-
-        aresponses calls it; a middleware changes :attr:`headers`.
-        """
-        host = self.headers.get(hdrs.HOST, "")
-        self.headers = CIMultiDict({hdrs.HOST: host})
-        for name, value in header_pairs("headers", headers):
-            if name.lower() == "host":
-                self.headers[name] = value
-            else:
-                self.headers.add(name, value)
 
     def _headers_but_for_body(
         self, given: CIMultiDict[str], cookies: str | None, auth: BasicAuth | None
@@ -567,7 +509,7 @@ class ClientRequest:
         headers = self.headers
         if self.is_handshake:
             headers[hdrs.SEC_WEBSOCKET_KEY] = new_key()  # each attempt to send has its own
-        if type(self) is not ClientRequest:
+        if self._is_derived:
             # The constructor of a subclass may have changed attributes after the framing.
             self._frame(self.payload)
         if hdrs.CONNECTION not in headers:
@@ -606,7 +548,3 @@ class ClientRequest:
         """The ``Content-Length`` of the request; ``None`` if it has none."""
         length = self.headers.get(hdrs.CONTENT_LENGTH)
         return None if length is None else int(length)
-
-
-REQUEST_HOOKS: Final = Hooks(ClientRequest, REQUEST_REFUSED, REQUEST_UNUSED)
-_IS_SSL: Final = ClientRequest.is_ssl

@@ -13,7 +13,7 @@ import anyio
 from .._http1 import Exchange, ResponseHead
 from .._tasks import asyncio_loop
 from ..streams import StreamReader, read_ahead
-from ._request import ClientRequest
+from ._client_request import ClientRequest
 from ._response import ERROR_BODY, ClientResponse
 
 __all__ = (

@@ -5,8 +5,10 @@ The table "Names that packages use" in ``docs/compatibility.md`` says which pack
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from functools import partial
+from http.cookies import SimpleCookie
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -15,7 +17,7 @@ import attr
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from tests.compat.comparison import compared, failure, headers_seen, read
+from tests.compat.comparison import compared, failure, failures, headers_seen, read, seen
 from tests.support import websocket
 from tests.support.peer import Peer
 from tests.support.server import Server
@@ -422,3 +424,168 @@ async def test_connections_of_a_connector(client: ModuleType, base: URL) -> obje
         results.append(getattr(handler.transport, "_ssl_protocol", None))
     results.append(connector._closed)
     return results
+
+
+# -- requests made by hand
+
+
+def headers_made(request: Any) -> list[tuple[str, str]]:
+    """Return the headers of *request*, but for those that name the client."""
+    return sorted(
+        (str(name).title(), "; ".join(sorted(value.split("; "))))
+        for name, value in request.headers.items()
+        if name.lower() not in {"user-agent", "accept-encoding"}
+    )
+
+
+@compared
+async def test_a_request_made_by_hand(client: ModuleType, base: URL) -> object:
+    """A library makes one for its URL, or to look at what would be sent."""
+    url = URL("http://user:pass@host.test:81/path?a=b#fragment")
+    results: list[object] = []
+    for method, options in (
+        ("get", {}),
+        ("GET", {"params": {"c": "d"}, "headers": {"A": "b"}}),
+        ("GET", {"params": [("c", "1"), ("c", "2")], "headers": [("A", "1"), ("A", "2")]}),
+        ("GET", {"skip_auto_headers": ["Accept", "user-agent"], "headers": {"host": "other"}}),
+        ("GET", {"cookies": {"one": "1", "two": "2"}}),
+        ("GET", {"cookies": SimpleCookie("one=1; two=2"), "headers": {"Cookie": "three=3"}}),
+        ("POST", {"data": b"text"}),
+        ("POST", {"data": {"a": "b"}, "compress": True}),
+        ("POST", {"data": "text", "chunked": True, "expect100": True}),
+        ("PUT", {"skip_auto_headers": ["Content-Type"]}),
+        ("GET", {"loop": asyncio.get_running_loop() if client.__name__ == "aiohttp" else None}),
+        ("GET", {"timer": None, "traces": [], "trust_env": True, "session": None}),
+        ("GET", {"version": client.HttpVersion10, "response_class": None, "ssl": False}),
+    ):
+        request = client.ClientRequest(method, url, **options)
+        results.append(
+            (
+                request.method,
+                str(request.url.with_user(None)),
+                str(request.original_url.with_user(None)),
+                headers_made(request),
+                tuple(request.version),
+                request.is_ssl(),
+                (request.host, request.port),
+                request.ssl,
+                request.response_class is client.ClientResponse,
+            )
+        )
+    return results
+
+
+@compared
+async def test_the_proxy_of_a_request_made_by_hand(client: ModuleType, base: URL) -> object:
+    """With its credentials and its headers; without a proxy these are of no use."""
+    auth = client.BasicAuth("user", "pass")
+    headers = {"A": "b"}
+    made = [
+        client.ClientRequest("GET", base, proxy=URL("http://proxy.test:1234"), **options)
+        for options in ({}, {"proxy_auth": auth, "proxy_headers": headers})
+    ]
+    none = client.ClientRequest("GET", base, proxy_auth=auth, proxy_headers=headers)
+    return [
+        (
+            None if each.proxy is None else str(each.proxy).rstrip("/"),
+            each.proxy_auth and tuple(each.proxy_auth),
+            each.proxy_headers and dict(each.proxy_headers),
+        )
+        for each in (*made, none)
+    ]
+
+
+@compared
+async def test_requests_that_cannot_be_made_by_hand(client: ModuleType, base: URL) -> object:
+    """The constructor refuses them."""
+    return await failures(
+        partial(client.ClientRequest, "GET"),
+        {"url": URL("http:///path")},
+        {"url": base, "auth": "user"},
+        {"url": base, "proxy": base, "proxy_auth": "user"},
+        {"url": base, "params": {"a": object()}},
+    )
+
+
+@compared
+async def test_a_request_that_is_changed(client: ModuleType, base: URL) -> object:
+    """A middleware or a mocking library takes steps of aiohttp's constructor once more."""
+    results: list[object] = []
+    request = client.ClientRequest("POST", base, data=b"text", headers={"A": "b"})
+    request.update_cookies({"one": "1"})
+    request.update_cookies({"two": "2"})
+    request.update_cookies(None)
+    results.append(headers_made(request))
+    request.update_auth(client.BasicAuth("user"))
+    request.update_auth(None)
+    results.append(request.headers["Authorization"])
+    request.update_headers({**request.headers, "C": "d"})
+    results.append(headers_made(request))
+    request.update_headers([("Host", "other"), ("E", "1"), ("E", "2")])
+    results.append(headers_made(request))
+    request.update_headers(None)
+    results.append(headers_made(request))
+    return results
+
+
+@compared
+async def test_requests_of_a_session_that_are_changed(client: ModuleType, base: URL) -> object:
+    """What is sent is what has been changed."""
+
+    async def add(request: Any, handler: Any) -> Any:
+        request.update_cookies({"one": "1"})
+        request.update_auth(client.BasicAuth("user"))
+        request.update_headers({**request.headers, "C": "d"})
+        return await handler(request)
+
+    async def replace(request: Any, handler: Any) -> Any:
+        await request.body.close()
+        request.headers.popall("Content-Length")
+        request.update_body_from_data(b"longer than before")
+        return await handler(request)
+
+    async with client.ClientSession(cookies={"zero": "0"}) as session:
+        return (
+            await headers_seen(session.get(base / "echo", middlewares=[add])),
+            await seen(session.post(base / "echo", data=b"text", middlewares=[replace])),
+        )
+
+
+@compared
+async def test_what_a_mocking_library_does_to_the_class(client: ModuleType, base: URL) -> object:
+    """It answers https itself, without TLS, and knows by a header what was asked for."""
+    made, is_ssl = client.ClientRequest.__init__, client.ClientRequest.is_ssl
+    resolve = client.TCPConnector._resolve_host
+
+    def init(request: Any, *args: Any, **options: Any) -> None:
+        made(request, *args, **options)
+        asked = "1" if is_ssl(request) else ""
+        request.update_headers({**request.headers, "Asked-For-TLS": asked})
+
+    async def local(connector: Any, host: str, port: int, traces: Any = None) -> Any:
+        return await resolve(connector, base.host, base.port)
+
+    client.ClientRequest.__init__ = init
+    client.ClientRequest.is_ssl = lambda _: False
+    client.TCPConnector._resolve_host = local
+    try:
+        async with client.ClientSession() as session:
+            https = await headers_seen(session.get("https://secure.test/echo"))
+            http = await headers_seen(session.post("http://plain.test/echo", data=b"text"))
+    finally:
+        client.ClientRequest.__init__, client.ClientRequest.is_ssl = made, is_ssl
+        client.TCPConnector._resolve_host = resolve
+    return https, http
+
+
+@compared
+async def test_an_override_of_whether_tls_is_used(client: ModuleType, base: URL) -> object:
+    """A class of requests decides."""
+
+    class Plain(client.ClientRequest):  # type: ignore[misc,name-defined]  # of a module
+        def is_ssl(self) -> bool:
+            return False
+
+    url = base.with_scheme("https").with_port(base.port)
+    async with client.ClientSession(request_class=Plain) as session:
+        return await read(session.get(url / "bytes" / "3"))
