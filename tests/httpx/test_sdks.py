@@ -102,6 +102,12 @@ async def test_anthropic(services: str) -> None:
             assert [text async for text in stream.text_stream] == ["Hel", "lo"]
 
 
+def factory(headers: Any = None, timeout: Any = None, auth: Any = None) -> Any:
+    """Make the client of a session over SSE."""
+    options = {"headers": headers, "timeout": timeout, "auth": auth}
+    return http_client(**{name: value for name, value in options.items() if value is not None})
+
+
 @pytest.mark.parametrize("kind", ["streamable_http", "sse"])
 async def test_mcp(kind: str) -> None:
     """A session of the Model Context Protocol: tools are listed and called."""
@@ -112,12 +118,7 @@ async def test_mcp(kind: str) -> None:
     with served(f"tests.support.sdk_app:{kind}()") as url:
         async with http_client() as client:
             if kind == "sse":
-                transport: Any = sse_client(
-                    f"{url}/sse",
-                    httpx_client_factory=lambda **options: http_client(
-                        **{name: value for name, value in options.items() if value is not None}
-                    ),
-                )
+                transport: Any = sse_client(f"{url}/sse", httpx_client_factory=factory)
             else:
                 transport = streamable_http_client(f"{url}/mcp", http_client=client)
             async with transport as streams, mcp.ClientSession(*streams[:2]) as session:

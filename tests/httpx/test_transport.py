@@ -12,11 +12,20 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.httpx_libraries import Do, Library, Outcome, compare, outcome
+from tests.support import websocket
+from tests.support.httpx_libraries import (
+    Do,
+    Library,
+    Outcome,
+    compare,
+    library as library_named,
+    outcome,
+)
 from tests.support.peer import CLOSE, STALL, Exact, Head, Script, SendUnasked, Until
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.websocket import TEXT, Accept, CloseWith, Frame
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -348,6 +357,38 @@ async def test_the_connection_for_another_protocol(
                 )
                 with pytest.raises(core.ReadTimeout):
                     await stream.read(100, timeout=0.05)
+
+
+async def test_websockets_of_httpx2(script: Script) -> None:
+    """They read and write at the same time, in tasks of their own, on the connection."""
+    package = library_named("httpx2").package
+    if not hasattr(package.AsyncClient, "websocket"):
+        pytest.skip("this httpx2 has no WebSockets")
+    pytest.importorskip("wsproto")
+    peer = await script(
+        [
+            (b"GET /chat ", Accept()),
+            (Frame(TEXT, b"Hello"), websocket.frame(TEXT, b"Hello yourself")),
+            (CloseWith(1000), websocket.close(1000)),
+        ]
+    )
+    async with package.AsyncClient(transport=library_named("httpx2").ours(verify=False)) as client:
+        url = str(peer.url / "chat").replace("http:", "ws:")
+        async with client.websocket(url, keepalive_ping_interval_seconds=None) as ws:
+            await ws.send_text("Hello")
+            assert await ws.receive_text(timeout=5) == "Hello yourself"
+
+
+async def test_events_of_httpx2(script: Script) -> None:
+    """Server-sent events arrive one by one."""
+    package = library_named("httpx2").package
+    if not hasattr(package.AsyncClient, "sse"):
+        pytest.skip("this httpx2 has no events")
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    peer = await script([(b"GET / ", [head, b"data: a\n\n", b"data: b\n\n", CLOSE])])
+    async with package.AsyncClient(transport=library_named("httpx2").ours(verify=False)) as client:
+        async with client.sse(str(peer.url)) as events:
+            assert [event.data async for event in events] == ["a", "b"]
 
 
 # -- bodies
