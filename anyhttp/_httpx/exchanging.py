@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import anyio
@@ -42,6 +43,7 @@ class Exchanging:
     """
 
     _owner: TaskOwner | None = None  # of the task that sends a streamed body
+    _upload_failure: Exception | None = None  # of that task
     _body_step: Step | None = None  # set when the body of the response is read
     _is_closed = False
 
@@ -76,6 +78,9 @@ class Exchanging:
         except EXCHANGE_ERRORS as exc:
             error = exchange_error(self._library, exchange, exc)
             await self._abandon(error)
+        except GeneratorExit:
+            self._close()
+            raise
         except BaseException as exc:
             await self._abandon(exc)
             raise
@@ -97,6 +102,8 @@ class Exchanging:
             self._owner = owner = TaskOwner()
             upload.send_seconds = self._write_seconds
             exchange.attach(upload, owner.tasks)
+            # First of all: when the exchange ends, it forgets the errors of the upload.
+            upload.when_over.insert(0, partial(self._keep_failure, upload))
             owner.tasks.start_soon(
                 self._run_upload, upload, scope=upload.scope, unstarted=upload.fail_unstarted
             )
@@ -104,6 +111,10 @@ class Exchanging:
     async def _run_upload(self, upload: Upload) -> None:
         mark_task_of(upload.tasks)
         await upload.run()
+
+    def _keep_failure(self, upload: Upload) -> None:
+        if upload.is_broken and isinstance(upload.error, Exception):
+            self._upload_failure = exchange_error(self._library, self._exchange, upload.error)
 
     async def _exchange_traced(self, outgoing: Outgoing) -> Head:
         exchange = self._exchange
@@ -178,6 +189,9 @@ class Exchanging:
         except BODY_ERRORS as exc:
             error = body_error(self._library, self._exchange, exc)
             await self._abandon(error)
+        except GeneratorExit:
+            self._close()
+            raise
         except BaseException as exc:
             await self._abandon(exc)
             raise
@@ -190,12 +204,42 @@ class Exchanging:
     # -- the end
 
     async def aclose(self) -> None:
-        """Give the connection back if the response has been received, else close it."""
+        """Give the connection back if the response has been received, else close it.
+
+        If the response came before the whole body of the request had been sent, and does not
+        refuse it, the rest is sent first.
+
+        :raises Exception: the body of the request has failed meanwhile
+        """
         if self._is_closed:
             return
         self._is_closed = True
         async with self._step("response_closed", with_request=False):
+            try:
+                if self._exchange.is_sending and self._exchange.is_received:
+                    self._exchange.stop_if_refused()
+                    await self._exchange.wait_stopped()
+            except GeneratorExit:
+                self._close()
+                raise
+            except BaseException as exc:
+                self._exchange.close()
+                await self._end(exc)
+                raise
             await self._end(None)
+        failure, self._upload_failure = self._upload_failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback leads to this frame
+
+    def _close(self) -> None:
+        """Close the connection, as the coroutine is being closed and cannot await."""
+        self._is_closed = True
+        self._exchange.close()
+        if self._owner is not None:
+            self._owner.cancel()
 
     async def _abandon(self, raised: BaseException) -> None:
         """Close the connection, as the request or its response has failed with *raised*."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from ssl import SSLContext
@@ -40,12 +40,6 @@ class Headers(Protocol):
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]: ...
-
-
-class RequestStream(Protocol):
-    """The body of a request."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 
 class Request(Protocol):
@@ -90,13 +84,6 @@ class Proxy(Protocol):
 ProxyOption: TypeAlias = str | Url | Proxy
 
 
-class ByteStream(Protocol):
-    """The library's class of a body in memory."""
-
-    def __iter__(self) -> Iterator[bytes]: ...
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Library:
     """httpx, or its successor httpx2: two packages with the same names in them.
@@ -126,6 +113,11 @@ class Library:
             return None
         pieces: Iterator[bytes] = iter(stream)  # type: ignore[call-overload]  # it is iterable
         return b"".join(pieces)
+
+    def default_limits(self) -> Limits:
+        """Return the limits of the library's own transport."""
+        made: Limits = self.package.Limits(max_connections=100, max_keepalive_connections=20)
+        return made
 
     def tls_context(
         self,

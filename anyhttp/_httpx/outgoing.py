@@ -147,10 +147,12 @@ def outgoing_request(
 
 def _first_bad(fields: RawFields) -> str:
     """Return the name of the first field that cannot be sent; its value may be a secret."""
-    for name, value in fields:
-        if _LINES.fullmatch(b"%b: %b\r\n" % (name, value)) is None:
-            break
-    return ascii(name[:60])
+    bad = (name for name, value in fields if not _is_one_line(b"%b: %b\r\n" % (name, value)))
+    return ascii(next(bad)[:60])
+
+
+def _is_one_line(line: bytes) -> bool:
+    return line.count(b"\r") == 1 and _LINES.fullmatch(line) is not None
 
 
 def _asks_to_close(places: _Places, fields: RawFields) -> bool:

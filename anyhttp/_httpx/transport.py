@@ -12,7 +12,11 @@ import anyio
 from .._http1 import Exchange, Limits as HeadLimits
 from .._network import SocketOption
 from .._tasks import ClientTimeout, deadline_after
-from ..client_exceptions import ClientConnectionError, ClientProxyConnectionError
+from ..client_exceptions import (
+    ClientConnectorError,
+    ClientProxyConnectionError,
+    ConnectionTimeoutError,
+)
 from ..connector import (
     Connection,
     TransportConnector,
@@ -105,17 +109,16 @@ class Transport(Generic[RequestT, ResponseT]):
         if proxy is not None and uds is not None:
             raise ValueError("uds cannot be combined with proxy")
         library = self._library
-        if limits is None:
-            limits = library.package.Limits(max_connections=100, max_keepalive_connections=20)
-        if limits.max_connections == 0:
+        chosen = library.default_limits() if limits is None else limits
+        if chosen.max_connections == 0:
             raise ValueError("limits: max_connections=0 allows no request; None is for no limit")
         tls = library.tls_context(verify=verify, cert=cert, trust_env=trust_env)
         given = None if proxy is None else library.proxy(proxy)
         self._routes: Routes = Routes(tls, None if given is None else proxy_route(given))
         options = TransportOptions(
-            limit=limits.max_connections,
-            max_idle=limits.max_keepalive_connections,
-            keepalive_timeout=limits.keepalive_expiry,
+            limit=chosen.max_connections,
+            max_idle=chosen.max_keepalive_connections,
+            keepalive_timeout=chosen.keepalive_expiry,
             proxy_tls=None if given is None else _proxy_tls(library, given),
             local_addr=None if local_address is None else (local_address, 0),
             socket_options=tuple(socket_options or ()),
@@ -207,7 +210,7 @@ class Transport(Generic[RequestT, ResponseT]):
             raise CannotBeSent(str(exc)) from exc
 
     def _outgoing_of(self, request: Request, route: Route) -> Outgoing:
-        stream = request.stream
+        stream: Any = request.stream
         if not isinstance(stream, self._library.package.AsyncByteStream):
             raise RuntimeError("the body of the request cannot be sent by an AsyncClient")
         target = request.extensions.get("target")
@@ -236,7 +239,7 @@ class Transport(Generic[RequestT, ResponseT]):
             trace = None if callback is None else self._trace(route, timeouts, callback)
             try:
                 return await self._lend(route, timeouts, trace)
-            except ClientConnectionError as exc:
+            except (ClientConnectorError, ConnectionTimeoutError) as exc:
                 if left <= 0 or (isinstance(exc, ClientProxyConnectionError) and exc.is_reached):
                     raise
             left -= 1

@@ -100,8 +100,9 @@ def set_options(raw_socket: socket.socket, options: Sequence[SocketOption]) -> N
 
     :raises OSError: the operating system refuses one
     """
+    set_option: Callable[..., None] = raw_socket.setsockopt
     for option in options:
-        raw_socket.setsockopt(*option)
+        set_option(*option)
 
 
 def sockets_with(options: Sequence[SocketOption]) -> SocketFactoryType | None:

@@ -6,10 +6,12 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import types
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from tests.support import websocket
@@ -450,6 +452,100 @@ async def started(pieces: AsyncIterator[bytes], event: anyio.Event) -> AsyncIter
     async for piece in pieces:
         event.set()
         yield piece
+
+
+class Paced:
+    """A body whose second piece comes when it is told to, and may be an exception."""
+
+    def __init__(self, second: bytes | Exception) -> None:
+        self.go = anyio.Event()
+        self._pieces: list[bytes | Exception] = [second, b"first"]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        piece = self._pieces.pop()
+        if piece != b"first":
+            await self.go.wait()
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+
+async def test_a_body_is_sent_to_its_end_although_the_response_has_come(
+    library: Library, script: Script
+) -> None:
+    """A server may answer early and read on; closing the response waits for that."""
+    body = Paced(b"second")
+    peer = await script(
+        [(Until(b"first\r\n"), OK), (Until(b"second\r\n0\r\n\r\n"), []), (b"GET / ", OK)]
+    )
+    async with library.package.AsyncClient(transport=library.ours(verify=False)) as client:
+        async with client.stream("POST", str(peer.url), content=body) as response:
+            async for piece in response.aiter_raw():
+                assert piece == b"ok"
+                body.go.set()
+        assert (await client.get(str(peer.url))).text == "ok"
+    assert peer.connections == 1
+
+
+async def test_a_body_that_fails_after_the_response(library: Library, script: Script) -> None:
+    """The program gets its exception: it must not take the request for done."""
+    body = Paced(BodyFailed())
+    peer = await script([(Until(b"first\r\n"), [OK, STALL])], partial=True)
+    async with library.package.AsyncClient(transport=library.ours(verify=False)) as client:
+        request = client.build_request("POST", str(peer.url), content=body)
+        response = await client.send(request, stream=True)
+        body.go.set()
+        with pytest.raises(BodyFailed):
+            await response.aread()
+
+
+async def test_a_coroutine_that_is_closed(library: Library, server: Server) -> None:
+    """As by an event loop that ends: nothing can be awaited, and nothing stays open."""
+    transport = library.ours(verify=False)
+    for steps in range(1, 100):
+        request = library.package.Request("POST", str(server.url / "echo-body"), content=Once())
+        coroutine = transport.handle_async_request(request)
+        ended = await some_steps(coroutine, steps)
+        coroutine.close()
+        await anyio.lowlevel.checkpoint()
+        await transport._connector.finish_closing()
+        if ended:
+            break
+        assert transport._connector.statistics().in_use == 0
+    assert steps > 2
+    await transport.aclose()
+
+
+class Once:
+    """A body of one piece."""
+
+    def __init__(self) -> None:
+        self._pieces = [b"x" * 70_000]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        return self._pieces.pop()
+
+
+@types.coroutine
+def some_steps(coroutine: Any, number: int) -> Generator[Any, Any, bool]:
+    """Run *coroutine* until it has waited *number* times; return whether it has ended before."""
+    answer = None
+    for _ in range(number):
+        try:
+            answer = yield coroutine.send(answer)
+        except StopIteration:
+            return True
+    return False
 
 
 class BodyFailed(Exception):
