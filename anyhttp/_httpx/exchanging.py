@@ -253,6 +253,7 @@ class Exchanging:
         finally:
             await self._end(raised)
             self._exchange.forget_errors()
+            self._upload_failure = None
 
     async def _end(self, raised: BaseException | None) -> None:
         """Wait until nothing of the exchange is open or running any more."""
