@@ -58,6 +58,7 @@ def http_client(**options: Any) -> Any:
     """Return a client with our transport."""
     from anyhttp.httpx2 import AnyhttpTransport
 
+    options = {"timeout": 50, **options}  # the server takes its time to start
     return httpx2.AsyncClient(transport=AnyhttpTransport(verify=False), **options)
 
 
