@@ -162,6 +162,21 @@ async def test_a_payload(server: Server) -> None:
         await sent(server, payload)
 
 
+async def test_a_multipart(server: Server) -> None:
+    """It is closed if one of its parts has to be."""
+
+    async def write(writer: Any) -> None:
+        await writer.write(b"ab")
+
+    part = lookalikes.Payload(write)
+    multipart = lookalikes.MultipartWriter(part)
+    assert await sent(server, multipart) == b"ab"
+    assert multipart.closed == 0
+    part.autoclose = False
+    assert await sent(server, multipart) == b"ab"
+    assert multipart.closed == 1
+
+
 @pytest.mark.once
 async def test_what_a_payload_says_of_itself() -> None:
     """It is asked each time."""

@@ -84,7 +84,11 @@ class ForeignPayload(BoundedPayload):
     @property
     def autoclose(self) -> bool:
         """Whether the body holds nothing that must be closed after sending."""
-        return bool(self._value.autoclose)
+        value = self._value
+        if class_has(value, "__iter__", "append_payload", "boundary"):
+            # A multipart of aiohttp says that it need not be closed, whatever its parts are.
+            return all(part.autoclose for part, *_ in value)
+        return bool(value.autoclose)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the body as text, if the payload can do that."""

@@ -147,6 +147,23 @@ async def test_a_form_with_a_file(server: Server) -> None:
             assert seen["files"] == {"file": "abc"}
 
 
+@pytest.mark.once
+async def test_files_of_a_form_are_closed(server: Server, tmp_path: Path) -> None:
+    """Then it has been used up, as ours has."""
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"abc")
+    files = [path.open("rb") for _ in range(2)]
+    sent = form(text="t")
+    sent.add_field("file", files[0], filename="name")
+    async with ClientSession() as session:
+        for data in (sent, multipart(b"a", files[1])):
+            async with session.post(server.url / "upload", data=data) as response:
+                assert response.status == 200
+        await until(lambda: files[0].closed and files[1].closed, "the files to be closed")
+        with pytest.raises(ClientPayloadError, match="used up"):
+            await session.post(server.url / "upload", data=sent)
+
+
 async def test_a_form_of_an_older_aiohttp() -> None:
     """Its payloads do not say whether they have been used up, so they are refused."""
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -163,6 +163,22 @@ class Payload:
     async def close(self) -> None:
         """Count."""
         self.closed += 1
+
+
+class MultipartWriter(Payload):
+    """A body of several parts, of which it writes the first."""
+
+    boundary = "line"
+
+    def __init__(self, *parts: Payload) -> None:
+        super().__init__(parts[0].write)
+        self.parts = parts
+
+    def append_payload(self) -> None:
+        """Exist."""
+
+    def __iter__(self) -> Iterator[tuple[Payload, str, str]]:
+        return iter([(part, "", "") for part in self.parts])
 
 
 class FormData:
