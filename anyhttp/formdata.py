@@ -7,13 +7,13 @@ import secrets
 import warnings
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import anyio
 from multidict import MultiDict, MultiDictProxy
 
 from . import hdrs
-from ._common import check_charset, check_str, class_has, shown_class
+from ._common import Hooks, check_charset, check_str, class_has, shown_class
 from ._headers import CONTROL, CONTROL_BUT_TAB
 from .multipart import MultipartWriter
 from .payload import (
@@ -55,6 +55,10 @@ class FormData:
     name, content type or transfer encoding of its own.  The body can be made again: files are
     sent from their position at the first time.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _HOOKS.check_subclass(cls)
 
     def __init__(
         self,
@@ -247,3 +251,9 @@ def _is_file(value: object) -> bool:
     return not isinstance(value, (str, bytes)) and isinstance(
         value, (io.IOBase, anyio.AsyncFile, Readable)
     )
+
+
+_SENT: Final = "the form would be sent without it. Override __call__(), which returns the body"
+
+#: how programs change aiohttp's form, and not this one
+_HOOKS: Final = Hooks(FormData, {"_gen_form_data": _SENT, "_gen_form_urlencoded": _SENT})

@@ -421,3 +421,10 @@ def test_control_characters_are_refused(control: str) -> None:
             FormData().add_field("a", "x", **options)
     with pytest.raises(ValueError, match="control character"):
         FormData({bad: "x"})
+
+
+def test_a_subclass_with_a_step_of_aiohttp() -> None:
+    """Nothing calls it, so a form that it encrypts would be sent as it is."""
+    for name in ("_gen_form_data", "_gen_form_urlencoded"):
+        with pytest.raises(TypeError, match=rf"Mine\.{name} would be passed over"):
+            type("Mine", (FormData,), {name: lambda self: None})

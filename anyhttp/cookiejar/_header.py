@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Container, Iterable
 from http.cookies import Morsel
+from typing import Final
 
 from yarl import URL
 
@@ -37,7 +38,7 @@ def cookie_header(
     *explicit*.  Octets of a server's cookie that are not UTF-8 are lone surrogates in the text,
     because fields are decoded with ``surrogateescape``; encode the text in the same way.
     """
-    if type(jar) is CookieJar:
+    if type(jar) is CookieJar and _filters_itself(jar):
         if not given and not jar._store.count:
             return explicit  # the common case
         pairs = {cookie.name: f"{cookie.name}={cookie.text}" for cookie in jar._to_send(url)}
@@ -62,6 +63,14 @@ def _pair(cookie: Morsel[str]) -> str:
         # The value is not shown: it may be a secret.
         raise ValueError(f"cookie_jar: cookie {cookie.key!r} holds a semicolon")
     return text
+
+
+def _filters_itself(jar: CookieJar) -> bool:
+    # This is is_own_method(), written out as it runs for each request.
+    return CookieJar.filter_cookies is _FILTER_COOKIES and "filter_cookies" not in jar.__dict__
+
+
+_FILTER_COOKIES: Final = CookieJar.filter_cookies
 
 
 def _fitting(morsels: Iterable[Morsel[str]], url: URL, secure: bool) -> dict[str, str]:

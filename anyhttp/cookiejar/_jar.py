@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from yarl import URL
 
-from .._common import warn_deprecated
+from .._common import Hooks, warn_deprecated
 from .._headers import read_all
 from ..abc import AbstractCookieJar, ClearCookiePredicate
 from ..typedefs import LooseCookies, PathLikeStr, StrOrURL
@@ -69,6 +69,10 @@ class CookieJar(AbstractCookieJar):
     kind the least recently used ones.  A cookie that only better protected ones could give way to
     is refused.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _HOOKS.check_subclass(cls)
 
     def __init__(
         self,
@@ -329,6 +333,22 @@ def _domains(host: str | None, unsafe: bool) -> tuple[str, ...]:
     domains.append("")
     domains.reverse()
     return tuple(domains)
+
+
+_STORED: Final = "Override update_cookies() and update_cookies_from_headers()"
+_SENT: Final = "cookies would be sent without it. Override filter_cookies()"
+
+#: how programs change aiohttp's jar, and not this one
+_HOOKS: Final = Hooks(
+    CookieJar,
+    refused={
+        "_update_cookies": f"cookies would be stored without it. {_STORED}",
+        "_can_send": _SENT,
+        "_filter_cookies_within_limits": _SENT,
+        "_is_domain_match": _SENT,
+    },
+    unused={"_build_morsel": _STORED, "_do_expiration": "cookies expire by themselves"},
+)
 
 
 class DummyCookieJar(AbstractCookieJar):

@@ -1317,6 +1317,31 @@ def test_cookies_of_a_request_are_quoted_as_the_jar_says() -> None:
     assert cookie_header(DummyCookieJar(), SITE, None, {"a": "b c"}) == 'a="b c"'
 
 
+@pytest.mark.parametrize("on_class", [True, False])
+def test_a_jar_whose_filter_is_replaced(monkeypatch: pytest.MonkeyPatch, on_class: bool) -> None:
+    """Tests of programs do that, and monitoring tools: what they put there is asked."""
+    jar = CookieJar()
+    jar.update_cookies({"a": "1"}, SITE)
+    chosen = SimpleCookie({"b": "2"})
+    target: Any = CookieJar if on_class else jar
+    monkeypatch.setattr(target, "filter_cookies", lambda *args: chosen)
+    assert cookie_header(jar, SITE) == "b=2"
+
+
+def test_a_subclass_with_a_step_of_aiohttp() -> None:
+    """Nothing calls it, so cookies that it keeps from a host would be sent there."""
+    for name in (
+        "_update_cookies",
+        "_can_send",
+        "_filter_cookies_within_limits",
+        "_is_domain_match",
+    ):
+        with pytest.raises(TypeError, match=rf"Mine\.{name} would be passed over"):
+            type("Mine", (CookieJar,), {name: lambda *args: True})
+    with pytest.warns(RuntimeWarning, match=r"Mine\._do_expiration would be passed over"):
+        type("Mine", (CookieJar,), {"_do_expiration": lambda self: None})
+
+
 # -- the dummy --------------------------------------------------------------------------------
 
 
