@@ -153,6 +153,10 @@ class StreamReader:
         """Return the exception that reads raise, if there is one."""
         return self._exception
 
+    @property
+    def _buffer_offset(self) -> int:  # packages use it with _buffer, after an error
+        return self._offset
+
     def set_exception(self, exc: BaseException) -> None:
         """Make every later read, and a read that waits now, raise *exc*."""
         self._exception = exc

@@ -34,7 +34,7 @@ from .growing_bytes import GrowingBytes
 from .hooks import Hooks
 from .maps import ChainMapProxy
 from .overriding import is_own_method
-from .placeholders import ResponseHandler, TimerNoop, is_left_out, sentinel
+from .placeholders import ResponseHandler, TimerNoop, Unbuffered, is_left_out, sentinel
 from .stream_iterator import AsyncStreamIterator
 from .urls import (
     UnparsedURL,
@@ -87,6 +87,7 @@ __all__ = (
     "SERVER_SOFTWARE",
     "SupportsFingerprint",
     "TimerNoop",
+    "Unbuffered",
     "UnparsedURL",
     "authority_end",
     "check_callable",

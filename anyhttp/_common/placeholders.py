@@ -6,7 +6,7 @@ from enum import Enum
 from types import EllipsisType, TracebackType
 from typing import Final, Self
 
-__all__ = ("ResponseHandler", "TimerNoop", "is_left_out", "sentinel")
+__all__ = ("ResponseHandler", "TimerNoop", "Unbuffered", "is_left_out", "sentinel")
 
 #: What aiohttp's functions take for an argument that has been left out.  It is an ellipsis, so that
 #: the functions here take it for the same.
@@ -51,3 +51,10 @@ class ResponseHandler:
 
     def __init__(self, loop: object = None) -> None:
         del loop
+
+
+class Unbuffered:
+    """Base of streams that hold no bytes that were sent, unlike the transports of asyncio."""
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Do nothing: sending ends when the operating system has taken all bytes."""

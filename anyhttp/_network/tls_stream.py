@@ -20,6 +20,7 @@ from anyio.abc import ByteStream
 from anyio.lowlevel import checkpoint_if_cancelled
 from anyio.streams.tls import TLSAttribute
 
+from .._common import Unbuffered
 from .._tasks import TimedStream
 from .tls_sessions import Resumption
 
@@ -40,7 +41,7 @@ class TlsRefused(anyio.BrokenResourceError):
     """
 
 
-class TlsStream(ByteStream):
+class TlsStream(Unbuffered, ByteStream):
     """The client's side of TLS over another stream; :meth:`wrap` makes one.
 
     There is no closing handshake, because a peer could make us wait for it.  A connection that

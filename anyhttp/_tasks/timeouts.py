@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from .._common import AttrsFields, EventLoop, check_seconds, class_has
+from .._common import AttrsFields, EventLoop, Unbuffered, check_seconds, class_has
 from .event_loop import asyncio_loop, call_in, clock, clock_of, current_loop, make_trio_alarm
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Expirable(Protocol):
         """End the wait: its deadline has passed."""
 
 
-class TimedStream(SocketStream):
+class TimedStream(Unbuffered, SocketStream):
     """A socket whose waits end at a deadline."""
 
     #: anyio's function, or a faster one of asyncio or trio

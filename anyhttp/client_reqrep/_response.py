@@ -19,6 +19,7 @@ from .._common import (
     HttpVersion,
     HttpVersion11,
     RequestInfo,
+    computed,
     printable,
     without_user_info,
 )
@@ -207,6 +208,11 @@ class ClientResponse:
         self.method = method
         self._request = kept_request(method, url, request_info)
         self._cookies = SimpleCookie()  # aiohttp does not read them from the headers either
+
+    @computed
+    def _session(self) -> Any:
+        """The session that the request was made by."""
+        return getattr(self._request, "session", None)
 
     def __del__(self) -> None:
         try:

@@ -19,8 +19,9 @@ from yarl import URL
 
 from tests.compat.comparison import compared, failure, failures, headers_seen, read, seen
 from tests.support import websocket
-from tests.support.peer import Peer
+from tests.support.peer import CLOSE, Peer
 from tests.support.server import Server
+from tests.support.tls import Authority
 from tests.support.websocket import Accept, Frame
 
 
@@ -589,3 +590,56 @@ async def test_an_override_of_whether_tls_is_used(client: ModuleType, base: URL)
     url = base.with_scheme("https").with_port(base.port)
     async with client.ClientSession(request_class=Plain) as session:
         return await read(session.get(url / "bytes" / "3"))
+
+
+# -- connections, responses and their readers
+
+
+@compared
+async def test_a_connector_that_limits_the_buffer_of_its_connections(
+    client: ModuleType, base: URL, server: Server, tls_ca: Authority
+) -> object:
+    """A library that reports the progress of an upload wants little of it to be buffered."""
+
+    async def connect(self: Any, *args: Any, **options: Any) -> Any:
+        connection = await type(self).connect(self, *args, **options)
+        connection.transport.set_write_buffer_limits(16 * 1024)
+        return connection
+
+    connector = client.TCPConnector(ssl=tls_ca.client)
+    connector.connect = partial(connect, connector)
+    async with client.ClientSession(connector=connector) as session:
+        body = bytes(200_000)
+        results = []
+        for url in (base, server.https_url):
+            async with session.post(url / "echo-body", data=body) as response:
+                results.append((response.status, await response.read() == body))
+        return results
+
+
+@compared
+async def test_the_session_of_a_response(client: ModuleType, base: URL) -> object:
+    """A library finds there what it has stored for the session."""
+    async with client.ClientSession() as session:
+        async with session.get(base / "bytes" / "1000000") as response:
+            return response._session is session
+
+
+@compared
+async def test_what_a_reader_holds_after_an_error(client: ModuleType, base: URL) -> object:
+    """A library hands out the rest of a body whose connection was lost."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+    peer = Peer([[(b"GET / HTTP/1.1\r\n", head + b"0123456789" * 100), CLOSE]])
+    try:
+        async with client.ClientSession() as session:
+            async with session.get(peer.url) as response:
+                content = response.content
+                first = await content.readexactly(5)
+                held = b"".join(content._buffer)[content._buffer_offset :][:5]
+                pieces = content.iter_chunked(16 * 1024)
+                piece = await anext(pieces)
+                error = await failure(anext(pieces))
+                rest = b"".join(content._buffer)[content._buffer_offset :]
+                return first, held, len(piece), error, rest
+    finally:
+        peer.stop()
