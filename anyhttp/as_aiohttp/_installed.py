@@ -41,10 +41,10 @@ class InstalledAiohttp:
 
         :raises ModuleNotFoundError: aiohttp is not installed, or has no such module
         """
-        if name not in self.modules:
-            with self._in_place(name):
-                importlib.import_module(name)
-        return self.modules[name]
+        if name in self.modules:
+            return self.modules[name]
+        with self._in_place(name):
+            return importlib.import_module(name)
 
     def spec(self, name: str) -> ModuleSpec | None:
         """Return the specification by which the module *name* can be loaded, if there is one.
@@ -58,6 +58,9 @@ class InstalledAiohttp:
     def _in_place(self, wanted: str) -> Iterator[None]:
         """Let imports of aiohttp mean the installed one until the block ends."""
         with self._lock:
+            if self.loading:  # an import hook of another package has come back here
+                yield
+                return
             others = take_modules()
             sys.modules.update(self.modules)
             self.loading = True

@@ -254,6 +254,28 @@ assert sys.modules["aiohttp.client"].ClientSession is anyhttp.ClientSession
 """)
 
 
+def test_an_import_hook_may_ask_for_the_server_while_it_is_loaded() -> None:
+    """Tools wrap a module in the moment of its import, and look at others for that."""
+    run("""
+import sys
+import aiohttp.abc
+seen = []
+
+class Hook:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "aiohttp.web_routedef":
+            seen.append(stand_in.AbstractView)
+
+stand_in = aiohttp.abc
+sys.meta_path.insert(0, Hook)
+from aiohttp import web
+assert aiohttp.abc is stand_in
+assert seen == [stand_in.AbstractView]
+assert issubclass(web.View, stand_in.AbstractView)
+""")
+
+
 def test_the_server_is_run_from_the_command_line() -> None:
     """``python -m aiohttp.web`` serves an application that is named."""
     command = [sys.executable, "-m", "anyhttp.as_aiohttp", "-m", "aiohttp.web", "--help"]
