@@ -13,7 +13,6 @@ from ..client_exceptions import (
     ClientPayloadError,
     ClientProxyConnectionError,
     ConnectionTimeoutError,
-    InvalidURL,
     ServerDisconnectedError,
     SocketTimeoutError,
 )
@@ -25,7 +24,7 @@ __all__ = ("BODY_ERRORS", "CONNECT_ERRORS", "EXCHANGE_ERRORS", "body_error", "co
 
 #: What :func:`connect_error` translates.
 CONNECT_ERRORS: Final = (
-    ClientConnectionError, ClientHttpProxyError, InvalidURL, NoSlotInTime,
+    ClientConnectionError, ClientHttpProxyError, NoSlotInTime,
 )  # fmt: skip
 
 #: What :func:`exchange_error` translates.
@@ -45,8 +44,6 @@ def connect_error(library: Library, error: Exception) -> Exception:
         return library.error("ConnectTimeout", str(error))
     if isinstance(error, ClientHttpProxyError):
         return library.error("ProxyError", f"{error.status} {error.message}".rstrip())
-    if isinstance(error, InvalidURL):
-        return library.error("LocalProtocolError", str(error))
     if isinstance(error, ClientProxyConnectionError):
         return library.error(_proxy_error(error), str(error))
     return library.error("ConnectError", str(error))
@@ -90,11 +87,8 @@ def _exchange_error(library: Library, error: Exception) -> Exception:
     return library.error("ReadError", str(error))
 
 
-def body_error(library: Library, exchange: Exchange, error: Exception) -> Exception:
+def body_error(library: Library, error: Exception) -> Exception:
     """Return the exception to raise for *error*: the body of the response is not complete."""
-    upload = exchange.upload
-    if upload is not None and upload.is_broken:
-        return exchange_error(library, exchange, error)
     if isinstance(error, SocketTimeoutError):
         made = library.error("ReadTimeout", "the response has not gone on in time")
     elif isinstance(error.__cause__, ParseError):

@@ -187,7 +187,7 @@ class Exchanging:
                 await self._body_step.__aexit__(None, None, None)
             return piece
         except BODY_ERRORS as exc:
-            error = body_error(self._library, self._exchange, exc)
+            error = self._upload_failure or body_error(self._library, exc)
             await self._abandon(error)
         except GeneratorExit:
             self._close()

@@ -11,7 +11,7 @@ from yarl import URL
 
 from .. import hdrs
 from .._common import ConnectionKey
-from .._targets import BasicAuth, ProxyOptions, checked_proxy, encode_basic_auth
+from .._targets import BasicAuth, ProxyOptions, checked_proxy, encode_basic_auth, host_error
 from ..client_reqrep import ClientRequest
 from .library import Proxy
 
@@ -109,7 +109,11 @@ class Routes:
         return route
 
     def _make(self, scheme: str, host: bytes, port: int | None, name: str | None) -> Route:
-        url = URL.build(scheme=scheme, host=host.decode("ascii"), port=port)
+        text = host.decode("ascii")
+        complaint = host_error(text)
+        if complaint is not None:
+            raise ValueError(complaint)
+        url = URL.build(scheme=scheme, host=text, port=port)
         request = ClientRequest(
             hdrs.METH_GET, url, CIMultiDict(), ssl=self._tls, server_hostname=name
         )
