@@ -242,7 +242,7 @@ async def test_a_body_that_fails_while_the_response_is_read(
                 return b"x"
             raise KeyError("body")
 
-    peer = await script([[b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", STALL]], partial=True)
+    peer = await script([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", STALL], partial=True)
     async with library.package.AsyncClient(transport=library.ours(verify=False)) as client:
         async with client.stream("POST", str(peer.url), content=Failing()) as response:
             event.set()
@@ -256,6 +256,8 @@ async def test_a_wait_for_the_end_of_a_body_can_be_cancelled(
     """When the response is closed, and the rest of the body never comes."""
 
     class Endless:
+        first = True
+
         async def __anext__(self) -> bytes:
             if self.first:
                 self.first = False
@@ -264,10 +266,9 @@ async def test_a_wait_for_the_end_of_a_body_can_be_cancelled(
             raise AssertionError
 
         def __aiter__(self) -> Any:
-            self.first = True
             return self
 
-    peer = await script([[OK, STALL]], partial=True)
+    peer = await script([OK, STALL], partial=True)
     transport = library.ours(verify=False)
     async with library.package.AsyncClient(transport=transport) as client:
         with anyio.move_on_after(0.3) as scope:
