@@ -61,8 +61,10 @@ async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingT
 
 def _has_own_connect(connector: BaseConnector) -> bool:
     # This is is_own_method(), written out as it runs for each request.
-    kind = type(connector)
-    return getattr(kind, "connect", None) is not _CONNECT or "connect" in connector.__dict__
+    try:
+        return type(connector).connect is not _CONNECT or "connect" in connector.__dict__
+    except AttributeError:  # the type of a proxy need not have the method
+        return True
 
 
 async def _wait_watched(

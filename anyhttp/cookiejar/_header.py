@@ -38,7 +38,12 @@ def cookie_header(
     *explicit*.  Octets of a server's cookie that are not UTF-8 are lone surrogates in the text,
     because fields are decoded with ``surrogateescape``; encode the text in the same way.
     """
-    if type(jar) is CookieJar and _filters_itself(jar):
+    if (
+        type(jar) is CookieJar
+        # This is is_own_method(), written out as it runs for each request.
+        and CookieJar.filter_cookies is _FILTER_COOKIES
+        and "filter_cookies" not in jar.__dict__
+    ):
         if not given and not jar._store.count:
             return explicit  # the common case
         pairs = {cookie.name: f"{cookie.name}={cookie.text}" for cookie in jar._to_send(url)}
@@ -63,11 +68,6 @@ def _pair(cookie: Morsel[str]) -> str:
         # The value is not shown: it may be a secret.
         raise ValueError(f"cookie_jar: cookie {cookie.key!r} holds a semicolon")
     return text
-
-
-def _filters_itself(jar: CookieJar) -> bool:
-    # This is is_own_method(), written out as it runs for each request.
-    return CookieJar.filter_cookies is _FILTER_COOKIES and "filter_cookies" not in jar.__dict__
 
 
 _FILTER_COOKIES: Final = CookieJar.filter_cookies
