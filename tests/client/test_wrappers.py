@@ -335,8 +335,9 @@ class TestClose:
             async def close(self) -> None:
                 raise OSError("the disk is full")
 
+        session = Failing()
         with pytest.raises(OSError, match="disk is full"):
-            async with Failing() as session:
+            async with session:
                 await (await session.get(server.url / "json")).read()
         assert session.closed
 

@@ -1303,14 +1303,11 @@ class TestErrors:
 
 def wrapped(connector: TCPConnector) -> Any:
     """Return an object that looks like *connector*, as proxies of monitoring tools do."""
-
-    class Proxy:
-        __class__ = property(lambda self: type(connector))
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(connector, name)
-
-    return Proxy()
+    shown = {
+        "__class__": property(lambda self: type(connector)),
+        "__getattr__": lambda self, name: getattr(connector, name),
+    }
+    return type("Proxy", (), shown)()
 
 
 class TestSubclasses:
@@ -1428,9 +1425,9 @@ class TestSubclasses:
         steps: list[str] = []
 
         class Mine(TCPConnector):
-            async def _create_connection(self, *args: Any) -> Any:
+            async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
                 steps.append("_create_connection")
-                return await super()._create_connection(*args)
+                return await super()._create_connection(req, traces, timeout)
 
             async def _resolve_host(self, *args: Any, **options: Any) -> Any:
                 steps.append("_resolve_host")
