@@ -92,8 +92,9 @@ def drive(driver: Driver, backend: Backend, environment: Environment, client: st
 def run_example(number: int, backend: Backend, environment: Environment) -> bool:
     """Run an example of a package in a process of its own."""
     example = EXAMPLES[number]
-    command = [environment.python, "-m", "tests.downstream.examples", str(number), backend]
-    return succeeds(f"the example of {example.package} on {backend}", command, variables())
+    module = ["-m", "tests.downstream.examples", str(number), backend]
+    what = f"the example of {example.package} on {backend}"
+    return succeeds(what, [environment.python, *module], variables())
 
 
 def run_examples(chosen: list[Driver], environments: Mapping[str, Environment]) -> list[ExampleRow]:
@@ -103,7 +104,7 @@ def run_examples(chosen: list[Driver], environments: Mapping[str, Environment]) 
         for driver in chosen:
             if driver.package.name == example.package:
                 environment = environments[driver.package.environment]
-                works = {
+                works: dict[Backend, bool] = {
                     backend: run_example(number, backend, environment)
                     for backend in example.backends
                 }
@@ -153,7 +154,7 @@ def main() -> int:
         package = driver.package
         environment = environments[package.environment]
         environment.prepare()
-        works = {
+        works: dict[Backend, bool] = {
             backend: drive(driver, backend, environment, options.client)
             for backend in backends_of(package, options)
         }

@@ -113,11 +113,11 @@ def open_sockets() -> int:
     count = 0
     for name in os.listdir("/dev/fd"):
         try:
-            opened = socket.socket(fileno=os.dup(int(name)))
+            opened = socket.socket(fileno=int(name))
         except OSError:
             continue  # no socket, or the file of the listing itself
         count += opened.family in (socket.AF_INET, socket.AF_INET6)
-        opened.close()
+        opened.detach()  # it belongs to another object
     return count
 
 

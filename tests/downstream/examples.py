@@ -23,6 +23,7 @@ from typing import Final
 from tests.downstream.package import BACKENDS, Backend
 from tests.downstream.stub import Answer, Request, Stub, json_answer, text_answer
 from tests.downstream.wire_of_openai import completion
+from tests.downstream.wire_of_stores import serve_s3
 
 SECONDS_PER_EXAMPLE: Final = 60
 RUN_MAIN: Final = Path(__file__).with_name("run_main.py")
@@ -82,10 +83,11 @@ def find_text(example: Example) -> str:
 
     Only the marks of the description are taken off: of a quotation, and of indentation.
     """
-    description = str(importlib.metadata.metadata(example.package).get_payload())
+    description = importlib.metadata.metadata(example.package).json["description"]
+    assert isinstance(description, str)
     fenced = re.findall(r"^``` ?python\n(.*?)^```", description, re.DOTALL | re.MULTILINE)
     quoted = re.findall(r"^> ``` ?python\n(.*?)^> ```", description, re.DOTALL | re.MULTILINE)
-    blocks = re.findall(r"code-block:: ?python3?\n\n((?: .*\n|>.*\n|\n)+)", description)
+    blocks = re.findall(r"code(?:-block)?:: ?python3?\n\n((?: .*\n|>.*\n|\n)+)", description)
     texts = [re.sub("^> ?", "", text, flags=re.MULTILINE) for text in (*fenced, *quoted, *blocks)]
     return next(textwrap.dedent(text) for text in texts if example.has in text)
 
@@ -200,7 +202,20 @@ def serve_arango(stub: Stub, _: Path) -> Mapping[str, str]:
     return {}
 
 
+def serve_s3_store(stub: Stub, _: Path) -> Mapping[str, str]:
+    """Be a store with one bucket."""
+    serve_s3(stub, "dataintake")
+    return {"AWS_ENDPOINT_URL": stub.url}
+
+
 EXAMPLES: Final = (
+    Example(
+        package="aiobotocore",
+        has="bucket = 'dataintake'",
+        serve=serve_s3_store,
+        prints="'HTTPStatusCode': 204",
+        asyncio_only="ends with run_until_complete()",
+    ),
     Example(
         package="aiochclient",
         has="client.is_alive()",

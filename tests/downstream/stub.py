@@ -278,7 +278,6 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = SECONDS_TO_WAIT
     disable_nagle_algorithm = True
-    server: _Server
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -292,6 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         query = dict(parse_qsl(address.query, keep_blank_values=True))
         request = Request(self.command, address.path, query, self.headers, self._read_body())
+        assert isinstance(self.server, _Server)
         stub = self.server.stub
         stub.requests.append(request)
         try:

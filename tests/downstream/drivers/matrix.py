@@ -1,4 +1,4 @@
-"""matrix-nio and mautrix, clients of Matrix."""
+"""mautrix and matrix-nio, clients of Matrix."""
 
 from __future__ import annotations
 
@@ -61,7 +61,22 @@ async def drive_mautrix(stub: Stub) -> None:
     await client.api.session.close()
 
 
+async def drive_nio(stub: Stub) -> None:
+    """Be refused at its import, as that imports aiohttp-socks."""
+    serve(stub)
+    with raises(TypeError) as caught:
+        import nio  # noqa: F401
+    assert "proxy='socks5://...'" in str(caught.error), caught.error
+
+
 PACKAGES = (
+    Package(
+        name="matrix-nio",
+        version="0.26.0",
+        drive=drive_nio,
+        driven="its import",
+        refused="it imports aiohttp-socks, whose connectors would be passed over",
+    ),
     Package(
         name="mautrix",
         version="0.21.1",
