@@ -19,6 +19,7 @@ from .._common import (
     check_count,
     check_flag,
     check_seconds,
+    shown_class,
     warn_about_loop,
     warn_deprecated,
     warn_without_effect,
@@ -296,7 +297,7 @@ class BaseConnector(PackageNames, AsyncWithOnly):
                 if traces:
                     await tell(traces, TraceConnectionCreateStartParams())
                 made = await self._make_stream(req, traces, timeout, limit)
-                stream = made if isinstance(made, NetworkStream) else NetworkStream(made)
+                stream = made if isinstance(made, NetworkStream) else _foreign_stream(made)
                 connection = pool.lend(Http1Connection(stream, self._engine_class), slot)
                 await self._tell_of(connection, traces, TraceConnectionCreateEndParams())
                 return connection
@@ -396,6 +397,18 @@ def _positional_arguments(method: Callable[..., object]) -> int:
         return 3
     kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     return min(3, sum(each.kind in kinds for each in parameters) - 1)
+
+
+def _foreign_stream(made: ByteStream) -> NetworkStream:
+    """Return the stream that a subclass has made.
+
+    :raises TypeError: it is no stream; subclasses for aiohttp return protocols
+    """
+    if not all(hasattr(made, name) for name in ("receive", "send", "aclose", "extra")):
+        raise TypeError(
+            f"_create_connection() must return an anyio ByteStream, not {shown_class(type(made))}"
+        )
+    return NetworkStream(made)
 
 
 def timed_out(req: ClientRequest) -> ConnectionTimeoutError:

@@ -1330,6 +1330,19 @@ class TestSubclasses:
             await get(session)
         assert server.connections == 2
 
+    async def test_one_that_makes_no_stream(self) -> None:
+        """Subclasses for aiohttp return a protocol; the error says what is expected."""
+
+        class Mine(TCPConnector):
+            async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
+                return object(), object()
+
+        connector = Mine()
+        async with ClientSession(connector=connector) as session:
+            with pytest.raises(TypeError, match="must return an anyio ByteStream, not tuple"):
+                await get(session, "http://any.test/")
+            assert_no_tokens(connector)
+
     async def test_one_that_takes_the_request_alone(self, server: Server) -> None:
         """As in the first versions of aiohttp; later ones added ``traces`` and ``timeout``."""
         port = server.url.port or 0
