@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.support.httpx_libraries import Library
-from tests.support.peer import CLOSE, DEAF, HELLO, RESET, STALL, Flag, Script, Step, Wait
+from tests.support.peer import CLOSE, DEAF, HELLO, RESET, STALL, Flag, Head, Script, Step, Wait
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
@@ -248,6 +248,29 @@ async def test_a_body_that_fails_while_the_response_is_read(
             event.set()
             with pytest.raises(KeyError):
                 await response.aread()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_the_write_timeout_of_small_pieces(
+    library: Library, script: Script, waits: bool
+) -> None:
+    """They are sent together, or by a task of their own while the body waits for more."""
+
+    class Endless:
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> bytes:
+            if waits:
+                await anyio.sleep(0.0001)
+            return b"x" * 60_000
+
+    peer = await script([(Head(b"POST / "), DEAF)])
+    limits = library.package.Timeout(None, write=0.2)
+    transport = library.ours(verify=False)
+    async with library.package.AsyncClient(transport=transport, timeout=limits) as client:
+        with pytest.raises(library.package.WriteTimeout):
+            await client.post(str(peer.url), content=Endless())
 
 
 async def test_a_wait_for_the_end_of_a_body_can_be_cancelled(

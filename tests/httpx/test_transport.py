@@ -507,6 +507,7 @@ async def test_a_body_that_fails_after_the_response(library: Library, script: Sc
 async def test_a_coroutine_that_is_closed(library: Library, server: Server) -> None:
     """As by an event loop that ends: nothing can be awaited, and nothing stays open."""
     transport = library.ours(verify=False)
+    steps = 0
     for steps in range(1, 100):
         request = library.package.Request("POST", str(server.url / "echo-body"), content=Once())
         coroutine = transport.handle_async_request(request)
