@@ -93,10 +93,9 @@ class ClientRequest(BaseRequest):
             raise InvalidURL(url, "the URL has no host")
         destination = Destination(with_params(url, params) if params else url)
         payload = None if data is None else payload_of(data)
-        if auth is None and destination.has_credentials:
-            auth = BasicAuth.from_url(url)
+        credentials = checked_auth(auth) or BasicAuth.from_url(url)
         parts = GivenParts(
-            checked_method(method), destination, payload, checked_auth(auth), session, settings
+            checked_method(method), destination, payload, credentials, session, settings
         )
         given = CIMultiDict(header_pairs("headers", headers))
         if cookies is not None and not isinstance(cookies, str):
