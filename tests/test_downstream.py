@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.downstream.__main__ import all_drivers
+from tests.downstream.examples import EXAMPLES
 from tests.downstream.page import read_tables
 
 
@@ -19,6 +20,15 @@ def test_the_table_promises_no_more_than_was_driven() -> None:
     for row, driver in zip(read_tables()[0].values(), all_drivers(), strict=True):
         assert row[2].startswith("no") or not driver.package.asyncio_only, row
         assert (row[1] == "refused") is bool(driver.package.refused), row
+
+
+def test_the_table_lists_every_example() -> None:
+    """With the event loops that it runs on; each is of a package that is driven."""
+    shown = read_tables()[1]
+    assert list(shown) == [example.package for example in EXAMPLES]
+    assert shown.keys() <= read_tables()[0].keys()
+    for example in EXAMPLES:
+        assert shown[example.package][2].startswith("no") or not example.asyncio_only
 
 
 def test_every_package_is_pinned_to_one_release() -> None:
