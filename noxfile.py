@@ -87,7 +87,7 @@ def measured_tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests on asyncio and trio, with every extra."""
-    install(session, "tests")
+    install(session, "tests", "sdks")
     measured_tests(session)
 
 
@@ -96,9 +96,9 @@ def tests_lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions of the dependencies that are allowed."""
     project = PYPROJECT["project"]
     allowed = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
-    pins = Path(session.create_tmp()) / "lowest.txt"
+    pins = session.cache_dir / "lowest.txt"
     pins.write_text("\n".join(name.replace(">=", "==") for name in allowed if ">=" in name))
-    # httpx2 asks for a newer idna than everything else does.
+    # httpx2 asks for a newer idna than everything else does, and so do the SDKs.
     install(session, "tests", package=EXTRAS.replace("httpx2,", ""), pins=str(pins))
     measured_tests(session)
 
