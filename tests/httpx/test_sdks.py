@@ -64,7 +64,7 @@ def http_client(**options: Any) -> Any:
 
 async def test_openai(services: str) -> None:
     """A completion whole and as a stream, an upload, an error."""
-    openai = pytest.importorskip("openai", reason="openai is not installed (group tests)")
+    openai = pytest.importorskip("openai", reason="openai is not installed (group sdks)")
     asked: Any = {"model": "some", "messages": [{"role": "user", "content": "Hello?"}]}
     async with openai.AsyncOpenAI(
         api_key="key", base_url=f"{services}/v1", http_client=http_client()
@@ -81,7 +81,7 @@ async def test_openai(services: str) -> None:
 
 async def test_openai_reports_our_failures_as_its_own() -> None:
     """It looks at httpx's exceptions, which are the same."""
-    openai = pytest.importorskip("openai", reason="openai is not installed (group tests)")
+    openai = pytest.importorskip("openai", reason="openai is not installed (group sdks)")
     async with openai.AsyncOpenAI(
         api_key="key", base_url="http://127.0.0.1:1/v1", http_client=http_client(), max_retries=0
     ) as client:
@@ -92,7 +92,7 @@ async def test_openai_reports_our_failures_as_its_own() -> None:
 
 async def test_anthropic(services: str) -> None:
     """A message whole and as a stream."""
-    anthropic = pytest.importorskip("anthropic", reason="anthropic is not installed (group tests)")
+    anthropic = pytest.importorskip("anthropic", reason="anthropic is not installed (group sdks)")
     asked: Any = {"role": "user", "content": "Hello?"}
     async with anthropic.AsyncAnthropic(
         api_key="key", base_url=services, http_client=http_client()
@@ -112,7 +112,7 @@ def factory(headers: Any = None, timeout: Any = None, auth: Any = None) -> Any:
 @pytest.mark.parametrize("kind", ["streamable_http", "sse"])
 async def test_mcp(kind: str) -> None:
     """A session of the Model Context Protocol: tools are listed and called."""
-    mcp = pytest.importorskip("mcp", reason="mcp is not installed (group tests)")
+    mcp = pytest.importorskip("mcp", reason="mcp is not installed (group sdks)")
     from mcp.client.sse import sse_client
     from mcp.client.streamable_http import streamable_http_client
 
