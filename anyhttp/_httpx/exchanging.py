@@ -214,19 +214,19 @@ class Exchanging:
         if self._is_closed:
             return
         self._is_closed = True
-        async with self._step("response_closed", with_request=False):
-            try:
+        try:
+            async with self._step("response_closed", with_request=False):
                 if self._exchange.is_sending and self._exchange.is_received:
                     self._exchange.stop_if_refused()
                     await self._exchange.wait_stopped()
-            except GeneratorExit:
-                self._close()
-                raise
-            except BaseException as exc:
-                self._exchange.close()
-                await self._end(exc)
-                raise
-            await self._end(None)
+                await self._end(None)
+        except GeneratorExit:
+            self._close()
+            raise
+        except BaseException as exc:  # from the callback of the trace, too
+            self._exchange.close()
+            await self._end(exc)
+            raise
         failure, self._upload_failure = self._upload_failure, None
         if failure is not None:
             try:

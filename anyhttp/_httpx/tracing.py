@@ -46,8 +46,8 @@ class Step:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._callback is None:
-            return
+        if self._callback is None or isinstance(exc, GeneratorExit):
+            return  # a coroutine that is being closed cannot await the callback
         if exc is None:
             await self._callback(f"{self._name}.complete", {"return_value": self.result})
         else:

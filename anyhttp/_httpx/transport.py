@@ -45,6 +45,7 @@ __all__ = ("ResponseBody", "Transport")
 
 RequestT = TypeVar("RequestT", bound=Request)
 ResponseT = TypeVar("ResponseT")
+Number = TypeVar("Number", int, float)
 
 #: As much as h11 reads of a head, in bytes; the number of fields has no limit there.
 _HEAD_LIMITS: Final = HeadLimits(100 * 1024, 100 * 1024, 4096)
@@ -117,8 +118,8 @@ class Transport(Generic[RequestT, ResponseT]):
         self._routes: Routes = Routes(tls, None if given is None else proxy_route(given))
         options = TransportOptions(
             limit=chosen.max_connections,
-            max_idle=chosen.max_keepalive_connections,
-            keepalive_timeout=chosen.keepalive_expiry,
+            max_idle=_not_negative(chosen.max_keepalive_connections),
+            keepalive_timeout=_not_negative(chosen.keepalive_expiry),
             proxy_tls=None if given is None else _proxy_tls(library, given),
             local_addr=None if local_address is None else (local_address, 0),
             socket_options=tuple(socket_options or ()),
@@ -307,14 +308,17 @@ def _timeouts(extensions: Mapping[str, Any]) -> _Timeouts:
     given = extensions.get("timeout")
     if not given:
         return _Timeouts()
-    get = given.get
-    connect, read, write, pool = get("connect"), get("read"), get("write"), get("pool")
-    return _Timeouts(
-        _AT_ONCE if connect == 0 else connect,
-        _AT_ONCE if read == 0 else read,
-        _AT_ONCE if write == 0 else write,
-        _AT_ONCE if pool == 0 else pool,
-    )
+    return _Timeouts(*[_seconds(given.get(name)) for name in ("connect", "read", "write", "pool")])
+
+
+def _seconds(given: float | None) -> float | None:
+    """Return a time limit; one that is not positive is over at once."""
+    return _AT_ONCE if given is not None and given <= 0 else given
+
+
+def _not_negative(limit: Number | None) -> Number | None:
+    """Return a limit of idle connections; a negative one keeps none, as in httpx."""
+    return None if limit is None else max(limit, 0)
 
 
 def _proxy_tls(library: Library, proxy: Proxy) -> SSLContext | None:

@@ -13,6 +13,7 @@ from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.census import assert_no_tokens
 from tests.support.httpx_libraries import Library
 from tests.support.peer import STALL, Head, Script
+from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
 
@@ -53,7 +54,19 @@ async def upload(client: Any, url: str) -> object:
     return await client.post(url + "echo-body", content=Pieces())
 
 
-ACTS: dict[str, Act] = {"get": get, "stream": stream, "upload": upload}
+async def traced(client: Any, url: str) -> object:
+    """Have a callback that waits itself told of each step, that of closing too."""
+
+    async def trace(name: str, info: dict[str, Any]) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    extensions = {"trace": trace}
+    await client.post(url + "echo-body", content=Pieces(), extensions=extensions)
+    async with client.stream("GET", url + "lines", extensions=extensions) as response:
+        return response.status_code
+
+
+ACTS: dict[str, Act] = {"get": get, "stream": stream, "upload": upload, "traced": traced}
 
 
 @pytest.mark.parametrize("how", ["scope", "every-task", "native"])
@@ -80,6 +93,89 @@ async def test_nothing_is_left_of_a_cancelled_request(
         assert await cancel_at_every_checkpoint(operation, after=after, how=how) > 1
     finally:
         await transport.aclose()
+
+
+@pytest.mark.parametrize("how", ["scope", "native"])
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("library", ["httpx2"], indirect=True)
+async def test_nothing_is_left_of_a_cancelled_way_through_a_proxy(
+    library: Library, server: Server, tls_ca: Authority, proxies: Proxies, scheme: str, how: How
+) -> None:
+    """At each await of the tunnel, and of TLS in it."""
+    proxy = f"{scheme}://127.0.0.1:{proxies(scheme).port}"
+    transport = library.ours(verify=tls_ca.client, proxy=proxy)
+    connector = transport._connector
+
+    async def operation() -> None:
+        async with library.package.AsyncClient(transport=NotClosed(library, transport)) as client:
+            await traced(client, str(server.https_url))
+
+    async def after() -> None:
+        await connector.finish_closing()
+        assert_no_tokens(connector)
+
+    try:
+        assert await cancel_at_every_checkpoint(operation, after=after, how=how) > 1
+    finally:
+        await transport.aclose()
+
+
+@pytest.mark.parametrize("how", ["scope", "native"])
+@pytest.mark.parametrize("library", ["httpx2"], indirect=True)
+async def test_nothing_is_left_of_a_cancelled_tunnel_of_ones_own(
+    library: Library, server: Server, tls_ca: Authority, proxies: Proxies, how: How
+) -> None:
+    """At each await of ``CONNECT``, of TLS inside, and of what is said there."""
+    proxy = f"http://127.0.0.1:{proxies('http').port}"
+    transport = library.ours(verify=False)
+    connector = transport._connector
+    extensions = {"target": f"localhost:{server.https_url.port}".encode()}
+
+    async def operation() -> None:
+        async with library.package.AsyncClient(transport=NotClosed(library, transport)) as client:
+            async with client.stream("CONNECT", proxy, extensions=extensions) as response:
+                plain = response.extensions["network_stream"]
+                stream = await plain.start_tls(tls_ca.client, "localhost")
+                await stream.write(b"GET /json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert await stream.read(1000)
+
+    async def after() -> None:
+        await connector.finish_closing()
+        assert_no_tokens(connector)
+
+    try:
+        assert await cancel_at_every_checkpoint(operation, after=after, how=how) > 1
+    finally:
+        await transport.aclose()
+
+
+@pytest.mark.parametrize("how", ["raise", "cancel"])
+async def test_a_trace_callback_that_fails_when_a_response_is_closed(
+    library: Library, script: Script, how: str
+) -> None:
+    """The connection is closed none the less."""
+    peer = await script(
+        [(Head(b"GET / "), [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", STALL])]
+    )
+    transport = library.ours(verify=False)
+
+    async def trace(name: str, info: dict[str, Any]) -> None:
+        if name == "http11.response_closed.started":
+            if how == "raise":
+                raise LookupError
+            await anyio.lowlevel.checkpoint()
+
+    request = library.package.Request("GET", str(peer.url), extensions={"trace": trace})
+    response = await transport.handle_async_request(request)
+    with anyio.CancelScope() as scope:
+        if how == "cancel":
+            scope.cancel()
+            await response.aclose()
+        else:
+            with pytest.raises(LookupError):
+                await response.aclose()
+    assert_no_tokens(transport._connector)
+    await transport.aclose()
 
 
 def NotClosed(library: Library, transport: Any) -> Any:  # noqa: N802  (it returns an object of a class)

@@ -298,3 +298,29 @@ async def test_a_wait_for_the_end_of_a_body_can_be_cancelled(
             await client.post(str(peer.url), content=Endless())
         assert scope.cancelled_caught
         assert transport._connector.statistics().in_use == 0
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_keepalive_connections": -1}, {"keepalive_expiry": -1}], ids=str
+)
+async def test_negative_limits_of_idle_connections(
+    library: Library, server: Server, limits: dict[str, int]
+) -> None:
+    """No connection is kept."""
+    for kind in (library.own, library.ours):
+        transport = kind(verify=False, limits=library.package.Limits(**limits))
+        async with library.package.AsyncClient(transport=transport) as client:
+            for _ in range(2):
+                response = await client.get(str(server.url / "json"))
+                assert response.status_code == 200
+    assert server.connections == 4
+
+
+@pytest.mark.parametrize("phase", ["connect", "read"])
+async def test_negative_time_limits(library: Library, server: Server, phase: str) -> None:
+    """They are over at once: what is left of a deadline that has passed is negative."""
+    limits = library.package.Timeout(5, **{phase: -1})
+    async with library.package.AsyncClient(transport=library.ours(verify=False)) as client:
+        with pytest.raises(library.package.TimeoutException) as caught:
+            await client.get(str(server.url / "json"), timeout=limits)
+    assert type(caught.value).__name__ == f"{phase.title()}Timeout"

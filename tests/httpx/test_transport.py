@@ -504,12 +504,22 @@ async def test_a_body_that_fails_after_the_response(library: Library, script: Sc
             await response.aread()
 
 
-async def test_a_coroutine_that_is_closed(library: Library, server: Server) -> None:
+@pytest.mark.parametrize("traced", [False, True])
+async def test_a_coroutine_that_is_closed(library: Library, server: Server, traced: bool) -> None:
     """As by an event loop that ends: nothing can be awaited, and nothing stays open."""
     transport = library.ours(verify=False)
     steps = 0
+
+    async def trace(name: str, info: dict[str, Any]) -> None:
+        await anyio.lowlevel.checkpoint()
+
     for steps in range(1, 100):
-        request = library.package.Request("POST", str(server.url / "echo-body"), content=Once())
+        request = library.package.Request(
+            "POST",
+            str(server.url / "echo-body"),
+            content=Once(),
+            extensions={"trace": trace} if traced else {},
+        )
         coroutine = transport.handle_async_request(request)
         ended = await some_steps(coroutine, steps)
         coroutine.close()
