@@ -1,6 +1,6 @@
 """Every check of the project; ``nox -l`` lists them, each takes further arguments after ``--``.
 
-Plain ``nox`` runs lint, typing, docs, package and the tests.  A Python that is not on this
+Plain ``nox`` runs lint, typing, docs, package, compat and the tests.  A Python that is not on this
 machine is skipped with a word.
 """
 
@@ -26,7 +26,7 @@ nox.options.reuse_venv = "yes"
 # Under CI=true the default is to fail, but a machine with one Python is a fair place to test.
 nox.options.error_on_missing_interpreters = False
 # The tests come last, so that what pytest says is what is seen at the end.
-nox.options.sessions = ["lint", "typing", "docs", "package", "tests"]
+nox.options.sessions = ["lint", "typing", "docs", "package", "compat", "tests"]
 
 
 def runs(python: Path | str, version: str) -> bool:
@@ -174,9 +174,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def compat(session: nox.Session) -> None:
-    """Run ``tests/compat`` against a pinned aiohttp and against anyhttp."""
+    """Compare with a pinned aiohttp: side by side, and with anyhttp in its place."""
     install(session, "compat")
-    session.run("pytest", *(session.posargs or ["tests/compat"]))
+    session.run(
+        "pytest", "--numprocesses=2", *(session.posargs or ["tests/compat", "tests/as_aiohttp"])
+    )
 
 
 @nox.session
