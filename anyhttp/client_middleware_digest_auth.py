@@ -9,13 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from yarl import URL
 
 from . import hdrs
-from ._common import check_flag, check_str, parsed_url
+from ._common import Hooks, check_flag, check_str, parsed_url
 from ._headers import (
     CONTROL_BUT_TAB,
     SURROGATE,
@@ -218,6 +218,10 @@ class DigestAuthMiddleware:
     :exc:`ClientPayloadError` if a body that can be sent only once was sent before the 401 came.
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _HOOKS.check_subclass(cls)
+
     def __init__(self, login: str, password: str, preemptive: bool = True) -> None:
         if login is None:
             raise ValueError("login must be a str, not None")
@@ -230,6 +234,7 @@ class DigestAuthMiddleware:
         if ":" in login:
             raise ValueError('login must not hold a ":" (RFC 7616 section 3.4)')
         check_flag("preemptive", preemptive)
+        _HOOKS.check_patches(type(self))
         self._login = login
         self._password = password
         self._preemptive = preemptive
@@ -406,3 +411,15 @@ async def _body_hash(request: ClientRequest, function: Hash) -> str:
                 "once: give bytes or a file that can be rewound"
             )
     return hasher.digest.hexdigest()
+
+
+_SIGNED: Final = (
+    "requests would be signed without it. Override __call__(), or write a middleware that calls "
+    "this one for some requests only"
+)
+
+#: how programs change aiohttp's middleware, and not this one
+_HOOKS: Final = Hooks(
+    DigestAuthMiddleware,
+    {"_authenticate": _SIGNED, "_encode": _SIGNED, "_in_protection_space": _SIGNED},
+)

@@ -710,3 +710,14 @@ class TestParser:
         with cheap():
             parse_challenges([start + piece * 50_000])
             parse_parameters(start + piece * 50_000)
+
+
+def test_a_subclass_with_a_step_of_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing calls it, so requests that it keeps unsigned would be signed."""
+    for name in ("_in_protection_space", "_encode", "_authenticate"):
+        with pytest.raises(TypeError, match=rf"Mine\.{name} would be passed over.*__call__"):
+            type("Mine", (DigestAuthMiddleware,), {name: lambda *args: False})
+        with monkeypatch.context() as patch:
+            patch.setattr(DigestAuthMiddleware, name, lambda *args: False, raising=False)
+            with pytest.raises(TypeError, match=rf"DigestAuthMiddleware\.{name} would be"):
+                DigestAuthMiddleware("me", "secret")

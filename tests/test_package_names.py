@@ -248,6 +248,8 @@ async def test_what_cannot_be_is_refused(server: Server) -> None:
                 setattr(session, name, value)
         with pytest.raises(anyhttp.InvalidURL):
             session._default_proxy = "ftp://proxy.test"
+        with pytest.raises(ValueError, match="proxy_auth must be"):
+            session._default_proxy_auth = "me"  # type: ignore[assignment]  # is refused
         assert session._default_proxy == URL("http://proxy.test:1")
 
 

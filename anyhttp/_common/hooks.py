@@ -8,8 +8,9 @@ there is a warning.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
+from types import FunctionType
 from typing import Any, Final, NoReturn
 
 from .deprecation import outside_caller
@@ -37,9 +38,10 @@ class Hooks:
         self._advice = {**refused, **(unused or {})}
         self._own: dict[str, object] = {}
         for name in self._advice:
-            # Public names would be shown to whoever looks at the class.
-            if name.startswith("_") and self._find(root, name) is _MISSING:
-                setattr(root, name, _Hook(self, name))
+            own = self._find(root, name)
+            # Public names that are missing would be shown to whoever looks at the class.
+            if name.startswith("_") and (own is _MISSING or isinstance(own, FunctionType)):
+                setattr(root, name, _Hook(self, name, own))
             self._own[name] = self._find(root, name)
 
     def check_subclass(self, cls: type) -> None:
@@ -64,18 +66,22 @@ class Hooks:
 
         In aiohttp the root has the name, and so comes before them.
         """
-        before = takewhile(lambda each: each is not self._root, cls.__mro__)
-        for each in (*before, *self._root.__mro__):
+        for each in (*self._before_root(cls), *self._root.__mro__):
             if name in vars(each):
                 return vars(each)[name]
         return _MISSING
 
+    def _before_root(self, cls: type) -> Iterator[type]:
+        return takewhile(lambda each: each is not self._root, cls.__mro__)
+
     def check_patches(self, kind: type) -> None:
         """Check that no refused name was assigned to *kind*, or to a base, after it was made.
 
+        As in :meth:`check_subclass`, the bases behind the root do not count.
+
         :raises TypeError: one was
         """
-        for cls in kind.__mro__:
+        for cls in (*self._before_root(kind), self._root):
             attributes = vars(cls)
             if not attributes.keys().isdisjoint(self._refused):
                 for name in self._refused:
@@ -97,17 +103,26 @@ class Hooks:
 
 
 class _Hook:
-    """A hook that the root does not have: it is missing until a program sets it on an object."""
+    """A hook in the root: it is known when a program sets it on an object.
 
-    __slots__ = ("_hooks", "_name")
+    :param own: the root's method, which programs may call; without one the hook is missing until
+        it is set
+    """
 
-    def __init__(self, hooks: Hooks, name: str) -> None:
+    __slots__ = ("_hooks", "_name", "_own")
+
+    def __init__(self, hooks: Hooks, name: str, own: Any) -> None:
         self._hooks = hooks
         self._name = name
+        self._own = own
 
     def __get__(self, instance: object, owner: type) -> Any:
         value = _MISSING if instance is None else vars(instance).get(self._name, _MISSING)
-        return self._miss(owner, instance) if value is _MISSING else value
+        if value is not _MISSING:
+            return value
+        if self._own is _MISSING:
+            self._miss(owner, instance)
+        return self._own.__get__(instance, owner)
 
     def _miss(self, owner: type, instance: object) -> NoReturn:
         text = f"{owner.__name__!r} object has no attribute {self._name!r}"

@@ -403,6 +403,8 @@ class Upload:
         A small piece is gathered, and this returns without letting other tasks run.  What is
         gathered is sent when it is 64 KiB, or 64 pieces; a piece of 64 KiB is sent at once.  Other
         tasks run at least once for each 256 KiB, 64 pieces and 20 ms.
+
+        :raises ClientPayloadError: the body has ended already
         """
         size = len(chunk)
         if size > LARGEST_PIECE:
@@ -456,13 +458,15 @@ class Upload:
             self._raise_torn()
         self._written += size
         length = self._framing.content_length
-        if length is not None:
-            if self._written > length:
-                raise ClientPayloadError(
-                    f"the body is longer than the {length} bytes that Content-Length announces"
-                )
-            if self._written == length:
-                self._move(_ENDING)
+        if length is not None and self._written > length:
+            raise ClientPayloadError(
+                f"the body is longer than the {length} bytes that Content-Length announces"
+            )
+        if self.state is not _WRITING:
+            # The connection may have the next request already, which these bytes would be part of.
+            raise ClientPayloadError("the body has ended, so nothing can be written any more")
+        if self._written == length:
+            self._move(_ENDING)
 
     def _gather(self, chunk: bytes | memoryview) -> None:
         size = len(chunk)

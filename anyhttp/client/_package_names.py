@@ -16,7 +16,7 @@ from yarl import URL
 
 from .._common import EventLoop, check_flag, check_instance, computed
 from .._headers import header_pairs
-from .._targets import BasicAuth, ProxyOptions, checked_auth
+from .._targets import BasicAuth, ProxyOptions, checked_auth, proxy_options
 from .._tasks import ClientTimeout
 from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
@@ -138,6 +138,15 @@ class PackageNames:
     def _default_proxy(self, proxy: StrOrURL | None) -> None:
         own, connector = self._proxy, self._scope.connector
         self._proxy = None if proxy is None else proxy_for(connector, proxy, None, None, own)
+
+    @property
+    def _default_proxy_auth(self) -> BasicAuth | None:
+        return None if self._proxy is None else self._proxy.auth
+
+    @_default_proxy_auth.setter
+    def _default_proxy_auth(self, auth: BasicAuth | None) -> None:
+        own = self._proxy or ProxyOptions(None)
+        self._proxy = proxy_options(own.url, auth, own.headers)
 
     # -- how its requests are made, and their responses treated
 

@@ -25,6 +25,7 @@ from .._common import (
     check_seconds,
     checked_path,
     is_own_method,
+    shown_class,
     warn_deprecated,
     warn_without_effect,
 )
@@ -262,6 +263,7 @@ class TCPConnector(BaseConnector):
     async def _connect_within(
         self, limit: ConnectLimit, req: ClientRequest, traces: Sequence[Trace]
     ) -> NetworkStream:
+        TCP_HOOKS.check_patches(type(self))  # which may have changed since the session was made
         key = req.connection_key
         if key.proxy is not None:
             asked = self._update_proxy_auth_header_and_build_proxy_req(req)
@@ -290,12 +292,17 @@ class TCPConnector(BaseConnector):
         """Return how the peer of *req* is verified: by *option*, unless a subclass has a context.
 
         :raises ValueError: it has one, and *option* is a fingerprint
+        :raises TypeError: what it has is no context
         """
         if not req.is_ssl() or is_own_method(self, "_get_ssl_context", _GET_SSL_CONTEXT):
             return option
         context = self._get_ssl_context(req)
         if context is None:
             return option
+        if not isinstance(context, SSLContext):
+            # False would stand for no verification, as it does in the option ssl.
+            name = shown_class(type(context))
+            raise TypeError(f"_get_ssl_context() must return an ssl.SSLContext, not {name}")
         if not isinstance(option, (bool, SSLContext)):
             raise ValueError("a fingerprint cannot be combined with an own _get_ssl_context()")
         return context
@@ -315,7 +322,12 @@ class TCPConnector(BaseConnector):
         return ProxyRequest(req.proxy, req.headers_for_proxy(), req.ssl)
 
     def _way_for(self, req: ClientRequest, asked: ProxyRequest, way: Way) -> Way:
-        """Return *way*, changed by what a subclass wants for *req* and its proxy."""
+        """Return *way*, changed by what a subclass wants for *req* and its proxy.
+
+        :raises ValueError: it wants another proxy
+        """
+        if asked.url != req.proxy:
+            raise ValueError("the URL of a proxy cannot be changed here: give proxy to the request")
         proxy_tls = way.proxy_tls if asked.ssl is req.ssl else ssl_option(asked.ssl)
         tls = self._verification(req, way.tls)
         return replace(way, tls=tls, proxy_tls=self._verification(asked, proxy_tls))

@@ -91,6 +91,7 @@ class CookieJar(AbstractCookieJar):
             unsafe = positional_unsafe
         if isinstance(treat_as_secure_origin, (str, URL)):
             treat_as_secure_origin = (treat_as_secure_origin,)
+        _HOOKS.check_patches(type(self))
         self._unsafe = unsafe
         self._quote_cookie = quote_cookie
         self._secure_origins = (

@@ -123,6 +123,17 @@ def test_a_subclass_with_a_step_of_aiohttp_that_nobody_calls(
                 ClientSession()
 
 
+@pytest.mark.parametrize("name", ["_build_url", "_prepare_headers", "_get_netrc_auth"])
+async def test_a_step_of_aiohttp_that_is_put_onto_a_session(name: str) -> None:
+    """It is refused there, too; what the session has of them can be called as before."""
+    async with ClientSession("http://peer.test/a/", headers={"A": "b"}) as session:
+        with pytest.raises(TypeError, match=rf"ClientSession\.{name} would be passed over"):
+            setattr(session, name, lambda *args: None)
+        assert session._build_url("c") == URL("http://peer.test/a/c")
+        assert session._prepare_headers({"C": "d"}) == {"A": "b", "C": "d"}
+        assert ClientSession._build_url(session, "c") == URL("http://peer.test/a/c")
+
+
 @pytest.mark.parametrize(
     ("parent", "name"),
     [

@@ -363,8 +363,13 @@ async def test_the_proxy_of_a_session_that_is_changed(
         session._default_proxy = base
         async with session.get("http://nowhere.test/echo") as response:
             through = response.status
+        session._default_proxy_auth = client.BasicAuth("me", "secret")
+        async with session.get("http://nowhere.test/echo") as response:
+            sent = {name.lower(): value for name, value in (await response.json())["headers"]}
+            known = sent["proxy-authorization"]
+        session._default_proxy_auth = None
         session._default_proxy = None
-        return through, await read(session.get(base / "bytes" / "1"))
+        return through, known, await read(session.get(base / "bytes" / "1"))
 
 
 @compared

@@ -1412,6 +1412,24 @@ class TestSubclasses:
             with pytest.raises(TypeError, match=r"TCPConnector\._get_fingerprint would be"):
                 ClientSession(connector=given)
 
+    async def test_a_step_of_aiohttp_that_is_put_onto_the_class_later(
+        self, monkeypatch: pytest.MonkeyPatch, server: Server
+    ) -> None:
+        """It is seen when a connection is made."""
+        async with ClientSession(server.url) as session:
+            name = "_wrap_create_connection"
+            monkeypatch.setattr(TCPConnector, name, lambda self: None, raising=False)
+            with pytest.raises(TypeError, match=r"TCPConnector\._wrap_create_connection would be"):
+                await get(session)
+        assert not server.requests
+
+    async def test_a_step_of_aiohttp_in_a_base_behind_it(self, server: Server) -> None:
+        """In aiohttp the connector's own comes before it, so nothing is passed over."""
+        mixin = type("Mixin", (), {"_get_fingerprint": lambda self: None})
+        mine = type("Mine", (TCPConnector, mixin), {})
+        async with ClientSession(server.url, connector=mine()) as session:
+            await get(session)
+
     @pytest.mark.parametrize(
         "name",
         ["_factory", "_cleanup", "_get", "_release", "_available_connections", "_interleave"],

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from multidict import CIMultiDict
@@ -116,6 +117,19 @@ class TestContext:
                 await get(session, server.https_url / "json")
         assert not server.requests
 
+    @pytest.mark.parametrize("value", [False, True, "no", Mock()], ids=repr)
+    async def test_one_that_returns_no_context(self, server: Server, value: Any) -> None:
+        """False would stand for no verification at all."""
+
+        class Mine(TCPConnector):
+            def _get_ssl_context(self, req: Any) -> Any:
+                return value
+
+        async with ClientSession(connector=Mine()) as session:
+            with pytest.raises(TypeError, match=r"must return an ssl\.SSLContext, not"):
+                await get(session, server.https_url / "json")
+        assert not server.requests
+
     async def test_through_a_proxy(
         self, server: Server, tls_ca: Authority, proxies: Proxies
     ) -> None:
@@ -186,3 +200,19 @@ class TestProxyRequest:
         async with ClientSession(connector=Mine(), proxy=proxies("https").url) as session:
             with pytest.raises(TypeError, match="ssl must be"):
                 await get(session, server.https_url / "json")
+
+    async def test_that_names_another_proxy(self, server: Server, proxies: Proxies) -> None:
+        """The request would still go through the first one."""
+
+        class Mine(TCPConnector):
+            def _update_proxy_auth_header_and_build_proxy_req(self, req: Any) -> Any:
+                asked = super()._update_proxy_auth_header_and_build_proxy_req(req)
+                asked.url = asked.url.with_port(1)
+                return asked
+
+        proxy = proxies("http")
+        for url in (server.url, server.https_url):
+            async with ClientSession(connector=Mine(), proxy=proxy.url) as session:
+                with pytest.raises(ValueError, match="give proxy to the request"):
+                    await get(session, url / "json")
+        assert not proxy.seen

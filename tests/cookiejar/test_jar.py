@@ -1342,6 +1342,13 @@ def test_a_subclass_with_a_step_of_aiohttp() -> None:
         type("Mine", (CookieJar,), {"_do_expiration": lambda self: None})
 
 
+def test_a_step_of_aiohttp_that_is_put_onto_the_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is seen when a jar is made."""
+    monkeypatch.setattr(CookieJar, "_is_domain_match", lambda *args: False, raising=False)
+    with pytest.raises(TypeError, match=r"CookieJar\._is_domain_match would be passed over"):
+        CookieJar()
+
+
 # -- the dummy --------------------------------------------------------------------------------
 
 

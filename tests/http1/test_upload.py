@@ -525,6 +525,33 @@ class TestPayloadsOfOnesOwn:
             b"TEX",
         ]
 
+    @pytest.mark.parametrize("size", [None, 2])
+    async def test_one_that_writes_after_its_end(
+        self, server: Server, size: int | None, entered: bool
+    ) -> None:
+        """Request smuggling: the bytes would come before the next request on the connection."""
+        writers: list[Writer] = []
+
+        class Greeting(anyhttp.Payload):
+            async def write(self, writer: Writer) -> None:
+                writers.append(writer)
+                await writer.write(b"hi")
+
+            async def write_with_length(self, writer: Writer, content_length: int | None) -> None:
+                await self.write(writer)
+
+        body = Greeting(None)
+        body._size = size
+        async with opened(one_slot(base_url=server.url), entered=entered) as session:
+            for _ in range(2):
+                async with session.post("/upload", data=body) as response:
+                    assert (await response.json())["length"] == 2
+                for writer in writers:
+                    with pytest.raises(ClientPayloadError, match=r"body (has ended|is longer)"):
+                        await writer.write(b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert server.requests == ["POST /upload"] * 2
+        assert server.connections == 1
+
     async def test_closed_after_success(self, server: Server, entered: bool) -> None:
         """Also if it went out with the head."""
         body = Resource(b"hello")
