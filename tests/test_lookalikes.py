@@ -55,6 +55,9 @@ async def test_options_of_a_request(server: Server) -> None:
         ("auth", lookalikes.HttpVersion(1, 1), "auth must be an anyhttp.BasicAuth"),
         ("proxy_auth", lookalikes.HttpVersion(1, 1), "proxy_auth must be an anyhttp.BasicAuth"),
         ("ssl", lookalikes.Fingerprint(bytes(20)), "a SHA-256 digest of 32 bytes"),
+        ("auth", lookalikes.Bearer("me", "secret"), r"Bearer.encode\(\) would be passed over"),
+        ("proxy_auth", lookalikes.Bearer("me", "secret"), "derive it from anyhttp.BasicAuth"),
+        ("ssl", lookalikes.Strict(bytes(32)), r"Strict.check\(\) would be passed over"),
         ("ssl", lookalikes.Fingerprint("ab"), "ssl must be True, False"),  # type: ignore[arg-type]
     ]
     async with ClientSession() as session:

@@ -108,10 +108,16 @@ def _foreign_fingerprint(value: Any) -> Fingerprint | None:
     """Return the fingerprint in *value*, if it is like aiohttp's object, else ``None``.
 
     :raises ValueError: it is not that of SHA-256
+    :raises TypeError: its class checks something else
     """
-    if class_has(value, "fingerprint", "check") and isinstance(value.fingerprint, bytes):
-        return Fingerprint(value.fingerprint)
-    return None
+    if not (class_has(value, "fingerprint", "check") and isinstance(value.fingerprint, bytes)):
+        return None
+    kind = type(value)
+    *_, root = (each for each in kind.__mro__ if "fingerprint" in vars(each))
+    if kind.check is not getattr(root, "check", None):
+        name = shown_class(kind)
+        raise TypeError(f"{name}.check() would be passed over: derive it from anyhttp.Fingerprint")
+    return Fingerprint(value.fingerprint)
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 from anyio.to_thread import run_sync
 from yarl import URL
 
-from .._common import check_charset, check_instance, check_str, class_has
+from .._common import check_charset, check_instance, check_str, class_has, shown_class
 
 logger: Final = logging.getLogger("anyhttp.client")
 
@@ -117,12 +117,17 @@ def checked_auth(auth: Any) -> BasicAuth | None:
 def foreign_auth(value: Any) -> BasicAuth | None:
     """Return the credentials in *value*, if it is like aiohttp's object, else ``None``.
 
-    :raises TypeError: login or password is no text
+    :raises TypeError: login or password is no text, or its class sends something else
     :raises ValueError: they cannot be sent
     """
     if not class_has(value, "login", "password", "encoding"):
         return None
-    return BasicAuth(value.login, value.password, value.encoding)
+    auth = BasicAuth(value.login, value.password, value.encoding)
+    # A subclass may send a token, and have a login that must not be sent.
+    if class_has(value, "encode") and value.encode() != auth.encode():
+        name = shown_class(type(value))
+        raise TypeError(f"{name}.encode() would be passed over: derive it from anyhttp.BasicAuth")
+    return auth
 
 
 def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from multidict import CIMultiDict
 
-from anyhttp import TraceConfig as OwnTraceConfig
+from anyhttp import TraceConfig as OwnTraceConfig, encode_basic_auth
 from anyhttp.cookiejar import CookieJar
 
 
@@ -41,6 +41,18 @@ class BasicAuth(NamedTuple):
     password: str
     encoding: str = "latin1"
 
+    def encode(self) -> str:
+        """Return the value of the header."""
+        return encode_basic_auth(self.login, self.password, self.encoding)
+
+
+class Bearer(BasicAuth):
+    """Credentials of another kind, as programs derive them."""
+
+    def encode(self) -> str:
+        """Return the value of the header."""
+        return f"Bearer {self.password}"
+
 
 class HttpVersion(NamedTuple):
     """A version."""
@@ -54,6 +66,13 @@ class Fingerprint:
     """A digest."""
 
     fingerprint: bytes = b""
+
+    def check(self, transport: object) -> None:
+        """Exist."""
+
+
+class Strict(Fingerprint):
+    """One that compares more than the digest."""
 
     def check(self, transport: object) -> None:
         """Exist."""
