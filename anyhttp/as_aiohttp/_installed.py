@@ -24,6 +24,15 @@ NOT_INSTALLED = (
     " installed aiohttp, but none is installed; try: pip install aiohttp"
 )
 
+#: Seconds to wait for another thread that loads modules.  It takes less than one.  But that thread
+#: may itself wait for a module that this one has begun to import: then one of them has to give up.
+WAIT_SECONDS = 10.0
+
+BUSY = (
+    "{wanted} cannot be imported, as another thread is importing a part of the installed aiohttp:"
+    " import both in one thread, before others are started"
+)
+
 
 class InstalledAiohttp:
     """Loads modules of the installed aiohttp, and keeps them out of ``sys.modules``."""
@@ -56,8 +65,13 @@ class InstalledAiohttp:
 
     @contextmanager
     def _in_place(self, wanted: str) -> Iterator[None]:
-        """Let imports of aiohttp mean the installed one until the block ends."""
-        with self._lock:
+        """Let imports of aiohttp mean the installed one until the block ends.
+
+        :raises ImportError: another thread does the same, and does not end
+        """
+        if not self._lock.acquire(timeout=WAIT_SECONDS):
+            raise ImportError(BUSY.format(wanted=wanted), name=wanted)
+        try:
             if self.loading:  # an import hook of another package has come back here
                 yield
                 return
@@ -72,6 +86,8 @@ class InstalledAiohttp:
                 self.loading = False
                 self.modules = take_modules()
                 sys.modules.update(others)
+        finally:
+            self._lock.release()
 
 
 class SharingLoader(Loader):

@@ -82,8 +82,9 @@ class StandIn(ModuleType):
         elif name in INSTALLED or name in TESTING:
             missing = "{module}.{name} has to be imported first: import {module}.{name}"
         message = missing.format(module=self.__name__, name=name)
-        if not is_special(name):
-            vars(self)["__missing__"] = (name, message)  # for the finder
+        if not is_special(name) and sys._getframe(1).f_code.co_name == "_handle_fromlist":
+            # Python asks so for "from aiohttp import name", and then the finder for a module.
+            vars(self)["__missing__"] = (name, message)
         raise AttributeError(message, name=name, obj=self)
 
     def __setattr__(self, name: str, value: object) -> None:

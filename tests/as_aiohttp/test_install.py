@@ -152,6 +152,16 @@ def test_a_module_that_aiohttp_has_not_is_not_found(stand_in: None) -> None:
         importlib.import_module("aiohttp.nothing")
 
 
+def test_asking_for_a_name_makes_no_module_of_it(stand_in: None) -> None:
+    """A program may look for a name first, and for a module of that name then."""
+    for module in (aiohttp(), aiohttp().client):
+        assert not hasattr(module, "nothing")
+        assert importlib.util.find_spec(f"{module.__name__}.nothing") is None
+        assert not hasattr(module, "nothing")
+        with pytest.raises(ModuleNotFoundError, match="No module named"):
+            importlib.import_module(f"{module.__name__}.nothing")
+
+
 class Path:
     """Finds what lies on ``sys.path``, without aiohttp."""
 

@@ -347,3 +347,44 @@ import aiohttp, importlib.metadata
 assert aiohttp.ClientError is not anyhttp.ClientError
 assert aiohttp.__version__ == importlib.metadata.version("aiohttp")
 """)
+
+
+def test_threads_that_wait_for_each_other_end_with_an_error() -> None:
+    """One has begun to import a module that the other, which loads the server, needs as well."""
+    run("""
+import sys, threading
+from importlib.abc import MetaPathFinder
+from anyhttp.as_aiohttp import _finder, _installed
+
+_installed.WAIT_SECONDS = 0.2
+holds, loads = threading.Event(), threading.Event()
+create_module = _finder.InstalledLoader.create_module
+errors = []
+
+def create(loader, spec):
+    if spec.name == "aiohttp.web_app":
+        holds.set()
+        assert loads.wait(20)
+    return create_module(loader, spec)
+
+class Hook(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if _installed.INSTALLED_AIOHTTP.loading:
+            loads.set()
+
+def import_a_part():
+    try:
+        import aiohttp.web_app
+    except ImportError as exc:
+        errors.append(str(exc))
+
+_finder.InstalledLoader.create_module = create
+sys.meta_path.insert(0, Hook())
+thread = threading.Thread(target=import_a_part)
+thread.start()
+assert holds.wait(20)
+import aiohttp.web
+thread.join()
+import aiohttp.web_app
+assert len(errors) == 1 and "another thread is importing" in errors[0], errors
+""")
