@@ -11,7 +11,7 @@ from yarl import URL
 from .. import hdrs
 from .._common import Hooks, HttpVersion, HttpVersion11, check_instance, without_zone
 from .._headers import checked_method, header_pairs
-from .._network import SSLOption
+from .._network import SSLOption, ssl_option
 from .._targets import BasicAuth, Destination, checked_auth, proxy_options, with_params
 from ..client_exceptions import InvalidURL
 from ..cookiejar import DummyCookieJar, cookie_header
@@ -106,6 +106,14 @@ class ClientRequest(BaseRequest):
         if proxy is not None:
             fields = CIMultiDict(header_pairs("proxy_headers", proxy_headers))
             self.use_proxy(proxy_options(proxy, proxy_auth, fields or None))
+
+    @property
+    def _ssl(self) -> SSLOption:
+        return self.ssl
+
+    @_ssl.setter
+    def _ssl(self, value: SSLOption) -> None:
+        self.ssl = ssl_option(value)  # in aiohttp, the public name cannot be set
 
     # -- for programs that take the steps of aiohttp's constructor by hand
 

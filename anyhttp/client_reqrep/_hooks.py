@@ -16,6 +16,7 @@ _MADE: Final = (
 
 #: what would have changed where a request goes, what it says, or with which credentials
 REQUEST_REFUSED: Final = {
+    "port": "requests would be sent to another port. Change url in the constructor",
     "send": _SENT,
     "write_bytes": _SENT,
     "update_auth": _MADE,

@@ -98,7 +98,7 @@ async def test_an_option_of_a_subclass(server: Server) -> None:
         (
             ClientRequest,
             [
-                *("send", "write_bytes", "update_auth", "update_body_from_data"),
+                *("port", "send", "write_bytes", "update_auth", "update_body_from_data"),
                 *("update_cookies", "update_headers", "update_host", "update_proxy"),
             ],
         ),

@@ -13,6 +13,9 @@ from multidict import CIMultiDict
 
 from anyhttp import (
     ClientConnectorCertificateError,
+    ClientHandlerType,
+    ClientRequest,
+    ClientResponse,
     ClientSession,
     Fingerprint,
     TCPConnector,
@@ -145,6 +148,40 @@ class TestContext:
         async with ClientSession(connector=Mine(), proxy=proxy.url) as session:
             await get(session, server.https_url / "json")
         assert asked == [("ClientRequest", "localhost"), ("ProxyRequest", proxy.url.host)]
+
+
+class TestSslOfARequest:
+    """``ClientRequest._ssl``, which programs set as aiohttp's ``ssl`` cannot be set."""
+
+    @pytest.mark.parametrize("by_middleware", [True, False])
+    async def test_that_is_set(
+        self, server: Server, tls_ca: Authority, by_middleware: bool
+    ) -> None:
+        """The server is verified by it, and a kept connection is not lent to the request."""
+        chosen: list[Any] = [trusting(tls_ca), True, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)]
+        options: dict[str, Any] = {}
+
+        class Mine(ClientRequest):
+            def __init__(self, *args: Any, **arguments: Any) -> None:
+                super().__init__(*args, **arguments)
+                self._ssl = chosen[0]
+
+        async def choose(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            request._ssl = chosen[0]
+            assert request.ssl is request._ssl is chosen[0]
+            return await handler(request)
+
+        options = {"middlewares": [choose]} if by_middleware else {"request_class": Mine}
+        async with ClientSession(**options) as session:
+            await get(session, server.https_url / "json", ssl=False)
+            for _ in range(2):
+                del chosen[0]
+                with pytest.raises(ClientConnectorCertificateError):
+                    await get(session, server.https_url / "json", ssl=False)
+            chosen[0] = "no"
+            with pytest.raises(TypeError, match="ssl must be"):
+                await get(session, server.https_url / "json")
+        assert server.requests == ["GET /json"]
 
 
 class TestProxyRequest:
