@@ -120,7 +120,9 @@ class TestContext:
                 await get(session, server.https_url / "json")
         assert not server.requests
 
-    @pytest.mark.parametrize("value", [False, True, "no", Mock()], ids=repr)
+    @pytest.mark.parametrize(
+        "value", [False, True, "no", Mock()], ids=["False", "True", "text", "mock"]
+    )
     async def test_one_that_returns_no_context(self, server: Server, value: Any) -> None:
         """False would stand for no verification at all."""
 
