@@ -76,19 +76,20 @@ def install(session: nox.Session, *groups: str, package: str = EXTRAS, pins: str
     session.install("--editable", package, *needed, *constraints)
 
 
-def measured_tests(session: nox.Session) -> None:
-    """Run the tests; what they covered stays in a file for the session ``coverage``."""
+def measured_tests(session: nox.Session, *places: str) -> None:
+    """Run the tests; what they covered stays in a file for the session ``coverage``.
+
+    :param places: what is run, unless the session was given arguments
+    """
     # Two at a time: most of them wait now and then, and few machines have a single core.
-    session.run(
-        "coverage", "run", "-m", "pytest", "--numprocesses=2", *(session.posargs or ["tests"])
-    )
+    session.run("coverage", "run", "-m", "pytest", "--numprocesses=2", *(session.posargs or places))
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests on asyncio and trio, with every extra."""
     install(session, "tests", "sdks")
-    measured_tests(session)
+    measured_tests(session, "tests")
 
 
 @nox.session(python=PYTHONS[0])
@@ -100,7 +101,7 @@ def tests_lowest(session: nox.Session) -> None:
     pins.write_text("\n".join(name.replace(">=", "==") for name in allowed if ">=" in name))
     # httpx2 asks for a newer idna than everything else does, and so do the SDKs.
     install(session, "tests", package=EXTRAS.replace("httpx2,", ""), pins=str(pins))
-    measured_tests(session)
+    measured_tests(session, "tests")
 
 
 @nox.session
@@ -176,9 +177,7 @@ def docs(session: nox.Session) -> None:
 def compat(session: nox.Session) -> None:
     """Compare with a pinned aiohttp: side by side, and with anyhttp in its place."""
     install(session, "compat")
-    session.run(
-        "pytest", "--numprocesses=2", *(session.posargs or ["tests/compat", "tests/as_aiohttp"])
-    )
+    measured_tests(session, "tests/compat", "tests/as_aiohttp")
 
 
 @nox.session

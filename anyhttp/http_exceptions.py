@@ -7,7 +7,7 @@ raise them in their tests.
 from __future__ import annotations
 
 from textwrap import indent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
@@ -73,7 +73,7 @@ class BadHttpMessage(HttpProcessingError):
 
     def __init__(self, message: str, *, headers: CIMultiDict[str] | None = None) -> None:
         super().__init__(message=message, headers=headers)
-        self.args = (message,)
+        self.args: tuple[Any, ...] = (message,)
 
 
 class HttpBadRequest(BadHttpMessage):
@@ -115,7 +115,7 @@ class LineTooLong(BadHttpMessage):
         self.line = line
         self.limit = limit
         self.actual_size = actual_size
-        self.args = (line, limit, actual_size)
+        self.args: tuple[Any, ...] = (line, limit, actual_size)
 
     def __str__(self) -> str:
         return self.message
@@ -130,7 +130,7 @@ class InvalidHeader(BadHttpMessage):
     def __init__(self, hdr: bytes | str) -> None:
         super().__init__(f"Invalid HTTP header: {hdr!r}")
         self.hdr: str = hdr if isinstance(hdr, str) else hdr.decode(errors="backslashreplace")
-        self.args = (hdr,)
+        self.args: tuple[Any, ...] = (hdr,)
 
 
 class BadStatusLine(BadHttpMessage):
@@ -144,7 +144,7 @@ class BadStatusLine(BadHttpMessage):
         line = line if isinstance(line, str) else repr(line)
         super().__init__(error or f"Bad status line {line!r}")
         self.line = line
-        self.args = (line,)
+        self.args: tuple[Any, ...] = (line,)
 
 
 class BadHttpMethod(BadStatusLine):

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 try:
     import httpx
-except ImportError as exc:
-    raise ImportError("anyhttp.httpx needs httpx: pip install 'anyhttp-client[httpx]'") from exc
+except ImportError as _exc:
+    raise ImportError("anyhttp.httpx needs httpx: pip install 'anyhttp-client[httpx]'") from _exc
 
 from ._httpx import Library, ResponseBody, Transport
 

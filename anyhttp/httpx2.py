@@ -6,8 +6,8 @@ from typing import ClassVar
 
 try:
     import httpx2
-except ImportError as exc:
-    raise ImportError("anyhttp.httpx2 needs httpx2: pip install 'anyhttp-client[httpx2]'") from exc
+except ImportError as _exc:
+    raise ImportError("anyhttp.httpx2 needs httpx2: pip install 'anyhttp-client[httpx2]'") from _exc
 
 from ._httpx import Library, ResponseBody, Transport
 

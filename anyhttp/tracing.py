@@ -66,7 +66,7 @@ class TraceParams:
     #: name of the signal
     _signal: ClassVar[str]
 
-    __attrs_attrs__ = AttrsFields()
+    __attrs_attrs__: ClassVar[AttrsFields] = AttrsFields()
 
 
 @dataclass(frozen=True, slots=True)

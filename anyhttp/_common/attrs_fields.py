@@ -29,6 +29,8 @@ class AttrsFields:
             attr = sys.modules.get("attr")
             if attr is None:
                 raise AttributeError("__attrs_attrs__: attrs has not been imported")
+            if not dataclasses.is_dataclass(owner):  # its decorator asks before it is one
+                raise AttributeError("__attrs_attrs__: the class is still being made")
             fields = _made[owner] = _fields_of(owner, attr)
         return fields
 

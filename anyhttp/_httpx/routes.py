@@ -114,9 +114,8 @@ class Routes:
         if complaint is not None:
             raise ValueError(complaint)
         url = URL.build(scheme=scheme, host=text, port=port)
-        request = ClientRequest(
-            hdrs.METH_GET, url, CIMultiDict(), ssl=self._tls, server_hostname=name
-        )
+        tls = self._tls if scheme in {"https", "wss"} else True
+        request = ClientRequest(hdrs.METH_GET, url, CIMultiDict(), ssl=tls, server_hostname=name)
         request.is_handshake = scheme in {"ws", "wss"}
         if self.proxy is not None:
             request.use_proxy(self.proxy.options)

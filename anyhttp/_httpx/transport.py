@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 import anyio
 
+from .._common import check_count, shown_class
 from .._http1 import Exchange, Limits as HeadLimits
 from .._network import SocketOption
 from .._tasks import ClientTimeout, deadline_after
@@ -109,6 +110,7 @@ class Transport(Generic[RequestT, ResponseT]):
             raise ValueError("http2=True, http1=False: this transport speaks HTTP/1.1 only")
         if proxy is not None and uds is not None:
             raise ValueError("uds cannot be combined with proxy")
+        check_count("retries", retries)
         library = self._library
         chosen = library.default_limits() if limits is None else limits
         if chosen.max_connections == 0:
@@ -167,6 +169,8 @@ class Transport(Generic[RequestT, ResponseT]):
             if connection is None:
                 connection = await self._connect(route, timeouts, callback)
         except CONNECT_ERRORS as exc:
+            if self._connector.closed:
+                raise library.error("ConnectError", "the transport has been closed") from exc
             raise connect_error(library, exc) from exc
         write = timeouts.write
         exchange = Exchange(
@@ -211,9 +215,13 @@ class Transport(Generic[RequestT, ResponseT]):
             raise CannotBeSent(str(exc)) from exc
 
     def _outgoing_of(self, request: Request, route: Route) -> Outgoing:
-        stream: Any = request.stream
-        if not isinstance(stream, self._library.package.AsyncByteStream):
-            raise RuntimeError("the body of the request cannot be sent by an AsyncClient")
+        library, stream = self._library, request.stream
+        if not isinstance(stream, library.package.AsyncByteStream):
+            raise RuntimeError(
+                f"the body of the request is {shown_class(type(stream))}, which is no"
+                f" {library.package.__name__}.AsyncByteStream: an AsyncClient of"
+                f" {library.package.__name__} makes one"
+            )
         target = request.extensions.get("target")
         if target is None:
             target = request.url.raw_path
@@ -226,7 +234,7 @@ class Transport(Generic[RequestT, ResponseT]):
                 own = {name.lower() for name, _ in fields}
                 others = [field for field in proxy.fields if field[0].lower() not in own]
                 fields = [*others, *fields]
-        data = self._library.body_in_memory(stream)
+        data = library.body_in_memory(stream)
         return outgoing_request(request.method, target, fields, stream, data)
 
     # -- the connection

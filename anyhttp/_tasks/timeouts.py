@@ -52,7 +52,7 @@ class ClientTimeout:
     sock_connect: float | None = None
     ceil_threshold: float = 5
 
-    __attrs_attrs__ = AttrsFields()
+    __attrs_attrs__: ClassVar[AttrsFields] = AttrsFields()
 
     def __post_init__(self) -> None:
         for name in ("total", "connect", "sock_read", "sock_connect"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from .._common import AttrsFields, check_seconds, class_has
 from ..client_exceptions import WSMessageTypeError
@@ -160,7 +160,7 @@ class ClientWSTimeout:
     ws_receive: float | None = None
     ws_close: float | None = None
 
-    __attrs_attrs__ = AttrsFields()
+    __attrs_attrs__: ClassVar[AttrsFields] = AttrsFields()
 
     def __post_init__(self) -> None:
         for name in ("ws_receive", "ws_close"):

@@ -16,7 +16,7 @@ def refuse_if_imported() -> None:
     modules = {name: module for name, module in sys.modules.items() if is_aiohttps(name)}
     if not modules:
         return
-    users = sorted({name for name in sys.modules if uses_aiohttp(name, modules)})
+    users = sorted(name for name in list(sys.modules) if uses_aiohttp(name, modules))
     by = f"; these modules use it: {', '.join(users[:5])}" if users else ""
     raise ImportError(
         f"aiohttp has been imported before anyhttp can take its place{by}. Call"
@@ -30,7 +30,12 @@ def uses_aiohttp(name: str, modules: dict[str, ModuleType]) -> bool:
     """Return whether the module *name* holds something of aiohttp."""
     if name in modules:
         return False
-    for value in list(getattr(sys.modules[name], "__dict__", {}).values()):
+    try:
+        # Modules that are loaded when they are used are not asked: they would import something.
+        attributes = object.__getattribute__(sys.modules[name], "__dict__")
+    except AttributeError:  # not everything in there is a module
+        return False
+    for value in list(attributes.values()):
         if isinstance(value, ModuleType):
             if value in modules.values():
                 return True

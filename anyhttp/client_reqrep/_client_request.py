@@ -113,7 +113,7 @@ class ClientRequest(BaseRequest):
 
     @_ssl.setter
     def _ssl(self, value: SSLOption) -> None:
-        self.ssl = ssl_option(value)  # in aiohttp, the public name cannot be set
+        self.ssl: SSLOption = ssl_option(value)  # in aiohttp, the public name cannot be set
 
     # -- for programs that take the steps of aiohttp's constructor by hand
 

@@ -25,7 +25,7 @@ class _Shape(type):
 class PayloadShape(metaclass=_Shape):
     """An object with the interface that a ``Payload`` of aiohttp has since 3.12."""
 
-    names = (
+    names: tuple[str, ...] = (
         "write",
         "write_with_length",
         "as_bytes",
@@ -45,7 +45,7 @@ class PayloadShape(metaclass=_Shape):
 class ReaderShape(metaclass=_Shape):
     """An object with the interface of aiohttp's ``StreamReader``; iterating it gives lines."""
 
-    names = ("iter_any", "iter_chunked", "readany", "readexactly", "at_eof")
+    names: tuple[str, ...] = ("iter_any", "iter_chunked", "readany", "readexactly", "at_eof")
 
 
 class ForeignPayload(BoundedPayload):

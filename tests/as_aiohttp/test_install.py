@@ -13,7 +13,7 @@ import typing
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import pytest
@@ -87,6 +87,7 @@ def test_names_are_where_aiohttp_has_them(stand_in: None) -> None:
     assert client.CookieJar is anyhttp.CookieJar
     assert client.hdrs is aiohttp().hdrs
     assert aiohttp().hdrs.ACCEPT is anyhttp.hdrs.ACCEPT
+    assert "ClientSession" not in vars(client.hdrs)  # programs look through it for headers
     models = importlib.import_module("aiohttp._websocket.models")
     assert models.WSMsgType is anyhttp.WSMsgType
 
@@ -143,6 +144,8 @@ def test_a_name_that_cannot_be_imported_is_said_to_be_missing_here(
     with pytest.raises(ImportError, match=re.escape(message)) as caught:
         exec(f"from {module} import nothing")
     assert caught.value.name == module
+    with pytest.raises(ModuleNotFoundError, match="No module named"):  # it is not remembered
+        importlib.import_module(f"{module}.nothing")
 
 
 def test_a_module_that_aiohttp_has_not_is_not_found(stand_in: None) -> None:
@@ -243,13 +246,14 @@ def test_it_is_refused_when_aiohttp_has_been_imported(
     without_aiohttp: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message names who uses it: by the module, by one in it, or by a class of theirs."""
-    package, client = ModuleType("aiohttp"), ModuleType("aiohttp.client")
+    # A library that another test has imported may use a module that exists.
+    package, part = ModuleType("aiohttp"), ModuleType("aiohttp.invented")
     by_package, by_module = ModuleType("library_a"), ModuleType("library_b")
     by_class, other = ModuleType("library_c"), ModuleType("library_d")
     vars(by_package)["http"] = package
-    vars(by_module)["anything"] = client
-    vars(by_class)["Session"] = type("ClientSession", (), {"__module__": "aiohttp.client"})
-    for module in (package, client, by_package, by_module, by_class, other):
+    vars(by_module)["anything"] = part
+    vars(by_class)["Session"] = type("ClientSession", (), {"__module__": "aiohttp.invented"})
+    for module in (package, part, by_package, by_module, by_class, other):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     with pytest.raises(ImportError) as caught:
         anyhttp.install_as_aiohttp()
@@ -263,9 +267,30 @@ def test_it_is_refused_when_nobody_is_known_to_use_aiohttp(
     without_aiohttp: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A function may have imported it."""
-    monkeypatch.setitem(sys.modules, "aiohttp.client", ModuleType("aiohttp.client"))
+    monkeypatch.setitem(sys.modules, "aiohttp.invented", ModuleType("aiohttp.invented"))
     with pytest.raises(ImportError, match=r"can take its place\. Call install_as_aiohttp\(\)"):
         anyhttp.install_as_aiohttp()
+
+
+def test_looking_for_who_uses_aiohttp_imports_nothing(
+    without_aiohttp: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modules that are loaded at their first use stay as they are; others may be no modules."""
+    used: list[str] = []
+
+    class Lazy(ModuleType):
+        def __getattribute__(self, name: str) -> object:
+            used.append(name)
+            monkeypatch.setitem(sys.modules, "library_that_is_loaded", ModuleType("loaded"))
+            return super().__getattribute__(name)
+
+    monkeypatch.setitem(sys.modules, "aiohttp.invented", ModuleType("aiohttp.invented"))
+    monkeypatch.setitem(sys.modules, "library_a", Lazy("library_a"))
+    monkeypatch.setitem(sys.modules, "library_b", cast("ModuleType", object()))
+    used.clear()
+    with pytest.raises(ImportError, match=r"can take its place\. Call"):
+        anyhttp.install_as_aiohttp()
+    assert not used
 
 
 # -- what other tools do with modules -------------------------------------------------------

@@ -249,6 +249,7 @@ assert ETag is anyhttp.ETag
 assert web.AppKey is AppKey
 assert issubclass(web.View, AbstractView)
 assert http_writer is sys.modules["aiohttp.http_writer"]
+assert web.__spec__.origin == web.__file__  # it is found where it lies
 assert http_writer.StreamWriter.__module__ == "aiohttp.http_writer"
 assert sys.modules["aiohttp.client"].ClientSession is anyhttp.ClientSession
 """)

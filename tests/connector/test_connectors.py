@@ -1451,6 +1451,17 @@ class TestSubclasses:
             with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
                 access(connector, name)
 
+    async def test_a_method_that_is_put_onto_a_connector_and_has_no_effect(self) -> None:
+        """Programs may call it, so it is there before and afterwards."""
+        connector = TCPConnector()
+        with pytest.warns(RuntimeWarning, match=r"TCPConnector\._close would be passed over"):
+            connector._close = lambda: None  # type: ignore[method-assign]
+        connector._close()
+        assert not connector.closed
+        del connector._close
+        connector._close()
+        assert connector.closed
+
     async def test_what_a_refusal_advises(self, server: Server) -> None:
         """Overriding ``_create_connection()`` and ``_resolve_host()`` is what works."""
         steps: list[str] = []

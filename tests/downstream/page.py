@@ -32,10 +32,14 @@ class Row:
         """What the table says of it."""
         package = self.package
         why_not = f"no: {package.asyncio_only}"
+        works = {
+            backend: "refused" if package.refused and works else _yes_or_no(works)
+            for backend, works in self.works.items()
+        }
         return [
             f"`{package.name}` {package.version}",
-            "refused" if package.refused else _yes_or_no(self.works["asyncio"]),
-            why_not if package.asyncio_only else _yes_or_no(self.works["trio"]),
+            works["asyncio"],
+            why_not if package.asyncio_only else works["trio"],
             package.driven,
             package.refused or package.differs,
         ]

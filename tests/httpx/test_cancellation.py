@@ -12,10 +12,11 @@ import pytest
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.census import assert_no_tokens
 from tests.support.httpx_libraries import Library
-from tests.support.peer import STALL, Head, Script
+from tests.support.peer import STALL, Flag, Head, Script, Tell
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.waiting import until
 
 Act = Callable[[Any, str], Coroutine[Any, Any, object]]
 
@@ -212,8 +213,9 @@ async def test_closing_can_be_cancelled(library: Library, server: Server, how: H
 
 async def test_a_cancelled_wait_for_a_slot_gives_it_back(library: Library, script: Script) -> None:
     """The next in the queue gets the connection, whoever has left it."""
+    asked = Flag()
     peer = await script(
-        [(b"GET /a ", STALL)],
+        [(b"GET /a ", [Tell(asked), STALL])],
         [(b"GET /c ", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")],
     )
     transport = library.ours(verify=False, limits=library.package.Limits(max_connections=1))
@@ -221,10 +223,10 @@ async def test_a_cancelled_wait_for_a_slot_gives_it_back(library: Library, scrip
     async with library.package.AsyncClient(transport=transport, timeout=None) as client:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.get, url + "a")
-            await peer.wait_connections(1)
-            with anyio.move_on_after(0.05) as scope:
-                await client.get(url + "b")
-            assert scope.cancelled_caught
+            await asked.until_set()
+            tasks.start_soon(client.get, url + "b")
+            statistics = transport._connector.statistics
+            await until(lambda: statistics().waiting == 1, "the second request to wait")
             tasks.cancel_scope.cancel()
         assert (await client.get(url + "c")).status_code == 200
         assert_no_tokens(transport._connector, idle=1)
@@ -232,7 +234,8 @@ async def test_a_cancelled_wait_for_a_slot_gives_it_back(library: Library, scrip
 
 async def test_closing_ends_what_is_in_flight(library: Library, script: Script) -> None:
     """Another task closes the client: requests fail, and do not wait for ever."""
-    peer = await script([(b"GET / ", STALL)])
+    asked = Flag()
+    peer = await script([(b"GET / ", [Tell(asked), STALL])])
     transport = library.ours(verify=False)
     client = library.package.AsyncClient(transport=transport, timeout=None)
     caught: list[type[BaseException]] = []
@@ -245,8 +248,7 @@ async def test_closing_ends_what_is_in_flight(library: Library, script: Script) 
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(request)
-        await peer.wait_connections(1)
-        await anyio.sleep(0.05)
+        await asked.until_set()
         await client.aclose()
     assert caught == [library.package.ReadError]
 

@@ -14,6 +14,7 @@ from tests.support.peer import CLOSE, DEAF, HELLO, RESET, STALL, Flag, Head, Scr
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
@@ -113,7 +114,8 @@ async def test_bodies_that_are_not_asynchronous(library: Library) -> None:
     """Httpx's client does not let them through."""
     transport = library.ours(verify=False)
     request = library.package.Request("POST", "http://localhost/", content=iter([b"x"]))
-    with pytest.raises(RuntimeError, match="AsyncClient"):
+    message = rf"IteratorByteStream, which is no {library.name}\.AsyncByteStream"
+    with pytest.raises(RuntimeError, match=message):
         await transport.handle_async_request(request)
     await transport.aclose()
 
@@ -200,12 +202,30 @@ async def test_a_trace_callback_that_fails_without_tls(library: Library, server:
 async def test_socket_options_that_are_refused(library: Library, script: Script) -> None:
     """By the operating system: there is no connection."""
     options = [(socket.SOL_SOCKET, -1, 1)]
-    peer = await script([], unix=True, partial=True)
-    for where in ({}, {"uds": peer.unix_path}):
+    by_tcp = await script([], partial=True)
+    by_unix = await script([], unix=True, partial=True)
+    for where in ({}, {"uds": by_unix.unix_path}):
         transport = library.ours(verify=False, socket_options=options, **where)
         async with library.package.AsyncClient(transport=transport) as client:
-            with pytest.raises(library.package.ConnectError):
-                await client.get("http://127.0.0.1:1/")
+            with pytest.raises(library.package.ConnectError, match=r"available|Invalid"):
+                await client.get(str(by_tcp.url))
+
+
+async def test_a_transport_that_was_closed(library: Library, server: Server) -> None:
+    """It stays closed, and says so: another client may have closed it."""
+    transport = library.ours(verify=False)
+    async with library.package.AsyncClient(transport=transport) as client:
+        await client.get(str(server.url / "json"))
+    async with library.package.AsyncClient(transport=transport) as client:
+        with pytest.raises(library.package.ConnectError, match="the transport has been closed"):
+            await client.get(str(server.url / "json"))
+
+
+async def test_what_an_error_says_of_a_host(library: Library) -> None:
+    """Without TLS there is no context to show."""
+    async with library.package.AsyncClient(transport=library.ours(verify=False)) as client:
+        with pytest.raises(library.package.ConnectError, match="ssl:default"):
+            await client.get("http://127.0.0.1:1/")
 
 
 async def test_a_connection_that_is_given_back_serves_who_waits(
@@ -222,7 +242,8 @@ async def test_a_connection_that_is_given_back_serves_who_waits(
             tasks.start_soon(client.get, str(peer.url / "a"))
             await peer.wait_connections(1)
             tasks.start_soon(client.get, str(peer.url / "b"))
-            await anyio.sleep(0.05)
+            statistics = transport._connector.statistics
+            await until(lambda: statistics().waiting == 1, "the second request to wait")
             flag.set()
 
 
