@@ -17,8 +17,9 @@ __all__ = ("CannotBeSent", "Outgoing", "outgoing_request")
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _METHOD: Final = re.compile(_TOKEN.decode())
-_TARGET: Final = re.compile(rb"[\x21-\x7e\x80-\xff]++")
-_LINES: Final = re.compile(rb"(?:" + _TOKEN + rb": [\t\x20-\x7e\x80-\xff]*+\r\n)*+")
+_TARGET: Final = re.compile(rb"[\x21-\x7e]++")
+_VALUE: Final = rb"(?:[\x21-\x7e\x80-\xff][\t\x20-\x7e\x80-\xff]*+(?<![\t\x20]))?+"
+_LINES: Final = re.compile(rb"(?:" + _TOKEN + rb": " + _VALUE + rb"\r\n)*+")
 _LENGTH: Final = re.compile(rb"[0-9]{1,19}+")
 
 #: Fields as httpx has them.
@@ -133,7 +134,7 @@ def outgoing_request(
     if _METHOD.fullmatch(method) is None:
         raise CannotBeSent(f"{method!r} is no method")
     if _TARGET.fullmatch(target) is None:
-        raise CannotBeSent("the target is empty, or holds a space or a control character")
+        raise CannotBeSent("the target is empty, or holds what is no visible ASCII character")
     payload, framing = _body(places, fields, stream, data)
     closes = bool(places.connection) and _asks_to_close(places, fields)
     if places.host:  # it should come first (RFC 9110 §7.2)

@@ -286,9 +286,13 @@ async def test_failures_have_the_same_exceptions(
 REFUSED: dict[str, Do] = {
     "a line break in a value": get(headers=[(b"X", b"a\r\nY: b")]),
     "NUL in a value": get(headers=[(b"X", b"a\0b")]),
+    "a space before a value": get(headers={"X": " a"}),
+    "a space after a value": get(headers={"X": "a "}),
+    "a value that is a space": get(headers={"X": " "}),
     "a bad name": get(headers=[(b"X Y", b"a")]),
     "a name with a line break": get(headers=[(b"X: 1\r\nY", b"a")]),
     "a target with a space": get(extensions={"target": b"/a b"}),
+    "a target that is not ASCII": get(extensions={"target": b"/\xff"}),
     "a bad method": request("GE T"),
     "two hosts": get(headers=[("Host", "a"), ("Host", "b")]),
     "another coding": request("POST", content=b"a", headers={"Transfer-Encoding": "gzip"}),
