@@ -173,6 +173,12 @@ async def _traced(stream: NetworkStream, traces: Sequence[Trace], params: TraceP
         raise
 
 
+def _offer_http1(key: ConnectionKey) -> None:
+    """Offer HTTP/1.1 alone, as another client may have added HTTP/2 to a context that both use."""
+    if isinstance(key.ssl, SSLContext):
+        key.ssl.set_alpn_protocols(["http/1.1"])
+
+
 class TransportTCPConnector(_Lending, TCPConnector):
     """Connects over TCP, and through proxies."""
 
@@ -187,12 +193,14 @@ class TransportTCPConnector(_Lending, TCPConnector):
         self._proxy_tls = options.proxy_tls
 
     def _way(self, key: ConnectionKey, traces: Sequence[Trace], limit: ConnectLimit) -> Way:
+        _offer_http1(key)
         return replace(super()._way(key, traces, limit), proxy_tls=self._proxy_tls or True)
 
     async def _encrypt(
         self, stream: NetworkStream, key: ConnectionKey, traces: Sequence[Trace]
     ) -> NetworkStream:
         await _traced(stream, traces, TlsStarting(stream))
+        _offer_http1(key)
         stream = await super()._encrypt(stream, key, traces)
         await _traced(stream, traces, TlsDone(stream))
         return stream
@@ -209,6 +217,7 @@ class TransportUnixConnector(_Lending, UnixConnector):
     async def _create_connection(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> NetworkStream:
+        _offer_http1(req.connection_key)
         stream = await super()._create_connection(req, traces, timeout)
         try:
             set_options(stream.extra_info("socket"), self._socket_options)

@@ -74,6 +74,27 @@ async def test_tls_with_a_context_of_ones_own(
         assert ssl_object.selected_alpn_protocol() in {"http/1.1", None}
 
 
+@pytest.mark.parametrize("way", ["direct", "proxy", "unix"])
+async def test_a_context_to_which_another_client_adds_http2(
+    library: Library, script: Script, tls_ca: Authority, proxies: Proxies, way: str
+) -> None:
+    """HTTP/1.1 alone is offered on each new connection."""
+    serving = tls_ca.server_for("127.0.0.1", "localhost")
+    serving.set_alpn_protocols(["h2", "http/1.1"])
+    context = ssl.create_default_context()
+    tls_ca.trust(context)
+    peer = await script([(b"GET / ", OK)], tls=serving, unix=way == "unix")
+    options: dict[str, str] = {}
+    if way == "proxy":
+        options["proxy"] = f"http://127.0.0.1:{proxies('http').port}"
+    elif way == "unix":
+        options["uds"] = peer.unix_path
+    transport = library.ours(verify=context, **options)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    async with library.package.AsyncClient(transport=transport) as client:
+        assert (await client.get(str(peer.url))).text == "ok"
+
+
 async def test_certificates_are_verified_by_default(library: Library, script: Script) -> None:
     """A certificate of nobody's authority is refused, by both transports."""
     peer_context = Authority().server
