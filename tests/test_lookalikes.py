@@ -28,6 +28,18 @@ async def sent(server: Server, data: object) -> bytes:
         return await response.read()
 
 
+async def test_a_buffer_that_a_payload_uses_again(server: Server) -> None:
+    """What it has written stays what it was."""
+
+    async def write(writer: Any) -> None:
+        buffer = bytearray(b"ab")
+        await writer.write(buffer)
+        buffer[:] = b"cd"
+        await writer.write(memoryview(buffer))
+
+    assert await sent(server, lookalikes.Payload(write, 4)) == b"abcd"
+
+
 @pytest.mark.once
 async def test_options_of_a_session() -> None:
     """They are converted."""

@@ -94,9 +94,12 @@ def test_code_is_run_from_the_command_line_and_from_the_input(
     tmp_path: Path, program: str, options: tuple[str, ...]
 ) -> None:
     """As by python, also where it is told not to look in the working directory."""
-    code = (
-        "import sys; print(sys.argv, sys.path[0], [name for name in globals() if name[0] != '_'])"
-    )
+    code = dedent("""
+        import sys
+        def function(argument: int): ...
+        print(sys.argv, sys.path[0], [name for name in globals() if name[0] != '_'])
+        print(function.__annotations__)
+    """)
     arguments = ("-c", code, "a") if program == "-c" else ("-", "a")
     expected = python(*arguments, cwd=tmp_path, stdin=code, options=options)
     assert expected.returncode == 0, expected.stderr

@@ -285,7 +285,9 @@ async def test_local_address_and_socket_options(library: Library, server: Server
 
 
 async def test_retries(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``retries`` counts attempts to connect; the first pause is none, the second half a second."""
+    """``retries`` counts attempts to connect; the first pause is none, the second half a second,
+    and each later one twice as long.
+    """
     events: list[str] = []
     pauses: list[float] = []
 
@@ -297,14 +299,24 @@ async def test_retries(library: Library, monkeypatch: pytest.MonkeyPatch) -> Non
         events.append(name)
 
     monkeypatch.setattr("anyhttp._httpx.transport.anyio.sleep", sleep)
-    transport = library.ours(retries=2, verify=False)
+    transport = library.ours(retries=3, verify=False)
     async with library.package.AsyncClient(transport=transport) as client:
         with pytest.raises(library.package.ConnectError):
             await client.get("http://127.0.0.1:1/", extensions={"trace": trace})
-    assert pauses == [0, 0.5]
+    assert pauses == [0, 0.5, 1]
     failed = ["connection.connect_tcp.started", "connection.connect_tcp.failed"]
     again = ["connection.retry.started", "connection.retry.complete"]
-    assert events == failed + again + failed + again + failed
+    assert events == (failed + again) * 3 + failed
+
+
+async def test_no_retry_once_a_proxy_was_reached(library: Library, script: Script) -> None:
+    """Only a connection to the proxy itself is tried again."""
+    peer = await script([(b"CONNECT ", CLOSE)])
+    transport = library.ours(proxy=str(peer.url), retries=2, verify=False)
+    async with library.package.AsyncClient(transport=transport) as client:
+        with pytest.raises(library.package.RemoteProtocolError):
+            await client.get("https://origin.example/")
+    assert peer.connections == 1
 
 
 # -- the extension "trace"
