@@ -253,6 +253,81 @@ async def test_what_cannot_be_is_refused(server: Server) -> None:
         assert session._default_proxy == URL("http://proxy.test:1")
 
 
+async def test_the_limits_of_a_connector(server: Server) -> None:
+    """They may be changed as long as no request uses it; idle connections are closed then."""
+    connector = TCPConnector()
+    connector._limit, connector._limit_per_host = 1, None
+    assert (connector.limit, connector.limit_per_host) == (1, 0)
+    async with ClientSession(server.url, connector=connector) as session:
+        async with session.get("/bytes/5000000") as response:
+            with pytest.raises(TimeoutError):
+                await session.get("/json", timeout=ClientTimeout(0.05))
+            with pytest.raises(RuntimeError, match="give limit and limit_per_host"):
+                connector._limit = 2
+            assert connector.limit == connector._limit == 1
+            await response.read()
+        assert connector.statistics().idle == 1
+        connector._limit, connector._limit_per_host = None, 1
+        assert (connector._limit, connector._limit_per_host) == (0, 1)
+        assert connector.statistics().idle == 0
+        async with session.get("/bytes/5000000"):
+            with pytest.raises(TimeoutError):
+                await session.get("/json", timeout=ClientTimeout(0.05))
+            async with session.get(server.url.with_host("localhost") / "json") as response:
+                await response.read()
+    with pytest.raises(ClientConnectionError, match="Connector is closed"):
+        connector._limit = 2
+
+
+async def test_how_long_a_connector_keeps_connections(server: Server) -> None:
+    """It counts for those that are idle already, too, unless they would be closed earlier."""
+    connector = TCPConnector(keepalive_timeout=None)
+    assert connector._keepalive_timeout is None
+    async with ClientSession(server.url, connector=connector) as session:
+        await (await session.get("/json")).read()
+        connector._keepalive_timeout = 1000
+        connector._keepalive_timeout = 2000
+        ((_, expiry),) = next(iter(connector._conns.values()))
+        assert expiry < time.monotonic() + 1001
+        connector._force_close = True
+        assert connector.force_close
+        await (await session.get("/json")).read()
+        assert not connector._conns
+        connector._force_close = False
+        assert connector._keepalive_timeout == 2000
+        await (await session.get("/json")).read()
+        assert connector._conns
+    assert server.connections == 3
+
+
+async def test_what_a_connector_cannot_be_is_refused() -> None:
+    """As the argument of its constructor would be."""
+    connector = TCPConnector()
+    for name, value in {
+        "_limit": -1, "_limit_per_host": "1", "_keepalive_timeout": -1, "_force_close": 1,
+    }.items():  # fmt: skip
+        with pytest.raises((TypeError, ValueError), match=name[1:]):
+            setattr(connector, name, value)
+    assert (connector.limit, connector.limit_per_host) == (100, 0)
+    assert (connector._keepalive_timeout, connector._force_close) == (15, False)
+    with pytest.warns(RuntimeWarning, match="TLS is never closed by a handshake"):
+        connector._ssl_shutdown_timeout = 1  # type: ignore[attr-defined]
+
+
+async def test_a_subclass_that_sets_names_before_the_constructor_runs() -> None:
+    """That sets them anew."""
+
+    class Mine(TCPConnector):
+        def __init__(self) -> None:
+            self._limit = self._limit_per_host = 5
+            self._keepalive_timeout, self._force_close = 5, True
+            super().__init__()
+
+    async with Mine() as connector:
+        assert (connector.limit, connector.limit_per_host, connector.force_close) == (100, 0, False)
+        assert connector._keepalive_timeout == 15
+
+
 async def test_the_options_of_a_request_are_known() -> None:
     """Libraries ask the signature which of a user's options they may pass on."""
     own = inspect.signature(ClientSession._request).parameters

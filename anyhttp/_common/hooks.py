@@ -26,14 +26,22 @@ class Hooks:
     :param root: the class, none of whose subclasses has been made yet
     :param refused: names with what to write instead; a subclass that has one is an error
     :param unused: names with what to write instead; for those there is a warning
+    :param wrapped: those of the refused names that may be assigned to the root, since what is
+        there is called; subclasses cannot have them
     """
 
-    __slots__ = ("_advice", "_own", "_refused", "_root")
+    __slots__ = ("_advice", "_own", "_refused", "_root", "_wrapped")
 
     def __init__(
-        self, root: type, refused: Mapping[str, str], unused: Mapping[str, str] | None = None
+        self,
+        root: type,
+        refused: Mapping[str, str],
+        unused: Mapping[str, str] | None = None,
+        *,
+        wrapped: frozenset[str] = frozenset(),
     ) -> None:
         self._root = root
+        self._wrapped = wrapped
         self._refused = refused.keys()
         self._advice = {**refused, **(unused or {})}
         self._own: dict[str, object] = {}
@@ -86,7 +94,8 @@ class Hooks:
             if not attributes.keys().isdisjoint(self._refused):
                 for name in self._refused:
                     own = self._own[name]
-                    if attributes.get(name, own) is not own:
+                    is_called = cls is self._root and name in self._wrapped
+                    if attributes.get(name, own) is not own and not is_called:
                         self.complain(cls, name)
 
     def complain(self, cls: type, name: str) -> None:

@@ -30,7 +30,7 @@ from .._network import SSLOption, ssl_option
 from .._targets import BasicAuth, checked_server_hostname, host_error, parse_error
 from .._tasks import DEFAULT_TIMEOUT, ClientTimeout, foreign_timeout
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
-from ..client_reqrep import RequestSettings
+from ..client_reqrep import RequestSettings, steps_at_end
 from ..formdata import payload_of
 from ..payload import JsonBytesPayload, JsonPayload, Payload
 from ..tracing import TraceConfig, foreign_trace_config
@@ -167,7 +167,11 @@ def overridden(
         max_body_size=(
             own.max_body_size if max_body_size is None else checked_body_size(max_body_size)
         ),
-        middlewares=own.middlewares if middlewares is None else checked_middlewares(middlewares),
+        middlewares=(
+            own.middlewares
+            if middlewares is None
+            else (*checked_middlewares(middlewares), *steps_at_end(own.middlewares))
+        ),
     )
 
 

@@ -20,7 +20,13 @@ from .._targets import BasicAuth, ProxyOptions, checked_auth, proxy_options
 from .._tasks import ClientTimeout
 from ..abc import AbstractCookieJar
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
-from ..client_reqrep import ClientRequest, ClientResponse
+from ..client_reqrep import (
+    REQUEST_HOOKS,
+    ClientRequest,
+    ClientResponse,
+    sending_steps,
+    steps_at_end,
+)
 from ..connector import (
     BaseConnector,
     check_hooks,
@@ -157,7 +163,10 @@ class PackageNames:
     @_request_class.setter
     def _request_class(self, value: type[ClientRequest]) -> None:
         checked = class_or_default("request_class", value, ClientRequest)
+        REQUEST_HOOKS.check_patches(checked)
+        middlewares = self._middlewares
         self._scope.defaults.request_class = checked
+        self._change(middlewares=(*middlewares, *sending_steps(checked)))
 
     @property
     def _response_class(self) -> type[ClientResponse]:
@@ -195,11 +204,13 @@ class PackageNames:
 
     @property
     def _middlewares(self) -> Sequence[ClientMiddlewareType]:
-        return self._settings.middlewares
+        middlewares = self._settings.middlewares
+        return middlewares[: len(middlewares) - len(steps_at_end(middlewares))]
 
     @_middlewares.setter
     def _middlewares(self, middlewares: Sequence[ClientMiddlewareType]) -> None:
-        self._change(middlewares=checked_middlewares(middlewares))
+        steps = steps_at_end(self._settings.middlewares)
+        self._change(middlewares=(*checked_middlewares(middlewares), *steps))
 
     @property
     def _retry_connection(self) -> bool:

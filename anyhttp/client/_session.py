@@ -229,6 +229,7 @@ class ClientSession(PackageNames, AsyncWithOnly):
             max_body_size=max_body_size,
             trust_env=trust_env,
             middlewares=middlewares,
+            request_class=defaults.request_class,
         )
         self._trace_configs = checked_trace_configs(trace_configs)
         if cookies is not None:

@@ -15,7 +15,13 @@ from .._http1 import Limits
 from .._targets import BasicAuth, ProxyOptions, proxy_options
 from .._tasks import DEFAULT_TIMEOUT, ClientTimeout
 from ..client_middlewares import ClientMiddlewareType, checked_middlewares
-from ..client_reqrep import DEFAULT_SETTINGS, ClientResponse, RequestSettings
+from ..client_reqrep import (
+    DEFAULT_SETTINGS,
+    ClientRequest,
+    ClientResponse,
+    RequestSettings,
+    sending_steps,
+)
 from ..connector import BaseConnector, check_uses_proxies
 from ..typedefs import LooseHeaders, StrOrURL
 from ._deprecated_options import fold_timeouts
@@ -89,6 +95,7 @@ def session_settings(
     max_body_size: int | None,
     trust_env: bool,
     middlewares: Sequence[ClientMiddlewareType] | None,
+    request_class: type[ClientRequest],
 ) -> Settings:
     """Return how the requests of a session are made, and how their responses are treated."""
     limits = _DEFAULT_LIMITS
@@ -101,6 +108,7 @@ def session_settings(
         )
         checked_size("read_bufsize", read_bufsize)
     chain = () if middlewares is None or middlewares == () else checked_middlewares(middlewares)
+    chain += sending_steps(request_class)
     judge: RaiseForStatus = False
     if raise_for_status is not None and raise_for_status is not False:
         judge = checked_raise_for_status(raise_for_status)

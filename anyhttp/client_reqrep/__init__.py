@@ -13,6 +13,8 @@ from ._make_request import (
     class_to_call as class_to_call,
     cookies_of as cookies_of,
     make_request as make_request,
+    sending_steps as sending_steps,
+    steps_at_end as steps_at_end,
 )
 from ._prepared import (
     PreparedHeaders as PreparedHeaders,

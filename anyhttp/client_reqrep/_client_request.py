@@ -21,6 +21,7 @@ from ._hooks import REQUEST_REFUSED, REQUEST_UNUSED
 from ._request import BaseRequest
 from ._response import ClientResponse
 from ._settings import GivenParts, RequestSettings
+from ._unopened import UnopenedConnection
 
 __all__ = ("REQUEST_HOOKS", "ClientRequest")
 
@@ -115,6 +116,21 @@ class ClientRequest(BaseRequest):
     def _ssl(self, value: SSLOption) -> None:
         self.ssl: SSLOption = ssl_option(value)  # in aiohttp, the public name cannot be set
 
+    # -- for programs that wrap it
+
+    async def send(self, conn: object) -> ClientResponse:
+        """Send the request, and return the response when its head has been received.
+
+        Sessions call it only if a program has put another method in its place when they are made,
+        as New Relic's agent does.
+
+        :param conn: what the method that is in its place was given
+        :raises TypeError: it is something else
+        """
+        if not isinstance(conn, UnopenedConnection):
+            raise TypeError("only a session sends a request: call its request()")
+        return await conn.handler(self)
+
     # -- for programs that take the steps of aiohttp's constructor by hand
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
@@ -154,4 +170,6 @@ def _with_cookies(url: URL, present: list[str], cookies: LooseCookies) -> str | 
     return cookie_header(DummyCookieJar(), url, "; ".join(present) or None, cookies)
 
 
-REQUEST_HOOKS: Final = Hooks(ClientRequest, REQUEST_REFUSED, REQUEST_UNUSED)
+REQUEST_HOOKS: Final = Hooks(
+    ClientRequest, REQUEST_REFUSED, REQUEST_UNUSED, wrapped=frozenset({"send"})
+)

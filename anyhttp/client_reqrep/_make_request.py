@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from multidict import CIMultiDict
@@ -10,9 +10,17 @@ from multidict import CIMultiDict
 from .. import hdrs
 from ._client_request import ClientRequest
 from ._prepared import PREPARED_DEFAULTS
+from ._response import ClientResponse
 from ._settings import RequestParts, RequestSettings
+from ._unopened import UnopenedConnection
 
-__all__ = ("class_to_call", "cookies_of", "make_request")
+__all__ = ("class_to_call", "cookies_of", "make_request", "sending_steps", "steps_at_end")
+
+
+_Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
+
+#: A middleware that comes after those of the program.
+_SendingStep = Callable[[ClientRequest, _Handler], Awaitable[ClientResponse]]
 
 
 def make_request(
@@ -57,6 +65,24 @@ def class_to_call(request_class: type[ClientRequest]) -> type[ClientRequest]:
     return request_class
 
 
+def sending_steps(request_class: type[ClientRequest]) -> tuple[_SendingStep, ...]:
+    """Return what a session does with each request after its middlewares.
+
+    That is nothing, unless a program has put another method in the place of ``send()``.
+    """
+    return () if request_class.send is _SEND else (_send_by_method,)
+
+
+def steps_at_end(middlewares: tuple[_SendingStep, ...]) -> tuple[_SendingStep, ...]:
+    """Return those of *middlewares* that are the session's, not the program's."""
+    return middlewares[-1:] if _send_by_method in middlewares[-1:] else ()
+
+
+async def _send_by_method(request: ClientRequest, handler: _Handler) -> ClientResponse:
+    """Send *request* by its method, which passes it to *handler*."""
+    return await request.send(UnopenedConnection(handler))
+
+
 class _Called(ClientRequest):
     """A request that is made by its constructor."""
 
@@ -72,4 +98,5 @@ def cookies_of(request: ClientRequest) -> str | None:
 
 
 _CONSTRUCTOR: Final = ClientRequest.__init__
+_SEND: Final = ClientRequest.send
 _new_request: Final[Callable[[type[ClientRequest]], ClientRequest]] = ClientRequest.__new__

@@ -137,11 +137,9 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         http1: str = "auto",
     ) -> None:
         check_flag("force_close", force_close)
-        if force_close:
-            if keepalive_timeout is not ... and keepalive_timeout:
-                raise ValueError("keepalive_timeout cannot be set if force_close is True")
-            keepalive_timeout = 0
-        elif keepalive_timeout is ...:
+        if force_close and keepalive_timeout is not ... and keepalive_timeout:
+            raise ValueError("keepalive_timeout cannot be set if force_close is True")
+        if keepalive_timeout is ...:
             keepalive_timeout = 15.0
         check_seconds("keepalive_timeout", keepalive_timeout)
         if loop is not None:
@@ -155,17 +153,13 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         if conn_timeout is not None:
             warn_deprecated("conn_timeout is deprecated: ClientTimeout(sock_connect=...) does it")
         self._conn_timeout = conn_timeout
-        self._force_close = force_close
         check_count("limit", limit, optional=True)
         check_count("limit_per_host", limit_per_host, optional=True)
-        self._limit = limit or 0
-        self._limit_per_host = limit_per_host or 0
         self._engine_class = engine_class(http1)
-        self._pool = ConnectionPool(
-            self._limit,
-            self._limit_per_host,
-            math.inf if keepalive_timeout is None else keepalive_timeout,
-        )
+        seconds = math.inf if keepalive_timeout is None else keepalive_timeout
+        self._pool = ConnectionPool(limit or 0, limit_per_host or 0, 0 if force_close else seconds)
+        self._chosen_keepalive = seconds
+        self._closes_all = force_close
         self._sweeper = Sweeper(self._pool)
         self._dialing = PendingWaits()
 
@@ -198,17 +192,17 @@ class BaseConnector(PackageNames, AsyncWithOnly):
     @property
     def force_close(self) -> bool:
         """Whether every connection is closed after its request."""
-        return self._force_close
+        return self._closes_all
 
     @property
     def limit(self) -> int:
         """How many connections may be open in all; 0 for no limit."""
-        return self._limit
+        return self._pool.limit
 
     @property
     def limit_per_host(self) -> int:
         """How many connections to one endpoint may be in use; 0 for no limit."""
-        return self._limit_per_host
+        return self._pool.limit_per_host
 
     def statistics(self) -> ConnectorStatistics:
         """Return how many connections are in use and idle, and how many requests wait."""

@@ -45,6 +45,7 @@ TCP_UNUSED: Final = {
     "_warn_about_tls_in_tls": _NO_TLS_IN_TLS,
     "_happy_eyeballs_delay": "give it to the constructor",
     "_interleave": "give it to the constructor",
+    "_ssl_shutdown_timeout": "TLS is never closed by a handshake",
 }
 
 _POOL: Final = "override connect(), which may close the connection that it gets"
@@ -53,7 +54,6 @@ BASE_UNUSED: Final = {
     "_factory": "there are no protocols; override _create_connection(), which returns a stream",
     "_available_connections": "give limit and limit_per_host to the constructor",
     "_wait_for_available_connection": "give limit and limit_per_host to the constructor",
-    "_keepalive_timeout": "give it to the constructor",
     "_cleanup": "the connector closes idle connections when they expire",
     "_cleanup_closed": "no connection is left that would have to be cleaned up",
     "_close": "override close()",

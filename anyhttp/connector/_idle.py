@@ -111,6 +111,14 @@ class IdleConnections(Generic[C]):
         self.due = math.inf
         return connections
 
+    def keep_for(self, seconds: float, now: float) -> None:
+        """Keep connections for *seconds* from now on, and those that are here for no longer."""
+        self._settle()
+        self._keepalive_timeout, latest = seconds, now + seconds
+        for connection, (key, expiry) in self._idle.items():
+            self._idle[connection] = (key, min(expiry, latest))
+        self.due = min(self.due, latest)
+
     def with_expiry(self) -> list[tuple[C, float]]:
         """Return all of them, the first to expire first, each with the moment when it expires."""
         self._settle()

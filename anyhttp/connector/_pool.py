@@ -34,13 +34,13 @@ class ConnectionPool:
     :param keepalive_timeout: seconds an idle connection is kept, 0 not at all
     """
 
-    __slots__ = ("__weakref__", "_closing", "_limit", "_limit_per_host", "_open", "_opening",
-                 "_thread", "_tls_sessions", "closed", "idle", "keepalive_timeout", "kept_slots",
+    __slots__ = ("__weakref__", "_closing", "_open", "_opening", "_thread", "_tls_sessions",
+                 "closed", "idle", "keepalive_timeout", "kept_slots", "limit", "limit_per_host",
                  "slots")  # fmt: skip
 
     def __init__(self, limit: int, limit_per_host: int, keepalive_timeout: float) -> None:
-        self._limit = limit
-        self._limit_per_host = limit_per_host
+        self.limit: int = limit
+        self.limit_per_host: int = limit_per_host
         self._thread = get_ident()  # which uses the pool
         self.keepalive_timeout: float = keepalive_timeout
         #: whether :meth:`close` has been called
@@ -109,6 +109,30 @@ class ConnectionPool:
         """
         if self.closed:
             raise ClientConnectionError("Connector is closed.")
+
+    # -- its limits, which programs change
+
+    def change_limits(self, limit: int, limit_per_host: int) -> None:
+        """Set the limits to others; idle connections are closed.
+
+        :raises RuntimeError: connections are in use, being made, or waited for
+        :raises ClientConnectionError: the connector is closed
+        """
+        self.check_open()
+        if self.in_use or self.slots.waiting:
+            raise RuntimeError(
+                "the limits of a connector cannot be changed while requests use it: "
+                "give limit and limit_per_host to its constructor, or set them earlier"
+            )
+        while self.idle:
+            self.evict_idle()
+        self.limit, self.limit_per_host = limit, limit_per_host
+        self.slots = Slots(limit, limit_per_host, self._evict)
+
+    def keep_for(self, seconds: float) -> None:
+        """Keep connections for *seconds*, and those that are idle already for no longer."""
+        self.keepalive_timeout = seconds
+        self.idle.keep_for(seconds, monotonic())
 
     # -- lending
 
@@ -185,7 +209,7 @@ class ConnectionPool:
 
     async def make_room(self) -> None:
         """Close idle connections until one more may be opened."""
-        while self._limit and self.in_use + len(self.idle) > self._limit:
+        while self.limit and self.in_use + len(self.idle) > self.limit:
             oldest = self.idle.evict()
             assert oldest is not None  # connections in use alone never exceed the limit
             self._close(oldest)
@@ -196,7 +220,7 @@ class ConnectionPool:
             del closing[stream]
         # The event loop closes the others soon.  To wait for that takes an iteration of it, and is
         # only needed if they exceed the limit, or are of a kind that closes by awaiting.
-        room = self._limit - self.in_use - len(self.idle) if self._limit else math.inf
+        room = self.limit - self.in_use - len(self.idle) if self.limit else math.inf
         if len(closing) > room or not all(stream.closes_by_itself for stream in closing):
             await self.finish_closing()
 
@@ -227,7 +251,7 @@ class ConnectionPool:
                 self.idle.put(slot.key, slot, monotonic())
                 # The limit of an endpoint counts connections in use: an idle one with other
                 # options must not keep a slot of the endpoint.
-                if self.slots.waiting or self._limit_per_host:
+                if self.slots.waiting or self.limit_per_host:
                     self.slots.release(slot)
                 else:
                     self.kept_slots += 1
@@ -308,7 +332,7 @@ class ConnectionPool:
         self.kept_slots = 0
         if self._tls_sessions is not None:
             self._tls_sessions.clear()
-        self.slots = Slots(self._limit, self._limit_per_host, self._evict)
+        self.slots = Slots(self.limit, self.limit_per_host, self._evict)
         self._thread = get_ident()
 
     @property

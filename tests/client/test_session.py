@@ -91,6 +91,24 @@ async def test_an_option_of_a_subclass(server: Server) -> None:
     assert given[:2] == [{"expire_after": 5, "ssl_context": "seen"}] * 2
 
 
+def test_a_subclass_with_a_way_of_sending_of_its_own() -> None:
+    """It would get no connection, so it is refused; who wraps the method of the base is called."""
+    cases: list[tuple[tuple[type, ...], dict[str, object]]] = [
+        ((ClientRequest,), {"send": lambda self, conn: None}),
+        ((type("Mixin", (), {"send": None}), ClientRequest), {}),
+    ]
+    for bases, own in cases:
+        with pytest.raises(TypeError, match=r"Mine\.send would be passed over"):
+            type("Mine", bases, own)
+
+    class Later(ClientRequest):
+        pass
+
+    Later.send = None  # type: ignore[method-assign,assignment]
+    with pytest.raises(TypeError, match=r"Later\.send would be passed over"):
+        ClientSession(request_class=Later)
+
+
 @pytest.mark.parametrize(
     ("parent", "names"),
     [
@@ -98,7 +116,7 @@ async def test_an_option_of_a_subclass(server: Server) -> None:
         (
             ClientRequest,
             [
-                *("port", "send", "write_bytes", "update_auth", "update_body_from_data"),
+                *("port", "write_bytes", "update_auth", "update_body_from_data"),
                 *("update_cookies", "update_headers", "update_host", "update_proxy"),
             ],
         ),

@@ -18,14 +18,18 @@ from yarl import URL
 
 import anyhttp
 from anyhttp import (
+    ClientRequest,
     ClientResponse,
     ClientSession,
+    ClientTimeout,
     ClientWebSocketResponse,
     TCPConnector,
     UnixConnector,
     WSMsgType,
     WSServerHandshakeError,
+    client_reqrep,
 )
+from anyhttp.client_middlewares import ClientHandlerType
 from anyhttp.client_reqrep import take_exchange
 from tests.support import websocket
 from tests.support.links import Gone, Link, LinkThreads, Listener
@@ -447,3 +451,102 @@ class TestConnector:
             assert server.requests == ["GET http://any.test/json"]
             session._connector = own
             await proxied.close()
+
+
+class TestSending:
+    """``ClientRequest.send()``, which New Relic's agent wraps to add its headers."""
+
+    @pytest.fixture
+    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Wrap it; what is sent has a header more, and its path is listed here."""
+        sent: list[str] = []
+
+        def add(wrapped: Any, request: Any, args: Any, kwargs: Any) -> Any:
+            request.headers.update([("X-Trace", str(len(sent)))])
+            sent.append(request.url.path)
+            return wrapped(*args, **kwargs)
+
+        monkeypatch.setattr(ClientRequest, "send", ClientRequest.send)  # to undo what comes now
+        wrapt.wrap_function_wrapper(client_reqrep, "ClientRequest.send", add)
+        return sent
+
+    async def test_each_request_goes_through_it(self, server: Server, sent: list[str]) -> None:
+        """So does each redirect."""
+        async with ClientSession(server.url) as session:
+            async with session.get("/redirect/2") as response:
+                assert response.request_info.headers["X-Trace"] == "2"
+            async with session.post("/echo", data=b"x", timeout=ClientTimeout(60)) as response:
+                assert ["X-Trace", "3"] in (await response.json())["headers"]
+        assert len(sent) == 4
+
+    async def test_the_handshake_of_a_websocket(self, socket_url: URL, sent: list[str]) -> None:
+        """It is a request, too."""
+        async with ClientSession() as session, session.ws_connect(socket_url) as ws:
+            assert (await ws.receive()).type is WSMsgType.TEXT
+        assert sent == ["/"]
+
+    async def test_middlewares_come_before_it(self, server: Server, sent: list[str]) -> None:
+        """Those of the session, of one request, and those that are set later."""
+
+        async def twice(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            assert "X-Trace" not in request.headers
+            await handler(request)
+            del request.headers["X-Trace"]
+            return await handler(request)
+
+        async with ClientSession(server.url, middlewares=[twice]) as session:
+            assert session._middlewares == (twice,)
+            await (await session.get("/json")).read()
+            assert len(sent) == 2
+            await (await session.get("/json", middlewares=())).read()
+            assert len(sent) == 3
+            await (await session.get("/json", middlewares=[twice])).read()
+            assert len(sent) == 5
+            session._middlewares = ()
+            await (await session.get("/json")).read()
+            assert len(sent) == 6
+
+    async def test_a_request_class_made_later(self, server: Server, sent: list[str]) -> None:
+        """It inherits the wrapper; so does one that a session is given later."""
+
+        class Mine(ClientRequest):
+            pass
+
+        async with ClientSession(server.url, request_class=Mine) as session:
+            await (await session.get("/json")).read()
+            session._request_class = ClientRequest
+            await (await session.get("/json")).read()
+        assert len(sent) == 2
+
+    async def test_sessions_that_were_there_before(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They know nothing of it, until they are given a request class."""
+
+        async def refuse(self: ClientRequest, conn: object) -> ClientResponse:
+            raise ZeroDivisionError
+
+        async with ClientSession(server.url) as session:
+            monkeypatch.setattr(ClientRequest, "send", refuse)
+            await (await session.get("/json")).read()
+            session._request_class = ClientRequest
+            with pytest.raises(ZeroDivisionError):
+                await session.get("/json")
+
+    async def test_there_is_no_connection_yet(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One that looks for it is told what to write instead, also if it could do without."""
+
+        async def look(self: ClientRequest, conn: object) -> ClientResponse:
+            getattr(conn, "protocol", None)
+            raise AssertionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ClientRequest, "send", look)
+            async with ClientSession(server.url) as session:
+                with pytest.raises(RuntimeError, match="no 'protocol': give socket_factory"):
+                    await session.get("/json")
+        assert not server.requests
+        with pytest.raises(TypeError, match="only a session sends a request"):
+            await ClientRequest("GET", server.url).send(None)

@@ -117,6 +117,25 @@ async def test_a_constructor_and_a_method_of_requests_that_a_test_replaces(
 
 
 @compared
+async def test_a_wrapper_around_the_sending_of_requests(client: ModuleType, base: URL) -> object:
+    """Monitoring tools add headers there, to each request of a call."""
+    send = client.ClientRequest.send
+    sent: list[str] = []
+
+    def wrapper(self: Any, *args: Any, **options: Any) -> Any:
+        self.headers.update([("X-Trace", str(len(sent)))])
+        sent.append(self.url.path)
+        return send(self, *args, **options)
+
+    with patch.object(client.ClientRequest, "send", wrapper):
+        async with client.ClientSession() as session:
+            async with session.get(base / "redirect" / "1") as response:
+                traced = response.request_info.headers["X-Trace"]
+            seen = await headers_seen(session.post(base / "echo", data=b"x"))
+    return sent, traced, [value for name, value in seen if name == "X-Trace"]
+
+
+@compared
 async def test_requests_that_decide_about_tls(client: ModuleType, base: URL) -> object:
     """A request class may say that its requests go out without, whatever the scheme is."""
 
