@@ -169,6 +169,10 @@ async def test_a_payload(server: Server) -> None:
     assert payload.closed == 1
     assert await sent(server, lookalikes.Payload(write, size=4)) == b"abcd"
     assert await sent(server, lookalikes.Payload(write, size=3)) == b"abc"
+    odd: list[Any] = [-1, True, "3", 3.0]
+    for size in odd:  # it would be sent as Content-Length
+        with pytest.raises((TypeError, ValueError), match="size of the body must"):
+            await sent(server, lookalikes.Payload(write, size=size))
     assert await sent(server, lookalikes.FormData(lookalikes.Payload(write))) == b"abcd"
     form = anyhttp.FormData({"part": lookalikes.Payload(write)})
     assert b'name="part"\r\n\r\nabcd\r\n' in await sent(server, form)

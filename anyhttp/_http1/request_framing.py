@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from multidict import CIMultiDict
 
 from .. import hdrs
-from .._common import HttpVersion, HttpVersion10, HttpVersion11, check_count
+from .._common import HttpVersion, HttpVersion10, HttpVersion11
 
 if TYPE_CHECKING:
     from ..payload import Payload
@@ -61,7 +61,6 @@ def framing_of_request(
         ``Content-Length: 0`` is sent for an empty one (:rfc:`9110#section-8.6`)
     :raises ValueError: the headers and the options contradict each other or the body, or
         cannot be sent
-    :raises TypeError: the size of the body is no number
     """
     length: int | None = None
     if hdrs.CONTENT_LENGTH in headers or hdrs.TRANSFER_ENCODING in headers or compress is not None:
@@ -72,7 +71,6 @@ def framing_of_request(
     else:
         expect100 = expect100 or _expects_continue(headers)
         size = payload.size
-        check_count("size of the body", size, optional=True)
         if size == 0:
             compress = None
         if length is not None:

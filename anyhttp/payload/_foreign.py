@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._common import class_has, shown_class
+from .._common import check_count, class_has, shown_class
 from .._tasks import on_asyncio
 from ..client_exceptions import ClientPayloadError
 from ..typedefs import LooseHeaders
@@ -74,6 +74,7 @@ class ForeignPayload(BoundedPayload):
     def size(self) -> int | None:
         """Number of bytes that will be written; ``None`` if that is not known."""
         size: int | None = self._value.size
+        check_count("size of the body", size, optional=True)  # it is sent as Content-Length
         return size
 
     @property

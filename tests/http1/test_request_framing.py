@@ -131,20 +131,6 @@ def test_the_fields_that_say_it(
     assert dict(framing_fields(framing, CIMultiDict(headers))) == fields
 
 
-@pytest.mark.parametrize("size", [-1, True, "3", 3.0], ids=repr)
-def test_a_size_that_is_none(size: Any) -> None:
-    """It would be sent as the length of the body."""
-
-    class Odd(Endless):
-        @property
-        def size(self) -> Any:
-            """Return it."""
-            return size
-
-    with pytest.raises((TypeError, ValueError), match="size of the body must"):
-        ClientRequest("POST", URL("http://peer.test/"), data=Odd(None))
-
-
 class TestOfARequest:
     """What the headers and the attributes of a request say of it, and when that changes."""
 
