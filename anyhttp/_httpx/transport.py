@@ -215,7 +215,8 @@ class Transport(Generic[RequestT, ResponseT]):
             raise CannotBeSent(str(exc)) from exc
 
     def _outgoing_of(self, request: Request, route: Route) -> Outgoing:
-        library, stream = self._library, request.stream
+        library = self._library
+        stream: Any = request.stream
         if not isinstance(stream, library.package.AsyncByteStream):
             raise RuntimeError(
                 f"the body of the request is {shown_class(type(stream))}, which is no"
@@ -326,7 +327,7 @@ def _seconds(given: float | None) -> float | None:
 
 def _not_negative(limit: Number | None) -> Number | None:
     """Return a limit of idle connections; a negative one keeps none, as in httpx."""
-    return None if limit is None else max(limit, 0)
+    return type(limit)(0) if limit is not None and limit < 0 else limit
 
 
 def _proxy_tls(library: Library, proxy: Proxy) -> SSLContext | None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.census import assert_no_tokens
-from tests.support.httpx_libraries import Library
+from tests.support.httpx_libraries import Library, need_for
 from tests.support.peer import STALL, Flag, Head, Script, Tell
 from tests.support.proxies import Proxies
 from tests.support.server import Server
@@ -103,6 +103,7 @@ async def test_nothing_is_left_of_a_cancelled_way_through_a_proxy(
     library: Library, server: Server, tls_ca: Authority, proxies: Proxies, scheme: str, how: How
 ) -> None:
     """At each await of the tunnel, and of TLS in it."""
+    need_for(scheme)
     proxy = f"{scheme}://127.0.0.1:{proxies(scheme).port}"
     transport = library.ours(verify=tls_ca.client, proxy=proxy)
     connector = transport._connector

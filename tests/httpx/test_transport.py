@@ -21,6 +21,7 @@ from tests.support.httpx_libraries import (
     Outcome,
     compare,
     library as library_named,
+    need_for,
     outcome,
 )
 from tests.support.peer import CLOSE, STALL, Exact, Head, Script, SendUnasked, Until
@@ -143,19 +144,13 @@ async def test_one_connection_for_each_name(
 # -- proxies
 
 
-def need_socksio() -> None:
-    """Skip the test unless proxies of SOCKS can be used."""
-    pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
-
-
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
 @pytest.mark.parametrize("tls", [False, True], ids=["to-http", "to-https"])
 async def test_proxies(
     library: Library, server: Server, proxies: Proxies, tls_ca: Authority, scheme: str, tls: bool
 ) -> None:
     """What a proxy sees is what httpx's own transport shows it, credentials included."""
-    if scheme.startswith("socks"):
-        need_socksio()
+    need_for(scheme)
     target = str((server.https_url if tls else server.url) / "json")
     seen = []
     for transport in (library.own, library.ours):
@@ -207,7 +202,7 @@ async def test_a_proxy_that_does_not_listen(library: Library) -> None:
 
 async def test_socks_refusals(library: Library, proxies: Proxies) -> None:
     """A wrong password is ``ProxyError``, as with httpcore, which leaves the socket open."""
-    need_socksio()
+    need_for("socks5")
     proxy = proxies("socks5", login=("user", "right"))
     made = library.ours(proxy=f"socks5://user:wrong@localhost:{proxy.port}", verify=False)
     found = await outcome(made, library.package, get, "http://127.0.0.1:1/")

@@ -36,6 +36,12 @@ def library(name: str) -> Library:
     return Library(name, pytest.importorskip(name))
 
 
+def need_for(scheme: str) -> None:
+    """Skip the test if proxies of this *scheme* cannot be used."""
+    if scheme.startswith("socks"):
+        pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
+
+
 @dataclass
 class Outcome:
     """What can be seen of a request."""
