@@ -236,6 +236,19 @@ async def test_another_connector(server: Server) -> None:
     await second.close()
 
 
+async def test_no_connector_in_the_place_of_one() -> None:
+    """The session is closed then; a proxy of its own stays, and one of the connector goes."""
+    async with ClientSession(proxy="http://me:secret@proxy.test:1") as session:
+        connector = session.connector
+        assert connector is not None
+        session._connector = None
+        assert session.closed
+        assert session._default_proxy == URL("http://proxy.test:1")
+        await connector.close()
+    async with ClientSession() as session:
+        assert session._default_proxy_auth is None
+
+
 async def test_what_cannot_be_is_refused(server: Server) -> None:
     """As the argument of the session would be; the session is as it was."""
     async with ClientSession(proxy="http://proxy.test:1") as session:

@@ -48,8 +48,8 @@ class PackageNames:
         """A copy: the idle connections, and when each expires, on the clock ``monotonic()``."""
         connections: dict[ConnectionKey, deque[tuple[Http1Connection, float]]] = {}
         for slot, expiry in self._pool.idle.with_expiry():
-            if slot.http1 is not None:
-                connections.setdefault(slot.key, deque()).append((slot.http1, expiry))
+            assert slot.http1 is not None  # as the slot is that of an open connection
+            connections.setdefault(slot.key, deque()).append((slot.http1, expiry))
         return connections
 
     @computed

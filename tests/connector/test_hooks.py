@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 from multidict import CIMultiDict
+from yarl import URL
 
 from anyhttp import (
     ClientConnectorCertificateError,
@@ -106,6 +107,13 @@ class TestContext:
         assert found[:3] == [mine, other, mine]
         assert found[3] is not None
         assert found[3].verify_mode is ssl.CERT_NONE
+
+    async def test_one_that_asks_the_base_for_a_request_without_tls(self) -> None:
+        """There is no context for it."""
+        async with TCPConnector() as connector:
+            for url, expected in (("http://a.test/", True), ("https://a.test/", False)):
+                found = connector._get_ssl_context(ClientRequest("GET", URL(url)))
+                assert (found is None) is expected
 
     async def test_beside_a_fingerprint(self, server: Server, tls_ca: Authority) -> None:
         """One of the two would be passed over, so it is an error."""

@@ -332,6 +332,28 @@ async def events_of(library: Library, transport: Any, url: str, tls_ca: Authorit
     return events
 
 
+async def test_events_of_a_unix_socket(library: Library, script: Script) -> None:
+    """They say its path, and no host."""
+    told: list[list[Any]] = []
+    for transport in (library.own, library.ours):
+        peer = await script([(b"GET / ", OK)], unix=True)
+        events: list[Any] = []
+
+        async def trace(
+            name: str, details: dict[str, Any], peer: Any = peer, events: list[Any] = events
+        ) -> None:
+            path = details.get("path")
+            events.append((name, sorted(details), path is not None and path == peer.unix_path))
+
+        made = transport(uds=peer.unix_path, verify=False)
+        async with library.package.AsyncClient(transport=made) as client:
+            await client.get("http://x.example/", extensions={"trace": trace})
+        told.append([event for event in events if event[0].startswith("connection.")])
+    assert told[0] == told[1]
+    assert told[1][0][0] == "connection.connect_unix_socket.started"
+    assert told[1][0][2]
+
+
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 async def test_trace(library: Library, server: Server, tls_ca: Authority, tls: bool) -> None:
     """The same events with the same details, as httpcore documents them."""
