@@ -140,9 +140,7 @@ def proxy_for(
     headers: LooseHeaders | None,
     default: ProxyOptions | None,
 ) -> ProxyOptions | None:
-    """Return the session's proxy, *default*, overridden by the other arguments."""
-    if proxy is None and auth is None and headers is None:
-        return default
+    """Return the session's proxy, *default*, overridden by the others, not all ``None``."""
     if proxy is not None and connector is not None:
         check_uses_proxies(connector)
     checked = None if headers is None else CIMultiDict(header_pairs("proxy_headers", headers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from typing import Any
 
 import anyio
@@ -295,3 +295,33 @@ async def test_a_body_that_is_forgotten_frees_its_connection(
     gc.collect()
     assert_no_tokens(transport._connector)
     await transport.aclose()
+
+
+class Pause:
+    """Waits for ever, in no event loop."""
+
+    def __await__(self) -> Generator[None]:
+        yield
+
+
+@pytest.mark.parametrize("step", ["receive_response_body", "response_closed"])
+async def test_a_coroutine_that_is_closed_closes_the_connection(
+    library: Library, server: Server, step: str
+) -> None:
+    """It cannot await any more, so that the connection is closed at once."""
+
+    async def trace(name: str, details: dict[str, Any]) -> None:
+        if name == f"http11.{step}.started":
+            await Pause()
+
+    transport = library.ours(verify=False)
+    async with library.package.AsyncClient(transport=transport) as client:
+        request = client.build_request(
+            "GET", str(server.url / "bytes" / "1000000"), extensions={"trace": trace}
+        )
+        response = await client.send(request, stream=True)
+        wait = response.aclose() if step == "response_closed" else anext(response.aiter_raw())
+        wait.send(None)
+        assert transport._connector.statistics().in_use == 1
+        wait.close()
+        assert transport._connector.statistics().in_use == 0
