@@ -319,9 +319,12 @@ async def test_a_coroutine_that_is_closed_closes_the_connection(
         request = client.build_request(
             "GET", str(server.url / "bytes" / "1000000"), extensions={"trace": trace}
         )
-        response = await client.send(request, stream=True)
-        wait = response.aclose() if step == "response_closed" else anext(response.aiter_raw())
+        # Not by the client, which reads in generators of its own: before Python 3.13 closing
+        # them does not reach what they wait for.
+        stream = (await transport.handle_async_request(request)).stream
+        wait = stream.aclose() if step == "response_closed" else anext(aiter(stream))
         wait.send(None)
         assert transport._connector.statistics().in_use == 1
-        wait.close()
+        with pytest.raises(GeneratorExit):
+            wait.throw(GeneratorExit)
         assert transport._connector.statistics().in_use == 0
