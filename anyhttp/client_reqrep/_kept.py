@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Protocol
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from .._common import HttpVersion, HttpVersion11, RequestInfo
+from .._common import HttpVersion, HttpVersion11, RequestInfo, shown_class
 from ..typedefs import RawHeaders
 
 __all__ = (
@@ -62,7 +62,10 @@ def kept_request(method: str, url: URL, info: RequestInfo | None) -> KeptRequest
     """Return the request for *url*, which may have a fragment.
 
     :param info: its summary; one without headers is made if this is ``None``
+    :raises TypeError: *url* is no :class:`yarl.URL`
     """
+    if not isinstance(url, URL):
+        raise TypeError(f"url must be a yarl.URL, not {shown_class(type(url))}")
     without_fragment = url.with_fragment(None)
     if info is None:
         info = RequestInfo(without_fragment, method, CIMultiDictProxy(CIMultiDict()), url)

@@ -432,6 +432,23 @@ class TestConnector:
             with pytest.raises(TypeError, match="connector must be"):
                 session._connector = wrong
 
+    async def test_one_of_a_class_with_a_step_that_nobody_calls(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is refused as by the constructor of a session, also if the step was added later."""
+
+        class Direct(TCPConnector):
+            pass
+
+        other = Direct()
+        monkeypatch.setattr(Direct, "_wrap_create_connection", lambda self: None, raising=False)
+        async with ClientSession() as session:
+            before = session._connector
+            with pytest.raises(TypeError, match="_wrap_create_connection would be passed over"):
+                session._connector = other
+            assert session._connector is before
+        await other.close()
+
     async def test_one_that_cannot_use_the_proxy_of_the_session(self, server: Server) -> None:
         """Requests would go past the proxy."""
         async with ClientSession(proxy="http://proxy.test:3128") as session:

@@ -111,6 +111,12 @@ class TestHead:
             URL_ASKED.with_fragment(None), "GET", CIMultiDictProxy(CIMultiDict()), URL_ASKED
         )
 
+    def test_a_url_as_text(self) -> None:
+        """It is refused by its name, as aiohttp's class refuses it by an assertion."""
+        url: Any = "http://a.test/"
+        with pytest.raises(TypeError, match=r"url must be a yarl\.URL, not str"):
+            ClientResponse("GET", url)
+
     def test_its_summary_of_the_request_can_be_replaced(self) -> None:
         """By the private name that wrappers use; a mock may stand for it."""
         response = bare(request_info=Mock())
