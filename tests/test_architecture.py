@@ -35,6 +35,7 @@ PLAN: Final = (
         "httpx",
         "httpx2",
         "protocol",
+        "testing",
     ),
     ("_httpx", "client"),
     ("connector", "client_middleware_digest_auth"),
@@ -384,6 +385,7 @@ def test_every_file_is_on_the_floor_plan() -> None:
 IMPORTED_LATE: Final = {
     "aiohttp",
     "anyhttp.as_aiohttp",
+    "anyhttp.testing",
     "anyio._backends",
     "asyncio",
     "charset_normalizer",

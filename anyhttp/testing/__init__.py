@@ -1,0 +1,10 @@
+"""Test programs that make requests, without a network.
+
+Requests go through the real client: cookies, redirects, decoding, time limits, tracing and
+middlewares work as they do in production.  Only the network is replaced.  Nothing else in the
+package imports this room.
+"""
+
+from __future__ import annotations
+
+__all__ = ()
