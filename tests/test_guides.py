@@ -23,7 +23,8 @@ from yarl import URL
 import anyhttp
 from anyhttp import ClientSession, FormData, StreamReader
 from tests.support.peer import STALL, Script, Step, Until
-from tests.support.server import DOCUMENT, Server
+from tests.support.routes import DOCUMENT
+from tests.support.server import Server
 from tests.support.tls import Authority
 from tests.support.waiting import until
 

@@ -19,7 +19,8 @@ import anyhttp
 from anyhttp import ClientSession
 from tests.support.nameserver import NameServer
 from tests.support.peer import Script
-from tests.support.server import DOCUMENT, Server
+from tests.support.routes import DOCUMENT
+from tests.support.server import Server
 from tests.support.tls import Authority
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"

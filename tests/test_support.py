@@ -49,7 +49,8 @@ from tests.support.peer import (
     Wait,
 )
 from tests.support.responses import OK
-from tests.support.server import DOCUMENT, Server
+from tests.support.routes import DOCUMENT
+from tests.support.server import Server
 from tests.support.tls import Authority
 from tests.support.waiting import until_full
 

@@ -15,7 +15,8 @@ import anyio
 import pytest
 
 from anyhttp import ClientSession, CookieJar, FormData
-from tests.support.server import DOCUMENT, Server
+from tests.support.routes import DOCUMENT
+from tests.support.server import Server
 from tests.support.tls import Authority
 
 THREADS = 8

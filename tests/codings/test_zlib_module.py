@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from anyhttp import ClientSession, MultipartWriter, set_zlib_backend
-from tests.support.server import DOCUMENT, Server
+from tests.support.routes import DOCUMENT
+from tests.support.server import Server
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ import anyhttp
 from anyhttp import ClientSession, TCPConnector
 from tests.compat.comparison import aiohttp, class_names
 from tests.support.client import client, get
-from tests.support.server import DOCUMENT, Server
+from tests.support.routes import DOCUMENT
+from tests.support.server import Server
 
 AUTHORIZATION = "Proxy-Authorization"
 
