@@ -95,7 +95,8 @@ DOORS: Final = {
     },
     "trustme": {"_cli"},
     "truststore": {"_network.trust"},
-    "websockets": {"_cli", "_websocket"},  # the first: the demo's server
+    # the first and the last: servers that the demo and the tests of programs talk to
+    "websockets": {"_cli", "_websocket", "testing._websocket_server"},
 }
 
 # What opens a socket or starts TLS, as a full name or as a method of whatever object.
