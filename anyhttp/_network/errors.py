@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -18,6 +19,7 @@ from ..client_exceptions import (
     ClientConnectionError,
     ClientConnectionResetError,
     ClientConnectorCertificateError,
+    ClientConnectorDNSError,
     ClientConnectorError,
     ClientConnectorSSLError,
     ClientOSError,
@@ -32,23 +34,31 @@ __all__ = (
 
 
 @contextmanager
-def dial_errors(key: ConnectionKey) -> Iterator[None]:
-    """Translate any error of setting up a connection to *key* into an exception of ours."""
+def dial_errors(
+    key: ConnectionKey,
+    unreachable: Callable[[ConnectionKey, OSError], Exception] = ClientConnectorError,
+) -> Iterator[None]:
+    """Translate any error of setting up a connection to *key* into an exception of ours.
+
+    :param unreachable: makes the exception for an error of the operating system
+    """
     try:
         yield
+    except ClientConnectionError:
+        raise
     except ssl.SSLCertVerificationError as exc:
         raise ClientConnectorCertificateError(key, exc) from exc
     except ssl.SSLError as exc:
         raise ClientConnectorSSLError(key, exc) from exc
+    except socket.gaierror as exc:
+        raise ClientConnectorDNSError(key, exc) from exc
     except OSError as exc:
-        if isinstance(exc, ClientOSError):
-            raise
-        raise ClientConnectorError(key, exc) from exc
+        raise unreachable(key, exc) from exc
     except TlsRefused as exc:
         raise tls_refused(key, exc) from exc
     except (anyio.EndOfStream, anyio.BrokenResourceError) as exc:
         reason = OSError(errno.ECONNRESET, "the peer closed the connection during the handshake")
-        raise ClientConnectorError(key, _os_error(exc, reason)) from exc
+        raise unreachable(key, _os_error(exc, reason)) from exc
 
 
 def tls_refused(key: ConnectionKey | None, exc: TlsRefused) -> ClientConnectorSSLError:

@@ -358,7 +358,13 @@ class _ForeignStream(ByteStream):
         return self._stream.extra_attributes
 
     def abort(self) -> None:
-        """Shut down the socket, if there is one; the stream itself only closes by awaiting."""
+        """Abort the stream, or shut down its socket; else it only ends by :meth:`aclose`.
+
+        Errors of a stream's own method are raised: they are faults of the program.
+        """
+        if (abort := getattr(self._stream, "abort", None)) is not None:
+            abort()
+            return
         theirs = self._stream.extra(SocketAttribute.raw_socket, None)
         if theirs is not None and theirs.fileno() >= 0:
             # Use a duplicate: what uvloop gives out as a socket has no shutdown().

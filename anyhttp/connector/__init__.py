@@ -19,9 +19,14 @@ from ._session_interface import (
     forget_warning as forget_warning,
     is_closing as is_closing,
     loop_of as loop_of,
+    open_stream as open_stream,
     sweep_by as sweep_by,
     sweep_no_more_by as sweep_no_more_by,
     uses_proxies as uses_proxies,
+)
+from ._substitute import (
+    StreamSource as StreamSource,
+    replaced_network as replaced_network,
 )
 from ._terms import LendingTerms as LendingTerms
 from ._transport_connectors import (

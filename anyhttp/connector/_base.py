@@ -19,13 +19,12 @@ from .._common import (
     check_count,
     check_flag,
     check_seconds,
-    shown_class,
     warn_about_loop,
     warn_deprecated,
     warn_without_effect,
 )
 from .._http1 import Connection, Http1Connection, engine_class
-from .._network import NetworkStream
+from .._network import NetworkStream, dial_errors
 from .._targets import ProxyOptions
 from .._tasks import (
     CLEAN_UP_SECONDS,
@@ -35,7 +34,6 @@ from .._tasks import (
     current_loop,
     deadline_after,
 )
-from ..client_exceptions import ConnectionTimeoutError
 from ..tracing import (
     Trace,
     TraceConnectionCreateEndParams,
@@ -47,6 +45,7 @@ from ..tracing import (
     tell,
 )
 from ._dial import ConnectLimit
+from ._foreign import foreign_stream, made_by_program, timed_out
 from ._hooks import BASE_UNUSED
 from ._package_names import PackageNames
 from ._pool import ConnectionPool
@@ -61,7 +60,7 @@ if TYPE_CHECKING:
 
     from ..client_reqrep import ClientRequest
 
-__all__ = ("BaseConnector", "ConnectorStatistics", "timed_out")
+__all__ = ("BaseConnector", "ConnectorStatistics")
 
 #: Schemes of URLs that every connector accepts.
 HTTP_SCHEMES: Final = frozenset({"", "http", "https"})
@@ -110,6 +109,9 @@ class BaseConnector(PackageNames, AsyncWithOnly):
     #: whether it can make a connection through a proxy
     _uses_proxies: ClassVar[bool] = False
 
+    #: whether its connections are replaced where the network is
+    _uses_network: ClassVar[bool] = False
+
     #: the proxy of requests that name none
     _proxy_options: ProxyOptions | None = None
 
@@ -157,7 +159,12 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         check_count("limit_per_host", limit_per_host, optional=True)
         self._engine_class = engine_class(http1)
         seconds = math.inf if keepalive_timeout is None else keepalive_timeout
-        self._pool = ConnectionPool(limit or 0, limit_per_host or 0, 0 if force_close else seconds)
+        self._pool = ConnectionPool(
+            limit or 0,
+            limit_per_host or 0,
+            0 if force_close else seconds,
+            uses_network=self._uses_network,
+        )
         self._chosen_keepalive = seconds
         self._closes_all = force_close
         self._sweeper = Sweeper(self._pool)
@@ -290,8 +297,7 @@ class BaseConnector(PackageNames, AsyncWithOnly):
                 await pool.make_room()
                 if traces:
                     await tell(traces, TraceConnectionCreateStartParams())
-                made = await self._make_stream(req, traces, timeout, limit)
-                stream = made if isinstance(made, NetworkStream) else _foreign_stream(made)
+                stream = await self._make_stream(req, traces, timeout, limit)
                 connection = pool.lend(Http1Connection(stream, self._engine_class), slot)
                 await self._tell_of(connection, traces, TraceConnectionCreateEndParams())
                 return connection
@@ -311,13 +317,17 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         traces: Sequence[Trace],
         timeout: ClientTimeout,
         limit: ConnectLimit,
-    ) -> NetworkStream | ByteStream:
+    ) -> NetworkStream:
         """Return what :meth:`_create_connection` returns, in the scope of *limit*.
 
+        :raises ClientConnectorError: it raises an error of the operating system or of TLS
         :raises Expired: the limit has run out for every address
         """
         arguments: tuple[Any, ...] = (req, traces, timeout)
-        return await self._create_connection(*arguments[: self._create_arguments])
+        work = self._create_connection(*arguments[: self._create_arguments])
+        with dial_errors(req.connection_key):
+            made = await made_by_program(req, work)
+        return foreign_stream(made, "_create_connection()")
 
     async def _create_connection(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
@@ -391,22 +401,6 @@ def _positional_arguments(method: Callable[..., object]) -> int:
         return 3
     kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     return min(3, sum(each.kind in kinds for each in parameters) - 1)
-
-
-def _foreign_stream(made: ByteStream) -> NetworkStream:
-    """Return the stream that a subclass has made.
-
-    :raises TypeError: it is no stream; subclasses for aiohttp return protocols
-    """
-    if not all(hasattr(made, name) for name in ("receive", "send", "aclose", "extra")):
-        raise TypeError(
-            f"_create_connection() must return an anyio ByteStream, not {shown_class(type(made))}"
-        )
-    return NetworkStream(made)
-
-
-def timed_out(req: ClientRequest) -> ConnectionTimeoutError:
-    return ConnectionTimeoutError(f"Connection timeout to host {req.shown_url}")
 
 
 def _shorter(first: float | None, second: float | None) -> float | None:

@@ -55,14 +55,14 @@ from ..tracing import (
     tell,
 )
 from ..typedefs import StrOrURL
-from ._base import BaseConnector, timed_out
+from ._base import BaseConnector
 from ._dial import ConnectLimit, TcpOptions, dial_tcp
+from ._foreign import timed_out
 from ._hooks import TCP_REFUSED, TCP_UNUSED
+from ._substitute import OPEN_BLOCKS, substitute_for
 from ._tunnel import ProxyRequest, Way, dial_through_proxy
 
 if TYPE_CHECKING:
-    from anyio.abc import ByteStream
-
     from ..client_reqrep import ClientRequest
 
 __all__ = (
@@ -106,6 +106,7 @@ class TCPConnector(BaseConnector):
         BaseConnector.allowed_protocol_schema_set | {"tcp"}
     )
     _uses_proxies: ClassVar[bool] = True
+    _uses_network: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -246,7 +247,7 @@ class TCPConnector(BaseConnector):
         # Called by the methods of subclasses; the connector itself calls _make_stream().
         limit = ConnectLimit(timeout.sock_connect)
         with suppress(Expired), limit.scope:
-            return await self._connect_within(limit, req, traces)
+            return await self._connect_within(limit, req, traces, timeout)
         raise timed_out(req)
 
     async def _make_stream(
@@ -255,16 +256,25 @@ class TCPConnector(BaseConnector):
         traces: Sequence[Trace],
         timeout: ClientTimeout,
         limit: ConnectLimit,
-    ) -> NetworkStream | ByteStream:
+    ) -> NetworkStream:
         if not is_own_method(self, "_create_connection", _CREATE_CONNECTION):
             return await super()._make_stream(req, traces, timeout, limit)
-        return await self._connect_within(limit, req, traces)
+        return await self._connect_within(limit, req, traces, timeout)
 
     async def _connect_within(
-        self, limit: ConnectLimit, req: ClientRequest, traces: Sequence[Trace]
+        self,
+        limit: ConnectLimit,
+        req: ClientRequest,
+        traces: Sequence[Trace],
+        timeout: ClientTimeout,
     ) -> NetworkStream:
         TCP_HOOKS.check_patches(type(self))  # which may have changed since the session was made
         key = req.connection_key
+        if OPEN_BLOCKS:
+            with dial_errors(key):
+                replaced = await substitute_for(req, traces, timeout)
+            if replaced is not None:
+                return replaced
         if key.proxy is not None:
             asked = self._update_proxy_auth_header_and_build_proxy_req(req)
             way = self._way_for(req, asked, self._way(key, traces, limit))
@@ -511,6 +521,7 @@ class UnixConnector(BaseConnector):
     allowed_protocol_schema_set: ClassVar[frozenset[str]] = (
         BaseConnector.allowed_protocol_schema_set | {"unix"}
     )
+    _uses_network: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -548,10 +559,11 @@ class UnixConnector(BaseConnector):
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> NetworkStream:
         key = req.connection_key
-        try:
+        with dial_errors(key, partial(UnixClientConnectorError, self._path)):
+            replaced = await substitute_for(req, traces, timeout)
+            if replaced is not None:
+                return replaced
             stream = await connect_unix(os.fsencode(self._path))
-        except OSError as exc:
-            raise UnixClientConnectorError(self._path, key, exc) from exc
         if not key.is_ssl:
             return stream
         name = key.server_hostname or key.host

@@ -16,6 +16,7 @@ from .._tasks import asyncio_loop
 from ..client_exceptions import ClientConnectionError
 from ._idle import IdleConnections
 from ._slots import Slot, Slots
+from ._substitute import OPEN_BLOCKS, is_replaced
 
 __all__ = ("ConnectionPool",)
 
@@ -32,13 +33,22 @@ class ConnectionPool:
     :param limit: open connections in all, idle ones included; 0 for no limit
     :param limit_per_host: connections in use to one endpoint; 0 for no limit
     :param keepalive_timeout: seconds an idle connection is kept, 0 not at all
+    :param uses_network: whether its connections are those of the network, which may be replaced
     """
 
     __slots__ = ("__weakref__", "_closing", "_open", "_opening", "_thread", "_tls_sessions",
-                 "closed", "idle", "keepalive_timeout", "kept_slots", "limit", "limit_per_host",
-                 "slots")  # fmt: skip
+                 "_uses_network", "closed", "idle", "keepalive_timeout", "kept_slots", "limit",
+                 "limit_per_host", "slots")  # fmt: skip
 
-    def __init__(self, limit: int, limit_per_host: int, keepalive_timeout: float) -> None:
+    def __init__(
+        self,
+        limit: int,
+        limit_per_host: int,
+        keepalive_timeout: float,
+        *,
+        uses_network: bool = False,
+    ) -> None:
+        self._uses_network = uses_network
         self.limit: int = limit
         self.limit_per_host: int = limit_per_host
         self._thread = get_ident()  # which uses the pool
@@ -147,6 +157,8 @@ class ConnectionPool:
             self.check_open()
         if self._thread != get_ident():
             self._change_thread()
+        if OPEN_BLOCKS and self._uses_network and is_replaced():
+            return None
         idle = self.idle
         now = monotonic()
         if now >= idle.due:

@@ -1,14 +1,25 @@
-"""Functions of a connector that only sessions call; they are not part of the public API."""
+"""Functions of a connector that other rooms call; they are not part of the public API."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import anyio
 
 from .._common import EventLoop, is_own_method
+from .._network import NetworkStream
 from .._targets import ProxyOptions
-from .._tasks import CLEAN_UP_SECONDS, Watchdog
+from .._tasks import CLEAN_UP_SECONDS, ClientTimeout, Expired, Watchdog
+from ..tracing import Trace
 from ._base import BaseConnector
 from ._connectors import TCP_HOOKS
+from ._dial import ConnectLimit
+from ._foreign import timed_out
+
+if TYPE_CHECKING:
+    from ..client_reqrep import ClientRequest
 
 __all__ = (
     "check_hooks",
@@ -19,6 +30,7 @@ __all__ = (
     "forget_warning",
     "is_closing",
     "loop_of",
+    "open_stream",
     "sweep_by",
     "sweep_no_more_by",
     "uses_proxies",
@@ -38,6 +50,30 @@ def loop_of(connector: BaseConnector) -> EventLoop | None:
 def uses_proxies(connector: BaseConnector) -> bool:
     """Whether *connector* can send requests through a proxy."""
     return connector._uses_proxies
+
+
+async def open_stream(
+    connector: BaseConnector,
+    req: ClientRequest,
+    traces: Sequence[Trace],
+    timeout: ClientTimeout,
+) -> NetworkStream:
+    """Return a new stream for *req*, made as *connector* makes one; the caller has to close it.
+
+    It is for connectors around other ones: the limits of *connector* do not apply, and it keeps
+    nothing of the stream.
+
+    :raises ClientConnectionError: the connector is closed
+    :raises ClientConnectorError: no connection could be made
+    :raises ConnectionTimeoutError: ``sock_connect`` ran out
+
+    After cancellation no socket is open.
+    """
+    connector._pool.check_open()
+    limit = ConnectLimit(timeout.sock_connect)
+    with suppress(Expired), limit.scope:
+        return await connector._make_stream(req, traces, timeout, limit)
+    raise timed_out(req)
 
 
 def check_hooks(connector: BaseConnector) -> None:

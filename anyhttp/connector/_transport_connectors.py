@@ -219,6 +219,8 @@ class TransportUnixConnector(_Lending, UnixConnector):
     ) -> NetworkStream:
         _offer_http1(req.connection_key)
         stream = await super()._create_connection(req, traces, timeout)
+        if stream.extra_info("socket") is None:
+            return stream  # one in the place of the network's
         try:
             set_options(stream.extra_info("socket"), self._socket_options)
         except OSError as exc:
