@@ -20,6 +20,17 @@ PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_te
     "project"
 ]
 
+#: The pytest plugin, a module beside the package.
+PLUGIN: Final = "pytest_anyhttp.py"
+
+ENTRY_POINTS: Final = (
+    "[console_scripts]",
+    "anyhttp = anyhttp._cli:main",
+    "[pytest11]",
+    "pytest_anyhttp = pytest_anyhttp",
+    "",
+)
+
 #: Without these nobody could run the tests of an sdist, build its pages or make the next release.
 NEEDED_IN_SDIST: Final = {
     "CHANGELOG.md",
@@ -56,27 +67,24 @@ def check_sdist(path: Path) -> None:
     """Fail unless the sdist has the package and all that the project is made with."""
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = NEEDED_IN_SDIST | files_below("anyhttp") | files_below("tests")
+    wanted = NEEDED_IN_SDIST | {PLUGIN} | files_below("anyhttp") | files_below("tests")
     require_same(path.name, names & wanted, wanted)
 
 
 def check_wheel(path: Path) -> Message:
-    """Fail unless the wheel has the package and nothing else; return its metadata."""
+    """Fail unless the wheel has the package, the plugin, and nothing else; return its metadata."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-        (info,) = {name.partition("/")[0] for name in names} - {"anyhttp"}
+        (info,) = {name.partition("/")[0] for name in names} - {"anyhttp", PLUGIN}
         metadata = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
         entry_points = archive.read(f"{info}/entry_points.txt").decode()
         licence = archive.read(f"{info}/licenses/LICENSE")
-    wanted = files_below("anyhttp")
+    wanted = {PLUGIN} | files_below("anyhttp")
     assert "anyhttp/py.typed" in wanted
-    require_same(path.name, [name for name in names if name.startswith("anyhttp/")], wanted)
-    require_same("scripts", entry_points.split("\n"), ["[console_scripts]", SCRIPT, ""])
+    require_same(path.name, [name for name in names if not name.startswith(info)], wanted)
+    require_same("entry points", entry_points.split("\n"), ENTRY_POINTS)
     assert licence == (ROOT / "LICENSE").read_bytes()
     return metadata
-
-
-SCRIPT: Final = "anyhttp = anyhttp._cli:main"
 
 
 def check_metadata(metadata: Message) -> None:

@@ -1,4 +1,4 @@
-"""Streams in the place of the network's, for what is made in one context of the program."""
+"""Streams in the place of the network's: in one context of the program, or in all of it."""
 
 from __future__ import annotations
 
@@ -54,9 +54,12 @@ _innermost: Final[ContextVar[_Block | None]] = ContextVar("anyhttp_network", def
 #: started in, and has the network again then.  Adding and discarding need no lock among threads.
 OPEN_BLOCKS: Final[set[_Block]] = set()
 
+#: Those among them that hold for the whole process; the last one is the innermost.
+_process_blocks: Final[list[_Block]] = []
+
 
 @contextmanager
-def replaced_network(source: StreamSource) -> Iterator[None]:
+def replaced_network(source: StreamSource, *, whole_process: bool = False) -> Iterator[None]:
     """Make the connections of connectors to the network streams that *source* returns.
 
     This holds for requests that are made in this context: in the block, and in tasks that are
@@ -65,7 +68,14 @@ def replaced_network(source: StreamSource) -> Iterator[None]:
 
     Such a stream serves one exchange, and connections that are idle are not used in the block.  So
     the block takes nothing from the network and leaves nothing to it.
+
+    :param whole_process: whether it holds in every context and thread instead; blocks that hold in
+        one context are inside of those that do
     """
+    if whole_process:
+        with _in_whole_process(_Block(source, None)):
+            yield
+        return
     block = _Block(source, _innermost.get())
     OPEN_BLOCKS.add(block)
     token = _innermost.set(block)
@@ -77,12 +87,25 @@ def replaced_network(source: StreamSource) -> Iterator[None]:
             _innermost.reset(token)
 
 
+@contextmanager
+def _in_whole_process(block: _Block) -> Iterator[None]:
+    OPEN_BLOCKS.add(block)
+    _process_blocks.append(block)
+    try:
+        yield
+    finally:
+        _process_blocks.remove(block)
+        OPEN_BLOCKS.discard(block)
+
+
 def _sources() -> Iterator[StreamSource]:
     block = _innermost.get()
     while block is not None:
         if block in OPEN_BLOCKS:
             yield block.source
         block = block.outer
+    for block in reversed(tuple(_process_blocks)):
+        yield block.source
 
 
 def is_replaced() -> bool:

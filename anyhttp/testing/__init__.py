@@ -7,4 +7,7 @@ package imports this room.
 
 from __future__ import annotations
 
-__all__ = ()
+from ._no_network import ForbiddenConnection, NoNetwork, no_network as no_network
+from ._swallowed import note_swallowed as note_swallowed
+
+__all__ = ("ForbiddenConnection", "NoNetwork")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import socket
 import ssl
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -174,10 +177,49 @@ async def test_threads_have_it_too() -> None:
     assert len(source.requests) == 1
 
 
+def in_new_thread(work: Callable[[], object]) -> None:
+    """Run *work* in a thread that gets no context of the caller."""
+    thread = threading.Thread(target=contextvars.Context().run, args=[work])
+    thread.start()
+    thread.join()
+
+
+def test_a_block_for_the_whole_process() -> None:
+    """It holds in contexts and threads that know nothing of it, until it is left."""
+    source, error = CannedSource(), ConnectionRefusedError()
+    outer = CannedSource(error)
+
+    async def ask() -> None:
+        async with ClientSession() as session:
+            with suppress(ClientConnectorError):
+                await get(session, "http://host.test/")
+
+    with replaced_network(outer, whole_process=True):
+        with replaced_network(source, whole_process=True):
+            in_new_thread(lambda: anyio.run(ask))
+            assert len(source.requests) == 1
+        in_new_thread(lambda: anyio.run(ask))
+    assert (len(source.requests), len(outer.requests)) == (1, 1)
+
+
+async def test_a_block_of_a_context_is_inside_those_for_the_whole_process() -> None:
+    """It does not matter which of the two began first."""
+    here, everywhere = CannedSource(), CannedSource()
+    nothing = CannedSource(lambda: None)
+    async with ClientSession() as session:
+        with replaced_network(here), replaced_network(everywhere, whole_process=True):
+            await get(session, "http://host.test/1")
+            with replaced_network(nothing, whole_process=True):
+                await get(session, "http://host.test/2")
+        with replaced_network(everywhere, whole_process=True), replaced_network(nothing):
+            await get(session, "http://host.test/3")
+    assert [request.url.path for request in here.requests] == ["/1", "/2"]
+    assert [request.url.path for request in everywhere.requests] == ["/3"]
+    assert [request.url.path for request in nothing.requests] == ["/3"]
+
+
 def test_a_block_may_be_left_in_another_context() -> None:
     """Some test runners leave a fixture in another context than the one they entered it in."""
-    import contextvars
-
     source = CannedSource()
     block = replaced_network(source)
     before, after = contextvars.copy_context(), contextvars.copy_context()
