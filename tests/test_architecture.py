@@ -22,6 +22,9 @@ from tests.support.server import Server
 
 PACKAGE: Final = Path(__file__).parent.parent / "anyhttp"
 
+# The plugin for pytest stands beside the package, so that it can be loaded without it.
+PLUGIN: Final = PACKAGE.parent / "pytest_anyhttp.py"
+
 # From the top storey to the ground.  Rooms on one line may import each other, one way.
 PLAN: Final = (
     ("__main__", "_cli"),
@@ -298,6 +301,16 @@ def test_no_module_touches_the_private_attributes_of_another_room(module: str) -
     assert not private_attributes(ast.parse(MODULES[module].read_text("utf-8"))) - own
 
 
+def test_the_plugin_for_pytest_imports_the_package_late_and_by_its_doors() -> None:
+    """It is loaded in every run of pytest, also where nobody uses the package."""
+    tree = ast.parse(PLUGIN.read_text("utf-8"))
+    loaded = ast.Module([node for node in tree.body if not isinstance(node, ast.If)], [])
+    functions = [node for node in loaded.body if isinstance(node, ast.FunctionDef)]
+    late = {name for node in functions for name in imports(node, ())}
+    assert {name.rpartition(".")[0] for name in late} == {"anyhttp.testing"}
+    assert not {name for name in set(imports(loaded, ())) - late if room(name) == "anyhttp"}
+
+
 def test_no_module_imports_itself_in_a_circle() -> None:
     """Rooms on one storey may import each other one way only."""
     waiting = {module: ours(module) for module in MODULES}
@@ -373,7 +386,7 @@ def test_every_file_is_on_the_floor_plan() -> None:
     """A newcomer finds each file on the page, with what is in it, and none that is gone."""
     page = (PACKAGE.parent / "docs" / "explanation" / "floor-plan.md").read_text("utf-8")
     listed = re.findall(r"^\| `([\w/]+\.py)` \| \S", page, re.MULTILINE)
-    files = {path.relative_to(PACKAGE).as_posix() for path in MODULES.values()}
+    files = {path.relative_to(PACKAGE).as_posix() for path in MODULES.values()} | {PLUGIN.name}
     doors = {name for name in files if name.endswith("/__init__.py")}  # which only export
     assert not {name for name in listed if listed.count(name) > 1}
     assert files - doors <= set(listed) <= files, (

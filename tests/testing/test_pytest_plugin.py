@@ -14,28 +14,49 @@ from typing import Final
 import pytest
 
 from tests.support.fresh_python import ROOT, output_of
-from tests.support.programs import free_port
+from tests.support.server import Server
 
 _LOOP: Final = "\nasyncio_default_fixture_loop_scope = function"
 
-#: name, plugin of pytest, setting, and the mark of async tests
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """What runs async tests.
+
+    :param plugin: a plugin of pytest
+    :param setting: lines for ``pytest.ini``
+    :param mark: what stands before an async test
+    :param fixture: what stands before an async fixture
+    """
+
+    plugin: str
+    setting: str
+    mark: str = ""
+    fixture: str = "@pytest.fixture"
+
+
 RUNNERS: Final = {
-    "anyio": ("anyio", "anyio_mode = strict", "@pytest.mark.anyio"),
-    "anyio, auto": ("anyio", "anyio_mode = auto", ""),
-    "asyncio": ("asyncio", f"asyncio_mode = strict{_LOOP}", "@pytest.mark.asyncio"),
-    "asyncio, auto": ("asyncio", f"asyncio_mode = auto{_LOOP}", ""),
-    "trio": ("trio", "trio_mode = false", "@pytest.mark.trio"),
-    "trio, auto": ("trio", "trio_mode = true", ""),
+    "anyio": Runner("anyio", "anyio_mode = strict", "@pytest.mark.anyio"),
+    "anyio, auto": Runner("anyio", "anyio_mode = auto"),
+    "asyncio": Runner(
+        "asyncio",
+        f"asyncio_mode = strict{_LOOP}",
+        "@pytest.mark.asyncio",
+        "@__import__('pytest_asyncio').fixture",
+    ),
+    "asyncio, auto": Runner("asyncio", f"asyncio_mode = auto{_LOOP}"),
+    "trio": Runner("trio", "trio_mode = false", "@pytest.mark.trio"),
+    "trio, auto": Runner("trio", "trio_mode = true"),
 }
 
-CONFTEST: Final = '''
+CONFTEST: Final = """
 import json
 
 def pytest_runtest_logreport(report):
     name = report.nodeid.rpartition("::")[2]
     with open("reports.jsonl", "a") as file:
         print(json.dumps([name, report.when, report.outcome, report.longreprtext]), file=file)
-'''
+"""
 
 HEADER: Final = """
 import anyio, pytest
@@ -55,7 +76,7 @@ class Folder:
     """A folder with tests, which are run by a pytest of their own."""
 
     def __init__(self, path: Path, runner: str) -> None:
-        self._plugin, self._setting, self._mark = RUNNERS[runner]
+        self._runner = RUNNERS[runner]
         self.path: Path = path
         (path / "conftest.py").write_text(CONFTEST)
 
@@ -64,20 +85,22 @@ class Folder:
     ) -> dict[str, dict[str, Report]]:
         """Run *tests*, and return how the parts of each ended.
 
-        :param tests: ``@mark`` stands before those that are async
+        :param tests: ``@mark`` stands before async tests, ``@mark_fixture`` before async fixtures
         :param settings: lines for ``pytest.ini``
         :param returns: what pytest has to return: 0 if all tests passed, 1 if some failed
         """
-        text = HEADER + dedent(tests).replace("@mark", self._mark)
+        runner = self._runner
+        text = HEADER + dedent(tests)
+        text = text.replace("@mark_fixture", runner.fixture).replace("@mark", runner.mark)
         (self.path / "test_it.py").write_text(text)
-        lines = ("[pytest]", "filterwarnings = error", self._setting, dedent(settings))
+        lines = ("[pytest]", "filterwarnings = error", runner.setting, dedent(settings))
         (self.path / "pytest.ini").write_text("\n".join(lines))
         reports = self.path / "reports.jsonl"
         reports.unlink(missing_ok=True)
         # Nothing is loaded but what is named, whatever is installed, and whatever runs this test.
         environment = {name: text for name, text in os.environ.items() if "PYTEST" not in name}
         environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
-        command = (sys.executable, "-m", "pytest", "-p", "pytest_anyhttp", "-p", self._plugin)
+        command = (sys.executable, "-m", "pytest", "-p", "pytest_anyhttp", "-p", runner.plugin)
         done = subprocess.run(
             [*command, "-p", "no:cacheprovider", *options],
             cwd=self.path,
@@ -107,41 +130,48 @@ def one_folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path, "asyncio")
 
 
-def outcomes(reports: dict[str, dict[str, Report]]) -> dict[str, str]:
-    """How each test ended: the first of its parts that did not pass, with its outcome."""
-    return {
-        name: next(
-            (f"{part.outcome} in {when}" for when, part in parts.items() if part.outcome != "passed"),
-            "passed",
-        )
-        for name, parts in reports.items()
-    }
+def ending(parts: dict[str, Report]) -> str:
+    """How a test ended: its first part that did not pass, with its outcome."""
+    bad = [f"{part.outcome} in {when}" for when, part in parts.items() if part.outcome != "passed"]
+    return bad[0] if bad else "passed"
+
+
+def endings(reports: dict[str, dict[str, Report]]) -> dict[str, str]:
+    """How each test ended."""
+    return {name: ending(parts) for name, parts in reports.items()}
 
 
 def test_nothing_of_the_package_is_imported_with_the_plugin() -> None:
-    """pytest loads it in every run of everybody who has installed anyhttp."""
-    assert output_of(
+    """The plugin is loaded in every run of everybody who has installed anyhttp."""
+    printed = output_of(
         "import sys, pytest_anyhttp",
         "print(*(name for name in sys.modules if name.partition('.')[0] == 'anyhttp'))",
-    ) == ""
+    )
+    assert printed == ""
 
 
 def test_nothing_is_imported_in_a_run_without_a_fixture(one_folder: Folder) -> None:
     """Neither by the hooks of the plugin."""
-    reports = one_folder.run("""
+    reports = one_folder.run(
+        """
         import sys
 
-        def test_nothing():
+        def test_passes():
             assert "anyhttp.testing" not in sys.modules
-    """)
-    assert outcomes(reports) == {"test_nothing": "passed"}
+
+        def test_fails():
+            assert "anyhttp.testing" in sys.modules
+    """,
+        returns=1,
+    )
+    assert endings(reports) == {"test_passes": "passed", "test_fails": "failed in call"}
 
 
 class TestNoNetwork:
     """``anyhttp_no_network``."""
 
     def test_a_connection_is_refused(self, folder: Folder) -> None:
-        """The error names the host and the test."""
+        """The error names the host and the test; it is told once."""
         reports = folder.run(
             """
             @mark
@@ -151,11 +181,133 @@ class TestNoNetwork:
             """,
             returns=1,
         )
-        for parts in reports.values():
+        for name, parts in reports.items():
             assert parts["call"].outcome == "failed"
             assert parts["teardown"].outcome == "passed"
-            assert "ForbiddenConnection: test_it.py::test_fails" in parts["call"].text
+            text = parts["call"].text
             assert (
-                "may not connect to api.test:443, as GET https://api.test/users?id=1 wants to"
-                in parts["call"].text
+                f"ForbiddenConnection: test_it.py::{name} may not connect to api.test:443" in text
             )
+            assert "as GET https://api.test/users?id=1 wants to" in text
+            assert "Besides" not in text
+
+    def test_a_program_that_catches_the_error_does_not_hide_it(self, folder: Folder) -> None:
+        """The end of the test raises it, or the failure of the test shows it."""
+        reports = folder.run(
+            """
+            async def swallow():
+                async with ClientSession() as session:
+                    try:
+                        await session.get("http://127.0.0.1:1/")
+                    except Exception:
+                        pass
+
+            @mark
+            async def test_passes(anyhttp_no_network):
+                await swallow()
+
+            @mark
+            async def test_fails(anyhttp_no_network):
+                await swallow()
+                assert not "what the test wants"
+
+            @mark
+            async def test_is_skipped(anyhttp_no_network):
+                await swallow()
+                pytest.skip("this has a reason")
+            """,
+            returns=1,
+        )
+        for name, parts in reports.items():
+            if name.startswith("test_passes"):
+                assert ending(parts) == "failed in teardown"
+                assert "may not connect to 127.0.0.1:1" in parts["teardown"].text
+            elif name.startswith("test_fails"):
+                assert ending(parts) == "failed in call"
+                assert parts["teardown"].outcome == "passed"
+                assert "what the test wants" in parts["call"].text
+                assert "may not connect to 127.0.0.1:1" in parts["call"].text
+            else:
+                assert ending(parts) == "skipped in call"
+                assert parts["teardown"].outcome == "passed"
+
+    def test_async_fixtures_and_threads_are_refused_too(self, folder: Folder) -> None:
+        """Whatever runs them, and in which context."""
+        reports = folder.run(
+            """
+            import contextvars, threading
+            from anyhttp.testing import ForbiddenConnection
+
+            async def refused():
+                async with ClientSession() as session:
+                    with pytest.raises(ForbiddenConnection, match="api.test"):
+                        await session.get("http://api.test/")
+
+            @mark_fixture
+            async def asks(anyhttp_no_network):
+                await refused()
+                yield
+                await refused()
+                anyhttp_no_network.refused.clear()
+
+            @mark
+            async def test_it(asks):
+                await refused()
+                thread = threading.Thread(target=lambda: anyio.run(refused))
+                thread.start()
+                await anyio.to_thread.run_sync(thread.join)
+
+            def test_without_a_loop(anyhttp_no_network):
+                anyio.run(refused)
+                assert len(anyhttp_no_network.refused) == 1
+                anyhttp_no_network.refused.clear()
+            """
+        )
+        assert set(endings(reports).values()) == {"passed"}
+
+    def test_what_is_allowed(self, folder: Folder, server: Server) -> None:
+        """By host, by host and port, or by a URL; other ports are not, nor are Unix sockets."""
+        port = server.url.port
+        reports = folder.run(
+            f"""
+            from anyhttp.testing import ForbiddenConnection
+
+            @mark
+            async def test_allowed(anyhttp_no_network):
+                anyhttp_no_network.allow("127.0.0.1:{port}", "http://[::1]/", "::2", "a.test")
+                async with ClientSession() as session:
+                    async with session.get("http://127.0.0.1:{port}/") as response:
+                        assert response.status == 404
+                    for url in ("http://127.0.0.1:1/", "http://[::1]:81/", "http://b.test"):
+                        with pytest.raises(ForbiddenConnection, match="may not connect to"):
+                            await session.get(url)
+                    with pytest.raises(ForbiddenConnection, match="to the proxy p.test:3128"):
+                        await session.get("http://a.test", proxy="http://p.test:3128")
+                async with ClientSession(connector=UnixConnector("/tmp/no")) as session:
+                    with pytest.raises(ForbiddenConnection, match="localhost:80"):
+                        await session.get("http://localhost/")
+                anyhttp_no_network.refused.clear()
+
+            @mark
+            async def test_forbidden_again(anyhttp_no_network):
+                async with ClientSession() as session:
+                    with pytest.raises(ForbiddenConnection):
+                        await session.get("http://127.0.0.1:{port}/")
+                anyhttp_no_network.refused.clear()
+            """
+        )
+        assert set(endings(reports).values()) == {"passed"}
+
+    def test_for_all_tests_of_a_project(self, one_folder: Folder) -> None:
+        """By a setting that pytest has."""
+        reports = one_folder.run(
+            """
+            @mark
+            async def test_fails():
+                async with ClientSession() as session:
+                    await session.get("http://api.test/")
+            """,
+            settings="usefixtures = anyhttp_no_network",
+            returns=1,
+        )
+        assert "ForbiddenConnection" in reports["test_fails"]["call"].text
