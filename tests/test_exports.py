@@ -29,7 +29,7 @@ def public_names(thing: object) -> set[str]:
 
 
 def test_what_every_connector_shows() -> None:
-    """Subclasses override ``_create_connection()`` and ``_start_up()``, which are documented."""
+    """Subclasses override ``_create_connection()`` besides, which is documented."""
     assert public_names(BaseConnector()) == CONNECTOR
 
 

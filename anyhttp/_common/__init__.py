@@ -30,6 +30,7 @@ from .deprecation import (
     warn_deprecated,
     warn_without_effect,
 )
+from .files import replace_file
 from .growing_bytes import GrowingBytes
 from .hooks import Hooks
 from .maps import ChainMapProxy
@@ -113,6 +114,7 @@ __all__ = (
     "parsed_url",
     "printable",
     "public_call",
+    "replace_file",
     "running_loop",
     "sentinel",
     "shortened",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
-import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from http.cookies import CookieError
 from typing import Any, Final
 
+from .._common import replace_file
 from .._headers import ATTRIBUTES, make_morsel, octets
 from ..typedefs import PathLikeStr
 from ._given import morsels_of
@@ -39,7 +37,7 @@ def write_cookies(file_path: PathLikeStr, cookies: Iterable[Cookie]) -> None:
     data: dict[str, dict[str, dict[str, object]]] = {}
     for cookie in cookies:
         data.setdefault(f"{cookie.domain}|{cookie.path}", {})[cookie.name] = _record(cookie)
-    _replace(os.fsdecode(file_path), json.dumps(data, indent=2).encode())
+    replace_file(os.fsdecode(file_path), json.dumps(data, indent=2).encode(), mode=0o600)
 
 
 def _record(cookie: Cookie) -> dict[str, object]:
@@ -59,30 +57,6 @@ def _record(cookie: Cookie) -> dict[str, object]:
     if cookie.expires is not None:
         record["expires_timestamp"] = cookie.expires
     return record
-
-
-def _replace(path: str, content: bytes) -> None:
-    """Put a new file with *content* and mode 0600 in the place of *path*."""
-    import tempfile  # slow to import, and few programs save a jar
-
-    with suppress(FileNotFoundError):
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            # Such as /dev/stdout: replacing it would take it away from everybody.
-            raise FileExistsError(errno.EEXIST, "not a regular file", path)
-    # In the same directory, as a rename does not cross file systems.  mkstemp() creates the file
-    # exclusively and with mode 0600, under a name of its own: two savers do not meet.
-    descriptor, fresh = tempfile.mkstemp(prefix=".cookies-", dir=os.path.dirname(path) or ".")
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            # Without it, a crash of the machine could leave an empty file under the new name.
-            os.fsync(descriptor)
-        os.replace(fresh, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(fresh)
-        raise
 
 
 def read_cookies(file_path: PathLikeStr, now: float) -> Iterator[Cookie]:

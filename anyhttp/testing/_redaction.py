@@ -1,0 +1,291 @@
+"""Keeps secrets out of what is written: headers, query and form fields, values in JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote_plus
+
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from .. import hdrs
+from .._common import check_str, without_user_info
+from .._headers import parse_content_type
+from ._har import Fields, RecordedRequest
+
+__all__ = ("SECRET_FIELDS", "SECRET_HEADERS", "Filters")
+
+#: Headers whose values are never written, unless ``keep`` names them.
+SECRET_HEADERS: Final = frozenset({
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "set-cookie",
+    "x-api-key",
+    "x-auth-token",
+})  # fmt: skip
+
+#: Fields of queries and forms whose values are never written, unless ``keep`` names them.
+SECRET_FIELDS: Final = frozenset({
+    "access_token",
+    "api_key",
+    "apikey",
+    "client_secret",
+    "id_token",
+    "password",
+    "refresh_token",
+    "x-amz-credential",
+    "x-amz-security-token",
+    "x-amz-signature",
+})  # fmt: skip
+
+# Headers whose values are URLs.
+_URL_HEADERS: Final = frozenset({"content-location", "location", "referer"})
+
+_NAME_OF_PART: Final = re.compile(rb'(?i)\bname="([^"\r\n]*+)"')
+
+
+class _Step(Enum):
+    """Steps of a path that are neither a name nor a number."""
+
+    EACH = "*"
+    ANYWHERE = ".."
+
+
+Path: TypeAlias = "tuple[str | int | _Step, ...]"
+
+_STEP: Final = re.compile(
+    r"""(?P<anywhere>\.\.)|\.?(?:\[(?P<number>\d{1,9})\]|\[(?P<each>\*)\]"""
+    r"""|\[(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)")\]|(?P<star>\*)|(?P<name>[^.*\[\]'"\s]+))"""
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What is replaced in all that is written, and in each request that is compared with it.
+
+    Always replaced are the values of the headers ``Authorization``, ``Cookie``,
+    ``Proxy-Authorization``, ``Set-Cookie`` (its attributes stay), ``X-API-Key`` and
+    ``X-Auth-Token``, user names and passwords in URLs, and some fields of queries and forms that
+    hold secrets by their names, such as ``access_token``, ``api_key`` and ``password``.
+
+    :param headers: names of more headers
+    :param query: names of more fields of queries
+    :param form: names of more fields of forms, both urlencoded and multipart
+    :param json: where values are in bodies that are JSON, of requests and of responses: paths
+        such as ``"token"``, ``"user.password"``, ``"items[*].key"``, ``"$..secret"``
+    :param keep: names of headers and fields to write although they are secrets by default
+    :param replacement: what is written in their place
+    :raises TypeError: an argument is no collection of names
+    :raises ValueError: a path is not understood, or *replacement* could not be sent
+    """
+
+    headers: Collection[str] = ()
+    query: Collection[str] = ()
+    form: Collection[str] = ()
+    json: Collection[str] = ()
+    keep: Collection[str] = ()
+    replacement: str = "REDACTED"
+    _headers: frozenset[str] = field(init=False, repr=False, compare=False)
+    _query: frozenset[str] = field(init=False, repr=False, compare=False)
+    _form: frozenset[str] = field(init=False, repr=False, compare=False)
+    _paths: tuple[Path, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        keep = _names("keep", self.keep)
+        check_str("replacement", self.replacement)
+        if not re.fullmatch(r"[\w.-]+", self.replacement, re.ASCII):
+            raise ValueError("replacement: use letters, digits, '.', '_' and '-' only")
+        sets = {
+            "_headers": (SECRET_HEADERS | _names("headers", self.headers)) - keep,
+            "_query": (SECRET_FIELDS | _names("query", self.query)) - keep,
+            "_form": (SECRET_FIELDS | _names("form", self.form)) - keep,
+        }
+        for name, names in sets.items():
+            object.__setattr__(self, name, names)
+        _names("json", self.json)
+        object.__setattr__(self, "_paths", tuple(map(_parsed_path, self.json)))
+
+    def request(self, request: RecordedRequest) -> RecordedRequest:
+        """Return *request* without secrets."""
+        return replace(
+            request,
+            url=self.url(request.url),
+            headers=CIMultiDictProxy(CIMultiDict(self.fields(tuple(request.headers.items())))),
+            body=self.body(request.body, request.headers.get(hdrs.CONTENT_TYPE, "")),
+        )
+
+    def url(self, url: URL) -> URL:
+        """Return *url* without secrets, and without fragment, user name and password."""
+        if url.raw_user is not None or url.raw_password is not None:
+            url = url.with_user(None)
+        query = url.raw_query_string
+        changed = self._pairs(query, self._query)
+        if changed == query:
+            return url.with_fragment(None)
+        return URL(f"{url.with_fragment(None).with_query(None)}?{changed}", encoded=True)
+
+    def fields(self, fields: Fields) -> Fields:
+        """Return header fields without secrets."""
+        return tuple((name, self._value(name.lower(), value)) for name, value in fields)
+
+    def _value(self, name: str, value: str) -> str:
+        if name in _URL_HEADERS:
+            return self._url_text(value)
+        if name not in self._headers or not value:
+            return value
+        if name == "set-cookie":
+            pair, semicolon, attributes = value.partition(";")
+            return f"{self._cookie(pair)}{semicolon}{attributes}"
+        if name == "cookie":
+            return ";".join(map(self._cookie, value.split(";")))
+        return self.replacement
+
+    def _cookie(self, pair: str) -> str:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            return self.replacement if name.strip() else name
+        return f"{name}={self.replacement}" if value.strip() else pair
+
+    def _url_text(self, text: str) -> str:
+        """Return a URL without secrets; tokens may be in its fragment, too."""
+        address, sharp, fragment = without_user_info(text).partition("#")
+        path, mark, query = address.partition("?")
+        query = self._pairs(query, self._query)
+        return f"{path}{mark}{query}{sharp}{self._pairs(fragment, self._query)}"
+
+    def _pairs(self, text: str, names: frozenset[str]) -> str:
+        """Return a query or an urlencoded form with the values of *names* replaced."""
+        return "&".join(self._pair(piece, names) for piece in text.split("&"))
+
+    def _pair(self, piece: str, names: frozenset[str]) -> str:
+        name, _, value = piece.partition("=")
+        if value and unquote_plus(name).lower() in names:
+            return f"{name}={self.replacement}"
+        return piece
+
+    def body(self, body: bytes, content_type: str, *, is_cut: bool = False) -> bytes:
+        """Return a body without secrets; its content codings have been undone.
+
+        :param is_cut: whether its end is missing; then nothing is left of JSON that would have to
+            be searched
+        """
+        kind = parse_content_type(content_type)
+        if kind.media_type == "application/x-www-form-urlencoded":
+            text = body.decode("utf-8", "surrogateescape")
+            return self._pairs(text, self._form).encode("utf-8", "surrogateescape")
+        if kind.media_type == "multipart/form-data":
+            return self._parts(body, kind.parameters.get("boundary", ""))
+        if self._paths and (kind.is_json or body.lstrip()[:1] in {b"{", b"["}):
+            return b"" if is_cut else self._json(body)
+        return body
+
+    def _parts(self, body: bytes, boundary: str) -> bytes:
+        """Return a multipart form with the contents of fields replaced."""
+        delimiter = b"--" + boundary.encode("utf-8", "surrogateescape")
+        if not boundary or delimiter not in body:
+            return body
+        return delimiter.join(map(self._part, body.split(delimiter)))
+
+    def _part(self, part: bytes) -> bytes:
+        head, empty_line, content = part.partition(b"\r\n\r\n")
+        name = _NAME_OF_PART.search(head)
+        if name is None or name[1].decode("utf-8", "replace").lower() not in self._form:
+            return part
+        return head + empty_line + (self.replacement.encode() + b"\r\n" if content else b"")
+
+    def _json(self, body: bytes) -> bytes:
+        """Return JSON with the values at the paths replaced; it is formatted anew if any is."""
+        try:
+            value = json.loads(body)
+            changed = sum([_replace_at(value, path, self.replacement) for path in self._paths])
+            return json.dumps(value, ensure_ascii=False).encode() if changed else body
+        except RecursionError:
+            # It cannot be searched, so that nothing of it may be written.
+            return json.dumps(self.replacement).encode()
+        except ValueError:
+            return body
+
+
+def _names(argument: str, names: object) -> frozenset[str]:
+    """Return *names* in lower case.
+
+    :raises TypeError: they are no collection of ``str``
+    """
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise TypeError(f"{argument} must be a collection of names, not {type(names).__name__}")
+    for name in names:
+        check_str(argument, name)
+    return frozenset(map(str.lower, names))
+
+
+def _parsed_path(text: str) -> Path:
+    """Return the steps of a path.
+
+    :raises ValueError: it is not understood
+    """
+    steps: list[str | int | _Step] = []
+    position = 1 if text.startswith("$") else 0
+    while position < len(text):
+        match = _STEP.match(text, position)
+        if match is None:
+            break
+        position = match.end()
+        kind, found = match.lastgroup, match[match.lastgroup or 0]
+        if kind == "anywhere":
+            steps.append(_Step.ANYWHERE)
+        elif kind in {"each", "star"}:
+            steps.append(_Step.EACH)
+        else:
+            steps.append(int(found) if kind == "number" else found)
+    if position < len(text) or not steps or steps[-1] is _Step.ANYWHERE:
+        raise ValueError(f"json: the path {text!r} is not understood")
+    return tuple(steps)
+
+
+def _replace_at(value: Any, path: Path, replacement: str) -> int:
+    """Replace what is at *path* below *value*; return how many values were replaced."""
+    replaced = 0
+    step, rest = path[0], path[1:]
+    if step is _Step.ANYWHERE:
+        # Collected first: what is replaced on the way must not be entered.
+        return sum([_replace_at(below, rest, replacement) for below in list(_containers(value))])
+    for key in _keys(value, step):
+        if rest:
+            replaced += _replace_at(value[key], rest, replacement)
+        elif value[key] is not None:
+            value[key] = replacement
+            replaced += 1
+    return replaced
+
+
+def _keys(value: Any, step: str | int | _Step) -> list[Any]:
+    """Return the keys or places in *value* that *step* leads to."""
+    if isinstance(value, dict):
+        if step is _Step.EACH:
+            return list(value)
+        return [step] if step in value else []
+    if isinstance(value, list):
+        if step is _Step.EACH:
+            return list(range(len(value)))
+        return [step] if isinstance(step, int) and step < len(value) else []
+    return []
+
+
+def _containers(value: Any) -> Iterator[Any]:
+    """Yield *value* and all that is in it, as far as there may be something in that."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+        else:
+            continue
+        yield one
