@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 from typing import Final
 
 import anyio
@@ -60,11 +61,9 @@ class ClientStream:
         self.is_torn = was_torn
 
     async def send_eof(self) -> None:
-        """Tell the client that no more bytes come, if it is still there."""
-        try:
+        """Tell the client that no more bytes come, if it is still there; TLS cannot tell it."""
+        with suppress(NotImplementedError, *_GONE):
             await self.stream.send_eof()
-        except _GONE:
-            pass
 
     async def reset(self) -> None:
         """End the connection by a reset, which the client sees as a failure."""

@@ -230,10 +230,10 @@ class Http1Server:
         if self._reading is _Reading.CHUNK:
             return self._read_payload(_Reading.CHUNK_END)
         if self._reading is _Reading.CHUNK_END:
+            if not b"\r\n".startswith(self._buffer[:2]):
+                raise MalformedRequest(f"no end of line after a chunk: {self._buffer[:20]!r}")
             if len(self._buffer) < 2:
                 return None
-            if not self._buffer.startswith(b"\r\n"):
-                raise MalformedRequest(f"no end of line after a chunk: {self._buffer[:20]!r}")
             self._buffer = self._buffer[2:]
             self._reading = _Reading.CHUNK_SIZE
         if self._reading is _Reading.CHUNK_SIZE:

@@ -124,7 +124,7 @@ class MemoryStream(ByteStream):
             raise anyio.BusyResourceError("sending to")
         self._check_may_send()
         if item:
-            pipe.put(bytes(item))
+            pipe.put(item)
         while pipe.size > pipe.room:
             pipe.writer = waiter = make_waiter()
             try:

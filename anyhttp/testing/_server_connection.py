@@ -54,7 +54,7 @@ class ServerConnection:
             if self.stream.is_torn or not (protocol.can_go_on and protocol.response_is_over):
                 return None
             while not protocol.request_is_over:
-                if protocol.next_event() is None and not protocol.request_is_over:
+                if protocol.next_event() is None:
                     await self.receive_more()
             protocol.next_exchange()
         while (head := protocol.next_event()) is None:
@@ -156,7 +156,7 @@ class ServerExchange:
                 return event
             if isinstance(event, RequestEnd):
                 self.trailers = event.trailers
-            elif not protocol.request_is_over:
+            else:
                 await connection.receive_more()
         await checkpoint()
         return b""

@@ -11,9 +11,9 @@ import anyio
 from anyio.lowlevel import checkpoint
 from multidict import CIMultiDictProxy
 from websockets.datastructures import Headers as HandshakeHeaders
-from websockets.exceptions import InvalidState, ProtocolError
+from websockets.exceptions import ProtocolError
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
-from websockets.frames import Close, Frame, Opcode
+from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -30,14 +30,14 @@ _HANDSHAKE: Final = ("Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSo
 
 
 class WebSocketClosed(ClientDisconnected):
-    """The client has closed the WebSocket.
+    """The WebSocket is closed: by the client, or because the client broke the protocol.
 
-    :param code: the code of its CLOSE frame; 1005 if the frame had none, 1006 if no frame came
-    :param reason: the text of its CLOSE frame
+    :param code: the code of the CLOSE frame; 1005 if the frame had none, 1006 if no frame came
+    :param reason: the text of the CLOSE frame
     """
 
     def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"the client has closed the WebSocket: {code} {reason}".rstrip())
+        super().__init__(f"the WebSocket is closed: {code} {reason}".rstrip())
         self.code: int = code
         self.reason: str = reason
 
@@ -110,17 +110,25 @@ class WebSocketPeer:
 
     @property
     def close_code(self) -> int | None:
-        """The code with which the client has closed; ``None`` if it has not; 1006 if it is gone."""
-        close: Close | None = self._protocol.close_rcvd
+        """The code with which the WebSocket was closed; ``None`` while it is open.
+
+        It is the client's code; 1006 if the client went without one; and that of the server if the
+        client broke the protocol.
+        """
+        close = self._close()
         if close is not None:
             return int(close.code)
         return _NO_CLOSE if self._is_gone else None
 
     @property
     def close_reason(self) -> str:
-        """The reason with which the client has closed."""
-        close: Close | None = self._protocol.close_rcvd
+        """The reason with which the WebSocket was closed, as :attr:`close_code`."""
+        close = self._close()
         return "" if close is None else close.reason
+
+    def _close(self) -> Close | None:
+        protocol = self._protocol
+        return protocol.close_rcvd if protocol.parser_exc is None else protocol.close_sent
 
     async def receive(self) -> str | bytes:
         """Return the next message, a text as ``str``.
@@ -155,13 +163,11 @@ class WebSocketPeer:
 
         :raises WebSocketClosed: the WebSocket is closed
         """
-        try:
-            if isinstance(message, str):
-                self._protocol.send_text(message.encode())
-            else:
-                self._protocol.send_binary(message)
-        except InvalidState:
-            raise self._closed() from None
+        self._check_open()
+        if isinstance(message, str):
+            self._protocol.send_text(message.encode())
+        else:
+            self._protocol.send_binary(message)
         await self._flush()
 
     async def send_json(self, value: object) -> None:
@@ -185,10 +191,8 @@ class WebSocketPeer:
 
         :raises WebSocketClosed: the WebSocket is closed
         """
-        try:
-            self._protocol.send_ping(data)
-        except InvalidState:
-            raise self._closed() from None
+        self._check_open()
+        self._protocol.send_ping(data)
         await self._flush()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -217,7 +221,7 @@ class WebSocketPeer:
         await self._stream.reset()
 
     def _check_open(self) -> None:
-        if self.close_code is not None:
+        if self._is_gone or self._protocol.state is not State.OPEN:
             raise self._closed()
 
     def _closed(self) -> WebSocketClosed:
@@ -243,8 +247,6 @@ class WebSocketPeer:
         for event in protocol.events_received():
             assert isinstance(event, Frame)
             self._take(event)
-        if protocol.parser_exc is not None:
-            self._is_gone = True
         await self._flush()
 
     def _take(self, frame: Frame) -> None:
@@ -253,11 +255,20 @@ class WebSocketPeer:
                 self._is_text = frame.opcode is Opcode.TEXT
             self._fragments.append(frame.data)
             if frame.fin:
-                data = b"".join(self._fragments)
+                self._take_message(b"".join(self._fragments))
                 self._fragments.clear()
-                self._messages.append(data.decode() if self._is_text else data)
         elif frame.opcode is Opcode.PONG:
             self.pongs.append(bytes(frame.data))
+
+    def _take_message(self, data: bytes) -> None:
+        if not self._is_text:
+            self._messages.append(data)
+            return
+        try:
+            self._messages.append(data.decode())
+        except UnicodeDecodeError as exc:
+            self._protocol.fail(CloseCode.INVALID_DATA, "a text is not UTF-8")
+            self._protocol.parser_exc = exc
 
     async def _flush(self) -> None:
         """Send what the protocol has to send."""

@@ -14,6 +14,7 @@ from tests.support.cancel import cancel_at_every_checkpoint
 
 
 async def receive_all(stream: MemoryStream) -> bytes:
+    """Receive until the end."""
     received = b""
     try:
         while True:
@@ -26,7 +27,7 @@ async def test_bytes_come_in_order_and_in_both_directions() -> None:
     """What one end sends is what the other end receives, however it is cut."""
     client, server = memory_connection()
     await client.send(b"one")
-    await client.send(bytearray(b"two"))
+    await client.send(b"two")
     await server.send(b"other")
     assert [await server.receive(2), await server.receive(2)] == [b"on", b"e"]
     assert await server.receive() == b"two"
@@ -131,7 +132,7 @@ async def test_the_end_wakes_who_waits(end: str, who: str) -> None:
     raised: list[type[Exception]] = []
 
     async def fails(wait: Callable[[], Awaitable[object]]) -> None:
-        with pytest.raises(Exception) as caught:  # noqa: PT011  (which one is asserted below)
+        with pytest.raises(Exception) as caught:
             await wait()
         raised.append(caught.type)
 
@@ -233,7 +234,9 @@ class Memory(BaseConnector):
 
     server: MemoryStream
 
-    async def _create_connection(self, req: object, traces: object, timeout: object) -> MemoryStream:
+    async def _create_connection(
+        self, req: object, traces: object, timeout: object
+    ) -> MemoryStream:
         client, self.server = memory_connection()
         return client
 
@@ -243,12 +246,9 @@ async def test_a_response_that_is_closed_resets_the_connection() -> None:
     connector = Memory()
 
     async def serve() -> None:
-        while True:
-            with anyio.move_on_after(5):
-                await anyio.wait_all_tasks_blocked()
-            await connector.server.receive()
-            await connector.server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
-            return
+        await anyio.wait_all_tasks_blocked()
+        await connector.server.receive()
+        await connector.server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
 
     async with ClientSession(connector=connector) as session, anyio.create_task_group() as tasks:
         tasks.start_soon(serve)
