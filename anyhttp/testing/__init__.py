@@ -7,7 +7,27 @@ package imports this room; the plugin for pytest does, when a test uses one of i
 
 from __future__ import annotations
 
+from ._answers import Answer, drip, garbage, reset, stall
+from ._mock import MockConnector, RequestMock
 from ._no_network import ForbiddenConnection, NoNetwork, no_network as no_network
+from ._requests import ReceivedRequest
+from ._routes import Route, UnansweredRequest
 from ._swallowed import note_swallowed as note_swallowed
+from ._websocket_server import WebSocketClosed, WebSocketPeer
 
-__all__ = ("ForbiddenConnection", "NoNetwork")
+__all__ = (
+    "Answer",
+    "ForbiddenConnection",
+    "MockConnector",
+    "NoNetwork",
+    "ReceivedRequest",
+    "RequestMock",
+    "Route",
+    "UnansweredRequest",
+    "WebSocketClosed",
+    "WebSocketPeer",
+    "drip",
+    "garbage",
+    "reset",
+    "stall",
+)

@@ -1,0 +1,164 @@
+"""Answers requests: at once where that needs no code of the program, else in a task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import ByteStream
+
+from .._tasks import ClientTimeout
+from ._answers import Answer, called_answer, play
+from ._client_stream import ClientDisconnected
+from ._faults import Fault, FaultKind
+from ._memory import memory_connection
+from ._mock_streams import CannedStream, ScriptedStream
+from ._mock_tasks import MockTasks
+from ._requests import ReceivedRequest
+from ._route_table import Decision, RouteTable
+from ._routes import Scripted, UnansweredRequest
+from ._server_connection import ServerConnection, ServerExchange
+
+if TYPE_CHECKING:
+    from ..client_reqrep import ClientRequest
+
+__all__ = ("Answering",)
+
+
+class Answering:
+    """Makes the streams that lead to what answers.
+
+    :param table: the routes
+    """
+
+    def __init__(self, table: RouteTable) -> None:
+        self.table: RouteTable = table
+        self.tasks: MockTasks = MockTasks()
+
+    async def stream_for(self, req: ClientRequest, timeout: ClientTimeout) -> ByteStream | None:
+        """Return a stream to what answers *req*; ``None``: it goes over the network.
+
+        What answers is decided here, as far as the request is known: it may be a failure to
+        connect.
+
+        :raises UnansweredRequest: no route answers it
+        :raises OSError: what the answer says to happen when a connection is made
+        """
+        table = self.table
+        body = b"" if req.payload is None else None
+        request = ReceivedRequest(req.method, req.url, req.headers, body, proxy=req.proxy)
+        if body is None and table.needs_bodies:
+            _learn_body(request, req)
+        if table.depends_on_body(request):
+            return self._start(request, None, timeout)
+        decision = table.find(request)
+        if decision is None:
+            if table.passes(req.url):
+                return None
+            decision = table.fall_back(request)
+        answer = decision.source
+        if not isinstance(answer, Answer):
+            return self._start(request, decision, timeout)
+        if answer.fault is not None and answer.fault.kind is FaultKind.CONNECTING:
+            _learn_body(request, req)
+            table.record(request, decision.route)
+            await anyio.sleep(answer.delay)
+            raise answer.fault.when_connecting(req)
+        if answer.is_iterated:
+            return self._start(request, decision, timeout)
+        route = decision.route
+        return CannedStream(request, answer, timeout, lambda: table.record(request, route))
+
+    def _start(
+        self, request: ReceivedRequest, decision: Decision | None, timeout: ClientTimeout
+    ) -> ScriptedStream:
+        """Start a task that answers."""
+        client_end, server_end = memory_connection()
+        client = ScriptedStream(client_end)
+        connection = ServerConnection(server_end, scheme=request.url.scheme)
+        scripted = _Scripted(self, client, connection, timeout)
+        scope = self.tasks.start(lambda: scripted.run(request, decision))
+        if not (decision is not None and isinstance(decision.source, Scripted)):
+            client.on_close = scope.cancel
+        return client
+
+
+def _learn_body(request: ReceivedRequest, req: ClientRequest) -> None:
+    """Let *request* have the body of *req*, if that is known before it is sent."""
+    payload = req.payload
+    if payload is not None and req.framing.compress is None:
+        body = payload.in_memory()
+        if body is not None:
+            request.receive_body(body)
+
+
+class _Scripted:
+    """One exchange that a task answers.
+
+    :param client: the client's end of the connection
+    :param timeout: the limits of the request
+    """
+
+    def __init__(
+        self,
+        answering: Answering,
+        client: ScriptedStream,
+        connection: ServerConnection,
+        timeout: ClientTimeout,
+    ) -> None:
+        self._answering = answering
+        self._client = client
+        self._connection = connection
+        self._timeout = timeout
+
+    async def run(self, request: ReceivedRequest, decision: Decision | None) -> None:
+        """Answer *request*; what fails is raised where the client receives."""
+        client = self._client
+        try:
+            exchange = await self._connection.next_request()
+            if exchange is not None:
+                await self._respond(request, exchange, decision)
+        except ClientDisconnected:
+            pass
+        except UnansweredRequest as exc:
+            client.fail(exc)  # the table has it
+        except Exception as exc:  # noqa: BLE001  (any, as it comes from code of the program)
+            client.fail(exc)
+            self._answering.tasks.failed.append(client)
+        finally:
+            await self._connection.aclose()
+
+    async def _respond(
+        self, request: ReceivedRequest, exchange: ServerExchange, decision: Decision | None
+    ) -> None:
+        table = self._answering.table
+        request.receive_head(exchange.headers)
+        if decision is None or not decision.route.stream_request:
+            request.receive_body(await exchange.read())
+        else:
+            request.receive_from(aiter(exchange))
+        if decision is None:
+            decision = table.find(request) or table.fall_back(request)
+        table.record(request, decision.route)
+        source = decision.source
+        if isinstance(source, Scripted):
+            await _run_script(source, exchange)
+            return
+        answer = source if isinstance(source, Answer) else await called_answer(source, request)
+        fault = await play(answer, exchange)
+        if fault is not None:
+            await self._inflict(fault)
+
+    async def _inflict(self, fault: Fault) -> None:
+        if fault.kind is FaultKind.STALL:
+            await anyio.sleep_forever()
+        self._client.fail(fault.in_exchange(self._timeout))
+
+
+async def _run_script(scripted: Scripted, exchange: ServerExchange) -> None:
+    """Be the other side of a WebSocket."""
+    peer = await exchange.accept_websocket(
+        protocol=scripted.protocol, headers=scripted.headers, compress=scripted.compress
+    )
+    await scripted.script(peer)
+    await peer.close()

@@ -1,0 +1,91 @@
+"""What tests assert of the requests that were made, and how a failure reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ._matching import RequestPattern
+from ._requests import ReceivedRequest
+
+__all__ = (
+    "assert_any",
+    "assert_called",
+    "assert_last",
+    "assert_not_called",
+    "assert_once",
+    "assert_one",
+    "shown_calls",
+)
+
+#: Most requests that a message lists.
+_MOST: Final = 20
+
+
+def shown_calls(calls: Sequence[ReceivedRequest]) -> str:
+    """Return requests for a message, one in each line."""
+    lines = [f"\n  {call}" for call in calls[:_MOST]]
+    if len(calls) > _MOST:
+        lines.append(f"\n  and {len(calls) - _MOST} more")
+    return "".join(lines) if lines else " none"
+
+
+def assert_called(what: str, calls: Sequence[ReceivedRequest]) -> None:
+    """Raise an error if there is no request.
+
+    :param what: what they were made to, for the message
+    """
+    if not calls:
+        raise AssertionError(f"{what}: expected a request, got none")
+
+
+def assert_not_called(what: str, calls: Sequence[ReceivedRequest]) -> None:
+    """Raise an error if there is a request."""
+    if calls:
+        raise AssertionError(f"{what}: expected no request, got {len(calls)}:{shown_calls(calls)}")
+
+
+def assert_one(what: str, calls: Sequence[ReceivedRequest]) -> None:
+    """Raise an error unless there is exactly one request."""
+    if len(calls) != 1:
+        raise AssertionError(f"{what}: expected one request, got {len(calls)}:{shown_calls(calls)}")
+
+
+def assert_once(
+    what: str, calls: Sequence[ReceivedRequest], expected: RequestPattern
+) -> ReceivedRequest:
+    """Return the request if there is exactly one, and it is as *expected*."""
+    assert_one(what, calls)
+    return _checked(what, calls[0], expected)
+
+
+def assert_last(
+    what: str, calls: Sequence[ReceivedRequest], expected: RequestPattern
+) -> ReceivedRequest:
+    """Return the last request if it is as *expected*."""
+    assert_called(what, calls)
+    return _checked(what, calls[-1], expected)
+
+
+def assert_any(
+    what: str, calls: Sequence[ReceivedRequest], expected: RequestPattern
+) -> ReceivedRequest:
+    """Return the first request that is as *expected*."""
+    for call in calls:
+        if expected.match(call) is not None:
+            return call
+    reasons = [f"\n  {call}{_listed(expected.why_not(call), 4)}" for call in calls[:_MOST]]
+    raise AssertionError(
+        f"{what}: expected a request like {expected}, got {''.join(reasons) or 'none'}"
+    )
+
+
+def _checked(what: str, call: ReceivedRequest, expected: RequestPattern) -> ReceivedRequest:
+    reasons = expected.why_not(call)
+    if reasons:
+        raise AssertionError(f"{what}: {call} is not as expected:{_listed(reasons, 2)}")
+    return call
+
+
+def _listed(reasons: Sequence[str], indent: int) -> str:
+    return "".join(f"\n{' ' * indent}{reason}" for reason in reasons)

@@ -1,0 +1,370 @@
+"""The mock: what programs call to make routes, and to ask what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Unpack
+
+from anyio.abc import ByteStream
+
+from .._common import check_instance
+from .._headers import checked_method
+from .._network import NetworkStream
+from .._tasks import ClientTimeout
+from ..connector import BaseConnector, TCPConnector
+from ..tracing import Trace
+from ..typedefs import Query
+from . import _asserts as asserts
+from ._answering import Answering
+from ._answers import MISSING
+from ._matching import BodyLike, Headers, RequestPattern, UrlLike
+from ._requests import ReceivedRequest
+from ._route_table import RouteTable, host_and_port
+from ._routes import (
+    Route,
+    RouteOptions,
+    Script,
+    UnansweredRequest,
+    WSRouteOptions,
+    make_route,
+    make_ws_route,
+    naming,
+)
+
+if TYPE_CHECKING:
+    from ..client_reqrep import ClientRequest
+
+__all__ = ("MockConnector", "RequestMock")
+
+
+class RequestMock:
+    """Routes that answer requests, and the requests that were made.
+
+    It makes the streams of a :class:`MockConnector`, or those that take the place of the network.
+    Routes may be made at any time.  A request is answered by the first route that takes it and is
+    not used up.
+    """
+
+    def __init__(self) -> None:
+        self._table = RouteTable()
+        self._answering = Answering(self._table)
+
+    # -- making routes
+
+    def request(self, method: str, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
+        """Answer requests of *method* to *url*.
+
+        :param url: a URL, in which ``{name}`` stands for one segment of the path and
+            ``{name:path}`` for the rest; a :class:`yarl.URL`, which has no named parts; a path
+            alone, for any origin; a regular expression, matched against the URL from its beginning
+        :param options: what :class:`Answer` takes, for one answer to all requests; or
+            ``answer=``: an answer, or a function, asynchronous or not, that gets the
+            :class:`ReceivedRequest` and returns one; or ``answers=``: a sequence of these, which
+            are used once each.  An answer may also be a status, text, bytes, a dictionary or list
+            for JSON, or an exception.
+
+            ``match_query=``, ``match_headers=``, ``match_json=`` and ``match_body=`` are what a
+            request must have besides.  Without ``match_query``, the query of *url* is all of the
+            request's.  Values of headers, and the body, may be patterns.
+
+            ``times=`` limits how many requests the route answers.  With ``stream_request=True``
+            the function is called when the head of a request has been received; it gets the body
+            by :meth:`ReceivedRequest.stream`.
+        :raises TypeError: an argument is of a type that it cannot be
+        :raises ValueError: an argument has a value that it cannot have, or the route could never
+            answer, because one that was made before takes all of its requests
+        """
+        what = f"mock.request({method!r}, {str(url)!r})"
+        return self._add(what, lambda: make_route(checked_method(method), url, options))
+
+    def get(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
+        """Answer GET requests; see :meth:`request`."""
+        return self.request("GET", url, **options)
+
+    def post(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
+        """Answer POST requests; see :meth:`request`."""
+        return self.request("POST", url, **options)
+
+    def put(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
+        """Answer PUT requests; see :meth:`request`."""
+        return self.request("PUT", url, **options)
+
+    def patch(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
+        """Answer PATCH requests; see :meth:`request`."""
+        return self.request("PATCH", url, **options)
+
+    def delete(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
+        """Answer DELETE requests; see :meth:`request`."""
+        return self.request("DELETE", url, **options)
+
+    def head(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
+        """Answer HEAD requests: with the head of the answer alone; see :meth:`request`."""
+        return self.request("HEAD", url, **options)
+
+    def options(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
+        """Answer OPTIONS requests; see :meth:`request`."""
+        return self.request("OPTIONS", url, **options)
+
+    def ws(
+        self, url: UrlLike, script: Script | None = None, **options: Unpack[WSRouteOptions]
+    ) -> Route:
+        """Answer the handshakes of WebSockets.
+
+        :param url: as in :meth:`request`
+        :param script: an asynchronous function that is the other side: it gets the
+            :class:`WebSocketPeer`.  When it returns, the WebSocket is closed; what it raises comes
+            out of the client's waiting for a message
+        :param options: ``protocol=``, the subprotocol to choose; ``accept_headers=`` of the
+            response to the handshake; ``compress=True`` to compress messages if the client offers
+            it.  In the place of a script, what :class:`Answer` takes refuses the handshake;
+            ``answers=`` is a sequence of scripts and answers.  ``match_query=``,
+            ``match_headers=`` and ``times=`` are as in :meth:`request`
+        :raises TypeError: an argument is of a type that it cannot be
+        :raises ValueError: an argument has a value that it cannot have, or the route could never
+            answer
+        """
+        return self._add(f"mock.ws({str(url)!r})", lambda: make_ws_route(url, script, options))
+
+    def fallback(self, **options: Unpack[RouteOptions]) -> Route:
+        """Answer requests that no route takes; a later fallback replaces this one.
+
+        :param options: as in :meth:`request`
+        """
+        with naming("mock.fallback()"):
+            self._table.fallback = route = make_route(None, None, options, handshake=None)
+        return route
+
+    def pass_through(self, *hosts: str) -> None:
+        """Send requests to these hosts that no route takes over the network.
+
+        :param hosts: ``"host"`` for any port, or ``"host:port"``
+        :raises TypeError: one is not text
+        :raises ValueError: one is no host
+        """
+        with naming("mock.pass_through()"):
+            self._table.passed_hosts.update([host_and_port(host) for host in hosts])
+
+    def remove(self, route: Route) -> None:
+        """Let *route* answer no more requests.
+
+        :raises ValueError: it is no route of this mock, or has been removed
+        """
+        table = self._table
+        if route is table.fallback:
+            table.fallback = None
+        elif route in table.routes:
+            table.routes.remove(route)
+        else:
+            raise ValueError(f"{route!r} is no route of this mock")
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """The routes in the order in which they are asked, without the fallback."""
+        return tuple(self._table.routes)
+
+    def _add(self, what: str, make: Callable[[], Route]) -> Route:
+        with naming(what):
+            route = make()
+            self._table.add(route)
+        return route
+
+    # -- what was asked for
+
+    @property
+    def calls(self) -> list[ReceivedRequest]:
+        """The requests that were answered, in the order in which they were sent."""
+        return self._table.calls
+
+    @property
+    def unanswered(self) -> list[UnansweredRequest]:
+        """The errors for requests that no route has answered."""
+        return self._table.unanswered
+
+    def assert_all_called(self) -> None:
+        """Raise :exc:`AssertionError` if a route got no request, or not all of its answers=."""
+        missing = [f"\n  {route}: {route.shortfall}" for route in self.routes if route.shortfall]
+        if missing:
+            raise AssertionError(f"not all routes were called:{''.join(missing)}")
+
+    def assert_all_answered(self) -> None:
+        """Raise the :exc:`UnansweredRequest` of the first request that no route has answered."""
+        if self.unanswered:
+            raise self.unanswered[0]
+
+    def assert_called(self) -> None:
+        """Raise :exc:`AssertionError` if there was no request."""
+        asserts.assert_called("mock", self.calls)
+
+    def assert_not_called(self) -> None:
+        """Raise :exc:`AssertionError` if there was a request."""
+        asserts.assert_not_called("mock", self.calls)
+
+    def assert_called_once(self) -> None:
+        """Raise :exc:`AssertionError` unless there was exactly one request."""
+        asserts.assert_one("mock", self.calls)
+
+    def assert_called_once_with(
+        self,
+        method: str,
+        url: UrlLike,
+        *,
+        query: Query = None,
+        headers: Headers | None = None,
+        json: object = MISSING,
+        body: BodyLike | None = None,
+    ) -> ReceivedRequest:
+        """Return the request of *method* to *url* if there is exactly one, as the arguments say.
+
+        Requests of other methods and to other URLs do not count.
+
+        :param url: as in :meth:`request`
+        :param query: fields that its query must have, among others; without it, the query of *url*
+            has to be all of the query
+        :param headers: header fields that it must have, among others: text or patterns
+        :param json: what its body must be as JSON
+        :param body: what its body must be: bytes, text or a pattern
+        :raises AssertionError: it is not so; the text says where it differs
+        """
+        place = RequestPattern(method, url, query={}, handshake=None)
+        calls = [call for call in self.calls if place.match(call) is not None]
+        expected = _expected(method, url, query, headers, json, body)
+        if not calls:
+            asserts.assert_any("mock", self.calls, expected)
+        return asserts.assert_once("mock", calls, expected)
+
+    def assert_called_with(
+        self,
+        method: str,
+        url: UrlLike,
+        *,
+        query: Query = None,
+        headers: Headers | None = None,
+        json: object = MISSING,
+        body: BodyLike | None = None,
+    ) -> ReceivedRequest:
+        """Return the last request if it is as the arguments say.
+
+        The arguments and errors are those of :meth:`assert_called_once_with`.
+        """
+        expected = _expected(method, url, query, headers, json, body)
+        return asserts.assert_last("mock", self.calls, expected)
+
+    def assert_any_call(
+        self,
+        method: str,
+        url: UrlLike,
+        *,
+        query: Query = None,
+        headers: Headers | None = None,
+        json: object = MISSING,
+        body: BodyLike | None = None,
+    ) -> ReceivedRequest:
+        """Return the first request that is as the arguments say.
+
+        The arguments and errors are those of :meth:`assert_called_once_with`.
+        """
+        expected = _expected(method, url, query, headers, json, body)
+        return asserts.assert_any("mock", self.calls, expected)
+
+    # -- the network's place
+
+    async def stream_for(
+        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+    ) -> ByteStream | None:
+        """Return a stream to what answers *req*; ``None``: it goes over the network.
+
+        :raises UnansweredRequest: no route answers it
+        :raises OSError: what an answer says to happen when a connection is made
+        """
+        return await self._answering.stream_for(req, timeout)
+
+    def end(self) -> None:
+        """Cancel the tasks that answer, and raise what one has raised, if no request has.
+
+        :raises Exception: what a function or script of the program has raised
+        """
+        self._answering.tasks.cancel()
+        self._answering.tasks.raise_failure()
+
+    async def aclose(self) -> None:
+        """End the tasks that answer, and raise what one has raised, if no request has.
+
+        Scripts go on as far as messages of clients that have left let them.
+
+        :raises Exception: what a function or script of the program has raised
+        """
+        await self._answering.tasks.aclose()
+        self._answering.tasks.raise_failure()
+
+
+def _expected(
+    method: str,
+    url: UrlLike,
+    query: Query,
+    headers: Headers | None,
+    json: object,
+    body: BodyLike | None,
+) -> RequestPattern:
+    return RequestPattern(
+        method, url, query=query, headers=headers, json=json, body=body, handshake=None
+    )
+
+
+class MockConnector(RequestMock, BaseConnector):
+    """Answers the requests of a session in the place of servers; no socket is opened.
+
+    ::
+
+        mock = MockConnector()
+        mock.get("https://api.test/users/{id}", json={"name": "Ada"})
+        async with ClientSession(connector=mock) as session:
+            ...
+
+    Everything but the network is that of a real connector: its limits, time limits, traces.  Each
+    connection serves one request.  Requests through a proxy are answered as if the proxy let them
+    through.
+
+    :param real: connects to the hosts of :meth:`pass_through`; the mock closes it.  By default a
+        :class:`TCPConnector` is made for them
+    :param limit: open connections in all; 0 or ``None`` for no limit
+    :param limit_per_host: connections in use to one endpoint; 0 or ``None`` for no limit
+    :param http1: what reads responses, as for :class:`BaseConnector`
+    """
+
+    _uses_proxies: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        real: BaseConnector | None = None,
+        limit: int | None = 100,
+        limit_per_host: int | None = 0,
+        http1: str = "auto",
+    ) -> None:
+        check_instance("real", real, BaseConnector)
+        RequestMock.__init__(self)
+        BaseConnector.__init__(self, limit=limit, limit_per_host=limit_per_host, http1=http1)
+        self._real = real
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+    ) -> NetworkStream | ByteStream:
+        stream = await self.stream_for(req, traces, timeout)
+        if stream is not None:
+            return stream
+        if self._real is None:
+            self._real = TCPConnector()
+        return await self._real._create_connection(req, traces, timeout)
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        """Close all connections and end the tasks that answer; repeated calls do nothing.
+
+        :raises Exception: what a function or script of the program has raised, if no request has
+            raised it
+        """
+        try:
+            await super().close(abort_ssl=abort_ssl)
+            if self._real is not None:
+                await self._real.close()
+        finally:
+            await self.aclose()

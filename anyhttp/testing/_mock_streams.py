@@ -1,0 +1,229 @@
+"""The client's end of a connection to a mock.
+
+An answer that is known when the connection is made needs no task: its stream reads what the client
+sends, and has the answer ready when the client receives.  Answers that run code of the program need
+one, which serves the other end of a connection in memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Final
+
+import anyio
+from anyio.abc import ByteStream
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+
+from .._tasks import ClientTimeout, Waiter, make_waiter, wake
+from ._answers import Answer, Step
+from ._faults import Fault, FaultKind
+from ._http1_server import Http1Server, RequestEnd, RequestHead
+from ._memory import MemoryStream, memory_connection
+from ._requests import ReceivedRequest
+
+__all__ = ("CannedStream", "ScriptedStream")
+
+#: What the client's end of every connection in memory tells of itself.
+_ATTRIBUTES: Final = memory_connection()[0].extra_attributes
+
+
+class CannedStream(ByteStream):
+    """Answers one request, without a task.
+
+    :param request: gets what is sent
+    :param timeout: the limits of the request
+    :param on_head: called when the head has been received
+    """
+
+    for_one_exchange: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        request: ReceivedRequest,
+        answer: Answer,
+        timeout: ClientTimeout,
+        on_head: Callable[[], object],
+    ) -> None:
+        self._request = request
+        self._answer = answer
+        self._timeout = timeout
+        self._on_head = on_head
+        self._protocol = Http1Server()
+        self._body: list[bytes] = []
+        self._ready: deque[bytes] = deque()
+        self._steps: Iterator[Step] | None = None  # from when the answer has begun
+        self._goes_on_at = -math.inf  # on anyio's clock
+        self._failure: Exception | None = None
+        self._reader: Waiter | None = None
+        self._is_closed = False
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        return _ATTRIBUTES
+
+    async def send(self, item: bytes) -> None:
+        """Take bytes of the request.
+
+        :raises anyio.BrokenResourceError: the answer has broken the connection
+        :raises MalformedRequest: the client sent what is no request
+        """
+        await checkpoint_if_cancelled()
+        if self._is_closed:
+            raise anyio.ClosedResourceError
+        if self._failure is not None:
+            raise anyio.BrokenResourceError from self._failure
+        protocol = self._protocol
+        protocol.receive_data(item)
+        while (event := protocol.next_event()) is not None:
+            if isinstance(event, bytes):
+                self._body.append(event)
+            elif isinstance(event, RequestHead):
+                self._receive_head(event)
+            elif isinstance(event, RequestEnd):
+                self._request.receive_body(b"".join(self._body))
+                self._begin()
+
+    def _receive_head(self, head: RequestHead) -> None:
+        protocol = self._protocol
+        self._request.receive_head(head.headers)
+        self._on_head()
+        if protocol.expects_continue:
+            if self._answer.status >= 400:
+                # Refused without its body, which the client has not sent and need not send.
+                self._request.receive_body(b"")
+                self._begin()
+            else:
+                self._ready.append(protocol.go_on())
+                self._wake_reader()
+
+    def _begin(self) -> None:
+        """Begin to answer."""
+        if self._steps is None:
+            self._steps = self._answer.steps(self._protocol)
+            self._wake_reader()
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None:
+            wake(self._reader)
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Return bytes of the answer as soon as there are some.
+
+        :raises anyio.EndOfStream: the answer is over
+        :raises anyio.ClosedResourceError: the stream is closed
+        :raises Exception: what the answer says
+        """
+        await checkpoint()
+        ready = self._ready
+        while not self._is_closed:
+            if ready:
+                piece = ready.popleft()
+                if len(piece) > max_bytes:
+                    ready.appendleft(piece[max_bytes:])
+                    piece = piece[:max_bytes]
+                return piece
+            if self._failure is not None:
+                raise self._failure
+            if self._steps is None:
+                await self._wait(math.inf)
+            elif anyio.current_time() < self._goes_on_at:
+                await self._wait(self._goes_on_at)
+            else:
+                self._take_step(self._steps)
+        raise anyio.ClosedResourceError
+
+    def _take_step(self, steps: Iterator[Step]) -> None:
+        step = next(steps, None)
+        if step is None:
+            self._failure = anyio.EndOfStream()
+        elif isinstance(step, bytes):
+            if step:
+                self._ready.append(step)
+        elif isinstance(step, Fault):
+            if step.kind is FaultKind.STALL:
+                self._goes_on_at = math.inf
+            else:
+                self._failure = step.in_exchange(self._timeout)
+        else:
+            self._goes_on_at = anyio.current_time() + step
+
+    async def _wait(self, until: float) -> None:
+        """Wait until something has happened, or until a moment."""
+        self._reader = waiter = make_waiter()
+        try:
+            if until == math.inf:
+                await waiter
+            else:
+                with anyio.CancelScope(deadline=until):
+                    await waiter
+        finally:
+            self._reader = None
+
+    async def send_eof(self) -> None:
+        await checkpoint()
+
+    def abort(self) -> None:
+        """Close at once; a task that receives gets :exc:`anyio.ClosedResourceError`."""
+        self._is_closed = True
+        self._wake_reader()
+
+    async def aclose(self) -> None:
+        self.abort()
+        await checkpoint()
+
+
+class ScriptedStream(ByteStream):
+    """Leads to a task that answers.
+
+    :param stream: the client's end of a connection in memory
+    """
+
+    for_one_exchange: ClassVar[bool] = True
+
+    def __init__(self, stream: MemoryStream) -> None:
+        self._stream = stream
+        #: called when the client closes the connection
+        self.on_close: Callable[[], object] | None = None
+        #: what :meth:`fail` was given
+        self.failure: Exception | None = None
+        #: whether the client has been told of the failure
+        self.has_raised: bool = False
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        return self._stream.extra_attributes
+
+    def fail(self, failure: Exception) -> None:
+        """Raise *failure* where the client receives, after what has been sent to it."""
+        self.failure = failure
+
+    async def send(self, item: bytes) -> None:
+        await self._stream.send(item)
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        try:
+            return await self._stream.receive(max_bytes)
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            if self.failure is None:
+                raise
+        self.has_raised = True
+        raise self.failure
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    def abort(self) -> None:
+        """Close at once; the task that answers gets to know it."""
+        self._stream.abort()
+        self._tell()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+        self._tell()
+
+    def _tell(self) -> None:
+        on_close, self.on_close = self.on_close, None
+        if on_close is not None:
+            on_close()

@@ -1,0 +1,75 @@
+"""The tasks of a mock, in which code of the program answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from anyio.lowlevel import checkpoint
+
+from .._tasks import TaskOwner, TaskScope, mark_task_of
+from ._mock_streams import ScriptedStream
+
+__all__ = ("MockTasks",)
+
+#: How many steps of the event loop a task may go on when the mock is closed, to take the last
+#: messages of a client that has left.  A task that waits for something else is cancelled then.
+_LAST_STEPS: Final = 100
+
+
+class MockTasks:
+    """Starts tasks, ends them, and keeps what they raise."""
+
+    def __init__(self) -> None:
+        self._owner: TaskOwner | None = None
+        #: the clients' ends of connections whose tasks have failed
+        self.failed: list[ScriptedStream] = []
+
+    def start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> TaskScope:
+        """Start a task in the running event loop; return the scope that ends it."""
+        owner = self._owner
+        if owner is None or owner.tasks.is_over:
+            self._owner = owner = TaskOwner()
+        tasks = owner.tasks
+        scope = tasks.make_scope()
+
+        async def run() -> None:
+            mark_task_of(tasks)
+            await task()
+
+        tasks.start_soon(run, scope=scope)
+        return scope
+
+    def cancel(self) -> None:
+        """Cancel the tasks, without waiting for their ends."""
+        if self._owner is not None:
+            self._owner.cancel()
+
+    async def aclose(self) -> None:
+        """Let tasks take the last messages of their clients; then cancel them, and wait."""
+        owner, self._owner = self._owner, None
+        if owner is None:
+            return
+        try:
+            if not owner.waits_for_caller:
+                for _ in range(_LAST_STEPS):
+                    if not owner.tasks.are_running:
+                        break
+                    await checkpoint()
+        except BaseException as exc:
+            await owner.leave(exc)
+            raise
+        await owner.leave(None)
+
+    def raise_failure(self) -> None:
+        """Raise the first exception that no request has been told of; forget all of them.
+
+        :raises Exception: what a task has raised
+        """
+        failed, self.failed = self.failed, []
+        failures = [stream.failure for stream in failed if not stream.has_raised]
+        if failures:
+            first, *others = filter(None, failures)
+            for other in others:
+                first.add_note(f"another one failed too: {other!r}")
+            raise first

@@ -1,0 +1,113 @@
+"""Which route answers a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from yarl import URL
+
+from .._common import check_str
+from ._requests import ReceivedRequest
+from ._routes import Route, Source, UnansweredRequest, unanswered
+
+__all__ = ("Decision", "RouteTable", "host_and_port")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which route answers a request, and with what."""
+
+    route: Route
+    source: Source
+
+
+class RouteTable:
+    """The routes of a mock, and the requests that they have got."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+        #: for requests that no other route answers
+        self.fallback: Route | None = None
+        #: hosts to which requests that no route answers are sent; without a port, all ports
+        self.passed_hosts: set[tuple[str, int | None]] = set()
+        self.calls: list[ReceivedRequest] = []
+        self.unanswered: list[UnansweredRequest] = []
+
+    def add(self, route: Route) -> None:
+        """Ask *route* after all others.
+
+        :raises ValueError: one of them takes all of its requests
+        """
+        for earlier in self.routes:
+            if earlier.covers(route):
+                raise ValueError(
+                    f"it could never answer: the route {earlier}, which was made before, takes all "
+                    "of its requests; give that one times=, or remove() it"
+                )
+        self.routes.append(route)
+
+    @property
+    def needs_bodies(self) -> bool:
+        """Whether there is a route for which the body of a request counts."""
+        return any(route.pattern.needs_body for route in self._usable())
+
+    def depends_on_body(self, request: ReceivedRequest) -> bool:
+        """Whether it depends on the body of *request*, which is not known yet, who answers it."""
+        if request.is_complete:
+            return False
+        for route in self._usable():
+            if route.pattern.match(request, but_for_body=True) is not None:
+                return route.pattern.needs_body
+        return False
+
+    def find(self, request: ReceivedRequest) -> Decision | None:
+        """Return what answers *request*, and count it as answered; ``None``: no route does."""
+        for route in self._usable():
+            params = route.pattern.match(request)
+            if params is not None:
+                request.path_params = params
+                return Decision(route, route.take())
+        return None
+
+    def passes(self, url: URL) -> bool:
+        """Whether requests to *url* that no route answers go over the network."""
+        host = url.raw_host or ""
+        return bool(self.passed_hosts & {(host, None), (host, url.port)})
+
+    def fall_back(self, request: ReceivedRequest) -> Decision:
+        """Return what answers *request*, which no route does.
+
+        :raises UnansweredRequest: there is no fallback
+        """
+        fallback = self.fallback
+        if fallback is not None and not fallback.is_used_up:
+            return Decision(fallback, fallback.take())
+        error = unanswered(request, self.routes)
+        self.unanswered.append(error)
+        raise error
+
+    def record(self, request: ReceivedRequest, route: Route) -> None:
+        """Note that *route* has got *request*."""
+        self.calls.append(request)
+        route.calls.append(request)
+
+    def _usable(self) -> Iterator[Route]:
+        return (route for route in self.routes if not route.is_used_up)
+
+
+def host_and_port(text: str) -> tuple[str, int | None]:
+    """Return the host and port that *text* names; ``None`` for any port.
+
+    :raises TypeError: it is no text
+    :raises ValueError: it is no host
+    """
+    check_str("a host", text)
+    try:
+        url = URL(f"//{text}")
+        host, port = url.raw_host, url.explicit_port
+    except ValueError:
+        host = port = None
+    if not host or url.raw_path not in {"", "/"} or url.raw_user is not None:
+        raise ValueError(f'a host must be like "host", "host:80" or "[::1]:80", not {text!r}')
+    return host, port
