@@ -1,4 +1,4 @@
-"""Abstract base classes that callers may implement: resolvers, cookie jars, writers of bodies."""
+"""What callers may implement: resolvers, cookie jars, writers of bodies, streams."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from http.cookies import BaseCookie, Morsel, SimpleCookie
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from yarl import URL
 
@@ -20,6 +20,7 @@ __all__ = (
     "AbstractResolver",
     "AbstractStreamWriter",
     "ClearCookiePredicate",
+    "ConnectorStream",
     "ResolveResult",
 )
 
@@ -53,6 +54,23 @@ class AbstractResolver(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Free what the resolver holds."""
+
+
+class ConnectorStream(Protocol):
+    """What the stream of an own connector may have besides the methods of anyio's ``ByteStream``.
+
+    A stream may have one of the two, both, or neither.
+    """
+
+    #: whether the stream serves one request, after which its connection is not kept
+    for_one_exchange: bool
+
+    def abort(self) -> None:
+        """Tell the other side at once that nothing more is sent or received; do not wait.
+
+        It is called once at most, also while a task waits in ``receive()`` or ``send()``, whose
+        result does not count any more.  ``aclose()`` is awaited afterwards.
+        """
 
 
 class AbstractCookieJar(Sized, Iterable["Morsel[str]"], ABC):

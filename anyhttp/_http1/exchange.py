@@ -215,13 +215,13 @@ class Exchange:
                     data = await self._receive_timed()
                 else:
                     data = await stream.receive()
-                if not data:
-                    self._raise_if_unsent()
-                    raise ServerDisconnectedError
                 if self.connection is None:
                     raise ClientConnectionResetError(
                         errno.ECONNRESET, "the connection has been closed"
                     )
+                if not data:
+                    self._raise_if_unsent()
+                    raise ServerDisconnectedError
                 engine.receive(data)
                 if engine.head is not None and (head := self._final_head()) is not None:
                     return head

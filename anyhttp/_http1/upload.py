@@ -160,7 +160,9 @@ class Upload:
     _over: anyio.Event | None = None  # the same
     _is_stopped = False  # whether somebody has ended it, or set it a time limit
     _send_error: ClientConnectionError | None = None
-    _callback_error: Exception | None = None
+    #: an error of a callback, or of a stream that the program has made: it leaves the request as it
+    #: is, unlike one of the body
+    _unchanged: Exception | None = None
     _failure: Exception | None = None  # the exception that the tracker has got
     _written = 0  # bytes of the body, as they are framed
     _untold = 0  # bytes that on_written has to be called with
@@ -223,8 +225,8 @@ class Upload:
             raise self.error
         failure = self._failure
         if failure is None:
-            told = self._callback_error is not None
-            failure = self.error if told else _request_error(self.error)
+            unchanged = self._unchanged is not None
+            failure = self.error if unchanged else _request_error(self.error)
             if failure is not self.error:
                 failure.__cause__ = self.error
         return failure
@@ -246,7 +248,7 @@ class Upload:
 
         The frames of its traceback lead to this object, so the two would be a reference cycle.
         """
-        self.error = self._send_error = self._callback_error = self._failure = None
+        self.error = self._send_error = self._unchanged = self._failure = None
         self._rest_error = None
 
     def start_writing(self) -> None:
@@ -448,7 +450,7 @@ class Upload:
         try:
             await on_chunk(bytes(chunk))
         except Exception as exc:
-            self._callback_error = exc  # to tell it from an error of the body
+            self._unchanged = exc
             raise
 
     # -- what the socket gets
@@ -548,12 +550,18 @@ class Upload:
 
         :raises SendTimeout: it took longer than :attr:`send_seconds`
         """
-        if self.send_seconds is None:
-            await self._stream.drain()
-            return
-        with anyio.CancelScope(deadline=deadline_after(self.send_seconds)):
-            await self._stream.drain()
-            return
+        try:
+            if self.send_seconds is None:
+                await self._stream.drain()
+                return
+            with anyio.CancelScope(deadline=deadline_after(self.send_seconds)):
+                await self._stream.drain()
+                return
+        except (ClientConnectionError, Expired):
+            raise
+        except Exception as exc:
+            self._unchanged = exc
+            raise
         raise SendTimeout("Timeout on sending data to socket")
 
     def _send_without_waiting(self) -> None:
@@ -576,7 +584,7 @@ class Upload:
             await self._drain()
             await self._send_gathered()
             self._tell_written()
-        except (ClientConnectionError, Expired, SendTimeout) as exc:
+        except Exception as exc:  # noqa: BLE001  (the task of the upload raises it)
             self._interrupt(exc)
         finally:
             self._end_sending()
@@ -587,7 +595,7 @@ class Upload:
             self._sent.set()
             self._sent = None
 
-    def _interrupt(self, error: ClientConnectionError | Expired | SendTimeout) -> None:
+    def _interrupt(self, error: Exception) -> None:
         """End the upload, whose payload waits: no more can be sent."""
         self._rest_error = error
         if isinstance(error, ClientConnectionError):

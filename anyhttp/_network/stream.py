@@ -330,10 +330,17 @@ class _ForeignStream(ByteStream):
         self._stream = stream
         self.deadline: float = math.inf
         self._receiving: anyio.CancelScope | None = None
+        self._aborted = False
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         with anyio.CancelScope(deadline=self.deadline) as self._receiving:
-            return await self._stream.receive(max_bytes)
+            try:
+                return await self._stream.receive(max_bytes)
+            except anyio.EndOfStream:
+                raise
+            except Exception:
+                self._check_open()
+                raise
         raise Expired
 
     def interrupt(self) -> None:
@@ -342,10 +349,19 @@ class _ForeignStream(ByteStream):
             self._receiving.cancel()
 
     async def send(self, item: bytes) -> None:
-        with anyio.CancelScope(deadline=self.deadline) as scope:
-            await self._stream.send(item)
-        if scope.cancelled_caught:
-            raise Expired
+        with anyio.CancelScope(deadline=self.deadline):
+            try:
+                await self._stream.send(item)
+            except Exception:
+                self._check_open()
+                raise
+            return
+        raise Expired
+
+    def _check_open(self) -> None:
+        """Raise what a socket raises that has been closed here, whatever the stream raises then."""
+        if self._aborted:
+            raise anyio.ClosedResourceError from None
 
     async def send_eof(self) -> None:
         await self._stream.send_eof()
@@ -360,8 +376,12 @@ class _ForeignStream(ByteStream):
     def abort(self) -> None:
         """Abort the stream, or shut down its socket; else it only ends by :meth:`aclose`.
 
-        Errors of a stream's own method are raised: they are faults of the program.
+        The stream's own method is called once.  Its errors are raised: they are faults of the
+        program.
         """
+        if self._aborted:
+            return
+        self._aborted = True
         if (abort := getattr(self._stream, "abort", None)) is not None:
             abort()
             return

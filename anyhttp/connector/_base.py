@@ -334,9 +334,16 @@ class BaseConnector(PackageNames, AsyncWithOnly):
     ) -> NetworkStream | ByteStream:
         """Return a stream to the endpoint of *req*, TLS included.
 
-        A subclass's method may also take *req* alone, as in the first versions of aiohttp.
+        It is an anyio ``ByteStream``, which may have what a :class:`.ConnectorStream` has.  The
+        call is cancelled at the end of the time to connect.  A subclass's method may also take
+        *req* alone, as in the first versions of aiohttp.
 
-        :raises ClientConnectorError: it cannot be reached
+        :raises OSError: it cannot be reached; the request raises :exc:`ClientConnectorError`, the
+            :exc:`ClientConnectorDNSError` for a :exc:`socket.gaierror`, and one of the
+            :exc:`ClientSSLError` for an :exc:`ssl.SSLError`
+        :raises TimeoutError: it took too long; the request raises :exc:`ConnectionTimeoutError`
+
+        Any other exception comes out of the request as it is; so does one that the stream raises.
         """
         raise NotImplementedError
 

@@ -361,7 +361,11 @@ class ConnectionPool:
         while self.is_closing:
             # The stream is removed only after that, so that concurrent calls wait for it too.
             stream = next(iter(self._closing))
-            await stream.aclose()
+            try:
+                await stream.aclose()
+            except Exception:  # of a stream that the program has made: raised once
+                self._closing.pop(stream, None)
+                raise
             self._closing.pop(stream, None)
 
 
