@@ -270,7 +270,15 @@ class ClientSession(PackageNames, AsyncWithOnly):
     # -- its life
 
     async def __aenter__(self) -> Self:
-        self._scope.enter()
+        scope = self._scope
+        scope.enter()
+        if scope.needs_start:
+            try:
+                await scope.start()
+            except BaseException as exc:
+                if not isinstance(exc, GeneratorExit):  # then the coroutine is being closed
+                    await self.__aexit__(type(exc), exc, exc.__traceback__)
+                raise
         return self
 
     async def __aexit__(

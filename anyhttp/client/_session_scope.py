@@ -26,6 +26,8 @@ from ..connector import (
     close_owned,
     finish_closing,
     is_closing,
+    needs_start,
+    start,
     sweep_by,
     sweep_no_more_by,
 )
@@ -143,6 +145,16 @@ class SessionScope:
         self.watchdog = self._owner_watchdog = Watchdog(owner.start)
         assert self.connector is not None
         sweep_by(self.connector, self.watchdog)
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether :meth:`start` has something to do."""
+        return self.connector is not None and needs_start(self.connector)
+
+    async def start(self) -> None:
+        """Start what the connector needs."""
+        assert self.connector is not None
+        await start(self.connector)
 
     async def leave(self, raised: BaseException | None) -> None:
         """Close the session and end its tasks; *raised* is the error of the block, if any.

@@ -84,7 +84,8 @@ class ConnectorStatistics:
 class BaseConnector(PackageNames, AsyncWithOnly):
     """Base class of connectors: lends connections within limits, keeps idle ones, closes them.
 
-    A subclass makes the streams in :meth:`_create_connection`.
+    A subclass makes the streams in :meth:`_create_connection`.  If it needs something that runs
+    beside them, it starts that in :meth:`_start_up`, and ends it in :meth:`close`.
 
     :param keepalive_timeout: seconds an idle connection is kept; ``None`` for ever, 0 not
         at all
@@ -118,9 +119,15 @@ class BaseConnector(PackageNames, AsyncWithOnly):
     #: how many of its arguments a subclass's :meth:`_create_connection` takes
     _create_arguments: ClassVar[int] = 3
 
+    #: whether a subclass overrides :meth:`_start_up`
+    _has_start_up: ClassVar[bool] = False
+    _is_started = False
+    _starting: anyio.Lock | None = None  # made when it is needed
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _HOOKS.check_subclass(cls)
+        cls._has_start_up = cls._start_up is not BaseConnector._start_up
         cls._create_arguments = _positional_arguments(cls._create_connection)
 
     def __init__(
@@ -181,6 +188,13 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         pool.close_idle()  # an event loop of asyncio would keep their sockets open
 
     async def __aenter__(self) -> Self:
+        if self._has_start_up:
+            try:
+                await self._start_once()
+            except BaseException as exc:
+                if not isinstance(exc, GeneratorExit):  # then the coroutine is being closed
+                    await self.close()
+                raise
         return self
 
     async def __aexit__(
@@ -215,6 +229,41 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         """Return how many connections are in use and idle, and how many requests wait."""
         pool = self._pool
         return ConnectorStatistics(pool.in_use, len(pool.idle), pool.slots.waiting)
+
+    # -- what runs beside the connections
+
+    async def _start_up(self) -> None:
+        """Start what the connector needs; does nothing unless a subclass overrides it.
+
+        It is awaited once: when a session with the connector is entered, when the connector is
+        entered itself, or else for the first connection, within the time limits of that request.
+        Others wait meanwhile.  An exception comes out of the ``async with``, which closes the
+        session or the connector, or out of the request.  If it was raised, or the caller was
+        cancelled, nothing may be left running: the next connection calls it again.
+
+        A subclass ends what it has started in :meth:`close`, in a ``finally`` after ``await
+        super().close()``.  That cancels a call that has not returned, and waits for its end.
+        """
+
+    async def _start_once(self) -> None:
+        """Await :meth:`_start_up`, unless it has succeeded before.
+
+        :raises ClientConnectionError: the connector is closed
+        """
+        if self._starting is None:
+            self._starting = anyio.Lock(fast_acquire=True)
+        async with self._starting:
+            self._pool.check_open()
+            if self._is_started:
+                return
+            with anyio.CancelScope() as scope:
+                self._dialing.add(scope)
+                try:
+                    await self._start_up()
+                    self._is_started = True
+                finally:
+                    self._dialing.discard(scope)
+            self._pool.check_open()
 
     # -- lending
 
@@ -294,6 +343,8 @@ class BaseConnector(PackageNames, AsyncWithOnly):
             if waits is not None:
                 waits.add(scope, loop)
             try:
+                if self._has_start_up:
+                    await self._start_once()
                 await pool.make_room()
                 if traces:
                     await tell(traces, TraceConnectionCreateStartParams())

@@ -30,7 +30,9 @@ __all__ = (
     "forget_warning",
     "is_closing",
     "loop_of",
+    "needs_start",
     "open_stream",
+    "start",
     "sweep_by",
     "sweep_no_more_by",
     "uses_proxies",
@@ -72,8 +74,25 @@ async def open_stream(
     connector._pool.check_open()
     limit = ConnectLimit(timeout.sock_connect)
     with suppress(Expired), limit.scope:
+        await start(connector)
         return await connector._make_stream(req, traces, timeout, limit)
     raise timed_out(req)
+
+
+def needs_start(connector: BaseConnector) -> bool:
+    """Whether :func:`start` has something to do."""
+    return connector._has_start_up
+
+
+async def start(connector: BaseConnector) -> None:
+    """Start what *connector* needs, unless it has been started.
+
+    :raises ClientConnectionError: it is closed
+
+    What starting it raises is raised here.  After that, and after cancellation, it is not started.
+    """
+    if connector._has_start_up:
+        await connector._start_once()
 
 
 def check_hooks(connector: BaseConnector) -> None:
