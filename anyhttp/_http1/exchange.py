@@ -427,6 +427,8 @@ class Exchange:
         except ParseError as exc:
             self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
         except ClientConnectionError as exc:
+            if stream.is_failure(exc):
+                raise
             if self.connection is not None:
                 self._fail(ClientPayloadError(f"Response payload is not completed: {exc}"), exc)
         self._fail_if_closed()

@@ -126,7 +126,16 @@ class NetworkStream:
         except anyio.EndOfStream:
             return b""
         except STREAM_ERRORS as exc:
+            if self.is_failure(exc):
+                raise
             raise socket_errors(exc, self._tls_key) from exc
+
+    def is_failure(self, exc: BaseException) -> bool:
+        """Whether *exc* is the :attr:`failure` of a program's own stream.
+
+        The program wants to see it as it is, even if it looks like an error of the network.
+        """
+        return exc is getattr(self._transport, "failure", None)
 
     @property
     def has_waited(self) -> bool:
@@ -372,6 +381,12 @@ class _ForeignStream(ByteStream):
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
         return self._stream.extra_attributes
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What the stream's own attribute of this name says, if it has one."""
+        failure: BaseException | None = getattr(self._stream, "failure", None)
+        return failure
 
     def abort(self) -> None:
         """Abort the stream, or shut down its socket; else it only ends by :meth:`aclose`.

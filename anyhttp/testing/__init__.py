@@ -8,6 +8,9 @@ package imports this room; the plugin for pytest does, when a test uses one of i
 from __future__ import annotations
 
 from ._answers import Answer, drip, garbage, reset, stall
+from ._asgi import ASGIConnector
+from ._asgi_call import ASGIProtocolError
+from ._lifespan import LifespanError
 from ._mock import MockConnector, RequestMock
 from ._no_network import ForbiddenConnection, NoNetwork, no_network as no_network
 from ._requests import ReceivedRequest
@@ -16,8 +19,11 @@ from ._swallowed import note_swallowed as note_swallowed
 from ._websocket_server import WebSocketClosed, WebSocketPeer
 
 __all__ = (
+    "ASGIConnector",
+    "ASGIProtocolError",
     "Answer",
     "ForbiddenConnection",
+    "LifespanError",
     "MockConnector",
     "NoNetwork",
     "ReceivedRequest",

@@ -195,6 +195,19 @@ class WebSocketPeer:
         self._protocol.send_ping(data)
         await self._flush()
 
+    async def send_close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a CLOSE frame, unless one has been sent; the client answers it in its own time.
+
+        :raises ValueError: *code* is none that may be sent
+        :raises WebSocketClosed: the client is gone
+        """
+        if self._protocol.state is State.OPEN and not self._is_gone:
+            try:
+                self._protocol.send_close(code, reason)
+            except ProtocolError as exc:
+                raise ValueError(f"code {code} or reason {reason!r}: {exc}") from None
+        await self._flush()
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the WebSocket, and wait until the client has done so too, or is gone.
 
@@ -202,13 +215,8 @@ class WebSocketPeer:
 
         :raises ValueError: *code* is none that may be sent
         """
-        if self._protocol.state is State.OPEN and not self._is_gone:
-            try:
-                self._protocol.send_close(code, reason)
-            except ProtocolError as exc:
-                raise ValueError(f"code {code} or reason {reason!r}: {exc}") from None
         try:
-            await self._flush()
+            await self.send_close(code, reason)
             while self.close_code is None:
                 await self._receive_more()
         except WebSocketClosed:

@@ -1,0 +1,101 @@
+"""ASGI applications in the place of servers."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+from .._common import check_callable
+from .._tasks import CLEAN_UP_SECONDS
+from ._application import ApplicationConnector
+from ._asgi_call import ASGIApplication, CallSettings, ServerCall
+from ._asgi_http import HTTPCall
+from ._lifespan import Lifespan, LifespanMode
+from ._memory import CLIENT_ADDRESS
+from ._server_connection import ServerExchange
+
+if TYPE_CHECKING:
+    from ..client_reqrep import ClientRequest
+
+__all__ = ("ASGIConnector", "asgi_call", "check_asgi")
+
+
+class ASGIConnector(ApplicationConnector):
+    """Calls an ASGI application where other connectors connect to a server."""
+
+    def __init__(
+        self,
+        app: ASGIApplication,
+        *,
+        raise_app_exceptions: bool = True,
+        root_path: str = "",
+        client: tuple[str, int] = CLIENT_ADDRESS,
+        lifespan: LifespanMode = "auto",
+        wait_for_background: bool = True,
+        shutdown_timeout: float = CLEAN_UP_SECONDS,
+        limit: int | None = 100,
+        limit_per_host: int | None = 0,
+    ) -> None:
+        super().__init__(
+            raise_app_exceptions=raise_app_exceptions,
+            client=client,
+            wait_for_background=wait_for_background,
+            shutdown_timeout=shutdown_timeout,
+            limit=limit,
+            limit_per_host=limit_per_host,
+        )
+        check_asgi(app)
+        if not isinstance(root_path, str) or (root_path and not root_path.startswith("/")):
+            raise ValueError(f"root_path must begin with a slash, not be {root_path!r}")
+        self._app = app
+        self._root_path = root_path.rstrip("/")
+        self._lifespan = Lifespan(app, lifespan, shutdown_timeout)
+
+    async def _start_application(self) -> None:
+        await self._lifespan.start(self._owner().tasks)
+
+    async def _stop_application(self) -> None:
+        await self._lifespan.stop()
+
+    def _call_for(self, exchange: ServerExchange, request: ClientRequest) -> ServerCall:
+        key = request.connection_key
+        settings = CallSettings(
+            client=self._client,
+            server=(key.host, key.port),
+            root_path=self._root_path,
+            state=self._lifespan.state,
+            holds_end=self._waits_for_background,
+        )
+        return asgi_call(self._app, exchange, settings)
+
+
+def asgi_call(
+    app: ASGIApplication, exchange: ServerExchange, settings: CallSettings
+) -> ServerCall:
+    """Return a call of *app* in answer to the request of *exchange*."""
+    upgrade = exchange.headers.get("Upgrade", "").lower()
+    if "websocket" not in (token.strip() for token in upgrade.split(",")):
+        return HTTPCall(app, exchange, settings)
+    # Imported here, as the import is slow and most programs open no WebSocket.
+    from ._asgi_websocket import WebSocketCall
+
+    return WebSocketCall(app, exchange, settings)
+
+
+def check_asgi(app: object) -> None:
+    """Refuse *app* if it cannot be called as an ASGI 3 application.
+
+    :raises TypeError: it cannot
+    """
+    check_callable("app", app)
+    try:
+        signature = inspect.signature(app)  # type: ignore[arg-type]  # a callable
+    except (TypeError, ValueError):
+        return  # some built-in callables do not tell
+    try:
+        signature.bind({}, None, None)
+    except TypeError:
+        raise TypeError(
+            f"app must be an ASGI 3 application, which is called with scope, receive and send; "
+            f"{app!r} takes {signature} (a WSGI application is for WSGIConnector)"
+        ) from None
