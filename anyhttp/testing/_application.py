@@ -149,16 +149,12 @@ class ApplicationConnector(BaseConnector):
     def _call_for(self, exchange: ServerExchange, request: ClientRequest) -> Call:
         """Return what calls the application for a request."""
 
-    async def _start_application(self) -> None:
-        """Get the application ready, if that has not been done; called for each request."""
-
     async def _stop_application(self) -> None:
-        """Undo what :meth:`_start_application` has done."""
+        """Undo what :meth:`_start_up` has done."""
 
     async def _create_connection(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> ApplicationStream:
-        await self._start_application()
         owner = self._owner()
         server = (req.connection_key.host, req.connection_key.port or 0)
         client_end, server_end = memory_connection(client=self._client, server=server)

@@ -51,7 +51,7 @@ class ASGIConnector(ApplicationConnector):
         self._root_path = root_path.rstrip("/")
         self._lifespan = Lifespan(app, lifespan, shutdown_timeout)
 
-    async def _start_application(self) -> None:
+    async def _start_up(self) -> None:
         await self._lifespan.start(self._owner().tasks)
 
     async def _stop_application(self) -> None:

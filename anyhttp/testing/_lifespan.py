@@ -25,7 +25,6 @@ class LifespanError(RuntimeError):
 class Stage(enum.Enum):
     """How far the life of the application is; the values are words for messages."""
 
-    UNSTARTED = "before its startup"
     STARTING = "during its startup"
     RUNNING = "after its startup"
     STOPPING = "during its shutdown"
@@ -52,9 +51,9 @@ class Lifespan:
         self.state: dict[str, Any] = {}
 
     async def start(self, tasks: HelperTasks) -> None:
-        """Wait for the end of the startup; the first call begins it, in one of *tasks*.
+        """Have the application start in one of *tasks*, and wait until it is ready.
 
-        A cancellation of this ends the wait only.
+        If this raises an exception, or is cancelled, the application has ended.
 
         :raises LifespanError: the application has reported a failure
         :raises ASGIProtocolError: it has broken the rules
@@ -62,10 +61,14 @@ class Lifespan:
         """
         if self._mode == "off":
             return
-        if self._call is None:
-            self._call = _LifespanCall(self._app, self._mode, self._seconds, self.state)
-            self._call.begin(tasks)
-        await self._call.wait_started()
+        call = _LifespanCall(self._app, self._mode, self._seconds)
+        call.begin(tasks)
+        try:
+            await call.wait_started()
+        except BaseException:
+            await call.cancel()
+            raise
+        self._call, self.state = call, call.state
 
     async def stop(self) -> None:
         """Have the application shut down, and wait until it has returned.
@@ -76,67 +79,60 @@ class Lifespan:
         :raises LifespanError: the application has reported a failure, or did not return in time
         :raises BaseException: what it has raised
         """
-        if self._call is not None:
-            await self._call.stop()
+        call, self._call = self._call, None
+        if call is not None:
+            try:
+                await call.stop()
+            except BaseException:
+                await call.cancel()
+                raise
 
 
 class _LifespanCall:
     """The call of an application for its lifespan."""
 
-    def __init__(
-        self, app: ASGIApplication, mode: LifespanMode, seconds: float, state: dict[str, Any]
-    ) -> None:
+    def __init__(self, app: ASGIApplication, mode: LifespanMode, seconds: float) -> None:
         self._app = app
         self._mode = mode
         self._seconds = seconds
-        self._state = state
-        self._stage = Stage.UNSTARTED
+        self._stage = Stage.STARTING
         self._scope = anyio.CancelScope()
         self._started = anyio.Event()  # or failed to
         self._stopping = anyio.Event()
         self._over = anyio.Event()
         self._reported: LifespanError | None = None  # what the application has said of a failure
-        self._failure: BaseException | None = None  # what start() or stop() has to raise
-        self._is_raised = False  # that, by start()
+        self._failure: BaseException | None = None  # what is to be raised
         self._is_begun = False  # lifespan.startup has been given to the application
         self._is_told = False  # lifespan.shutdown has
+        self.state: dict[str, Any] = {}
 
     def begin(self, tasks: HelperTasks) -> None:
         """Start the task."""
-        self._stage = Stage.STARTING
         tasks.start_soon(self._run, tasks, end=self._scope.cancel, unstarted=self._ended)
 
     async def wait_started(self) -> None:
         """Wait for the end of the startup, and raise its failure."""
         await self._started.wait()
         if self._stage is Stage.FAILED:
-            self._is_raised = True
             assert self._failure is not None
             raise self._failure
 
     async def stop(self) -> None:
-        """Begin the shutdown, and wait until the application has returned."""
+        """Begin the shutdown, wait until the application has returned, and raise its failure."""
         if self._stage is Stage.RUNNING:
             self._stage = Stage.STOPPING
             self._stopping.set()
-        elif self._stage is Stage.STARTING:
-            self._scope.cancel()
-        try:
-            with anyio.move_on_after(self._seconds):
-                await self._over.wait()
-            if not self._over.is_set():
-                await self._cancel()
-                raise LifespanError(
-                    f"the application has not shut down within {self._seconds:g} seconds"
-                )
-        except anyio.get_cancelled_exc_class():
-            await self._cancel()
-            raise
-        failure, self._failure = self._failure, None
-        if failure is not None and not self._is_raised:
-            raise failure
+        with anyio.move_on_after(self._seconds):
+            await self._over.wait()
+        if not self._over.is_set():
+            raise LifespanError(
+                f"the application has not shut down within {self._seconds:g} seconds"
+            )
+        if self._failure is not None:
+            raise self._failure
 
-    async def _cancel(self) -> None:
+    async def cancel(self) -> None:
+        """Cancel the application, and wait for its end as long as cleaning up may take."""
         self._scope.cancel()
         with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
             await self._over.wait()
@@ -149,7 +145,7 @@ class _LifespanCall:
         scope = {
             "type": "lifespan",
             "asgi": {"version": "3.0", "spec_version": "2.0"},
-            "state": self._state,
+            "state": self.state,
         }
         try:
             with self._scope:
