@@ -123,7 +123,9 @@ class NetworkStream:
             self._timed.has_waited = False  # TLS may find what it needs without receiving
         try:
             return await self.stream.receive(max_bytes)
-        except anyio.EndOfStream:
+        except anyio.EndOfStream as exc:
+            if self.is_failure(exc):
+                raise
             return b""
         except STREAM_ERRORS as exc:
             if self.is_failure(exc):

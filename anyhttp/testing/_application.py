@@ -102,7 +102,9 @@ class _Run:
 
     __slots__ = ("call", "request", "scope", "server_end", "stream")
 
-    def __init__(self, request: ClientRequest, stream: ApplicationStream, end: MemoryStream) -> None:
+    def __init__(
+        self, request: ClientRequest, stream: ApplicationStream, end: MemoryStream
+    ) -> None:
         self.request = request
         self.stream = stream
         self.server_end = end
@@ -252,23 +254,33 @@ class ApplicationConnector(BaseConnector):
         """
         try:
             await super().close(abort_ssl=abort_ssl)
-            for run in tuple(self._running):
-                if not run.is_ending:
-                    run.scope.cancel()
-            if self._running:
-                with anyio.move_on_after(self._shutdown_timeout):
-                    await self._wait_for_calls()
-            await self._cancel_calls()
-            await self._stop_application()
-        except GeneratorExit:
+            await self._let_calls_end()
+        except GeneratorExit:  # the coroutine is being closed, so it cannot await
+            if self._tasks_owner is not None:
+                self._tasks_owner.cancel()
             raise
         except BaseException:
-            await self._cancel_calls()
+            await self._end_application()
             raise
+        await self._end_application()
+        self._raise_failures()
+
+    async def _let_calls_end(self) -> None:
+        """Wait for the calls that end by themselves, but not for ever; cancel the others."""
+        for run in tuple(self._running):
+            if not run.is_ending:
+                run.scope.cancel()
+        with anyio.move_on_after(self._shutdown_timeout):
+            await self._wait_for_calls()
+
+    async def _end_application(self) -> None:
+        """Cancel the calls that are left, and end the application itself."""
+        try:
+            await self._cancel_calls()
+            await self._stop_application()
         finally:
             if self._tasks_owner is not None:
                 self._tasks_owner.cancel()
-        self._raise_failures()
 
     async def _wait_for_calls(self) -> None:
         """Wait until no call of the application is running."""

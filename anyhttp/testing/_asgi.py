@@ -69,9 +69,7 @@ class ASGIConnector(ApplicationConnector):
         return asgi_call(self._app, exchange, settings)
 
 
-def asgi_call(
-    app: ASGIApplication, exchange: ServerExchange, settings: CallSettings
-) -> ServerCall:
+def asgi_call(app: ASGIApplication, exchange: ServerExchange, settings: CallSettings) -> ServerCall:
     """Return a call of *app* in answer to the request of *exchange*."""
     upgrade = exchange.headers.get("Upgrade", "").lower()
     if "websocket" not in (token.strip() for token in upgrade.split(",")):

@@ -109,10 +109,13 @@ class ServerCall(ABC):
         :raises ASGIProtocolError: the application broke the rules, or returned too early
         :raises BaseException: what the application has raised
         """
-        await call_application(self._app, self._scope(), self.receive, self.send)
+        await self._call_application()
         if not self.is_disconnected:
             with self._until_gone():
                 await self._application_returned()
+
+    async def _call_application(self) -> None:
+        await call_application(self._app, self._scope(), self.receive, self.send)
 
     async def answer_failure(self) -> None:
         """Answer for an application that has failed, as a server does."""

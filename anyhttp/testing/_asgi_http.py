@@ -7,7 +7,14 @@ from typing import Any, ClassVar
 
 from anyio.lowlevel import checkpoint
 
-from ._asgi_call import ASGIApplication, CallSettings, Message, RawHeaders, ServerCall
+from ._asgi_call import (
+    ASGIApplication,
+    ASGIProtocolError,
+    CallSettings,
+    Message,
+    RawHeaders,
+    ServerCall,
+)
 from ._client_stream import ClientDisconnected
 from ._server_connection import ServerExchange
 
@@ -17,9 +24,9 @@ __all__ = ("HTTPCall", "HTTPResponse", "ResponseStage")
 class ResponseStage(enum.Enum):
     """How far the response is; the values are words for messages."""
 
-    UNANSWERED = "before http.response.start"
-    STARTED = "after http.response.start"
-    TRAILERS = "after the last http.response.body, before the trailers"
+    UNANSWERED = "before {}start"
+    STARTED = "after {}start"
+    TRAILERS = "after the last {}body, before the trailers"
     OVER = "after the end of the response"
 
 
@@ -44,13 +51,14 @@ class HTTPResponse:
         self._has_trailers = False
         self._trailers: RawHeaders = []
         self._left: int | None = None  # what is missing of the Content-Length, if there is one
+        self._completing = b""  # a part that completes the Content-Length before the last message
         self._last: bytes | None = None  # the last part, until it is sent
 
     def start(self, message: Message) -> None:
         """Take the head."""
         call = self._call
         if self.stage is not ResponseStage.UNANSWERED:
-            raise call.broken_rule(f"sent {message['type']} {self.stage.value}")
+            raise self.too_early_or_late(message)
         self._status, self._headers = call.status(message), call.headers(message)
         self._has_trailers = bool(message.get("trailers", False))
         for name, value in self._headers:
@@ -64,23 +72,28 @@ class HTTPResponse:
         """Take a part of the body, and send it unless it is the last."""
         call = self._call
         if self.stage is not ResponseStage.STARTED:
-            raise call.broken_rule(f"sent {message['type']} {self.stage.value}")
+            raise self.too_early_or_late(message)
         body, more = call.bytes_of(message, "body"), bool(message.get("more_body", False))
         self._check_length(len(body), more=more)
-        if more:
+        if more and self._left == 0:
+            self._completing += body
+        elif more:
             await self._send_head()
             await self._exchange.send(body)
+        if more:
             return
-        self._last = body
+        self._last = self._completing + body
         self.stage = ResponseStage.TRAILERS if self._has_trailers else ResponseStage.OVER
 
     def take_trailers(self, message: Message) -> None:
         """Take fields that come after the body."""
         if self.stage is not ResponseStage.TRAILERS:
-            where = self.stage.value
+            where = self.stage.value.format(self._prefix)
             if self.stage is ResponseStage.OVER and not self._has_trailers:
                 where = "without announcing them by 'trailers': True in http.response.start"
             raise self._call.broken_rule(f"sent {message['type']} {where}")
+        if self._left is not None:
+            raise self._call.broken_rule(f"sent {message['type']} for a body with Content-Length")
         self._trailers += self._call.headers(message)
         if not message.get("more_trailers", False):
             self.stage = ResponseStage.OVER
@@ -93,7 +106,17 @@ class HTTPResponse:
         await self._send_head()
         if last:
             await self._exchange.send(last)
-        await self._exchange.finish(self._trailers)
+        try:
+            await self._exchange.finish(self._trailers)
+        except ValueError as exc:
+            raise self._call.broken_rule(
+                f"sent {self._prefix}trailers with a bad header: {exc}"
+            ) from exc
+
+    def too_early_or_late(self, message: Message) -> ASGIProtocolError:
+        """Return the error of an application that has sent *message* at the wrong time."""
+        where = self.stage.value.format(self._prefix)
+        return self._call.broken_rule(f"sent {message['type']} {where}")
 
     @property
     def is_held(self) -> bool:
@@ -118,7 +141,9 @@ class HTTPResponse:
             await self._exchange.start(self._status, self._headers)
         except ValueError as exc:
             self.is_sent = False
-            raise self._call.broken_rule(f"sent {self._prefix}start with a bad header: {exc}") from exc
+            raise self._call.broken_rule(
+                f"sent {self._prefix}start with a bad header: {exc}"
+            ) from exc
 
     def _check_length(self, size: int, *, more: bool) -> None:
         """Compare the body with what the head says of it."""
@@ -226,7 +251,7 @@ class HTTPCall(ServerCall):
     async def _send_hint(self, message: Message) -> None:
         """Send a status 103 (:rfc:`8297`)."""
         if self._response.stage is not ResponseStage.UNANSWERED:
-            raise self.broken_rule(f"sent {message['type']} {self._response.stage.value}")
+            raise self._response.too_early_or_late(message)
         links = message.get("links", ())
         if isinstance(links, (str, bytes)) or not all(isinstance(link, bytes) for link in links):
             raise self.broken_rule(f"sent {message['type']} whose 'links' is no list of bytes")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import Any, ClassVar, Final
 
+import anyio
+from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ._asgi_call import ASGIApplication, CallSettings, Message, ServerCall
@@ -48,6 +50,10 @@ class WebSocketCall(ServerCall):
         self._has_begun = False  # websocket.connect has been given to the application
         self._peer: WebSocketPeer | None = None
         self._response = HTTPResponse(self, exchange, _DENIAL)
+        self._handshake = anyio.Lock()  # one task at a time reads before it is over
+        # The task that reads hands over one message at a time.
+        self._into, self._messages = anyio.create_memory_object_stream[str | bytes](0)
+        self._group: TaskGroup | None = None
         self._end: tuple[int, str] = (_ABNORMAL, "")  # how the client has closed the WebSocket
 
     def _scope(self) -> dict[str, Any]:
@@ -70,6 +76,21 @@ class WebSocketCall(ServerCall):
     def is_delivered(self) -> bool:
         return self.is_over and not self._response.is_held
 
+    async def _call_application(self) -> None:
+        failure: BaseException | None = None
+        async with anyio.create_task_group() as self._group:
+            with self._messages:
+                try:
+                    await super()._call_application()
+                except BaseException as exc:
+                    if _is_cancellation(exc):
+                        raise
+                    failure = exc  # raised outside, where it is not put into a group
+            self._group.cancel_scope.cancel()
+        self._into.close()  # if there was no task that has done it
+        if failure is not None:
+            raise failure
+
     # -- receiving
 
     async def receive(self) -> Message:
@@ -79,7 +100,7 @@ class WebSocketCall(ServerCall):
                 await checkpoint()
                 return {"type": "websocket.connect"}
             message = await self._next()
-            if message is None and self._stage is Stage.OPEN and not self.is_disconnected:
+            while message is None and not (self.is_disconnected or self.is_over):
                 message = await self._next()  # it has been accepted while this waited
             if message is None:
                 self.was_told = True
@@ -89,16 +110,32 @@ class WebSocketCall(ServerCall):
 
     async def _next_message(self) -> Message | None:
         if self._peer is None:
-            await self._exchange.wait_disconnect()
-            return None
+            async with self._handshake:
+                if self._peer is None:
+                    await self._exchange.wait_disconnect()
+                    return None
         try:
-            data = await self._peer.receive()
-        except WebSocketClosed as exc:
-            self._end = exc.code, exc.reason
+            data = await self._messages.receive()
+        except anyio.EndOfStream:
             return None
         if isinstance(data, str):
             return {"type": "websocket.receive", "text": data}
         return {"type": "websocket.receive", "bytes": data}
+
+    async def _read(self, peer: WebSocketPeer) -> None:
+        """Read messages, one ahead of the application, until the client closes the WebSocket.
+
+        The client's CLOSE and its PINGs are answered, whether the application receives or not.
+        """
+        with self._into:
+            try:
+                while True:
+                    message = await peer.receive()
+                    if self._stage is Stage.OPEN:
+                        await self._into.send(message)
+            except WebSocketClosed as exc:
+                self._end = exc.code, exc.reason
+                self.is_disconnected = True
 
     # -- sending
 
@@ -165,16 +202,22 @@ class WebSocketCall(ServerCall):
             raise self.broken_rule(
                 f"sent {_ACCEPT} whose 'subprotocol' is a {type(subprotocol).__name__}, not a str"
             )
+        headers = self.headers(message)
+        self._end_wait()
         try:
-            self._peer = await self._exchange.accept_websocket(
-                protocol=subprotocol, headers=self.headers(message), compress=True
-            )
+            async with self._handshake:
+                self._peer = await self._exchange.accept_websocket(
+                    protocol=subprotocol, headers=headers, compress=True
+                )
         except MalformedRequest:
             self._refuse()  # by a response that says why
             self.is_disconnected = True
             self._raise_gone()
+        except ValueError as exc:
+            raise self.broken_rule(f"sent {_ACCEPT} with a bad header: {exc}") from exc
         self._stage = Stage.OPEN
-        self._end_wait()
+        assert self._group is not None
+        self._group.start_soon(self._read, self._peer)
 
     async def _close(self, message: Message) -> None:
         assert self._peer is not None
@@ -228,3 +271,11 @@ class WebSocketCall(ServerCall):
             await self._exchange.reset()
         else:
             await self._respond_failed()
+
+
+def _is_cancellation(exc: BaseException) -> bool:
+    """Whether *exc* has to reach the scope that has been cancelled."""
+    kinds = (GeneratorExit, anyio.get_cancelled_exc_class())
+    if isinstance(exc, BaseExceptionGroup):
+        return exc.subgroup(kinds) is not None
+    return isinstance(exc, kinds)
