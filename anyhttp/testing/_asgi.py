@@ -10,6 +10,7 @@ from .._tasks import CLEAN_UP_SECONDS
 from ._application import ApplicationConnector
 from ._asgi_call import ASGIApplication, CallSettings, ServerCall
 from ._asgi_http import HTTPCall
+from ._asgi_websocket import WebSocketCall
 from ._lifespan import Lifespan, LifespanMode
 from ._memory import CLIENT_ADDRESS
 from ._server_connection import ServerExchange
@@ -21,7 +22,40 @@ __all__ = ("ASGIConnector", "asgi_call", "check_asgi")
 
 
 class ASGIConnector(ApplicationConnector):
-    """Calls an ASGI application where other connectors connect to a server."""
+    """Calls an ASGI 3 application where other connectors connect to a server.
+
+    Requests to whatever host go to the application, each over a connection of its own in memory;
+    ``https`` and ``wss`` need no certificate.  Bodies are streamed both ways, and each side waits
+    for the other.  A client that goes away is seen as ``http.disconnect`` or
+    ``websocket.disconnect``.
+
+    The application runs in a task for each request, with the context variables of the request.
+    Its startup and shutdown (lifespan) belong to the connector: an entered session starts it, else
+    the first request does, and closing the connector, as a session does with its own, shuts it
+    down.
+
+    What the application raises comes out of the request unchanged: while the head of the response
+    is awaited, or when the body has been read as far as it was sent.  If no request can raise it
+    any more, :meth:`close` does.  After the client has gone, exceptions are logged only: many
+    applications fail because of that.  An application that breaks the rules of ASGI gets an
+    :exc:`ASGIProtocolError`.
+
+    :param app: the application
+    :param raise_app_exceptions: ``False``: log what the application raises, and answer as a server
+        does: by a status 500, or a broken connection if the response has begun
+    :param root_path: where the application is mounted; URLs of requests contain it
+    :param client: host and port of the client, as the application sees it
+    :param lifespan: ``"on"``, ``"off"``, or ``"auto"`` for applications that may know of none
+    :param wait_for_background: let a response end only when the application has returned, so that
+        the test goes on after background tasks; ``False``: as soon as it has been sent, as servers
+        do
+    :param shutdown_timeout: seconds that the application has at the end, see :meth:`close`, and for
+        its shutdown
+    :param limit: requests in progress in all; 0 or ``None`` for no limit
+    :param limit_per_host: the same for one host
+    :raises TypeError: *app* is no ASGI 3 application, or an argument is of a wrong type
+    :raises ValueError: an argument has a bad value
+    """
 
     def __init__(
         self,
@@ -72,12 +106,9 @@ class ASGIConnector(ApplicationConnector):
 def asgi_call(app: ASGIApplication, exchange: ServerExchange, settings: CallSettings) -> ServerCall:
     """Return a call of *app* in answer to the request of *exchange*."""
     upgrade = exchange.headers.get("Upgrade", "").lower()
-    if "websocket" not in (token.strip() for token in upgrade.split(",")):
-        return HTTPCall(app, exchange, settings)
-    # Imported here, as the import is slow and most programs open no WebSocket.
-    from ._asgi_websocket import WebSocketCall
-
-    return WebSocketCall(app, exchange, settings)
+    if "websocket" in (token.strip() for token in upgrade.split(",")):
+        return WebSocketCall(app, exchange, settings)
+    return HTTPCall(app, exchange, settings)
 
 
 def check_asgi(app: object) -> None:

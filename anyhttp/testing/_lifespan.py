@@ -19,7 +19,7 @@ logger: Final = logging.getLogger("anyhttp.testing")
 
 
 class LifespanError(RuntimeError):
-    """An application reported that its startup or shutdown had failed, or did not end it in time."""
+    """An application reported a failed startup or shutdown, or did not shut down in time."""
 
 
 class Stage(enum.Enum):

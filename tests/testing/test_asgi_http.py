@@ -38,6 +38,7 @@ START = {
 
 
 def session_for(app: Any, **options: Any) -> ClientSession:
+    """Return a session that calls *app*."""
     return ClientSession(connector=ASGIConnector(app, **options))
 
 
@@ -53,10 +54,12 @@ def sending(*messages: Any) -> Any:
 
 
 def body(data: bytes, *, more: bool = False) -> dict[str, Any]:
+    """Return the message for a part of the body."""
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
 async def answer(send: Send, data: bytes = b"ok") -> None:
+    """Send a whole response."""
     await send(START)
     await send(body(data))
 
@@ -445,7 +448,7 @@ class TestFailures:
             raise error
 
         async with session_for(app, lifespan="off") as session:
-            with pytest.raises(type(error)) as caught:
+            with pytest.raises(type(error)) as caught:  # noqa: PT012
                 async with session.get(URL) as response:
                     assert when == "within"
                     assert await response.content.readany() == b"half"
@@ -624,8 +627,8 @@ RULES = [
         "1 bytes more than its Content-Length",
     ),
     ([{**START, "headers": [(b"Content-Length", b"4")]}, body(b"abc")], "1 bytes less than its"),
-    ([{**START, "status": 204}, body(b"abc")], "3 bytes of body with the status 204, which has none"),
-    ([{**START, "trailers": True}, body(b"")], "returned without the trailers that it had announced"),
+    ([{**START, "status": 204}, body(b"abc")], "3 bytes of body with the status 204, which"),
+    ([{**START, "trailers": True}, body(b"")], "returned without the trailers that it had"),
     (
         [START, body(b""), {"type": "http.response.trailers"}],
         "sent http.response.trailers without announcing them by 'trailers': True",
@@ -674,12 +677,13 @@ class TestRules:
 
         async with session_for(app, lifespan="off") as session:
             with pytest.raises(
-                ASGIProtocolError, match="must return an awaitable .* returned a int"
+                ASGIProtocolError, match=r"must return an awaitable .* returned a int"
             ):
                 await get(session, URL)
 
 
 def wsgi_app(environ: Any, start_response: Any) -> list[bytes]:
+    """Take what WSGI applications take."""
     return []
 
 
