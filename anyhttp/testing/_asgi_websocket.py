@@ -206,7 +206,7 @@ class WebSocketCall(ServerCall):
         self._end_wait()
         try:
             async with self._handshake:
-                self._peer = await self._exchange.accept_websocket(
+                self._peer = peer = await self._exchange.accept_websocket(
                     protocol=subprotocol, headers=headers, compress=True
                 )
         except MalformedRequest:
@@ -217,7 +217,7 @@ class WebSocketCall(ServerCall):
             raise self.broken_rule(f"sent {_ACCEPT} with a bad header: {exc}") from exc
         self._stage = Stage.OPEN
         assert self._group is not None
-        self._group.start_soon(self._read, self._peer)
+        self._group.start_soon(self._read, peer)
 
     async def _close(self, message: Message) -> None:
         assert self._peer is not None
