@@ -109,8 +109,8 @@ def package(session: nox.Session) -> None:
     """Build the distributions into ``dist/``, check them, and use the wheel as users do.
 
     The wheel is made from the sdist, so that both are known to be complete.  It is installed
-    twice in an environment of its own: without any extra, which is enough for a request; and
-    with the command, which shows itself on both backends.
+    twice in an environment of its own: without any extra, which is enough for a request, and with
+    pytest for a test; and with the command, which shows itself on both backends.
     """
     session.install(*nox.project.dependency_groups(PYPROJECT, "release"))
     session.run("towncrier", "build", "--draft", "--version", "next", silent=True)
@@ -127,6 +127,10 @@ def package(session: nox.Session) -> None:
     with session.chdir(home):
         session.run(python, "-m", "pip", "install", "--quiet", wheel, external=True)
         session.run(python, "-I", str(ROOT / "tests" / "minimal_check.py"), external=True)
+        session.run(python, "-m", "pip", "install", "--quiet", "pytest", external=True)
+        # neither the settings of this project nor the fixtures of its tests are taken
+        run_pytest = (python, "-I", "-m", "pytest", "-c", os.devnull, "--noconftest")
+        session.run(*run_pytest, str(ROOT / "tests" / "plugin_check.py"), external=True)
         session.run(python, "-m", "pip", "install", "--quiet", f"{wheel}[cli]", external=True)
         session.run(python, "-I", "-m", "anyhttp", "demo", external=True)
 

@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from anyhttp.testing import NoNetwork
+    from anyhttp.testing import NoNetwork, RequestMock
 
 #: what a test has raised
 _RAISED: Final = pytest.StashKey[BaseException]()
@@ -26,6 +26,15 @@ _ERRORS: Final = pytest.StashKey[list["Sequence[AssertionError]"]]()
 
 class _TestHasFailed(Exception):
     """Raised in the block of a fixture, so that the block ends without looking for failures."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers."""
+    config.addinivalue_line(
+        "markers",
+        "anyhttp_mock(*, assert_all_called=True): "
+        "whether the fixture anyhttp_mock fails a test that leaves a route without a request",
+    )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -52,6 +61,26 @@ def _check_passed(request: pytest.FixtureRequest) -> None:
     """Raise an error unless the test has passed."""
     if _RAISED in request.node.stash:
         raise _TestHasFailed
+
+
+@pytest.fixture
+def anyhttp_mock(request: pytest.FixtureRequest) -> Iterator[RequestMock]:
+    """Let a mock answer the requests of the test, by whatever session they are made.
+
+    It does what :func:`~anyhttp.testing.mock_requests` does, for the whole process.  With
+    ``@pytest.mark.anyhttp_mock(assert_all_called=False)``, a test may leave routes without a
+    request.
+    """
+    from anyhttp.testing import mock_requests
+
+    if "anyhttp_no_network" in request.fixturenames:
+        request.getfixturevalue("anyhttp_no_network")  # so that it begins before the mock
+    mark = request.node.get_closest_marker("anyhttp_mock")
+    args, options = ((), {}) if mark is None else (mark.args, mark.kwargs)
+    with suppress(_TestHasFailed), mock_requests(*args, whole_process=True, **options) as mock:
+        _watch(request, mock.unanswered)
+        yield mock
+        _check_passed(request)
 
 
 @pytest.fixture

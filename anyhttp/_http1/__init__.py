@@ -11,7 +11,7 @@ from .heads import Head, ResponseHead, as_text, content_type_of, text_fields
 from .request_framing import NO_BODY, Framing, framing_fields, framing_of_request
 from .response_grammar import Limits, ParseError
 from .unread import OpenExchanges
-from .upload import Outgoing, SendableBody, SendTimeout, Upload, goes_inline
+from .upload import Outgoing, SendTimeout, Upload, goes_inline
 from .upload_tracker import (
     UploadComplete,
     UploadProgress,
@@ -36,7 +36,6 @@ __all__ = (
     "ParseError",
     "ResponseHead",
     "SendTimeout",
-    "SendableBody",
     "Upload",
     "UploadComplete",
     "UploadProgress",

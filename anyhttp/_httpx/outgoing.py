@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 import anyio
 
 from .._headers import HeaderBlock
-from .._http1 import NO_BODY, Framing, SendableBody
+from .._http1 import NO_BODY, Framing
 from .._tasks import CLEAN_UP_SECONDS
 
-__all__ = ("CannotBeSent", "Outgoing", "outgoing_request")
+__all__ = ("CannotBeSent", "Outgoing", "RawFields", "outgoing_request")
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _METHOD: Final = re.compile(_TOKEN.decode())
@@ -38,7 +38,7 @@ class RequestBody:
     """
 
     def __init__(self, stream: AsyncIterable[bytes], data: bytes | None) -> None:
-        self._stream = stream
+        self.stream: AsyncIterable[bytes] = stream
         self._data = data
 
     def in_memory(self) -> bytes | None:
@@ -47,7 +47,7 @@ class RequestBody:
 
     async def write_with_length(self, writer: Any, content_length: int | None, /) -> None:
         """Write all of the body; the writer compares its length with *content_length*."""
-        iterator = aiter(self._stream)
+        iterator = aiter(self.stream)
         try:
             async for piece in iterator:
                 await writer.write(piece)
@@ -71,13 +71,13 @@ class Outgoing:
         target: str,
         block: HeaderBlock,
         framing: Framing,
-        payload: SendableBody | None,
+        payload: RequestBody | None,
     ) -> None:
         self.method: str = method
         self.target: str = target
         self.block: HeaderBlock = block
         self.framing: Framing = framing
-        self.payload: SendableBody | None = payload
+        self.payload: RequestBody | None = payload
 
 
 class _Places(NamedTuple):
@@ -166,7 +166,7 @@ def _asks_to_close(places: _Places, fields: RawFields) -> bool:
 
 def _body(
     places: _Places, fields: RawFields, stream: AsyncIterable[bytes], data: bytes | None
-) -> tuple[SendableBody | None, Framing]:
+) -> tuple[RequestBody | None, Framing]:
     """Return the body and its framing."""
     if places.coding is not None:
         if fields[places.coding][1].strip().lower() != b"chunked":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ssl import SSLContext
 from typing import Final
 
@@ -14,6 +14,7 @@ from .._common import ConnectionKey
 from .._targets import BasicAuth, ProxyOptions, checked_proxy, encode_basic_auth, host_error
 from ..client_reqrep import ClientRequest
 from .library import Proxy
+from .outgoing import Outgoing, RawFields
 
 __all__ = ("SCHEMES", "ProxyRoute", "Route", "Routes", "proxy_route")
 
@@ -22,8 +23,6 @@ SCHEMES: Final = {"http": False, "https": True, "ws": False, "wss": True}
 
 #: Most routes that are remembered.
 _MOST: Final = 1024
-
-_RawFields = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class ProxyRoute:
     """
 
     options: ProxyOptions
-    fields: _RawFields
+    fields: RawFields
 
 
 def proxy_route(proxy: Proxy) -> ProxyRoute:
@@ -121,3 +120,35 @@ class Routes:
             request.use_proxy(self.proxy.options)
         prefix = str(url.origin()).encode("ascii") if request.is_forwarded else None
         return Route(request, request.connection_key, prefix)
+
+    def for_one(self, route: Route, outgoing: Outgoing, fields: RawFields) -> Route:
+        """Return *route* for one request alone, which stands for itself.
+
+        What takes the place of the network decides by the request what it answers.
+
+        :param fields: header fields of the request, without those for a proxy
+        """
+        origin = route.request
+        target = outgoing.target.removeprefix((route.prefix or b"").decode("ascii"))
+        url = origin.url
+        if target.startswith("/"):
+            url = URL(f"{url.origin()}{target}", encoded=True)
+        body = outgoing.payload
+        data: object = None
+        if body is not None:
+            data = body.in_memory()
+            if data is None:
+                data = body.stream
+        request = ClientRequest(
+            outgoing.method,
+            url,
+            [(name.decode("ascii"), value.decode("latin-1")) for name, value in fields],
+            (*ClientRequest.DEFAULT_HEADERS, hdrs.CONTENT_TYPE),
+            data,
+            ssl=origin.ssl,
+            server_hostname=origin.server_hostname,
+        )
+        request.is_handshake = origin.is_handshake
+        if self.proxy is not None:
+            request.use_proxy(self.proxy.options)
+        return replace(route, request=request)

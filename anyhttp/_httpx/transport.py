@@ -24,6 +24,7 @@ from ..connector import (
     TransportOptions,
     TransportTCPConnector,
     TransportUnixConnector,
+    is_network_replaced,
     require_socks,
 )
 from ..streams import StreamReader
@@ -167,6 +168,8 @@ class Transport(Generic[RequestT, ResponseT]):
         try:
             connection = self._connector.take_idle(route.key)
             if connection is None:
+                if is_network_replaced():
+                    route = self._routes.for_one(route, outgoing, request.headers.raw)
                 connection = await self._connect(route, timeouts, callback)
         except CONNECT_ERRORS as exc:
             if self._connector.closed:

@@ -28,6 +28,7 @@ from ._session_interface import (
 )
 from ._substitute import (
     StreamSource as StreamSource,
+    is_network_replaced as is_network_replaced,
     replaced_network as replaced_network,
 )
 from ._terms import LendingTerms as LendingTerms

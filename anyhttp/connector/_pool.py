@@ -16,7 +16,7 @@ from .._tasks import asyncio_loop
 from ..client_exceptions import ClientConnectionError
 from ._idle import IdleConnections
 from ._slots import Slot, Slots
-from ._substitute import OPEN_BLOCKS, is_replaced
+from ._substitute import OPEN_BLOCKS, is_network_replaced
 
 __all__ = ("ConnectionPool",)
 
@@ -157,7 +157,7 @@ class ConnectionPool:
             self.check_open()
         if self._thread != get_ident():
             self._change_thread()
-        if OPEN_BLOCKS and self._uses_network and is_replaced():
+        if OPEN_BLOCKS and self._uses_network and is_network_replaced():
             return None
         idle = self.idle
         now = monotonic()

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from ..client_reqrep import ClientRequest
 
-__all__ = ("OPEN_BLOCKS", "StreamSource", "is_replaced", "replaced_network", "substitute_for")
+__all__ = (
+    "OPEN_BLOCKS",
+    "StreamSource",
+    "is_network_replaced",
+    "replaced_network",
+    "substitute_for",
+)
 
 
 class StreamSource(Protocol):
@@ -108,7 +114,7 @@ def _sources() -> Iterator[StreamSource]:
         yield block.source
 
 
-def is_replaced() -> bool:
+def is_network_replaced() -> bool:
     """Whether the network is replaced in this context."""
     return any(True for _ in _sources())
 

@@ -12,6 +12,7 @@ from ._asgi import ASGIConnector
 from ._asgi_call import ASGIProtocolError
 from ._lifespan import LifespanError
 from ._mock import MockConnector, RequestMock
+from ._mock_requests import MockedRequests as MockedRequests, mock_requests
 from ._no_network import ForbiddenConnection, NoNetwork, no_network as no_network
 from ._requests import ReceivedRequest
 from ._routes import Route, UnansweredRequest
@@ -34,6 +35,7 @@ __all__ = (
     "WebSocketPeer",
     "drip",
     "garbage",
+    "mock_requests",
     "reset",
     "stall",
 )

@@ -34,21 +34,20 @@ from ._routes import (
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("MockConnector", "RequestMock", "RequestRoutes")
+__all__ = ("MockConnector", "RequestMock")
 
 
-class RequestRoutes:
+class RequestMock:
     """Routes that answer requests, and the requests that were made.
 
+    It makes the streams of a :class:`MockConnector`, or those that take the place of the network.
     Routes may be made at any time.  A request is answered by the first route that takes it and is
     not used up.
     """
 
-    #: what messages call it
-    _called: ClassVar[str] = "mock"
-
     def __init__(self) -> None:
         self._table = RouteTable()
+        self._answering = Answering(self._table)
 
     # -- making routes
 
@@ -75,7 +74,7 @@ class RequestRoutes:
         :raises ValueError: an argument has a value that it cannot have, or the route could never
             answer, because one that was made before takes all of its requests
         """
-        what = f"{self._called}.request({method!r}, {str(url)!r})"
+        what = f"mock.request({method!r}, {str(url)!r})"
         return self._add(what, lambda: make_route(checked_method(method), url, options))
 
     def get(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
@@ -124,22 +123,31 @@ class RequestRoutes:
         :raises ValueError: an argument has a value that it cannot have, or the route could never
             answer
         """
-        what = f"{self._called}.ws({str(url)!r})"
-        return self._add(what, lambda: make_ws_route(url, script, options))
+        return self._add(f"mock.ws({str(url)!r})", lambda: make_ws_route(url, script, options))
 
     def fallback(self, **options: Unpack[RouteOptions]) -> Route:
         """Answer requests that no route takes; a later fallback replaces this one.
 
         :param options: as in :meth:`request`
         """
-        with naming(f"{self._called}.fallback()"):
+        with naming("mock.fallback()"):
             self._table.fallback = route = make_route(None, None, options, handshake=None)
         return route
+
+    def pass_through(self, *hosts: str) -> None:
+        """Send requests to these hosts that no route takes over the network.
+
+        :param hosts: ``"host"`` for any port, or ``"host:port"``
+        :raises TypeError: one is not text
+        :raises ValueError: one is no host
+        """
+        with naming("mock.pass_through()"):
+            self._table.passed_hosts.update([host_and_port(host) for host in hosts])
 
     def remove(self, route: Route) -> None:
         """Let *route* answer no more requests.
 
-        :raises ValueError: it is none of these routes, or has been removed
+        :raises ValueError: it is no route of this mock, or has been removed
         """
         table = self._table
         if route is table.fallback:
@@ -147,7 +155,7 @@ class RequestRoutes:
         elif route in table.routes:
             table.routes.remove(route)
         else:
-            raise ValueError(f"{route!r} is no route of this {self._called}")
+            raise ValueError(f"{route!r} is no route of this mock")
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -185,15 +193,15 @@ class RequestRoutes:
 
     def assert_called(self) -> None:
         """Raise :exc:`AssertionError` if there was no request."""
-        asserts.assert_called(self._called, self.calls)
+        asserts.assert_called("mock", self.calls)
 
     def assert_not_called(self) -> None:
         """Raise :exc:`AssertionError` if there was a request."""
-        asserts.assert_not_called(self._called, self.calls)
+        asserts.assert_not_called("mock", self.calls)
 
     def assert_called_once(self) -> None:
         """Raise :exc:`AssertionError` unless there was exactly one request."""
-        asserts.assert_one(self._called, self.calls)
+        asserts.assert_one("mock", self.calls)
 
     def assert_called_once_with(
         self,
@@ -221,8 +229,8 @@ class RequestRoutes:
         calls = [call for call in self.calls if place.match(call) is not None]
         expected = _expected(method, url, query, headers, json, body)
         if not calls:
-            asserts.assert_any(self._called, self.calls, expected)
-        return asserts.assert_once(self._called, calls, expected)
+            asserts.assert_any("mock", self.calls, expected)
+        return asserts.assert_once("mock", calls, expected)
 
     def assert_called_with(
         self,
@@ -239,7 +247,7 @@ class RequestRoutes:
         The arguments and errors are those of :meth:`assert_called_once_with`.
         """
         expected = _expected(method, url, query, headers, json, body)
-        return asserts.assert_last(self._called, self.calls, expected)
+        return asserts.assert_last("mock", self.calls, expected)
 
     def assert_any_call(
         self,
@@ -256,41 +264,7 @@ class RequestRoutes:
         The arguments and errors are those of :meth:`assert_called_once_with`.
         """
         expected = _expected(method, url, query, headers, json, body)
-        return asserts.assert_any(self._called, self.calls, expected)
-
-
-def _expected(
-    method: str,
-    url: UrlLike,
-    query: Query,
-    headers: Headers | None,
-    json: object,
-    body: BodyLike | None,
-) -> RequestPattern:
-    return RequestPattern(
-        method, url, query=query, headers=headers, json=json, body=body, handshake=None
-    )
-
-
-class RequestMock(RequestRoutes):
-    """Routes that answer requests in the place of servers, and the requests that were made.
-
-    It makes the streams of a :class:`MockConnector`, or those that take the place of the network.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._answering = Answering(self._table)
-
-    def pass_through(self, *hosts: str) -> None:
-        """Send requests to these hosts that no route takes over the network.
-
-        :param hosts: ``"host"`` for any port, or ``"host:port"``
-        :raises TypeError: one is not text
-        :raises ValueError: one is no host
-        """
-        with naming("mock.pass_through()"):
-            self._table.passed_hosts.update([host_and_port(host) for host in hosts])
+        return asserts.assert_any("mock", self.calls, expected)
 
     # -- the network's place
 
@@ -321,6 +295,19 @@ class RequestMock(RequestRoutes):
         """
         await self._answering.tasks.aclose()
         self._answering.tasks.raise_failure()
+
+
+def _expected(
+    method: str,
+    url: UrlLike,
+    query: Query,
+    headers: Headers | None,
+    json: object,
+    body: BodyLike | None,
+) -> RequestPattern:
+    return RequestPattern(
+        method, url, query=query, headers=headers, json=json, body=body, handshake=None
+    )
 
 
 class MockConnector(RequestMock, BaseConnector):

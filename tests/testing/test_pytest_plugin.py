@@ -118,10 +118,22 @@ class Folder:
         return found
 
 
-@pytest.fixture(params=RUNNERS)
+@pytest.fixture(params=["anyio", "asyncio", "trio"])
 def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Folder:
     """A folder for tests, for each plugin that runs async ones."""
     return Folder(tmp_path, request.param)
+
+
+@pytest.fixture(params=RUNNERS)
+def folder_of_each_kind(tmp_path: Path, request: pytest.FixtureRequest) -> Folder:
+    """The same, also with the settings by which these plugins run all async tests."""
+    return Folder(tmp_path, request.param)
+
+
+@pytest.fixture
+def anyio_folder(tmp_path: Path) -> Folder:
+    """A folder for tests that anyio's plugin runs."""
+    return Folder(tmp_path, "anyio")
 
 
 @pytest.fixture
@@ -165,6 +177,190 @@ def test_nothing_is_imported_in_a_run_without_a_fixture(one_folder: Folder) -> N
         returns=1,
     )
     assert endings(reports) == {"test_passes": "passed", "test_fails": "failed in call"}
+
+
+class TestMock:
+    """``anyhttp_mock``."""
+
+    def test_requests_are_answered(self, folder_of_each_kind: Folder) -> None:
+        """In a test, in its async fixtures, and in threads, whatever runs them."""
+        reports = folder_of_each_kind.run(
+            """
+            import threading
+
+            URL = "https://api.test/users"
+
+            async def fetch():
+                async with ClientSession() as session, session.get(URL) as response:
+                    return await response.json()
+
+            @mark_fixture
+            async def user(anyhttp_mock):
+                anyhttp_mock.get(URL, json="Ann")
+                assert await fetch() == "Ann"
+                yield await fetch()
+                assert await fetch() == "Ann"
+                assert len(anyhttp_mock.calls) == 5
+
+            @mark
+            async def test_it(user, anyhttp_mock):
+                assert user == await fetch() == "Ann"
+                thread = threading.Thread(target=lambda: anyio.run(fetch))
+                thread.start()
+                await anyio.to_thread.run_sync(thread.join)
+
+            def test_without_a_loop(anyhttp_mock):
+                anyhttp_mock.get(URL, json="Bob")
+                assert anyio.run(fetch) == "Bob"
+            """
+        )
+        assert set(endings(reports).values()) == {"passed"}
+
+    def test_fixtures_of_a_module(self, anyio_folder: Folder) -> None:
+        """With one, anyio's plugin runs all tests in a context that was made before."""
+        reports = anyio_folder.run(
+            """
+            @pytest.fixture(scope="module")
+            async def session():
+                async with ClientSession() as session:
+                    yield session
+
+            @mark
+            @pytest.mark.parametrize("name", ["Ann", "Bob"])
+            async def test_it(anyhttp_mock, session, name):
+                anyhttp_mock.get("https://api.test/users", json=name)
+                async with session.get("https://api.test/users") as response:
+                    assert await response.json() == name
+            """
+        )
+        assert set(endings(reports).values()) == {"passed"}
+        assert len(reports) == 4
+
+    def test_what_the_end_finds(self, folder: Folder) -> None:
+        """A test that passed fails at its end; one that failed says why itself."""
+        reports = folder.run(
+            """
+            async def swallow():
+                async with ClientSession() as session:
+                    try:
+                        await session.get("https://api.test/users")
+                    except Exception:
+                        pass
+
+            @mark
+            async def test_route(anyhttp_mock):
+                anyhttp_mock.get("https://api.test/users")
+
+            @mark
+            async def test_request(anyhttp_mock):
+                await swallow()
+
+            @mark
+            async def test_fails(anyhttp_mock):
+                anyhttp_mock.get("https://api.test/other")
+                await swallow()
+                assert not "what the test wants"
+
+            @mark
+            @pytest.mark.anyhttp_mock(assert_all_called=False)
+            async def test_passes(anyhttp_mock):
+                anyhttp_mock.get("https://api.test/users")
+            """,
+            returns=1,
+        )
+        expected = {
+            "test_route": ("failed in teardown", "GET https://api.test/users"),
+            "test_request": ("failed in teardown", "no route answers GET https://api.test/users"),
+            "test_fails": ("failed in call", "what the test wants"),
+            "test_passes": ("passed", ""),
+        }
+        for name, parts in reports.items():
+            how, text = expected[name.partition("[")[0]]
+            assert ending(parts) == how
+            assert text in "".join(part.text for part in parts.values())
+            if how == "failed in call":
+                assert "no route answers GET https://api.test/users" in parts["call"].text
+                assert parts["teardown"].outcome == "passed"
+
+    def test_a_function_that_still_answers(self, folder: Folder) -> None:
+        """It ends with the test, or with the event loop that the test was run in."""
+        reports = folder.run(
+            """
+            @mark
+            async def test_it(anyhttp_mock):
+                begun = anyio.Event()
+
+                async def never(request):
+                    begun.set()
+                    await anyio.sleep_forever()
+
+                anyhttp_mock.get("https://api.test/users", answer=never)
+                async with ClientSession() as session, anyio.create_task_group() as group:
+                    group.start_soon(session.get, "https://api.test/users")
+                    await begun.wait()
+                    group.cancel_scope.cancel()
+            """
+        )
+        assert set(endings(reports).values()) == {"passed"}
+
+    def test_a_mark_that_is_wrong(self, one_folder: Folder) -> None:
+        """The setup of the test says so."""
+        reports = one_folder.run(
+            """
+            @pytest.mark.anyhttp_mock(False)
+            def test_position(anyhttp_mock): ...
+
+            @pytest.mark.anyhttp_mock(assert_all_called="no")
+            def test_value(anyhttp_mock): ...
+
+            @pytest.mark.anyhttp_mock(whole_process=False)
+            def test_name(anyhttp_mock): ...
+            """,
+            "--strict-markers",
+            returns=1,
+        )
+        assert set(endings(reports).values()) == {"failed in setup"}
+        assert "assert_all_called must be a bool" in reports["test_value"]["setup"].text
+
+    def test_a_test_that_catches_what_the_mock_tells(self, one_folder: Folder) -> None:
+        """It clears the list, and passes."""
+        reports = one_folder.run(
+            """
+            from anyhttp.testing import UnansweredRequest
+
+            @mark
+            async def test_it(anyhttp_mock):
+                async with ClientSession() as session:
+                    with pytest.raises(UnansweredRequest):
+                        await session.get("https://api.test/users")
+                anyhttp_mock.unanswered.clear()
+            """
+        )
+        assert endings(reports) == {"test_it": "passed"}
+
+    @pytest.mark.parametrize("fixtures", ["mock, no_network", "no_network, mock"])
+    def test_beside_the_fixture_that_forbids_connections(
+        self, one_folder: Folder, fixtures: str
+    ) -> None:
+        """What the mock answers is no connection; what it passes through is one."""
+        names = ", ".join(f"anyhttp_{name}" for name in fixtures.split(", "))
+        reports = one_folder.run(
+            f"""
+            from anyhttp.testing import ForbiddenConnection
+
+            @mark
+            async def test_it({names}):
+                anyhttp_mock.get("https://api.test/users")
+                anyhttp_mock.pass_through("real.test")
+                async with ClientSession() as session:
+                    async with session.get("https://api.test/users"):
+                        pass
+                    with pytest.raises(ForbiddenConnection, match="real.test"):
+                        await session.get("https://real.test")
+                anyhttp_no_network.refused.clear()
+            """
+        )
+        assert endings(reports) == {"test_it": "passed"}
 
 
 class TestNoNetwork:
