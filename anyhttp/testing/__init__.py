@@ -10,10 +10,14 @@ from __future__ import annotations
 from ._answers import Answer, drip, garbage, reset, stall
 from ._asgi import ASGIConnector
 from ._asgi_call import ASGIProtocolError
+from ._cassette import Matcher, RecordMode, UnrecordedRequest
+from ._har import CassetteError, RecordedRequest
 from ._lifespan import LifespanError
 from ._mock import MockConnector, RequestMock
 from ._mock_requests import MockedRequests as MockedRequests, mock_requests
 from ._no_network import ForbiddenConnection, NoNetwork, no_network as no_network
+from ._recorder import Recorder
+from ._redaction import Filters
 from ._requests import ReceivedRequest
 from ._routes import Route, UnansweredRequest
 from ._swallowed import note_swallowed as note_swallowed
@@ -23,14 +27,21 @@ __all__ = (
     "ASGIConnector",
     "ASGIProtocolError",
     "Answer",
+    "CassetteError",
+    "Filters",
     "ForbiddenConnection",
     "LifespanError",
+    "Matcher",
     "MockConnector",
     "NoNetwork",
     "ReceivedRequest",
+    "RecordMode",
+    "RecordedRequest",
+    "Recorder",
     "RequestMock",
     "Route",
     "UnansweredRequest",
+    "UnrecordedRequest",
     "WebSocketClosed",
     "WebSocketPeer",
     "drip",

@@ -102,11 +102,6 @@ class Cassette:
     # -- replaying
 
     @property
-    def needs_body(self) -> bool:
-        """Whether the body of a request has to be known to find its entry."""
-        return bool(self._body_rules)
-
-    @property
     def unplayed(self) -> list[HarEntry]:
         """The entries of the file that could have answered a request and did not."""
         return [
@@ -119,12 +114,15 @@ class Cassette:
         """Return the entries that may answer a request whose body is not known yet."""
         return [entry for _, entry in self._fitting(request, self._head_rules)]
 
-    def take(self, request: RecordedRequest) -> HarEntry | None:
+    def take(self, request: RecordedRequest, *, with_body: bool = True) -> HarEntry | None:
         """Return the entry that answers *request*, which is used up by that.
 
         If repeats are allowed, it is the first one that has not been used, or else the last one.
+
+        :param with_body: whether the body of *request* is known
         """
-        fitting = list(self._fitting(request, (*self._head_rules, *self._body_rules)))
+        rules = (*self._head_rules, *self._body_rules) if with_body else self._head_rules
+        fitting = list(self._fitting(request, rules))
         if not fitting:
             return None
         unused = (each for each in fitting if each[0] not in self._played)

@@ -26,7 +26,7 @@ from yarl import URL
 
 from .. import hdrs
 from .._common import __version__, parsed_url, printable, replace_file, without_user_info
-from .._headers import CONTROL_BUT_TAB, SURROGATE, is_token, parse_content_type
+from .._headers import is_token, parse_content_type
 
 __all__ = (
     "CassetteError",
@@ -51,6 +51,13 @@ MAX_FILE: Final = 512 * 1024 * 1024
 MAX_URL: Final = 64 * 1024
 
 _WEB_URL: Final = re.compile(r"(?i:https?|wss?)://")
+
+# What neither a header nor a reason phrase may hold: it would end the line.  Other control
+# characters are read by the client, so that they may have been recorded.
+_UNSENDABLE: Final = re.compile(r"[\r\n\x00\ud800-\udc7f\udd00-\udfff]")
+
+# A name and a value, which are easier to read on one line.  In JSON, no text holds a line break.
+_PAIR: Final = re.compile(r'\{\n +("name": "[^\n]*"),\n +("value": "[^\n]*")\n +\}')
 
 # What text does not hold: control characters, except for those that lines and pages end with.
 _BINARY: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
@@ -369,7 +376,7 @@ class _Reader:
     def _line(self, record: Record, name: str) -> str:
         """Return the text called *name*, which has to fit on one line of a head."""
         value = self._text(record, name)
-        if CONTROL_BUT_TAB.search(value) or SURROGATE.search(value):
+        if _UNSENDABLE.search(value):
             raise self._damaged(f'"{name}" holds a character that cannot be sent')
         return value
 
@@ -393,7 +400,7 @@ class _Reader:
             # Chrome writes a field that came several times, as Set-Cookie does, on several lines.
             for line in value.split("\n"):
                 text = line.strip(" \t\r")
-                if CONTROL_BUT_TAB.search(text) or SURROGATE.search(text):
+                if _UNSENDABLE.search(text):
                     raise self._damaged(
                         f'"{name}": the value of {field} holds a character that cannot be sent'
                     )
@@ -553,6 +560,7 @@ def write_har(path: str, log: Mapping[str, Any], entries: Sequence[HarEntry]) ->
     whole = {"version": "1.2", "creator": creator, **log}
     document = {"log": {**whole, "entries": [entry.record for entry in entries]}}
     text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = _PAIR.sub(r"{\1, \2}", text)
     # Lone surrogates stand for bytes of headers that are no UTF-8; JSON has the same escape.
     content = text.encode("utf-8", "backslashreplace") + b"\n"
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
