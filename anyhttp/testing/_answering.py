@@ -22,7 +22,7 @@ from ._server_connection import ServerConnection, ServerExchange
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("Answering",)
+__all__ = ("Answering", "respond")
 
 
 class Answering:
@@ -117,7 +117,9 @@ class _Scripted:
         try:
             exchange = await self._connection.next_request()
             if exchange is not None:
-                await self._respond(request, exchange, decision)
+                fault = await respond(self._answering.table, request, exchange, decision)
+                if fault is not None:
+                    await self._inflict(fault)
         except ClientDisconnected:
             pass
         except UnansweredRequest as exc:
@@ -128,31 +130,40 @@ class _Scripted:
         finally:
             await self._connection.aclose()
 
-    async def _respond(
-        self, request: ReceivedRequest, exchange: ServerExchange, decision: Decision | None
-    ) -> None:
-        table = self._answering.table
-        request.receive_head(exchange.headers)
-        if decision is None or not decision.route.stream_request:
-            request.receive_body(await exchange.read())
-        else:
-            request.receive_from(aiter(exchange))
-        if decision is None:
-            decision = table.find(request) or table.fall_back(request)
-        table.record(request, decision.route)
-        source = decision.source
-        if isinstance(source, Scripted):
-            await _run_script(source, exchange)
-            return
-        answer = source if isinstance(source, Answer) else await called_answer(source, request)
-        fault = await play(answer, exchange)
-        if fault is not None:
-            await self._inflict(fault)
-
     async def _inflict(self, fault: Fault) -> None:
         if fault.kind is FaultKind.STALL:
             await anyio.sleep_forever()
         self._client.fail(fault.in_exchange(self._timeout))
+
+
+async def respond(
+    table: RouteTable,
+    request: ReceivedRequest,
+    exchange: ServerExchange,
+    decision: Decision | None = None,
+) -> Fault | None:
+    """Answer the request of *exchange*; return the failure that has to follow, if there is one.
+
+    :param request: what is told of it, which gets headers and body
+    :param decision: who answers; ``None``: that depends on the body
+    :raises UnansweredRequest: no route does
+    :raises ClientDisconnected: the client is gone
+    :raises Exception: what code of the program has raised
+    """
+    request.receive_head(exchange.headers)
+    if decision is None or not decision.route.stream_request:
+        request.receive_body(await exchange.read())
+    else:
+        request.receive_from(aiter(exchange))
+    if decision is None:
+        decision = table.find(request) or table.fall_back(request)
+    table.record(request, decision.route)
+    source = decision.source
+    if isinstance(source, Scripted):
+        await _run_script(source, exchange)
+        return None
+    answer = source if isinstance(source, Answer) else await called_answer(source, request)
+    return await play(answer, exchange)
 
 
 async def _run_script(scripted: Scripted, exchange: ServerExchange) -> None:

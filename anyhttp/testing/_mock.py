@@ -34,20 +34,21 @@ from ._routes import (
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("MockConnector", "RequestMock")
+__all__ = ("MockConnector", "RequestMock", "RequestRoutes")
 
 
-class RequestMock:
+class RequestRoutes:
     """Routes that answer requests, and the requests that were made.
 
-    It makes the streams of a :class:`MockConnector`, or those that take the place of the network.
     Routes may be made at any time.  A request is answered by the first route that takes it and is
     not used up.
     """
 
+    #: what messages call it
+    _called: ClassVar[str] = "mock"
+
     def __init__(self) -> None:
         self._table = RouteTable()
-        self._answering = Answering(self._table)
 
     # -- making routes
 
@@ -74,7 +75,7 @@ class RequestMock:
         :raises ValueError: an argument has a value that it cannot have, or the route could never
             answer, because one that was made before takes all of its requests
         """
-        what = f"mock.request({method!r}, {str(url)!r})"
+        what = f"{self._called}.request({method!r}, {str(url)!r})"
         return self._add(what, lambda: make_route(checked_method(method), url, options))
 
     def get(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
@@ -123,31 +124,22 @@ class RequestMock:
         :raises ValueError: an argument has a value that it cannot have, or the route could never
             answer
         """
-        return self._add(f"mock.ws({str(url)!r})", lambda: make_ws_route(url, script, options))
+        what = f"{self._called}.ws({str(url)!r})"
+        return self._add(what, lambda: make_ws_route(url, script, options))
 
     def fallback(self, **options: Unpack[RouteOptions]) -> Route:
         """Answer requests that no route takes; a later fallback replaces this one.
 
         :param options: as in :meth:`request`
         """
-        with naming("mock.fallback()"):
+        with naming(f"{self._called}.fallback()"):
             self._table.fallback = route = make_route(None, None, options, handshake=None)
         return route
-
-    def pass_through(self, *hosts: str) -> None:
-        """Send requests to these hosts that no route takes over the network.
-
-        :param hosts: ``"host"`` for any port, or ``"host:port"``
-        :raises TypeError: one is not text
-        :raises ValueError: one is no host
-        """
-        with naming("mock.pass_through()"):
-            self._table.passed_hosts.update([host_and_port(host) for host in hosts])
 
     def remove(self, route: Route) -> None:
         """Let *route* answer no more requests.
 
-        :raises ValueError: it is no route of this mock, or has been removed
+        :raises ValueError: it is none of these routes, or has been removed
         """
         table = self._table
         if route is table.fallback:
@@ -155,7 +147,7 @@ class RequestMock:
         elif route in table.routes:
             table.routes.remove(route)
         else:
-            raise ValueError(f"{route!r} is no route of this mock")
+            raise ValueError(f"{route!r} is no route of this {self._called}")
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -193,15 +185,15 @@ class RequestMock:
 
     def assert_called(self) -> None:
         """Raise :exc:`AssertionError` if there was no request."""
-        asserts.assert_called("mock", self.calls)
+        asserts.assert_called(self._called, self.calls)
 
     def assert_not_called(self) -> None:
         """Raise :exc:`AssertionError` if there was a request."""
-        asserts.assert_not_called("mock", self.calls)
+        asserts.assert_not_called(self._called, self.calls)
 
     def assert_called_once(self) -> None:
         """Raise :exc:`AssertionError` unless there was exactly one request."""
-        asserts.assert_one("mock", self.calls)
+        asserts.assert_one(self._called, self.calls)
 
     def assert_called_once_with(
         self,
@@ -229,8 +221,8 @@ class RequestMock:
         calls = [call for call in self.calls if place.match(call) is not None]
         expected = _expected(method, url, query, headers, json, body)
         if not calls:
-            asserts.assert_any("mock", self.calls, expected)
-        return asserts.assert_once("mock", calls, expected)
+            asserts.assert_any(self._called, self.calls, expected)
+        return asserts.assert_once(self._called, calls, expected)
 
     def assert_called_with(
         self,
@@ -247,7 +239,7 @@ class RequestMock:
         The arguments and errors are those of :meth:`assert_called_once_with`.
         """
         expected = _expected(method, url, query, headers, json, body)
-        return asserts.assert_last("mock", self.calls, expected)
+        return asserts.assert_last(self._called, self.calls, expected)
 
     def assert_any_call(
         self,
@@ -264,7 +256,41 @@ class RequestMock:
         The arguments and errors are those of :meth:`assert_called_once_with`.
         """
         expected = _expected(method, url, query, headers, json, body)
-        return asserts.assert_any("mock", self.calls, expected)
+        return asserts.assert_any(self._called, self.calls, expected)
+
+
+def _expected(
+    method: str,
+    url: UrlLike,
+    query: Query,
+    headers: Headers | None,
+    json: object,
+    body: BodyLike | None,
+) -> RequestPattern:
+    return RequestPattern(
+        method, url, query=query, headers=headers, json=json, body=body, handshake=None
+    )
+
+
+class RequestMock(RequestRoutes):
+    """Routes that answer requests in the place of servers, and the requests that were made.
+
+    It makes the streams of a :class:`MockConnector`, or those that take the place of the network.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answering = Answering(self._table)
+
+    def pass_through(self, *hosts: str) -> None:
+        """Send requests to these hosts that no route takes over the network.
+
+        :param hosts: ``"host"`` for any port, or ``"host:port"``
+        :raises TypeError: one is not text
+        :raises ValueError: one is no host
+        """
+        with naming("mock.pass_through()"):
+            self._table.passed_hosts.update([host_and_port(host) for host in hosts])
 
     # -- the network's place
 
@@ -295,19 +321,6 @@ class RequestMock:
         """
         await self._answering.tasks.aclose()
         self._answering.tasks.raise_failure()
-
-
-def _expected(
-    method: str,
-    url: UrlLike,
-    query: Query,
-    headers: Headers | None,
-    json: object,
-    body: BodyLike | None,
-) -> RequestPattern:
-    return RequestPattern(
-        method, url, query=query, headers=headers, json=json, body=body, handshake=None
-    )
 
 
 class MockConnector(RequestMock, BaseConnector):
