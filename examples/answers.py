@@ -6,7 +6,7 @@ import sys
 
 import anyio
 
-from anyhttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession, StreamReader
+from anyhttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession
 
 
 class Answers:
@@ -17,16 +17,12 @@ class Answers:
         self.asked: list[str] = []
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        """Return the answer, as a response that is made by hand."""
+        """Return the answer to *request*, or let a server give it."""
         self.asked.append(f"{request.method} {request.url.path}")
         if request.url.path not in self._answers:
             return await handler(request)
-        response = ClientResponse(request.method, request.url, request_info=request.request_info)
-        response.status, body = self._answers[request.url.path]
-        response.content = StreamReader()
-        response.content.feed_data(body)
-        response.content.feed_eof()
-        return response
+        status, body = self._answers[request.url.path]
+        return ClientResponse.for_request(request, status=status, body=body)
 
 
 async def main(base_url: str) -> None:

@@ -25,6 +25,7 @@ EXAMPLES: Final = Path(__file__).parent.parent / "examples"
 GREETING: Final = "200 application/json\n{'hello': 'world'}\n"
 PRINTED: Final = {
     "answers": "200 5 euro\n200 {\"hello\": \"world\"}\n['GET /price', 'GET /']\n",
+    "cache": "200 application/json 18\n" * 2,
     "chat": "hello\nhow are you\nbye\nclosed with 1000\n",
     "cookies": "[303] /me\nhello ada\n",
     "digest": "200 hello ada\n",

@@ -10,7 +10,7 @@ from .. import hdrs
 from .._tasks import Expired
 from ..client_exceptions import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from ..client_middlewares import build_client_middlewares
-from ..client_reqrep import ClientRequest, ClientResponse, cookies_of, exchange_of
+from ..client_reqrep import ClientRequest, ClientResponse, adopt, cookies_of, exchange_of
 from ..cookiejar import cookie_header
 from ..payload import Payload
 from ._attempt import IDEMPOTENT_METHODS, Attempt, request_of
@@ -81,6 +81,8 @@ async def _ask(
             # A middleware may return a response that this call has not made.  If the call fails
             # after this point, its exchange is closed like the others.
             scope.hold(exchange)
+        elif adopt(response, scope.session.defaults.fallback_charset_resolver):
+            handler.watch_body(response)
     await handler.end(response)
     return response
 
@@ -181,6 +183,11 @@ class Handler:
         self._scope.phase = _AT_WORK
         self._responses.append(response)
         return response
+
+    def watch_body(self, response: ClientResponse) -> None:
+        """Let trace handlers see the body of *response*, which a middleware has made."""
+        if self._tracer is not None:
+            self._tracer.watch_body(response)
 
     def _check(self, request: ClientRequest) -> None:
         if self.over:

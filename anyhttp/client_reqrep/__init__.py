@@ -26,6 +26,7 @@ from ._response import (
     ContentDisposition,
 )
 from ._session_functions import (
+    adopt as adopt,
     exchange_of as exchange_of,
     make_response as make_response,
     read_error_body as read_error_body,

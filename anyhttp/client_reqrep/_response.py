@@ -42,7 +42,8 @@ from ..client_exceptions import (
     take_headers_later,
 )
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, begin_response, peek
-from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, RawHeaders
+from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, LooseHeaders, RawHeaders
+from ._answer import AnsweredRequest, called_as_in_aiohttp, class_for, made_answer
 from ._hooks import RESPONSE_REFUSED, RESPONSE_UNUSED
 from ._kept import (
     NO_HEAD,
@@ -127,8 +128,9 @@ class ClientResponse:
 
     Give its connection back: by ``async with``, by reading to the end, or by :meth:`release`.
 
-    Sessions make responses.  Mocks, recorders and caches make some by hand, as of aiohttp's class,
-    and set ``status``, ``reason`` and :attr:`content` then.
+    Sessions make responses, and middlewares that answer by themselves, by :meth:`for_request`.
+    Mocks, recorders and caches for aiohttp call the constructor, and set ``status``, ``reason``
+    and :attr:`content` then.
 
     :param method: method of the request
     :param url: URL of the request, perhaps with a fragment
@@ -158,6 +160,9 @@ class ClientResponse:
 
     #: whether a subclass overrides an attribute that describes the type of the body
     _says_more: ClassVar[bool] = False
+
+    #: whether :meth:`for_request` has made it
+    _is_answer = False
 
     #: whether a subclass has a constructor of its own
     _makes_itself: ClassVar[bool] = False
@@ -209,6 +214,55 @@ class ClientResponse:
         self._request = kept_request(method, url, request_info)
         self._cookies = SimpleCookie()  # aiohttp does not read them from the headers either
 
+    @classmethod
+    def for_request(
+        cls,
+        request: AnsweredRequest,
+        *,
+        status: int = 200,
+        reason: str | None = None,
+        headers: LooseHeaders | None = None,
+        json: object = ...,
+        text: str | None = None,
+        body: bytes | bytearray | memoryview | None = None,
+    ) -> Self:
+        """Return a response to *request*, for a middleware that answers without sending it.
+
+        The session treats it as one that came from a server: it follows a redirect, applies
+        ``raise_for_status``, and tells trace handlers.  Cookies in *headers* are stored in the jar
+        of the session by this call.  The class is the ``response_class`` of the session, if that
+        is derived from the one that this method is called on.  Make a new response for each
+        request, as the program reads it and releases it.
+
+        :param request: the :class:`ClientRequest` that the middleware has got
+        :param reason: the usual phrase for *status* when left out
+        :param headers: pairs, or a mapping; ``Content-Type`` and ``Content-Length`` are added if
+            they are missing
+        :param json: the body, which is made of it by :func:`json.dumps`; ``None`` is a value, too
+        :param text: the body as text; its charset is that of ``Content-Type``, or UTF-8
+        :param body: the body as bytes, as :meth:`read` returns it.  A content coding that *headers*
+            name counts as undone, so that a cache can pass on what it has read.
+        :raises TypeError: an argument is of a type that it cannot be
+        :raises ValueError: an argument has a value that it cannot have, such as a header with a
+            line break; more than one of *json*, *text* and *body*; one of them with status 204 or
+            304
+
+        The response to a ``HEAD`` request has the headers of a body, and no body.
+        """
+        kind = class_for(request, cls)
+        given = {"json": json, "text": text, "body": body}
+        answer = made_answer(request, status, reason, headers, given)
+        response = called_as_in_aiohttp(kind, request)
+        response._request = request
+        response._head = answer.head
+        response._cookies = None  # read from the headers
+        response._content = answer.body or EMPTY_PAYLOAD
+        response._is_answer = True
+        response.status, response.reason = answer.head.status, answer.head.reason
+        if answer.set_cookies and request.session is not None:
+            request.session.cookie_jar.update_cookies_from_headers(answer.set_cookies, request.url)
+        return response
+
     @computed
     def _session(self) -> Any:
         """The session that the request was made by."""
@@ -247,8 +301,11 @@ class ClientResponse:
     def _kept_by_hand(self) -> bytes | None:
         """Return the body of a response without a connection; ``None`` if parts of it are gone."""
         content = self._content
-        if self._body is None and isinstance(content, StreamReader) and content.is_eof():
-            return peek(content, content.total_bytes)
+        if self._body is None:
+            if isinstance(content, bytes):
+                return content
+            if isinstance(content, StreamReader) and content.is_eof():
+                return peek(content, content.total_bytes)
         return self._body
 
     # -- the head

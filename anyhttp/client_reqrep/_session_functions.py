@@ -11,12 +11,13 @@ from typing import Final
 import anyio
 
 from .._http1 import Exchange, ResponseHead
-from .._tasks import asyncio_loop
 from ..streams import StreamReader, read_ahead
+from ._answer import called_as_in_aiohttp
 from ._client_request import ClientRequest
 from ._response import ERROR_BODY, ClientResponse
 
 __all__ = (
+    "adopt",
     "exchange_of",
     "make_response",
     "read_error_body",
@@ -41,7 +42,11 @@ def make_response(
     A subclass with a constructor of its own is called as aiohttp calls it.
     """
     kind = request.response_class
-    response = _made_by(kind, request) if kind._makes_itself else _new_response(kind)
+    if kind._makes_itself:
+        response = called_as_in_aiohttp(kind, request)
+        response._cookies = None  # those in the headers are read when somebody asks for them
+    else:
+        response = _new_response(kind)
     response._request = request
     response._exchange = exchange
     response._head = head
@@ -58,23 +63,6 @@ def make_response(
     return response
 
 
-def _made_by(kind: type[ClientResponse], request: ClientRequest) -> ClientResponse:
-    response = kind(
-        request.method,
-        request.original_url,
-        writer=None,
-        continue100=None,
-        timer=None,
-        request_info=request.request_info,
-        traces=[],
-        loop=asyncio_loop(),
-        session=request.session,
-        stream_writer=None,
-    )
-    response._cookies = None  # those in the headers are read when somebody asks for them
-    return response
-
-
 _new_response: Final[Callable[[type[ClientResponse]], ClientResponse]] = object.__new__
 
 
@@ -87,6 +75,19 @@ def take_exchange(response: ClientResponse) -> Exchange | None:
     """Take the exchange of *response* away from it; the caller has to close it."""
     exchange, response._exchange = response._exchange, None
     return exchange
+
+
+def adopt(
+    response: ClientResponse, fallback_charset_resolver: Callable[[ClientResponse, bytes], str]
+) -> bool:
+    """Give *response* what those of the session have, if ``for_request()`` has made it.
+
+    :returns: whether it has
+    """
+    if not response._is_answer:
+        return False
+    response._fallback_charset = fallback_charset_resolver
+    return True
 
 
 def set_history(response: ClientResponse, history: tuple[ClientResponse, ...]) -> None:
