@@ -31,7 +31,7 @@ class StreamSource(Protocol):
 
     async def stream_for(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> ByteStream | None:
+    ) -> NetworkStream | ByteStream | None:
         """Return a stream to what answers *req*, or ``None`` to let the network be used.
 
         The stream leads to the origin, as if a proxy's tunnel and TLS were there already.  The

@@ -16,6 +16,7 @@ from ._lifespan import LifespanError
 from ._mock import MockConnector, RequestMock
 from ._mock_requests import MockedRequests as MockedRequests, mock_requests
 from ._no_network import ForbiddenConnection, NoNetwork, no_network as no_network
+from ._record_requests import RecordedRequests as RecordedRequests, record_requests
 from ._recorder import Recorder
 from ._redaction import Filters
 from ._requests import ReceivedRequest
@@ -47,6 +48,7 @@ __all__ = (
     "drip",
     "garbage",
     "mock_requests",
+    "record_requests",
     "reset",
     "stall",
 )

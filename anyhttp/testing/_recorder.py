@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from itertools import count
-from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeAlias, TypedDict
 
 from .._common import check_instance, without_user_info
 from .._network import NetworkStream
@@ -26,9 +27,23 @@ if TYPE_CHECKING:
 
     from ..client_reqrep import ClientRequest
 
-__all__ = ("Recorder",)
+__all__ = ("PathArgument", "Recorder", "RecorderOptions")
 
 PathArgument: TypeAlias = str | os.PathLike[str]
+
+#: Whether a recorder is making a real connection, which it must not be asked for itself.
+_is_connecting: Final[ContextVar[bool]] = ContextVar("anyhttp_recorder", default=False)
+
+
+class RecorderOptions(TypedDict, total=False):
+    """Options of :class:`Recorder`, but for its limits."""
+
+    connector: BaseConnector | None
+    mode: RecordMode
+    match_on: Sequence[str | Matcher]
+    filters: Filters | None
+    allow_repeats: bool
+    har: PathArgument | None
 
 
 class Recorder(BaseConnector):
@@ -112,6 +127,7 @@ class Recorder(BaseConnector):
         self._har_path = har_path
         self._traffic: dict[int, HarEntry] = {}
         self._numbers = count()
+        self._observers: set[ExchangeObserver] = set()
         self._writes_at_exit = False
         #: the errors of requests that nothing answered, also if the program has caught them
         self.unrecorded: list[UnrecordedRequest] = []
@@ -153,6 +169,17 @@ class Recorder(BaseConnector):
             return await dial.open()
         return await dial.open_observed()
 
+    async def stream_for(
+        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+    ) -> NetworkStream | ObservedStream | ReplayStream | None:
+        """Return what takes the place of the network's stream; see :func:`record_requests`.
+
+        It is ``None`` for the real connection that this recorder itself makes.
+        """
+        if _is_connecting.get():
+            return None
+        return await self._create_connection(req, traces, timeout)
+
     # -- the end
 
     async def __aenter__(self) -> Self:
@@ -169,10 +196,8 @@ class Recorder(BaseConnector):
         self._writes_at_exit = False
         if exc is not None:
             self.discard()
-            note_swallowed(exc, self.unrecorded)
         await self.close()
-        if exc is None and self.unrecorded:
-            raise self.unrecorded[0]
+        self.end(exc)
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close all connections and the real connector, and write what has been recorded.
@@ -190,7 +215,24 @@ class Recorder(BaseConnector):
                 if not self._writes_at_exit:
                     self._write()
 
+    def end(self, exc: BaseException | None) -> None:
+        """End a block: write what has been recorded, and raise what the program has caught.
+
+        :param exc: what ends the block; then nothing is recorded, and nothing else is raised
+        :raises UnrecordedRequest: the program has caught this
+        :raises OSError: the file could not be written
+        """
+        if exc is not None:
+            self.discard()
+        self._write()
+        if exc is not None:
+            note_swallowed(exc, self.unrecorded)
+        elif self.unrecorded:
+            raise self.unrecorded[0]
+
     def _write(self) -> None:
+        for observer in tuple(self._observers):
+            observer.closed()  # what has not ended is recorded as far as it came
         traffic, self._traffic = self._traffic, {}
         try:
             if self._cassette is not None:
@@ -250,7 +292,7 @@ class _Dial:
             raise
         is_real = not isinstance(stream, ReplayStream)
         connecting = time.perf_counter() - begun if is_real else None
-        observer = ExchangeObserver(self._req.url, self._keep_traffic, connecting=connecting)
+        observer = self._observer(self._keep_traffic, connecting)
         below = stream.stream if isinstance(stream, NetworkStream) else stream
         return ObservedStream(below, stream, observer)
 
@@ -259,7 +301,11 @@ class _Dial:
         connector = self._recorder._connector
         if self._req.proxy is not None:
             check_uses_proxies(connector)
-        stream = await open_stream(connector, self._req, self._traces, self._timeout)
+        token = _is_connecting.set(True)
+        try:
+            stream = await open_stream(connector, self._req, self._traces, self._timeout)
+        finally:
+            _is_connecting.reset(token)
         stream.for_one_exchange = True  # what the next one would carry may have to be replayed
         return stream
 
@@ -287,10 +333,23 @@ class _Dial:
 
     async def connect(self) -> ObservedStream:
         stream = await self._network()
-        observer = ExchangeObserver(self._req.url, self._record)
+        observer = self._observer(self._record)
         return ObservedStream(stream.stream, stream, observer)
 
     # -- what has passed
+
+    def _observer(
+        self, on_end: Callable[[ExchangeObserver], None], connecting: float | None = None
+    ) -> ExchangeObserver:
+        recorder = self._recorder
+
+        def ended(observer: ExchangeObserver) -> None:
+            recorder._observers.discard(observer)
+            on_end(observer)
+
+        observer = ExchangeObserver(self._req.url, ended, connecting=connecting)
+        recorder._observers.add(observer)
+        return observer
 
     def _record(self, observer: ExchangeObserver) -> None:
         if observer.is_replayable:
@@ -306,7 +365,7 @@ class _Dial:
     def _keep_failure(self, error: Exception) -> None:
         """Keep a request that got no connection."""
         req = self._req
-        observer = ExchangeObserver(req.url, self._keep_traffic)
+        observer = self._observer(self._keep_traffic)
         observer.sent(
             b"%b %b HTTP/1.1\r\n%b"
             % (req.method.encode(), req.target().encode(), req.header_block().lines)
