@@ -1,4 +1,4 @@
-"""A server that requires Digest authentication (RFC 7616) and verifies it.
+"""A peer that requires Digest authentication (RFC 7616) and verifies it.
 
 It implements the formulas once more, from the RFC, and parses the header with the standard
 library: testing a client against its own formulas would prove little.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
-from .links import Link, parse_head
-from .server import Exchange, Server
+from .routes import Exchange
+from .server import Server
 
 HASHES = {
     "MD5": "md5",
@@ -52,26 +53,25 @@ class Policy:
     announces: bool = False
 
 
-class DigestServer(Server):
+class Guard:
     """Responds ``200`` to requests that are signed correctly, and ``401`` to others."""
 
-    def __init__(self, tls: ssl.SSLContext, policy: Policy) -> None:
-        super().__init__(tls)
+    def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.nonces: dict[str, set[int]] = {}
         self._numbers = itertools.count(1)
+        self._one_at_a_time = threading.Lock()
         #: why requests were refused, in order
         self.complaints: list[str] = []
         #: the Authorization header of each request
         self.signatures: list[str | None] = []
 
-    def _answer(self, link: Link) -> bool:
-        head = parse_head(link.take_until(b"\r\n\r\n"))
-        exchange = Exchange(link, head)
+    def answer(self, exchange: Exchange) -> None:
+        """Respond to a request."""
+        head = exchange.head
         headers = head.all("authorization")
         body = b"".join(exchange.body())
-        with self._lock:
-            self.requests.append(f"{head.method} {head.target}")
+        with self._one_at_a_time:
             self.signatures.append(headers[-1] if headers else None)
             complaint = self._complaint(head.method, head.target, headers, body)
             if complaint is not None:
@@ -83,7 +83,6 @@ class DigestServer(Server):
             exchange.respond(body or b"welcome", *info)
         else:
             exchange.respond(b"denied", *self._challenges(complaint), status="401 Unauthorized")
-        return exchange.finish()
 
     # -- requiring a signature
 
@@ -182,6 +181,14 @@ class DigestServer(Server):
             return "a count out of all order"
         uses.add(count)
         return None
+
+
+class DigestServer(Guard, Server):
+    """A guard that listens on loopback."""
+
+    def __init__(self, tls: ssl.SSLContext, policy: Policy) -> None:
+        Guard.__init__(self, policy)
+        Server.__init__(self, tls)
 
 
 def hasher(name: str) -> Callable[[bytes], str]:

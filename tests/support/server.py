@@ -100,8 +100,12 @@ class Server:
         with self._lock:
             self.requests.append(f"{head.method} {head.target}")
         exchange = Exchange(link, head)
-        routes.answer(exchange)
+        self.answer(exchange)
         return exchange.finish()
+
+    def answer(self, exchange: routes.Exchange) -> None:
+        """Respond to a request."""
+        routes.answer(exchange)
 
 
 class Exchange(routes.Exchange):
