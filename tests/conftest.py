@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import inspect
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from tests.support.server import Server  # noqa: E402
 from tests.support.tls import Authority  # noqa: E402
 
 WIRE = Path(__file__).parent / "wire"
+
+started = itertools.count(1)  # tests
 
 
 def param(value: object, name: str, *, needs: str = "") -> Any:
@@ -106,21 +109,24 @@ def http1(request: pytest.FixtureRequest) -> str:
     return engine
 
 
-@pytest.fixture(scope="module", autouse=True)
-def survivors() -> None:
-    """Make the check for leaks fast.
-
-    Objects that exist before the first test of a module are no garbage of its tests.  pytest
-    keeps a report of each test, and searching all of them after each test would take longer
-    than the tests.
-    """
+def spare_survivors() -> None:
+    """Make the check for leaks fast: objects that exist before a test are no garbage of it."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def survivors() -> None:
+    """Spare what has survived the tests of other modules."""
+    spare_survivors()
 
 
 @pytest.fixture(autouse=True)
 def census() -> Iterator[None]:
     """Fail a test that leaves a socket open, or drops one without closing it."""
+    # pytest keeps a report of each test, so there are more and more objects to search.
+    if next(started) % 50 == 0:
+        spare_survivors()
     before = Census()
     yield
     before.check()

@@ -9,7 +9,6 @@ import socket
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
 import anyio.lowlevel
@@ -18,7 +17,7 @@ import trio
 # Closing may need a callback that the event loop runs a few iterations later (an aborted asyncio
 # transport).  In so few iterations, no timer expires and no peer responds.
 ROUNDS_OF_GRACE = 5
-FILE_DESCRIPTORS = Path("/proc/self/fd")  # without this directory, no sockets are counted
+FILE_DESCRIPTORS = "/proc/self/fd"  # without this directory, no sockets are counted
 
 # The peers and servers of the tests run in threads of this process, and their sockets are not the
 # library's.  This lock makes it one step to accept a socket and to register it.
@@ -172,7 +171,7 @@ def _descriptors() -> list[int]:
 def _inode(fd: int) -> str:
     """Return the kernel's name of the socket behind *fd*; ``""`` if *fd* is not a socket."""
     try:
-        target = os.readlink(FILE_DESCRIPTORS / str(fd))
+        target = os.readlink(f"{FILE_DESCRIPTORS}/{fd}")
     except OSError:  # closed meanwhile, such as the descriptor that listed the directory
         return ""
     return target if target.startswith("socket:") else ""
