@@ -19,6 +19,8 @@ hypothesis.settings.load_profile("no deadline")
 
 pytest.register_assert_rewrite("tests.support")
 
+from anyhttp.connector import replaced_network  # noqa: E402
+from tests.support.api import Api  # noqa: E402
 from tests.support.census import Census  # noqa: E402 (the line above comes first)
 from tests.support.peer import Script  # noqa: E402
 from tests.support.proxies import Proxies  # noqa: E402
@@ -148,6 +150,15 @@ async def census_in_loop() -> AsyncIterator[None]:
 def entered(request: pytest.FixtureRequest) -> bool:
     """Whether the session is used in ``async with``; see :func:`tests.support.client.opened`."""
     return bool(request.param == "entered")
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    """The answers of the general server without a network; see :mod:`tests.support.api`."""
+    api = Api()
+    with replaced_network(api, whole_process=True):
+        yield api
+    api.mock.end()
 
 
 @pytest.fixture

@@ -41,6 +41,8 @@ from anyhttp import (
 )
 from anyhttp._http1 import Exchange
 from anyhttp.payload import Payload
+from anyhttp.testing import Answer
+from tests.support.api import Api
 from tests.support.client import assert_free, client, opened, wait_free
 from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Until, Wait
 from tests.support.responses import OK
@@ -172,29 +174,29 @@ async def fetch(
 
 
 class TestOrder:
-    async def test_the_first_is_the_outermost(self, server: Server) -> None:
+    async def test_the_first_is_the_outermost(self, api: Api) -> None:
         """It sees the request first and the response last."""
         log: list[str] = []
         middlewares = [Recorder("a", log), Recorder("b", log)]
-        async with ClientSession(server.url, middlewares=middlewares) as session:
+        async with ClientSession(api.url, middlewares=middlewares) as session:
             async with session.get("json") as response:
                 assert response.status == 200
         assert log == ["a>GET /json", "b>GET /json", "b<200", "a<200"]
 
-    async def test_they_see_each_redirect(self, server: Server) -> None:
+    async def test_they_see_each_redirect(self, api: Api) -> None:
         """They run once for each hop."""
         recorder = Recorder()
-        async with ClientSession(server.url, middlewares=[recorder]) as session:
+        async with ClientSession(api.url, middlewares=[recorder]) as session:
             async with session.get("redirect/2") as response:
                 assert len(response.history) == 2
         assert recorder.log == [
             ">GET /redirect/2", "<302", ">GET /redirect/1", "<302", ">GET /redirect/0", "<200",
         ]  # fmt: skip
 
-    async def test_those_of_a_request_take_the_place_of_the_sessions(self, server: Server) -> None:
+    async def test_those_of_a_request_take_the_place_of_the_sessions(self, api: Api) -> None:
         """An empty sequence means none, ``None`` the session's."""
         own, other = Recorder(), Recorder()
-        async with ClientSession(server.url, middlewares=(own,)) as session:
+        async with ClientSession(api.url, middlewares=(own,)) as session:
             for middlewares in ([other], (), None):
                 async with session.get("json", middlewares=middlewares) as response:
                     assert response.status == 200
@@ -291,7 +293,7 @@ class TestOrder:
 class TestAnswers:
     """A middleware may answer without asking the server."""
 
-    async def test_with_a_response_of_its_own(self, server: Server, entered: bool) -> None:
+    async def test_with_a_response_of_its_own(self, api: Api, entered: bool) -> None:
         """Nothing is sent."""
 
         async def answer(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -302,13 +304,13 @@ class TestAnswers:
             return response
 
         for in_block in (True, False):
-            session = ClientSession(server.url, middlewares=[answer])
+            session = ClientSession(api.url, middlewares=[answer])
             body = await fetch(session, "GET", "json", entered=entered, in_block=in_block)
             assert body == b"from memory"
-        assert server.requests == []
+        assert api.requests == []
 
     async def test_with_one_that_it_got_elsewhere(
-        self, server: Server, entered: bool, in_block: bool
+        self, api: Api, entered: bool, in_block: bool
     ) -> None:
         """The caller owns it then, as if it were the one that was asked for."""
 
@@ -317,12 +319,12 @@ class TestAnswers:
             assert isinstance(response, ClientResponse)
             return response
 
-        session = ClientSession(server.url, middlewares=[ask])
+        session = ClientSession(api.url, middlewares=[ask])
         body = await fetch(
             session, "POST", "echo", entered=entered, in_block=in_block, data=io.BytesIO(LARGE)
         )
         assert len(body) == 3_000_000
-        assert server.requests == ["GET /bytes/3000000"]
+        assert api.requests == ["GET /bytes/3000000"]
 
     async def test_with_one_of_another_session(self, server: Server, in_block: bool) -> None:
         """Its connection goes back to where it came from."""
@@ -355,7 +357,7 @@ class TestAnswers:
                 await session.get(peer.url, timeout=0.5)
             assert_free(session)
 
-    async def test_with_an_error(self, server: Server) -> None:
+    async def test_with_an_error(self, api: Api) -> None:
         """It reaches the caller as the same object, and nothing is left."""
         error = LookupError("no token")
 
@@ -363,7 +365,7 @@ class TestAnswers:
             await handler(request)
             raise error
 
-        async with ClientSession(server.url, middlewares=[fail]) as session:
+        async with ClientSession(api.url, middlewares=[fail]) as session:
             with pytest.raises(LookupError) as caught:
                 await session.get("bytes/3000000")
             assert caught.value is error
@@ -382,18 +384,16 @@ class TestAnswers:
             seen = await echo(session, data=b"x")
         assert seen["headers"]["X-Token"] == "anyhttp"
 
-    async def test_a_request_without_a_session_of_its_own(
-        self, server: Server, in_block: bool
-    ) -> None:
+    async def test_a_request_without_a_session_of_its_own(self, api: Api, in_block: bool) -> None:
         """``anyhttp.request`` has middlewares too, and its session ends with the response."""
 
         async def ask_first(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-            async with request.session.get(server.url / "bytes/9", middlewares=()) as response:
+            async with request.session.get(api.url / "bytes/9", middlewares=()) as response:
                 await response.read()
             return await handler(request)
 
         asked = anyhttp.request(
-            "GET", server.url / "bytes/300000", middlewares=[ask_first, login_again]
+            "GET", api.url / "bytes/300000", middlewares=[ask_first, login_again]
         )
         if in_block:
             async with asked as response:
@@ -403,14 +403,14 @@ class TestAnswers:
         assert len(body) == 300_000
 
     @pytest.mark.parametrize("answer", [None, 200, "ok"])
-    async def test_with_something_that_is_no_response(self, server: Server, answer: Any) -> None:
+    async def test_with_something_that_is_no_response(self, api: Api, answer: Any) -> None:
         """To forget the ``return`` is an error that says so."""
 
         async def forget(request: ClientRequest, handler: ClientHandlerType) -> Any:
             await handler(request)
             return answer
 
-        async with ClientSession(server.url, middlewares=[forget]) as session:
+        async with ClientSession(api.url, middlewares=[forget]) as session:
             with pytest.raises(TypeError, match="a middleware must return a ClientResponse"):
                 await session.get("bytes/3000000")
             assert_free(session)
@@ -459,7 +459,7 @@ class TestSeveralTimes:
             with pytest.raises(anyhttp.ClientConnectionError, match="Connection closed"):
                 await dropped[0].read()
 
-    async def test_what_was_read_stays(self, server: Server) -> None:
+    async def test_what_was_read_stays(self, api: Api) -> None:
         """The body of an earlier response that was read is there after the next one, too."""
         bodies: list[bytes] = []
 
@@ -470,7 +470,7 @@ class TestSeveralTimes:
             bodies.extend([await first.read(), await second.read()])
             return first
 
-        async with ClientSession(server.url, middlewares=[compare]) as session:
+        async with ClientSession(api.url, middlewares=[compare]) as session:
             async with session.get("bytes/100000") as response:
                 assert len(await response.read()) == 100_000
         assert bodies[0] == bodies[1]
@@ -540,19 +540,16 @@ class TestSeveralTimes:
                 await response.read()
         assert held[-1] == held[2]
 
-    async def test_cookies_of_each_attempt_are_kept(self, script: Script) -> None:
+    async def test_cookies_of_each_attempt_are_kept(self, api: Api) -> None:
         """Each response that came may set some."""
-        denial = b"HTTP/1.1 401 No\r\nSet-Cookie: a=1\r\nContent-Length: 0\r\n\r\n"
-        answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n"
-        peer = await script([(b"GET / ", denial), (b"GET / ", answer)])
+        denial = Answer(401, headers={"Set-Cookie": "a=1"})
+        api.mock.get(api.url, answers=[denial, Answer(headers={"Set-Cookie": "b=2"})])
         jar = anyhttp.CookieJar(unsafe=True)
-        async with ClientSession(peer.url, middlewares=[login_again], cookie_jar=jar) as session:
+        async with ClientSession(api.url, middlewares=[login_again], cookie_jar=jar) as session:
             await session.get("")
         assert {cookie.key: cookie.value for cookie in jar} == {"a": "1", "b": "2"}
 
-    async def test_cookies_of_an_attempt_are_sent_with_the_next(
-        self, script: Script, http1: str
-    ) -> None:
+    async def test_cookies_of_an_attempt_are_sent_with_the_next(self, api: Api, http1: str) -> None:
         """Together with those of the caller; one that a middleware writes itself stays."""
 
         async def insist(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -561,28 +558,26 @@ class TestSeveralTimes:
             request.headers["Cookie"] = "own=1"
             return await handler(request)
 
-        denial = b"HTTP/1.1 401 No\r\nSet-Cookie: a=1\r\nContent-Length: 0\r\n\r\n"
-        peer = await script([(b"GET / ", denial), (b"GET / ", denial), (b"GET / ", OK)])
+        denial = Answer(401, headers={"Set-Cookie": "a=1"})
+        api.mock.get(api.url, answers=[denial, denial, "ok"])
         jar = anyhttp.CookieJar(unsafe=True)
         async with client(http1, middlewares=[insist], cookie_jar=jar) as session:
-            async with session.get(peer.url, cookies={"b": "2"}) as response:
+            async with session.get(api.url, cookies={"b": "2"}) as response:
                 assert await response.read() == b"ok"
-        first, second, third = peer.requests[0].split(b"GET / ")[1:]
-        assert b"\r\nCookie: b=2\r\n" in first
-        assert b"\r\nCookie: a=1; b=2\r\n" in second
-        assert b"\r\nCookie: own=1\r\n" in third
+        sent = [call.headers.getall("Cookie") for call in api.mock.calls]
+        assert sent == [["b=2"], ["a=1; b=2"], ["own=1"]]
 
-    async def test_cookies_stay_with_their_host(self, server: Server) -> None:
+    async def test_cookies_stay_with_their_host(self, api: Api) -> None:
         """A URL that a middleware changes has the cookies of where it leads."""
         jar = anyhttp.CookieJar(unsafe=True)
-        jar.update_cookies({"here": "1"}, server.url)
+        jar.update_cookies({"here": "1"}, api.url)
         jar.update_cookies({"there": "2"}, URL("http://localhost/"))
-        target = server.url.with_host("localhost") / "cookies"
+        target = api.url.with_host("localhost") / "cookies"
         async with ClientSession(cookie_jar=jar, middlewares=[changing(url=target)]) as session:
-            async with session.get(server.url) as response:
+            async with session.get(api.url) as response:
                 assert await response.json() == {"cookies": {"there": "2"}}
 
-    async def test_several_at_once(self, server: Server) -> None:
+    async def test_several_at_once(self, api: Api) -> None:
         """The one that loses is closed, whether it has answered or not."""
 
         async def hedge(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -597,7 +592,7 @@ class TestSeveralTimes:
                 group.start_soon(ask)
             return responses[0]
 
-        async with ClientSession(server.url, middlewares=[hedge]) as session:
+        async with ClientSession(api.url, middlewares=[hedge]) as session:
             async with session.get("bytes/300000") as response:
                 assert len(await response.read()) == 300_000
             assert_free(session)
@@ -656,7 +651,7 @@ class TestSeveralTimes:
                 await session.post("", data=data)
             assert_free(session)
 
-    async def test_the_handler_is_of_no_use_afterwards(self, server: Server) -> None:
+    async def test_the_handler_is_of_no_use_afterwards(self, api: Api) -> None:
         """What it would send belongs to nobody."""
         kept: list[Any] = []
 
@@ -664,7 +659,7 @@ class TestSeveralTimes:
             kept.extend([request, handler])
             return await handler(request)
 
-        async with ClientSession(server.url, middlewares=[keep]) as session:
+        async with ClientSession(api.url, middlewares=[keep]) as session:
             await (await session.get("json")).read()
             request, handler = kept
             with pytest.raises(RuntimeError, match="after its middleware had answered"):
@@ -726,13 +721,13 @@ class TestSeveralTimes:
                 await until(lambda: errors, "the other request to end")
                 assert_free(session)
 
-    async def test_the_handler_takes_requests_only(self, server: Server) -> None:
+    async def test_the_handler_takes_requests_only(self, api: Api) -> None:
         """An URL, say, is refused with a word."""
 
         async def mistake(request: ClientRequest, handler: Any) -> Any:
             return await handler(request.url)
 
-        async with ClientSession(server.url, middlewares=[mistake]) as session:
+        async with ClientSession(api.url, middlewares=[mistake]) as session:
             with pytest.raises(TypeError, match="must be given a ClientRequest, not URL"):
                 await session.get("json")
 
@@ -744,7 +739,7 @@ class TestBodies:
     @pytest.mark.parametrize("kind", ["bytes", "memory", "file"])
     async def test_what_can_be_repeated_is(
         self,
-        server: Server,
+        api: Api,
         tmp_path: Path,
         kind: str,
         size: int,
@@ -764,25 +759,25 @@ class TestBodies:
             lengths.extend([(await (await handler(request)).json())["length"] for _ in range(2)])
             return await handler(request)
 
-        session = ClientSession(server.url, middlewares=[thrice])
+        session = ClientSession(api.url, middlewares=[thrice])
         body = await fetch(session, "POST", "upload", entered=entered, in_block=in_block, data=data)
         assert [*lengths, json.loads(body)["length"]] == [size] * 3
         if kind == "file":
             assert data.closed
 
     async def test_a_used_up_stream_is_refused(
-        self, server: Server, entered: bool, in_block: bool
+        self, api: Api, entered: bool, in_block: bool
     ) -> None:
         """It is an error, never an empty body."""
 
         async def data() -> AsyncIterator[bytes]:
             yield b"once"
 
-        session = ClientSession(server.url, middlewares=[twice])
+        session = ClientSession(api.url, middlewares=[twice])
         with pytest.raises(ClientPayloadError, match="used up"):
             await fetch(session, "POST", "echo", entered=entered, in_block=in_block, data=data())
         assert_free(session)
-        assert server.requests == ["POST /echo"]
+        assert api.requests == ["POST /echo"]
 
     async def test_a_stream_that_waits_can_be_sent_later(self, script: Script, http1: str) -> None:
         """After a final answer instead of ``100 Continue`` nothing of it has been used."""
@@ -814,7 +809,7 @@ class TestBodies:
                 async with session.put("", data=data) as response:
                     assert await response.read() == b"ok"
 
-    async def test_a_redirect_repeats_the_body_of_the_middleware(self, server: Server) -> None:
+    async def test_a_redirect_repeats_the_body_of_the_middleware(self, api: Api) -> None:
         """The one that it replaced is gone; this one is sent to the next hop, too."""
 
         async def once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -822,7 +817,7 @@ class TestBodies:
                 await request.update_body(b"replaced")
             return await handler(request)
 
-        async with ClientSession(server.url, middlewares=[once]) as session:
+        async with ClientSession(api.url, middlewares=[once]) as session:
             async with session.post(
                 "redirect-to?url=/echo&status=307",
                 data=io.BytesIO(b"original, and longer"),
@@ -831,7 +826,7 @@ class TestBodies:
                 assert body_of(await response.json()) == b"replaced"
 
     @pytest.mark.parametrize("direct", [False, True])
-    async def test_every_file_is_closed(self, server: Server, tmp_path: Path, direct: bool) -> None:
+    async def test_every_file_is_closed(self, api: Api, tmp_path: Path, direct: bool) -> None:
         """That of the caller and that of the middleware."""
         for name in "ab":
             (tmp_path / name).write_bytes(name.encode() * 100_000)
@@ -844,13 +839,11 @@ class TestBodies:
                 await request.update_body(files[1])
             return await handler(request)
 
-        async with ClientSession(server.url, middlewares=[replace]) as session:
+        async with ClientSession(api.url, middlewares=[replace]) as session:
             assert body_of(await echo(session, data=files[0])) == b"b" * 100_000
         assert all(file.closed for file in files)
 
-    async def test_a_file_is_closed_when_nothing_is_sent(
-        self, server: Server, tmp_path: Path
-    ) -> None:
+    async def test_a_file_is_closed_when_nothing_is_sent(self, api: Api, tmp_path: Path) -> None:
         """As after a request that failed."""
         for name in "ab":
             (tmp_path / name).write_bytes(b"x")
@@ -860,13 +853,13 @@ class TestBodies:
             await request.update_body(files[1])
             raise LookupError
 
-        async with ClientSession(server.url, middlewares=[fail]) as session:
+        async with ClientSession(api.url, middlewares=[fail]) as session:
             with pytest.raises(LookupError):
                 await session.post("echo", data=files[0])
         assert all(file.closed for file in files)
 
     async def test_a_body_that_cannot_be_closed(
-        self, server: Server, caplog: pytest.LogCaptureFixture
+        self, api: Api, caplog: pytest.LogCaptureFixture
     ) -> None:
         """It has been replaced, so the request goes on; the log says what happened."""
 
@@ -874,12 +867,12 @@ class TestBodies:
             async def close(self) -> None:
                 raise OSError("cannot be closed")
 
-        async with ClientSession(server.url, middlewares=[changing(body=b"new")]) as session:
+        async with ClientSession(api.url, middlewares=[changing(body=b"new")]) as session:
             assert body_of(await echo(session, data=Stubborn(io.BytesIO(b"old")))) == b"new"
         assert "cannot be closed" in caplog.text
 
     async def test_a_stream_that_a_middleware_brings(
-        self, server: Server, entered: bool, in_block: bool
+        self, api: Api, entered: bool, in_block: bool
     ) -> None:
         """A request without a body gets one that needs a task, within a scope of its own."""
 
@@ -893,7 +886,7 @@ class TestBodies:
             with anyio.fail_after(5):
                 return await handler(request)
 
-        session = ClientSession(server.url, middlewares=[bring])
+        session = ClientSession(api.url, middlewares=[bring])
         body = await fetch(session, "PUT", "upload", entered=entered, in_block=in_block)
         assert json.loads(body)["length"] == 10 * len(LARGE)
 
@@ -917,7 +910,7 @@ class TestUpdateBody:
     )
     @pytest.mark.parametrize("streamed_before", [False, True])
     async def test_it_takes_any_body(
-        self, server: Server, body: Any, sent: bytes, content_type: str, streamed_before: bool
+        self, api: Api, body: Any, sent: bytes, content_type: str, streamed_before: bool
     ) -> None:
         """Its length and, if there is none yet, its type are announced."""
 
@@ -932,34 +925,34 @@ class TestUpdateBody:
             await request.update_body(body)
             return await handler(request)
 
-        async with ClientSession(server.url, middlewares=[replace]) as session:
+        async with ClientSession(api.url, middlewares=[replace]) as session:
             seen = await echo(session, data=before() if streamed_before else b"never sent")
         assert body_of(seen) == sent
         assert seen["headers"]["Content-Length"] == str(len(sent))
         assert "Transfer-Encoding" not in seen["headers"]
         assert seen["headers"]["Content-Type"] == content_type
 
-    async def test_a_stream_in_the_place_of_bytes(self, server: Server) -> None:
+    async def test_a_stream_in_the_place_of_bytes(self, api: Api) -> None:
         """Is sent in chunks."""
 
         async def data() -> AsyncIterator[bytes]:
             yield b"streamed"
 
-        async with ClientSession(server.url, middlewares=[replacing(data())]) as session:
+        async with ClientSession(api.url, middlewares=[replacing(data())]) as session:
             seen = await echo(session, data=b"longer than that")
         assert body_of(seen) == b"streamed"
         assert seen["headers"]["Transfer-Encoding"] == "chunked"
         assert "Content-Length" not in seen["headers"]
 
-    async def test_the_type_that_is_there_stays(self, server: Server) -> None:
+    async def test_the_type_that_is_there_stays(self, api: Api) -> None:
         """Whether the caller gave it or the body before."""
         middlewares = [replacing(b"[2]")]
-        async with ClientSession(server.url, middlewares=middlewares) as session:
+        async with ClientSession(api.url, middlewares=middlewares) as session:
             assert (await echo(session, json=[1]))["headers"]["Content-Type"] == "application/json"
             seen = await echo(session, data=b"x", headers={"Content-Type": "text/csv"})
             assert seen["headers"]["Content-Type"] == "text/csv"
 
-    async def test_the_type_that_nobody_chose_goes(self, server: Server) -> None:
+    async def test_the_type_that_nobody_chose_goes(self, api: Api) -> None:
         """A POST without a body has one by default; what the middleware sets stays."""
 
         async def typed(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -967,7 +960,7 @@ class TestUpdateBody:
             await request.update_body("a,b")
             return await handler(request)
 
-        async with ClientSession(server.url) as session:
+        async with ClientSession(api.url) as session:
             seen = await echo(session, middlewares=[replacing("text")])
             assert seen["headers"]["Content-Type"] == "text/plain; charset=utf-8"
             seen = await echo(session, middlewares=[typed])
@@ -976,9 +969,9 @@ class TestUpdateBody:
     @pytest.mark.parametrize(
         "option", [{"compress": "gzip"}, {"chunked": True}, {"compress": "gzip", "chunked": True}]
     )
-    async def test_how_it_is_sent_stays(self, server: Server, option: Any) -> None:
+    async def test_how_it_is_sent_stays(self, api: Api, option: Any) -> None:
         """Compression and chunks that the caller asked for are for the new body, too."""
-        async with ClientSession(server.url, middlewares=[replacing(b"new")]) as session:
+        async with ClientSession(api.url, middlewares=[replacing(b"new")]) as session:
             seen = await echo(session, data=b"old", **option)
         assert seen["headers"].getall("Transfer-Encoding") == ["chunked"]
         body = body_of(seen)
@@ -987,7 +980,7 @@ class TestUpdateBody:
             {"gzip"} if "compress" in option else []
         )
 
-    async def test_it_closes_the_old_one(self, server: Server, tmp_path: Path) -> None:
+    async def test_it_closes_the_old_one(self, api: Api, tmp_path: Path) -> None:
         """When it returns, the file is closed; that of the present body given again is not."""
         (tmp_path / "file").write_bytes(b"old")
         closed: list[bool] = []
@@ -1000,17 +993,17 @@ class TestUpdateBody:
             return await handler(request)
 
         file = (tmp_path / "file").open("rb")
-        async with ClientSession(server.url, middlewares=[replace]) as session:
+        async with ClientSession(api.url, middlewares=[replace]) as session:
             assert body_of(await echo(session, data=file)) == b"new"
         assert closed == [False, True]
 
-    async def test_headers_of_the_old_one_go_with_it(self, server: Server) -> None:
+    async def test_headers_of_the_old_one_go_with_it(self, api: Api) -> None:
         """What described it, such as its disposition, does not describe the new one."""
         old = anyhttp.BytesPayload(b"old", headers={"Content-Disposition": "inline"})
-        async with ClientSession(server.url, middlewares=[replacing(b"new")]) as session:
+        async with ClientSession(api.url, middlewares=[replacing(b"new")]) as session:
             assert "Content-Disposition" not in (await echo(session, data=old))["headers"]
 
-    async def test_something_that_cannot_be_sent(self, server: Server) -> None:
+    async def test_something_that_cannot_be_sent(self, api: Api) -> None:
         """Leaves the request as it was."""
 
         async def attempt(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -1018,7 +1011,7 @@ class TestUpdateBody:
                 await request.update_body(3.14)
             return await handler(request)
 
-        async with ClientSession(server.url, middlewares=[attempt]) as session:
+        async with ClientSession(api.url, middlewares=[attempt]) as session:
             assert body_of(await echo(session, data=b"as it was")) == b"as it was"
 
     @pytest.mark.parametrize("body", [b"old", None])
@@ -1045,9 +1038,9 @@ class TestUpdateBody:
         assert request.headers == fields
         assert vars(request) == attributes
 
-    async def test_bytes_put_there_directly(self, server: Server) -> None:
+    async def test_bytes_put_there_directly(self, api: Api) -> None:
         """Are sent with headers that fit, too."""
-        async with ClientSession(server.url, middlewares=[changing(body=b"new!")]) as session:
+        async with ClientSession(api.url, middlewares=[changing(body=b"new!")]) as session:
             seen = await echo(session, data=b"older")
         assert body_of(seen) == b"new!"
         assert seen["headers"]["Content-Length"] == "4"
@@ -1065,15 +1058,15 @@ class TestUpdateBody:
 class TestChanges:
     """What the attributes of a request say when the handler is called is what is sent."""
 
-    async def test_method(self, server: Server) -> None:
+    async def test_method(self, api: Api) -> None:
         """In upper case, with the headers that it needs."""
-        async with ClientSession(server.url, middlewares=[changing(method="put")]) as session:
+        async with ClientSession(api.url, middlewares=[changing(method="put")]) as session:
             async with session.get("echo") as response:
                 seen = await response.json()
         assert seen["method"] == "PUT"
         assert ["Content-Length", "0"] in seen["headers"]
 
-    async def test_headers(self, server: Server) -> None:
+    async def test_headers(self, api: Api) -> None:
         """Also those that are there by themselves, and those that are taken away."""
 
         async def change(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -1084,7 +1077,7 @@ class TestChanges:
             request.headers.popall("Content-Type", None)
             return await handler(request)
 
-        async with ClientSession(server.url, middlewares=[change]) as session:
+        async with ClientSession(api.url, middlewares=[change]) as session:
             headers = (await echo(session, data=b"x"))["headers"]
         assert headers["User-Agent"] == "other"
         assert headers.getall("X-Two") == ["1", "2"]
@@ -1105,7 +1098,7 @@ class TestChanges:
         assert seen["path"] == "/echo"
         assert ["Host", f"127.0.0.1:{target.port}"] in seen["headers"]
 
-    async def test_url_twice(self, server: Server) -> None:
+    async def test_url_twice(self, api: Api) -> None:
         """The header follows each change, unless it was set on purpose."""
 
         async def change(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -1118,9 +1111,9 @@ class TestChanges:
 
         hosts: list[str] = []
         async with ClientSession("http://a.test/", middlewares=[change]) as session:
-            async with session.get(URL(f"http://a.test:{server.url.port}/echo")) as response:
+            async with session.get(URL(f"http://a.test:{api.url.port}/echo")) as response:
                 hosts.append(dict((await response.json())["headers"])["Host"])
-        port = server.url.port
+        port = api.url.port
         assert hosts == [f"127.0.0.1:{port}", f"localhost:{port}", "own"]
 
     async def test_tls(self, server: Server, tls_ca: Authority) -> None:
@@ -1145,9 +1138,9 @@ class TestChanges:
         )  # fmt: skip
         assert (request.host, request.port, request.is_ssl()) == ("c.test", 444, True)
 
-    async def test_compression_and_chunks(self, server: Server) -> None:
+    async def test_compression_and_chunks(self, api: Api) -> None:
         """May be switched on, and the length that was announced goes."""
-        async with ClientSession(server.url) as session:
+        async with ClientSession(api.url) as session:
             seen = await echo(session, data=b"xyz", middlewares=[changing(chunked=True)])
             assert seen["headers"]["Transfer-Encoding"] == "chunked"
             assert body_of(seen) == b"xyz"
@@ -1178,16 +1171,16 @@ class TestChanges:
         ],
     )
     async def test_what_could_split_a_request_is_refused(
-        self, server: Server, middleware: Any, error: type[Exception], message: str
+        self, api: Api, middleware: Any, error: type[Exception], message: str
     ) -> None:
         """Before anything is sent, as when it is an argument (CVE-2023-49081)."""
-        async with ClientSession(server.url, middlewares=[middleware]) as session:
+        async with ClientSession(api.url, middlewares=[middleware]) as session:
             with pytest.raises(error, match=message):
                 await session.post("echo", data=b"data")
             assert_free(session, idle=0)
-        assert server.connections == 0
+        assert api.connections == 0
 
-    async def test_the_attributes(self, server: Server) -> None:
+    async def test_the_attributes(self, api: Api) -> None:
         """All that a middleware may want to know of a request."""
         seen: list[ClientRequest] = []
 
@@ -1195,14 +1188,14 @@ class TestChanges:
             seen.append(request)
             return await handler(request)
 
-        async with ClientSession(server.url, middlewares=[look]) as session:
+        async with ClientSession(api.url, middlewares=[look]) as session:
             async with session.get("json#top", skip_auto_headers=["Accept"]) as response:
                 await response.read()
             (request,) = seen
             assert request.session is session
         assert request.method == "GET"
-        assert request.url == server.url / "json"
-        assert request.original_url == (server.url / "json").with_fragment("top")
+        assert request.url == api.url / "json"
+        assert request.original_url == (api.url / "json").with_fragment("top")
         assert "Accept" not in request.headers
         assert request.skip_auto_headers == {"accept"}
         assert request.body == b""
@@ -1212,30 +1205,30 @@ class TestChanges:
         assert (request.ssl, request.server_hostname) == (True, None)
         assert request.response_class is ClientResponse
         assert (request.host, request.port, request.is_ssl()) == (
-            "127.0.0.1", server.url.port, False,
+            "127.0.0.1", api.url.port, False,
         )  # fmt: skip
         assert request.request_info.real_url == request.original_url
-        assert request.connection_key.port == server.url.port
+        assert request.connection_key.port == api.url.port
 
 
 class TestTheRestOfTheCall:
-    async def test_raise_for_status_judges_what_they_return(self, script: Script) -> None:
+    async def test_raise_for_status_judges_what_they_return(self, api: Api) -> None:
         """And not what they saw before."""
-        peer = await script([(b"GET / ", DENIED), (b"GET / ", OK), (b"GET / ", DENIED)])
-        async with ClientSession(peer.url, raise_for_status=True) as session:
+        api.mock.get(api.url, answers=[401, "ok", 401])
+        async with ClientSession(api.url, raise_for_status=True) as session:
             async with session.get("", middlewares=[login_again]) as response:
                 assert await response.read() == b"ok"
             with pytest.raises(ClientResponseError, match="401"):
                 await session.get("", middlewares=[Recorder()])
 
-    async def test_redirects_are_counted_outside(self, server: Server) -> None:
+    async def test_redirects_are_counted_outside(self, api: Api) -> None:
         """The limit holds with them, too."""
-        async with ClientSession(server.url, middlewares=[twice]) as session:
+        async with ClientSession(api.url, middlewares=[twice]) as session:
             with pytest.raises(TooManyRedirects):
                 await session.get("redirect/9", max_redirects=3)
             assert_free(session)
 
-    async def test_total_covers_them(self, server: Server, entered: bool, in_block: bool) -> None:
+    async def test_total_covers_them(self, api: Api, entered: bool, in_block: bool) -> None:
         """What they do takes of the request's time."""
         at_work = False
 
@@ -1247,7 +1240,7 @@ class TestTheRestOfTheCall:
             raise AssertionError
 
         for total in (0.1, 1, 8):  # the first is enough, unless the machine is busy
-            session = ClientSession(server.url, middlewares=[sleep])
+            session = ClientSession(api.url, middlewares=[sleep])
             options: dict[str, Any] = {"in_block": in_block, "timeout": total}
             with anyio.fail_after(DEADLINE), pytest.raises(TimeoutError) as caught:
                 await fetch(session, "GET", "bytes/300000", entered=entered, **options)
@@ -1295,9 +1288,9 @@ class TestTheRestOfTheCall:
             await fetch(session, "GET", "", entered=entered, in_block=False, timeout=0.2)
         assert len(errors) == 1
 
-    async def test_a_block_may_be_left_elsewhere(self, server: Server) -> None:
+    async def test_a_block_may_be_left_elsewhere(self, api: Api) -> None:
         """Without an upload, the block of a session that is not entered has no task group."""
-        session = ClientSession(server.url, middlewares=[Recorder()])
+        session = ClientSession(api.url, middlewares=[Recorder()])
         asked = session.put("bytes/300000", data=b"x")
         entered: list[ClientResponse] = []
         async with anyio.create_task_group() as group:
@@ -1307,7 +1300,7 @@ class TestTheRestOfTheCall:
         await asked.__aexit__(None, None, None)
         await session.close()
 
-    async def test_a_request_class_of_ones_own(self, server: Server) -> None:
+    async def test_a_request_class_of_ones_own(self, api: Api) -> None:
         """They get what the session makes."""
 
         class Request(ClientRequest):
@@ -1319,7 +1312,7 @@ class TestTheRestOfTheCall:
             seen.append(type(request))
             return await handler(request)
 
-        async with ClientSession(server.url, middlewares=[look], request_class=Request) as session:
+        async with ClientSession(api.url, middlewares=[look], request_class=Request) as session:
             async with session.get("json") as response:
                 await response.read()
         assert seen == [Request]

@@ -39,6 +39,7 @@ from anyhttp.client import RequestOptions
 from anyhttp.client._options import overridden, overridden_request
 from anyhttp.client_exceptions import ClientConnectorCertificateError
 from anyhttp.connector import BaseConnector
+from tests.support.api import Api
 from tests.support.server import Server
 from tests.support.tls import Authority
 
@@ -71,7 +72,7 @@ class Silent(AbstractResolver):
 # -- where a warning points --------------------------------------------------------------
 
 
-async def test_a_warning_points_at_the_line_of_the_caller(server: Server) -> None:
+async def test_a_warning_points_at_the_line_of_the_caller(api: Api) -> None:
     """Whether a request is awaited, entered, or made by a subclass of the session."""
 
     class Mine(ClientSession):
@@ -80,21 +81,21 @@ async def test_a_warning_points_at_the_line_of_the_caller(server: Server) -> Non
 
     async with ClientSession() as session, Mine() as mine:
         with deprecated("verify_ssl"):
-            (await session.get(server.url, verify_ssl=True)).release()
+            (await session.get(api.url, verify_ssl=True)).release()
         with deprecated("verify_ssl"):
-            async with session.post(server.url, verify_ssl=True):
+            async with session.post(api.url, verify_ssl=True):
                 pass
         with deprecated("verify_ssl"):
-            (await anyhttp.request("GET", server.url, verify_ssl=True)).release()
+            (await anyhttp.request("GET", api.url, verify_ssl=True)).release()
         with deprecated("verify_ssl"):
-            (await mine.get(server.url, verify_ssl=True)).release()
+            (await mine.get(api.url, verify_ssl=True)).release()
 
 
-async def test_a_warning_comes_with_the_call(server: Server) -> None:
+async def test_a_warning_comes_with_the_call(api: Api) -> None:
     """Not when a task of somebody else awaits the request, whose line would be named then."""
     async with ClientSession() as session:
         with deprecated("files"):
-            request = session.post(server.url, files=b"body")
+            request = session.post(api.url, files=b"body")
         async with request as response:
             assert response.method == "POST"
 
@@ -103,15 +104,15 @@ async def test_a_warning_comes_with_the_call(server: Server) -> None:
 
 
 @pytest.mark.parametrize("verb", ["get", "options", "head", "post", "put", "patch", "delete"])
-async def test_an_unknown_option_is_a_type_error(verb: str, server: Server) -> None:
+async def test_an_unknown_option_is_a_type_error(verb: str, api: Api) -> None:
     """The message names what was called and the option; nothing is sent, even unawaited."""
     async with ClientSession() as session:
         with pytest.raises(TypeError) as caught:
-            getattr(session, verb)(server.url, nonsense=3)
+            getattr(session, verb)(api.url, nonsense=3)
     assert str(caught.value) == (
         f"ClientSession.{verb}() got an unexpected keyword argument 'nonsense'"
     )
-    assert not server.requests
+    assert not api.requests
 
 
 async def test_an_unknown_option_of_request() -> None:
@@ -149,12 +150,12 @@ def test_every_option_is_one_that_a_request_takes() -> None:
     ],
 )
 async def test_encoding_is_the_charset_of_text_and_forms(
-    data: Any, body: bytes, content_type: str, server: Server
+    data: Any, body: bytes, content_type: str, api: Api
 ) -> None:
     """Bytes and what has a charset of its own are sent as they are."""
     async with ClientSession() as session:
         with deprecated("encoding"):
-            request = session.post(server.url / "echo", data=data, encoding="latin-1")
+            request = session.post(api.url / "echo", data=data, encoding="latin-1")
         async with request as response:
             seen = await response.json()
     assert base64.b64decode(seen["body"]) == body
@@ -167,26 +168,26 @@ def test_encoding_names_a_charset() -> None:
         anyhttp.request("POST", "http://host/", data="text", encoding="no-such")
 
 
-async def test_files_is_data(server: Server) -> None:
+async def test_files_is_data(api: Api) -> None:
     """Of both, one can be given."""
     async with ClientSession() as session:
         with deprecated("files"):
-            request = session.put(server.url / "echo", files={"a": "b"})
+            request = session.put(api.url / "echo", files={"a": "b"})
         async with request as response:
             assert base64.b64decode((await response.json())["body"]) == b"a=b"
         with pytest.raises(ValueError, match="data and files"), deprecated("files"):
-            session.put(server.url / "echo", data=b"", files=b"")
+            session.put(api.url / "echo", data=b"", files=b"")
         with pytest.raises(ValueError, match="data and json"), deprecated("files"):
-            await session.put(server.url / "echo", json=1, files=b"")
+            await session.put(api.url / "echo", json=1, files=b"")
 
 
 @pytest.mark.parametrize(("size", "chunked"), [(1024, True), (1, True), (0, False)])
-async def test_a_chunk_size_is_chunked(size: int, chunked: bool, server: Server) -> None:
+async def test_a_chunk_size_is_chunked(size: int, chunked: bool, api: Api) -> None:
     """The size itself is ignored."""
     size_of_chunks: Any = size
     async with ClientSession() as session:
         with deprecated("chunked"):
-            request = session.post(server.url / "echo", data=b"body", chunked=size_of_chunks)
+            request = session.post(api.url / "echo", data=b"body", chunked=size_of_chunks)
         async with request as response:
             headers = dict((await response.json())["headers"])
     assert (headers.get("Transfer-Encoding") == "chunked") is chunked
@@ -213,7 +214,7 @@ async def test_version_of_one_request(server: Server) -> None:
         assert (await response.json())["version"] == "HTTP/1.0"
 
 
-async def test_request_takes_classes_and_a_loop(server: Server) -> None:
+async def test_request_takes_classes_and_a_loop(api: Api) -> None:
     """They are given to its session."""
 
     class Request(ClientRequest):
@@ -223,12 +224,12 @@ async def test_request_takes_classes_and_a_loop(server: Server) -> None:
         pass
 
     made = anyhttp.request(
-        "GET", server.url / "echo", request_class=Request, response_class=Response, loop=None
+        "GET", api.url / "echo", request_class=Request, response_class=Response, loop=None
     )
     async with made as response:
         assert type(response) is Response
     with deprecated("loop"):
-        request = anyhttp.request("GET", server.url / "echo", loop=object())
+        request = anyhttp.request("GET", api.url / "echo", loop=object())
     async with request as response:
         assert response.ok
 
@@ -334,14 +335,14 @@ def test_attributes_say_what_ssl_says(
             setattr(connector, name, None)
 
 
-async def test_no_verification_option_at_all_is_deprecated(server: Server) -> None:
+async def test_no_verification_option_at_all_is_deprecated(api: Api) -> None:
     """``ssl=None`` meant the default once."""
     with pytest.warns(DeprecationWarning, match="ssl=None") as caught:
         assert TCPConnector(ssl=None).verify_ssl
     assert caught[0].filename == __file__
     async with ClientSession() as session:
         with pytest.warns(DeprecationWarning, match="ssl=None") as caught:
-            (await session.get(server.url, ssl=None)).release()
+            (await session.get(api.url, ssl=None)).release()
         assert caught[0].filename == __file__
 
 

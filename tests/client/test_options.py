@@ -40,8 +40,9 @@ from anyhttp import (
     UnixConnector,
     request,
 )
+from tests.support.api import Api
 from tests.support.client import assert_free, client
-from tests.support.peer import Peer, Script
+from tests.support.peer import Script
 from tests.support.requests import pieces
 from tests.support.responses import EMPTY as OK
 
@@ -52,22 +53,21 @@ FULLWIDTH = "".join(chr(ord(char) + 0xFEE0) if char.isdigit() else char for char
 
 
 async def refused(
-    script: Script, error: type[Exception], words: str, method: str = "POST", **options: Any
+    api: Api, error: type[Exception], words: str, method: str = "POST", **options: Any
 ) -> None:
     """Make a request; assert that it raises that error with these words, and sends nothing.
 
-    :param options: those of the request; ``url`` is joined to that of the peer
+    :param options: those of the request; ``url`` is joined to that of the API
     """
-    peer: Peer = await script()
-    url = options.pop("url", peer.url)
+    url = options.pop("url", api.url)
     if isinstance(url, URL) and not url.absolute:
-        url = peer.url.join(url)
+        url = api.url.join(url)
     async with client("auto") as session:
         with pytest.raises(error, match=words) as caught:
             await session.request(method, url, **options)
         assert type(caught.value) is error
         assert_free(session, idle=0)
-    assert peer.connections == 0
+    assert api.connections == 0
 
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -399,10 +399,10 @@ def test_values_that_cannot_be_made(
     ],
 )
 async def test_options_that_cannot_be_meant(
-    error: type[Exception], words: str, options: dict[str, Any], script: Script
+    error: type[Exception], words: str, options: dict[str, Any], api: Api
 ) -> None:
     """Each option of a request is judged before there is a connection."""
-    await refused(script, error, words, **options)
+    await refused(api, error, words, **options)
 
 
 @pytest.mark.parametrize(
@@ -446,15 +446,14 @@ async def test_options_that_cannot_be_meant(
     ],
 )
 async def test_combinations_that_contradict_themselves(
-    error: type[Exception], words: str, options: dict[str, Any], script: Script
+    error: type[Exception], words: str, options: dict[str, Any], api: Api
 ) -> None:
     """CVE-2026-84380 among others: what has two meanings is not sent with either."""
-    await refused(script, error, words, **{"data": b"hi", **options})
+    await refused(api, error, words, **{"data": b"hi", **options})
 
 
-async def test_what_http_1_0_does_not_have(script: Script) -> None:
+async def test_what_http_1_0_does_not_have(api: Api) -> None:
     """RFC 9112 §7.1: no chunks, asked for or needed."""
-    peer = await script()
     async with client("auto", version=HttpVersion10) as session:
         options: dict[str, Any]
         for options in (
@@ -464,8 +463,8 @@ async def test_what_http_1_0_does_not_have(script: Script) -> None:
             {"headers": {"Transfer-Encoding": "chunked"}, "data": b"hi"},
         ):
             with pytest.raises(ValueError, match=r"HTTP/1\.0"):
-                await session.post(peer.url, **options)
-    assert peer.connections == 0
+                await session.post(api.url, **options)
+    assert api.connections == 0
 
 
 @pytest.mark.parametrize(
@@ -483,14 +482,13 @@ async def test_flags_that_are_folded(words: str, options: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("flag", ["autoclose", "autoping", "decode_text"])
-async def test_flags_of_a_websocket(flag: str, script: Script) -> None:
+async def test_flags_of_a_websocket(flag: str, api: Api) -> None:
     """``"no"`` would count as true."""
-    peer = await script()
     options: Any = {flag: "no"}
     async with client("auto") as session:
         with pytest.raises(TypeError, match=f"{flag} must be a bool, not str"):
-            await session.ws_connect(peer.url, **options)
-    assert peer.connections == 0
+            await session.ws_connect(api.url, **options)
+    assert api.connections == 0
 
 
 def test_flags_of_digest_authentication() -> None:
@@ -509,10 +507,9 @@ async def test_a_flag_that_is_set_later() -> None:
                 session.requote_redirect_url = wrong
 
 
-async def test_what_cannot_be_encoded_is_not_shown(script: Script) -> None:
+async def test_what_cannot_be_encoded_is_not_shown(api: Api) -> None:
     """Nothing else of the request is in the error: no header, no text of the body."""
     secret = "nobody-may-read-this"
-    peer = await script()
     wrong: list[dict[str, Any]] = [
         {"headers": {"X": f"{secret}\ud800"}},
         {"data": f"{secret}\ud800"},
@@ -526,15 +523,15 @@ async def test_what_cannot_be_encoded_is_not_shown(script: Script) -> None:
     async with client("auto", headers=authorization, json_serialize=plain) as session:
         for options in wrong:
             with pytest.raises(ValueError) as caught:
-                await session.post(peer.url, **options)
+                await session.post(api.url, **options)
             assert secret not in "".join(traceback.format_exception(caught.value))
             assert secret not in repr(caught.value)
             assert not isinstance(caught.value, UnicodeError)
         session.headers["X"] = f"{secret}\ud800"
         with pytest.raises(ValueError, match="headers: the value of X holds a lone") as caught:
-            await session.post(peer.url)
+            await session.post(api.url)
         assert secret not in repr(caught.value)
-    assert peer.connections == 0
+    assert api.connections == 0
 
 
 async def test_bytes_that_are_no_utf8_are_sent(http1: str, script: Script) -> None:
@@ -556,9 +553,8 @@ def test_texts_of_values_that_cannot_be_encoded(text: str) -> None:
         UnixConnector(f"/run/{text}")
 
 
-async def test_a_middleware_that_sets_what_tls_cannot_send(script: Script) -> None:
+async def test_a_middleware_that_sets_what_tls_cannot_send(api: Api) -> None:
     """It is judged as an argument is."""
-    peer = await script()
 
     async def set_name(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         request.server_hostname = ".host"
@@ -566,13 +562,12 @@ async def test_a_middleware_that_sets_what_tls_cannot_send(script: Script) -> No
 
     async with client("auto", middlewares=[set_name]) as session:
         with pytest.raises(ValueError, match="server_hostname"):
-            await session.get(peer.url)
-    assert peer.connections == 0
+            await session.get(api.url)
+    assert api.connections == 0
 
 
-async def test_the_module_level_request_judges_alike(script: Script) -> None:
+async def test_the_module_level_request_judges_alike(api: Api) -> None:
     """Its private session is closed again: the census would find it."""
-    peer = await script()
     attempts: list[tuple[type[Exception], dict[str, Any]]] = [
         (TypeError, {"connector": object()}),
         (TypeError, {"version": "1.1"}),
@@ -583,11 +578,11 @@ async def test_the_module_level_request_judges_alike(script: Script) -> None:
     ]
     for error, options in attempts:
         with pytest.raises(error):
-            await request("POST", peer.url, **options)
+            await request("POST", api.url, **options)
         with pytest.raises(error):
-            async with request("POST", peer.url, **options):
+            async with request("POST", api.url, **options):
                 pass
-    assert peer.connections == 0
+    assert api.connections == 0
 
 
 # -- control characters ----------------------------------------------------------------
@@ -667,27 +662,23 @@ ENTRIES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("text", CONTROL)
 @pytest.mark.parametrize("entry", ENTRIES)
-async def test_control_characters_are_refused_everywhere(
-    entry: str, text: str, script: Script
-) -> None:
+async def test_control_characters_are_refused_everywhere(entry: str, text: str, api: Api) -> None:
     """CVE-2023-49081, -49082, CVE-2026-34514, -50269, -84379: ``ValueError``, unsent."""
-    peer = await script()
     async with client("auto") as session:
         with pytest.raises(ValueError) as caught:  # noqa: PT012  (some raise when they are made)
             options = ENTRIES[entry](text)
             method = options.pop("method", "POST")
-            url = peer.url.join(options.pop("url", URL("/")))
+            url = api.url.join(options.pop("url", URL("/")))
             await session.request(method, url, **options)
         assert "Evil: 1" not in str(caught.value).split("\n")[1:]
         assert_free(session, idle=0)
-    assert peer.connections == 0
+    assert api.connections == 0
 
 
 @pytest.mark.parametrize("text", CONTROL)
 @pytest.mark.parametrize("where", ["headers", "names", "changed", "base_url", "cookies", "jar"])
-async def test_nor_do_they_come_in_by_the_session(where: str, text: str, script: Script) -> None:
+async def test_nor_do_they_come_in_by_the_session(where: str, text: str, api: Api) -> None:
     """Its defaults may be changed at any time, so they are looked at for each request."""
-    peer = await script(repeat=True)
     session = client("auto")
     try:
         with pytest.raises(ValueError):  # noqa: PT012  (some raise when they are made)
@@ -699,18 +690,22 @@ async def test_nor_do_they_come_in_by_the_session(where: str, text: str, script:
                 session.headers["X"] = f"a{text}b"
             elif where == "base_url":
                 base = URL.build(
-                    scheme="http", host="127.0.0.1", port=peer.port, path=f"/{text}/", encoded=True
+                    scheme="http",
+                    host="127.0.0.1",
+                    port=api.url.port,
+                    path=f"/{text}/",
+                    encoded=True,
                 )
                 async with ClientSession(base) as other:
                     await other.get("a")
             elif where == "cookies":
                 ClientSession(cookies={"a": f"b{text}"})
             else:
-                session.cookie_jar.update_cookies({"a": f"b{text}"}, peer.url)
-            await session.get(peer.url)
+                session.cookie_jar.update_cookies({"a": f"b{text}"}, api.url)
+            await session.get(api.url)
     finally:
         await session.close()
-    assert peer.connections == 0
+    assert api.connections == 0
 
 
 @pytest.mark.parametrize("text", CONTROL)
@@ -734,7 +729,7 @@ def test_nor_by_a_disposition(text: str) -> None:
 
 @pytest.mark.parametrize("kind", ["generator", "reader", "payload", "multipart"])
 async def test_a_body_that_was_used_up_is_not_sent_as_an_empty_one(
-    kind: str, http1: str, script: Script
+    kind: str, http1: str, api: Api
 ) -> None:
     """Neither after a redirect that keeps the method, nor in a second request."""
     reader = StreamReader()
@@ -748,24 +743,22 @@ async def test_a_body_that_was_used_up_is_not_sent_as_an_empty_one(
     elif kind == "multipart":
         body = MultipartWriter()
         body.append(pieces(b"hi"))
-    moved = b"HTTP/1.1 307 Moved\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"
-    peer = await script([(b"POST /a ", moved)])
+    api.mock.post(api.url / "a", status=307, headers={"Location": "/b"})
     async with client(http1) as session:
         with pytest.raises(ClientPayloadError, match="used up"):
-            await session.post(peer.url / "a", data=body)
+            await session.post(api.url / "a", data=body)
         if kind != "reader":
             with pytest.raises(ClientPayloadError, match="used up"):
-                await session.post(peer.url / "b", data=body)
+                await session.post(api.url / "b", data=body)
         assert_free(session)
-    assert b"/b" not in peer.requests[0]
+    assert api.requests == ["POST /a"]
 
 
 # -- what looks odd and is allowed -----------------------------------------------------
 
 
-async def test_odd_but_documented_input_is_accepted(http1: str, script: Script) -> None:
+async def test_odd_but_documented_input_is_accepted(http1: str, api: Api) -> None:
     """A tab and other text in a value, numbers in ``params``, 0 for no limit, False and None."""
-    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     options: list[dict[str, Any]] = [
         {"headers": {"X": "a\tb", "Y": "grüße", "Z": ""}},
         {"params": {"a": 1, "b": 1.5, "c": ["1", "2"]}},
@@ -780,11 +773,11 @@ async def test_odd_but_documented_input_is_accepted(http1: str, script: Script) 
         {"headers": {"Content-Length": "0"}, "data": None},
         {"skip_auto_headers": ()},
     ]
-    peer = await script([(b"POST /", ok)] * len(options))
+    api.mock.post(api.url, match_query={})
     jar = DummyCookieJar()
     async with client(http1, cookie_jar=jar, raise_for_status=False) as session:
         for option in options:
-            async with session.post(peer.url, **option) as response:
+            async with session.post(api.url, **option) as response:
                 assert response.status == 200
 
 

@@ -31,6 +31,7 @@ from anyhttp import (
 )
 from anyhttp._http1 import Exchange, Upload
 from anyhttp.typedefs import StrOrURL
+from tests.support.api import Api
 from tests.support.peer import CLOSE, DEAF, RESET, Action, Head, Script
 from tests.support.server import Server
 
@@ -43,7 +44,7 @@ class Response(ClientResponse):
     """A response class of an application."""
 
 
-async def test_classes_of_a_session(server: Server) -> None:
+async def test_classes_of_a_session(api: Api) -> None:
     """Each hop has a request and a response of the classes given."""
     made = []
 
@@ -53,23 +54,23 @@ async def test_classes_of_a_session(server: Server) -> None:
             made.append(self.url.path)
 
     async with ClientSession(request_class=Counted, response_class=Response) as session:
-        async with session.get(server.url / "redirect/1") as response:
+        async with session.get(api.url / "redirect/1") as response:
             assert type(response) is Response
             assert [type(each) for each in response.history] == [Response]
     assert made == ["/redirect/1", "/redirect/0"]
 
 
-async def test_none_for_a_class(server: Server) -> None:
+async def test_none_for_a_class(api: Api) -> None:
     """It stands for the usual one."""
     classes: Any = {"request_class": None, "response_class": None}
     async with ClientSession(**classes) as session:
-        async with session.get(server.url / "json") as response:
+        async with session.get(api.url / "json") as response:
             assert type(response) is ClientResponse
-    async with anyhttp.request("GET", server.url / "json", **classes) as response:
+    async with anyhttp.request("GET", api.url / "json", **classes) as response:
         assert type(response) is ClientResponse
 
 
-async def test_an_option_of_a_subclass(server: Server) -> None:
+async def test_an_option_of_a_subclass(api: Api) -> None:
     """A session that overrides ``_request()`` gets what its caller gave, unchecked."""
     given: list[dict[str, Any]] = []
 
@@ -80,7 +81,7 @@ async def test_an_option_of_a_subclass(server: Server) -> None:
             )
             return await super()._request(method, str_or_url, **options)
 
-    async with Cached(server.url) as session:
+    async with Cached(api.url) as session:
         options: Any = {"expire_after": 5, "ssl_context": "seen"}
         async with session.get("json", **options) as response:
             assert response.status == 200
@@ -183,9 +184,9 @@ def test_a_subclass_with_a_step_that_has_no_effect(parent: type, name: str) -> N
     ],
 )
 @pytest.mark.parametrize("have", ["", "have=%2F1"])
-async def test_params_that_are_text(params: str, query: str, have: str, server: Server) -> None:
+async def test_params_that_are_text(params: str, query: str, have: str, api: Api) -> None:
     """They are sent as they stand; only what no URL can hold is quoted (RFC 3986 §3.4)."""
-    url = URL(f"{server.url}echo?{have}#there", encoded=True)
+    url = URL(f"{api.url}echo?{have}#there", encoded=True)
     async with ClientSession() as session:
         async with session.get(url, params=params) as response:
             expected = f"{have}&{query}" if have else query
@@ -203,7 +204,7 @@ async def test_params_that_are_text(params: str, query: str, have: str, server: 
     ids=["another", "host", "expect"],
 )
 async def test_default_headers_of_a_request_class(
-    server: Server, headers: dict[str, str], sent: list[tuple[str, str]]
+    api: Api, headers: dict[str, str], sent: list[tuple[str, str]]
 ) -> None:
     """They go out as if they had been given: one ``Host``, and nothing to wait for."""
 
@@ -211,9 +212,9 @@ async def test_default_headers_of_a_request_class(
         DEFAULT_HEADERS = headers
 
     async with ClientSession(request_class=Described) as session:
-        async with session.get(server.url / "echo") as response:
+        async with session.get(api.url / "echo") as response:
             got = [(name, value) for name, value in (await response.json())["headers"]]
-    assert got == [("Host", server.url.authority), *sent]
+    assert got == [("Host", api.url.authority), *sent]
 
 
 @pytest.mark.parametrize(
@@ -221,9 +222,7 @@ async def test_default_headers_of_a_request_class(
     [{"Content-Length": "5"}, {"Transfer-Encoding": "chunked"}],
     ids=["length", "chunks"],
 )
-async def test_default_headers_that_announce_a_body(
-    server: Server, headers: dict[str, str]
-) -> None:
+async def test_default_headers_that_announce_a_body(api: Api, headers: dict[str, str]) -> None:
     """A request that has none is refused, or ends the body, and never waits for an answer."""
 
     class Described(Request):
@@ -232,15 +231,15 @@ async def test_default_headers_that_announce_a_body(
     async with ClientSession(request_class=Described) as session:
         if "Content-Length" in headers:
             with pytest.raises(ValueError, match="Content-Length announces a body"):
-                await session.get(server.url / "echo")
+                await session.get(api.url / "echo")
         else:
-            async with session.get(server.url / "echo") as response:
+            async with session.get(api.url / "echo") as response:
                 assert (await response.json())["body"] == ""
 
 
 @pytest.mark.parametrize("headers", [None, {"A": "b"}], ids=["plain", "with headers"])
 async def test_a_request_class_that_goes_elsewhere(
-    server: Server, headers: dict[str, str] | None
+    api: Api, headers: dict[str, str] | None
 ) -> None:
     """A constructor that changes the URL does not change the host that is asked for."""
 
@@ -251,10 +250,10 @@ async def test_a_request_class_that_goes_elsewhere(
 
     async with ClientSession(request_class=Redirected) as session:
         async with session.get(
-            (server.url / "echo").with_host("name.test"), headers=headers
+            (api.url / "echo").with_host("name.test"), headers=headers
         ) as response:
             got = dict((await response.json())["headers"])
-    assert got["Host"] == f"name.test:{server.url.port}"
+    assert got["Host"] == f"name.test:{api.url.port}"
 
 
 def test_the_target_of_connect_has_no_zone() -> None:
@@ -325,41 +324,41 @@ async def test_request_takes_the_options_of_a_session(server: Server) -> None:
     assert headers["Expect"] == "100-continue"
 
 
-async def test_release_can_be_awaited(server: Server) -> None:
+async def test_release_can_be_awaited(api: Api) -> None:
     """It was a coroutine once; both ways to write it release."""
     async with ClientSession() as session:
-        response = await session.get(server.url / "bytes/100000")
+        response = await session.get(api.url / "bytes/100000")
         await response.release()
         assert response.closed
-        response = await session.get(server.url / "bytes/100000")
+        response = await session.get(api.url / "bytes/100000")
         response.release()
         assert response.closed
 
 
-async def test_encoding_of_json_by_position(server: Server) -> None:
+async def test_encoding_of_json_by_position(api: Api) -> None:
     """It can be given by its name as well; the other arguments cannot be by position."""
     async with ClientSession() as session:
         body = '"ü"'.encode("latin-1")
-        async with session.post(server.url / "echo-body", data=body) as response:
+        async with session.post(api.url / "echo-body", data=body) as response:
             assert await response.json("latin-1", content_type=None) == "ü"
             assert await response.json(encoding="latin-1", content_type=None) == "ü"
             with pytest.raises(TypeError):
                 await response.json("latin-1", len)  # type: ignore[call-arg]  # is tested
 
 
-async def test_a_body_that_is_compressed_already(server: Server) -> None:
+async def test_a_body_that_is_compressed_already(api: Api) -> None:
     """A Content-Encoding given by hand describes the body, which is sent as it is."""
     body = gzip.compress(b"text")
     headers = {"Content-Encoding": "gzip"}
     async with ClientSession() as session:
-        async with session.post(server.url / "echo", data=body, headers=headers) as response:
+        async with session.post(api.url / "echo", data=body, headers=headers) as response:
             seen = await response.json()
     assert base64.b64decode(seen["body"]) == body
     assert ["Content-Encoding", "gzip"] in seen["headers"]
 
 
 class TestAResponseClass:
-    async def test_that_enters_as_something_else(self, server: Server) -> None:
+    async def test_that_enters_as_something_else(self, api: Api) -> None:
         """``async with`` binds what ``__aenter__`` of the response returns."""
 
         class Entering(Response):
@@ -368,12 +367,12 @@ class TestAResponseClass:
 
         async with ClientSession(response_class=Entering) as session:
             entered: Any
-            async with session.get(server.url / "echo") as entered:
+            async with session.get(api.url / "echo") as entered:
                 response, more = entered
                 assert (type(response), more) == (Entering, "more")
             assert response.closed
 
-    async def test_with_headers_of_its_own(self, server: Server) -> None:
+    async def test_with_headers_of_its_own(self, api: Api) -> None:
         """They say what the body is, as the peer's would."""
 
         class Corrected(Response):
@@ -384,14 +383,14 @@ class TestAResponseClass:
                 return CIMultiDictProxy(headers)
 
         async with ClientSession(response_class=Corrected) as session:
-            async with session.get(server.url / "echo") as response:
+            async with session.get(api.url / "echo") as response:
                 assert (response.content_type, response.charset) == ("application/xml", "latin-1")
                 assert response.get_encoding() == "iso8859-1"
                 with pytest.raises(ContentTypeError, match="application/xml"):
                     await response.json()
                 assert (await response.json(content_type="application/xml"))["method"] == "GET"
 
-    async def test_with_a_charset_of_its_own(self, server: Server) -> None:
+    async def test_with_a_charset_of_its_own(self, api: Api) -> None:
         """Text is decoded by it."""
 
         class Corrected(Response):
@@ -400,7 +399,7 @@ class TestAResponseClass:
                 return "latin-1"
 
         async with ClientSession(response_class=Corrected) as session:
-            async with session.get(server.url / "echo") as response:
+            async with session.get(api.url / "echo") as response:
                 assert response.get_encoding() == "iso8859-1"
 
 

@@ -32,6 +32,7 @@ from anyhttp import (
 from anyhttp.client_middlewares import ClientHandlerType
 from anyhttp.client_reqrep import take_exchange
 from tests.support import websocket
+from tests.support.api import Api
 from tests.support.links import Gone, Link, LinkThreads, Listener
 from tests.support.server import Server
 from tests.support.websocket import Accept
@@ -311,7 +312,7 @@ async def test_a_handshake_whose_response_was_released(server: Server, socket_ur
 
 
 class TestClose:
-    async def test_that_of_a_subclass(self, server: Server) -> None:
+    async def test_that_of_a_subclass(self, api: Api) -> None:
         """The end of the block calls it once, and closes the session even if it does not."""
         closed: list[str] = []
 
@@ -325,14 +326,14 @@ class TestClose:
                 closed.append("forgetful")
 
         async with Closing() as session:
-            await (await session.get(server.url / "json")).read()
+            await (await session.get(api.url / "json")).read()
         assert session.closed
         async with Forgetful() as forgetful:
-            await (await forgetful.get(server.url / "json")).read()
+            await (await forgetful.get(api.url / "json")).read()
         assert forgetful.closed
         assert closed == ["mine", "forgetful"]
 
-    async def test_one_that_fails(self, server: Server) -> None:
+    async def test_one_that_fails(self, api: Api) -> None:
         """Its error is raised, and the session is closed all the same."""
 
         class Failing(ClientSession):
@@ -342,7 +343,7 @@ class TestClose:
         session = Failing()
         with pytest.raises(OSError, match="disk is full"):
             async with session:
-                await (await session.get(server.url / "json")).read()
+                await (await session.get(api.url / "json")).read()
         assert session.closed
 
     async def test_one_that_is_cancelled_does_not_hide_the_error_of_the_block(self) -> None:
@@ -388,12 +389,12 @@ class TestConnector:
         assert seen == ["connect", "connect"]
         assert server.connections == 1
 
-    async def test_a_proxy_that_adds_nothing(self, server: Server) -> None:
+    async def test_a_proxy_that_adds_nothing(self, api: Api) -> None:
         """It passes everything on."""
         async with ClientSession() as session:
             connector = session._connector
             session._connector = wrapt.ObjectProxy(connector)
-            await (await session.get(server.url / "json")).read()
+            await (await session.get(api.url / "json")).read()
             assert session.connector is not connector
         assert connector is not None
         assert connector.closed
@@ -487,9 +488,9 @@ class TestSending:
         wrapt.wrap_function_wrapper(client_reqrep, "ClientRequest.send", add)
         return sent
 
-    async def test_each_request_goes_through_it(self, server: Server, sent: list[str]) -> None:
+    async def test_each_request_goes_through_it(self, api: Api, sent: list[str]) -> None:
         """So does each redirect."""
-        async with ClientSession(server.url) as session:
+        async with ClientSession(api.url) as session:
             async with session.get("/redirect/2") as response:
                 assert response.request_info.headers["X-Trace"] == "2"
             async with session.post("/echo", data=b"x", timeout=ClientTimeout(60)) as response:
@@ -502,7 +503,7 @@ class TestSending:
             assert (await ws.receive()).type is WSMsgType.TEXT
         assert sent == ["/"]
 
-    async def test_middlewares_come_before_it(self, server: Server, sent: list[str]) -> None:
+    async def test_middlewares_come_before_it(self, api: Api, sent: list[str]) -> None:
         """Those of the session, of one request, and those that are set later."""
 
         async def twice(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -511,7 +512,7 @@ class TestSending:
             del request.headers["X-Trace"]
             return await handler(request)
 
-        async with ClientSession(server.url, middlewares=[twice]) as session:
+        async with ClientSession(api.url, middlewares=[twice]) as session:
             assert session._middlewares == (twice,)
             await (await session.get("/json")).read()
             assert len(sent) == 2
@@ -523,27 +524,27 @@ class TestSending:
             await (await session.get("/json")).read()
             assert len(sent) == 6
 
-    async def test_a_request_class_made_later(self, server: Server, sent: list[str]) -> None:
+    async def test_a_request_class_made_later(self, api: Api, sent: list[str]) -> None:
         """It inherits the wrapper; so does one that a session is given later."""
 
         class Mine(ClientRequest):
             pass
 
-        async with ClientSession(server.url, request_class=Mine) as session:
+        async with ClientSession(api.url, request_class=Mine) as session:
             await (await session.get("/json")).read()
             session._request_class = ClientRequest
             await (await session.get("/json")).read()
         assert len(sent) == 2
 
     async def test_sessions_that_were_there_before(
-        self, server: Server, monkeypatch: pytest.MonkeyPatch
+        self, api: Api, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """They know nothing of it, until they are given a request class."""
 
         async def refuse(self: ClientRequest, conn: object) -> ClientResponse:
             raise ZeroDivisionError
 
-        async with ClientSession(server.url) as session:
+        async with ClientSession(api.url) as session:
             monkeypatch.setattr(ClientRequest, "send", refuse)
             await (await session.get("/json")).read()
             session._request_class = ClientRequest

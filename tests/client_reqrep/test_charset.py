@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from anyhttp import ClientSession, guess_charset
-from tests.support.peer import Script
+from tests.support.api import Api
 
 ANY = cast(Any, None)  # the response does not matter
 RUSSIAN = "Съешь же ещё этих мягких французских булок, да выпей чаю. " * 5
@@ -68,11 +68,10 @@ def test_what_is_no_text_is_called_utf_8() -> None:
 
 
 @needs_it
-async def test_as_the_resolver_of_a_session(script: Script) -> None:
+async def test_as_the_resolver_of_a_session(api: Api) -> None:
     """``text()`` asks it if the response does not tell."""
     body = RUSSIAN.encode("cp1251")
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
-    peer = await script([(b"GET ", head % len(body) + body)])
+    api.mock.get(api.url, body=body, headers={"Content-Type": "text/plain"})
     async with ClientSession(fallback_charset_resolver=guess_charset) as session:
-        async with session.get(peer.url) as response:
+        async with session.get(api.url) as response:
             assert await response.text() == RUSSIAN

@@ -28,6 +28,7 @@ from anyhttp import (
 )
 from anyhttp.client_proto import ResponseHandler
 from anyhttp.helpers import TimerNoop
+from tests.support.api import Api
 from tests.support.client import assert_free
 from tests.support.server import Server
 
@@ -374,11 +375,11 @@ class TestSubclasses:
                 assert response.history[0].cookies["a"].value == "1"
             assert_free(session, idle=1)
 
-    async def test_with_a_way_of_its_own_to_be_made(self, server: Server) -> None:
+    async def test_with_a_way_of_its_own_to_be_made(self, api: Api) -> None:
         """``__new__`` is called as well."""
         async with (
             ClientSession(response_class=Passing) as session,
-            session.get(server.url / "json") as response,
+            session.get(api.url / "json") as response,
         ):
             assert isinstance(response, Passing)
             assert response.calls == 1
@@ -416,10 +417,10 @@ class TestInASession:
                 await response.content.read()
             assert_free(session, idle=1)
 
-    async def test_a_stream_in_the_place_of_one_that_has_not(self, server: Server) -> None:
+    async def test_a_stream_in_the_place_of_one_that_has_not(self, api: Api) -> None:
         """The connection is closed with the block, as for any body that is not read."""
         async with ClientSession() as session:
-            async with session.get(server.url / "bytes" / "5000000") as response:
+            async with session.get(api.url / "bytes" / "5000000") as response:
                 response.content = fed(b"instead")
                 assert await response.read() == b"instead"
                 assert response.trailers == {}

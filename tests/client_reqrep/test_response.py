@@ -22,6 +22,8 @@ from anyhttp import (
     ContentTypeError,
 )
 from anyhttp.http_exceptions import LineTooLong
+from anyhttp.testing import Answer
+from tests.support.api import Api
 from tests.support.client import assert_free, client, wait_free
 from tests.support.cost import cheap
 from tests.support.peer import CLOSE, Action, Head, Script, Until
@@ -43,12 +45,18 @@ def chunks(body: bytes, size: int) -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (*pieces, b""))
 
 
-async def answered(session: ClientSession, script: Script, *fields: bytes) -> ClientResponse:
+async def answered(session: ClientSession, api: Api, *fields: bytes) -> ClientResponse:
     """Return a response with these header fields, and JSON in its body."""
-    peer = await script([(b"GET ", whole(b'{"a": 1}', *fields))])
-    response = await session.get(peer.url / "dir" / "file")
+    response = await session.get(answer(api, b'{"a": 1}', *fields))
     await response.read()
     return response
+
+
+def answer(api: Api, body: bytes, *fields: bytes) -> URL:
+    """Let the API answer so, with these header fields, at the URL that is returned."""
+    url = api.url / "dir" / "file"
+    api.mock.get(url, answer=Answer(raw=whole(body, *fields)))
+    return url
 
 
 class TestItsType:
@@ -66,11 +74,11 @@ class TestItsType:
         ],
     )
     async def test_the_media_type(
-        self, field: bytes, content_type: str, http1: str, script: Script
+        self, field: bytes, content_type: str, http1: str, api: Api
     ) -> None:
         """RFC 9110 §8.3: without one, or with something else, it is not known what it is."""
         async with client(http1) as session:
-            response = await answered(session, script, field)
+            response = await answered(session, api, field)
             assert response.content_type == content_type
 
     @pytest.mark.parametrize(
@@ -88,7 +96,7 @@ class TestItsType:
         ],
     )
     async def test_the_charset(
-        self, field: bytes, charset: str | None, encoding: str, http1: str, script: Script
+        self, field: bytes, charset: str | None, encoding: str, http1: str, api: Api
     ) -> None:
         """A valid parameter, else UTF-8 for JSON, else what the session's resolver says."""
         asked: list[bytes] = []
@@ -99,15 +107,14 @@ class TestItsType:
             return "fallback"
 
         async with client(http1, fallback_charset_resolver=resolve) as session:
-            response = await answered(session, script, field)
+            response = await answered(session, api, field)
             assert response.charset == charset
             assert response.get_encoding() == encoding
             assert asked == ([b'{"a": 1}'] if encoding == "fallback" else [])
 
-    async def test_a_guess_needs_the_body(self, http1: str, script: Script) -> None:
+    async def test_a_guess_needs_the_body(self, http1: str, api: Api) -> None:
         """Before it has been read, ``get_encoding()`` says so."""
-        peer = await script([(b"GET ", whole(b"x"))])
-        async with client(http1) as session, session.get(peer.url) as response:
+        async with client(http1) as session, session.get(api.url / "bytes/1") as response:
             with pytest.raises(RuntimeError, match="not been read"):
                 response.get_encoding()
 
@@ -131,12 +138,12 @@ class TestJson:
         ],
     )
     async def test_the_type_it_must_have(
-        self, field: bytes, expected: str | None, fits: bool, http1: str, script: Script
+        self, field: bytes, expected: str | None, fits: bool, http1: str, api: Api
     ) -> None:
         """By default JSON or something that is JSON too; else what is asked for, in it."""
         options: dict[str, Any] = {} if expected is None else {"content_type": expected}
         async with client(http1) as session:
-            response = await answered(session, script, b"Content-Type: " + field)
+            response = await answered(session, api, b"Content-Type: " + field)
             if fits:
                 assert await response.json(**options) == {"a": 1}
             else:
@@ -152,21 +159,21 @@ class TestJson:
     )
     @pytest.mark.parametrize("text", ['{"a": "é"}', '\r\n{"a": "é"}\r\n'])
     async def test_it_shows_its_encoding(
-        self, text: str, encoding: str, charset: bytes, http1: str, script: Script
+        self, text: str, encoding: str, charset: bytes, http1: str, api: Api
     ) -> None:
         """A byte order mark, UTF-16 and UTF-32 cannot be mistaken, whatever the header says."""
         field = b"Content-Type: application/json" + charset
-        peer = await script([(b"GET ", whole(text.encode(encoding), field))])
-        async with client(http1) as session, session.get(peer.url) as response:
+        url = answer(api, text.encode(encoding), field)
+        async with client(http1) as session, session.get(url) as response:
             assert await response.json() == {"a": "é"}
 
     @pytest.mark.parametrize(
         "body", [b"", b" \r\n\t", b"\xef\xbb\xbf", "\ufeff ".encode("utf-16-le")]
     )
-    async def test_nothing_is_none(self, body: bytes, http1: str, script: Script) -> None:
+    async def test_nothing_is_none(self, body: bytes, http1: str, api: Api) -> None:
         """An empty body is not JSON, but many servers answer so."""
-        peer = await script([(b"GET ", whole(body, b"Content-Type: application/json"))])
-        async with client(http1) as session, session.get(peer.url) as response:
+        url = answer(api, body, b"Content-Type: application/json")
+        async with client(http1) as session, session.get(url) as response:
             assert await response.json() is None
 
 
@@ -189,11 +196,11 @@ LINKS: list[tuple[bytes, dict[str, tuple[str, Any]]]] = [
 class TestLinks:
     @pytest.mark.parametrize(("field", "expected"), LINKS)
     async def test_they_are_found_by_relation(
-        self, field: bytes, expected: dict[str, tuple[str, Any]], http1: str, script: Script
+        self, field: bytes, expected: dict[str, tuple[str, Any]], http1: str, api: Api
     ) -> None:
         """RFC 8288: with their parameters, and resolved; of two ``rel`` the first counts."""
         async with client(http1) as session:
-            response = await answered(session, script, b"Link: " + field)
+            response = await answered(session, api, b"Link: " + field)
             assert set(response.links) == set(expected)
             for relation, (target, parameters) in expected.items():
                 link = MultiDict(response.links[relation])
@@ -201,10 +208,10 @@ class TestLinks:
                 assert parameters is None or link == parameters
 
     @pytest.mark.once
-    async def test_several_fields(self, script: Script) -> None:
+    async def test_several_fields(self, api: Api) -> None:
         """They are one list (RFC 9110 §5.3)."""
         async with ClientSession() as session:
-            response = await answered(session, script, b"Link: <a>; rel=x", b"link: <b>; rel=x")
+            response = await answered(session, api, b"Link: <a>; rel=x", b"link: <b>; rel=x")
             urls = [link["url"] for link in response.links.getall("x")]
             assert urls == [response.url.with_name("a"), response.url.with_name("b")]
 
@@ -213,28 +220,28 @@ class TestLinks:
         "field",
         [b"<" * 7999, b"<a>;b" + b" " * 7980 + b"x", b'<a>;b="' * 1140, b"<a>" + b";b" * 3990],
     )
-    async def test_parsing_takes_linear_time(self, field: bytes, script: Script) -> None:
+    async def test_parsing_takes_linear_time(self, field: bytes, api: Api) -> None:
         """What a server may send in its 128 lines is looked at once and not again and again."""
         async with ClientSession() as session:
-            response = await answered(session, script, *[b"Link: " + field] * 100)
+            response = await answered(session, api, *[b"Link: " + field] * 100)
             with cheap():
                 assert len(response.links) < 200_000
 
     @pytest.mark.once
     @pytest.mark.parametrize("host", ["\N{LATIN SMALL LETTER E WITH ACUTE}" * 20 + ".", "xn--9ca."])
-    async def test_international_hosts_take_bounded_time(self, host: str, script: Script) -> None:
+    async def test_international_hosts_take_bounded_time(self, host: str, api: Api) -> None:
         """CVE-2026-45409: one host is bounded, and so are all of them together."""
         links = ", ".join(f"<//x{number}.{host * 4}test>; rel=x" for number in range(14))
         async with ClientSession() as session:
-            response = await answered(session, script, *[b"Link: " + links.encode()] * 100)
+            response = await answered(session, api, *[b"Link: " + links.encode()] * 100)
             with cheap():
                 assert 14 < len(response.links) < 1400
 
     @pytest.mark.once
-    async def test_a_target_with_bytes_that_are_no_utf8(self, script: Script) -> None:
+    async def test_a_target_with_bytes_that_are_no_utf8(self, api: Api) -> None:
         """They are percent-encoded, as in a ``Location``."""
         async with ClientSession() as session:
-            response = await answered(session, script, b"Link: </caf\xe9>; rel=x")
+            response = await answered(session, api, b"Link: </caf\xe9>; rel=x")
             link = response.links["x"]["url"]
             assert isinstance(link, URL)
             assert link.raw_path == "/caf%E9"
@@ -295,12 +302,10 @@ class TestItsBody:
         assert data == b"firstsecond"
         assert ends == [5, 11]
 
-    async def test_a_body_of_known_length_has_no_chunk_ends(
-        self, http1: str, script: Script
-    ) -> None:
+    async def test_a_body_of_known_length_has_no_chunk_ends(self, http1: str, api: Api) -> None:
         """The pieces are those that came."""
-        peer = await script([(b"GET ", whole(b"hi"))])
-        async with client(http1) as session, session.get(peer.url) as response:
+        url = answer(api, b"hi")
+        async with client(http1) as session, session.get(url) as response:
             assert [pair async for pair in response.content.iter_chunks()] == [(b"hi", False)]
 
     async def test_read_bufsize_bounds_what_is_buffered(self, http1: str, script: Script) -> None:
@@ -395,29 +400,27 @@ class TestBombs:
 
 
 class TestStatusesThatRaise:
-    async def test_the_callable_sees_every_final_response(self, http1: str, script: Script) -> None:
+    async def test_the_callable_sees_every_final_response(self, http1: str, api: Api) -> None:
         """Whatever its status, after redirects, with its head there and its body unread."""
-        moved = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"
-        peer = await script(
-            [(b"GET /a", moved), (b"GET /b", [OK + b"Content-Length: 2\r\n\r\n", b"hi"])]
-        )
+        api.mock.get(api.url / "a", status=302, headers={"Location": "/b"})
+        api.mock.get(api.url / "b", body=b"hi")
         seen: list[tuple[int, int, bytes]] = []
 
         async def judge(response: ClientResponse) -> None:
             seen.append((response.status, len(response.history), await response.read()))
 
         async with client(http1, raise_for_status=judge) as session:
-            async with session.get(peer.url / "a") as response:
+            async with session.get(api.url / "a") as response:
                 assert await response.read() == b"hi"
         assert seen == [(200, 1, b"hi")]
 
-    async def test_history_is_in_the_error(self, http1: str, script: Script) -> None:
+    async def test_history_is_in_the_error(self, http1: str, api: Api) -> None:
         """The way there is part of what went wrong."""
-        moved = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"
-        peer = await script([(b"GET /a", moved), (b"GET /b", whole(b"", start=BAD))])
+        api.mock.get(api.url / "a", status=302, headers={"Location": "/b"})
+        api.mock.get(api.url / "b", status=503)
         async with client(http1) as session:
             with pytest.raises(ClientResponseError) as caught:
-                await session.get(peer.url / "a", raise_for_status=True)
+                await session.get(api.url / "a", raise_for_status=True)
         assert [past.status for past in caught.value.history] == [302]
         assert caught.value.headers is not None
 
@@ -465,18 +468,17 @@ class TestItsEnd:
                 assert ended == [True]
             await wait_free(session)
 
-    async def test_what_can_be_done_after_the_release(self, http1: str, script: Script) -> None:
+    async def test_what_can_be_done_after_the_release(self, http1: str, api: Api) -> None:
         """``read()`` says that it is over; ``text()`` and ``json()`` use what was read."""
-        answer = (b"GET ", whole(b"[1]", b"Content-Type: application/json"))
-        peer = await script([answer, answer])
+        url = answer(api, b"[1]", b"Content-Type: application/json")
         async with client(http1) as session:
-            async with session.get(peer.url) as response:
+            async with session.get(url) as response:
                 await response.read()
             with pytest.raises(ClientConnectionError, match="Connection closed"):
                 await response.read()
             assert await response.text() == "[1]"
             assert await response.json() == [1]
-            async with session.get(peer.url) as response:
+            async with session.get(url) as response:
                 pass
             for method in (response.read, response.text, response.json):
                 with pytest.raises(ClientConnectionError, match="Connection closed"):
