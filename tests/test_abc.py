@@ -10,7 +10,7 @@ from yarl import URL
 from anyhttp import ClientSession
 from anyhttp.abc import AbstractCookieJar, ClearCookiePredicate
 from anyhttp.typedefs import LooseCookies
-from tests.support.server import Server
+from tests.support.api import Api
 
 
 class Jar(AbstractCookieJar):
@@ -65,12 +65,12 @@ class Jar(AbstractCookieJar):
         return len(self.stored)
 
 
-async def test_a_jar_written_for_aiohttp_works(server: Server) -> None:
+async def test_a_jar_written_for_aiohttp_works(api: Api) -> None:
     """It need not override what has a default there."""
     jar = Jar()
     assert jar.treat_as_secure_origin == frozenset()
     async with ClientSession(cookie_jar=jar) as session:
-        async with session.get((server.url / "cookies/set").with_query(a="1")) as response:
+        async with session.get((api.url / "cookies/set").with_query(a="1")) as response:
             assert await response.json() == {"cookies": {"a": "1"}}
     assert [morsel.key for morsel in jar] == ["a"]
 

@@ -12,9 +12,9 @@ from yarl import URL
 from anyhttp import ClientResponse, ClientSession, client_exceptions as errors, http_exceptions
 from anyhttp._common.values import ProxyKey
 from anyhttp.http_exceptions import LineTooLong
+from tests.support.api import Api
 from tests.support.errors import BAD_CERTIFICATE, HEADERS, INFO, KEY, RAISED, REFUSED, by_class
 from tests.support.fresh_python import output_of
-from tests.support.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -307,11 +307,9 @@ def test_what_programs_for_aiohttp_catch() -> None:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-async def test_responses_in_the_history_of_an_error_are_pickled(
-    server: Server, protocol: int
-) -> None:
+async def test_responses_in_the_history_of_an_error_are_pickled(api: Api, protocol: int) -> None:
     """They come back as they are after their release: what was received, and no connection."""
-    url = (server.url / "redirect/2").with_fragment("here")
+    url = (api.url / "redirect/2").with_fragment("here")
     async with ClientSession() as session:
         with pytest.raises(errors.TooManyRedirects) as caught:
             await session.get(url, headers={"Authorization": "secret"}, max_redirects=2)
@@ -335,10 +333,10 @@ async def test_responses_in_the_history_of_an_error_are_pickled(
         response.release()
 
 
-async def test_a_response_that_has_been_read_is_pickled_with_its_body(server: Server) -> None:
+async def test_a_response_that_has_been_read_is_pickled_with_its_body(api: Api) -> None:
     """One that has not been read comes without; each is of its own class."""
     async with ClientSession(response_class=Mine) as session:
-        async with session.get(server.url / "redirect/1") as response:
+        async with session.get(api.url / "redirect/1") as response:
             await response.read()
             restored = pickle.loads(pickle.dumps(response))
     assert type(restored) is Mine

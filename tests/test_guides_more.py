@@ -17,6 +17,7 @@ import pytest
 
 import anyhttp
 from anyhttp import ClientSession
+from tests.support.api import Api
 from tests.support.nameserver import NameServer
 from tests.support.peer import Script
 from tests.support.routes import DOCUMENT
@@ -100,7 +101,7 @@ class TestBasics:
 
 
 class TestAdvanced:
-    async def test_client_tracing(self, server: Server) -> None:
+    async def test_client_tracing(self, api: Api) -> None:
         """Section "Client Tracing": coroutines that are told of the start and the end."""
         seen: list[str] = []
 
@@ -122,11 +123,11 @@ class TestAdvanced:
         trace_config.on_request_start.append(on_request_start)
         trace_config.on_request_end.append(on_request_end)
         async with anyhttp.ClientSession(trace_configs=[trace_config]) as client:
-            async with client.get(server.url / "redirect" / "1") as response:
+            async with client.get(api.url / "redirect" / "1") as response:
                 assert response.status == 200
         assert seen == ["Starting request", "Ending request"]
 
-    async def test_client_tracing_by_several(self, server: Server) -> None:
+    async def test_client_tracing_by_several(self, api: Api) -> None:
         """The same section: each configuration does its own part of each signal."""
         seen: list[str] = []
 
@@ -146,10 +147,10 @@ class TestAdvanced:
 
         configs = [Tracer("AuditRequest"), Tracer("XRay")]
         async with anyhttp.ClientSession(trace_configs=configs) as client:
-            await client.head(server.url / "json")
+            await client.head(api.url / "json")
         assert seen == ["AuditRequest HEAD /json", "XRay HEAD /json"]
 
-    async def test_client_tracing_with_state(self, server: Server) -> None:
+    async def test_client_tracing_with_state(self, api: Api) -> None:
         """The same section: one object for each request, from its start to its end."""
         elapsed: list[float] = []
 
@@ -172,12 +173,12 @@ class TestAdvanced:
         trace_config.on_request_end.append(on_request_end)
         async with anyhttp.ClientSession(trace_configs=[trace_config]) as client:
             for _ in range(2):
-                async with client.get(server.url / "json") as response:
+                async with client.get(api.url / "json") as response:
                     await response.read()
         assert len(elapsed) == 2
         assert all(seconds >= 0 for seconds in elapsed)
 
-    async def test_client_tracing_with_something_of_the_request(self, server: Server) -> None:
+    async def test_client_tracing_with_something_of_the_request(self, api: Api) -> None:
         """The same section: ``trace_request_ctx`` goes to the factory, whichever that is."""
         contexts: list[object] = []
 
@@ -195,7 +196,7 @@ class TestAdvanced:
         ):
             config.on_request_start.append(on_request_start)
             async with anyhttp.ClientSession(trace_configs=[config]) as session:
-                async with session.get(server.url / "json", trace_request_ctx={"foo": "bar"}):
+                async with session.get(api.url / "json", trace_request_ctx={"foo": "bar"}):
                     pass
         assert contexts == [{"foo": "bar"}] * 2
 

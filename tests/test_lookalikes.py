@@ -15,20 +15,21 @@ import anyhttp
 from anyhttp import ClientPayloadError, ClientSession
 from anyhttp._headers import make_morsel
 from tests.support import lookalikes
+from tests.support.api import Api
 from tests.support.client import get
 from tests.support.server import Server
 
 
-async def sent(server: Server, data: object) -> bytes:
+async def sent(api: Api, data: object) -> bytes:
     """Return what arrives when *data* is sent."""
     async with (
         ClientSession() as session,
-        session.post(server.url / "echo-body", data=data) as response,
+        session.post(api.url / "echo-body", data=data) as response,
     ):
         return await response.read()
 
 
-async def test_a_buffer_that_a_payload_uses_again(server: Server) -> None:
+async def test_a_buffer_that_a_payload_uses_again(api: Api) -> None:
     """What it has written stays what it was."""
 
     async def write(writer: Any) -> None:
@@ -37,7 +38,7 @@ async def test_a_buffer_that_a_payload_uses_again(server: Server) -> None:
         buffer[:] = b"cd"
         await writer.write(memoryview(buffer))
 
-    assert await sent(server, lookalikes.Payload(write, 4)) == b"abcd"
+    assert await sent(api, lookalikes.Payload(write, 4)) == b"abcd"
 
 
 @pytest.mark.once
@@ -112,7 +113,7 @@ async def test_what_stands_for_a_time_limit_that_is_left_out(server: Server, mar
             await session.ws_connect(server.url / "json", timeout=marker)
 
 
-async def test_handlers(server: Server) -> None:
+async def test_handlers(api: Api) -> None:
     """They are taken over, and the other object is told that they cannot be changed any more."""
     told: list[tuple[object, int]] = []
 
@@ -123,20 +124,20 @@ async def test_handlers(server: Server) -> None:
     config.on_request_end = [on_end]
     async with ClientSession(trace_configs=[config]) as session:
         assert config.frozen
-        await get(session, server.url / "json", trace_request_ctx="mine")
+        await get(session, api.url / "json", trace_request_ctx="mine")
     assert told == [("mine", 200)]
 
 
-async def test_a_jar(server: Server) -> None:
+async def test_a_jar(api: Api) -> None:
     """It is used as it is, and what it chooses is checked."""
     jar: Any = lookalikes.Jar()
     async with ClientSession(cookie_jar=jar) as session:
         assert session.cookie_jar is jar
-        seen = await get(session, (server.url / "cookies" / "set").with_query(a="1"))
+        seen = await get(session, (api.url / "cookies" / "set").with_query(a="1"))
         assert json.loads(seen) == {"cookies": {"a": "1"}}
 
 
-async def test_a_cookie_that_would_be_more(server: Server) -> None:
+async def test_a_cookie_that_would_be_more(api: Api) -> None:
     """What another jar chooses is checked before it is sent."""
 
     class Jar(lookalikes.Jar):
@@ -146,15 +147,15 @@ async def test_a_cookie_that_would_be_more(server: Server) -> None:
     jar: Any = Jar()
     async with ClientSession(cookie_jar=jar) as session:
         with pytest.raises(ValueError, match="cookie_jar: cookie 'a' holds a semicolon"):
-            await get(session, server.url / "cookies")
+            await get(session, api.url / "cookies")
 
 
-async def test_a_reader(server: Server) -> None:
+async def test_a_reader(api: Api) -> None:
     """It is not read by lines."""
-    assert await sent(server, lookalikes.StreamReader(b"a", b"b")) == b"ab"
+    assert await sent(api, lookalikes.StreamReader(b"a", b"b")) == b"ab"
 
 
-async def test_a_payload(server: Server) -> None:
+async def test_a_payload(api: Api) -> None:
     """It writes itself, with the methods that a writer of aiohttp has."""
 
     async def write(writer: Any) -> None:
@@ -165,23 +166,23 @@ async def test_a_payload(server: Server) -> None:
 
     payload = lookalikes.Payload(write)
     payload.autoclose = False
-    assert await sent(server, payload) == b"abcd"
+    assert await sent(api, payload) == b"abcd"
     assert payload.closed == 1
-    assert await sent(server, lookalikes.Payload(write, size=4)) == b"abcd"
-    assert await sent(server, lookalikes.Payload(write, size=3)) == b"abc"
+    assert await sent(api, lookalikes.Payload(write, size=4)) == b"abcd"
+    assert await sent(api, lookalikes.Payload(write, size=3)) == b"abc"
     odd: list[Any] = [-1, True, "3", 3.0]
     for size in odd:  # it would be sent as Content-Length
         with pytest.raises((TypeError, ValueError), match="size of the body must"):
-            await sent(server, lookalikes.Payload(write, size=size))
-    assert await sent(server, lookalikes.FormData(lookalikes.Payload(write))) == b"abcd"
+            await sent(api, lookalikes.Payload(write, size=size))
+    assert await sent(api, lookalikes.FormData(lookalikes.Payload(write))) == b"abcd"
     form = anyhttp.FormData({"part": lookalikes.Payload(write)})
-    assert b'name="part"\r\n\r\nabcd\r\n' in await sent(server, form)
+    assert b'name="part"\r\n\r\nabcd\r\n' in await sent(api, form)
     payload.consumed = True
     with pytest.raises(ClientPayloadError, match="used up"):
-        await sent(server, payload)
+        await sent(api, payload)
 
 
-async def test_a_multipart(server: Server) -> None:
+async def test_a_multipart(api: Api) -> None:
     """It is closed if one of its parts has to be."""
 
     async def write(writer: Any) -> None:
@@ -189,10 +190,10 @@ async def test_a_multipart(server: Server) -> None:
 
     part = lookalikes.Payload(write)
     multipart = lookalikes.MultipartWriter(part)
-    assert await sent(server, multipart) == b"ab"
+    assert await sent(api, multipart) == b"ab"
     assert multipart.closed == 0
     part.autoclose = False
-    assert await sent(server, multipart) == b"ab"
+    assert await sent(api, multipart) == b"ab"
     assert multipart.closed == 1
 
 
@@ -215,15 +216,15 @@ async def test_what_a_payload_says_of_itself() -> None:
         await ours.write(Mock())
 
 
-async def test_a_form_whose_body_is_not_understood(server: Server) -> None:
+async def test_a_form_whose_body_is_not_understood(api: Api) -> None:
     """The error says what is missing."""
     with pytest.raises(TypeError, match="data: int can be sent only if it is of aiohttp"):
-        await sent(server, lookalikes.FormData(5))
+        await sent(api, lookalikes.FormData(5))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no loop"), TypeError("not of trio")], ids=repr)
 async def test_a_payload_that_needs_asyncio(
-    server: Server, error: Exception, anyio_backend_name: str
+    api: Api, error: Exception, anyio_backend_name: str
 ) -> None:
     """On trio the error says what to do; on asyncio it is an error like any other."""
 
@@ -235,4 +236,4 @@ async def test_a_payload_that_needs_asyncio(
     if anyio_backend_name == "trio":
         expected, complaint = ClientPayloadError, "on trio: give what it was made from"
     with pytest.raises(expected, match=complaint):
-        await sent(server, lookalikes.Payload(write))
+        await sent(api, lookalikes.Payload(write))

@@ -37,6 +37,7 @@ from anyhttp import (
 )
 from anyhttp.connector import ConnectorStatistics
 from anyhttp.tracing import Signal, TraceParams
+from tests.support.api import Api
 from tests.support.cancel import cancel_when
 from tests.support.census import assert_no_tokens
 from tests.support.client import assert_free, get
@@ -306,10 +307,10 @@ class TestSession:
                     await session.get(server.url)
         assert server.connections == 0
 
-    async def test_a_configuration_may_come_and_go(self, server: Server) -> None:
+    async def test_a_configuration_may_come_and_go(self, api: Api) -> None:
         """The session's list can be changed, and freezes what it has got at its first use."""
         recorder = Recorder()
-        async with ClientSession(server.url, trace_configs=[]) as session:
+        async with ClientSession(api.url, trace_configs=[]) as session:
             session.trace_configs.append(recorder.config)
             assert not recorder.config.on_request_start.frozen
             await get(session)
@@ -327,20 +328,18 @@ class TestSession:
         ):
             ClientSession(trace_configs=wrong)
 
-    async def test_a_wrong_type_that_is_added(self, server: Server) -> None:
+    async def test_a_wrong_type_that_is_added(self, api: Api) -> None:
         """It is refused by name where the list is used next."""
         wrong: Any = object()
-        async with ClientSession(server.url, trace_configs=[TraceConfig()]) as session:
+        async with ClientSession(api.url, trace_configs=[TraceConfig()]) as session:
             session.trace_configs.append(wrong)
             with pytest.raises(TypeError, match=r"trace_configs must hold anyhttp\.TraceConfig"):
                 await session.get("json")
 
-    async def test_contexts(self, server: Server) -> None:
+    async def test_contexts(self, api: Api) -> None:
         """Each configuration makes one for each request, from what the request gives."""
         first, second = Recorder(), Recorder()
-        async with ClientSession(
-            server.url, trace_configs=[first.config, second.config]
-        ) as session:
+        async with ClientSession(api.url, trace_configs=[first.config, second.config]) as session:
             await get(session, trace_request_ctx="a")
             await get(session, "/redirect/1", trace_request_ctx={"b": 1})
             await get(session)
@@ -353,7 +352,7 @@ class TestSession:
             None,
         ]
 
-    async def test_a_factory_that_fails(self, server: Server) -> None:
+    async def test_a_factory_that_fails(self, api: Api) -> None:
         """Its error is the request's, and nobody has heard of the request."""
         recorder = Recorder()
 
@@ -361,21 +360,21 @@ class TestSession:
             raise LookupError("mine")
 
         configs = [recorder.config, TraceConfig(factory)]
-        async with ClientSession(server.url, trace_configs=configs) as session:
+        async with ClientSession(api.url, trace_configs=configs) as session:
             with pytest.raises(LookupError, match="mine"):
                 await session.get("/json")
             assert not recorder.seen
             assert_free(session)
 
-    async def test_wrong_arguments_are_not_traced(self, server: Server) -> None:
+    async def test_wrong_arguments_are_not_traced(self, api: Api) -> None:
         """They are refused before the request begins."""
         recorder = Recorder()
-        async with ClientSession(server.url, trace_configs=[recorder.config]) as session:
+        async with ClientSession(api.url, trace_configs=[recorder.config]) as session:
             with pytest.raises(ValueError):
                 await session.get("/json", data=b"a", json=1)
             assert not recorder.seen
 
-    async def test_handlers_get_the_session(self, server: Server) -> None:
+    async def test_handlers_get_the_session(self, api: Api) -> None:
         """As their first argument."""
         sessions: list[object] = []
 
@@ -383,7 +382,7 @@ class TestSession:
             sessions.append(session)
 
         async with ClientSession(
-            server.url, trace_configs=[one_handler("on_request_end", handler)]
+            api.url, trace_configs=[one_handler("on_request_end", handler)]
         ) as session:
             await get(session)
             assert sessions == [session]
@@ -579,10 +578,10 @@ class TestOrder:
                 *ENDED,
             ]
 
-    async def test_redirects_over_the_limit(self, server: Server) -> None:
+    async def test_redirects_over_the_limit(self, api: Api) -> None:
         """The last one is told too."""
         recorder = Recorder()
-        async with ClientSession(server.url, trace_configs=[recorder.config]) as session:
+        async with ClientSession(api.url, trace_configs=[recorder.config]) as session:
             with pytest.raises(TooManyRedirects) as caught:
                 await session.get("/redirect/5", max_redirects=2)
             assert len(recorder.params("request_redirect")) == 2
@@ -591,10 +590,10 @@ class TestOrder:
             assert (failed.method, failed.url.path) == ("GET", "/redirect/4")
             assert recorder.take()[-2:] == ["request_redirect", "request_exception"]
 
-    async def test_redirects_that_are_left_alone(self, server: Server) -> None:
+    async def test_redirects_that_are_left_alone(self, api: Api) -> None:
         """With allow_redirects=False the response is the end."""
         recorder = Recorder()
-        async with ClientSession(server.url, trace_configs=[recorder.config]) as session:
+        async with ClientSession(api.url, trace_configs=[recorder.config]) as session:
             await get(session, "/redirect/2", allow_redirects=False)
             assert "request_redirect" not in recorder.take()
 
@@ -654,14 +653,14 @@ class TestOrder:
             await get(session, "http://name.test/json")
             assert recorder.take() == ["request_start", *NEW, "request_headers_sent", *ENDED]
 
-    async def test_a_status_that_is_not_wanted(self, server: Server) -> None:
+    async def test_a_status_that_is_not_wanted(self, api: Api) -> None:
         """A request that raise_for_status fails has no end but a failure."""
         recorder = Recorder()
 
         async def judge(response: ClientResponse) -> None:
             raise LookupError("mine")
 
-        async with ClientSession(server.url, trace_configs=[recorder.config]) as session:
+        async with ClientSession(api.url, trace_configs=[recorder.config]) as session:
             with pytest.raises(ClientResponseError):
                 await session.get("/status/404", raise_for_status=True)
             with pytest.raises(LookupError):
@@ -686,59 +685,59 @@ class TestOrder:
 
 
 class TestWhatIsTold:
-    async def test_the_start(self, server: Server) -> None:
+    async def test_the_start(self, api: Api) -> None:
         """The URL has the query of *params*, the headers are those of session and request."""
         recorder = Recorder()
         async with ClientSession(
             headers={"X-Session": "s"}, trace_configs=[recorder.config]
         ) as session:
-            url = server.url.with_user("user").with_password("secret") / "echo"
+            url = api.url.with_user("user").with_password("secret") / "echo"
             await get(session, url.with_query(a=1), params={"b": 2}, headers={"X-Request": "r"})
             (start,) = recorder.params("request_start")
             assert start.method == "GET"
-            assert str(start.url) == f"{server.url}echo?a=1&b=2"  # no credentials in it
+            assert str(start.url) == f"{api.url}echo?a=1&b=2"  # no credentials in it
             assert dict(start.headers) == {"X-Session": "s", "X-Request": "r"}
             (sent,) = recorder.params("request_headers_sent")
             assert (sent.method, sent.url) == ("GET", start.url)
-            assert sent.headers["Host"] == f"127.0.0.1:{server.url.port}"
+            assert sent.headers["Host"] == f"127.0.0.1:{api.url.port}"
             assert sent.headers["Accept"] == "*/*"
             with pytest.raises(TypeError):
                 sent.headers["X-Late"] = "never sent"
 
-    async def test_headers_that_the_start_adds(self, server: Server) -> None:
+    async def test_headers_that_the_start_adds(self, api: Api) -> None:
         """They are sent, on each hop, and stay with the one request."""
 
         async def handler(session: object, context: object, params: Any) -> None:
             params.headers["traceparent"] = "00-1-2-00"
 
         config = one_handler("on_request_start", handler)
-        async with ClientSession(server.url, trace_configs=[config]) as session:
+        async with ClientSession(api.url, trace_configs=[config]) as session:
             for options in ({}, {"headers": {"A": "b"}}):
                 async with session.get("/redirect/1", **cast(Any, options)) as response:
                     sent = (await response.json())["headers"]
                     assert ["traceparent", "00-1-2-00"] in sent
             assert not session.headers
 
-    async def test_headers_that_cannot_be_sent(self, server: Server) -> None:
+    async def test_headers_that_cannot_be_sent(self, api: Api) -> None:
         """CVE-2023-49081: what a handler adds is checked like everything else."""
 
         async def handler(session: object, context: object, params: Any) -> None:
             params.headers["X"] = "a\r\nY: b"
 
         config = one_handler("on_request_start", handler)
-        async with ClientSession(server.url, trace_configs=[config]) as session:
+        async with ClientSession(api.url, trace_configs=[config]) as session:
             with pytest.raises(ValueError, match="control character"):
                 await session.get("/json")
-        assert not server.requests
+        assert not api.requests
 
-    async def test_credentials_that_the_start_adds(self, server: Server) -> None:
+    async def test_credentials_that_the_start_adds(self, api: Api) -> None:
         """They are refused where ``auth`` has been given as well."""
 
         async def handler(session: object, context: object, params: Any) -> None:
             params.headers["Authorization"] = "Bearer token"
 
         config = one_handler("on_request_start", handler)
-        async with ClientSession(server.url, trace_configs=[config]) as session:
+        async with ClientSession(api.url, trace_configs=[config]) as session:
             async with session.get("/echo") as response:
                 assert ["Authorization", "Bearer token"] in (await response.json())["headers"]
             with pytest.raises(ValueError, match="on_request_start"):
@@ -762,14 +761,14 @@ class TestWhatIsTold:
         ids=lambda value: ",".join(value) or "none" if isinstance(value, dict) else "",
     )
     async def test_bodies(
-        self, server: Server, http1: str, options: dict[str, Any], chunks: list[bytes]
+        self, api: Api, http1: str, options: dict[str, Any], chunks: list[bytes]
     ) -> None:
         """Each piece is told as the body gave it, after the head and before the end."""
         recorder = Recorder()
         if isinstance(options.get("data"), BytesIO):
             options = {"data": BytesIO(options["data"].getvalue())}
         async with ClientSession(
-            server.url, connector=TCPConnector(http1=http1), trace_configs=[recorder.config]
+            api.url, connector=TCPConnector(http1=http1), trace_configs=[recorder.config]
         ) as session:
             async with session.post("/upload", **options) as response:
                 assert response.status == 200
@@ -781,10 +780,10 @@ class TestWhatIsTold:
 
     @pytest.mark.parametrize("bare", [False, True], ids=["block", "await"])
     @pytest.mark.parametrize("entered", [True, False], ids=["entered", "unentered"])
-    async def test_streamed_bodies(self, server: Server, entered: bool, bare: bool) -> None:
+    async def test_streamed_bodies(self, api: Api, entered: bool, bare: bool) -> None:
         """The task that writes them tells of each piece that is not empty."""
         recorder = Recorder()
-        session = ClientSession(server.url, trace_configs=[recorder.config])
+        session = ClientSession(api.url, trace_configs=[recorder.config])
         try:
             if entered:
                 await session.__aenter__()
@@ -802,20 +801,20 @@ class TestWhatIsTold:
                 await session.__aexit__(None, None, None)
             await session.close()
 
-    async def test_bodies_of_each_hop(self, server: Server) -> None:
+    async def test_bodies_of_each_hop(self, api: Api) -> None:
         """A body that is sent again is told again."""
         recorder = Recorder()
-        async with ClientSession(server.url, trace_configs=[recorder.config]) as session:
+        async with ClientSession(api.url, trace_configs=[recorder.config]) as session:
             url = URL("/redirect-to").with_query(url="/upload", status=307)
             async with session.put(url, data=b"body") as response:
                 assert response.status == 200
             assert len(recorder.params("request_chunk_sent")) == 2
 
     @pytest.mark.parametrize("path", ["/json", "/bytes/300000", "/gzip", "/status/204"])
-    async def test_the_body_of_the_response(self, server: Server, path: str) -> None:
+    async def test_the_body_of_the_response(self, api: Api, path: str) -> None:
         """It is told once, whole and decoded, when it is read whole."""
         recorder = Recorder()
-        async with ClientSession(server.url, trace_configs=[recorder.config]) as session:
+        async with ClientSession(api.url, trace_configs=[recorder.config]) as session:
             async with session.get(path) as response:
                 assert not recorder.params("response_chunk_received")
                 body = await response.read()
@@ -824,10 +823,10 @@ class TestWhatIsTold:
             (told,) = recorder.params("response_chunk_received")
             assert (told.method, told.url.path, told.chunk) == ("GET", path, body)
 
-    async def test_bodies_read_otherwise(self, server: Server) -> None:
+    async def test_bodies_read_otherwise(self, api: Api) -> None:
         """text() and json() tell of it, a stream does not."""
         recorder = Recorder()
-        async with ClientSession(server.url, trace_configs=[recorder.config]) as session:
+        async with ClientSession(api.url, trace_configs=[recorder.config]) as session:
             async with session.get("/json") as response:
                 await response.json()
             async with session.get("/json") as response:
@@ -837,7 +836,7 @@ class TestWhatIsTold:
                 assert [line async for line in response.content]
             assert len(recorder.params("response_chunk_received")) == 2
 
-    async def test_the_end_may_read_the_body(self, server: Server) -> None:
+    async def test_the_end_may_read_the_body(self, api: Api) -> None:
         """A handler that does leaves it to the caller too."""
         bodies: list[bytes] = []
 
@@ -845,7 +844,7 @@ class TestWhatIsTold:
             bodies.append(await params.response.read())
 
         config = one_handler("on_request_end", handler)
-        async with ClientSession(server.url, trace_configs=[config]) as session:
+        async with ClientSession(api.url, trace_configs=[config]) as session:
             for path in ("/json", "/stream/5"):
                 async with session.get(path) as response:
                     assert await response.read() == bodies.pop()
@@ -1015,14 +1014,14 @@ class TestFailingHandlers:
                 await session.__aexit__(None, None, None)
             await session.close()
 
-    async def test_of_a_body_that_has_been_read(self, server: Server) -> None:
+    async def test_of_a_body_that_has_been_read(self, api: Api) -> None:
         """The response is closed then, as after any other failure of read()."""
 
         async def fail(session: object, context: object, params: object) -> None:
             raise LookupError("mine")
 
         config = one_handler("on_response_chunk_received", fail)
-        async with ClientSession(server.url, trace_configs=[config]) as session:
+        async with ClientSession(api.url, trace_configs=[config]) as session:
             for path in ("/json", "/stream/5"):
                 response = await session.get(path)
                 with pytest.raises(LookupError):
@@ -1031,23 +1030,19 @@ class TestFailingHandlers:
                 with pytest.raises(ClientConnectionError, match="Connection closed"):
                     await response.read()
 
-    async def test_nothing_is_sent(self, server: Server) -> None:
+    async def test_nothing_is_sent(self, api: Api) -> None:
         """What is told before the head goes out can still stop it."""
 
         async def fail(session: object, context: object, params: object) -> None:
             raise LookupError("mine")
 
         for signal in ("on_request_start", "on_request_headers_sent", "on_request_chunk_sent"):
-            async with ClientSession(
-                server.url, trace_configs=[one_handler(signal, fail)]
-            ) as session:
+            async with ClientSession(api.url, trace_configs=[one_handler(signal, fail)]) as session:
                 with pytest.raises(LookupError):
                     await session.post("/echo", data=b"body")
-        assert not server.requests
+        assert not api.requests
 
-    async def test_only_those_hear_of_a_failure_who_heard_of_the_start(
-        self, server: Server
-    ) -> None:
+    async def test_only_those_hear_of_a_failure_who_heard_of_the_start(self, api: Api) -> None:
         """The configuration that fails at the start has not."""
         first, last = Recorder(), Recorder()
 
@@ -1057,7 +1052,7 @@ class TestFailingHandlers:
         failing = Recorder()
         failing.config.on_request_start.append(fail)
         configs = [first.config, failing.config, last.config]
-        async with ClientSession(server.url, trace_configs=configs) as session:
+        async with ClientSession(api.url, trace_configs=configs) as session:
             with pytest.raises(LookupError):
                 await session.get("/json")
         assert first.take() == ["request_start", "request_exception"]
@@ -1110,18 +1105,18 @@ class TestSlowHandlers:
                 await stage.play(signal)
             await stage.check()
 
-    async def test_total_covers_them_in_the_task_that_writes(self, server: Server) -> None:
+    async def test_total_covers_them_in_the_task_that_writes(self, api: Api) -> None:
         """No piece of the body waits longer for its handler than that."""
         config = one_handler("on_request_chunk_sent", for_ever)
-        async with ClientSession(server.url, trace_configs=[config]) as session:
+        async with ClientSession(api.url, trace_configs=[config]) as session:
             with pytest.raises(TimeoutError, match="total timeout"), anyio.fail_after(DEADLINE):
                 await session.post("/upload", data=pieces(), timeout=SHORT)
             assert_free(session)
 
-    async def test_the_message_names_the_handlers(self, server: Server) -> None:
+    async def test_the_message_names_the_handlers(self, api: Api) -> None:
         """The phase that ran out is theirs."""
         config = one_handler("on_request_start", for_ever)
-        async with ClientSession(server.url, trace_configs=[config]) as session:
+        async with ClientSession(api.url, trace_configs=[config]) as session:
             with pytest.raises(TimeoutError, match="while running trace handlers"):
                 await session.get("/json", timeout=SHORT)
 
@@ -1135,10 +1130,10 @@ class TestSlowHandlers:
                         await session.get("/json", timeout=limits)
                     assert_free(session, idle=0)
 
-    async def test_a_body_that_came_in_time(self, server: Server) -> None:
+    async def test_a_body_that_came_in_time(self, api: Api) -> None:
         """Reading it later than *total* succeeds, and its handlers run."""
         recorder = Recorder()
-        async with ClientSession(server.url, trace_configs=[recorder.config]) as session:
+        async with ClientSession(api.url, trace_configs=[recorder.config]) as session:
             for total in (SHORT, 1, 5):  # the first is enough, unless the machine is busy
                 try:
                     response = await session.get("/json", timeout=ClientTimeout(total=total))
@@ -1313,7 +1308,7 @@ class TestCancellation:
             assert await is_cancelled_while_it_hangs(session, server)
 
     @pytest.mark.once
-    async def test_a_request_that_is_thrown_away(self, server: Server) -> None:
+    async def test_a_request_that_is_thrown_away(self, api: Api) -> None:
         """Closing its coroutine awaits no handler."""
         told = False
 
@@ -1323,7 +1318,7 @@ class TestCancellation:
 
         config = one_handler("on_request_exception", handler)
         config.on_connection_create_start.append(for_ever)
-        async with ClientSession(server.url, trace_configs=[config]) as session:
+        async with ClientSession(api.url, trace_configs=[config]) as session:
             request = session.get("/json")
             request.send(None)
             request.close()
@@ -1331,15 +1326,15 @@ class TestCancellation:
             assert_free(session)
 
 
-async def test_without_configurations_nothing_is_told(server: Server) -> None:
+async def test_without_configurations_nothing_is_told(api: Api) -> None:
     """The option of a request has no effect then."""
-    async with ClientSession(server.url) as session:
+    async with ClientSession(api.url) as session:
         await get(session, trace_request_ctx={"id": 1})
 
 
-async def test_the_private_session_of_a_request(server: Server) -> None:
+async def test_the_private_session_of_a_request(api: Api) -> None:
     """It has no configurations, and takes the option."""
-    async with anyhttp.request("GET", server.url / "json", trace_request_ctx=1) as response:
+    async with anyhttp.request("GET", api.url / "json", trace_request_ctx=1) as response:
         assert response.status == 200
 
 

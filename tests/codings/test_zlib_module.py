@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from anyhttp import ClientSession, MultipartWriter, set_zlib_backend
+from tests.support.api import Api
 from tests.support.routes import DOCUMENT
-from tests.support.server import Server
 
 
 @pytest.fixture
@@ -43,42 +43,42 @@ def fast(request: pytest.FixtureRequest) -> Iterator[None]:
     set_zlib_backend(zlib)
 
 
-async def round_trips(server: Server) -> None:
+async def round_trips(api: Api) -> None:
     """Compress a body, and decompress three."""
     async with ClientSession() as session:
         for path in ("gzip", "deflate", "deflate-raw"):
-            async with session.get(server.url / path) as response:
+            async with session.get(api.url / path) as response:
                 assert await response.json() == DOCUMENT
         for coding in ("gzip", "deflate"):
-            url = server.url / "echo-body"
+            url = api.url / "echo-body"
             async with session.post(url, data=b"text " * 1000, compress=coding) as response:
                 sent = await response.read()
             undone = gzip.decompress(sent) if coding == "gzip" else zlib.decompress(sent)
             assert undone == b"text " * 1000
 
 
-async def test_bodies_go_through_the_backend(calls: list[str], server: Server) -> None:
+async def test_bodies_go_through_the_backend(calls: list[str], api: Api) -> None:
     """Those that are sent compressed, and those that are received so."""
-    await round_trips(server)
+    await round_trips(api)
     assert calls.count("decompressobj") >= 3
     assert calls.count("compressobj") == 2
 
 
-async def test_parts_go_through_the_backend(calls: list[str], server: Server) -> None:
+async def test_parts_go_through_the_backend(calls: list[str], api: Api) -> None:
     """A part of a multipart may be compressed by itself."""
     with MultipartWriter() as writer:
         writer.append(b"text", {"Content-Encoding": "gzip"})
     async with ClientSession() as session:
-        async with session.post(server.url / "echo-body", data=writer) as response:
+        async with session.post(api.url / "echo-body", data=writer) as response:
             sent = await response.read()
     assert calls == ["compressobj"]
     body = sent.partition(b"\r\n\r\n")[2]
     assert gzip.decompress(body[: body.rindex(b"\r\n--")]) == b"text"
 
 
-async def test_faster_modules_do_the_same(fast: None, server: Server) -> None:
+async def test_faster_modules_do_the_same(fast: None, api: Api) -> None:
     """Those that have the interface of ``zlib``."""
-    await round_trips(server)
+    await round_trips(api)
 
 
 def test_a_backend_has_the_interface_of_zlib() -> None:

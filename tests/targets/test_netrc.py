@@ -15,6 +15,7 @@ from yarl import URL
 
 from anyhttp import BasicAuth, ClientSession, ClientTimeout, TCPConnector
 from anyhttp._targets.auth import netrc_auth
+from tests.support.api import Api
 from tests.support.server import Server
 
 FILE = """\
@@ -111,14 +112,14 @@ class TestTheFile:
         content: bytes | None,
         message: str,
         netrc: Path,
-        server: Server,
+        api: Api,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         """With a warning in the log, which shows nothing of what the file says."""
         write(netrc, content)
         with caplog.at_level(logging.WARNING, "anyhttp.client"):
             async with ClientSession(trust_env=True) as session:
-                assert await sent(session, server.url / "echo") == []
+                assert await sent(session, api.url / "echo") == []
         (record,) = caplog.records
         assert record.levelno == logging.WARNING
         pytest.raises(AssertionError, match=message).match if False else None
@@ -161,19 +162,19 @@ class TestTheFile:
 
 class TestRequests:
     @pytest.mark.usefixtures("netrc")
-    async def test_only_with_trust_env(self, server: Server) -> None:
+    async def test_only_with_trust_env(self, api: Api) -> None:
         """The file is the user's, and not every program is to speak for the user."""
         async with ClientSession() as session:
             assert session.trust_env is False
-            assert await sent(session, server.url / "echo") == []
+            assert await sent(session, api.url / "echo") == []
         async with ClientSession(trust_env=True) as session:
             assert session.trust_env is True
-            assert await sent(session, server.url / "echo") == [basic("user", "s3cret")]
+            assert await sent(session, api.url / "echo") == [basic("user", "s3cret")]
 
     @pytest.mark.usefixtures("netrc")
-    async def test_all_others_go_first(self, server: Server) -> None:
+    async def test_all_others_go_first(self, api: Api) -> None:
         """The argument, the URL, the session's, a header: each makes the file superfluous."""
-        url = server.url / "echo"
+        url = api.url / "echo"
         auth = BasicAuth("me", "mine")
         mine = [basic("me", "mine")]
         async with ClientSession(trust_env=True) as session:
@@ -185,38 +186,36 @@ class TestRequests:
         async with ClientSession(trust_env=True, headers={"Authorization": "token"}) as session:
             assert await sent(session, url) == ["token"]
 
-    async def test_credentials_of_the_session_for_elsewhere(
-        self, netrc: Path, server: Server
-    ) -> None:
+    async def test_credentials_of_the_session_for_elsewhere(self, netrc: Path, api: Api) -> None:
         """With a base URL its own go to that origin only; the file may know this one."""
         session = ClientSession(
             "https://api.example/", trust_env=True, auth=BasicAuth("api", "key")
         )
         async with session:
-            assert await sent(session, server.url / "echo") == [basic("user", "s3cret")]
+            assert await sent(session, api.url / "echo") == [basic("user", "s3cret")]
 
-    async def test_a_redirect_within_the_origin(self, netrc: Path, server: Server) -> None:
+    async def test_a_redirect_within_the_origin(self, netrc: Path, api: Api) -> None:
         """They go along."""
         async with ClientSession(trust_env=True) as session:
-            assert await sent(session, server.url / "redirect" / "2") == [basic("user", "s3cret")]
+            assert await sent(session, api.url / "redirect" / "2") == [basic("user", "s3cret")]
 
-    async def test_a_redirect_to_another_host(self, netrc: Path, server: Server) -> None:
+    async def test_a_redirect_to_another_host(self, netrc: Path, api: Api) -> None:
         """It gets what the file has for that host, never those of the first; nor ``default``,
         which is for hosts that the user turns to.
         """
-        other = (server.url / "echo").with_host("localhost")
-        url = (server.url / "redirect-to").with_query(url=str(other))
+        other = (api.url / "echo").with_host("localhost")
+        url = (api.url / "redirect-to").with_query(url=str(other))
         async with ClientSession(trust_env=True) as session:
             assert await sent(session, other) == [basic("anyone", "shared")]
             assert await sent(session, url) == []
             write(netrc, FILE.encode() + b"machine localhost login local password host\n")
             assert await sent(session, url) == [basic("local", "host")]
 
-    async def test_a_header_is_not_replaced_on_the_way(self, netrc: Path, server: Server) -> None:
+    async def test_a_header_is_not_replaced_on_the_way(self, netrc: Path, api: Api) -> None:
         """It is dropped beyond its origin; then the file may have something for the other."""
         write(netrc, b"machine localhost login local password host\n")
-        other = (server.url / "echo").with_host("localhost")
-        url = (server.url / "redirect-to").with_query(url=str(other))
+        other = (api.url / "echo").with_host("localhost")
+        url = (api.url / "redirect-to").with_query(url=str(other))
         async with ClientSession(trust_env=True) as session:
             assert await sent(session, url, headers={"Authorization": "token"}) == [
                 basic("local", "host")
