@@ -96,7 +96,7 @@ DOORS: Final = {
         "_tasks.trio_tasks",
         "_tasks.trio_waiter",
     },
-    "trustme": {"_cli"},
+    "trustme": {"_cli", "testing._certificates"},
     "truststore": {"_network.trust"},
     # the first and the last: servers that the demo and the tests of programs talk to
     "websockets": {"_cli", "_websocket", "testing._websocket_server"},
@@ -122,8 +122,8 @@ OPENERS: Final = {
     ".wrap_bio",
     ".wrap_socket",
 }
-# The demo server of the command is on the other side.
-MAY_OPEN: Final = {"_cli", "_network"}
+# The demo server of the command, and the server for tests of programs, are on the other side.
+MAY_OPEN: Final = {"_cli", "_network", "testing"}
 
 
 def name_of(path: Path) -> str:

@@ -21,6 +21,7 @@ from ._recorder import Recorder
 from ._redaction import Filters
 from ._requests import ReceivedRequest
 from ._routes import Route, UnansweredRequest
+from ._serve import LoopbackServer, serve
 from ._swallowed import note_swallowed as note_swallowed
 from ._websocket_server import WebSocketClosed, WebSocketPeer
 
@@ -32,6 +33,7 @@ __all__ = (
     "Filters",
     "ForbiddenConnection",
     "LifespanError",
+    "LoopbackServer",
     "Matcher",
     "MockConnector",
     "NoNetwork",
@@ -50,5 +52,6 @@ __all__ = (
     "mock_requests",
     "record_requests",
     "reset",
+    "serve",
     "stall",
 )

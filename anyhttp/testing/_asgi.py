@@ -18,7 +18,7 @@ from ._server_connection import ServerExchange
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("ASGIConnector", "asgi_call", "check_asgi")
+__all__ = ("ASGIConnector", "asgi_call", "check_asgi", "checked_root_path")
 
 
 class ASGIConnector(ApplicationConnector):
@@ -79,10 +79,8 @@ class ASGIConnector(ApplicationConnector):
             limit_per_host=limit_per_host,
         )
         check_asgi(app)
-        if not isinstance(root_path, str) or (root_path and not root_path.startswith("/")):
-            raise ValueError(f"root_path must begin with a slash, not be {root_path!r}")
         self._app = app
-        self._root_path = root_path.rstrip("/")
+        self._root_path = checked_root_path(root_path)
         self._lifespan = Lifespan(app, lifespan, shutdown_timeout)
 
     async def _start_up(self) -> None:
@@ -109,6 +107,16 @@ def asgi_call(app: ASGIApplication, exchange: ServerExchange, settings: CallSett
     if "websocket" in (token.strip() for token in upgrade.split(",")):
         return WebSocketCall(app, exchange, settings)
     return HTTPCall(app, exchange, settings)
+
+
+def checked_root_path(root_path: str) -> str:
+    """Return *root_path* without a slash at its end.
+
+    :raises ValueError: it does not begin with a slash
+    """
+    if not isinstance(root_path, str) or (root_path and not root_path.startswith("/")):
+        raise ValueError(f"root_path must begin with a slash, not be {root_path!r}")
+    return root_path.rstrip("/")
 
 
 def check_asgi(app: object) -> None:

@@ -324,6 +324,17 @@ class Http1Server:
             return head + body
         return head + self.send_data(body) + self.finish()
 
+    def refuse(self, reason: str) -> bytes:
+        """Return the response to what is no request; the connection ends with it."""
+        self.can_go_on = False
+        body = reason.encode("utf-8", "backslashreplace")
+        pairs = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+        ]
+        return _head(400, None, pairs) + body
+
     def _frame_response(self, status: int, pairs: list[tuple[str, str]]) -> None:
         """Find out how the body is to be sent, and add the header that tells it."""
         head = self.head

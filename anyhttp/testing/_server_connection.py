@@ -252,5 +252,5 @@ class ServerExchange:
         extra = headers.items() if isinstance(headers, Mapping) else headers
         await self.start(101, [*answer.headers, *extra])
         return WebSocketPeer(
-            self.connection.stream, answer.protocol, self.headers, http.take_rest()
+            self.connection.stream, answer.protocol, self.url, self.headers, http.take_rest()
         )

@@ -17,6 +17,7 @@ from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from yarl import URL
 
 from ._client_stream import ClientDisconnected, ClientStream
 from ._http1_server import RequestHead
@@ -92,6 +93,7 @@ class WebSocketPeer:
         self,
         stream: ClientStream,
         protocol: ServerProtocol,
+        url: URL,
         headers: CIMultiDictProxy[str],
         received: bytes = b"",
     ) -> None:
@@ -103,6 +105,8 @@ class WebSocketPeer:
         self._is_text = False
         self._sending = anyio.Lock()
         self._is_gone = False
+        #: the URL of the request
+        self.url: URL = url
         #: header fields of the request
         self.headers: CIMultiDictProxy[str] = headers
         #: what PONG frames of the client have carried

@@ -145,6 +145,7 @@ async def test_the_response_to_a_handshake() -> None:
         b"Sec-WebSocket-Protocol: chat\r\nX: y\r\n\r\n"
     )
     assert peer.headers["host"] == "a.test"
+    assert str(peer.url) == "http://a.test/feed"
 
 
 async def test_a_message_in_fragments_is_one_message() -> None:
