@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -300,26 +301,17 @@ def _comparable_body(request: RecordedRequest) -> bytes:
 
 
 def _json_rule(recorded: RecordedRequest, request: RecordedRequest) -> str | None:
-    before, now = _json_of(recorded), _json_of(request)
-    if before is _NO_JSON or now is _NO_JSON:
-        return _body_rule(recorded, request)
     try:
+        before, now = json.loads(recorded.body), json.loads(request.body)
         if before == now:
             return None
-    except RecursionError:
-        return "json: nested too deeply to be compared"
-    place, was, is_now = _first_difference(before, now)
+        place, was, is_now = _first_difference(before, now)
+    except (ValueError, RecursionError):  # no JSON, or nested too deeply
+        return _body_rule(recorded, request)
     return f"json: {place}: recorded {_brief(was)}, now {_brief(is_now)}"
 
 
-_NO_JSON: Final = object()
-
-
-def _json_of(request: RecordedRequest) -> Any:
-    try:
-        return request.json()
-    except ValueError:
-        return _NO_JSON
+_MISSING: Final = object()
 
 
 def _first_difference(before: Any, now: Any) -> tuple[str, Any, Any]:
@@ -330,7 +322,7 @@ def _first_difference(before: Any, now: Any) -> tuple[str, Any, Any]:
             keys = [*before, *(key for key in now if key not in before)]
             step = next(
                 key for key in keys
-                if before.get(key, _NO_JSON) != now.get(key, _NO_JSON)
+                if before.get(key, _MISSING) != now.get(key, _MISSING)
             )  # fmt: skip
             place += f".{step}" if re.fullmatch(r"\w+", step) else f"[{step!r}]"
             if step not in before or step not in now:

@@ -244,7 +244,7 @@ def _log_of(path: str, content: bytes) -> Record:
     except ValueError as exc:
         if not content.strip():
             raise CassetteError(path, "the file is empty") from None
-        if re.match(rb"(?m)\A(?:#[^\n]*\n|---\s*\n)*(?:interactions|version):", content):
+        if re.match(rb"(?m)\A(?:#[^\n]*\n|---\s*\n)*(?:interactions|version):", content[:4096]):
             raise CassetteError(path, "it is a cassette in YAML, and not a HAR") from None
         raise CassetteError(path, f"it is no HAR, which is JSON: {exc}") from None
     log = document.get("log") if isinstance(document, dict) else None

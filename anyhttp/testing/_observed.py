@@ -15,7 +15,7 @@ from .. import hdrs
 from .._headers import is_token
 from .._http1 import Engine, Head, Limits, ParseError, as_text
 from ._har import HarContent, HarEntry, RecordedRequest, RecordedResponse, Timings, entry_of
-from ._http1_server import Http1Server, MalformedRequest, RequestEnd, RequestHead
+from ._http1_server import Http1Server, MalformedRequest, RequestHead
 from ._redaction import Filters
 from ._replay import without_codings
 
@@ -92,7 +92,7 @@ class ExchangeObserver:
                     self._asked = event
                     # Nobody needs these bytes: the engine gets to know what it is asked for.
                     self._engine.send_head(event.method, "/", tuple(event.headers.items()))
-                elif isinstance(event, RequestEnd):
+                else:
                     self._sent_at = time.perf_counter()
                     self._is_early = self._answer is not None
         except MalformedRequest:

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 from .._tasks import Waiter, make_waiter, wake
 from ._cassette import Cassette
 from ._har import CassetteError, HarEntry, RecordedRequest
-from ._http1_server import Http1Server, MalformedRequest, RequestEnd, RequestHead
+from ._http1_server import Http1Server, MalformedRequest, RequestHead
 from ._memory import broken_by
 from ._observed import ObservedStream
 from ._replay import response_bytes
@@ -93,7 +93,7 @@ class ReplayStream(ByteStream):
             elif isinstance(event, RequestHead):
                 self._head = event
                 self._begin(event)
-            elif isinstance(event, RequestEnd) and not self._is_answered:
+            elif not self._is_answered:
                 assert self._head is not None  # the end comes after it
                 yield self._player.request(self._head, b"".join(self._body))
 

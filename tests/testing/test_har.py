@@ -350,6 +350,25 @@ def test_any_body_comes_back_as_it_was(body: bytes, mime_type: str) -> None:
     json.dumps(content.text)
 
 
+def test_a_recorded_request_shows_its_body_as_text_and_json() -> None:
+    """For rules of a program's own."""
+    request = RecordedRequest(
+        method="POST",
+        url=URL(URL_A),
+        headers=CIMultiDictProxy(CIMultiDict({"Content-Type": "text/plain; charset=latin-1"})),
+        body=b'{"a": "\xe9"}',
+    )
+    assert request.text == '{"a": "é"}'
+    with pytest.raises(ValueError, match="utf-8"):
+        request.json()
+    headers = CIMultiDictProxy(CIMultiDict[str]())
+    same: dict[str, Any] = {"method": "POST", "url": URL(URL_A), "headers": headers}
+    assert RecordedRequest(**same, body=b'{"a": 1}').json() == {"a": 1}
+    assert RecordedRequest(**same, body=b"\xff").text == "\ufffd"
+    with pytest.raises(ValueError, match="nested too deeply"):
+        RecordedRequest(**same, body=b"[" * 200_000).json()
+
+
 # -- writing ----------------------------------------------------------------------------
 
 
@@ -361,7 +380,7 @@ def made(
         method="POST",
         url=URL("https://api.test/ä?b=2&a=1&b=3"),
         headers=CIMultiDictProxy(
-            CIMultiDict([("Cookie", "a=1; b"), ("Content-Type", "text/plain"), ("X", "\udcff")])
+            CIMultiDict([("Cookie", "a=1; b;"), ("Content-Type", "text/plain"), ("X", "\udcff")])
         ),
         body=body,
     )
@@ -396,7 +415,7 @@ def test_a_file_is_written_with_all_that_the_format_demands(tmp_path: Path) -> N
                 "httpVersion": "HTTP/1.1",
                 "cookies": [{"name": "a", "value": "1"}, {"name": "b", "value": ""}],
                 "headers": [
-                    {"name": "Cookie", "value": "a=1; b"},
+                    {"name": "Cookie", "value": "a=1; b;"},
                     {"name": "Content-Type", "value": "text/plain"},
                     {"name": "X", "value": "\udcff"},
                 ],

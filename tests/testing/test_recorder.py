@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -21,6 +22,7 @@ from anyhttp import (
     ClientConnectorError,
     ClientOSError,
     ClientPayloadError,
+    ClientRequest,
     ClientSession,
     ClientTimeout,
     ServerDisconnectedError,
@@ -553,6 +555,13 @@ async def test_control_characters_in_values_are_replayed(path: str) -> None:
     assert replayed[2][0] == ("X", "a\x0cb")
 
 
+class BytesPath(os.PathLike[Any]):
+    """A path that is no text."""
+
+    def __fspath__(self) -> bytes:
+        return b"a"
+
+
 # -- requests that the cassette lacks ---------------------------------------------------
 
 
@@ -677,6 +686,7 @@ def test_a_damaged_file_is_an_error_before_anything_is_sent(path: str) -> None:
         ((), TypeError, "give the path of a cassette, or that of a har="),
         ((1,), TypeError, "path must be a str or a path, not int"),
         ((b"a",), TypeError, "path must be a str or a path, not bytes"),
+        ((BytesPath(),), TypeError, "path must be text, not bytes"),
         (("",), ValueError, "path is no path of a file: ''"),
         (("a\0",), ValueError, "path is no path of a file"),
         (("a", "b"), TypeError, "connector"),
@@ -904,6 +914,19 @@ async def test_traffic_is_written_when_the_block_fails(tmp_path: Path) -> None:
     assert len(entries(str(har))) == 1
     assert recorder.unplayed == []
     recorder.assert_all_played()
+
+
+async def test_a_request_that_was_not_sent_makes_no_traffic(tmp_path: Path) -> None:
+    """The connection was made, and the program did not wait for more."""
+    har = tmp_path / "traffic.har"
+    mock = MockConnector()
+    mock.get(URL_A)
+    recorder = Recorder(connector=mock, har=har)
+    request = ClientRequest("GET", URL(URL_A))
+    connection = await recorder.connect(request)
+    connection.close()
+    await recorder.close()
+    assert not is_written(str(har))
 
 
 async def test_the_traffic_of_a_websocket_is_its_handshake(tmp_path: Path) -> None:
