@@ -89,7 +89,7 @@ def measured_tests(session: nox.Session, *places: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on asyncio and trio, with every extra."""
     install(session, "tests", "sdks")
-    measured_tests(session, "tests")
+    measured_tests(session, "tests", "examples")
 
 
 @nox.session(python=PYTHONS[0])
@@ -101,7 +101,7 @@ def tests_lowest(session: nox.Session) -> None:
     pins.write_text("\n".join(name.replace(">=", "==") for name in allowed if ">=" in name))
     # httpx2 asks for a newer idna than everything else does, and so do the SDKs.
     install(session, "tests", package=EXTRAS.replace("httpx2,", ""), pins=str(pins))
-    measured_tests(session, "tests")
+    measured_tests(session, "tests", "examples")
 
 
 @nox.session

@@ -1,0 +1,263 @@
+"""Tests of the examples: ``python -m pytest examples``.
+
+The examples make their sessions by themselves, and know nothing of these tests: inside the block
+of ``mock_requests()`` their requests go to the routes that are given there.  No socket is opened.
+Each test runs on asyncio and on trio.
+"""
+
+from __future__ import annotations
+
+import pytest
+from yarl import URL
+
+from anyhttp import (
+    ClientPayloadError,
+    ClientProxyConnectionError,
+    ClientResponseError,
+    ClientSession,
+)
+from anyhttp.testing import (
+    Answer,
+    MockConnector,
+    ReceivedRequest,
+    WebSocketPeer,
+    mock_requests,
+    stall,
+)
+from examples import (
+    answers,
+    cache,
+    chat,
+    cookies,
+    digest,
+    download,
+    errors,
+    get,
+    many_at_once,
+    middlewares,
+    own_resolver,
+    post_json,
+    proxies,
+    timeouts,
+    tracing,
+    upload,
+    upload_tracker,
+)
+
+pytestmark = pytest.mark.anyio
+
+API = "https://api.test/"
+
+
+async def test_get(capsys: pytest.CaptureFixture[str]) -> None:
+    """It shows status, type and content."""
+    with mock_requests() as mock:
+        mock.get(API, json={"hello": "world"})
+        await get.main(API)
+    assert capsys.readouterr().out == "200 application/json\n{'hello': 'world'}\n"
+
+
+async def test_post_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """It sends what it should, and shows what came back."""
+    with mock_requests() as mock:
+        created = mock.post(f"{API}items?copies=2", status=201, json={"id": 7})
+        await post_json.main(API)
+        created.assert_called_once_with(json={"name": "pencil"})
+    assert capsys.readouterr().out == "201 /items?copies=2\n{'id': 7}\n"
+
+
+async def test_post_json_that_is_refused() -> None:
+    """A status that means an error ends it."""
+    with mock_requests() as mock:
+        mock.post(f"{API}items", match_query={}, status=503)
+        with pytest.raises(ClientResponseError, match="503"):
+            await post_json.main(API)
+
+
+async def test_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each failure is the one that a real network would bring about."""
+    with mock_requests() as mock:
+        mock.get(f"{API}missing", status=404, text="nothing here")
+        mock.get("http://127.0.0.1:1/", exception=ConnectionRefusedError())
+        await errors.main(API)
+    assert capsys.readouterr().out == (
+        "the server said 404 Not Found b'nothing here'\n"
+        "no connection to 127.0.0.1\n"
+        "not sent: InvalidUrlClientError\n"
+    )
+
+
+async def test_cookies(capsys: pytest.CaptureFixture[str]) -> None:
+    """The cookie that the redirect sets goes along to where it leads."""
+    with mock_requests() as mock:
+        login = {"Location": "/me", "Set-Cookie": "user=ada"}
+        mock.post(f"{API}login", status=303, headers=login)
+        mock.get(f"{API}me", match_headers={"Cookie": "user=ada"}, text="hello ada")
+        await cookies.main(API)
+    assert capsys.readouterr().out == "[303] /me\nhello ada\n"
+
+
+async def test_digest(capsys: pytest.CaptureFixture[str]) -> None:
+    """The second request is signed."""
+    challenge = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
+    with mock_requests() as mock:
+        private = mock.get(f"{API}digest", answers=[Answer(401, headers=challenge), "welcome"])
+        await digest.main(API)
+        asked, signed = private.calls
+    assert "Authorization" not in asked.headers
+    assert signed.headers["Authorization"].startswith('Digest username="ada", realm="r"')
+    assert capsys.readouterr().out == "200 welcome\n"
+
+
+async def test_middlewares(capsys: pytest.CaptureFixture[str]) -> None:
+    """A token that is too old is renewed once."""
+
+    def private(request: ReceivedRequest) -> Answer:
+        if request.headers["Authorization"] == "Bearer fresh":
+            return Answer(text="for you")
+        return Answer(401)
+
+    with mock_requests() as mock:
+        mock.get(f"{API}private", answer=private)
+        token = mock.get(f"{API}token", text="fresh")
+        await middlewares.main(API)
+        token.assert_called_once()
+    assert capsys.readouterr().out == (
+        "GET /private 401\nGET /private 200\nfor you\nGET /private 200\nfor you\n"
+    )
+
+
+async def test_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the middleware answers by itself is not sent."""
+    with mock_requests() as mock:
+        mock.get(API, text="from the server")
+        await answers.main(API)
+        mock.assert_called_once_with("GET", API)
+    assert capsys.readouterr().out == ("200 5 euro\n200 from the server\n['GET /price', 'GET /']\n")
+
+
+async def test_cache(capsys: pytest.CaptureFixture[str]) -> None:
+    """The server is asked once."""
+    with mock_requests() as mock:
+        mock.get(API, json={"hello": "world"})
+        await cache.main(API)
+        mock.assert_called_once_with("GET", API)
+    assert capsys.readouterr().out == "200 application/json 18\n" * 2
+
+
+async def test_cache_of_what_is_missing() -> None:
+    """Of a part of a program, a session of the test's own is made, with a mock as its connector."""
+    mock = MockConnector()
+    mock.get("/news", answers=[Answer(404), Answer(text="today's"), Answer(text="tomorrow's")])
+    async with ClientSession(API, connector=mock, middlewares=[cache.Cache()]) as session:
+        found = []
+        for _ in range(3):
+            async with session.get("news") as response:
+                found.append((response.status, await response.text()))
+    assert found == [(404, ""), (200, "today's"), (200, "today's")]
+
+
+async def test_many_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The answers are put in order, whenever they come."""
+    with mock_requests() as mock:
+        echo = mock.get(
+            f"{API}echo", match_query={}, answer=lambda request: request.query["number"]
+        )
+        await many_at_once.main(API)
+        assert len(echo.calls) == 10
+    assert capsys.readouterr().out == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n"
+
+
+async def test_download(capsys: pytest.CaptureFixture[str]) -> None:
+    """A large body is written to its end."""
+    with mock_requests() as mock:
+        mock.get(f"{API}file", body=(bytes(1000) for _ in range(1000)))
+        await download.main(API)
+    assert capsys.readouterr().out == "1000000 bytes\n"
+
+
+async def test_download_that_breaks_off() -> None:
+    """A part of the file is not taken for the whole."""
+    with mock_requests() as mock:
+        mock.get(f"{API}file", body=b"a part", exception=ConnectionResetError())
+        with pytest.raises(ClientPayloadError):
+            await download.main(API)
+
+
+async def test_upload(capsys: pytest.CaptureFixture[str]) -> None:
+    """The generator is sent to its end."""
+    with mock_requests() as mock:
+        uploaded = mock.put(f"{API}upload", text="thank you")
+        await upload.main(API)
+        (call,) = uploaded.calls
+    assert call.headers["Transfer-Encoding"] == "chunked"
+    assert call.body.splitlines()[-1] == b"line 999"
+    assert capsys.readouterr().out == "thank you\n"
+
+
+async def test_upload_tracker(capsys: pytest.CaptureFixture[str]) -> None:
+    """The other task learns when the upload is over."""
+    with mock_requests() as mock:
+        mock.put(f"{API}upload")
+        await upload_tracker.main(API)
+    assert capsys.readouterr().out == "sent 8890 bytes\n"
+
+
+async def test_timeouts(capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that never answers costs the time that it is given, and nothing else."""
+    with mock_requests() as mock:
+        mock.get(f"{API}never", answer=stall())
+        mock.get(f"{API}echo?number=1")
+        await timeouts.main(API)
+    assert capsys.readouterr().out == "timed out\ncancelled\nstill usable: 200\n"
+
+
+async def test_tracing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Handlers are told of these requests as of others; each has a connection of its own."""
+    with mock_requests() as mock:
+        page = mock.get(API, text="hello")
+        await tracing.main(API)
+        names = [call.headers["X-Request-ID"] for call in page.calls]
+    assert names == ["first", "second"]
+    assert capsys.readouterr().out == (
+        "first: GET / 200 on a new connection in less than a minute\n"
+        "second: GET / 200 on a new connection in less than a minute\n"
+    )
+
+
+async def test_proxies(capsys: pytest.CaptureFixture[str]) -> None:
+    """Requests through a proxy are answered as if it let them through, unless it cannot be had."""
+    with mock_requests() as mock:
+        clear = mock.get("http://example.test/")
+        mock.get("https://example.test/", exception=ClientProxyConnectionError)
+        await proxies.main("http://proxy.test:3128/")
+        call = clear.assert_called_once_with()
+    assert call.proxy == URL("http://proxy.test:3128/")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "http://example.test/ 200"
+    assert second.startswith("no connection to the proxy: ")
+
+
+async def test_chat(capsys: pytest.CaptureFixture[str]) -> None:
+    """The other side of a WebSocket is a function, too."""
+
+    async def echo(peer: WebSocketPeer) -> None:
+        async for word in peer:
+            await peer.send(f"you said {word!s}")
+            if word == "bye":
+                await peer.close(1000)
+
+    with mock_requests() as mock:
+        mock.ws("wss://api.test/chat", echo)
+        await chat.main(API)
+    assert capsys.readouterr().out == (
+        "you said hello\nyou said how are you\nyou said bye\nclosed with 1000\n"
+    )
+
+
+async def test_own_resolver() -> None:
+    """A resolver needs no request to be tested."""
+    resolver = own_resolver.Pinned({"shop.test": "127.0.0.1"})
+    (found,) = await resolver.resolve("shop.test", 80)
+    assert (found["host"], found["port"]) == ("127.0.0.1", 80)
+    await resolver.close()
