@@ -6,16 +6,22 @@ in every run, also where no test uses anyhttp.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from pathlib import Path
 
-    from anyhttp.testing import NoNetwork, RequestMock
+    from yarl import URL
+
+    from anyhttp import ClientSession
+    from anyhttp.testing import NoNetwork, Recorder, RequestMock
 
 #: what a test has raised
 _RAISED: Final = pytest.StashKey[BaseException]()
@@ -28,13 +34,24 @@ class _TestHasFailed(Exception):
     """Raised in the block of a fixture, so that the block ends without looking for failures."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers."""
-    config.addinivalue_line(
-        "markers",
-        "anyhttp_mock(*, assert_all_called=True): "
-        "whether the fixture anyhttp_mock fails a test that leaves a route without a request",
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for cassettes."""
+    parser.getgroup("anyhttp").addoption(
+        "--anyhttp-record",
+        metavar="MODE",
+        choices=("once", "new_episodes", "none", "all"),
+        help="what the fixture anyhttp_recorder does: once (the default) records where there is no "
+        "cassette, new_episodes also what a cassette lacks, all everything anew; none replays only",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marks."""
+    for line in (
+        "anyhttp_mock(*, assert_all_called=True): whether the test has to call all of its routes",
+        "anyhttp_recorder(**options): the options of the fixture, which are those of a Recorder",
+    ):
+        config.addinivalue_line("markers", line)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,6 +80,23 @@ def _check_passed(request: pytest.FixtureRequest) -> None:
         raise _TestHasFailed
 
 
+def _guard_of(request: pytest.FixtureRequest) -> NoNetwork | None:
+    """Return what forbids connections, if the test wants that.
+
+    This also makes it begin before other fixtures, whose answers are asked for first then.
+    """
+    if "anyhttp_no_network" not in request.fixturenames:
+        return None
+    guard: NoNetwork = request.getfixturevalue("anyhttp_no_network")
+    return guard
+
+
+def _marked(request: pytest.FixtureRequest, name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of the mark with that name."""
+    mark = request.node.get_closest_marker(name)
+    return ((), {}) if mark is None else (mark.args, dict(mark.kwargs))
+
+
 @pytest.fixture
 def anyhttp_mock(request: pytest.FixtureRequest) -> Iterator[RequestMock]:
     """Let a mock answer the requests of the test, by whatever session they are made.
@@ -73,14 +107,91 @@ def anyhttp_mock(request: pytest.FixtureRequest) -> Iterator[RequestMock]:
     """
     from anyhttp.testing import mock_requests
 
-    if "anyhttp_no_network" in request.fixturenames:
-        request.getfixturevalue("anyhttp_no_network")  # so that it begins before the mock
-    mark = request.node.get_closest_marker("anyhttp_mock")
-    args, options = ((), {}) if mark is None else (mark.args, mark.kwargs)
+    _guard_of(request)
+    args, options = _marked(request, "anyhttp_mock")
     with suppress(_TestHasFailed), mock_requests(*args, whole_process=True, **options) as mock:
         _watch(request, mock.unanswered)
         yield mock
         _check_passed(request)
+
+
+@pytest.fixture
+def anyhttp_recorder(request: pytest.FixtureRequest) -> Iterator[Recorder]:
+    """Record the requests of the test in a cassette, or replay them from it.
+
+    It does what :func:`~anyhttp.testing.record_requests` does, for the whole process.  The cassette
+    of ``test_users`` in ``test_api.py`` is ``cassettes/test_api/test_users.har`` beside that file.
+    ``--anyhttp-record=MODE`` chooses the mode, and other options are those of
+    ``@pytest.mark.anyhttp_recorder(match_on=["method", "path"])``.  A test that fails records
+    nothing.
+    """
+    from anyhttp.testing import record_requests
+
+    guard = _guard_of(request)
+    args, options = _marked(request, "anyhttp_recorder")
+    mode: Any = request.config.getoption("--anyhttp-record")
+    if mode is not None:
+        options["mode"] = mode
+        if guard is not None and mode != "none":
+            guard.allow_all()  # that is what the command line asks for
+    path = _cassette_of(request.node)
+    with (
+        suppress(_TestHasFailed),
+        record_requests(path, *args, whole_process=True, **options) as made,
+    ):
+        _watch(request, made.unrecorded)
+        yield made
+        _check_passed(request)
+
+
+def _cassette_of(item: pytest.Item) -> Path:
+    """Return the path of the cassette of a test, which is the same for each backend of anyio."""
+    names = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
+    names.append(getattr(item, "originalname", None) or item.name)
+    name = ".".join(names)
+    call = getattr(item, "callspec", None)
+    if call is not None:
+        parts: list[str] = call.id.split("-")
+        backend = call.params.get("anyio_backend", "")
+        backend = backend if isinstance(backend, str) else backend[0]
+        backends = [part for part in parts if backend and part.startswith(backend)]
+        if backends:
+            parts.remove(backends[0])
+        name = "-".join([name, *parts])
+    # A name that no file may have, or one that is too long, is told from others by a digest.
+    safe = re.sub(r"[^\w.-]+", "_", name)[:100]
+    if safe != name:
+        safe = f"{safe}-{sha256(name.encode()).hexdigest()[:8]}"
+    return item.path.with_name("cassettes") / item.path.stem / f"{safe}.har"
+
+
+@pytest.fixture
+def anyhttp_asgi(request: pytest.FixtureRequest) -> Iterator[Callable[..., ClientSession]]:
+    """Make sessions that an ASGI application answers, in memory.
+
+    ``async with anyhttp_asgi(app) as session:`` starts the application and shuts it down.  URLs are
+    relative to the option ``base_url``, by default ``"http://testserver"``.  All others are those
+    of :class:`~anyhttp.testing.ASGIConnector`.
+    """
+    from anyhttp import ClientSession
+    from anyhttp.testing import ASGIConnector
+
+    sessions: list[ClientSession] = []
+
+    def make(
+        app: Any, *, base_url: str | URL = "http://testserver", **options: Any
+    ) -> ClientSession:
+        session = ClientSession(base_url, connector=ASGIConnector(app, **options))
+        sessions.append(session)
+        return session
+
+    with suppress(_TestHasFailed):
+        yield make
+        _check_passed(request)
+        if not all(session.closed for session in sessions):
+            raise AssertionError(
+                "a session was not closed: write `async with anyhttp_asgi(app) as session:`"
+            )
 
 
 @pytest.fixture

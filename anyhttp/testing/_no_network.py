@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from .._common import without_user_info
 from .._tasks import ClientTimeout
 from ..connector import replaced_network
 from ..tracing import Trace
+from ._route_table import host_and_port
 from ._swallowed import reported
 
 if TYPE_CHECKING:
@@ -33,16 +33,24 @@ class NoNetwork:
     def __init__(self, test: str) -> None:
         self._test = test
         self._allowed: set[tuple[str, int | None]] = set()
+        self._allows_all = False
         #: the connections that were refused, in order
         self.refused: list[ForbiddenConnection] = []
 
-    def allow(self, *hosts: str | URL) -> None:
+    def allow(self, *hosts: str) -> None:
         """Allow connections to *hosts*, until the test ends.
 
-        :param hosts: names or addresses; ``host:port`` and a URL allow that port alone
-        :raises ValueError: there is no host in one of them
+        Connections to Unix sockets are judged by the host of the request, too.
+
+        :param hosts: ``"host"`` for any port, or ``"host:port"``
+        :raises TypeError: one is not text
+        :raises ValueError: one is no host
         """
-        self._allowed.update([_endpoint(host) for host in hosts])
+        self._allowed.update([host_and_port(host) for host in hosts])
+
+    def allow_all(self) -> None:
+        """Allow all connections, until the test ends."""
+        self._allows_all = True
 
     async def stream_for(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
@@ -52,8 +60,8 @@ class NoNetwork:
         :raises ForbiddenConnection: it may not
         """
         peer = req.url if req.proxy is None else req.proxy
-        assert peer.host is not None
-        if not {(peer.host, None), (peer.host, peer.port)} & self._allowed:
+        host = peer.raw_host or ""
+        if not (self._allows_all or {(host, None), (host, peer.port)} & self._allowed):
             raise self._refuse(req, peer)
 
     def _refuse(self, req: ClientRequest, peer: URL) -> ForbiddenConnection:
@@ -77,21 +85,3 @@ def no_network(test: str) -> Iterator[NoNetwork]:
     guard = NoNetwork(test)
     with reported(guard.refused), replaced_network(guard, whole_process=True):
         yield guard
-
-
-def _endpoint(host: str | URL) -> tuple[str, int | None]:
-    """Return the host that is allowed, and its port, or ``None`` for all ports."""
-    if isinstance(host, URL):
-        url = host
-    elif not isinstance(host, str):
-        raise TypeError(f"a host must be a str or a yarl.URL, not {type(host).__name__}")
-    elif "://" in host:
-        url = URL(host)
-    else:
-        # an IPv6 address without its brackets has colons, and no port
-        url = URL(f"//[{host}]" if host.count(":") > 1 and "[" not in host else f"//{host}")
-        if url.host and url.explicit_port is None:
-            return url.host, None
-    if not url.host:
-        raise ValueError(f"there is no host in {without_user_info(url)!r}")
-    return url.host, url.port

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
-from typing import Final
+from typing import Final, get_args
 
 import pytest
 
+import pytest_anyhttp
+from anyhttp.testing import RecordMode
 from tests.support.fresh_python import ROOT, output_of
 from tests.support.server import Server
 
@@ -363,6 +366,202 @@ class TestMock:
         assert endings(reports) == {"test_it": "passed"}
 
 
+class TestRecorder:
+    """``anyhttp_recorder``."""
+
+    def test_a_test_is_recorded_and_replayed(self, folder: Folder, server: Server) -> None:
+        """In a file that is named after it, and is the same for each backend."""
+        url = server.url / "json"
+        tests = f"""
+            async def fetch():
+                async with ClientSession() as session, session.get("{url}") as response:
+                    return await response.json()
+
+            class TestIt:
+                @mark
+                async def test_it(self, anyhttp_recorder):
+                    assert await fetch()
+                    assert anyhttp_recorder.unplayed == []
+        """
+        for _ in range(2):
+            assert set(endings(folder.run(tests)).values()) == {"passed"}
+            assert server.requests == ["GET /json"]
+        cassettes = folder.path / "cassettes" / "test_it"
+        assert [path.name for path in cassettes.iterdir()] == ["TestIt.test_it.har"]
+
+    def test_names_of_cassettes(self, anyio_folder: Folder, server: Server) -> None:
+        """A name that no file may have, or that would be too long, ends with a digest."""
+        url = server.url / "json"
+        anyio_folder.run(
+            f"""
+            LONG = pytest.param("", id="x" * 200)
+
+            @mark
+            @pytest.mark.parametrize("text", ["Ann", "trio", "a/b", "a?b", LONG])
+            async def test_it(anyhttp_recorder, text):
+                async with ClientSession() as session, session.get("{url}") as response:
+                    await response.read()
+            """
+        )
+        cassettes = anyio_folder.path / "cassettes" / "test_it"
+        names = sorted(path.stem for path in cassettes.iterdir())
+        assert len(names) == 5
+        assert {"test_it-Ann", "test_it-trio"} < {*names}
+        for beginning, name in zip(["a_b", "a_b", "x" * 92], names[1:3] + names[4:], strict=True):
+            assert re.fullmatch(rf"test_it-{beginning}-[0-9a-f]{{8}}", name)
+
+    def test_the_mode_and_further_options(self, one_folder: Folder, server: Server) -> None:
+        """By the command line, and by a mark."""
+        url = server.url / "json"
+        tests = f"""
+            import itertools, os
+
+            @mark
+            @pytest.mark.anyhttp_recorder(match_on=["method", "path"], mode="none")
+            async def test_it(anyhttp_recorder):
+                url = "{url}?now=" + os.urandom(4).hex()
+                async with ClientSession() as session, session.get(url) as response:
+                    await response.read()
+        """
+        reports = one_folder.run(tests, returns=1)
+        assert ending(reports["test_it"]) == "failed in setup"
+        assert "test_it.har" in reports["test_it"]["setup"].text
+        for mode, requests in (("once", 1), ("once", 1), ("all", 2), ("none", 2)):
+            reports = one_folder.run(tests, f"--anyhttp-record={mode}")
+            assert endings(reports) == {"test_it": "passed"}
+            assert len(server.requests) == requests
+
+    def test_a_mode_that_is_none(self, one_folder: Folder) -> None:
+        """The command line is refused, with those that there are."""
+        with pytest.raises(AssertionError, match="new_episodes"):
+            one_folder.run("", "--anyhttp-record=some")
+
+    def test_the_modes_are_those_of_a_recorder(self) -> None:
+        """They are repeated in the plugin, which imports nothing for its options."""
+        parser = pytest.Parser(_ispytest=True)
+        pytest_anyhttp.pytest_addoption(parser)
+        (option,) = parser.getgroup("anyhttp").options
+        assert {*option.attrs()["choices"]} == {*get_args(RecordMode)}
+
+    def test_a_test_that_fails_records_nothing(self, folder: Folder, server: Server) -> None:
+        """What it sent is perhaps half of what it would send."""
+        url = server.url / "json"
+        reports = folder.run(
+            f"""
+            @mark
+            async def test_it(anyhttp_recorder):
+                async with ClientSession() as session, session.get("{url}"):
+                    assert not "what the test wants"
+            """,
+            returns=1,
+        )
+        assert set(endings(reports).values()) == {"failed in call"}
+        assert not (folder.path / "cassettes").exists()
+
+    def test_a_request_that_is_not_recorded(self, one_folder: Folder, server: Server) -> None:
+        """The end of the test tells of it, if the program has caught the error."""
+        url = server.url / "json"
+        tests = f"""
+            import contextlib
+
+            @mark
+            async def test_it(anyhttp_recorder):
+                for path in PATHS:
+                    async with ClientSession() as session:
+                        with contextlib.suppress(Exception):
+                            await session.get("{url}" + path)
+        """
+        one_folder.run(tests.replace("PATHS", "['']"))
+        reports = one_folder.run(tests.replace("PATHS", "['', '/other']"), returns=1)
+        assert ending(reports["test_it"]) == "failed in teardown"
+        assert "/other" in reports["test_it"]["teardown"].text
+
+    def test_beside_the_fixture_that_forbids_connections(
+        self, one_folder: Folder, server: Server
+    ) -> None:
+        """Nothing is recorded by mistake: the command line has to say so."""
+        url = server.url / "json"
+        tests = f"""
+            @mark
+            async def test_it(anyhttp_recorder):
+                async with ClientSession() as session, session.get("{url}") as response:
+                    await response.read()
+        """
+        settings = "usefixtures = anyhttp_no_network"
+        reports = one_folder.run(tests, settings=settings, returns=1)
+        assert "ForbiddenConnection" in reports["test_it"]["call"].text
+        for mode in ("once", "none"):
+            reports = one_folder.run(tests, f"--anyhttp-record={mode}", settings=settings)
+            assert endings(reports) == {"test_it": "passed"}
+        assert server.requests == ["GET /json"]
+
+
+APPLICATION: Final = """
+    started = []
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            assert (await receive())["type"] == "lifespan.startup"
+            started.append(True)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            started.append(False)
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            host = dict(scope["headers"])[b"host"]
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": host + scope["path"].encode()})
+"""
+
+
+class TestAsgi:
+    """``anyhttp_asgi``."""
+
+    def test_an_application_in_memory(self, folder: Folder) -> None:
+        """It is started and shut down by the session."""
+        reports = folder.run(
+            APPLICATION
+            + """
+    @mark
+    async def test_it(anyhttp_asgi, anyhttp_no_network):
+        async with anyhttp_asgi(app) as session, session.get("/path") as response:
+            assert await response.text() == "testserver/path"
+            assert started == [True]
+        assert started == [True, False]
+        started.clear()
+        options = {"base_url": "https://api.test/v1/", "lifespan": "off"}
+        async with anyhttp_asgi(app, **options) as session, session.get("path") as response:
+            assert await response.text() == "api.test/v1/path"
+        assert started == []
+"""
+        )
+        assert set(endings(reports).values()) == {"passed"}
+
+    def test_a_session_that_is_not_closed(self, one_folder: Folder) -> None:
+        """The application has not been shut down."""
+        reports = one_folder.run(
+            APPLICATION
+            + """
+    def test_passes(anyhttp_asgi):
+        async def run():
+            anyhttp_asgi(app)
+
+        anyio.run(run)
+
+    def test_fails(anyhttp_asgi):
+        test_passes(anyhttp_asgi)
+        assert not "what the test wants"
+""",
+            returns=1,
+        )
+        assert endings(reports) == {
+            "test_passes": "failed in teardown",
+            "test_fails": "failed in call",
+        }
+        assert "async with anyhttp_asgi(app)" in reports["test_passes"]["teardown"].text
+        assert reports["test_fails"]["teardown"].outcome == "passed"
+
+
 class TestNoNetwork:
     """``anyhttp_no_network``."""
 
@@ -470,7 +669,7 @@ class TestNoNetwork:
 
             @mark
             async def test_allowed(anyhttp_no_network):
-                anyhttp_no_network.allow("127.0.0.1:{port}", "http://[::1]/", "::2", "a.test")
+                anyhttp_no_network.allow("127.0.0.1:{port}", "[::1]:80", "a.test")
                 async with ClientSession() as session:
                     async with session.get("http://127.0.0.1:{port}/") as response:
                         assert response.status == 404
