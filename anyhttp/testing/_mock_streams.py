@@ -14,12 +14,20 @@ from typing import Any, ClassVar, Final
 
 import anyio
 from anyio.abc import ByteStream
-from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint
 
-from .._tasks import ClientTimeout, Waiter, make_waiter, wake
+from .._tasks import (
+    ClientTimeout,
+    Expired,
+    TimedStream,
+    Waiter,
+    current_loop,
+    make_waiter,
+    wake,
+)
 from ._answers import Answer, Step
 from ._faults import Fault, FaultKind
-from ._http1_server import Http1Server, RequestEnd, RequestHead
+from ._http1_server import Http1Server, RequestHead
 from ._memory import MemoryStream, memory_connection
 from ._requests import ReceivedRequest
 
@@ -29,8 +37,11 @@ __all__ = ("CannedStream", "ScriptedStream")
 _ATTRIBUTES: Final = memory_connection()[0].extra_attributes
 
 
-class CannedStream(ByteStream):
+class CannedStream(TimedStream):
     """Answers one request, without a task.
+
+    As a :class:`TimedStream` it needs no cancel scope for each wait, which would cost more than all
+    that is done here.
 
     :param request: gets what is sent
     :param timeout: the limits of the request
@@ -38,6 +49,7 @@ class CannedStream(ByteStream):
     """
 
     for_one_exchange: ClassVar[bool] = True
+    _raw_socket: ClassVar[Any] = None
 
     def __init__(
         self,
@@ -46,6 +58,8 @@ class CannedStream(ByteStream):
         timeout: ClientTimeout,
         on_head: Callable[[], object],
     ) -> None:
+        super().__init__()
+        self._loop = current_loop()
         self._request = request
         self._answer = answer
         self._timeout = timeout
@@ -56,34 +70,47 @@ class CannedStream(ByteStream):
         self._steps: Iterator[Step] | None = None  # from when the answer has begun
         self._goes_on_at = -math.inf  # on anyio's clock
         self._failure: Exception | None = None
+        self._is_receiving = False
         self._reader: Waiter | None = None
+        self._is_interrupted = False
         self._is_closed = False
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
         return _ATTRIBUTES
 
-    async def send(self, item: bytes) -> None:
+    @property
+    def loop(self) -> object:
+        return self._loop
+
+    # -- the request
+
+    def send_nowait(self, item: bytes | memoryview) -> bool:
         """Take bytes of the request.
 
         :raises anyio.BrokenResourceError: the answer has broken the connection
         :raises MalformedRequest: the client sent what is no request
         """
-        await checkpoint_if_cancelled()
         if self._is_closed:
             raise anyio.ClosedResourceError
+        if self.expired:
+            raise Expired
         if self._failure is not None:
             raise anyio.BrokenResourceError from self._failure
         protocol = self._protocol
-        protocol.receive_data(item)
+        protocol.receive_data(bytes(item))
         while (event := protocol.next_event()) is not None:
             if isinstance(event, bytes):
                 self._body.append(event)
             elif isinstance(event, RequestHead):
                 self._receive_head(event)
-            elif isinstance(event, RequestEnd):
+            else:
                 self._request.receive_body(b"".join(self._body))
                 self._begin()
+        return True
+
+    async def drain(self) -> None:
+        await checkpoint()  # nothing is ever left unsent
 
     def _receive_head(self, head: RequestHead) -> None:
         protocol = self._protocol
@@ -108,31 +135,51 @@ class CannedStream(ByteStream):
         if self._reader is not None:
             wake(self._reader)
 
+    # -- the answer
+
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Return bytes of the answer as soon as there are some.
 
         :raises anyio.EndOfStream: the answer is over
         :raises anyio.ClosedResourceError: the stream is closed
+        :raises Expired: the deadline has passed
         :raises Exception: what the answer says
         """
-        await checkpoint()
-        ready = self._ready
-        while not self._is_closed:
-            if ready:
-                piece = ready.popleft()
-                if len(piece) > max_bytes:
-                    ready.appendleft(piece[max_bytes:])
-                    piece = piece[:max_bytes]
-                return piece
-            if self._failure is not None:
-                raise self._failure
-            if self._steps is None:
-                await self._wait(math.inf)
-            elif anyio.current_time() < self._goes_on_at:
-                await self._wait(self._goes_on_at)
-            else:
-                self._take_step(self._steps)
+        if self._is_receiving:
+            raise anyio.BusyResourceError("receiving from")
+        self._is_receiving = self.has_waited = True
+        try:
+            self._check_deadline()
+            await checkpoint()
+            while not self._is_closed:
+                if self._is_interrupted:
+                    raise Expired
+                if self._ready:
+                    return self._take(max_bytes)
+                if self._failure is not None:
+                    raise self._failure
+                if self._steps is None:
+                    await self._wait(math.inf)
+                elif self._goes_on_at > 0 and anyio.current_time() < self._goes_on_at:
+                    await self._wait(self._goes_on_at)
+                else:
+                    self._take_step(self._steps)
+        finally:
+            self._is_receiving = self._is_interrupted = False
         raise anyio.ClosedResourceError
+
+    def _check_deadline(self) -> None:
+        if self.expired or (
+            not self.watched and self.deadline != math.inf and anyio.current_time() >= self.deadline
+        ):
+            raise Expired
+
+    def _take(self, max_bytes: int) -> bytes:
+        piece = self._ready.popleft()
+        if len(piece) > max_bytes:
+            self._ready.appendleft(piece[max_bytes:])
+            piece = piece[:max_bytes]
+        return piece
 
     def _take_step(self, steps: Iterator[Step]) -> None:
         step = next(steps, None)
@@ -150,24 +197,50 @@ class CannedStream(ByteStream):
             self._goes_on_at = anyio.current_time() + step
 
     async def _wait(self, until: float) -> None:
-        """Wait until something has happened, or until a moment."""
+        """Wait until something has happened, or until a moment.
+
+        :raises Expired: the deadline has passed
+        """
         self._reader = waiter = make_waiter()
+        end = until if self.watched else min(until, self.deadline)
         try:
-            if until == math.inf:
+            if end == math.inf:
                 await waiter
             else:
-                with anyio.CancelScope(deadline=until):
+                with anyio.CancelScope(deadline=end):
                     await waiter
         finally:
             self._reader = None
+        self._check_deadline()
+
+    def expire(self) -> None:
+        self.expired = True
+        self._wake_reader()
+
+    def interrupt(self) -> None:
+        if self._is_receiving:
+            self._is_interrupted = True
+            self._wake_reader()
+
+    # -- the end
 
     async def send_eof(self) -> None:
         await checkpoint()
+
+    @property
+    def is_gone(self) -> bool:
+        return self._is_closed
+
+    def has_unread(self) -> bool:
+        return True  # as it serves no other exchange
 
     def abort(self) -> None:
         """Close at once; a task that receives gets :exc:`anyio.ClosedResourceError`."""
         self._is_closed = True
         self._wake_reader()
+
+    def leave_to_parent(self) -> None:
+        self._is_closed = True
 
     async def aclose(self) -> None:
         self.abort()
