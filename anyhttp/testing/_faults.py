@@ -24,6 +24,7 @@ from ..client_exceptions import (
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientConnectorSSLError,
+    ClientError,
     ClientOSError,
     ClientPayloadError,
     ClientProxyConnectionError,
@@ -38,7 +39,7 @@ from ..client_exceptions import (
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("STALL", "ExceptionOrClass", "Fault", "FaultKind", "fault_of")
+__all__ = ("STALL", "ExceptionOrClass", "Fault", "FaultKind", "as_stream_error", "fault_of")
 
 #: What a route may be given as an exception.
 ExceptionOrClass = Exception | type[Exception]
@@ -78,11 +79,20 @@ class Fault:
         """
         if self.kind is FaultKind.END:
             return anyio.EndOfStream()
-        if self.kind is not FaultKind.TIMEOUT:
-            return self.error
-        if timeout.sock_read or (timeout.total and type(self.error) is not SocketTimeoutError):
+        if self.kind is FaultKind.TIMEOUT and (
+            timeout.sock_read or (timeout.total and type(self.error) is not SocketTimeoutError)
+        ):
             return Expired()
-        return self.error
+        return as_stream_error(self.error)
+
+
+def as_stream_error(error: Exception) -> Exception:
+    """Return what a stream raises for *error*, which may be one of the operating system."""
+    if not isinstance(error, OSError) or isinstance(error, ClientError):
+        return error
+    broken = anyio.BrokenResourceError()
+    broken.__cause__ = error
+    return broken
 
 
 STALL: Final = Fault(FaultKind.STALL, TimeoutError())
