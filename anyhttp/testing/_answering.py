@@ -133,7 +133,7 @@ class _Scripted:
     async def _inflict(self, fault: Fault) -> None:
         if fault.kind is FaultKind.STALL:
             await anyio.sleep_forever()
-        self._client.fail(fault.in_exchange(self._timeout))
+        self._client.inflict(fault, self._timeout)
 
 
 async def respond(

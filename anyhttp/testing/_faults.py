@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from .._common import ProxyKey
 from .._tasks import ClientTimeout, Expired
 from ..client_exceptions import (
     ClientConnectionError,
@@ -39,7 +40,7 @@ from ..client_exceptions import (
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("STALL", "ExceptionOrClass", "Fault", "FaultKind", "as_stream_error", "fault_of")
+__all__ = ("STALL", "ExceptionOrClass", "Fault", "FaultKind", "fault_of")
 
 #: What a route may be given as an exception.
 ExceptionOrClass = Exception | type[Exception]
@@ -67,13 +68,15 @@ class Fault:
 
     def when_connecting(self, request: ClientRequest) -> Exception:
         """Return what is raised instead of making a connection for *request*."""
-        error = self.error
-        if type(error) is ClientProxyConnectionError:
-            return ClientProxyConnectionError(request.connection_key, error.os_error)
-        return error
+        error, proxy = self.error, request.proxy
+        if type(error) is not ClientProxyConnectionError or proxy is None:
+            return error
+        is_tls = proxy.scheme == "https"
+        key = ProxyKey(proxy.raw_host or "", proxy.port, is_tls, True, None, None, None)
+        return ClientProxyConnectionError(key, error.os_error)
 
     def in_exchange(self, timeout: ClientTimeout) -> Exception:
-        """Return what the stream of the client raises.
+        """Return what the stream of the client raises: :attr:`error` comes out as it is.
 
         :param timeout: the limits of the request
         """
@@ -83,16 +86,11 @@ class Fault:
             timeout.sock_read or (timeout.total and type(self.error) is not SocketTimeoutError)
         ):
             return Expired()
-        return as_stream_error(self.error)
-
-
-def as_stream_error(error: Exception) -> Exception:
-    """Return what a stream raises for *error*, which may be one of the operating system."""
-    if not isinstance(error, OSError) or isinstance(error, ClientError):
-        return error
-    broken = anyio.BrokenResourceError()
-    broken.__cause__ = error
-    return broken
+        if not isinstance(self.error, OSError) or isinstance(self.error, ClientError):
+            return self.error
+        broken = anyio.BrokenResourceError()
+        broken.__cause__ = self.error
+        return broken
 
 
 STALL: Final = Fault(FaultKind.STALL, TimeoutError())

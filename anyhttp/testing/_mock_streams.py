@@ -69,7 +69,9 @@ class CannedStream(TimedStream):
         self._ready: deque[bytes] = deque()
         self._steps: Iterator[Step] | None = None  # from when the answer has begun
         self._goes_on_at = -math.inf  # on anyio's clock
-        self._failure: Exception | None = None
+        self._end: Exception | None = None  # what the answer ends with
+        #: what has to come out of the request as it is
+        self.failure: Exception | None = None
         self._is_receiving = False
         self._reader: Waiter | None = None
         self._is_interrupted = False
@@ -95,8 +97,8 @@ class CannedStream(TimedStream):
             raise anyio.ClosedResourceError
         if self.expired:
             raise Expired
-        if self._failure is not None:
-            raise anyio.BrokenResourceError from self._failure
+        if self._end is not None:
+            raise anyio.BrokenResourceError from self._end
         protocol = self._protocol
         protocol.receive_data(bytes(item))
         while (event := protocol.next_event()) is not None:
@@ -156,8 +158,8 @@ class CannedStream(TimedStream):
                     raise Expired
                 if self._ready:
                     return self._take(max_bytes)
-                if self._failure is not None:
-                    raise self._failure
+                if self._end is not None:
+                    raise self._end
                 if self._steps is None:
                     await self._wait(math.inf)
                 elif self._goes_on_at > 0 and anyio.current_time() < self._goes_on_at:
@@ -184,7 +186,7 @@ class CannedStream(TimedStream):
     def _take_step(self, steps: Iterator[Step]) -> None:
         step = next(steps, None)
         if step is None:
-            self._failure = anyio.EndOfStream()
+            self._end = anyio.EndOfStream()
         elif isinstance(step, bytes):
             if step:
                 self._ready.append(step)
@@ -192,7 +194,9 @@ class CannedStream(TimedStream):
             if step.kind is FaultKind.STALL:
                 self._goes_on_at = math.inf
             else:
-                self._failure = step.in_exchange(self._timeout)
+                self._end = step.in_exchange(self._timeout)
+                if self._end is step.error:
+                    self.failure = self._end
         else:
             self._goes_on_at = anyio.current_time() + step
 
@@ -259,7 +263,8 @@ class ScriptedStream(ByteStream):
         self._stream = stream
         #: called when the client closes the connection
         self.on_close: Callable[[], object] | None = None
-        #: what :meth:`fail` was given
+        self._end: Exception | None = None  # what the answer ends with
+        #: what has to come out of the request as it is
         self.failure: Exception | None = None
         #: whether the client has been told of the failure
         self.has_raised: bool = False
@@ -269,8 +274,20 @@ class ScriptedStream(ByteStream):
         return self._stream.extra_attributes
 
     def fail(self, failure: Exception) -> None:
-        """Raise *failure* where the client receives, after what has been sent to it."""
-        self.failure = failure
+        """Raise *failure* where the client receives, after what has been sent to it.
+
+        It comes out of the request as it is.
+        """
+        self._end = self.failure = failure
+
+    def inflict(self, fault: Fault, timeout: ClientTimeout) -> None:
+        """Let *fault* happen where the client receives, after what has been sent to it.
+
+        :param timeout: the limits of the request
+        """
+        self._end = fault.in_exchange(timeout)
+        if self._end is fault.error:
+            self.failure = self._end
 
     async def send(self, item: bytes) -> None:
         await self._stream.send(item)
@@ -279,10 +296,10 @@ class ScriptedStream(ByteStream):
         try:
             return await self._stream.receive(max_bytes)
         except (anyio.EndOfStream, anyio.BrokenResourceError):
-            if self.failure is None:
+            if self._end is None:
                 raise
         self.has_raised = True
-        raise self.failure
+        raise self._end
 
     async def send_eof(self) -> None:
         await self._stream.send_eof()
