@@ -32,8 +32,7 @@ HOST: Final = "127.0.0.1"
 class LoopbackServer(RequestRoutes):
     """A server on loopback, which :func:`serve` makes and ``async with`` runs.
 
-    It has the routes of a mock: :meth:`get`, :meth:`post`, :meth:`ws`, … and knows the requests
-    that have come (:attr:`calls`).
+    Its routes, ``calls`` and assertions are those of a mock, see :class:`RequestMock`.
     """
 
     _called: ClassVar[str] = "server"
