@@ -77,6 +77,7 @@ DOORS: Final = {
         "_tasks.event_loop",
         "_tasks.own_task",
         "streams",
+        "testing._clock",  # for its event loop
     },
     "backports": {"_codings.compression"},
     "brotli": {"_codings.compression"},

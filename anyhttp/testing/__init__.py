@@ -11,6 +11,7 @@ from ._answers import Answer, drip, garbage, reset, stall
 from ._asgi import ASGIConnector
 from ._asgi_call import ASGIProtocolError
 from ._cassette import Matcher, RecordMode, UnrecordedRequest
+from ._clock import AutojumpEventLoop
 from ._har import CassetteError, RecordedRequest
 from ._lifespan import LifespanError
 from ._mock import MockConnector, RequestMock
@@ -29,6 +30,7 @@ __all__ = (
     "ASGIConnector",
     "ASGIProtocolError",
     "Answer",
+    "AutojumpEventLoop",
     "CassetteError",
     "Filters",
     "ForbiddenConnection",
