@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from anyhttp import ClientSession
-    from anyhttp.testing import NoNetwork, Recorder, RequestMock
+    from anyhttp.testing import LoopbackServer, NoNetwork, Recorder, RequestMock
 
 #: what a test has raised
 _RAISED: Final = pytest.StashKey[BaseException]()
@@ -192,6 +192,54 @@ def anyhttp_asgi(request: pytest.FixtureRequest) -> Iterator[Callable[..., Clien
             raise AssertionError(
                 "a session was not closed: write `async with anyhttp_asgi(app) as session:`"
             )
+
+
+@pytest.fixture
+def anyhttp_serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., LoopbackServer]]:
+    """Start servers on loopback, which run until the test ends.
+
+    ``server = anyhttp_serve(app)`` takes what :func:`~anyhttp.testing.serve` takes, and returns the
+    server when it listens.  The servers run in a thread of their own, on asyncio, or on trio if the
+    test does; so a plain test can use them, and any client.  ``anyhttp_no_network`` and
+    ``anyhttp_mock`` let requests to them through.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from anyio.from_thread import start_blocking_portal
+
+    from anyhttp.testing import serve
+
+    open_to = [guard.allow] if (guard := _guard_of(request)) is not None else []
+    if "anyhttp_mock" in request.fixturenames:
+        open_to.append(request.getfixturevalue("anyhttp_mock").pass_through)
+    with (
+        suppress(_TestHasFailed),
+        ThreadPoolExecutor(1) as executor,
+        start_blocking_portal(_backend_of(request)) as portal,
+        ExitStack() as servers,
+    ):
+
+        def start(source: Any = None, **options: Any) -> LoopbackServer:
+            made = portal.wrap_async_context_manager(serve(source, **options))
+            # trio lets no thread wait for another one in which a trio of its own runs
+            server = executor.submit(servers.enter_context, made).result()
+            _watch(request, server.unanswered)
+            for let_through in open_to:
+                let_through(f"{server.url.host}:{server.port}")
+            return server
+
+        yield start
+        _check_passed(request)
+
+
+def _backend_of(request: pytest.FixtureRequest) -> str:
+    """Return the backend that the test runs on; ``"asyncio"`` if it is not asynchronous."""
+    if request.node.get_closest_marker("trio") is not None:
+        return "trio"
+    if "anyio_backend" not in request.fixturenames:
+        return "asyncio"
+    name: str = request.getfixturevalue("anyio_backend_name")
+    return name
 
 
 @pytest.fixture

@@ -562,6 +562,106 @@ class TestAsgi:
         assert reports["test_fails"]["teardown"].outcome == "passed"
 
 
+class TestServe:
+    """``anyhttp_serve``."""
+
+    def test_a_server_on_loopback(self, folder: Folder) -> None:
+        """It runs on the backend of the test, in another thread; a plain test can use it, too."""
+        reports = folder.run(
+            """
+            import threading, urllib.request
+            from anyhttp.testing import Answer
+
+            async def handler(request):
+                await anyio.sleep(0)
+                library = anyio.get_current_task().coro is not None and __import__("sniffio")
+                return {
+                    "library": library.current_async_library(),
+                    "is_here": threading.get_ident() == request_thread,
+                }
+
+            request_thread = threading.get_ident()
+
+            @mark
+            async def test_it(anyhttp_serve):
+                import sniffio
+
+                server = anyhttp_serve(handler)
+                other = anyhttp_serve(tls=True)
+                other.get("/path", text="encrypted")
+                async with ClientSession() as session:
+                    async with session.get(server.url) as response:
+                        library = sniffio.current_async_library()
+                        assert await response.json() == {"library": library, "is_here": False}
+                    async with session.get(
+                        other.url / "path", ssl=other.client_context
+                    ) as response:
+                        assert await response.text() == "encrypted"
+                assert len(server.calls) == len(other.calls) == 1
+
+            def test_plain(anyhttp_serve):
+                server = anyhttp_serve("hello")
+                with urllib.request.urlopen(str(server.url)) as response:
+                    assert response.read() == b"hello"
+            """
+        )
+        assert set(endings(reports).values()) == {"passed"}
+
+    def test_what_fails_in_the_server(self, folder: Folder) -> None:
+        """A test that passed fails at its end; one that failed says why itself."""
+        reports = folder.run(
+            """
+            def handler(request):
+                raise LookupError("in the handler")
+
+            async def fetch(server):
+                async with ClientSession() as session, session.get(server.url) as response:
+                    assert response.status == 500
+
+            @mark
+            async def test_handler(anyhttp_serve):
+                await fetch(anyhttp_serve(handler))
+
+            @mark
+            async def test_request(anyhttp_serve):
+                await fetch(anyhttp_serve())
+
+            @mark
+            async def test_fails(anyhttp_serve):
+                await fetch(anyhttp_serve())
+                assert not "what the test wants"
+            """,
+            returns=1,
+        )
+        for name, parts in reports.items():
+            if name.startswith("test_fails"):
+                assert ending(parts) == "failed in call"
+                assert parts["teardown"].outcome == "passed"
+                assert "what the test wants" in parts["call"].text
+                assert "no route answers GET http://127.0.0.1" in parts["call"].text
+            else:
+                assert ending(parts) == "failed in teardown"
+                text = parts["teardown"].text
+                assert "in the handler" in text or "no route answers GET" in text
+
+    def test_beside_the_fixtures_that_let_nothing_through(self, one_folder: Folder) -> None:
+        """They let requests to the server through."""
+        reports = one_folder.run(
+            """
+            @mark
+            async def test_it(anyhttp_serve, anyhttp_mock, anyhttp_no_network):
+                server = anyhttp_serve("from the server")
+                anyhttp_mock.get("https://api.test/", text="from the mock")
+                async with ClientSession() as session:
+                    async with session.get(server.url) as response:
+                        assert await response.text() == "from the server"
+                    async with session.get("https://api.test/") as response:
+                        assert await response.text() == "from the mock"
+            """
+        )
+        assert endings(reports) == {"test_it": "passed"}
+
+
 class TestNoNetwork:
     """``anyhttp_no_network``."""
 
