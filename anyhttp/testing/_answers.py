@@ -125,21 +125,19 @@ class Answer:
         self.headers: tuple[tuple[str, str], ...] = tuple(header_pairs("headers", headers))
         #: what happens instead of a response, or after its body
         self.fault: Fault | None = None if exception is None else fault_of(exception)
-        self._raw = None if raw is None else _checked_bytes("raw", raw)
+        self._raw: bytes | None = None
+        self._content: bytes | Drip | None = None
+        self._pieces: Iterable[bytes] | AsyncIterable[bytes] | None = None
         self._is_spent = False  # whether the iterator that is the body has been taken
         bodies = {"json": json is not MISSING, "text": text is not None, "body": body is not None}
         bodies["raw"] = raw is not None
         names = [f"{name}=" for name, is_given in bodies.items() if is_given]
         if len(names) > 1:
             raise ValueError(f"an answer has only one body, and here are {' and '.join(names)}")
-        if raw is not None and (self.headers or reason is not None or status != 200):
-            raise ValueError("raw= is all that is sent, so it has no status, reason or headers")
-        self._content: bytes | Drip | None = None
-        self._pieces: Iterable[bytes] | AsyncIterable[bytes] | None = None
-        if text is not None:
-            check_str("text", text)
-            self._content = text.encode()
-            self._add_header(hdrs.CONTENT_TYPE, "text/plain; charset=utf-8")
+        if raw is not None:
+            self._take_raw(raw)
+        elif text is not None:
+            self._take_text(text)
         elif json is not MISSING:
             self._content = json_bytes(json)
             self._add_header(hdrs.CONTENT_TYPE, "application/json")
@@ -147,7 +145,18 @@ class Answer:
             self._take_body(body)
         if status in _BODILESS and (self._content or self._pieces is not None):
             raise ValueError(f"a response with status {status} has no body (RFC 9110 §6.4.1)")
-        self._check_fault(exception)
+        if exception is not None:
+            self._check_fault(exception)
+
+    def _take_raw(self, raw: bytes) -> None:
+        if self.headers or self.reason is not None or self.status != 200:
+            raise ValueError("raw= is all that is sent, so it has no status, reason or headers")
+        self._raw = _checked_bytes("raw", raw)
+
+    def _take_text(self, text: str) -> None:
+        check_str("text", text)
+        self._content = text.encode()
+        self._add_header(hdrs.CONTENT_TYPE, "text/plain; charset=utf-8")
 
     def _take_body(self, body: Body) -> None:
         if isinstance(body, (bytes, bytearray, memoryview)):
@@ -165,12 +174,12 @@ class Answer:
                 f"body must be bytes or an iterable of bytes, not {shown_class(type(body))}"
             )
 
-    def _check_fault(self, exception: ExceptionOrClass | None) -> None:
+    def _check_fault(self, exception: ExceptionOrClass) -> None:
         fault = self.fault
-        if fault is None:
-            return
-        if fault.kind is FaultKind.CONNECTING and (self.has_body or self._raw is not None):
-            name = type(exception).__name__ if isinstance(exception, Exception) else exception
+        assert fault is not None
+        is_connecting = fault.kind is FaultKind.CONNECTING
+        if is_connecting and (self.has_body or self._raw is not None):
+            name = (exception if isinstance(exception, type) else type(exception)).__name__
             raise ValueError(f"{name} happens before anything is sent, so no body can come before")
         about_body = exception is ClientPayloadError or type(exception) is ClientPayloadError
         if about_body and not self.has_body and self._raw is None:

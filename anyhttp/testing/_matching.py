@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import SequenceMatcher
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -303,6 +304,17 @@ class RequestPattern:
             reasons += self._why_not_body(request)
         return reasons
 
+    def distance(self, request: ReceivedRequest) -> float:
+        """Return how much *request* differs: in its URL, then in its method, then in the rest."""
+        others = self.why_not(request)
+        url = [] if self.url is None else self.url.why_not(request.url)
+        has_other_method = self.method not in {None, request.method}
+        rest = len(others) - len(url) - has_other_method
+        alike = SequenceMatcher(
+            None, str(self.url), without_user_info(request.url), autojunk=False
+        ).ratio()
+        return 3 * len(url) + 2 * has_other_method + rest / (1 + rest) + 1 - alike
+
     def _fits_head(self, request: ReceivedRequest) -> bool:
         """Whether the query and the header fields of *request* are as they must be."""
         if not (self._query or self._headers):
@@ -315,22 +327,16 @@ class RequestPattern:
     def _why_not_head(self, request: ReceivedRequest) -> Iterator[str]:
         """Return what is wrong with the query and the header fields of *request*."""
         if self._query or not self._any_query:
-            query = Counter(request.url.query.items())
-            lacking = self._query - query
-            surplus = Counter[tuple[str, str]]() if self._any_query else query - self._query
-            if lacking or surplus:
-                parts = [f"lacks {_shown_fields(lacking)}"] if lacking else []
-                parts += [f"has also {_shown_fields(surplus)}"] if surplus else []
-                yield f"query: {', '.join(parts)}"
+            yield from self._why_not_query(request)
         for name, expected in self._headers:
-            if not request.headers.getall(name, ()):
+            got = request.headers.getall(name, ())
+            if not got:
                 yield f"header {name} is missing"
-            elif not any(_fits(expected, value) for value in request.headers.getall(name)):
-                got = ", ".join(request.headers.getall(name))
+            elif not any(_fits(expected, value) for value in got):
                 yield (
                     f"header {name} has another value"
                     if name.lower() in _SECRET
-                    else f"header {name}: expected {_shown(expected)}, got {got!r}"
+                    else f"header {name}: expected {_shown(expected)}, got {', '.join(got)!r}"
                 )
         if self._handshake is not None and self._handshake is not request.is_handshake:
             yield (
@@ -339,13 +345,22 @@ class RequestPattern:
                 else "it is the handshake of a WebSocket: mock.ws() makes routes for those"
             )
 
+    def _why_not_query(self, request: ReceivedRequest) -> Iterator[str]:
+        query = Counter(request.url.query.items())
+        lacking = self._query - query
+        surplus = Counter[tuple[str, str]]() if self._any_query else query - self._query
+        parts = [f"lacks {_shown_fields(lacking)}"] if lacking else []
+        parts += [f"has also {_shown_fields(surplus)}"] if surplus else []
+        if parts:
+            yield f"query: {', '.join(parts)}"
+
     def _why_not_body(self, request: ReceivedRequest) -> Iterator[str]:
         """Return what is wrong with the body of *request*."""
         if self._json is not MISSING:
             try:
                 got = request.json()
             except ValueError:
-                yield f"JSON: the body is not JSON: {shown_body(request.body)}"
+                yield f"the body is not JSON: {shown_body(request.body)}"
                 return
             if self._json != got:
                 differences = list(json_differences(self._json, got))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict, cast
 
-from .._common import check_callable, check_count, check_flag, shown_class, without_user_info
+from .._common import check_callable, check_count, check_flag, shown_class
 from .._headers import header_pairs
 from ..typedefs import LooseHeaders, Query
 from . import _asserts as asserts
@@ -168,11 +167,6 @@ class Route:
             times = "one request" if self.times == 1 else f"{self.times} requests"
             reasons.append(f"it is used up: it answers {times}")
         return reasons
-
-    def distance(self, request: ReceivedRequest) -> float:
-        """Return how far it is from answering *request*; the nearest route has the least."""
-        alike = SequenceMatcher(None, str(self.pattern.url), _shown(request), autojunk=False)
-        return len(self.why_not(request)) + 1 - alike.ratio()
 
     @property
     def shortfall(self) -> str:
@@ -401,7 +395,7 @@ def unanswered(request: ReceivedRequest, routes: Sequence[Route]) -> UnansweredR
     lines = [f"no route answers {request}"]
     if not routes:
         lines.append("There are no routes.")
-    nearest = min(routes, key=lambda route: route.distance(request), default=None)
+    nearest = min(routes, key=lambda route: route.pattern.distance(request), default=None)
     if nearest is not None:
         which = "The only route is" if len(routes) == 1 else f"The nearest of {len(routes)} is"
         lines.append(f"{which} {nearest}:")
@@ -411,7 +405,3 @@ def unanswered(request: ReceivedRequest, routes: Sequence[Route]) -> UnansweredR
         lines.append("The others:")
         lines += [f"  {route}: {'; '.join(route.why_not(request))}" for route in others]
     return UnansweredRequest("\n".join(lines), request)
-
-
-def _shown(request: ReceivedRequest) -> str:
-    return without_user_info(request.url)
