@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import anyio.abc
@@ -24,9 +25,12 @@ import pytest
 import trio
 from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSAttribute, TLSStream
+from yarl import URL
 
+from anyhttp import BasicAuth, ClientSession
 from anyhttp.connector._slots import Slot, Slots
 from tests.support import vectors
+from tests.support.api import Api
 from tests.support.cancel import How, cancel_at_every_checkpoint, cancel_when
 from tests.support.census import Census, Leak, assert_no_tokens, open_sockets
 from tests.support.keys import A
@@ -606,6 +610,69 @@ class TestServer:
             certificate = secure.extra(TLSAttribute.peer_certificate_binary)
             assert certificate is not None
             assert hashlib.sha256(certificate).digest() == tls_ca.fingerprint
+
+
+class TestApi:
+    ASKED: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("GET", "json", {}),
+        ("HEAD", "json", {}),
+        ("GET", "bytes/1000", {}),
+        ("GET", "stream/3", {}),
+        ("GET", "gzip", {}),
+        ("GET", "br", {}),
+        ("GET", "zstd", {}),
+        ("GET", "status/204", {}),
+        ("GET", "status/304", {}),
+        ("GET", "status/503", {}),
+        ("GET", "nothing", {}),
+        ("GET", "redirect/2", {"allow_redirects": False}),
+        ("GET", "redirect-to?url=/caf%C3%A9&status=307", {"allow_redirects": False}),
+        ("GET", "cookies/set?a=1&b=2", {"allow_redirects": False}),
+        ("GET", "cookies", {"cookies": {"a": "1"}}),
+        ("GET", "basic-auth/u/p", {}),
+        ("GET", "basic-auth/u/p", {"auth": BasicAuth("u", "p")}),
+        ("GET", "send?text=%C3%BC&charset=latin-1&X-One=1", {}),
+        ("GET", "echo?a=b%20c#part", {"headers": {"Host": "h.test", "X": "\u00fc \udcff"}}),
+        ("POST", "anything", {"data": {"a": "b"}, "headers": {"Host": "h.test"}}),
+        ("PUT", "upload", {"data": b"x" * 100_000}),
+        ("PUT", "echo-body", {"data": b"body", "headers": {"Content-Type": "a/b"}}),
+        ("POST", "upload", {"data": b"chunked", "chunked": True}),
+        ("POST", "upload", {"data": b"asked", "expect100": True}),
+    )
+
+    @pytest.mark.parametrize(("method", "target", "options"), ASKED)
+    async def test_it_answers_as_the_server_does(
+        self, server: Server, api: Api, method: str, target: str, options: dict[str, Any]
+    ) -> None:
+        """But for connections, which are not kept."""
+        api.leave_alone(server.url)
+        found = []
+        async with ClientSession() as session:
+            for base in (server.url, api.url):
+                url = base.join(URL(target, encoded=True))
+                async with session.request(method, url, **options) as response:
+                    headers = {**response.headers}
+                    headers.pop("Connection", None)
+                    found.append((response.status, headers, await response.read()))
+        assert found[0] == found[1]
+        assert api.requests == server.requests
+        assert (api.connections, server.connections) == (1, 1)
+
+    async def test_it_answers_at_other_origins(self, api: Api) -> None:
+        """Each may have answers of its own."""
+        other = URL("https://other.test/")
+        api.answer_at(other, lambda exchange: exchange.respond(exchange.path.encode()))
+        async with ClientSession() as session:
+            for url, body in ((other / "json", "/json"), (api.url / "status/503", "status 503")):
+                async with session.get(url) as response:
+                    assert await response.text() == body
+
+    async def test_what_takes_time_or_breaks_off_needs_the_server(self, api: Api) -> None:
+        """A test that asks for it is told."""
+        async with ClientSession(api.url) as session:
+            for target in ("drip", "hang", "close"):
+                with pytest.raises(NotImplementedError):
+                    await session.get(target)
 
 
 HOWS: list[How] = ["scope", "every-task", "native"]

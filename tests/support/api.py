@@ -34,6 +34,7 @@ class Api:
         #: how many connections were made
         self.connections = 0
         self._origins: dict[URL, Callable[[routes.Exchange], None]] = {}
+        self._left_alone: set[URL] = set()
 
     @property
     def requests(self) -> list[str]:
@@ -44,10 +45,16 @@ class Api:
         """Let *answer* respond to all requests to *origin*."""
         self._origins[origin.origin()] = answer
 
+    def leave_alone(self, origin: URL) -> None:
+        """Let requests to *origin* use the network."""
+        self._left_alone.add(origin.origin())
+
     async def stream_for(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> ByteStream | None:
-        """Return the stream of a connection, for the connector that would open a socket."""
+        """Return a connection's stream, for the connector that would open a socket else."""
+        if req.url.origin() in self._left_alone:
+            return None
         self.connections += 1
         return await self.mock.stream_for(req, traces, timeout)
 
