@@ -113,6 +113,10 @@ class BaseConnector(PackageNames, AsyncWithOnly):
     #: whether its connections are replaced where the network is
     _uses_network: ClassVar[bool] = False
 
+    #: whether :meth:`close`, if a subclass overrides it, sets itself a time limit; it must then end
+    #: soon when it is cancelled, with nothing left open
+    _limits_closing: ClassVar[bool] = False
+
     #: the proxy of requests that name none
     _proxy_options: ProxyOptions | None = None
 
@@ -250,6 +254,9 @@ class BaseConnector(PackageNames, AsyncWithOnly):
 
         :raises ClientConnectionError: the connector is closed
         """
+        self._pool.check_open()
+        if self._is_started:
+            return  # the lock belongs to the event loop that it was made in
         if self._starting is None:
             self._starting = anyio.Lock(fast_acquire=True)
         async with self._starting:

@@ -114,7 +114,7 @@ def check_uses_proxies(connector: BaseConnector) -> None:
 
 async def close_owned(connector: BaseConnector) -> None:
     """Close *connector*, in limited time if its class has a way of its own."""
-    if is_own_method(connector, "close", BaseConnector.close):
+    if connector._limits_closing or is_own_method(connector, "close", BaseConnector.close):
         await connector.close()
     else:
         with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):

@@ -122,6 +122,8 @@ class ApplicationConnector(BaseConnector):
     Each request is a connection of its own, in memory.
     """
 
+    _limits_closing: ClassVar[bool] = True
+
     def __init__(
         self,
         *,
@@ -267,11 +269,12 @@ class ApplicationConnector(BaseConnector):
 
     async def _let_calls_end(self) -> None:
         """Wait for the calls that end by themselves, but not for ever; cancel the others."""
-        for run in tuple(self._running):
-            if not run.is_ending:
-                run.scope.cancel()
-        with anyio.move_on_after(self._shutdown_timeout):
-            await self._wait_for_calls()
+        ending = [run for run in self._running if run.is_ending]
+        for run in self._running.difference(ending):
+            run.scope.cancel()
+        if ending:
+            with anyio.move_on_after(self._shutdown_timeout):
+                await self._wait_for_calls()
 
     async def _end_application(self) -> None:
         """Cancel the calls that are left, and end the application itself."""
