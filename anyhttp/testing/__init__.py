@@ -25,6 +25,7 @@ from ._routes import Route, UnansweredRequest
 from ._serve import LoopbackServer, serve
 from ._swallowed import note_swallowed as note_swallowed
 from ._websocket_server import WebSocketClosed, WebSocketPeer
+from ._wsgi import WSGIConnector, WSGIProtocolError
 
 __all__ = (
     "ASGIConnector",
@@ -48,6 +49,8 @@ __all__ = (
     "UnansweredRequest",
     "UnrecordedRequest",
     "WebSocketClosed",
+    "WSGIConnector",
+    "WSGIProtocolError",
     "WebSocketPeer",
     "drip",
     "garbage",

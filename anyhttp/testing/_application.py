@@ -16,13 +16,13 @@ from .._tasks import CLEAN_UP_SECONDS, ClientTimeout, TaskOwner, mark_task_of
 from ..connector import BaseConnector
 from ..tracing import Trace
 from ._client_stream import ClientDisconnected
-from ._memory import CLIENT_ADDRESS, MemoryStream, memory_connection
+from ._memory import MemoryStream, memory_connection
 from ._server_connection import ServerConnection, ServerExchange
 
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("ApplicationConnector", "Call")
+__all__ = ("ApplicationConnector", "Call", "checked_root_path", "path_and_query", "respond_failed")
 
 logger: Final = logging.getLogger("anyhttp.testing")
 
@@ -127,22 +127,21 @@ class ApplicationConnector(BaseConnector):
     def __init__(
         self,
         *,
-        raise_app_exceptions: bool = True,
-        client: tuple[str, int] = CLIENT_ADDRESS,
-        wait_for_background: bool = True,
-        shutdown_timeout: float = CLEAN_UP_SECONDS,
-        limit: int | None = 100,
-        limit_per_host: int | None = 0,
+        raise_app_exceptions: bool,
+        root_path: str,
+        client: tuple[str, int],
+        shutdown_timeout: float,
+        limit: int | None,
+        limit_per_host: int | None,
     ) -> None:
         super().__init__(limit=limit, limit_per_host=limit_per_host)
         check_flag("raise_app_exceptions", raise_app_exceptions)
-        check_flag("wait_for_background", wait_for_background)
         check_seconds("shutdown_timeout", shutdown_timeout)
         if not (isinstance(client, tuple) and len(client) == 2 and isinstance(client[0], str)):
             raise TypeError(f"client must be a tuple of host and port, not {client!r}")
         self._raises = raise_app_exceptions
         self._client = client
-        self._waits_for_background = wait_for_background
+        self._root_path = checked_root_path(root_path)
         self._shutdown_timeout = shutdown_timeout
         self._tasks_owner: TaskOwner | None = None
         self._running: set[_Run] = set()
@@ -213,9 +212,11 @@ class ApplicationConnector(BaseConnector):
         try:
             await call.run()
         except BaseException as exc:
-            if run.scope.cancel_called:
-                raise
-            if isinstance(exc, (GeneratorExit, anyio.get_cancelled_exc_class())):
+            if isinstance(exc, ClientDisconnected) and call.is_disconnected:
+                return  # the application need not catch that
+            if run.scope.cancel_called or isinstance(
+                exc, (GeneratorExit, anyio.get_cancelled_exc_class())
+            ):
                 raise
             if self._raises:
                 self._keep_failure(run, exc)
@@ -320,6 +321,32 @@ class ApplicationConnector(BaseConnector):
             raise BaseExceptionGroup("calls of the application failed", failures)
         if failures:
             raise failures[0]
+
+
+def checked_root_path(root_path: str) -> str:
+    """Return *root_path* without a slash at its end.
+
+    :raises ValueError: it does not begin with a slash
+    """
+    if not isinstance(root_path, str) or (root_path and not root_path.startswith("/")):
+        raise ValueError(f"root_path must begin with a slash, not be {root_path!r}")
+    return root_path.rstrip("/")
+
+
+def path_and_query(exchange: ServerExchange) -> tuple[str, str]:
+    """Return path and query of a request as the client wrote them."""
+    target = exchange.url.raw_path_qs if exchange.is_for_proxy else exchange.target
+    path, _, query = target.partition("?")
+    return path, query
+
+
+async def respond_failed(exchange: ServerExchange) -> None:
+    """Send a status 500; no other request follows.
+
+    :raises ClientDisconnected: the client has gone
+    """
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]
+    await exchange.respond(500, headers, b"Internal Server Error")
 
 
 def _log_failure(run: _Run, exc: BaseException) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
-from .._common import check_callable
+from .._common import check_callable, check_flag
 from .._tasks import CLEAN_UP_SECONDS
 from ._application import ApplicationConnector
 from ._asgi_call import ASGIApplication, CallSettings, ServerCall
@@ -18,7 +18,7 @@ from ._server_connection import ServerExchange
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("ASGIConnector", "asgi_call", "check_asgi", "checked_root_path")
+__all__ = ("ASGIConnector", "asgi_call", "check_asgi")
 
 
 class ASGIConnector(ApplicationConnector):
@@ -72,15 +72,16 @@ class ASGIConnector(ApplicationConnector):
     ) -> None:
         super().__init__(
             raise_app_exceptions=raise_app_exceptions,
+            root_path=root_path,
             client=client,
-            wait_for_background=wait_for_background,
             shutdown_timeout=shutdown_timeout,
             limit=limit,
             limit_per_host=limit_per_host,
         )
         check_asgi(app)
+        check_flag("wait_for_background", wait_for_background)
         self._app = app
-        self._root_path = checked_root_path(root_path)
+        self._waits_for_background = wait_for_background
         self._lifespan = Lifespan(app, lifespan, shutdown_timeout)
 
     async def _start_up(self) -> None:
@@ -107,16 +108,6 @@ def asgi_call(app: ASGIApplication, exchange: ServerExchange, settings: CallSett
     if "websocket" in (token.strip() for token in upgrade.split(",")):
         return WebSocketCall(app, exchange, settings)
     return HTTPCall(app, exchange, settings)
-
-
-def checked_root_path(root_path: str) -> str:
-    """Return *root_path* without a slash at its end.
-
-    :raises ValueError: it does not begin with a slash
-    """
-    if not isinstance(root_path, str) or (root_path and not root_path.startswith("/")):
-        raise ValueError(f"root_path must begin with a slash, not be {root_path!r}")
-    return root_path.rstrip("/")
 
 
 def check_asgi(app: object) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Mu
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 from urllib.parse import unquote
 
 import anyio
 from anyio.lowlevel import checkpoint
 
+from ._application import path_and_query
 from ._client_stream import ClientDisconnected
 from ._http1_server import MalformedRequest
 from ._server_connection import ServerExchange
@@ -36,8 +37,6 @@ ASGIApplication: TypeAlias = Callable[[Any, Any, Any], Awaitable[object]]
 
 #: Header fields as they are sent.
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
-
-_FAILED: Final = b"Internal Server Error"
 
 
 class ASGIProtocolError(RuntimeError):
@@ -194,24 +193,16 @@ class ServerCall(ABC):
         if self._waiting is not None:
             self._waiting.cancel()
 
-    async def _respond_failed(self) -> None:
-        """Send a status 500; no other request follows."""
-        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]
-        await self._exchange.respond(500, headers, _FAILED)
-
     # -- scope
 
     def _scope(self) -> dict[str, Any]:
         """Return the scope, as far as all kinds of requests have it in common."""
         exchange, settings = self._exchange, self._settings
-        target, url = exchange.target, exchange.url
-        if exchange.is_for_proxy:
-            target = url.raw_path_qs
-        raw_path, _, query = target.partition("?")
+        raw_path, query = path_and_query(exchange)
         return {
             "asgi": {"version": "3.0", "spec_version": self._spec_version},
             "http_version": exchange.head.version,
-            "scheme": url.scheme,
+            "scheme": exchange.url.scheme,
             "path": unquote(raw_path),
             "raw_path": raw_path.encode("utf-8", "surrogateescape"),
             "query_string": query.encode("utf-8", "surrogateescape"),

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from anyio.lowlevel import checkpoint
 
+from ._application import respond_failed
 from ._asgi_call import (
     ASGIApplication,
     ASGIProtocolError,
@@ -267,6 +268,6 @@ class HTTPCall(ServerCall):
         if self._response.is_held:
             await self._response.send_rest()
         elif not self._response.is_sent:
-            await self._respond_failed()
+            await respond_failed(self._exchange)
         else:
             await self._exchange.reset()

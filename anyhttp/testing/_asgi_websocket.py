@@ -9,6 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from ._application import respond_failed
 from ._asgi_call import ASGIApplication, CallSettings, Message, ServerCall
 from ._asgi_http import HTTPResponse, ResponseStage
 from ._client_stream import ClientDisconnected
@@ -270,7 +271,7 @@ class WebSocketCall(ServerCall):
         elif self._response.is_sent or self._stage is Stage.REFUSED:
             await self._exchange.reset()
         else:
-            await self._respond_failed()
+            await respond_failed(self._exchange)
 
 
 def _is_cancellation(exc: BaseException) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeGuard
 
 from .._tasks import TaskOwner
-from ._asgi import asgi_call, checked_root_path
+from ._application import checked_root_path
+from ._asgi import asgi_call
 from ._asgi_call import ASGIApplication, CallSettings, ServerCall
 from ._lifespan import Lifespan, LifespanMode
 from ._server_connection import ServerExchange
