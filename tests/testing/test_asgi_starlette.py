@@ -109,6 +109,7 @@ class TestStarlette:
         async with session_for(Starlette(routes=[Route("/events", events)])) as session:
             async with session.get("/events") as response:
                 assert await response.content.readuntil(b"\n\n") == b"data: hello\n\n"
+                await anyio.wait_all_tasks_blocked()
             with anyio.fail_after(5):
                 await ended.wait()
 
