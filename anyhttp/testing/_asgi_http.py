@@ -244,9 +244,9 @@ class HTTPCall(ServerCall):
         else:
             raise self.broken_rule(f"sent {kind!r}, which is no message for an HTTP response")
         if self.is_over:
-            self._end_wait()
             if not self._settings.holds_end:
-                await response.send_rest()
+                await response.send_rest()  # before a task that receives may cancel this one
+            self._end_wait()
         await checkpoint()
 
     async def _send_hint(self, message: Message) -> None:

@@ -26,12 +26,14 @@ class ClientDisconnected(ConnectionError):
 class ClientStream:
     """Bytes from and to a client."""
 
-    __slots__ = ("is_torn", "stream")
+    __slots__ = ("is_closed", "is_torn", "stream")
 
     def __init__(self, stream: ByteStream) -> None:
         self.stream: ByteStream = stream
         #: whether something may have been sent in part only
         self.is_torn: bool = False
+        #: whether this side has closed it
+        self.is_closed: bool = False
 
     async def receive(self) -> bytes:
         """Return the next bytes.
@@ -62,11 +64,13 @@ class ClientStream:
 
     async def send_eof(self) -> None:
         """Tell the client that no more bytes come, if it is still there; TLS cannot tell it."""
-        with suppress(NotImplementedError, *_GONE):
+        # uvloop raises RuntimeError if the connection has been reset.
+        with suppress(NotImplementedError, RuntimeError, *_GONE):
             await self.stream.send_eof()
 
     async def reset(self) -> None:
         """End the connection by a reset, which the client sees as a failure."""
+        self.is_closed = True
         stream = self.stream
         if isinstance(stream, MemoryStream):
             stream.abort()
@@ -81,4 +85,5 @@ class ClientStream:
 
     async def aclose(self) -> None:
         """Close the connection."""
+        self.is_closed = True
         await self.stream.aclose()

@@ -14,7 +14,7 @@ from anyio.streams.tls import TLSStream
 from yarl import URL
 
 from ._answering import respond
-from ._client_stream import ClientDisconnected
+from ._client_stream import ClientDisconnected, ClientStream
 from ._faults import Fault, FaultKind
 from ._http1_server import MalformedRequest
 from ._requests import ReceivedRequest
@@ -105,7 +105,8 @@ class Connections:
             if connection.protocol.status is None:
                 with suppress(ClientDisconnected):
                     await connection.send(connection.protocol.refuse(str(exc)))
-        await _linger(peer, stream)
+        if not connection.stream.is_closed:
+            await _linger(peer, stream)
 
     # -- one request
 
@@ -135,12 +136,10 @@ class Connections:
                     await respond(table, request, exchange, decision)
             else:
                 await self._respond(request, exchange, decision)
-        except (GeneratorExit, anyio.get_cancelled_exc_class(), ClientDisconnected):
+        except (GeneratorExit, anyio.get_cancelled_exc_class()):
             raise
-        except MalformedRequest as exc:
-            if exchange.connection.protocol.status is not None:
-                return  # it has been refused
-            raise exc
+        except (ClientDisconnected, MalformedRequest):
+            raise
         except BaseException as exc:  # noqa: BLE001  (raised at the end of the server)
             await self.fail(exchange, exc)
 
@@ -153,9 +152,11 @@ class Connections:
         """
         fault: Fault | None = None
         failure: BaseException | None = None
+        is_streamed = decision.route.stream_request
+        if not is_streamed:
+            await exchange.read()
         async with anyio.create_task_group() as tasks:
-            if not decision.route.stream_request:
-                await exchange.read()
+            if not is_streamed:  # else the function receives
                 tasks.start_soon(_end_with_client, exchange, tasks.cancel_scope)
             try:
                 fault = await respond(self._table, request, exchange, decision)
@@ -248,6 +249,6 @@ async def _linger(peer: ByteStream, stream: SocketStream) -> None:
     with anyio.move_on_after(LINGER), suppress(*_GONE):
         if isinstance(peer, TLSStream):
             await peer.unwrap()
-        await stream.send_eof()
+        await ClientStream(stream).send_eof()
         while True:
             await stream.receive()

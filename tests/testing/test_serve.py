@@ -39,12 +39,18 @@ from tests.support.cancel import cancel_at_every_checkpoint
 from tests.support.waiting import until
 
 
+class Oops(Exception):
+    """What a function of the program raises."""
+
+
 def session_for(server: LoopbackServer) -> ClientSession:
     """Return a session for *server* alone."""
     tls = server.ssl_context is not None
     connector = TCPConnector(ssl=server.client_context) if tls else TCPConnector()
     return ClientSession(server.url, connector=connector)
 
+
+pytestmark = pytest.mark.uvloop
 
 # -- who answers
 
@@ -299,6 +305,37 @@ async def test_an_application_that_goes_on_after_its_response() -> None:
     assert app.events == ["startup", "background", "shutdown"]
 
 
+async def test_an_application_that_is_cancelled_by_the_end_of_its_request() -> None:
+    """Quart cancels the task that responds when another one learns of the end of the request."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def respond() -> None:
+            headers = [(b"content-length", b"1")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            await send({"type": "http.response.body"})
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        await receive()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            await anyio.wait_all_tasks_blocked()
+            await respond()
+
+    async with serve(app, lifespan="off") as server, ClientSession(server.url) as session:
+        async with session.get("/") as response:
+            assert await response.read() == b"x"
+
+
+def test_a_function_that_does_not_tell_its_arguments() -> None:
+    """It is taken for a function of a request."""
+    assert serve(getattr).routes == ()
+
+
 def test_what_may_be_an_application_as_well_as_a_function() -> None:
     """The error says how to tell it."""
 
@@ -392,14 +429,35 @@ async def test_a_proxy() -> None:
 async def test_something_that_is_no_http() -> None:
     """It is refused with the reason."""
     async with serve(Answer()) as server:
-        async with await anyio.connect_tcp("127.0.0.1", server.port) as stream:
-            await stream.send(b"what?\r\n\r\n")
-            received = b""
-            async for piece in stream:
-                received += piece
+        received = await raw_response(server, b"what?\r\n\r\n")
         assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
         assert received.endswith(b"not a request line: 'what?'")
         assert not server.calls
+
+
+async def raw_response(server: LoopbackServer, data: bytes) -> bytes:
+    """Send bytes on a connection of their own; return what comes until the server closes it."""
+    async with await anyio.connect_tcp("127.0.0.1", server.port) as stream:
+        await stream.send(data)
+        return b"".join([piece async for piece in stream])
+
+
+async def test_a_body_that_is_no_http() -> None:
+    """It is refused as a head is, while the function waits for the body."""
+    chunked = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with serve(Answer()) as server:
+        received = await raw_response(server, chunked + b"what?\r\n")
+        assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert received.endswith(b"not the size of a chunk: b'what?'")
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_request() -> None:
+    """That is no failure of the server."""
+    async with serve(Answer()) as server:
+        for data in (b"PUT / HTT", b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe"):
+            async with await anyio.connect_tcp("127.0.0.1", server.port) as stream:
+                await stream.send(data)
+        await until(lambda: server.connections == 2 and not server.open_connections, "the end")
 
 
 # -- misbehaviour
@@ -486,11 +544,19 @@ async def test_a_failure_that_no_server_can_bring_about() -> None:
             assert response.status == 500
 
 
+async def test_an_exception_that_is_no_failure_of_a_connection() -> None:
+    """A client of a mock would get it; here the test does."""
+
+    async def run() -> None:
+        async with serve(Oops("no socket can do that")) as server:
+            async with ClientSession(server.url) as session, session.get("/") as response:
+                assert response.status == 500
+
+    with pytest.raises(Oops, match="no socket can do that"):
+        await run()
+
+
 # -- failures of the program
-
-
-class Oops(Exception):
-    """What a function of the program raises."""
 
 
 def failing(_: ReceivedRequest) -> Answer:
