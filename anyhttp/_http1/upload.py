@@ -225,8 +225,7 @@ class Upload:
             raise self.error
         failure = self._failure
         if failure is None:
-            unchanged = self._unchanged is not None
-            failure = self.error if unchanged else _request_error(self.error)
+            failure = _request_error(self.error) if self._unchanged is None else self.error
             if failure is not self.error:
                 failure.__cause__ = self.error
         return failure
@@ -552,11 +551,9 @@ class Upload:
         """
         try:
             if self.send_seconds is None:
-                await self._stream.drain()
-                return
+                return await self._stream.drain()
             with anyio.CancelScope(deadline=deadline_after(self.send_seconds)):
-                await self._stream.drain()
-                return
+                return await self._stream.drain()
         except (ClientConnectionError, Expired):
             raise
         except Exception as exc:

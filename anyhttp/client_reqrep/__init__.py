@@ -9,6 +9,7 @@ from .._headers import header_pairs
 from .._network import Fingerprint, ssl_option
 from ._charset import guess_charset
 from ._client_request import REQUEST_HOOKS as REQUEST_HOOKS, ClientRequest
+from ._described import ContentDisposition
 from ._make_request import (
     class_to_call as class_to_call,
     cookies_of as cookies_of,
@@ -23,7 +24,6 @@ from ._prepared import (
 from ._response import (
     RESPONSE_HOOKS as RESPONSE_HOOKS,
     ClientResponse,
-    ContentDisposition,
 )
 from ._session_functions import (
     adopt as adopt,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http.cookies import SimpleCookie
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import anyio
 from anyio.lowlevel import checkpoint
-from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
 from yarl import URL
 
 from .. import hdrs
@@ -25,25 +25,29 @@ from .._common import (
 )
 from .._headers import (
     ContentType,
-    content_disposition_filename,
     encoding_of,
     json_encoding,
-    parse_content_disposition,
     parse_content_type,
     parse_links,
     response_cookies,
 )
-from .._http1 import Exchange, ResponseHead, as_text, content_type_of, text_fields
+from .._http1 import Exchange, ResponseHead, as_text, content_type_of
 from .._tasks import CLEAN_UP_SECONDS, ends_at_once
 from ..client_exceptions import (
     ClientConnectionError,
     ClientResponseError,
-    ContentTypeError,
     take_headers_later,
 )
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, begin_response, peek
 from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, LooseHeaders, RawHeaders
 from ._answer import AnsweredRequest, called_as_in_aiohttp, class_for, made_answer
+from ._described import (
+    ContentDisposition,
+    announced_length,
+    content_disposition_of,
+    headers_of,
+    no_json,
+)
 from ._hooks import RESPONSE_REFUSED, RESPONSE_UNUSED
 from ._kept import (
     NO_HEAD,
@@ -54,29 +58,16 @@ from ._kept import (
     kept_request,
     raw_fields,
 )
+from ._released import RELEASED, RELEASED_UNREAD
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ("ERROR_BODY", "RESPONSE_HOOKS", "ClientResponse", "ContentDisposition")
+__all__ = ("ERROR_BODY", "RESPONSE_HOOKS", "ClientResponse")
 
 #: How much of the body of an error response goes into the exception, in bytes: enough for the
 #: message of a service, not for a whole web page.
 ERROR_BODY: Final = 8 * 1024
-
-
-_RELEASED_UNREAD: Final = (
-    "Connection closed: the response was released before; read its body inside the block of "
-    "'async with', and before release() or close()"
-)
-
-
-class ContentDisposition(NamedTuple):
-    """A parsed ``Content-Disposition`` header (:rfc:`6266`)."""
-
-    type: str | None
-    parameters: MultiDictProxy[str]
-    filename: str | None
 
 
 def _restored(
@@ -99,23 +90,6 @@ def _restored(
     response._released = released
     response._cookies = None
     return response
-
-
-def _headers_of(head: ResponseHead) -> CIMultiDictProxy[str]:
-    return CIMultiDictProxy(CIMultiDict(text_fields(head)))
-
-
-class _Released:
-    """Returned by ``release()``, so that ``await response.release()`` works too."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[None, None, None]:
-        return
-        yield
-
-
-_RELEASED: Final = _Released()
 
 
 def _utf8(_: ClientResponse, body: bytes) -> str:
@@ -352,7 +326,7 @@ class ClientResponse:
     def headers(self) -> CIMultiDictProxy[str]:
         """Header fields as text (UTF-8; other bytes are kept as lone surrogates)."""
         if self._headers is None:
-            self._headers = _headers_of(self._head)
+            self._headers = headers_of(self._head)
         return self._headers
 
     @property
@@ -420,21 +394,12 @@ class ClientResponse:
     @property
     def content_length(self) -> int | None:
         """The announced length of the body as it is sent, in bytes."""
-        length = self.headers.get(hdrs.CONTENT_LENGTH)
-        return int(length) if length and length.isascii() and length.isdigit() else None
+        return announced_length(self.headers)
 
     @property
     def content_disposition(self) -> ContentDisposition | None:
         """The parsed ``Content-Disposition`` header."""
-        raw = self.headers.get(hdrs.CONTENT_DISPOSITION)
-        if raw is None:
-            return None
-        kind, parameters = parse_content_disposition(raw)
-        return ContentDisposition(
-            kind,
-            MultiDictProxy(MultiDict(parameters)),
-            content_disposition_filename(parameters),
-        )
+        return content_disposition_of(self.headers)
 
     @property
     def links(self) -> MultiDictProxy[MultiDictProxy[str | URL]]:
@@ -460,7 +425,7 @@ class ClientResponse:
             if self._body is not None:
                 reader.read_nowait()
             if self._released:  # the body was discarded unread
-                reader.set_exception(ClientConnectionError(_RELEASED_UNREAD))
+                reader.set_exception(ClientConnectionError(RELEASED_UNREAD))
             self._content = reader
         return self._content
 
@@ -493,7 +458,7 @@ class ClientResponse:
         When this fails or is cancelled, the connection is closed.
         """
         if self._released:
-            raise ClientConnectionError(_RELEASED_UNREAD)
+            raise ClientConnectionError(RELEASED_UNREAD)
         if self._body is not None:
             await checkpoint()
             return self._body
@@ -553,16 +518,7 @@ class ClientResponse:
         """
         body = await self._kept_body()
         if content_type is not None and not self._described_type().fits(content_type):
-            raise ContentTypeError(
-                self.request_info,
-                self.history,
-                status=self.status,
-                message=(
-                    f"Attempt to decode JSON with unexpected mimetype: "
-                    f"{self.headers.get(hdrs.CONTENT_TYPE, '')}"
-                ),
-                headers=self.headers,
-            )
+            raise no_json(self.request_info, self.history, self.status, self.headers)
         stripped = body.strip()
         if not stripped:
             return None
@@ -614,7 +570,7 @@ class ClientResponse:
             self.request_info, self.history, status=self.status, message=self.reason
         )
         if self._headers is None and not self._says_more:
-            take_headers_later(error, partial(_headers_of, self._head))
+            take_headers_later(error, partial(headers_of, self._head))
         else:
             error.headers = self.headers
         error.body = body
@@ -645,7 +601,7 @@ class ClientResponse:
         exchange = self._exchange
         if exchange is not None and exchange.connection is not None:
             exchange.release()
-        return _RELEASED
+        return RELEASED
 
     def close(self) -> None:
         """Close the connection, whether the body was received or not."""
@@ -663,7 +619,7 @@ class ClientResponse:
             and not content.at_eof()
             and content.exception() is None
         ):
-            content.set_exception(ClientConnectionError(_RELEASED_UNREAD))
+            content.set_exception(ClientConnectionError(RELEASED_UNREAD))
         self._released = True
 
     async def wait_for_close(self) -> None:
