@@ -32,12 +32,15 @@ class Player(Protocol):
 
     def request(self, head: RequestHead, body: bytes) -> RecordedRequest:
         """Return the request without secrets, to be compared with those of the cassette."""
+        ...
 
     def refuse(self, request: RecordedRequest) -> Exception:
         """Return the error for a request that nothing answers."""
+        ...
 
     def connect(self) -> Awaitable[ObservedStream]:
         """Make a connection for a request that has no entry."""
+        ...
 
 
 class ReplayStream(ByteStream):
