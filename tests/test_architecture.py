@@ -100,7 +100,12 @@ DOORS: Final = {
     "trustme": {"_cli", "testing._certificates"},
     "truststore": {"_network.trust"},
     # the first and the last: servers that the demo and the tests of programs talk to
-    "websockets": {"_cli", "_websocket", "testing._websocket_server"},
+    "websockets": {
+        "_cli",
+        "_websocket",
+        "testing._websocket_observer",
+        "testing._websocket_server",
+    },
 }
 
 # What opens a socket or starts TLS, as a full name or as a method of whatever object.

@@ -216,7 +216,7 @@ def _rules_of(match_on: Sequence[str | Matcher]) -> tuple[list[_Rule], list[_Rul
     """
     if isinstance(match_on, str) or not isinstance(match_on, Sequence):
         raise TypeError(f"match_on must be a sequence, not {type(match_on).__name__}")
-    head: list[_Rule] = []
+    head: list[_Rule] = [_kind_rule]
     body: list[_Rule] = []
     for item in match_on:
         if callable(item):
@@ -233,6 +233,12 @@ def _rules_of(match_on: Sequence[str | Matcher]) -> tuple[list[_Rule], list[_Rul
             names = ", ".join((*_HEAD_RULES, *_BODY_RULES, "header:NAME"))
             raise ValueError(f"match_on: {item!r} is none of {names}")
     return head, body
+
+
+def _kind_rule(recorded: RecordedRequest, request: RecordedRequest) -> str | None:
+    if recorded.is_websocket == request.is_websocket:
+        return None
+    return "it is a WebSocket" if recorded.is_websocket else "it is no WebSocket"
 
 
 def _compared(name: str, value: Callable[[RecordedRequest], object]) -> _Rule:

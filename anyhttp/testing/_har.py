@@ -27,6 +27,7 @@ from yarl import URL
 from .. import hdrs
 from .._common import __version__, parsed_url, printable, replace_file, without_user_info
 from .._headers import is_token, parse_content_type
+from ._har_messages import RecordedSocket, read_socket, socket_record
 
 __all__ = (
     "CassetteError",
@@ -94,6 +95,8 @@ class RecordedRequest:
     headers: CIMultiDictProxy[str]
     #: content codings have been undone
     body: bytes = b""
+    #: whether it asks for a WebSocket
+    is_websocket: bool = False
 
     @cached_property
     def text(self) -> str:
@@ -197,6 +200,8 @@ class HarEntry:
     obstacle: str
     #: what the file holds
     record: Record
+    #: what passed after the status 101
+    socket: RecordedSocket | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,32 +288,40 @@ class _Reader:
             raise self._damaged(f'"request" has no "{"url" if method else "method"}"')
         shown = without_user_info(address)[:200] if len(address) <= MAX_URL else "a long URL"
         self._name = f"{self._name} ({printable(method[:20])} {shown})"
-        obstacle = _obstacle(method, address, received)
+        try:
+            socket = read_socket(record)
+        except ValueError as exc:
+            raise self._damaged(str(exc)) from None
+        obstacle = _obstacle(method, address, received, socket)
         if obstacle:
             return HarEntry(
                 name=self._name, request=None, response=None, obstacle=obstacle, record=record
             )
         return HarEntry(
             name=self._name,
-            request=self._request(sent, method, address),
+            request=self._request(sent, method, address, is_switch=received["status"] == 101),
             response=self._response(record, received),
             obstacle="",
             record=record,
+            socket=socket if received["status"] == 101 else None,
         )
 
-    def _request(self, record: Record, method: str, address: str) -> RecordedRequest:
+    def _request(
+        self, record: Record, method: str, address: str, *, is_switch: bool
+    ) -> RecordedRequest:
         try:
             url = parsed_url(address)
             if url.raw_host is None:
                 raise ValueError("it has no host")
         except ValueError:
             raise self._damaged("its URL is not valid") from None
-        headers = self._fields(record, "headers")
+        headers = CIMultiDict(self._fields(record, "headers"))
         return RecordedRequest(
             method=method.upper(),
             url=url.with_fragment(None),
-            headers=CIMultiDictProxy(CIMultiDict(headers)),
+            headers=CIMultiDictProxy(headers),
             body=self._request_body(record),
+            is_websocket=is_switch or headers.get(hdrs.UPGRADE, "").lower() == "websocket",
         )
 
     def _request_body(self, record: Record) -> bytes:
@@ -408,7 +421,7 @@ class _Reader:
         return tuple(fields)
 
 
-def _obstacle(method: str, address: str, received: Record) -> str:
+def _obstacle(method: str, address: str, received: Record, socket: RecordedSocket | None) -> str:
     """Return why an entry cannot be replayed, although it is not damaged; empty if it can."""
     if not _WEB_URL.match(address):
         return f"its URL is none of http or https, but {address[:10]!r}"
@@ -419,7 +432,7 @@ def _obstacle(method: str, address: str, received: Record) -> str:
     status = received.get("status")
     if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 999:
         if status == 101:
-            return "it is a WebSocket, and these cannot be replayed"
+            return "" if socket else "its messages after the status 101 were not saved"
         return f"it has no response, but the status {str(status)[:20]}"
     return ""
 
@@ -434,13 +447,15 @@ def entry_of(
     name: str,
     started: float,
     timings: Timings | None = None,
-    more: Mapping[str, object] | None = None,
+    socket: RecordedSocket | None = None,
+    error: str = "",
 ) -> HarEntry:
     """Return an entry of an exchange.
 
     :param started: seconds since the epoch
     :param timings: ``None`` to leave them out, so that the same exchange gives the same entry
-    :param more: further fields, with names that begin with ``_``
+    :param socket: what passed after the status 101
+    :param error: why there is no response, or no more of it
     """
     record = {
         "startedDateTime": _date(started),
@@ -450,14 +465,16 @@ def entry_of(
         "cache": {},
         "timings": _timings_record(timings),
         **({"_early": True} if response.is_early else {}),
-        **(more or {}),
+        **({} if socket is None else socket_record(socket, is_timed=timings is not None)),
+        **({"_error": error} if error else {}),
     }
     return HarEntry(
         name=name,
         request=request,
         response=response,
-        obstacle=_obstacle(request.method, str(request.url), record["response"]),
+        obstacle=_obstacle(request.method, str(request.url), record["response"], socket),
         record=record,
+        socket=socket,
     )
 
 

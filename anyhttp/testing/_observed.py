@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from anyio import EndOfStream
 from anyio.abc import ByteStream
@@ -19,6 +19,9 @@ from ._http1_server import Http1Server, MalformedRequest, RequestHead
 from ._redaction import Filters
 from ._replay import without_codings
 
+if TYPE_CHECKING:
+    from ._websocket_observer import WebSocketObserver
+
 __all__ = ("ExchangeObserver", "ObservedStream", "StreamOwner", "decoded_request")
 
 #: The client has limits of its own: whatever it accepts is recorded.
@@ -28,7 +31,7 @@ _NO_CONTENT: Final = HarContent.of(b"", "")
 
 
 def decoded_request(
-    method: str, url: URL, headers: Iterable[tuple[str, str]], body: bytes
+    method: str, url: URL, headers: Iterable[tuple[str, str]], body: bytes, *, is_websocket: bool
 ) -> RecordedRequest:
     """Return a request that sends *body*; content codings that are known are undone."""
     fields = CIMultiDict(headers)
@@ -39,6 +42,7 @@ def decoded_request(
         url=url.with_fragment(None),
         headers=CIMultiDictProxy(fields),
         body=body if content is None else content,
+        is_websocket=is_websocket,
     )
 
 
@@ -72,6 +76,7 @@ class ExchangeObserver:
         self._body: list[bytes] = []
         self._answer: Head | None = None
         self._content: list[bytes] = []
+        self._socket: WebSocketObserver | None = None  # after the status 101
         self._is_early = False
         # Whether the bytes are not those of one request and one response.
         self._is_lost = False
@@ -82,6 +87,9 @@ class ExchangeObserver:
     def sent(self, data: bytes) -> None:
         """Take bytes that the client is about to send."""
         if self._is_lost or self._on_end is None:
+            return
+        if self._socket is not None:
+            self._socket.sent(data)
             return
         self._server.receive_data(data)
         try:
@@ -103,6 +111,9 @@ class ExchangeObserver:
         """Take bytes that the client has received; ``b""`` at the end."""
         if self._is_lost or self._on_end is None:
             return
+        if self._socket is not None:
+            self._socket.received(data)
+            return
         engine = self._engine
         if self._answered_at is None:
             self._answered_at = time.perf_counter()
@@ -110,7 +121,7 @@ class ExchangeObserver:
             engine.receive(data)
             while engine.head is not None and 100 <= engine.head.status < 200:
                 if engine.head.status == 101:
-                    self._answer, self._is_lost = engine.head, True
+                    self._switch(engine.head)
                     return
                 engine.next_response()
         except ParseError as exc:
@@ -119,6 +130,21 @@ class ExchangeObserver:
         if engine.head is not None:
             self._take_response(engine.head)
         self._end_if_over()
+
+    def _switch(self, head: Head) -> None:
+        """Read on after a status 101, if it begins a WebSocket."""
+        self._answer = head
+        fields = CIMultiDict(as_text(head.raw_headers))
+        if fields.get(hdrs.UPGRADE, "").lower() != "websocket":
+            self._is_lost = True
+            return
+        # Imported here, as the import is slow and most programs open no WebSocket.
+        from ._websocket_observer import WebSocketObserver
+
+        self._socket = WebSocketObserver(
+            ", ".join(fields.getall(hdrs.SEC_WEBSOCKET_EXTENSIONS, ()))
+        )
+        self._socket.received(self._engine.surplus)
 
     def _take_response(self, head: Head) -> None:
         if self._answer is None:
@@ -131,7 +157,9 @@ class ExchangeObserver:
 
     def failed(self, error: BaseException) -> None:
         """Take note of an error of the connection."""
-        self._error = self._error or str(error) or type(error).__name__
+        # anyio's errors say nothing, and are caused by those of the operating system.
+        cause = str(error) or str(error.__cause__ or "") or type(error).__name__
+        self._error = self._error or cause
 
     def closed(self) -> None:
         """Take note of the end of the connection; later calls do nothing."""
@@ -152,7 +180,9 @@ class ExchangeObserver:
     @property
     def is_replayable(self) -> bool:
         """Whether there is a response that can be replayed, be it with its end missing."""
-        return self._asked is not None and self._answer is not None and not self._is_lost
+        if self._asked is None or self._answer is None or self._is_lost:
+            return False
+        return self._socket is None or not self._socket.is_lost
 
     def entry(self, filters: Filters, *, is_timed: bool) -> HarEntry | None:
         """Return the exchange without secrets; ``None`` if nothing was sent."""
@@ -160,16 +190,21 @@ class ExchangeObserver:
         if asked is None:
             return None
         request = decoded_request(
-            asked.method, self._url, asked.headers.items(), b"".join(self._body)
+            asked.method,
+            self._url,
+            asked.headers.items(),
+            b"".join(self._body),
+            is_websocket=asked.headers.get(hdrs.UPGRADE, "").lower() == "websocket",
         )
-        more: Mapping[str, object] = {"_error": self._error} if self._error and is_timed else {}
+        socket = None if self._socket is None else self._socket.socket(filters)
         return entry_of(
             filters.request(request),
             self._response(filters),
             name="a new entry",
             started=self._started,
             timings=self._timings() if is_timed else None,
-            more=more,
+            socket=socket,
+            error=self._error if is_timed else "",
         )
 
     def _response(self, filters: Filters) -> RecordedResponse:
@@ -179,7 +214,9 @@ class ExchangeObserver:
                 status=0, reason="", http_version="", headers=(), content=_NO_CONTENT
             )
         fields = tuple(as_text(head.raw_headers))
-        is_cut = not engine.complete and head.status != 101
+        is_cut = not engine.complete
+        if self._socket is not None:
+            is_cut = not self._socket.is_closed
         raw = b"".join(self._content)
         # What has no end cannot be encoded again as it was.
         body = without_codings(raw, head.content_encoding) if raw and not is_cut else raw

@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeAlias, TypedDict
 
-from .._common import check_instance, without_user_info
+from .._common import check_instance
+from .._headers import header_lines
 from .._network import NetworkStream
 from .._tasks import ClientTimeout
 from ..connector import BaseConnector, TCPConnector, check_uses_proxies, default_proxy, open_stream
@@ -17,6 +18,8 @@ from ..tracing import Trace
 from ._cassette import Cassette, CassetteOptions, Matcher, RecordMode, UnrecordedRequest
 from ._har import Fields, HarEntry, RecordedRequest, write_har
 from ._http1_server import RequestHead
+from ._mock_streams import ScriptedStream
+from ._mock_tasks import MockTasks
 from ._observed import ExchangeObserver, ObservedStream, decoded_request
 from ._redaction import Filters
 from ._replay_stream import ReplayStream
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ("PathArgument", "Recorder", "RecorderOptions")
 
 PathArgument: TypeAlias = str | os.PathLike[str]
+RecorderStream: TypeAlias = NetworkStream | ObservedStream | ReplayStream | ScriptedStream
 
 #: Whether a recorder is making a real connection, which it must not be asked for itself.
 _is_connecting: Final[ContextVar[bool]] = ContextVar("anyhttp_recorder", default=False)
@@ -70,8 +74,10 @@ class Recorder(BaseConnector):
     Secrets are replaced before they are written, see :class:`Filters`; the program gets the true
     values when it records.  Response bodies that end early are recorded as far as they came, and
     end early when they are replayed.  Requests that failed without a response are not recorded.
-    WebSockets are not recorded: they go to the network in each mode that records, and raise
-    :exc:`UnrecordedRequest` otherwise.
+    Bodies are held in memory until the file is written.
+
+    Of a WebSocket, the messages are recorded.  When it is replayed, those that were received are
+    sent again, each when all messages before it have been sent as they were recorded.
 
     :param path: of the file; its folder is made if there is none; ``None``: neither record nor
         replay
@@ -128,6 +134,7 @@ class Recorder(BaseConnector):
         self._traffic: dict[int, HarEntry] = {}
         self._numbers = count()
         self._observers: set[ExchangeObserver] = set()
+        self._tasks = MockTasks()
         self._writes_at_exit = False
         #: the errors of requests that nothing answered, also if the program has caught them
         self.unrecorded: list[UnrecordedRequest] = []
@@ -163,7 +170,7 @@ class Recorder(BaseConnector):
 
     async def _create_connection(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> NetworkStream | ObservedStream | ReplayStream:
+    ) -> RecorderStream:
         dial = _Dial(self, req, traces, timeout)
         if self._har_path is None:
             return await dial.open()
@@ -171,7 +178,7 @@ class Recorder(BaseConnector):
 
     async def stream_for(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
-    ) -> NetworkStream | ObservedStream | ReplayStream | None:
+    ) -> RecorderStream | None:
         """Return what takes the place of the network's stream; see :func:`record_requests`.
 
         It is ``None`` for the real connection that this recorder itself makes.
@@ -210,10 +217,13 @@ class Recorder(BaseConnector):
             await super().close(abort_ssl=abort_ssl)
         finally:
             try:
-                await self._connector.close(abort_ssl=abort_ssl)
+                await self._tasks.aclose()
             finally:
-                if not self._writes_at_exit:
-                    self._write()
+                try:
+                    await self._connector.close(abort_ssl=abort_ssl)
+                finally:
+                    if not self._writes_at_exit:
+                        self._write()
 
     def end(self, exc: BaseException | None) -> None:
         """End a block: write what has been recorded, and raise what the program has caught.
@@ -224,6 +234,7 @@ class Recorder(BaseConnector):
         """
         if exc is not None:
             self.discard()
+        self._tasks.cancel()
         self._write()
         if exc is not None:
             note_swallowed(exc, self.unrecorded)
@@ -259,28 +270,36 @@ class _Dial:
         self._timeout = timeout
         self._number = next(recorder._numbers)
 
-    async def open(self) -> NetworkStream | ObservedStream | ReplayStream:
+    async def open(self) -> RecorderStream:
         """Return a stream that is answered from the cassette, or one to the network.
 
         :raises UnrecordedRequest: the cassette has no answer, and the request may not be sent
         """
         cassette, req = self._recorder._cassette, self._req
-        if cassette is None or (req.is_handshake and cassette.records):
+        if cassette is None:
             return await self._network()
-        request = self._filtered(req.method, req.fields(), b"")
-        if req.is_handshake:
-            raise self._noted(
-                UnrecordedRequest(
-                    f"{cassette.path} has no entry for the WebSocket {without_user_info(req.url)}: "
-                    "they are not recorded. MockConnector.ws() answers them in tests.",
-                    request,
-                )
-            )
-        if cassette.candidates(request):
+        request = self._filtered(req.method, tuple(req.headers.items()), b"")
+        candidates = cassette.candidates(request)
+        if candidates and candidates[0].socket is None:
             return ReplayStream(self)
+        entry = cassette.take(request) if candidates else None
+        if entry is not None:
+            return self._replay_socket(entry, request)
         if not cassette.records:
             raise self.refuse(request)
         return await self.connect()
+
+    def _replay_socket(self, entry: HarEntry, request: RecordedRequest) -> ScriptedStream:
+        """Return a stream to what takes the place of a WebSocket's server."""
+        # Imported here, as the import is slow and most programs open no WebSocket.
+        from ._websocket_replay import WebSocketReplay
+
+        def refuse(difference: str) -> UnrecordedRequest:
+            path = self.cassette.path
+            return self._noted(UnrecordedRequest(f"{path}: {entry.name}: {difference}", request))
+
+        replay = WebSocketReplay(entry, self._recorder._filters, refuse)
+        return replay.start(self._recorder._tasks, request.url.scheme)
 
     async def open_observed(self) -> ObservedStream:
         """Do the same, and let the traffic be written as well."""
@@ -290,7 +309,7 @@ class _Dial:
         except Exception as exc:
             self._keep_failure(exc)
             raise
-        is_real = not isinstance(stream, ReplayStream)
+        is_real = not isinstance(stream, (ReplayStream, ScriptedStream))
         connecting = time.perf_counter() - begun if is_real else None
         observer = self._observer(self._keep_traffic, connecting)
         below = stream.stream if isinstance(stream, NetworkStream) else stream
@@ -321,7 +340,8 @@ class _Dial:
         return self._filtered(head.method, tuple(head.headers.items()), body)
 
     def _filtered(self, method: str, fields: Fields, body: bytes) -> RecordedRequest:
-        request = decoded_request(method, self._req.url, fields, body)
+        req = self._req
+        request = decoded_request(method, req.url, fields, body, is_websocket=req.is_handshake)
         return self._recorder._filters.request(request)
 
     def refuse(self, request: RecordedRequest) -> UnrecordedRequest:
@@ -366,10 +386,8 @@ class _Dial:
         """Keep a request that got no connection."""
         req = self._req
         observer = self._observer(self._keep_traffic)
-        observer.sent(
-            b"%b %b HTTP/1.1\r\n%b"
-            % (req.method.encode(), req.target().encode(), req.header_block().lines)
-        )
+        lines = header_lines(tuple(req.headers.items()))
+        observer.sent(f"{req.method} {req.target()} HTTP/1.1\r\n".encode() + lines + b"\r\n")
         observer.failed(error)
         observer.closed()
 

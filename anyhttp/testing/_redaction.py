@@ -185,6 +185,12 @@ class Filters:
             return b"" if is_cut else self._json(body)
         return body
 
+    def message(self, data: str | bytes) -> str | bytes:
+        """Return a message of a WebSocket without secrets."""
+        if isinstance(data, str) and self._paths:
+            return self.body(data.encode(), "").decode()
+        return data
+
     def _parts(self, body: bytes, boundary: str) -> bytes:
         """Return a multipart form with the contents of fields replaced."""
         delimiter = b"--" + boundary.encode("utf-8", "surrogateescape")

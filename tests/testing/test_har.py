@@ -181,7 +181,7 @@ def test_an_entry_of_firefox(tmp_path: Path) -> None:
         ({"response_status": 1000}, "it has no response"),
         ({"response_status": "200"}, "it has no response"),
         ({"response_status": True}, "it has no response"),
-        ({"response_status": 101}, "it is a WebSocket"),
+        ({"response_status": 101}, "its messages after the status 101 were not saved"),
     ],
 )
 def test_what_browsers_save_and_nobody_can_replay_is_passed_over(

@@ -29,7 +29,6 @@ from anyhttp import (
     TCPConnector,
     TraceConfig,
     UnixConnector,
-    WSServerHandshakeError,
 )
 from anyhttp.testing import (
     CassetteError,
@@ -811,42 +810,6 @@ async def test_limits_hold_for_replays_too(path: str) -> None:
         assert (await ask(session))[3] == b"2"
 
 
-# -- WebSockets -------------------------------------------------------------------------
-
-
-async def test_websockets_go_to_the_network_and_are_not_recorded(path: str) -> None:
-    """Where requests may be recorded; where not, the error says so."""
-
-    async def echo(peer: Any) -> None:
-        await peer.send(await peer.receive())
-
-    mock = MockConnector()
-    mock.ws("ws://api.test/feed", echo)
-    mock.get(URL_A)
-    async with Recorder(path, mock) as recorder, ClientSession(connector=recorder) as session:
-        async with session.ws_connect("ws://api.test/feed") as ws:
-            await ws.send_str("hello")
-            assert await ws.receive_str() == "hello"
-        await ask(session)
-    assert len(entries(path)) == 1
-    recorder = Recorder(path)
-    async with ClientSession(connector=recorder) as session:
-        with pytest.raises(UnrecordedRequest, match=r"WebSocket ws://api.test/feed.*not recorded"):
-            await session.ws_connect("ws://api.test/feed")
-    assert len(recorder.unrecorded) == 1
-
-
-async def test_a_refused_websocket_leaves_no_connection_to_be_used_unrecorded(path: str) -> None:
-    """The connection could carry a request that has to be recorded."""
-    mock = MockConnector()
-    mock.fallback(status=403)
-    async with ClientSession(connector=Recorder(path, mock)) as session:
-        with pytest.raises(WSServerHandshakeError):
-            await session.ws_connect("http://api.test/feed")
-        assert session.connector is not None
-        assert session.connector.statistics().idle == 0
-
-
 # -- filters ----------------------------------------------------------------------------
 
 
@@ -927,22 +890,6 @@ async def test_a_request_that_was_not_sent_makes_no_traffic(tmp_path: Path) -> N
     connection.close()
     await recorder.close()
     assert not is_written(str(har))
-
-
-async def test_the_traffic_of_a_websocket_is_its_handshake(tmp_path: Path) -> None:
-    """Messages are not written."""
-
-    async def greet(peer: Any) -> None:
-        await peer.send("hello")
-
-    mock = MockConnector()
-    mock.ws("ws://api.test/feed", greet)
-    har = tmp_path / "traffic.har"
-    async with ClientSession(connector=Recorder(connector=mock, har=har)) as session:
-        async with session.ws_connect("ws://api.test/feed") as ws:
-            assert await ws.receive_str() == "hello"
-    (entry,) = entries(str(har))
-    assert entry["response"]["status"] == 101
 
 
 # -- the connector ----------------------------------------------------------------------

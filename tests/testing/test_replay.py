@@ -142,7 +142,7 @@ class Playing:
     def __init__(
         self, path: str, *, mode: Any = "none", text: str = "hello", is_early: bool = False
     ) -> None:
-        request = decoded_request("GET", URL_A, [], b"")
+        request = decoded_request("GET", URL_A, [], b"", is_websocket=False)
         recorded = response(("Content-Length", "5"), text=text, is_early=is_early)
         write_har(path, {}, [entry_of(request, recorded, name="", started=0)])
         self.cassette = Cassette(path, CassetteOptions(mode=mode))
@@ -153,7 +153,7 @@ class Playing:
 
     def request(self, head: RequestHead, body: bytes) -> RecordedRequest:
         """The request, which needs no filters here."""
-        return decoded_request(head.method, URL_A, head.headers.items(), body)
+        return decoded_request(head.method, URL_A, head.headers.items(), body, is_websocket=False)
 
     def refuse(self, request: RecordedRequest) -> UnrecordedRequest:
         """The error for a request that was not recorded."""
