@@ -269,7 +269,7 @@ class Transport(Generic[RequestT, ResponseT]):
         lending = self._connector.lend(
             route.request,
             wait_seconds=timeouts.pool,
-            timeout=ClientTimeout(sock_connect=connect),
+            timeout=ClientTimeout(sock_connect=connect, sock_read=timeouts.read),
             traces=() if trace is None else (trace,),
         )
         if trace is None:

@@ -17,7 +17,13 @@ import pytest
 from yarl import URL
 
 import anyhttp
-from anyhttp import ClientConnectionError, ClientSession, TCPConnector, UnixConnector
+from anyhttp import (
+    ClientConnectionError,
+    ClientSession,
+    ConnectionTimeoutError,
+    TCPConnector,
+    UnixConnector,
+)
 from anyhttp.testing import MockConnector, RequestMock, UnansweredRequest, mock_requests
 from tests.support.client import get
 from tests.support.httpx_libraries import library
@@ -111,6 +117,25 @@ class TestWhatIsCovered:
                 with pytest.raises(made.package.ConnectError):
                     await client.delete("https://api.test/users/4")
                 assert [call.path_params["id"] for call in mock.calls] == ["1", "2", "3", "4"]
+
+    @pytest.mark.parametrize(
+        ("given", "name"),
+        [
+            (ConnectionRefusedError, "ConnectError"),
+            (ConnectionTimeoutError, "ConnectTimeout"),
+            (TimeoutError, "ReadTimeout"),
+            (ConnectionResetError, "ReadError"),
+            (EOFError, "RemoteProtocolError"),
+        ],
+    )
+    async def test_failures_for_other_clients(self, given: type[Exception], name: str) -> None:
+        """They are brought about, so the exception is one of the other library."""
+        made = library("httpx")
+        async with made.package.AsyncClient(transport=made.ours()) as client:
+            with mock_requests() as mock:
+                mock.get(USERS, exception=given)
+                with pytest.raises(getattr(made.package, name)):
+                    await client.get(USERS)
 
     @pytest.mark.parametrize("target", [None, b"*", b"/other"])
     @pytest.mark.parametrize("proxy", [None, "http://user:secret@proxy.test:3128"])
