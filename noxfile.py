@@ -179,9 +179,12 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def compat(session: nox.Session) -> None:
-    """Compare with a pinned aiohttp: side by side, and with anyhttp in its place."""
+    """Compare with a pinned aiohttp: side by side, and with anyhttp in its place.
+
+    Tests that were ported from other libraries are run as they were before, too.
+    """
     install(session, "compat")
-    measured_tests(session, "tests/compat", "tests/as_aiohttp")
+    measured_tests(session, "tests/compat", "tests/as_aiohttp", "tests/test_ported.py")
 
 
 @nox.session

@@ -10,12 +10,9 @@ from __future__ import annotations
 import ast
 import builtins
 import errno
-import os
 import re
 import socket
 import ssl
-import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +24,7 @@ import anyhttp
 from anyhttp import ClientSession, ClientTimeout, testing
 from anyhttp.testing import MockConnector, UnansweredRequest
 from tests.support.fresh_python import ROOT
+from tests.support.user_tests import run_user_tests
 
 PAGE: Final = ROOT / "docs" / "howto" / "testing.md"
 TEXT: Final = PAGE.read_text("utf-8")
@@ -101,26 +99,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
             lines = block.text.splitlines()
             rest[block.line - 1 : block.line - 1 + len(lines)] = lines
     (folder / REST).write_text("\n".join(rest))
-    # Nothing is loaded but what is named, whatever is installed, and whatever runs this test.
-    environment = {name: text for name, text in os.environ.items() if "PYTEST" not in name}
-    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
-    options = ["-p", "anyio", "-p", "pytest_anyhttp", "-p", "no:cacheprovider"]
-    options += ["-W", "error", "-o", "anyio_mode=auto", "-vv", "--no-header", "--color=no"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, list[str]] = {}
-    for line in done.stdout.splitlines():
-        if passed := re.match(r"[\w.]+\.py::(\w+)(?:\[([\w-]+)\])? PASSED", line):
-            found.setdefault(passed[1], []).extend(passed.groups()[1:2] if passed[2] else [])
-    return found
+    return run_user_tests(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 import re
 
 import pytest
+from catalogue import API, Catalogue
+
 from anyhttp import ClientConnectionError, ClientResponseError, ClientSession
 from anyhttp.testing import Answer
-from catalogue import API, Catalogue
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 import httpx
 import pytest
+from catalogue_httpx import API, Catalogue
+
 from anyhttp.httpx import AnyhttpTransport
 from anyhttp.testing import Answer, mock_requests
-from catalogue_httpx import API, Catalogue
 
 
 @pytest.fixture
@@ -53,8 +54,6 @@ async def test_a_loan(client, mock):
     def lend(request):
         return Answer(201, json={"until": "May", "isbn": request.json()["isbn"]})
 
-    route = mock.post(
-        f"{API}/loans", match_headers={"Authorization": "Bearer secret"}, answer=lend
-    )
+    route = mock.post(f"{API}/loans", match_headers={"Authorization": "Bearer secret"}, answer=lend)
     assert await Catalogue(client, "secret").lend("42", "ada") == "May"
     assert route.calls[-1].json() == {"isbn": "42", "reader": "ada"}
