@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
 
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import checkpoint
@@ -170,9 +170,13 @@ class ServerExchange:
             self._body = b"".join([piece async for piece in self])
         return self._body
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await self.receive():
-            yield piece
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if piece := await self.receive():
+            return piece
+        raise StopAsyncIteration
 
     # -- the response
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -153,14 +152,15 @@ class WebSocketPeer:
         """
         return json.loads(await self.receive())
 
-    async def __aiter__(self) -> AsyncIterator[str | bytes]:
-        """Yield messages until the WebSocket is closed."""
-        while True:
-            try:
-                message = await self.receive()
-            except WebSocketClosed:
-                return
-            yield message
+    def __aiter__(self) -> Self:
+        """Return the peer, which yields messages until the WebSocket is closed."""
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        try:
+            return await self.receive()
+        except WebSocketClosed:
+            raise StopAsyncIteration from None
 
     async def send(self, message: str | bytes) -> None:
         """Send a text message (``str``) or a binary one (``bytes``).

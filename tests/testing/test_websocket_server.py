@@ -91,6 +91,23 @@ async def test_messages_go_both_ways(compress: int) -> None:
         assert await websocket.receive_str() == ""
 
 
+async def test_iterating_leaves_nothing_behind() -> None:
+    """The loop may be left in any way, and another one goes on; there is no generator to close."""
+    heard: list[str | bytes] = []
+
+    async def hear_twice(peer: WebSocketPeer) -> None:
+        for _ in range(2):
+            async for message in peer:
+                heard.append(message)
+                break
+
+    async with opened(hear_twice) as websocket:
+        await websocket.send_str("one")
+        await websocket.send_str("two")
+        await websocket.receive()
+    assert heard == ["one", "two"]
+
+
 async def test_json() -> None:
     """In both directions."""
 
