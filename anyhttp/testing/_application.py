@@ -33,14 +33,17 @@ class Call(Protocol):
     @property
     def is_ending(self) -> bool:
         """Whether the application knows, or learns in its next step, that nobody waits for it."""
+        ...
 
     @property
     def is_delivered(self) -> bool:
         """Whether all that the application has to send has been sent to the client."""
+        ...
 
     @property
     def is_disconnected(self) -> bool:
         """Whether it is known that the client has gone."""
+        ...
 
     async def run(self) -> None:
         """Call the application, and raise what it raises."""

@@ -167,8 +167,9 @@ class WebSocketCall(ServerCall):
         elif kind == _CLOSE and stage is Stage.OPEN:
             await self._close(message)
         elif kind == _CLOSE and stage is Stage.UNDECIDED and not self._is_denying:
-            self._refuse()
+            self._stage = Stage.REFUSED
             await self._exchange.respond(403)
+            self._end_wait()
         elif kind == _ACCEPT and stage is Stage.UNDECIDED and not self._is_denying:
             await self._accept(message)
         elif kind.startswith(_DENIAL) and stage is Stage.UNDECIDED:
@@ -207,18 +208,19 @@ class WebSocketCall(ServerCall):
         self._end_wait()
         try:
             async with self._handshake:
-                self._peer = peer = await self._exchange.accept_websocket(
+                self._peer = await self._exchange.accept_websocket(
                     protocol=subprotocol, headers=headers, compress=True
                 )
         except MalformedRequest:
-            self._refuse()  # by a response that says why
+            self._stage = Stage.REFUSED  # by a response that says why
             self.is_disconnected = True
             self._raise_gone()
         except ValueError as exc:
             raise self.broken_rule(f"sent {_ACCEPT} with a bad header: {exc}") from exc
         self._stage = Stage.OPEN
         assert self._group is not None
-        self._group.start_soon(self._read, peer)
+        assert self._peer is not None
+        self._group.start_soon(self._read, self._peer)
 
     async def _close(self, message: Message) -> None:
         assert self._peer is not None
@@ -240,15 +242,12 @@ class WebSocketCall(ServerCall):
         elif kind == f"{_DENIAL}body":
             await response.send_body(message)
             if response.stage is ResponseStage.OVER:
-                self._refuse()
+                self._stage = Stage.REFUSED
                 if not self._settings.holds_end:
                     await response.send_rest()
+                self._end_wait()
         else:
             raise self.broken_rule(f"sent {kind!r}, which is no message for a WebSocket")
-
-    def _refuse(self) -> None:
-        self._stage = Stage.REFUSED
-        self._end_wait()
 
     # -- the end
 

@@ -44,7 +44,7 @@ class Lifespan:
         if mode not in get_args(LifespanMode):
             raise ValueError(f"lifespan must be 'auto', 'on' or 'off', not {mode!r}")
         self._app = app
-        self._mode = mode
+        self._mode: LifespanMode = mode
         self._seconds = seconds
         self._call: _LifespanCall | None = None
         #: what the application keeps for its requests
@@ -93,7 +93,7 @@ class _LifespanCall:
 
     def __init__(self, app: ASGIApplication, mode: LifespanMode, seconds: float) -> None:
         self._app = app
-        self._mode = mode
+        self._mode: LifespanMode = mode
         self._seconds = seconds
         self._stage = Stage.STARTING
         self._scope = anyio.CancelScope()
