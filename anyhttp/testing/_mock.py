@@ -11,7 +11,7 @@ from .._common import check_instance
 from .._headers import checked_method
 from .._network import NetworkStream
 from .._tasks import ClientTimeout
-from ..connector import BaseConnector, TCPConnector
+from ..connector import BaseConnector, TCPConnector, open_stream
 from ..tracing import Trace
 from ..typedefs import Query
 from . import _asserts as asserts
@@ -367,7 +367,9 @@ class MockConnector(RequestMock, BaseConnector):
             return stream
         if self._real is None:
             self._real = TCPConnector()
-        return await self._real._create_connection(req, traces, timeout)
+        connected = await open_stream(self._real, req, traces, timeout)
+        connected.for_one_exchange = True  # a route may answer the next request to this host
+        return connected
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close all connections and end the tasks that answer; repeated calls do nothing.
