@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -64,12 +65,18 @@ class MockTasks:
     def raise_failure(self) -> None:
         """Raise the first exception that no request has been told of; forget all of them.
 
+        If another exception is being handled, it gets a note of it instead.  So what a block has
+        raised leaves the block.
+
         :raises Exception: what a task has raised
         """
         failed, self.failed = self.failed, []
-        failures = [stream.failure for stream in failed if not stream.has_raised]
-        if failures:
-            first, *others = filter(None, failures)
-            for other in others:
-                first.add_note(f"another one failed too: {other!r}")
-            raise first
+        failures = [stream.failure for stream in failed if stream.failure and not stream.has_raised]
+        handled = sys.exception()
+        raised = failures[0] if failures and handled is None else None
+        for failure in failures:
+            told = handled or raised
+            if told is not None and failure is not told:
+                told.add_note(f"Besides, code that answers in a mock has raised {failure!r}")
+        if raised is not None:
+            raise raised
