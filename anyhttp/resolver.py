@@ -112,7 +112,7 @@ async def _in_thread_of_its_own(ask: Callable[[], T]) -> T:
     take a thread of the pool away from reading files.  On asyncio it would also delay the end
     of the program, which waits for the pool.
     """
-    limiter = _thread_limiter()
+    limiter = thread_limiter()
     borrower = object()
     outcome: list[T | Exception] = []
     done = anyio.Event()
@@ -144,8 +144,8 @@ async def _in_thread_of_its_own(ask: Callable[[], T]) -> T:
     return found
 
 
-def _thread_limiter() -> anyio.CapacityLimiter:
-    """Return the limiter of the running event loop."""
+def thread_limiter() -> anyio.CapacityLimiter:
+    """Return what counts the lookups in threads of the running event loop."""
     try:
         return _limiter_of_loop.get()
     except LookupError:

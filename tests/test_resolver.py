@@ -26,8 +26,8 @@ from anyhttp.resolver import (
     DefaultResolver,
     DnsCache,
     ThreadedResolver,
-    _thread_limiter,
     literal_address,
+    thread_limiter,
 )
 from tests.support import census
 from tests.support.cancel import cancel_at_every_checkpoint, cancel_when
@@ -452,7 +452,7 @@ class TestStuckLookups:
             assert await ThreadedResolver().resolve("a.test")
 
         async def after() -> None:
-            await until(lambda: not _thread_limiter().borrowed_tokens, "the place to be free")
+            await until(lambda: not thread_limiter().borrowed_tokens, "the place to be free")
 
         for how in ("scope", "every-task"):
             assert await cancel_at_every_checkpoint(resolve, after=after, how=how)
@@ -467,7 +467,7 @@ class TestStuckLookups:
             patch.setattr(threading.Thread, "start", refuse)
             with pytest.raises(RuntimeError, match="new thread"):
                 await ThreadedResolver().resolve("localhost")
-        assert _thread_limiter().borrowed_tokens == 0
+        assert thread_limiter().borrowed_tokens == 0
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_the_program_can_end(self, backend: str) -> None:

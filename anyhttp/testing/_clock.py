@@ -13,6 +13,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter
 
 from .._common import check_seconds
+from ..resolver import thread_limiter
 
 __all__ = ("AutojumpEventLoop",)
 
@@ -30,7 +31,7 @@ class AutojumpEventLoop(asyncio.SelectorEventLoop):
 
     It is for tests: ``anyio.sleep(3600)``, a :class:`.ClientTimeout` and :func:`asyncio.wait_for`
     take no real time.  Tasks run in the same order as with real time, and the clocks of the loop
-    and of anyio go forward by what was waited for; :func:`time.monotonic` does not.
+    and of anyio go forward by what was waited for; ``time.monotonic()`` does not.
 
     ::
 
@@ -40,7 +41,8 @@ class AutojumpEventLoop(asyncio.SelectorEventLoop):
         anyio.run(main, backend_options={"loop_factory": AutojumpEventLoop})
 
     Time does not jump while a thread works for a task: one of :func:`asyncio.to_thread`, of
-    ``loop.run_in_executor()``, or of :func:`anyio.to_thread.run_sync` with its usual limiter.
+    ``loop.run_in_executor()``, of :func:`anyio.to_thread.run_sync` with its usual limiter, or one
+    that looks up a name for a connector.
     Nobody can know whether something will arrive at a socket.  So while a task or a server waits
     for one, and something has run since the last such wait, the loop waits for *patience* seconds
     of real time first; then time jumps.
@@ -57,7 +59,7 @@ class AutojumpEventLoop(asyncio.SelectorEventLoop):
         self._jumped = 0.0
         self._patience = patience
         self._calls: set[object] = set()  # those that threads do for tasks
-        self._limiter: CapacityLimiter | None = None  # anyio's, of threads
+        self._limiters: tuple[CapacityLimiter, ...] = ()  # of other threads
         self._has_run = True  # whether a task may have sent something since the last real wait
         super().__init__(_JumpingSelector(self._wait))
         try:
@@ -72,7 +74,7 @@ class AutojumpEventLoop(asyncio.SelectorEventLoop):
 
     def _wait(self, selector: _JumpingSelector, timeout: float) -> Events:
         """Wait for sockets and threads; if there are none, let *timeout* seconds be over."""
-        if self._calls or (self._limiter is not None and self._limiter.borrowed_tokens):
+        if self._calls or any(limiter.borrowed_tokens for limiter in self._limiters):
             return selector.wait(timeout)
         patience = 0.0
         if self._has_run and len(selector.get_map()) > _OWN_SOCKETS:
@@ -91,8 +93,9 @@ class AutojumpEventLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Handle:
         """Call *callback* soon; each step of a task is such a call, unlike the end of a timer."""
         self._has_run = True
-        if self._limiter is None and asyncio.current_task(self) is not None:
-            self._limiter = current_default_thread_limiter()  # which only a task can ask for
+        if not self._limiters and asyncio.current_task(self) is not None:
+            # Only a task can ask for them.
+            self._limiters = (current_default_thread_limiter(), thread_limiter())
         return super().call_soon(callback, *args, context=context)
 
     def run_in_executor(

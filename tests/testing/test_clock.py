@@ -20,7 +20,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from anyhttp import ClientSession, ClientTimeout
+from anyhttp import ClientConnectorDNSError, ClientSession, ClientTimeout
 from anyhttp.testing import AutojumpEventLoop, MockConnector
 from tests.support.client import get
 from tests.support.fresh_python import ROOT
@@ -189,6 +189,19 @@ class TestThreads:
 
         with asyncio.Runner(loop_factory=AutojumpEventLoop) as runner:
             runner.run(main())
+
+    def test_looking_up_a_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def slow(*args: Any, **options: Any) -> Any:
+            time.sleep(0.05)
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+        async def main() -> None:
+            async with ClientSession() as session:
+                with pytest.raises(ClientConnectorDNSError, match="no such name"):
+                    await get(session, "http://host.test/", timeout=ClientTimeout(HOUR))
+
+        monkeypatch.setattr("socket.getaddrinfo", slow)
+        run(main)
 
     def test_other_tasks_have_real_time_meanwhile(self) -> None:
         order: list[str] = []
