@@ -572,11 +572,15 @@ def write_har(path: str, log: Mapping[str, Any], entries: Sequence[HarEntry]) ->
 
     :param log: what the file held besides the entries; empty for a new one
     :raises OSError: it could not be written
+    :raises CassetteError: an entry of another tool is nested too deeply to be written again
     """
     creator = {"name": "anyhttp", "version": __version__}
     whole = {"version": "1.2", "creator": creator, **log}
     document = {"log": {**whole, "entries": [entry.record for entry in entries]}}
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    try:
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+    except RecursionError:
+        raise CassetteError(path, "an entry is nested too deeply to be written again") from None
     text = _PAIR.sub(r"{\1, \2}", text)
     # Lone surrogates stand for bytes of headers that are no UTF-8; JSON has the same escape.
     content = text.encode("utf-8", "backslashreplace") + b"\n"

@@ -30,7 +30,8 @@ def record_requests(
     connectors of the program have been given, such as contexts for TLS.
 
     It holds in the block itself and in tasks that are started in it.  The end of the block writes
-    the file, unless an exception ends it.
+    the file, unless an exception ends it.  ``async with`` closes the *connector* as well, which
+    ``with`` cannot.
 
     :param path: of the file; ``None``: neither record nor replay
     :param whole_process: whether it holds in all tasks and threads of the process instead

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeAlias, TypedDict
 
+from yarl import URL
+
 from .._common import check_instance
 from .._headers import header_lines
 from .._network import NetworkStream
@@ -23,6 +25,7 @@ from ._mock_tasks import MockTasks
 from ._observed import ExchangeObserver, ObservedStream, decoded_request
 from ._redaction import Filters
 from ._replay_stream import ReplayStream
+from ._route_table import host_and_port
 from ._swallowed import note_swallowed
 
 if TYPE_CHECKING:
@@ -56,7 +59,8 @@ class Recorder(BaseConnector):
     The file is a HAR 1.2, which browsers and many tools read and write, so that a file that was
     saved in a browser can be replayed as well.  It is written when the connector is closed.  In
     ``async with Recorder(...)``, that is at the end of the block, and nothing is recorded if an
-    exception ends the block: half of a test makes no cassette.
+    exception ends the block: half of a test makes no cassette.  The end of the block also raises
+    an :exc:`UnrecordedRequest` that the program has caught.
 
     ===================  ====================================================================
     mode
@@ -71,10 +75,12 @@ class Recorder(BaseConnector):
     Each entry answers one request, in the order of the file.  A request that has no entry, and may
     not be sent, raises :exc:`UnrecordedRequest`.
 
-    Secrets are replaced before they are written, see :class:`Filters`; the program gets the true
-    values when it records.  Response bodies that end early are recorded as far as they came, and
-    end early when they are replayed.  Requests that failed without a response are not recorded.
-    Bodies are held in memory until the file is written.
+    Secrets are replaced before they are written, see :class:`Filters`; in JSON, only those that are
+    named.  The program gets the true values when it records.
+
+    Response bodies that end early are recorded as far as they came, and end early when they are
+    replayed.  Requests that failed without a response are not recorded.  Bodies are held in memory
+    until the file is written.
 
     Of a WebSocket, the messages are recorded.  When it is replayed, those that were received are
     sent again, each when all messages before it have been sent as they were recorded.
@@ -135,6 +141,7 @@ class Recorder(BaseConnector):
         self._numbers = count()
         self._observers: set[ExchangeObserver] = set()
         self._tasks = MockTasks()
+        self._passed_hosts: set[tuple[str, int | None]] = set()
         self._writes_at_exit = False
         #: the errors of requests that nothing answered, also if the program has caught them
         self.unrecorded: list[UnrecordedRequest] = []
@@ -161,6 +168,20 @@ class Recorder(BaseConnector):
             names = "\n".join(f"  {entry.name}" for entry in entries)
             raise AssertionError(f"{self._cassette.path}: entries that were not played:\n{names}")
 
+    def pass_through(self, *hosts: str) -> None:
+        """Send requests to these hosts in any mode, and do not record them.
+
+        :param hosts: ``"host"`` for any port, or ``"host:port"``
+        :raises TypeError: one is not text
+        :raises ValueError: one is no host
+        """
+        self._passed_hosts.update([host_and_port(host) for host in hosts])
+
+    def _passes(self, url: URL) -> bool:
+        """Whether requests to *url* are not recorded."""
+        host = url.raw_host or ""
+        return bool(self._passed_hosts & {(host, None), (host, url.port)})
+
     def discard(self) -> None:
         """Forget what has been recorded so far, so that it will not be written."""
         if self._cassette is not None:
@@ -181,9 +202,10 @@ class Recorder(BaseConnector):
     ) -> RecorderStream | None:
         """Return what takes the place of the network's stream; see :func:`record_requests`.
 
-        It is ``None`` for the real connection that this recorder itself makes.
+        It is ``None`` for the real connection that this recorder itself makes, and for hosts of
+        :meth:`pass_through`.
         """
-        if _is_connecting.get():
+        if _is_connecting.get() or self._passes(req.url):
             return None
         return await self._create_connection(req, traces, timeout)
 
@@ -276,7 +298,7 @@ class _Dial:
         :raises UnrecordedRequest: the cassette has no answer, and the request may not be sent
         """
         cassette, req = self._recorder._cassette, self._req
-        if cassette is None:
+        if cassette is None or self._recorder._passes(req.url):
             return await self._network()
         request = self._filtered(req.method, tuple(req.headers.items()), b"")
         candidates = cassette.candidates(request)

@@ -474,6 +474,18 @@ def test_a_file_of_another_tool_keeps_what_it_holds(tmp_path: Path) -> None:
     assert log == {"version": "1.2", "creator": {"name": "Other"}, "pages": [], "_private": 1}
 
 
+def test_what_is_nested_too_deeply_is_not_written_again(tmp_path: Path) -> None:
+    """Another tool may have written it; the file stays as it is."""
+    path = saved(tmp_path, entry())
+    before = Path(path).read_bytes()
+    deep: Any = None
+    for _ in range(100_000):
+        deep = {"a": deep}
+    with pytest.raises(CassetteError, match="too deeply to be written"):
+        write_har(path, {"_x": deep}, [made()])
+    assert Path(path).read_bytes() == before
+
+
 tokens = st.text("abcXYZ-_09", min_size=1)
 values = st.text(
     st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\udc80\udcff"), max_size=20

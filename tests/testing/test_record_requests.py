@@ -12,6 +12,7 @@ from yarl import URL
 
 from anyhttp import ClientSession, TCPConnector
 from anyhttp.testing import (
+    ASGIConnector,
     MockConnector,
     Recorder,
     UnrecordedRequest,
@@ -101,6 +102,48 @@ async def test_another_task_outside_of_the_block_is_not_recorded(path: str, serv
             goes_on.set()
             await anyio.wait_all_tasks_blocked()
     assert urls(path) == [str(server.url / "echo")]
+
+
+async def test_hosts_that_pass_through_are_connected_to_by_the_program(
+    path: str, server: Server
+) -> None:
+    """As if there were no recorder."""
+    with record_requests(path) as recorder:
+        recorder.pass_through("127.0.0.1")
+        assert await program(server.url / "json")
+    with pytest.raises(FileNotFoundError):
+        urls(path)
+
+
+async def test_transports_for_httpx_are_recorded(path: str, server: Server) -> None:
+    """Their connections are made by connectors, too."""
+    httpx = pytest.importorskip("httpx")
+    from anyhttp.httpx import AnyhttpTransport
+
+    for _ in range(2):
+        with record_requests(path):
+            async with httpx.AsyncClient(transport=AnyhttpTransport()) as client:
+                answer = await client.post(str(server.url / "echo"), json={"a": 1})
+                assert answer.json()["method"] == "POST"
+    assert server.requests == ["POST /echo"]
+
+
+async def test_the_end_of_an_async_block_closes_the_connector(path: str) -> None:
+    """An application whose requests are recorded is shut down."""
+    events = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            for _ in range(2):
+                events.append((await receive())["type"])
+                await send({"type": f"{events[-1]}.complete"})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async with record_requests(path, connector=ASGIConnector(application)):
+        assert await program("http://app.test/") == b"hello"
+    assert events == ["lifespan.startup", "lifespan.shutdown"]
 
 
 async def test_the_whole_process(path: str, server: Server) -> None:

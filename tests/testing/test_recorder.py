@@ -810,6 +810,32 @@ async def test_limits_hold_for_replays_too(path: str) -> None:
         assert (await ask(session))[3] == b"2"
 
 
+# -- hosts that are not recorded --------------------------------------------------------
+
+
+async def test_requests_to_some_hosts_are_not_recorded(path: str) -> None:
+    """They go to the network in any mode."""
+    counts = []
+    for mode in ("all", "none"):
+        mock = MockConnector()
+        mock.get("/a")
+        recorder = Recorder(path, mock, mode=mode)
+        recorder.pass_through("local.test:81", "other.test")
+        async with ClientSession(connector=recorder) as session:
+            await ask(session, "http://local.test:81/a")
+            await ask(session, "http://other.test/a")
+            if mode == "all":
+                await ask(session)
+            else:
+                with pytest.raises(UnrecordedRequest):
+                    await ask(session, "http://local.test/a")
+        counts.append(len(mock.calls))
+    assert counts == [3, 2]
+    assert [entry["request"]["url"] for entry in entries(path)] == [URL_A]
+    with pytest.raises(ValueError, match="a host must be like"):
+        recorder.pass_through("http://local.test")
+
+
 # -- filters ----------------------------------------------------------------------------
 
 
