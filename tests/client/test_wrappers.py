@@ -7,8 +7,7 @@ attribute of what they wrap, and put a proxy in the place of the session's conne
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
@@ -31,30 +30,25 @@ from anyhttp import (
 )
 from anyhttp.client_middlewares import ClientHandlerType
 from anyhttp.client_reqrep import take_exchange
-from tests.support import websocket
+from anyhttp.testing import WebSocketPeer
 from tests.support.api import Api
-from tests.support.links import Gone, Link, LinkThreads, Listener
 from tests.support.server import Server
-from tests.support.websocket import Accept
 
 wrapt: Any = pytest.importorskip("wrapt")
 
 
 @pytest.fixture
-def socket_url() -> Iterator[URL]:
+def socket_url(api: Api) -> URL:
     """The URL of a server that accepts any WebSocket, and sends it a text."""
 
-    def serve(link: Link) -> None:
-        with suppress(Gone, OSError):
-            link.send(Accept().data(link.take_until(b"\r\n\r\n")) + websocket.frame(1, b"hello"))
-            websocket.take_frame(link)  # the client's CLOSE
-            link.send(websocket.close(1000))
+    async def greet(peer: WebSocketPeer) -> None:
+        await peer.send("hello")
+        async for _ in peer:
+            pass
 
-    links = LinkThreads(serve)
-    listener = Listener(links.start)
-    yield URL(f"ws://127.0.0.1:{listener.port}/")
-    listener.stop()
-    links.stop()
+    url = api.url.with_scheme("ws")
+    api.mock.ws(url, greet, match_query={})
+    return url
 
 
 def subclassed(monkeypatch: pytest.MonkeyPatch, see: Callable[..., None]) -> ClientSession:
@@ -177,13 +171,13 @@ WAYS: list[Callable[[pytest.MonkeyPatch, Callable[..., None]], ClientSession]] =
 async def test_request_of_any_kind_is_called(
     put: Callable[[pytest.MonkeyPatch, Callable[..., None]], ClientSession],
     monkeypatch: pytest.MonkeyPatch,
-    server: Server,
+    api: Api,
     socket_url: URL,
 ) -> None:
     """By each verb, awaited and entered, and for the handshake of a WebSocket."""
     seen: list[tuple[str, str]] = []
     session = put(monkeypatch, lambda method, url, **options: seen.append((method, str(url))))
-    url = str(server.url / "json")
+    url = str(api.url / "json")
     async with session:
         for verb in ("get", "options", "head", "post", "put", "patch", "delete"):
             async with getattr(session, verb)(url) as response:
@@ -207,13 +201,13 @@ async def test_request_of_any_kind_is_called(
 async def test_functions_without_a_session(
     put: Callable[[pytest.MonkeyPatch, Callable[..., None]], ClientSession],
     monkeypatch: pytest.MonkeyPatch,
-    server: Server,
+    api: Api,
     socket_url: URL,
 ) -> None:
     """``request()`` and ``ws_connect()`` make sessions, so they call it too."""
     seen: list[str] = []
     await put(monkeypatch, lambda method, url, **options: seen.append(method)).close()
-    async with anyhttp.request("DELETE", server.url / "json") as response:
+    async with anyhttp.request("DELETE", api.url / "json") as response:
         assert response.status == 200
     async with anyhttp.ws_connect(socket_url) as ws:
         assert (await ws.receive()).data == "hello"
@@ -221,7 +215,7 @@ async def test_functions_without_a_session(
 
 
 async def test_a_wrapper_changes_what_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, server: Server, socket_url: URL
+    monkeypatch: pytest.MonkeyPatch, api: Api, socket_url: URL
 ) -> None:
     """It may add and take away options, and answer with another request, as retries do."""
 
@@ -230,19 +224,19 @@ async def test_a_wrapper_changes_what_is_asked_for(
             self, method: str, str_or_url: Any, *, key: str = "", **options: Any
         ) -> Any:
             headers = {**dict(options.pop("headers", None) or {}), "X-Signature": key}
-            await super()._request("GET", server.url / "json")  # a token, say
+            await super()._request("GET", api.url / "json")  # a token, say
             return await super()._request(method, str_or_url, headers=headers, **options)
 
     options: Any = {"key": "secret"}
     async with Signed() as session:
-        async with session.get(server.url / "echo", **options) as response:
+        async with session.get(api.url / "echo", **options) as response:
             sent = dict((await response.json())["headers"])
             assert sent["X-Signature"] == "secret"
         async with session.ws_connect(socket_url, origin="http://o.test") as ws:
             assert (await ws.receive()).type is WSMsgType.TEXT
-        assert server.requests.count("GET /json") == 2
+        assert api.requests.count("GET /json") == 2
         with pytest.raises(WSServerHandshakeError):
-            await session.ws_connect(server.url / "json")
+            await session.ws_connect(api.url / "json")
     assert not session._scope.handshakes
 
 
@@ -295,7 +289,7 @@ async def test_ws_connect_of_a_subclass(socket_url: URL) -> None:
             await session._ws_connect(socket_url, nonsense=1)
 
 
-async def test_a_handshake_whose_response_was_released(server: Server, socket_url: URL) -> None:
+async def test_a_handshake_whose_response_was_released(api: Api, socket_url: URL) -> None:
     """The WebSocket would have no connection, so there is none."""
 
     class Releasing(ClientSession):
