@@ -15,14 +15,16 @@ import socket
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import pytest
 from yarl import URL
 
 import anyhttp
 from anyhttp import ClientSession, ClientTimeout, testing
-from anyhttp.testing import MockConnector, UnansweredRequest
+from anyhttp.testing import MockConnector, Recorder, UnansweredRequest
 from tests.support.fresh_python import ROOT
 from tests.support.user_tests import run_user_tests
 
@@ -99,7 +101,17 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
             lines = block.text.splitlines()
             rest[block.line - 1 : block.line - 1 + len(lines)] = lines
     (folder / REST).write_text("\n".join(rest))
+    cassette = folder / "cassettes" / Path(REST).stem / "test_what_was_recorded.har"
+    anyio.run(record, cassette)
     return run_user_tests(folder)
+
+
+async def record(cassette: Path) -> None:
+    """Make the cassette of an example."""
+    network = MockConnector()
+    network.get("https://api.test/prices/ruler", json={"cents": 80})
+    async with ClientSession(connector=Recorder(cassette, network)) as session:
+        await session.get("https://api.test/prices/ruler")
 
 
 @pytest.mark.parametrize(
