@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -23,6 +23,7 @@ __all__ = (
     "MalformedRequest",
     "RequestEnd",
     "RequestHead",
+    "header_pairs",
 )
 
 #: Header fields of a response or of trailers, in their order.
@@ -37,6 +38,8 @@ _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
 #: Longest line that gives the size of a chunk, in bytes.
 _LONGEST_LINE: Final = 16 * 1024
 _BODILESS: Final = frozenset((204, 304))
+_LENGTH_FIELDS: Final = frozenset(("content-length", "transfer-encoding"))
+_FRAMING_FIELDS: Final = _LENGTH_FIELDS | {"connection"}
 
 
 class MalformedRequest(ValueError):
@@ -287,7 +290,7 @@ class Http1Server:
             raise RuntimeError("interim responses come before the response")
         if status == 100:
             self.expects_continue = False
-        return _head(status, None, _pairs(headers))
+        return _head(status, None, header_pairs(headers))
 
     def start(self, status: int, headers: Headers = (), reason: str | None = None) -> bytes:
         """Return the head of the response.
@@ -298,8 +301,8 @@ class Http1Server:
         :raises ValueError: *status* or a header has no proper form
         :raises RuntimeError: the response has been started, or there is no request
         """
-        pairs = _pairs(headers)
-        self._frame_response(status, pairs)
+        pairs = header_pairs(headers)
+        self._frame_response(status, pairs, _framing_of(pairs))
         return _head(status, reason, pairs)
 
     def respond(
@@ -314,11 +317,15 @@ class Http1Server:
         :raises ValueError: *status* or a header has no proper form
         :raises RuntimeError: the response has been started, or there is no request
         """
-        pairs = _pairs(headers)
-        if status not in _BODILESS and status >= 200 and not _has_framing(pairs):
-            pairs.append(("Content-Length", str(len(body))))
-        self._frame_response(status, pairs)
+        pairs = header_pairs(headers)
+        framing = _framing_of(pairs)
+        if status not in _BODILESS and status != 101 and not _LENGTH_FIELDS & framing.keys():
+            framing["content-length"] = length = str(len(body))
+            pairs.append(("Content-Length", length))
+        self._frame_response(status, pairs, framing)
         head = _head(status, reason, pairs)
+        if self.is_switched:
+            return head
         if self._sending is _Body.LENGTH and len(body) == self._to_send:
             self._sending = _Body.OVER
             return head + body
@@ -335,41 +342,41 @@ class Http1Server:
         ]
         return _head(400, None, pairs) + body
 
-    def _frame_response(self, status: int, pairs: list[tuple[str, str]]) -> None:
-        """Find out how the body is to be sent, and add the header that tells it."""
-        head = self.head
-        if head is None:
+    def _frame_response(
+        self, status: int, pairs: list[tuple[str, str]], framing: Mapping[str, str]
+    ) -> None:
+        """Begin the response, and add the header that tells where its body ends.
+
+        :param framing: what :func:`_framing_of` tells of the headers *pairs*
+        """
+        head = self._request_to_answer(status)
+        self.status = status
+        if self.expects_continue or "close" in framing.get("connection", "").lower():
+            self.can_go_on = False  # without 100 Continue, the body may come, or not
+        if status == 101 or (head.method == "CONNECT" and 200 <= status < 300):
+            self._sending, self.is_switched, self.can_go_on = _Body.OVER, True, False
+            return
+        self._sending = sending = _body_of(head, status, framing)
+        if sending is _Body.LENGTH:
+            self._to_send = int(framing["content-length"])
+        elif sending is _Body.TO_THE_END:
+            self.can_go_on = False
+        elif sending is _Body.CHUNKS and "transfer-encoding" not in framing:
+            pairs.append(("Transfer-Encoding", "chunked"))
+
+    def _request_to_answer(self, status: int) -> RequestHead:
+        """Return the head of the request, if a response with *status* may begin.
+
+        :raises ValueError: *status* is none of a response
+        :raises RuntimeError: the response has been started, or there is no request
+        """
+        if self.head is None:
             raise RuntimeError("there is no request to respond to")
         if self._sending is not _Body.UNSTARTED:
             raise RuntimeError("the response has been started already")
         if status.__class__ is not int or not (status == 101 or 200 <= status <= 999):
             raise ValueError(f"status must be a number from 200 to 999, or 101, not {status!r}")
-        length: str | None = None
-        chunked = False
-        for name, value in pairs:
-            size = len(name)
-            if size == 14 and name.lower() == "content-length":
-                length = value
-            elif size == 17 and name.lower() == "transfer-encoding":
-                chunked = value.lower().endswith("chunked")
-            elif size == 10 and name.lower() == "connection" and "close" in value.lower():
-                self.can_go_on = False
-        self.status = status
-        if self.expects_continue:
-            self.can_go_on = False  # the body may come, or not
-        if status == 101 or (head.method == "CONNECT" and 200 <= status < 300):
-            self._sending, self.is_switched, self.can_go_on = _Body.OVER, True, False
-        elif head.method == "HEAD" or status in _BODILESS:
-            self._sending = _Body.NONE
-        elif chunked:
-            self._sending = _Body.CHUNKS
-        elif length is not None and length.isascii() and length.isdecimal():
-            self._sending, self._to_send = _Body.LENGTH, int(length)
-        elif head.version == "1.0" or _has_framing(pairs):
-            self._sending, self.can_go_on = _Body.TO_THE_END, False
-        else:
-            self._sending = _Body.CHUNKS
-            pairs.append(("Transfer-Encoding", "chunked"))
+        return self.head
 
     def send_data(self, data: bytes) -> bytes:
         """Return the bytes that carry a part of the body.
@@ -403,7 +410,7 @@ class Http1Server:
         :raises RuntimeError: the response has not been started, or is over
         """
         sending = self._sending
-        pairs = _pairs(trailers) if trailers else []
+        pairs = header_pairs(trailers) if trailers else []
         if pairs and sending in {_Body.LENGTH, _Body.TO_THE_END}:
             raise ValueError("trailers need a body that is sent in chunks")
         self.send_data(b"")  # raises the errors
@@ -460,10 +467,11 @@ def _tokens(headers: CIMultiDict[str], name: str) -> list[str]:
 # -- writing
 
 
-def _pairs(headers: Headers) -> list[tuple[str, str]]:
+def header_pairs(headers: Headers) -> list[tuple[str, str]]:
     """Return header fields as text."""
     items = headers.items() if isinstance(headers, Mapping) else headers
-    return [(_text(name), _text(value)) for name, value in items]
+    pairs = cast("Iterable[tuple[str | bytes, str | bytes]]", items)
+    return [(_text(name), _text(value)) for name, value in pairs]
 
 
 def _text(value: str | bytes) -> str:
@@ -474,8 +482,23 @@ def _text(value: str | bytes) -> str:
     raise TypeError(f"headers must be str or bytes, not {type(value).__name__}")
 
 
-def _has_framing(pairs: list[tuple[str, str]]) -> bool:
-    return any(name.lower() in {"content-length", "transfer-encoding"} for name, _ in pairs)
+def _framing_of(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Return the fields that tell where a response and its connection end, in lower case."""
+    return {lower: value for name, value in pairs if (lower := name.lower()) in _FRAMING_FIELDS}
+
+
+def _body_of(head: RequestHead, status: int, framing: Mapping[str, str]) -> _Body:
+    """Return how the body of a response is sent (:rfc:`9112#section-6.3`)."""
+    if head.method == "HEAD" or status in _BODILESS:
+        return _Body.NONE
+    if framing.get("transfer-encoding", "").lower().endswith("chunked"):
+        return _Body.CHUNKS
+    length = framing.get("content-length", "")
+    if length.isascii() and length.isdecimal():
+        return _Body.LENGTH
+    if head.version == "1.0" or _LENGTH_FIELDS & framing.keys():
+        return _Body.TO_THE_END
+    return _Body.CHUNKS
 
 
 def _head(status: int, reason: str | None, pairs: list[tuple[str, str]]) -> bytes:

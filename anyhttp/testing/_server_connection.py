@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 from anyio.abc import ByteStream, SocketAttribute
@@ -12,7 +11,14 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from ._client_stream import ClientDisconnected, ClientStream
-from ._http1_server import Headers, Http1Server, MalformedRequest, RequestEnd, RequestHead
+from ._http1_server import (
+    Headers,
+    Http1Server,
+    MalformedRequest,
+    RequestEnd,
+    RequestHead,
+    header_pairs,
+)
 
 if TYPE_CHECKING:
     from ._websocket_server import WebSocketPeer
@@ -253,8 +259,7 @@ class ServerExchange:
             await self.respond(answer.status, headers, answer.refusal.encode())
             raise MalformedRequest(answer.refusal)
         await self.read()  # the request has no body, but its end has to be taken
-        extra = headers.items() if isinstance(headers, Mapping) else headers
-        await self.start(101, [*answer.headers, *extra])
+        await self.start(101, [*answer.headers, *header_pairs(headers)])
         return WebSocketPeer(
             self.connection.stream, answer.protocol, self.url, self.headers, http.take_rest()
         )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import anyio
@@ -463,11 +463,6 @@ async def test_a_client_that_leaves_in_the_middle_of_its_request() -> None:
 # -- misbehaviour
 
 
-def misbehaving(server: LoopbackServer, answer: Answer | None = None, **options: Any) -> None:
-    """Let all requests to *server* be answered so."""
-    server.fallback(**({"answer": answer} if answer is not None else options))
-
-
 @pytest.mark.parametrize("tls", [False, True])
 async def test_a_reset(tls: bool) -> None:
     """RST, at once or after a part of the body."""
@@ -728,16 +723,17 @@ async def test_the_end_of_the_block_ends_all(fails: bool) -> None:
             with pytest.raises((ServerDisconnectedError, ClientOSError)):
                 await session.get(url)
 
-        try:
-            async with serve(handler) as server:
-                tasks.start_soon(get, server.url)
-                await until(lambda: bool(server.calls), "the request")
-                idle = await anyio.connect_tcp("127.0.0.1", server.port)
-                if fails:
-                    raise Oops
-        except Oops:
-            pass
-        await idle.aclose()
+        server = serve(handler)
+        async with AsyncExitStack() as idle:
+            with suppress(Oops):
+                async with server:
+                    tasks.start_soon(get, server.url)
+                    await until(lambda: bool(server.calls), "the request")
+                    await idle.enter_async_context(
+                        await anyio.connect_tcp("127.0.0.1", server.port)
+                    )
+                    if fails:
+                        raise Oops
         assert ended == ["handler"]
         assert not server.open_connections
 
@@ -776,14 +772,15 @@ async def test_a_server_that_is_cancelled_while_it_ends() -> None:
     async def script(_: WebSocketPeer) -> None:
         await anyio.sleep_forever()
 
+    server = serve()
+    websockets = []
     with anyio.CancelScope() as scope:
-        async with ClientSession() as session:
-            async with serve() as server:
-                server.ws("/", script)
-                websocket = await session.ws_connect(server.url)
-                scope.cancel()
+        async with ClientSession() as session, server:
+            server.ws("/", script)
+            websockets.append(await session.ws_connect(server.url))
+            scope.cancel()
     assert scope.cancelled_caught
-    assert websocket.closed
+    assert websockets[0].closed
     assert not server.open_connections
 
 

@@ -394,10 +394,10 @@ async def test_a_subprotocol_that_was_not_offered() -> None:
 async def test_many_tasks_may_send() -> None:
     """No frame gets into another one, though the client reads slowly."""
     client, peer = await raw_peer()
+    received = b""
     async with anyio.create_task_group() as tasks:
         for number in range(20):
             tasks.start_soon(peer.send, b"%02d" % number * 5000)
-        received = b""
         while len(received) < 20 * 10004:
             received += await client.receive(777)
     frames = [received[start : start + 10004] for start in range(0, len(received), 10004)]
