@@ -152,11 +152,13 @@ def _cassette_of(item: pytest.Item) -> Path:
     call = getattr(item, "callspec", None)
     if call is not None:
         parts: list[str] = call.id.split("-")
-        backend = call.params.get("anyio_backend", "")
-        backend = backend if isinstance(backend, str) else backend[0]
-        backends = [part for part in parts if backend and part.startswith(backend)]
-        if backends:
-            parts.remove(backends[0])
+        backend = call.params.get("anyio_backend")
+        if backend is not None:
+            shown = backend if isinstance(backend, str) else backend[0]
+            for part in parts:
+                if part.startswith(shown):
+                    parts.remove(part)
+                    break
         name = "-".join([name, *parts])
     # A name that no file may have, or one that is too long, is told from others by a digest.
     safe = re.sub(r"[^\w.-]+", "_", name)[:100]

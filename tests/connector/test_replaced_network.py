@@ -157,7 +157,9 @@ async def test_a_task_that_outlives_the_block_has_the_network(server: Server) ->
     async with ClientSession(server.url) as session, anyio.create_task_group() as group:
         with replaced_network(source):
             group.start_soon(ask)
-        over.set()
+        with replaced_network(CannedSource()):  # of somebody else
+            over.set()
+            await anyio.wait_all_tasks_blocked()
     assert source.requests == []
 
 

@@ -8,7 +8,7 @@ import importlib
 import inspect
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import anyio
@@ -278,6 +278,40 @@ class TestTheEnd:
             else:
                 block.__exit__(None, None, None)
                 await ended.wait()
+
+    @pytest.mark.parametrize("is_async", [False, True])
+    @pytest.mark.parametrize("fails", [False, True])
+    async def test_a_function_that_fails_unheard(self, is_async: bool, fails: bool) -> None:
+        """The client had left before; the error is raised at the end, or is a note there."""
+
+        async def answer(request: object) -> int:
+            asked.set()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                raise LookupError("in the function")
+
+        async def run() -> None:
+            async with AsyncExitStack() as stack:
+                block = mock_requests()
+                if is_async:
+                    mock = await stack.enter_async_context(block)
+                else:
+                    mock = stack.enter_context(block)
+                mock.get(USERS, answer=answer)
+                async with anyio.create_task_group() as group:
+                    group.start_soon(fetch)
+                    await asked.wait()
+                    group.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await anyio.wait_all_tasks_blocked()
+                if fails:
+                    raise ValueError
+
+        asked = anyio.Event()
+        with pytest.raises(ValueError if fails else LookupError) as caught:
+            await run()
+        assert not fails or "in the function" in caught.value.__notes__[0]
 
     def test_entered_twice(self) -> None:
         """Each block has a mock of its own."""

@@ -133,6 +133,22 @@ def folder_of_each_kind(tmp_path: Path, request: pytest.FixtureRequest) -> Folde
     return Folder(tmp_path, request.param)
 
 
+#: What several tests below write.
+FETCH: Final = """
+URL = "https://api.test/users"
+
+async def fetch(url=URL):
+    async with ClientSession() as session, session.get(url) as response:
+        return await response.text()
+
+async def swallow(url=URL):
+    try:
+        await fetch(url)
+    except Exception:
+        pass
+"""
+
+
 @pytest.fixture
 def anyio_folder(tmp_path: Path) -> Folder:
     """A folder for tests that anyio's plugin runs."""
@@ -182,561 +198,225 @@ def test_nothing_is_imported_in_a_run_without_a_fixture(one_folder: Folder) -> N
     assert endings(reports) == {"test_passes": "passed", "test_fails": "failed in call"}
 
 
-class TestMock:
-    """``anyhttp_mock``."""
+def test_requests_of_tests_fixtures_and_threads_are_answered(folder_of_each_kind: Folder) -> None:
+    """By the mock, whatever runs them, and in which context."""
+    reports = folder_of_each_kind.run(
+        FETCH
+        + """
+import threading
 
-    def test_requests_are_answered(self, folder_of_each_kind: Folder) -> None:
-        """In a test, in its async fixtures, and in threads, whatever runs them."""
-        reports = folder_of_each_kind.run(
-            """
-            import threading
+@mark_fixture
+async def user(anyhttp_mock):
+    anyhttp_mock.get(URL, text="Ann")
+    assert await fetch() == "Ann"
+    yield await fetch()
+    assert await fetch() == "Ann"
+    assert len(anyhttp_mock.calls) == 5
 
-            URL = "https://api.test/users"
+@mark
+async def test_async(user, anyhttp_mock):
+    assert user == await fetch() == "Ann"
+    thread = threading.Thread(target=lambda: anyio.run(fetch))
+    thread.start()
+    await anyio.to_thread.run_sync(thread.join)
 
-            async def fetch():
-                async with ClientSession() as session, session.get(URL) as response:
-                    return await response.json()
+@mark
+async def test_function_that_still_answers(anyhttp_mock):
+    begun = anyio.Event()
 
-            @mark_fixture
-            async def user(anyhttp_mock):
-                anyhttp_mock.get(URL, json="Ann")
-                assert await fetch() == "Ann"
-                yield await fetch()
-                assert await fetch() == "Ann"
-                assert len(anyhttp_mock.calls) == 5
+    async def never(request):
+        begun.set()
+        await anyio.sleep_forever()
 
-            @mark
-            async def test_it(user, anyhttp_mock):
-                assert user == await fetch() == "Ann"
-                thread = threading.Thread(target=lambda: anyio.run(fetch))
-                thread.start()
-                await anyio.to_thread.run_sync(thread.join)
+    anyhttp_mock.get(URL, answer=never)
+    async with anyio.create_task_group() as group:
+        group.start_soon(fetch)
+        await begun.wait()
+        group.cancel_scope.cancel()
 
-            def test_without_a_loop(anyhttp_mock):
-                anyhttp_mock.get(URL, json="Bob")
-                assert anyio.run(fetch) == "Bob"
-            """
-        )
-        assert set(endings(reports).values()) == {"passed"}
-
-    def test_fixtures_of_a_module(self, anyio_folder: Folder) -> None:
-        """With one, anyio's plugin runs all tests in a context that was made before."""
-        reports = anyio_folder.run(
-            """
-            @pytest.fixture(scope="module")
-            async def session():
-                async with ClientSession() as session:
-                    yield session
-
-            @mark
-            @pytest.mark.parametrize("name", ["Ann", "Bob"])
-            async def test_it(anyhttp_mock, session, name):
-                anyhttp_mock.get("https://api.test/users", json=name)
-                async with session.get("https://api.test/users") as response:
-                    assert await response.json() == name
-            """
-        )
-        assert set(endings(reports).values()) == {"passed"}
-        assert len(reports) == 4
-
-    def test_what_the_end_finds(self, folder: Folder) -> None:
-        """A test that passed fails at its end; one that failed says why itself."""
-        reports = folder.run(
-            """
-            async def swallow():
-                async with ClientSession() as session:
-                    try:
-                        await session.get("https://api.test/users")
-                    except Exception:
-                        pass
-
-            @mark
-            async def test_route(anyhttp_mock):
-                anyhttp_mock.get("https://api.test/users")
-
-            @mark
-            async def test_request(anyhttp_mock):
-                await swallow()
-
-            @mark
-            async def test_fails(anyhttp_mock):
-                anyhttp_mock.get("https://api.test/other")
-                await swallow()
-                assert not "what the test wants"
-
-            @mark
-            @pytest.mark.anyhttp_mock(assert_all_called=False)
-            async def test_passes(anyhttp_mock):
-                anyhttp_mock.get("https://api.test/users")
-            """,
-            returns=1,
-        )
-        expected = {
-            "test_route": ("failed in teardown", "GET https://api.test/users"),
-            "test_request": ("failed in teardown", "no route answers GET https://api.test/users"),
-            "test_fails": ("failed in call", "what the test wants"),
-            "test_passes": ("passed", ""),
-        }
-        for name, parts in reports.items():
-            how, text = expected[name.partition("[")[0]]
-            assert ending(parts) == how
-            assert text in "".join(part.text for part in parts.values())
-            if how == "failed in call":
-                assert "no route answers GET https://api.test/users" in parts["call"].text
-                assert parts["teardown"].outcome == "passed"
-
-    def test_a_function_that_still_answers(self, folder: Folder) -> None:
-        """It ends with the test, or with the event loop that the test was run in."""
-        reports = folder.run(
-            """
-            @mark
-            async def test_it(anyhttp_mock):
-                begun = anyio.Event()
-
-                async def never(request):
-                    begun.set()
-                    await anyio.sleep_forever()
-
-                anyhttp_mock.get("https://api.test/users", answer=never)
-                async with ClientSession() as session, anyio.create_task_group() as group:
-                    group.start_soon(session.get, "https://api.test/users")
-                    await begun.wait()
-                    group.cancel_scope.cancel()
-            """
-        )
-        assert set(endings(reports).values()) == {"passed"}
-
-    def test_a_mark_that_is_wrong(self, one_folder: Folder) -> None:
-        """The setup of the test says so."""
-        reports = one_folder.run(
-            """
-            @pytest.mark.anyhttp_mock(False)
-            def test_position(anyhttp_mock): ...
-
-            @pytest.mark.anyhttp_mock(assert_all_called="no")
-            def test_value(anyhttp_mock): ...
-
-            @pytest.mark.anyhttp_mock(whole_process=False)
-            def test_name(anyhttp_mock): ...
-            """,
-            "--strict-markers",
-            returns=1,
-        )
-        assert set(endings(reports).values()) == {"failed in setup"}
-        assert "assert_all_called must be a bool" in reports["test_value"]["setup"].text
-
-    def test_a_test_that_catches_what_the_mock_tells(self, one_folder: Folder) -> None:
-        """It clears the list, and passes."""
-        reports = one_folder.run(
-            """
-            from anyhttp.testing import UnansweredRequest
-
-            @mark
-            async def test_it(anyhttp_mock):
-                async with ClientSession() as session:
-                    with pytest.raises(UnansweredRequest):
-                        await session.get("https://api.test/users")
-                anyhttp_mock.unanswered.clear()
-            """
-        )
-        assert endings(reports) == {"test_it": "passed"}
-
-    @pytest.mark.parametrize("fixtures", ["mock, no_network", "no_network, mock"])
-    def test_beside_the_fixture_that_forbids_connections(
-        self, one_folder: Folder, fixtures: str
-    ) -> None:
-        """What the mock answers is no connection; what it passes through is one."""
-        names = ", ".join(f"anyhttp_{name}" for name in fixtures.split(", "))
-        reports = one_folder.run(
-            f"""
-            from anyhttp.testing import ForbiddenConnection
-
-            @mark
-            async def test_it({names}):
-                anyhttp_mock.get("https://api.test/users")
-                anyhttp_mock.pass_through("real.test")
-                async with ClientSession() as session:
-                    async with session.get("https://api.test/users"):
-                        pass
-                    with pytest.raises(ForbiddenConnection, match="real.test"):
-                        await session.get("https://real.test")
-                anyhttp_no_network.refused.clear()
-            """
-        )
-        assert endings(reports) == {"test_it": "passed"}
-
-
-class TestRecorder:
-    """``anyhttp_recorder``."""
-
-    def test_a_test_is_recorded_and_replayed(self, folder: Folder, server: Server) -> None:
-        """In a file that is named after it, and is the same for each backend."""
-        url = server.url / "json"
-        tests = f"""
-            async def fetch():
-                async with ClientSession() as session, session.get("{url}") as response:
-                    return await response.json()
-
-            class TestIt:
-                @mark
-                async def test_it(self, anyhttp_recorder):
-                    assert await fetch()
-                    assert anyhttp_recorder.unplayed == []
-        """
-        for _ in range(2):
-            assert set(endings(folder.run(tests)).values()) == {"passed"}
-            assert server.requests == ["GET /json"]
-        cassettes = folder.path / "cassettes" / "test_it"
-        assert [path.name for path in cassettes.iterdir()] == ["TestIt.test_it.har"]
-
-    def test_names_of_cassettes(self, anyio_folder: Folder, server: Server) -> None:
-        """A name that no file may have, or that would be too long, ends with a digest."""
-        url = server.url / "json"
-        anyio_folder.run(
-            f"""
-            LONG = pytest.param("", id="x" * 200)
-
-            @mark
-            @pytest.mark.parametrize("text", ["Ann", "trio", "a/b", "a?b", LONG])
-            async def test_it(anyhttp_recorder, text):
-                async with ClientSession() as session, session.get("{url}") as response:
-                    await response.read()
-            """
-        )
-        cassettes = anyio_folder.path / "cassettes" / "test_it"
-        names = sorted(path.stem for path in cassettes.iterdir())
-        assert len(names) == 5
-        assert {"test_it-Ann", "test_it-trio"} < {*names}
-        for beginning, name in zip(["a_b", "a_b", "x" * 92], names[1:3] + names[4:], strict=True):
-            assert re.fullmatch(rf"test_it-{beginning}-[0-9a-f]{{8}}", name)
-
-    def test_the_mode_and_further_options(self, one_folder: Folder, server: Server) -> None:
-        """By the command line, and by a mark."""
-        url = server.url / "json"
-        tests = f"""
-            import itertools, os
-
-            @mark
-            @pytest.mark.anyhttp_recorder(match_on=["method", "path"], mode="none")
-            async def test_it(anyhttp_recorder):
-                url = "{url}?now=" + os.urandom(4).hex()
-                async with ClientSession() as session, session.get(url) as response:
-                    await response.read()
-        """
-        reports = one_folder.run(tests, returns=1)
-        assert ending(reports["test_it"]) == "failed in setup"
-        assert "test_it.har" in reports["test_it"]["setup"].text
-        for mode, requests in (("once", 1), ("once", 1), ("all", 2), ("none", 2)):
-            reports = one_folder.run(tests, f"--anyhttp-record={mode}")
-            assert endings(reports) == {"test_it": "passed"}
-            assert len(server.requests) == requests
-
-    def test_a_mode_that_is_none(self, one_folder: Folder) -> None:
-        """The command line is refused, with those that there are."""
-        with pytest.raises(AssertionError, match="new_episodes"):
-            one_folder.run("", "--anyhttp-record=some")
-
-    def test_the_modes_are_those_of_a_recorder(self) -> None:
-        """They are repeated in the plugin, which imports nothing for its options."""
-        parser = pytest.Parser(_ispytest=True)
-        pytest_anyhttp.pytest_addoption(parser)
-        (option,) = parser.getgroup("anyhttp").options
-        assert {*option.attrs()["choices"]} == {*get_args(RecordMode)}
-
-    def test_a_test_that_fails_records_nothing(self, folder: Folder, server: Server) -> None:
-        """What it sent is perhaps half of what it would send."""
-        url = server.url / "json"
-        reports = folder.run(
-            f"""
-            @mark
-            async def test_it(anyhttp_recorder):
-                async with ClientSession() as session, session.get("{url}"):
-                    assert not "what the test wants"
-            """,
-            returns=1,
-        )
-        assert set(endings(reports).values()) == {"failed in call"}
-        assert not (folder.path / "cassettes").exists()
-
-    def test_a_request_that_is_not_recorded(self, one_folder: Folder, server: Server) -> None:
-        """The end of the test tells of it, if the program has caught the error."""
-        url = server.url / "json"
-        tests = f"""
-            import contextlib
-
-            @mark
-            async def test_it(anyhttp_recorder):
-                for path in PATHS:
-                    async with ClientSession() as session:
-                        with contextlib.suppress(Exception):
-                            await session.get("{url}" + path)
-        """
-        one_folder.run(tests.replace("PATHS", "['']"))
-        reports = one_folder.run(tests.replace("PATHS", "['', '/other']"), returns=1)
-        assert ending(reports["test_it"]) == "failed in teardown"
-        assert "/other" in reports["test_it"]["teardown"].text
-
-    def test_beside_the_fixture_that_forbids_connections(
-        self, one_folder: Folder, server: Server
-    ) -> None:
-        """Nothing is recorded by mistake: the command line has to say so."""
-        url = server.url / "json"
-        tests = f"""
-            @mark
-            async def test_it(anyhttp_recorder):
-                async with ClientSession() as session, session.get("{url}") as response:
-                    await response.read()
-        """
-        settings = "usefixtures = anyhttp_no_network"
-        reports = one_folder.run(tests, settings=settings, returns=1)
-        assert "ForbiddenConnection" in reports["test_it"]["call"].text
-        for mode in ("once", "none"):
-            reports = one_folder.run(tests, f"--anyhttp-record={mode}", settings=settings)
-            assert endings(reports) == {"test_it": "passed"}
-        assert server.requests == ["GET /json"]
-
-
-APPLICATION: Final = """
-    started = []
-
-    async def app(scope, receive, send):
-        if scope["type"] == "lifespan":
-            assert (await receive())["type"] == "lifespan.startup"
-            started.append(True)
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            started.append(False)
-            await send({"type": "lifespan.shutdown.complete"})
-        else:
-            host = dict(scope["headers"])[b"host"]
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": host + scope["path"].encode()})
+def test_plain(anyhttp_mock):
+    anyhttp_mock.get(URL, text="Bob")
+    assert anyio.run(fetch) == "Bob"
 """
+    )
+    assert set(endings(reports).values()) == {"passed"}
 
 
-class TestAsgi:
-    """``anyhttp_asgi``."""
+def test_fixtures_of_a_module(anyio_folder: Folder) -> None:
+    """With one, anyio's plugin runs all tests in a context that was made before."""
+    reports = anyio_folder.run("""
+        @pytest.fixture(scope="module")
+        async def session():
+            async with ClientSession() as session:
+                yield session
 
-    def test_an_application_in_memory(self, folder: Folder) -> None:
-        """It is started and shut down by the session."""
-        reports = folder.run(
-            APPLICATION
-            + """
-    @mark
-    async def test_it(anyhttp_asgi, anyhttp_no_network):
-        async with anyhttp_asgi(app) as session, session.get("/path") as response:
-            assert await response.text() == "testserver/path"
-            assert started == [True]
-        assert started == [True, False]
-        started.clear()
-        options = {"base_url": "https://api.test/v1/", "lifespan": "off"}
-        async with anyhttp_asgi(app, **options) as session, session.get("path") as response:
-            assert await response.text() == "api.test/v1/path"
-        assert started == []
-"""
-        )
-        assert set(endings(reports).values()) == {"passed"}
+        @mark
+        @pytest.mark.parametrize("name", ["Ann", "Bob"])
+        async def test_it(anyhttp_mock, session, name):
+            anyhttp_mock.get("https://api.test/users", json=name)
+            async with session.get("https://api.test/users") as response:
+                assert await response.json() == name
+    """)
+    assert set(endings(reports).values()) == {"passed"}
+    assert len(reports) == 4
 
-    def test_a_session_that_is_not_closed(self, one_folder: Folder) -> None:
-        """The application has not been shut down."""
-        reports = one_folder.run(
-            APPLICATION
-            + """
-    def test_passes(anyhttp_asgi):
-        async def run():
-            anyhttp_asgi(app)
 
-        anyio.run(run)
+#: How tests end, and what the text of that end contains.
+ENDS: Final = {
+    "test_mock": ("failed in call", "no route answers GET https://api.test/users"),
+    "test_mock_route": ("failed in teardown", "GET https://api.test/users"),
+    "test_mock_caught": ("failed in teardown", "no route answers GET https://api.test/users"),
+    "test_mock_fails": ("failed in call", "no route answers GET https://api.test/users"),
+    "test_mock_skipped": ("skipped in call", "Skipped"),
+    "test_mock_mark": ("passed", ""),
+    "test_network": (
+        "failed in call",
+        "may not connect to api.test:443, as GET https://api.test/u",
+    ),
+    "test_network_caught": ("failed in teardown", "may not connect to 127.0.0.1:1"),
+    "test_network_fails": ("failed in call", "may not connect to 127.0.0.1:1"),
+    "test_serve_function": ("failed in teardown", "in the function"),
+    "test_serve_caught": ("failed in teardown", "no route answers GET http://127.0.0.1"),
+    "test_serve_fails": ("failed in call", "no route answers GET http://127.0.0.1"),
+    "test_asgi_open": ("failed in teardown", "async with anyhttp_asgi(app)"),
+    "test_asgi_fails": ("failed in call", ""),
+}
 
-    def test_fails(anyhttp_asgi):
-        test_passes(anyhttp_asgi)
-        assert not "what the test wants"
+
+def test_what_the_ends_of_tests_find(folder: Folder) -> None:
+    """A test that passed fails at its end; one that failed says why itself, and once."""
+    reports = folder.run(
+        FETCH
+        + """
+@mark
+async def test_mock(anyhttp_mock):
+    await fetch()
+
+@mark
+async def test_mock_route(anyhttp_mock):
+    anyhttp_mock.get(URL)
+
+@mark
+async def test_mock_caught(anyhttp_mock):
+    await swallow()
+
+@mark
+async def test_mock_fails(anyhttp_mock):
+    anyhttp_mock.get("https://api.test/other")
+    await swallow()
+    assert not "what the test wants"
+
+@mark
+async def test_mock_skipped(anyhttp_mock):
+    anyhttp_mock.get(URL)
+    pytest.skip("this has a reason")
+
+@mark
+@pytest.mark.anyhttp_mock(assert_all_called=False)
+async def test_mock_mark(anyhttp_mock):
+    anyhttp_mock.get(URL)
+    with pytest.raises(AssertionError):
+        await fetch("https://api.test/other")
+    anyhttp_mock.unanswered.clear()
+
+@mark
+async def test_network(anyhttp_no_network):
+    await fetch()
+
+@mark
+async def test_network_caught(anyhttp_no_network):
+    await swallow("http://127.0.0.1:1/")
+
+@mark
+async def test_network_fails(anyhttp_no_network):
+    await swallow("http://127.0.0.1:1/")
+    assert not "what the test wants"
+
+@mark
+async def test_serve_function(anyhttp_serve):
+    def function(request):
+        raise LookupError("in the function")
+
+    await swallow(anyhttp_serve(function).url)
+
+@mark
+async def test_serve_caught(anyhttp_serve):
+    await swallow(anyhttp_serve().url)
+
+@mark
+async def test_serve_fails(anyhttp_serve):
+    await swallow(anyhttp_serve().url)
+    assert not "what the test wants"
+
+async def app(scope, receive, send):
+    raise NotImplementedError
+
+@mark
+async def test_asgi_open(anyhttp_asgi):
+    anyhttp_asgi(app)
+
+@mark
+async def test_asgi_fails(anyhttp_asgi):
+    anyhttp_asgi(app)
+    assert not "what the test wants"
 """,
-            returns=1,
-        )
-        assert endings(reports) == {
-            "test_passes": "failed in teardown",
-            "test_fails": "failed in call",
-        }
-        assert "async with anyhttp_asgi(app)" in reports["test_passes"]["teardown"].text
-        assert reports["test_fails"]["teardown"].outcome == "passed"
+        returns=1,
+    )
+    assert {name.partition("[")[0] for name in reports} == ENDS.keys()
+    for name, parts in reports.items():
+        plain = name.partition("[")[0]
+        how, text = ENDS[plain]
+        assert ending(parts) == how, name
+        assert text in "".join(part.text for part in parts.values()), name
+        if how != "failed in teardown":
+            assert parts["teardown"].outcome == "passed", name
+        assert ("what the test wants" in parts["call"].text) is plain.endswith("_fails"), name
+        if plain in {"test_mock", "test_network"}:
+            assert parts["call"].text.count(f"Error: {text}") <= 1, name
+            assert "Besides" not in parts["call"].text, name
+        if plain == "test_network":
+            assert f"test_it.py::{name} may not connect" in parts["call"].text
 
 
-class TestServe:
-    """``anyhttp_serve``."""
+def test_marks_that_are_wrong(one_folder: Folder) -> None:
+    """The setup of the test says so."""
+    reports = one_folder.run(
+        """
+        @pytest.mark.anyhttp_mock(False)
+        def test_position(anyhttp_mock): ...
 
-    def test_a_server_on_loopback(self, folder: Folder) -> None:
-        """It runs on the backend of the test, in another thread; a plain test can use it, too."""
-        reports = folder.run(
-            """
-            import threading, urllib.request
-            from anyhttp.testing import Answer
+        @pytest.mark.anyhttp_mock(assert_all_called="no")
+        def test_value(anyhttp_mock): ...
 
-            async def handler(request):
-                await anyio.sleep(0)
-                library = anyio.get_current_task().coro is not None and __import__("sniffio")
-                return {
-                    "library": library.current_async_library(),
-                    "is_here": threading.get_ident() == request_thread,
-                }
+        @pytest.mark.anyhttp_mock(whole_process=False)
+        def test_name(anyhttp_mock): ...
 
-            request_thread = threading.get_ident()
-
-            @mark
-            async def test_it(anyhttp_serve):
-                import sniffio
-
-                server = anyhttp_serve(handler)
-                other = anyhttp_serve(tls=True)
-                other.get("/path", text="encrypted")
-                async with ClientSession() as session:
-                    async with session.get(server.url) as response:
-                        library = sniffio.current_async_library()
-                        assert await response.json() == {"library": library, "is_here": False}
-                    async with session.get(
-                        other.url / "path", ssl=other.client_context
-                    ) as response:
-                        assert await response.text() == "encrypted"
-                assert len(server.calls) == len(other.calls) == 1
-
-            def test_plain(anyhttp_serve):
-                server = anyhttp_serve("hello")
-                with urllib.request.urlopen(str(server.url)) as response:
-                    assert response.read() == b"hello"
-            """
-        )
-        assert set(endings(reports).values()) == {"passed"}
-
-    def test_what_fails_in_the_server(self, folder: Folder) -> None:
-        """A test that passed fails at its end; one that failed says why itself."""
-        reports = folder.run(
-            """
-            def handler(request):
-                raise LookupError("in the handler")
-
-            async def fetch(server):
-                async with ClientSession() as session, session.get(server.url) as response:
-                    assert response.status == 500
-
-            @mark
-            async def test_handler(anyhttp_serve):
-                await fetch(anyhttp_serve(handler))
-
-            @mark
-            async def test_request(anyhttp_serve):
-                await fetch(anyhttp_serve())
-
-            @mark
-            async def test_fails(anyhttp_serve):
-                await fetch(anyhttp_serve())
-                assert not "what the test wants"
-            """,
-            returns=1,
-        )
-        for name, parts in reports.items():
-            if name.startswith("test_fails"):
-                assert ending(parts) == "failed in call"
-                assert parts["teardown"].outcome == "passed"
-                assert "what the test wants" in parts["call"].text
-                assert "no route answers GET http://127.0.0.1" in parts["call"].text
-            else:
-                assert ending(parts) == "failed in teardown"
-                text = parts["teardown"].text
-                assert "in the handler" in text or "no route answers GET" in text
-
-    def test_beside_the_fixtures_that_let_nothing_through(self, one_folder: Folder) -> None:
-        """They let requests to the server through."""
-        reports = one_folder.run(
-            """
-            @mark
-            async def test_it(anyhttp_serve, anyhttp_mock, anyhttp_no_network):
-                server = anyhttp_serve("from the server")
-                anyhttp_mock.get("https://api.test/", text="from the mock")
-                async with ClientSession() as session:
-                    async with session.get(server.url) as response:
-                        assert await response.text() == "from the server"
-                    async with session.get("https://api.test/") as response:
-                        assert await response.text() == "from the mock"
-            """
-        )
-        assert endings(reports) == {"test_it": "passed"}
+        @pytest.mark.anyhttp_recorder(modes="once")
+        def test_recorder(anyhttp_recorder): ...
+        """,
+        "--strict-markers",
+        returns=1,
+    )
+    assert set(endings(reports).values()) == {"failed in setup"}
+    assert "assert_all_called must be a bool" in reports["test_value"]["setup"].text
+    assert "'modes'" in reports["test_recorder"]["setup"].text
 
 
 class TestNoNetwork:
     """``anyhttp_no_network``."""
 
-    def test_a_connection_is_refused(self, folder: Folder) -> None:
-        """The error names the host and the test; it is told once."""
+    def test_what_is_refused_and_what_is_allowed(self, folder: Folder, server: Server) -> None:
+        """In all contexts and threads, by host and port; Unix sockets and proxies are, too."""
+        url = server.url / "json"
         reports = folder.run(
-            """
-            @mark
-            async def test_fails(anyhttp_no_network):
-                async with ClientSession() as session:
-                    await session.get("https://api.test/users?id=1")
-            """,
-            returns=1,
-        )
-        for name, parts in reports.items():
-            assert parts["call"].outcome == "failed"
-            assert parts["teardown"].outcome == "passed"
-            text = parts["call"].text
-            assert (
-                f"ForbiddenConnection: test_it.py::{name} may not connect to api.test:443" in text
-            )
-            assert "as GET https://api.test/users?id=1 wants to" in text
-            assert "Besides" not in text
-
-    def test_a_program_that_catches_the_error_does_not_hide_it(self, folder: Folder) -> None:
-        """The end of the test raises it, or the failure of the test shows it."""
-        reports = folder.run(
-            """
-            async def swallow():
-                async with ClientSession() as session:
-                    try:
-                        await session.get("http://127.0.0.1:1/")
-                    except Exception:
-                        pass
-
-            @mark
-            async def test_passes(anyhttp_no_network):
-                await swallow()
-
-            @mark
-            async def test_fails(anyhttp_no_network):
-                await swallow()
-                assert not "what the test wants"
-
-            @mark
-            async def test_is_skipped(anyhttp_no_network):
-                await swallow()
-                pytest.skip("this has a reason")
-            """,
-            returns=1,
-        )
-        for name, parts in reports.items():
-            if name.startswith("test_passes"):
-                assert ending(parts) == "failed in teardown"
-                assert "may not connect to 127.0.0.1:1" in parts["teardown"].text
-            elif name.startswith("test_fails"):
-                assert ending(parts) == "failed in call"
-                assert parts["teardown"].outcome == "passed"
-                assert "what the test wants" in parts["call"].text
-                assert "may not connect to 127.0.0.1:1" in parts["call"].text
-            else:
-                assert ending(parts) == "skipped in call"
-                assert parts["teardown"].outcome == "passed"
-
-    def test_async_fixtures_and_threads_are_refused_too(self, folder: Folder) -> None:
-        """Whatever runs them, and in which context."""
-        reports = folder.run(
-            """
-            import contextvars, threading
+            f"""
+            import threading
             from anyhttp.testing import ForbiddenConnection
 
-            async def refused():
+            async def refused(url="http://api.test/", text="may not connect to", **options):
                 async with ClientSession() as session:
-                    with pytest.raises(ForbiddenConnection, match="api.test"):
-                        await session.get("http://api.test/")
+                    with pytest.raises(ForbiddenConnection, match=text):
+                        await session.get(url, **options)
 
             @mark_fixture
             async def asks(anyhttp_no_network):
@@ -746,38 +426,25 @@ class TestNoNetwork:
                 anyhttp_no_network.refused.clear()
 
             @mark
-            async def test_it(asks):
+            async def test_contexts(asks):
                 await refused()
                 thread = threading.Thread(target=lambda: anyio.run(refused))
                 thread.start()
                 await anyio.to_thread.run_sync(thread.join)
 
-            def test_without_a_loop(anyhttp_no_network):
+            def test_plain(anyhttp_no_network):
                 anyio.run(refused)
                 assert len(anyhttp_no_network.refused) == 1
                 anyhttp_no_network.refused.clear()
-            """
-        )
-        assert set(endings(reports).values()) == {"passed"}
-
-    def test_what_is_allowed(self, folder: Folder, server: Server) -> None:
-        """By host, by host and port, or by a URL; other ports are not, nor are Unix sockets."""
-        port = server.url.port
-        reports = folder.run(
-            f"""
-            from anyhttp.testing import ForbiddenConnection
 
             @mark
             async def test_allowed(anyhttp_no_network):
-                anyhttp_no_network.allow("127.0.0.1:{port}", "[::1]:80", "a.test")
-                async with ClientSession() as session:
-                    async with session.get("http://127.0.0.1:{port}/") as response:
-                        assert response.status == 404
-                    for url in ("http://127.0.0.1:1/", "http://[::1]:81/", "http://b.test"):
-                        with pytest.raises(ForbiddenConnection, match="may not connect to"):
-                            await session.get(url)
-                    with pytest.raises(ForbiddenConnection, match="to the proxy p.test:3128"):
-                        await session.get("http://a.test", proxy="http://p.test:3128")
+                anyhttp_no_network.allow("127.0.0.1:{url.port}", "[::1]:80", "a.test")
+                async with ClientSession() as session, session.get("{url}") as response:
+                    assert response.status == 200
+                for other in ("http://127.0.0.1:1/", "http://[::1]:81/", "http://b.test"):
+                    await refused(other)
+                await refused("http://a.test", "to the proxy p.test:3128", proxy="http://p.test:3128")
                 async with ClientSession(connector=UnixConnector("/tmp/no")) as session:
                     with pytest.raises(ForbiddenConnection, match="localhost:80"):
                         await session.get("http://localhost/")
@@ -785,24 +452,225 @@ class TestNoNetwork:
 
             @mark
             async def test_forbidden_again(anyhttp_no_network):
-                async with ClientSession() as session:
-                    with pytest.raises(ForbiddenConnection):
-                        await session.get("http://127.0.0.1:{port}/")
+                await refused("{url}")
                 anyhttp_no_network.refused.clear()
             """
         )
         assert set(endings(reports).values()) == {"passed"}
 
-    def test_for_all_tests_of_a_project(self, one_folder: Folder) -> None:
-        """By a setting that pytest has."""
+    def test_beside_other_fixtures(self, one_folder: Folder) -> None:
+        """What a mock answers is no connection, what it passes through is one; servers are let in.
+
+        A setting of pytest has all tests of a project use the fixture.
+        """
         reports = one_folder.run(
-            """
-            @mark
-            async def test_fails():
-                async with ClientSession() as session:
-                    await session.get("http://api.test/")
-            """,
+            FETCH
+            + """
+from anyhttp.testing import ForbiddenConnection
+
+@mark
+async def test_refused():
+    await fetch()
+
+async def check(mock, guard):
+    mock.get(URL, text="from the mock")
+    mock.pass_through("real.test")
+    assert await fetch() == "from the mock"
+    with pytest.raises(ForbiddenConnection, match="real.test"):
+        await fetch("https://real.test")
+    guard.refused.clear()
+
+@mark
+async def test_before_the_mock(anyhttp_no_network, anyhttp_mock):
+    await check(anyhttp_mock, anyhttp_no_network)
+
+@mark
+async def test_after_the_mock(anyhttp_mock, anyhttp_no_network):
+    await check(anyhttp_mock, anyhttp_no_network)
+
+@mark
+async def test_server(anyhttp_serve):
+    assert await fetch(anyhttp_serve("from the server").url) == "from the server"
+
+@mark
+async def test_server_and_mock(anyhttp_serve, anyhttp_mock, anyhttp_no_network):
+    assert await fetch(anyhttp_serve("from the server").url) == "from the server"
+    await check(anyhttp_mock, anyhttp_no_network)
+""",
             settings="usefixtures = anyhttp_no_network",
             returns=1,
         )
-        assert "ForbiddenConnection" in reports["test_fails"]["call"].text
+        found = endings(reports)
+        assert found.pop("test_refused") == "failed in call"
+        assert "ForbiddenConnection" in reports["test_refused"]["call"].text
+        assert set(found.values()) == {"passed"}
+
+
+class TestRecorder:
+    """``anyhttp_recorder``."""
+
+    def test_a_test_is_recorded_and_replayed(self, anyio_folder: Folder, server: Server) -> None:
+        """In a file that is named after it, and is the same for each backend."""
+        url = server.url / "json"
+        tests = FETCH + dedent(f"""
+            class TestIt:
+                @mark
+                async def test_it(self, anyhttp_recorder):
+                    assert await fetch("{url}")
+                    assert anyhttp_recorder.unplayed == []
+
+            LONG = pytest.param("", id="x" * 200)
+
+            @mark
+            @pytest.mark.parametrize("text", ["Ann", "trio", "a/b", "a?b", LONG])
+            async def test_names(anyhttp_recorder, text):
+                await fetch("{url}")
+
+            @mark
+            @pytest.mark.parametrize("anyio_backend", [pytest.param("trio", id="other")])
+            async def test_backend(anyhttp_recorder):
+                await fetch("{url}")
+
+            @pytest.mark.parametrize("text", ["Ann"])
+            def test_plain(anyhttp_recorder, text):
+                anyio.run(fetch, "{url}")
+
+            @mark
+            async def test_fails(anyhttp_recorder):
+                await fetch("{url}")
+                assert not "what the test wants"
+        """)
+        for requests in (10, 12):  # those of the tests that fail are never recorded
+            found = endings(anyio_folder.run(tests, returns=1))
+            assert {found.pop(f"test_fails[{name}]") for name in ("asyncio", "trio")} == {
+                "failed in call"
+            }
+            assert set(found.values()) == {"passed"}
+            assert server.requests == ["GET /json"] * requests
+        cassettes = anyio_folder.path / "cassettes" / "test_it"
+        names = "\n".join(sorted(path.name for path in cassettes.iterdir()))
+        digest = "-[0-9a-f]{8}"
+        assert re.fullmatch(
+            rf"""TestIt\.test_it\.har
+test_backend-other\.har
+test_names-Ann\.har
+test_names-a_b{digest}\.har
+test_names-a_b{digest}\.har
+test_names-trio\.har
+test_names-x{{89}}{digest}\.har
+test_plain-Ann\.har""",
+            names,
+        )
+
+    def test_the_mode_and_further_options(self, one_folder: Folder, server: Server) -> None:
+        """By the command line, and by a mark; nothing is recorded by mistake."""
+        url = server.url / "json"
+        tests = FETCH + dedent(f"""
+            import os
+
+            @mark
+            @pytest.mark.anyhttp_recorder(match_on=["method", "path"], mode="none")
+            async def test_mode(anyhttp_recorder):
+                await fetch("{url}?now=" + os.urandom(4).hex())
+
+            @mark
+            async def test_no_network(anyhttp_recorder, anyhttp_no_network):
+                await fetch("{url}")
+
+            @mark
+            async def test_unrecorded(anyhttp_recorder):
+                if not anyhttp_recorder.records:
+                    await swallow("{url}?other")
+                await fetch("{url}")
+        """)
+        reports = one_folder.run(tests, returns=1)
+        assert endings(reports) == {
+            "test_mode": "failed in setup",
+            "test_no_network": "failed in call",
+            "test_unrecorded": "passed",
+        }
+        assert "test_mode.har" in reports["test_mode"]["setup"].text
+        assert "ForbiddenConnection" in reports["test_no_network"]["call"].text
+        assert len(server.requests) == 1
+        one_folder.run(tests, "--anyhttp-record=all")
+        assert len(server.requests) == 4
+        reports = one_folder.run(tests, "--anyhttp-record=none", returns=1)
+        assert endings(reports) == {
+            "test_mode": "passed",
+            "test_no_network": "passed",
+            "test_unrecorded": "failed in teardown",
+        }
+        assert "?other" in reports["test_unrecorded"]["teardown"].text
+        assert len(server.requests) == 4
+
+    def test_the_modes_are_those_of_a_recorder(self) -> None:
+        """They are repeated in the plugin, which imports nothing for its options."""
+        parser = pytest.Parser(_ispytest=True)
+        pytest_anyhttp.pytest_addoption(parser)
+        (option,) = parser.getgroup("anyhttp").options
+        assert {*option.attrs()["choices"]} == {*get_args(RecordMode)}
+
+
+def test_an_application_in_memory(anyio_folder: Folder) -> None:
+    """It is started and shut down by the session."""
+    reports = anyio_folder.run("""
+        started = []
+
+        async def app(scope, receive, send):
+            if scope["type"] == "lifespan":
+                assert (await receive())["type"] == "lifespan.startup"
+                started.append(True)
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                started.append(False)
+                await send({"type": "lifespan.shutdown.complete"})
+            else:
+                host = dict(scope["headers"])[b"host"]
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": host + scope["path"].encode()})
+
+        @mark
+        async def test_it(anyhttp_asgi, anyhttp_no_network):
+            async with anyhttp_asgi(app) as session, session.get("/path") as response:
+                assert await response.text() == "testserver/path"
+                assert started == [True]
+            assert started == [True, False]
+            started.clear()
+            options = {"base_url": "https://api.test/v1/", "lifespan": "off"}
+            async with anyhttp_asgi(app, **options) as session, session.get("path") as response:
+                assert await response.text() == "api.test/v1/path"
+            assert started == []
+    """)
+    assert set(endings(reports).values()) == {"passed"}
+
+
+def test_servers_on_loopback(folder: Folder) -> None:
+    """They run on the backend of the test, in another thread; a plain test can use them, too."""
+    reports = folder.run("""
+        import sniffio, threading, urllib.request
+
+        async def function(request):
+            await anyio.sleep(0)
+            return [sniffio.current_async_library(), threading.get_ident()]
+
+        @mark
+        async def test_async(anyhttp_serve):
+            server = anyhttp_serve(function)
+            other = anyhttp_serve(tls=True)
+            other.get("/path", text="encrypted")
+            async with ClientSession() as session:
+                async with session.get(server.url) as response:
+                    library, thread = await response.json()
+                    assert library == sniffio.current_async_library()
+                    assert thread != threading.get_ident()
+                url, context = other.url / "path", other.client_context
+                async with session.get(url, ssl=context) as response:
+                    assert await response.text() == "encrypted"
+            assert len(server.calls) == len(other.calls) == 1
+
+        def test_plain(anyhttp_serve):
+            server = anyhttp_serve("hello")
+            with urllib.request.urlopen(str(server.url)) as response:
+                assert response.read() == b"hello"
+    """)
+    assert set(endings(reports).values()) == {"passed"}
