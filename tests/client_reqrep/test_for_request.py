@@ -27,6 +27,8 @@ from anyhttp import (
     TCPConnector,
     TooManyRedirects,
     TraceConfig,
+    UploadAbortedError,
+    UploadTracker,
     WSServerHandshakeError,
     guess_charset,
 )
@@ -474,6 +476,16 @@ class TestInASession:
                     assert response.ok
         assert file.closed
         assert begun == []
+
+    async def test_an_upload_tracker(self) -> None:
+        """It learns that the request is over, and that the body has not been sent."""
+        tracker = UploadTracker()
+        async with offline(answering()) as session:
+            async with session.post(URL_TEXT, data=b"x" * 100, upload_tracker=tracker) as response:
+                assert response.ok
+        assert tracker.bytes_written == 0
+        with pytest.raises(UploadAbortedError):
+            await tracker.upload_complete
 
     async def test_without_a_session(self) -> None:
         async with anyhttp.request("GET", URL_TEXT, middlewares=[answering(text="a")]) as response:
