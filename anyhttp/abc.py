@@ -59,11 +59,15 @@ class AbstractResolver(ABC):
 class ConnectorStream(Protocol):
     """What the stream of an own connector may have besides the methods of anyio's ``ByteStream``.
 
-    A stream may have one of the two, both, or neither.
+    A stream may have each of them, or not.
     """
 
     #: whether the stream serves one request, after which its connection is not kept
     for_one_exchange: bool
+
+    #: what the program at the other end has failed with; when ``receive()`` raises this very
+    #: exception, it comes out of the request unchanged, also if it looks like one of the network
+    failure: BaseException | None
 
     def abort(self) -> None:
         """Tell the other side at once that nothing more is sent or received; do not wait.

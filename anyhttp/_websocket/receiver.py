@@ -267,6 +267,10 @@ class Receiver:
             self._life.end(WSCloseCode.ABNORMAL_CLOSURE, exc)
             if not (frames.ready or frames.data):
                 self._life.drained()
+        except Exception as exc:
+            if not self._stream.is_failure(exc):
+                raise
+            heartbeat.stop()  # the next call of receive() meets the same error, and raises it
         finally:
             wanted = self._released is not None
             self.read_by = None

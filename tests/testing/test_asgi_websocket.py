@@ -366,6 +366,26 @@ class TestFailures:
                     await ws.receive()
         assert caught.value is error
 
+    async def test_a_heartbeat_meets_it(self) -> None:
+        """The exception waits for the next call of receive()."""
+        go = anyio.Event()
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            await receive()
+            await send(ACCEPT)
+            await go.wait()
+            raise Failure("no")
+
+        async with session_for(app) as session, anyio.create_task_group() as group:
+            async with session.ws_connect(URL, heartbeat=3600) as ws:
+                heartbeat: Any = ws._heartbeat
+                group.start_soon(ws._receiver.read_ahead, heartbeat)  # as it does after a ping
+                await anyio.wait_all_tasks_blocked()
+                go.set()
+                await anyio.wait_all_tasks_blocked()
+                with pytest.raises(Failure):
+                    await ws.receive()
+
     async def test_as_a_server(self) -> None:
         """A status 500, or the code 1011."""
 
