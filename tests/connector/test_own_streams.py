@@ -246,6 +246,35 @@ async def test_any_other_error_of_a_stream(name: str, entered: bool) -> None:
     await session.close()
 
 
+class Failing(Canned):
+    """Its other end is a program, which fails after *answer*."""
+
+    def __init__(self, *answer: bytes, failure: BaseException) -> None:
+        super().__init__(*answer, error=failure)
+        self.failure = failure
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        FileNotFoundError(2, "no such file"),
+        ConnectionResetError(104, "reset"),
+        ClientOSError(104, "reset"),
+        ServerDisconnectedError(),
+        anyio.EndOfStream(),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+@pytest.mark.parametrize("answer", [(), (HALF,)])
+async def test_the_failure_of_a_program(failure: BaseException, answer: tuple[bytes, ...]) -> None:
+    """It comes out as it is, also if it looks like an error of the network."""
+    connector = CannedConnector(lambda: Failing(*answer, failure=failure))
+    async with ClientSession(connector=connector) as session:
+        with pytest.raises(type(failure)) as caught:
+            await get(session, URL)
+        assert caught.value is failure
+
+
 async def test_errors_of_a_connection_that_breaks() -> None:
     """They are what the network's would be."""
     for error in (ConnectionResetError(104, "reset"), anyio.BrokenResourceError()):
