@@ -16,6 +16,7 @@ from .._tasks import CLEAN_UP_SECONDS, ClientTimeout, TaskOwner, mark_task_of
 from ..connector import BaseConnector
 from ..tracing import Trace
 from ._client_stream import ClientDisconnected
+from ._http1_server import MalformedRequest
 from ._memory import MemoryStream, memory_connection
 from ._server_connection import ServerConnection, ServerExchange
 
@@ -209,6 +210,9 @@ class ApplicationConnector(BaseConnector):
             exchange = await connection.next_request()
         except ClientDisconnected:
             exchange = None
+        except MalformedRequest as exc:
+            run.stream.failure = exc
+            return
         if exchange is None:
             return
         run.call = call = self._call_for(exchange, run.request)

@@ -226,6 +226,19 @@ class TestTheEndOfTheSession:
         assert response.closed
         assert app.seen == ["http.disconnect"]
 
+    async def test_a_close_that_is_dropped(self) -> None:
+        """The coroutine may be closed; then the calls are cancelled without waiting."""
+        app = Waiting(answers=True, cleanup=anyio.sleep_forever)
+        connector = ASGIConnector(app, lifespan="off", shutdown_timeout=HOUR)
+        async with ClientSession(connector=connector, connector_owner=False) as session:
+            response = await session.get(URL)
+            closing = connector.close()
+            closing.send(None)
+            closing.close()
+            await anyio.wait_all_tasks_blocked()
+            assert app.seen == []
+            response.close()
+
     async def test_threads(self) -> None:
         """Work in a thread cannot be cancelled, so the end waits for it."""
         done = []

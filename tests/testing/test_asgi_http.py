@@ -22,6 +22,8 @@ from anyhttp import (
     TraceConfig,
 )
 from anyhttp.testing import ASGIConnector, ASGIProtocolError
+from anyhttp.testing._http1_server import MalformedRequest
+from anyhttp.testing._server_connection import ServerConnection
 from tests.support.cancel import cancel_when
 from tests.support.client import get
 
@@ -474,6 +476,17 @@ class TestFailures:
             with pytest.raises(Failure):
                 await session.post(URL, data=bytes(1_000_000))
 
+    async def test_a_request_that_is_no_http(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is wrong with it comes out of the request."""
+
+        async def next_request(self: object) -> None:
+            raise MalformedRequest("not a request line")
+
+        monkeypatch.setattr(ServerConnection, "next_request", next_request)
+        async with session_for(sending(START, body(b"ok")), lifespan="off") as session:
+            with pytest.raises(MalformedRequest, match="not a request line"):
+                await get(session, URL)
+
     async def test_it_is_told_as_a_failure(self) -> None:
         """Traces and middlewares see it."""
         told: list[BaseException] = []
@@ -709,6 +722,12 @@ class TestArguments:
             ASGIConnector(app, shutdown_timeout=-1)
         with pytest.raises(TypeError, match="raise_app_exceptions"):
             ASGIConnector(app, raise_app_exceptions=1)  # type: ignore[arg-type]
+
+    async def test_a_callable_without_a_signature(self) -> None:
+        """What it returns is judged when it is called."""
+        async with session_for(type, lifespan="off") as session:
+            with pytest.raises(TypeError):
+                await get(session, URL)
 
     async def test_callable_objects(self) -> None:
         """An application is often an object."""

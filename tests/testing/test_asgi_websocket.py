@@ -281,6 +281,28 @@ class TestDisconnect:
         assert len(errors) == 1
 
 
+class TestTheEndOfTheSession:
+    async def test_an_application_that_does_something_else(self) -> None:
+        """It is cancelled, and so is what reads for it."""
+        cancelled = []
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            await receive()
+            await send(ACCEPT)
+            try:
+                await anyio.sleep_forever()
+            except anyio.get_cancelled_exc_class():
+                cancelled.append(True)
+                raise
+
+        async with session_for(app) as session:
+            ws = await session.ws_connect(URL)
+            await ws.send_str("nobody reads this")
+            await session.close()
+            assert ws.closed
+        assert cancelled == [True]
+
+
 class TestRefused:
     async def test_close_before_accept(self) -> None:
         """It is a status 403."""
