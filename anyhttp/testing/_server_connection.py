@@ -110,6 +110,7 @@ class ServerExchange:
         #: first line and header fields of the request
         self.head: RequestHead = head
         self._body: bytes | None = None  # when read() has returned
+        self._ahead = b""  # what read_ahead() has returned, until receive() returns it
         #: what came after a body in chunks, once the body has been received
         self.trailers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
@@ -154,6 +155,10 @@ class ServerExchange:
         """
         connection = self.connection
         protocol = connection.protocol
+        if self._ahead:
+            await checkpoint()
+            ahead, self._ahead = self._ahead, b""
+            return ahead
         if protocol.expects_continue:
             await connection.send(protocol.go_on())
         while not protocol.request_is_over:
@@ -175,6 +180,14 @@ class ServerExchange:
         if self._body is None:
             self._body = b"".join([piece async for piece in self])
         return self._body
+
+    async def read_ahead(self) -> bytes:
+        """Return the body, which :meth:`receive` then returns all the same.
+
+        :raises MalformedRequest: the client broke the protocol
+        """
+        self._ahead = await self.read()
+        return self._ahead
 
     def __aiter__(self) -> Self:
         return self

@@ -118,7 +118,7 @@ class Connections:
             exchange.method, exchange.url, exchange.headers, None, proxy=proxy
         )
         if table.depends_on_body(request):
-            request.receive_body(await exchange.read())
+            request.receive_body(await exchange.read_ahead())
         decision = table.find(request)
         if decision is None and self.application is not None:
             table.calls.append(request)

@@ -254,6 +254,15 @@ async def test_an_application() -> None:
     assert app.events == ["startup", "shutdown"]
 
 
+async def test_an_application_gets_the_body_that_no_route_wants() -> None:
+    """A route may have to know the body before it is clear who answers."""
+    async with serve(Application()) as server, ClientSession(server.url) as session:
+        server.post("/", match_json="Ada", text="route")
+        for name, answer in (("Ada", b"route"), ("Bob", b'"BOB"')):
+            async with session.post("/", json=name) as response:
+                assert await response.read() == answer
+
+
 async def test_a_websocket_of_an_application() -> None:
     """It learns that its client has left, though the block is over."""
     app = Application()

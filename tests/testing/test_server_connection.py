@@ -104,6 +104,17 @@ async def test_a_body_that_has_been_read_can_be_read_again() -> None:
     assert [await exchange.read(), await exchange.read()] == [b"hello", b"hello"]
 
 
+async def test_a_body_that_is_read_ahead() -> None:
+    """Whoever receives it later gets it as well."""
+    _, exchange = await asked(PUT + b"hello")
+    assert await exchange.read_ahead() == b"hello"
+    assert [piece async for piece in exchange] == [b"hello"]
+    assert await exchange.read() == b"hello"
+    _, exchange = await asked(GET)
+    assert await exchange.read_ahead() == b""
+    assert await exchange.receive() == b""
+
+
 async def test_the_client_gets_the_sign_that_it_waits_for() -> None:
     """RFC 9110 §10.1.1: reading the body asks for it."""
     client, exchange = await asked(PUT.replace(b"Host", b"Expect: 100-continue\r\nHost"))
