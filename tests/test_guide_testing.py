@@ -101,6 +101,10 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
             lines = block.text.splitlines()
             rest[block.line - 1 : block.line - 1 + len(lines)] = lines
     (folder / REST).write_text("\n".join(rest))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    in_readme = re.search(r"^# test_readme\.py\n.*?(?=^```)", readme, re.DOTALL | re.MULTILINE)
+    assert in_readme is not None
+    (folder / "test_readme.py").write_text(in_readme[0])
     cassette = folder / "cassettes" / Path(REST).stem / "test_what_was_recorded.har"
     anyio.run(record, cassette)
     return run_user_tests(folder)
@@ -112,6 +116,11 @@ async def record(cassette: Path) -> None:
     network.get("https://api.test/prices/ruler", json={"cents": 80})
     async with ClientSession(connector=Recorder(cassette, network)) as session:
         await session.get("https://api.test/prices/ruler")
+
+
+def test_the_example_of_the_readme(outcomes: dict[str, list[str]]) -> None:
+    """It runs beside those of the page."""
+    assert sorted(outcomes["test_user_name"]) == ["asyncio", "trio"]
 
 
 @pytest.mark.parametrize(

@@ -337,8 +337,8 @@ class MockConnector(RequestMock, BaseConnector):
     connection serves one request.  Requests through a proxy are answered as if the proxy let them
     through.
 
-    :param real: connects to the hosts of :meth:`pass_through`; the mock closes it.  By default a
-        :class:`TCPConnector` is made for them
+    :param real: connects to the hosts of :meth:`~RequestMock.pass_through`; the mock closes it.  By
+        default a :class:`TCPConnector` is made for them
     :param limit: open connections in all; 0 or ``None`` for no limit
     :param limit_per_host: connections in use to one endpoint; 0 or ``None`` for no limit
     :param http1: what reads responses, as for :class:`BaseConnector`
