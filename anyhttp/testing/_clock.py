@@ -107,12 +107,12 @@ class AutojumpEventLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._calls.discard)
         return future
 
-    async def shutdown_default_executor(self, *timeout: Any) -> None:
+    async def shutdown_default_executor(self, *args: Any, **options: Any) -> None:
         """Wait for the end of the threads; time does not jump meanwhile."""
         call = object()
         self._calls.add(call)
         try:
-            await super().shutdown_default_executor(*timeout)
+            await super().shutdown_default_executor(*args, **options)
         finally:
             self._calls.discard(call)
 
