@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,15 +23,28 @@ if TYPE_CHECKING:
     from anyhttp import ClientSession
     from anyhttp.testing import LoopbackServer, NoNetwork, Recorder, RequestMock
 
-#: what a test has raised
-_RAISED: Final = pytest.StashKey[BaseException]()
+#: whether a test has passed, as far as it has run
+_PASSED: Final = pytest.StashKey[bool]()
 
-#: errors that the fixtures of a test raise if the program has caught them
+#: errors that the fixtures of a test have to raise if the program has caught them
 _ERRORS: Final = pytest.StashKey[list["Sequence[AssertionError]"]]()
 
 
-class _TestHasFailed(Exception):
+class _TestHasNotPassed(Exception):
     """Raised in the block of a fixture, so that the block ends without looking for failures."""
+
+
+@contextmanager
+def _end_of_test() -> Iterator[None]:
+    """Show what the block of a fixture has found at its end."""
+    try:
+        yield
+    except _TestHasNotPassed:
+        pass
+    except AssertionError as exc:
+        if type(exc) is AssertionError:  # of no request, so the text says all
+            pytest.fail(str(exc), pytrace=False)
+        raise
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,13 +68,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Show with the failure of a test the errors that may be the reason, and remember it."""
-    try:
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Forget what was found when the test ran before."""
+    item.stash[_PASSED] = False
+    item.stash[_ERRORS] = []
+    with _showing_errors(item):
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Remember whether the test has passed."""
+    with _showing_errors(item):
+        result = yield
+    item.stash[_PASSED] = True
+    return result
+
+
+@contextmanager
+def _showing_errors(item: pytest.Item) -> Iterator[None]:
+    """Show with the failure of a test the errors that may be the reason."""
+    try:
+        yield
     except BaseException as exc:
-        item.stash[_RAISED] = exc
-        if _ERRORS in item.stash:
+        if item.stash[_ERRORS]:
             from anyhttp.testing import note_swallowed
 
             for errors in item.stash[_ERRORS]:
@@ -71,13 +101,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 def _watch(request: pytest.FixtureRequest, errors: Sequence[AssertionError]) -> None:
     """Show *errors* with the failure of the test, if it fails."""
-    request.node.stash.setdefault(_ERRORS, []).append(errors)
+    request.node.stash[_ERRORS].append(errors)
 
 
 def _check_passed(request: pytest.FixtureRequest) -> None:
     """Raise an error unless the test has passed."""
-    if _RAISED in request.node.stash:
-        raise _TestHasFailed
+    if not request.node.stash[_PASSED]:
+        raise _TestHasNotPassed
 
 
 def _guard_of(request: pytest.FixtureRequest) -> NoNetwork | None:
@@ -109,7 +139,7 @@ def anyhttp_mock(request: pytest.FixtureRequest) -> Iterator[RequestMock]:
 
     _guard_of(request)
     args, options = _marked(request, "anyhttp_mock")
-    with suppress(_TestHasFailed), mock_requests(*args, whole_process=True, **options) as mock:
+    with _end_of_test(), mock_requests(*args, whole_process=True, **options) as mock:
         _watch(request, mock.unanswered)
         yield mock
         _check_passed(request)
@@ -136,7 +166,7 @@ def anyhttp_recorder(request: pytest.FixtureRequest) -> Iterator[Recorder]:
             guard.allow_all()  # that is what the command line asks for
     path = _cassette_of(request.node)
     with (
-        suppress(_TestHasFailed),
+        _end_of_test(),
         record_requests(path, *args, whole_process=True, **options) as made,
     ):
         _watch(request, made.unrecorded)
@@ -187,7 +217,7 @@ def anyhttp_asgi(request: pytest.FixtureRequest) -> Iterator[Callable[..., Clien
         sessions.append(session)
         return session
 
-    with suppress(_TestHasFailed):
+    with _end_of_test():
         yield make
         _check_passed(request)
         if not all(session.closed for session in sessions):
@@ -215,7 +245,7 @@ def anyhttp_serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., Loop
     if "anyhttp_mock" in request.fixturenames:
         open_to.append(request.getfixturevalue("anyhttp_mock").pass_through)
     with (
-        suppress(_TestHasFailed),
+        _end_of_test(),
         ThreadPoolExecutor(1) as executor,
         start_blocking_portal(_backend_of(request)) as portal,
         ExitStack() as servers,
@@ -254,7 +284,7 @@ def anyhttp_no_network(request: pytest.FixtureRequest) -> Iterator[NoNetwork]:
     """
     from anyhttp.testing import no_network
 
-    with suppress(_TestHasFailed), no_network(request.node.nodeid) as guard:
+    with _end_of_test(), no_network(request.node.nodeid) as guard:
         _watch(request, guard.refused)
         yield guard
         _check_passed(request)

@@ -24,6 +24,7 @@ def reported(errors: Sequence[AssertionError]) -> Iterator[None]:
         raise
     if errors:
         first = errors[0]
+        first.add_note("\nThe program has caught this, so it is raised again at the end.")
         note_swallowed(first, errors)
         raise first
 
