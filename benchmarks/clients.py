@@ -370,9 +370,10 @@ async def open_aiohttp(
         options["keepalive_timeout"] = PATIENCE
     else:
         options["force_close"] = True
-    connector = library.TCPConnector(limit=settings.limit, **options)
     own = settings.options(library)
-    async with library.ClientSession(connector=connector, **own) as session:
+    if "connector" not in own:
+        own["connector"] = library.TCPConnector(limit=settings.limit, **options)
+    async with library.ClientSession(**own) as session:
         yield AiohttpSession(library, session)
 
 

@@ -22,7 +22,7 @@ import ssl
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
@@ -108,14 +108,35 @@ async def count_exchanges(
     client: clients.Client, row: Row, work: Exchange, task: Task, counter: Counter
 ) -> float:
     """Count what is done over HTTP."""
+    if work.answering is not None:
+        async with work.answering() as answering:
+            place = Place(answering.url, Path(task.upload))
+            return await count_places(client, row, work, task, counter, [place], answering.options)
+    places = [place_of(work, task, number) for number in range(work.hosts)]
+    return await count_places(client, row, work, task, counter, places, {})
+
+
+async def count_places(
+    client: clients.Client,
+    row: Row,
+    work: Exchange,
+    task: Task,
+    counter: Counter,
+    where: Sequence[Place],
+    own_options: dict[str, Any],
+) -> float:
+    """Count what is done at the places *where* in turn.
+
+    :param own_options: of the session, beside those of the row
+    """
     job = work.jobs[client.package]
-    places = cycle([place_of(work, task, number) for number in range(work.hosts)])
+    places = cycle(where)
     context = ssl.create_default_context(cafile=task.certificate)
     settings = Settings(
         limit=max(DEFAULT_LIMIT, work.in_flight, work.hosts),
         keep=work.keep,
         context=context if work.server == "tls" else None,
-        options=work.options,
+        options=lambda library: {**work.options(library), **own_options},
         any_host=work.hosts > 1,
     )
     async with client.open(settings) as session:

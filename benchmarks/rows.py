@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from . import answers, jobs
 from .clients import Options, no_options
+from .in_process import Answering, mocked, mocked_by_function, served
 from .jobs import Job
 from .ws_workloads import Workload
 
@@ -31,6 +32,7 @@ class Exchange:
     :ivar hosts: names that it has; they are asked in turn
     :ivar keep: whether a connection is used again
     :ivar options: of the session of aiohttp and anyhttp, from the library
+    :ivar answering: what answers in the same process, in the place of a server
     """
 
     path: str
@@ -41,6 +43,7 @@ class Exchange:
     hosts: int = 1
     keep: bool = True
     options: Options = no_options
+    answering: Answering | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,5 +275,19 @@ def _scale() -> Iterator[Row]:
         yield row("headers", "default headers", number, work)
 
 
+# -- in tests of programs ----------------------------------------------------------------
+
+
+def _in_tests() -> Iterator[Row]:
+    group = "a small GET in a test, answered in the same process"
+    for name, title, answering in (
+        ("test-mock", "by a route of MockConnector", mocked),
+        ("test-mock-function", "by a function in such a route", mocked_by_function),
+        ("test-serve", "by serve(), on loopback", served),
+    ):
+        work = Exchange("", {"anyhttp": jobs.read}, answering=answering)
+        yield Row(name, title, group, work, {}, 30)
+
+
 ROWS: Final = (*_streams(), *_bodies(), *_websockets(), *_sessions(), *_requests())
-SCALE: Final = tuple(_scale())
+SCALE: Final = (*_scale(), *_in_tests())

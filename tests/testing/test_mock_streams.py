@@ -171,10 +171,11 @@ async def test_a_response_tells_the_addresses() -> None:
     async with ClientSession(connector=mock) as session:
         for path in ("", "function"):
             async with session.get(f"http://api.test/{path}") as response:
-                assert response.connection is not None
-                transport = response.connection.transport
-                assert transport is not None
-                assert transport.extra(SocketAttribute.remote_address) == ("127.0.0.1", 80)
+                connection: Any = response.connection
+                assert connection.transport.extra(SocketAttribute.remote_address) == (
+                    "127.0.0.1",
+                    80,
+                )
                 await response.read()
 
 
