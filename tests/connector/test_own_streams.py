@@ -39,8 +39,8 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
 class Silent(Canned):
     """Receives *answer*, and then waits until it is aborted or closed."""
 
-    def __init__(self, *answer: bytes) -> None:
-        super().__init__(*answer)
+    def __init__(self, *answer: bytes, raised: Exception | None = None) -> None:
+        super().__init__(*answer, error=raised)
         self.ended = anyio.Event()
         self.waiting = anyio.Event()
 
@@ -69,12 +69,14 @@ class Torn(Silent):
             raise self._send_error
 
 
-def silent_connector(*answer: bytes) -> tuple[CannedConnector, list[Silent]]:
+def silent_connector(
+    *answer: bytes, raised: Exception | None = None
+) -> tuple[CannedConnector, list[Silent]]:
     """Return a connector with slots for one connection, and the streams that it has made."""
     made: list[Silent] = []
 
     def make() -> Silent:
-        made.append(Silent(*answer))
+        made.append(Silent(*answer, raised=raised))
         return made[-1]
 
     return CannedConnector(make, limit=1), made
@@ -108,9 +110,10 @@ class TestAbort:
             assert_no_tokens(connector, idle=0)
         assert made[0].closed
 
-    async def test_a_session_is_closed(self) -> None:
-        """Requests that wait for their response end, too."""
-        connector, made = silent_connector()
+    @pytest.mark.parametrize("raised", [None, LookupError("aborted"), OSError(5, "aborted")])
+    async def test_a_session_is_closed(self, raised: Exception | None) -> None:
+        """Requests that wait for their response end, too, whatever the stream raises then."""
+        connector, made = silent_connector(raised=raised)
 
         async def ask() -> None:
             with pytest.raises(ClientConnectionResetError, match="has been closed"):
