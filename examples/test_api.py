@@ -12,9 +12,6 @@ import pytest
 
 from anyhttp import ClientSession
 from anyhttp.testing import Answer, ASGIConnector, mock_requests
-
-pytest.importorskip("fastapi")  # some Pythons lack what it needs
-
 from examples.api import app
 
 pytestmark = pytest.mark.anyio

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import anyio
-import pytest
+import fastapi
 
 from anyhttp import ClientSession, FormData
 from anyhttp.testing import ASGIConnector
 from tests.support.client import get
-
-pytest.importorskip("fastapi")  # some Pythons lack what it needs
-import fastapi
 
 BASE = "https://app.test"
 

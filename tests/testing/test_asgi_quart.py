@@ -7,13 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import quart
 
 from anyhttp import ClientSession, WSMsgType
 from anyhttp.testing import ASGIConnector, LifespanError
 from tests.support.client import get
-
-pytest.importorskip("quart")  # some Pythons lack what it needs
-import quart
 
 BASE = "https://app.test"
 
