@@ -220,7 +220,8 @@ def serve(
     :param source: what answers requests that no route of the server takes.  An ASGI application;
         or a function, asynchronous or not, that gets the :class:`ReceivedRequest` and returns an
         :class:`Answer`, or a status, text, bytes, a dictionary or list for JSON, or an exception;
-        or one of these for all requests.  A function is cancelled when its client goes
+        or one of these for all requests.  A function is cancelled when its client goes.  Of
+        requests that an application answers, the server's ``calls`` have no body
     :param tls: speak TLS, with a certificate that :attr:`LoopbackServer.client_context` trusts
         (``pip install 'anyhttp-client[testing]'``), or with this context of a server
     :param port: 0 for a free one
@@ -239,6 +240,8 @@ def serve(
     application: ServedApplication | None = None
     if is_application(source):
         application = ServedApplication(source, root_path, lifespan, shutdown_timeout)
+    elif root_path or lifespan != "auto":
+        raise ValueError("root_path= and lifespan= are for an ASGI application")
     elif source is not None:
         checked_source(cast("AnswerSource", source), "source")
     server = LoopbackServer(

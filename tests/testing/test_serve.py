@@ -182,6 +182,8 @@ def test_what_cannot_answer(source: Any) -> None:
         ({"port": -1}, ValueError),
         ({"shutdown_timeout": -1}, ValueError),
         ({"raise_app_exceptions": 1}, TypeError),
+        ({"root_path": "/api"}, ValueError),
+        ({"lifespan": "on"}, ValueError),
     ],
 )
 def test_bad_options(option: dict[str, Any], error: type[Exception]) -> None:
