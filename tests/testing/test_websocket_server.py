@@ -305,6 +305,7 @@ async def test_sending_to_a_client_that_is_gone() -> None:
         (frame(Opcode.CONT, b"x"), 1002),
         (frame(Opcode.TEXT, b"\xff"), 1007),
     ],
+    ids=["unmasked", "continuation", "no UTF-8"],  # the frames have masks by chance
 )
 async def test_a_client_that_breaks_the_protocol(data: bytes, code: int) -> None:
     """The WebSocket is closed with the code for it, and the cause is told."""
