@@ -160,13 +160,8 @@ def _checked(mock: RequestMock, assert_all_called: bool) -> Iterator[None]:
     with reported(mock.unanswered):
         try:
             yield
-        except BaseException as exc:
-            try:
-                mock.end()
-            except Exception as failure:  # noqa: BLE001 (whatever a function of the program raises)
-                exc.add_note(f"\nBesides, a function that answers has failed: {failure!r}")
-            raise
-        mock.end()
+        finally:
+            mock.end()
     if assert_all_called:
         mock.assert_all_called()
 

@@ -22,15 +22,17 @@ class MockTasks:
     """Starts tasks, ends them, and keeps what they raise."""
 
     def __init__(self) -> None:
-        self._owner: TaskOwner | None = None
+        # One for each event loop: a mock may answer in the whole process.
+        self._owners: list[TaskOwner] = []
         #: the clients' ends of connections whose tasks have failed
         self.failed: list[ScriptedStream] = []
 
     def start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> TaskScope:
         """Start a task in the running event loop; return the scope that ends it."""
-        owner = self._owner
-        if owner is None or owner.tasks.is_over:
-            self._owner = owner = TaskOwner()
+        owner = next((owner for owner in self._owners if not owner.tasks.is_over), None)
+        if owner is None:
+            owner = TaskOwner()
+            self._owners.append(owner)
         tasks = owner.tasks
         scope = tasks.make_scope()
 
@@ -43,24 +45,23 @@ class MockTasks:
 
     def cancel(self) -> None:
         """Cancel the tasks, without waiting for their ends."""
-        if self._owner is not None:
-            self._owner.cancel()
+        for owner in self._owners:
+            owner.cancel()
 
     async def aclose(self) -> None:
-        """Let tasks take the last messages of their clients; then cancel them, and wait."""
-        owner, self._owner = self._owner, None
-        if owner is None:
-            return
-        try:
-            if not owner.waits_for_caller:
-                for _ in range(_LAST_STEPS):
-                    if not owner.tasks.are_running:
-                        break
-                    await checkpoint()
-        except BaseException as exc:
-            await owner.leave(exc)
-            raise
-        await owner.leave(None)
+        """Let tasks take the last messages of their clients; then cancel them, and wait.
+
+        Those of other event loops are only cancelled.
+        """
+        owners, self._owners = self._owners, []
+        here = None
+        for owner in owners:
+            if owner.tasks.runs_here:
+                here = owner
+            else:
+                owner.cancel()
+        if here is not None:
+            await _leave(here)
 
     def raise_failure(self) -> None:
         """Raise the first exception that no request has been told of; forget all of them.
@@ -80,3 +81,17 @@ class MockTasks:
                 told.add_note(f"Besides, code that answers in a mock has raised {failure!r}")
         if raised is not None:
             raise raised
+
+
+async def _leave(owner: TaskOwner) -> None:
+    """Let the tasks of *owner* take the last messages; then cancel them, and wait."""
+    try:
+        if not owner.waits_for_caller:
+            for _ in range(_LAST_STEPS):
+                if not owner.tasks.are_running:
+                    break
+                await checkpoint()
+    except BaseException as exc:
+        await owner.leave(exc)
+        raise
+    await owner.leave(None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextvars
-import functools
 import importlib
 import inspect
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -24,7 +24,13 @@ from anyhttp import (
     TCPConnector,
     UnixConnector,
 )
-from anyhttp.testing import MockConnector, RequestMock, UnansweredRequest, mock_requests
+from anyhttp.testing import (
+    MockConnector,
+    ReceivedRequest,
+    RequestMock,
+    UnansweredRequest,
+    mock_requests,
+)
 from tests.support.client import get
 from tests.support.httpx_libraries import library
 from tests.support.server import Server
@@ -432,6 +438,40 @@ class TestTasksAndThreads:
             thread.join()
         assert results == [["Ann"] if whole_process else None]
 
+    @pytest.mark.parametrize("is_async", [False, True])
+    async def test_functions_that_still_answer_in_threads(self, is_async: bool) -> None:
+        """They end with the block, each in its event loop."""
+        begun, outcomes = [threading.Event(), threading.Event()], []
+
+        async def never(request: ReceivedRequest) -> int:
+            begun[int(request.path_params["number"])].set()
+            await anyio.sleep_forever()
+            return 500
+
+        async def ask(number: int) -> None:
+            try:
+                await fetch(f"http://api.test/{number}")
+            except ClientConnectionError as exc:
+                outcomes.append(type(exc).__name__)
+
+        threads = [
+            threading.Thread(target=partial(anyio.run, ask, number, backend=backend))
+            for number, backend in enumerate(("asyncio", "trio"))
+        ]
+        async with AsyncExitStack() as stack:
+            block = mock_requests(whole_process=True)
+            if is_async:
+                mock = await stack.enter_async_context(block)
+            else:
+                mock = stack.enter_context(block)
+            mock.get("http://api.test/{number}", answer=never)
+            for thread, event in zip(threads, begun, strict=True):
+                thread.start()
+                await anyio.to_thread.run_sync(event.wait)
+        for thread in threads:
+            await anyio.to_thread.run_sync(thread.join)
+        assert outcomes == ["ServerDisconnectedError"] * 2
+
 
 class TestDecorator:
     """As a decorator of functions."""
@@ -572,7 +612,7 @@ class TestDecorator:
             mock.get(USERS, json=[name])
             return await fetch()
 
-        assert await mock_requests()(functools.partial(function, "Ann"))() == ["Ann"]
+        assert await mock_requests()(partial(function, "Ann"))() == ["Ann"]
 
 
 class _Awaitable:
