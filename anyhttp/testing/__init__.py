@@ -60,3 +60,16 @@ __all__ = (
     "serve",
     "stall",
 )
+
+# Failures of tests show errors by the names that programs import.
+for _error in (
+    ASGIProtocolError,
+    CassetteError,
+    ForbiddenConnection,
+    LifespanError,
+    UnansweredRequest,
+    UnrecordedRequest,
+    WebSocketClosed,
+    WSGIProtocolError,
+):
+    _error.__module__ = __name__

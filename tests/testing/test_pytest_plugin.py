@@ -263,7 +263,7 @@ def test_fixtures_of_a_module(anyio_folder: Folder) -> None:
 
 #: How tests end, and what the text of that end contains.
 ENDS: Final = {
-    "test_mock": ("failed in call", "no route answers GET https://api.test/users"),
+    "test_mock": ("failed in call", "anyhttp.testing.UnansweredRequest: no route answers GET "),
     "test_mock_route": ("failed in teardown", "GET https://api.test/users"),
     "test_mock_caught": ("failed in teardown", "no route answers GET https://api.test/users"),
     "test_mock_fails": ("failed in call", "no route answers GET https://api.test/users"),
