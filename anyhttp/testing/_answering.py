@@ -160,16 +160,19 @@ async def respond(
     table.record(request, decision.route)
     source = decision.source
     if isinstance(source, Scripted):
-        await _run_script(source, exchange)
+        await _run_script(source, request, exchange)
         return None
     answer = source if isinstance(source, Answer) else await called_answer(source, request)
     return await play(answer, exchange)
 
 
-async def _run_script(scripted: Scripted, exchange: ServerExchange) -> None:
+async def _run_script(
+    scripted: Scripted, request: ReceivedRequest, exchange: ServerExchange
+) -> None:
     """Be the other side of a WebSocket."""
     peer = await exchange.accept_websocket(
         protocol=scripted.protocol, headers=scripted.headers, compress=scripted.compress
     )
+    peer.path_params = request.path_params
     await scripted.script(peer)
     await peer.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from anyio.abc import ByteStream
 
-from .._common import check_instance
+from .._common import check_instance, without_user_info
 from .._headers import checked_method
 from .._network import NetworkStream
 from .._tasks import ClientTimeout
@@ -75,7 +75,7 @@ class RequestRoutes:
         :raises ValueError: an argument has a value that it cannot have, or the route could never
             answer, because one that was made before takes all of its requests
         """
-        what = f"{self._called}.request({method!r}, {str(url)!r})"
+        what = f"{self._called}.request({method!r}, {without_user_info(str(url))!r})"
         return self._add(what, lambda: make_route(checked_method(method), url, options))
 
     def get(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
@@ -124,7 +124,7 @@ class RequestRoutes:
         :raises ValueError: an argument has a value that it cannot have, or the route could never
             answer
         """
-        what = f"{self._called}.ws({str(url)!r})"
+        what = f"{self._called}.ws({without_user_info(str(url))!r})"
         return self._add(what, lambda: make_ws_route(url, script, options))
 
     def fallback(self, **options: Unpack[RouteOptions]) -> Route:

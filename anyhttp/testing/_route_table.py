@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from yarl import URL
@@ -103,11 +104,9 @@ def host_and_port(text: str) -> tuple[str, int | None]:
     :raises ValueError: it is no host
     """
     check_str("a host", text)
-    try:
+    with suppress(ValueError):
         url = URL(f"//{text}")
-        host, port = url.raw_host, url.explicit_port
-    except ValueError:
-        host = port = None
-    if not host or url.raw_path not in {"", "/"} or url.raw_user is not None:
-        raise ValueError(f'a host must be like "host", "host:80" or "[::1]:80", not {text!r}')
-    return host, port
+        host = url.raw_host
+        if host and url.raw_path in {"", "/"} and url.raw_user is None:
+            return host, url.explicit_port
+    raise ValueError(f'a host must be like "host", "host:80" or "[::1]:80", not {text!r}')

@@ -365,7 +365,7 @@ def _sources(options: RouteOptions | WSRouteOptions) -> tuple[list[Source], bool
         items = _items(options["answers"])
         return [checked_source(item, "an item of answers") for item in items], True
     if "answer" in options:
-        return [checked_source(cast("RouteOptions", options)["answer"], "answer")], False
+        return [checked_source(cast("AnswerSource", options.get("answer")), "answer")], False
     return [Answer(**cast("AnswerOptions", own))], False
 
 

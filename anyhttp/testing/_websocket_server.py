@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import anyio
@@ -108,6 +109,8 @@ class WebSocketPeer:
         self.url: URL = url
         #: header fields of the request
         self.headers: CIMultiDictProxy[str] = headers
+        #: what the named parts of the route's URL stand for in this request
+        self.path_params: Mapping[str, str] = {}
         #: what PONG frames of the client have carried
         self.pongs: list[bytes] = []
 

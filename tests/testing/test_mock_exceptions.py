@@ -6,6 +6,7 @@ import errno
 import re
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -178,11 +179,11 @@ async def test_a_fault_in_the_exchange_is_that_of_a_socket(
 async def test_a_fault_follows_a_body_that_is_iterated(iterated: str) -> None:
     """It is the same as after bytes in memory."""
 
-    async def pieces() -> Any:
+    async def pieces() -> AsyncIterator[bytes]:
         yield b"ha"
         yield b"lf"
 
-    body = [b"ha", b"lf"] if iterated == "plain" else pieces()
+    body: Any = [b"ha", b"lf"] if iterated == "plain" else pieces()
     outcomes = []
     for given in (body, b"half"):
         mock = MockConnector()

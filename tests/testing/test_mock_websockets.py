@@ -126,6 +126,20 @@ async def test_a_subprotocol_and_headers_of_the_handshake() -> None:
         assert [cookie.value for cookie in session.cookie_jar] == ["v"]
 
 
+async def test_a_script_knows_the_request() -> None:
+    """Its URL, header fields, and the named parts of the route."""
+
+    async def script(peer: WebSocketPeer) -> None:
+        await peer.send_json([peer.url.query["q"], peer.headers["X-A"], dict(peer.path_params)])
+
+    mock = MockConnector()
+    mock.ws("wss://api.test/rooms/{room}", script, match_query={})
+    async with ClientSession(connector=mock) as session:
+        url = "wss://api.test/rooms/7?q=1"
+        async with session.ws_connect(url, headers={"X-A": "a"}) as websocket:
+            assert await websocket.receive_json() == ["1", "a", {"room": "7"}]
+
+
 async def test_a_mistake_in_a_script_comes_out_where_the_client_receives() -> None:
     """The very exception, not an end of the WebSocket."""
     error = AssertionError("expected another message")
