@@ -8,6 +8,7 @@ import os
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,16 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from anyhttp import (
+    BasicAuth,
     ClientConnectorError,
     ClientOSError,
     ClientPayloadError,
     ClientRequest,
     ClientSession,
     ClientTimeout,
+    HttpVersion,
+    HttpVersion10,
+    HttpVersion11,
     ServerDisconnectedError,
     TCPConnector,
     TraceConfig,
@@ -187,6 +192,49 @@ async def test_any_response_comes_back_as_it_was(
         return seen
 
     assert comparable(replayed) == comparable(recorded)
+
+
+@pytest.mark.parametrize("version", [HttpVersion10, HttpVersion11])
+async def test_what_a_server_answers_is_replayed(
+    path: str, server: Server, version: HttpVersion
+) -> None:
+    """Over real sockets: codings, chunks, redirects, forms, errors, side by side."""
+    requests: list[dict[str, Any]] = [
+        *({"url": name} for name in ("gzip", "deflate", "deflate-raw", "br", "zstd")),
+        {"url": "bytes/300000"},
+        {"url": "stream/20"},
+        {"url": "redirect/3"},
+        {"url": "cookies/set?a=1"},
+        {"url": "status/404"},
+        {"url": "json", "method": "HEAD"},
+        {"url": "gzip", "auto_decompress": False, "method": "HEAD"},
+        {"url": "anything?x=%20ä", "method": "POST", "data": {"a": "1"}},
+        {"url": "upload", "method": "PUT", "data": b"x" * 200_000},
+        {"url": "echo-body", "method": "POST", "data": b"\xff\x00"},
+        {"url": "basic-auth/me/secret", "auth": BasicAuth("me", "secret")},
+    ]
+    seen: list[list[Seen]] = []
+    for _ in range(2):
+        found: list[Seen] = []
+
+        async def make(session: ClientSession, number: int, found: list[Seen] = found) -> None:
+            options = dict(requests[number])
+            url = str(server.url) + options.pop("url")
+            found.append((number, *(await ask(session, url, **options))))  # type: ignore[arg-type]
+
+        recorder = Recorder(path, TCPConnector())
+        async with recorder, ClientSession(connector=recorder, version=version) as session:
+            async with anyio.create_task_group() as tasks:
+                for number in range(len(requests)):
+                    tasks.start_soon(make, session, number)
+        seen.append(sorted(found, key=str))
+        made = len(server.requests)
+        recorder.assert_all_played()
+    assert len(server.requests) == made > len(requests)
+    for before, now in zip(*seen, strict=True):
+        url = requests[before[0]]["url"]
+        assert before[:3] == now[:3], url
+        assert sha256(before[4]).digest() == sha256(now[4]).digest(), url
 
 
 async def test_bodies_are_readable_in_the_file(path: str) -> None:
