@@ -198,7 +198,7 @@ class ExchangeObserver:
         )
         socket = None if self._socket is None else self._socket.socket(filters)
         return entry_of(
-            filters.request(request),
+            filters.request(request, is_cut=self._sent_at is None),
             self._response(filters),
             name="a new entry",
             started=self._started,
@@ -225,7 +225,7 @@ class ExchangeObserver:
         mime_type = types[0] if types else ""
         body = raw if body is None else body
         if not is_encoded or is_cut:
-            body = filters.body(body, mime_type, is_cut=is_cut)
+            body = filters.body(body, mime_type, is_sent=False, is_cut=is_cut)
         return RecordedResponse(
             status=head.status,
             reason=head.reason,

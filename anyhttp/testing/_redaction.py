@@ -15,7 +15,7 @@ from yarl import URL
 
 from .. import hdrs
 from .._common import check_str, without_user_info
-from .._headers import parse_content_type
+from .._headers import ContentType, json_encoding, parse_content_type
 from ._har import Fields, RecordedRequest
 
 __all__ = ("SECRET_FIELDS", "SECRET_HEADERS", "Filters")
@@ -47,6 +47,8 @@ SECRET_FIELDS: Final = frozenset({
 # Headers whose values are URLs.
 _URL_HEADERS: Final = frozenset({"content-location", "location", "referer"})
 
+_LINK: Final = re.compile(r"<([^<>]*+)>")
+
 _NAME_OF_PART: Final = re.compile(rb'(?i)\bname="([^"\r\n]*+)"')
 
 
@@ -71,12 +73,15 @@ class Filters:
 
     Always replaced are the values of the headers ``Authorization``, ``Cookie``,
     ``Proxy-Authorization``, ``Set-Cookie`` (its attributes stay), ``X-API-Key`` and
-    ``X-Auth-Token``, user names and passwords in URLs, and some fields of queries and forms that
-    hold secrets by their names, such as ``access_token``, ``api_key`` and ``password``.
+    ``X-Auth-Token``, and user names and passwords in URLs; in queries, and in forms and JSON that
+    are sent, also what is a secret by its name, such as ``access_token``, ``api_key`` and
+    ``password``.  So the program sees in bodies what it would see without filters, unless *json*
+    names something.
 
     :param headers: names of more headers
     :param query: names of more fields of queries
-    :param form: names of more fields of forms, both urlencoded and multipart
+    :param form: names of more fields in bodies of requests: urlencoded and multipart forms, and
+        JSON, at any depth
     :param json: where values are in bodies that are JSON, of requests and of responses: paths
         such as ``"token"``, ``"user.password"``, ``"items[*].key"``, ``"$..secret"``
     :param keep: names of headers and fields to write although they are secrets by default
@@ -111,13 +116,17 @@ class Filters:
         _names("json", self.json)
         object.__setattr__(self, "_paths", tuple(map(_parsed_path, self.json)))
 
-    def request(self, request: RecordedRequest) -> RecordedRequest:
-        """Return *request* without secrets."""
+    def request(self, request: RecordedRequest, *, is_cut: bool = False) -> RecordedRequest:
+        """Return *request* without secrets.
+
+        :param is_cut: whether the end of its body is missing
+        """
+        kind = request.headers.get(hdrs.CONTENT_TYPE, "")
         return replace(
             request,
             url=self.url(request.url),
             headers=CIMultiDictProxy(CIMultiDict(self.fields(tuple(request.headers.items())))),
-            body=self.body(request.body, request.headers.get(hdrs.CONTENT_TYPE, "")),
+            body=self.body(request.body, kind, is_sent=True, is_cut=is_cut),
         )
 
     def url(self, url: URL) -> URL:
@@ -137,6 +146,8 @@ class Filters:
     def _value(self, name: str, value: str) -> str:
         if name in _URL_HEADERS:
             return self._url_text(value)
+        if name == "link":
+            return _LINK.sub(lambda link: f"<{self._url_text(link[1])}>", value)
         if name not in self._headers or not value:
             return value
         if name == "set-cookie":
@@ -169,9 +180,10 @@ class Filters:
             return f"{name}={self.replacement}"
         return piece
 
-    def body(self, body: bytes, content_type: str, *, is_cut: bool = False) -> bytes:
+    def body(self, body: bytes, content_type: str, *, is_sent: bool, is_cut: bool = False) -> bytes:
         """Return a body without secrets; its content codings have been undone.
 
+        :param is_sent: whether it is that of a request
         :param is_cut: whether its end is missing; then nothing is left of JSON that would have to
             be searched
         """
@@ -181,14 +193,18 @@ class Filters:
             return self._pairs(text, self._form).encode("utf-8", "surrogateescape")
         if kind.media_type == "multipart/form-data":
             return self._parts(body, kind.parameters.get("boundary", ""))
-        if self._paths and (kind.is_json or body.lstrip()[:1] in {b"{", b"["}):
-            return b"" if is_cut else self._json(body)
-        return body
+        if not (kind.is_json or body.lstrip()[:1] in {b"{", b"["}):
+            return body
+        lowered = body.lower() if is_sent else b""
+        names = frozenset(name for name in self._form if name.encode() in lowered)
+        if not (names or self._paths):
+            return body
+        return b"" if is_cut else self._json(body, kind, names)
 
-    def message(self, data: str | bytes) -> str | bytes:
+    def message(self, data: str | bytes, *, is_sent: bool) -> str | bytes:
         """Return a message of a WebSocket without secrets."""
-        if isinstance(data, str) and self._paths:
-            return self.body(data.encode(), "").decode()
+        if isinstance(data, str):
+            return self.body(data.encode(), "", is_sent=is_sent).decode()
         return data
 
     def _parts(self, body: bytes, boundary: str) -> bytes:
@@ -205,17 +221,29 @@ class Filters:
             return part
         return head + empty_line + (self.replacement.encode() + b"\r\n" if content else b"")
 
-    def _json(self, body: bytes) -> bytes:
-        """Return JSON with the values at the paths replaced; it is formatted anew if any is."""
+    def _json(self, body: bytes, kind: ContentType, names: frozenset[str]) -> bytes:
+        """Return JSON with the values at the paths, and those of *names*, replaced.
+
+        It is formatted anew if any is.
+        """
+        encoding = json_encoding(body) or kind.encoding or "utf-8"
         try:
-            value = json.loads(body)
-            changed = sum([_replace_at(value, path, self.replacement) for path in self._paths])
-            return json.dumps(value, ensure_ascii=False).encode() if changed else body
-        except RecursionError:
+            value = json.loads(body.decode(encoding))
+        except (ValueError, RecursionError) as exc:
+            if isinstance(exc, json.JSONDecodeError) or not kind.is_json:
+                return body  # it is something else
             # It cannot be searched, so that nothing of it may be written.
             return json.dumps(self.replacement).encode()
-        except ValueError:
+        changed = sum([_replace_at(value, path, self.replacement) for path in self._paths])
+        for container in list(_containers(value)) if names else ():
+            for name in container if isinstance(container, dict) else ():
+                if name.lower() in names:
+                    changed += _replace_at(container, (name,), self.replacement)
+        if not changed:
             return body
+        # Lone surrogates, which JSON has escapes for, cannot be encoded.
+        text = json.dumps(value, ensure_ascii=encoding != "utf-8")
+        return text.encode(encoding, "backslashreplace")
 
 
 def _names(argument: str, names: object) -> frozenset[str]:

@@ -77,7 +77,9 @@ class WebSocketObserver:
         return RecordedSocket(
             messages=tuple(
                 RecordedMessage(
-                    is_sent=each.is_sent, data=filters.message(each.data), time=each.time
+                    is_sent=each.is_sent,
+                    data=filters.message(each.data, is_sent=each.is_sent),
+                    time=each.time,
                 )
                 for each in self._messages
             ),

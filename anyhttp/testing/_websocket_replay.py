@@ -79,7 +79,7 @@ class WebSocketReplay:
             if not message.is_sent:
                 await peer.send(message.data)
                 continue
-            now = self._filters.message(await peer.receive())
+            now = self._filters.message(await peer.receive(), is_sent=True)
             if now != message.data:
                 raise self._refuse(
                     f"message {number}: recorded {message.data!r:.200}, now {now!r:.200}"
@@ -105,7 +105,7 @@ class WebSocketReplay:
         :raises Exception: it sends a message instead
         """
         try:
-            now = self._filters.message(await peer.receive())
+            now = self._filters.message(await peer.receive(), is_sent=True)
         except WebSocketClosed:
             await peer.close()
             return

@@ -28,6 +28,11 @@ from anyhttp.testing._redaction import Filters
         ("Location", "/b?Access_Token=secret&x=1", "/b?Access_Token=REDACTED&x=1"),
         ("Location", "/b#id_token=secret", "/b#id_token=REDACTED"),
         ("Referer", "https://me:secret@a.test/", "https://a.test/"),
+        (
+            "Link",
+            '<https://a.test/?page=2&access_token=secret>; rel="next", <b>',
+            '<https://a.test/?page=2&access_token=REDACTED>; rel="next", <b>',
+        ),
         ("Accept", "text/html", "text/html"),
         ("Authorization", "", ""),
     ],
@@ -75,7 +80,7 @@ FORM = "application/x-www-form-urlencoded"
 )
 def test_forms(body: bytes, written: bytes) -> None:
     """Fields are known by their names, however these are encoded."""
-    assert Filters(form=["Mine"]).body(body, f"{FORM}; charset=utf-8") == written
+    assert Filters(form=["Mine"]).body(body, f"{FORM}; charset=utf-8", is_sent=True) == written
 
 
 def test_multipart_forms() -> None:
@@ -86,8 +91,8 @@ def test_multipart_forms() -> None:
         b"--x--\r\n"
     )
     written = body.replace(b"se\r\n\r\ncret", b"REDACTED")
-    assert Filters().body(body, "multipart/form-data; boundary=x") == written
-    assert Filters().body(body, "multipart/form-data") == body
+    assert Filters().body(body, "multipart/form-data; boundary=x", is_sent=True) == written
+    assert Filters().body(body, "multipart/form-data", is_sent=True) == body
 
 
 VALUE: Any = {
@@ -116,7 +121,9 @@ VALUE: Any = {
 )
 def test_paths_in_json(path: str, places: list[str | int]) -> None:
     """Whatever is there is replaced, of whatever type."""
-    changed: Any = json.loads(Filters(json=[path]).body(json.dumps(VALUE).encode(), ""))
+    changed: Any = json.loads(
+        Filters(json=[path]).body(json.dumps(VALUE).encode(), "", is_sent=False)
+    )
     for step in places:
         changed = changed[step]
     assert changed == "REDACTED"
@@ -126,22 +133,72 @@ def test_paths_in_json(path: str, places: list[str | int]) -> None:
 def test_a_path_to_nothing_leaves_the_bytes_as_they_are(path: str) -> None:
     """JSON is formatted anew only where something is replaced."""
     body = b'{ "token":"s", "users":[{"key":1}], "none": null }'
-    assert Filters(json=[path]).body(body, "application/json") == body
+    assert Filters(json=[path]).body(body, "application/json", is_sent=False) == body
 
 
 def test_bodies_that_are_no_json_are_not_changed() -> None:
     """What looks like it may be something else."""
     filters = Filters(json=["a"])
-    assert filters.body(b"{a: 1}", "text/plain") == b"{a: 1}"
-    assert filters.body(b'"a"', "text/plain") == b'"a"'
+    assert filters.body(b"{a: 1}", "text/plain", is_sent=False) == b"{a: 1}"
+    assert filters.body(b'"a"', "text/plain", is_sent=False) == b'"a"'
 
 
-def test_json_that_cannot_be_searched_is_not_written() -> None:
-    """Deeply nested, or with its end missing."""
-    filters = Filters(json=["..a"])
-    assert filters.body(b"[" * 200_000 + b"]" * 200_000, "application/json") == b'"REDACTED"'
-    assert filters.body(b'{"a": "secr', "application/json", is_cut=True) == b""
-    assert Filters().body(b'{"a": 1', "application/json", is_cut=True) == b'{"a": 1'
+DEEP = b"[" * 200_000 + b"]" * 200_000
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "options", "written"),
+    [
+        (DEEP, "application/json", {}, b'"REDACTED"'),
+        (DEEP, "text/plain", {}, DEEP),
+        (b'{"a": 1' + b"0" * 5000 + b"}", "application/json", {}, b'"REDACTED"'),
+        (b'{"a": "\xe9"}', "application/json", {}, b'"REDACTED"'),
+        (b'{"a": "secr', "application/json", {"is_cut": True}, b""),
+        (b'{"password": "secr', "", {"is_cut": True, "is_sent": True}, b""),
+        (b'{"x": "secr', "", {"is_cut": True, "is_sent": True}, b'{"x": "secr'),
+    ],
+)
+def test_json_that_cannot_be_searched_is_not_written(
+    body: bytes, kind: str, options: dict[str, bool], written: bytes
+) -> None:
+    """Deeply nested, in a wrong encoding, or with its end missing."""
+    filters = Filters() if "is_sent" in options else Filters(json=["..a"])
+    assert filters.body(body, kind, **{"is_sent": False, **options}) == written
+    assert Filters().body(body, kind, is_sent=False, is_cut=True) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "written"),
+    [
+        ('{"a": "x", "é": "ü"}'.encode(), "", '{"a": "REDACTED", "é": "ü"}'.encode()),
+        (b'\xef\xbb\xbf{"a": "x"}', "application/json", b'\xef\xbb\xbf{"a": "REDACTED"}'),
+        (
+            '{"a": "x", "é": 1}'.encode("latin-1"),
+            "application/json; charset=latin-1",
+            b'{"a": "REDACTED", "\\u00e9": 1}',
+        ),
+        (b'{"a": "x", "b": "\\ud800"}', "", b'{"a": "REDACTED", "b": "\\ud800"}'),
+    ],
+)
+def test_json_stays_in_its_encoding(body: bytes, kind: str, written: bytes) -> None:
+    """What is replaced never keeps the rest from being written."""
+    assert Filters(json=["a"]).body(body, kind, is_sent=False) == written
+
+
+def test_secrets_by_name_are_replaced_in_json_that_is_sent() -> None:
+    """At any depth; responses are left alone, so that the program sees what was sent to it."""
+    body = b'{"Password": "s", "list": [{"mine": {"x": 1}, "api_key": null}], "user": "me"}'
+    filters = Filters(form=["Mine"])
+    assert json.loads(filters.body(body, "application/json", is_sent=True)) == {
+        "Password": "REDACTED",
+        "list": [{"mine": "REDACTED", "api_key": None}],
+        "user": "me",
+    }
+    assert filters.body(body, "application/json", is_sent=False) == body
+    assert filters.body(b'{"user":"password"}', "", is_sent=True) == b'{"user":"password"}'
+    assert filters.message('{"password": "s"}', is_sent=True) == '{"password": "REDACTED"}'
+    assert filters.message('{"password": "s"}', is_sent=False) == '{"password": "s"}'
+    assert filters.message(b'{"password": "s"}', is_sent=True) == b'{"password": "s"}'
 
 
 @pytest.mark.parametrize("path", ["", "$", "a..", "[", "a[b]", "a[-1]", "a b.", "$..", "a]", "[']"])
@@ -205,4 +262,4 @@ def test_any_path_is_understood_or_refused(path: str) -> None:
         filters = Filters(json=[path])
     except ValueError:
         return
-    filters.body(json.dumps(VALUE).encode(), "")
+    filters.body(json.dumps(VALUE).encode(), "", is_sent=False)
