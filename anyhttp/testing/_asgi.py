@@ -48,7 +48,7 @@ class ASGIConnector(ApplicationConnector):
     :param lifespan: ``"on"``, ``"off"``, or ``"auto"`` for applications that may know of none
     :param wait_for_background: let a response end only when the application has returned, so that
         the test goes on after background tasks; ``False``: as soon as it has been sent, as servers
-        do
+        do.  It must be ``False`` if what the application does after the response waits for the test
     :param shutdown_timeout: seconds that the application has at the end, see :meth:`close`, and for
         its shutdown
     :param limit: requests in progress in all; 0 or ``None`` for no limit
