@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -74,7 +75,7 @@ class Answering:
     ) -> ScriptedStream:
         """Start a task that answers."""
         client_end, server_end = memory_connection()
-        client = ScriptedStream(client_end)
+        client = ScriptedStream(client_end, is_websocket=request.is_handshake)
         connection = ServerConnection(server_end, scheme=request.url.scheme)
         scripted = _Scripted(self, client, connection, timeout)
         scope = self.tasks.start(lambda: scripted.run(request, decision))
@@ -174,5 +175,9 @@ async def _run_script(
         protocol=scripted.protocol, headers=scripted.headers, compress=scripted.compress
     )
     peer.path_params = request.path_params
-    await scripted.script(peer)
+    running = scripted.script(peer)
+    if not isinstance(running, Awaitable):
+        name = getattr(scripted.script, "__qualname__", repr(scripted.script))
+        raise TypeError(f"{name}(), the script of a WebSocket, must be an asynchronous function")
+    await running
     await peer.close()

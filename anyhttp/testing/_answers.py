@@ -170,8 +170,9 @@ class Answer:
         elif isinstance(body, (Iterable, AsyncIterable)):
             self._pieces = cast("Iterable[bytes] | AsyncIterable[bytes]", body)
         else:
+            hint = "; answer= takes a function, which returns an answer" if callable(body) else ""
             raise TypeError(
-                f"body must be bytes or an iterable of bytes, not {shown_class(type(body))}"
+                f"body must be bytes or an iterable of bytes, not {shown_class(type(body))}{hint}"
             )
 
     def _check_fault(self, exception: ExceptionOrClass) -> None:

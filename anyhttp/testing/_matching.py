@@ -129,7 +129,7 @@ class URLPattern:
                 )
         elif not url.raw_path.startswith("/") or url.scheme:
             raise ValueError(
-                f"url must be absolute, or a path from its root for any origin, got {str(url)!r}"
+                f"url must be absolute, or a path from its root for any origin, got {str(self)!r}"
             )
         self.query = Counter(url.query.items())
 

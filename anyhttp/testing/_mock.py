@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from anyio.abc import ByteStream
+from yarl import URL
 
 from .._common import check_instance, without_user_info
 from .._headers import checked_method
@@ -75,36 +76,36 @@ class RequestRoutes:
         :raises ValueError: an argument has a value that it cannot have, or the route could never
             answer, because one that was made before takes all of its requests
         """
-        what = f"{self._called}.request({method!r}, {without_user_info(str(url))!r})"
+        what = f"request({method!r}, {_shown(url)})"
         return self._add(what, lambda: make_route(checked_method(method), url, options))
 
     def get(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
         """Answer GET requests; see :meth:`request`."""
-        return self.request("GET", url, **options)
+        return self._add_for("GET", url, options)
 
     def post(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
         """Answer POST requests; see :meth:`request`."""
-        return self.request("POST", url, **options)
+        return self._add_for("POST", url, options)
 
     def put(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
         """Answer PUT requests; see :meth:`request`."""
-        return self.request("PUT", url, **options)
+        return self._add_for("PUT", url, options)
 
     def patch(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
         """Answer PATCH requests; see :meth:`request`."""
-        return self.request("PATCH", url, **options)
+        return self._add_for("PATCH", url, options)
 
     def delete(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
         """Answer DELETE requests; see :meth:`request`."""
-        return self.request("DELETE", url, **options)
+        return self._add_for("DELETE", url, options)
 
     def head(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
         """Answer HEAD requests: with the head of the answer alone; see :meth:`request`."""
-        return self.request("HEAD", url, **options)
+        return self._add_for("HEAD", url, options)
 
     def options(self, url: UrlLike, **options: Unpack[RouteOptions]) -> Route:
         """Answer OPTIONS requests; see :meth:`request`."""
-        return self.request("OPTIONS", url, **options)
+        return self._add_for("OPTIONS", url, options)
 
     def ws(
         self, url: UrlLike, script: Script | None = None, **options: Unpack[WSRouteOptions]
@@ -114,7 +115,7 @@ class RequestRoutes:
         :param url: as in :meth:`request`
         :param script: an asynchronous function that is the other side: it gets the
             :class:`WebSocketPeer`.  When it returns, the WebSocket is closed; what it raises comes
-            out of the client's waiting for a message
+            out where the client receives or sends a message
         :param options: ``protocol=``, the subprotocol to choose; ``accept_headers=`` of the
             response to the handshake; ``compress=True`` to compress messages if the client offers
             it.  In the place of a script, what :class:`Answer` takes refuses the handshake;
@@ -124,8 +125,7 @@ class RequestRoutes:
         :raises ValueError: an argument has a value that it cannot have, or the route could never
             answer
         """
-        what = f"{self._called}.ws({without_user_info(str(url))!r})"
-        return self._add(what, lambda: make_ws_route(url, script, options))
+        return self._add(f"ws({_shown(url)})", lambda: make_ws_route(url, script, options))
 
     def fallback(self, **options: Unpack[RouteOptions]) -> Route:
         """Answer requests that no route takes; a later fallback replaces this one.
@@ -154,8 +154,12 @@ class RequestRoutes:
         """The routes in the order in which they are asked, without the fallback."""
         return tuple(self._table.routes)
 
+    def _add_for(self, method: str, url: UrlLike, options: RouteOptions) -> Route:
+        what = f"{method.lower()}({_shown(url)})"
+        return self._add(what, lambda: make_route(method, url, options))
+
     def _add(self, what: str, make: Callable[[], Route]) -> Route:
-        with naming(what):
+        with naming(f"{self._called}.{what}"):
             route = make()
             self._table.add(route)
         return route
@@ -257,6 +261,11 @@ class RequestRoutes:
         """
         expected = _expected(method, url, query, headers, json, body)
         return asserts.assert_any(self._called, self.calls, expected)
+
+
+def _shown(url: UrlLike) -> str:
+    """Return an argument as a message shows it."""
+    return repr(without_user_info(str(url))) if isinstance(url, (str, URL)) else repr(url)
 
 
 def _expected(

@@ -255,12 +255,15 @@ class ScriptedStream(ByteStream):
     """Leads to a task that answers.
 
     :param stream: the client's end of a connection in memory
+    :param is_websocket: raise the failure where the client sends, too.  What is received would tell
+        of it, but a client of a WebSocket need not receive any more
     """
 
     for_one_exchange: ClassVar[bool] = True
 
-    def __init__(self, stream: MemoryStream) -> None:
+    def __init__(self, stream: MemoryStream, *, is_websocket: bool) -> None:
         self._stream = stream
+        self._is_websocket = is_websocket
         #: called when the client closes the connection
         self.on_close: Callable[[], object] | None = None
         self._end: Exception | None = None  # what the answer ends with
@@ -290,7 +293,14 @@ class ScriptedStream(ByteStream):
             self.failure = self._end
 
     async def send(self, item: bytes) -> None:
-        await self._stream.send(item)
+        try:
+            await self._stream.send(item)
+            return
+        except anyio.BrokenResourceError:
+            if self.failure is None or self.has_raised or not self._is_websocket:
+                raise
+        self.has_raised = True
+        raise self.failure
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         try:

@@ -267,9 +267,9 @@ def naming(what: str) -> Iterator[None]:
     try:
         yield
     except TypeError as exc:
-        raise TypeError(f"{what}: {exc}") from exc
+        raise TypeError(f"{what}: {exc}") from exc.__cause__
     except ValueError as exc:
-        raise ValueError(f"{what}: {exc}") from exc
+        raise ValueError(f"{what}: {exc}") from exc.__cause__
 
 
 _ANSWER_OPTIONS: Final = AnswerOptions.__optional_keys__

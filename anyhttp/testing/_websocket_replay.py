@@ -50,7 +50,7 @@ class WebSocketReplay:
     def start(self, tasks: MockTasks, scheme: str) -> ScriptedStream:
         """Start one of *tasks* that is the other side; return the client's end."""
         client_end, server_end = memory_connection()
-        client = ScriptedStream(client_end)
+        client = ScriptedStream(client_end, is_websocket=True)
         connection = ServerConnection(server_end, scheme=scheme)
         tasks.start(lambda: self._run(client, connection))
         return client

@@ -257,7 +257,7 @@ def test_a_mistake_is_told_where_the_route_is_made(
     mock = MockConnector()
     with pytest.raises(error, match=text.replace("{", r"\{").replace("}", r"\}")) as caught:
         mock.get(*arguments, **options)
-    assert str(caught.value).startswith("mock.request('GET', ")
+    assert str(caught.value).startswith("mock.get(")
     assert mock.routes == ()
 
 

@@ -158,6 +158,35 @@ async def test_a_mistake_in_a_script_comes_out_where_the_client_receives() -> No
     assert caught.value is error
 
 
+async def test_a_mistake_in_a_script_comes_out_where_the_client_sends() -> None:
+    """If it has not received any more."""
+
+    async def script(peer: WebSocketPeer) -> None:
+        raise LookupError("before there was a message")
+
+    mock = MockConnector()
+    mock.ws(FEED, script)
+    async with ClientSession(connector=mock) as session:
+        async with session.ws_connect(FEED) as websocket:
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(LookupError, match="before there was a message"):
+                await websocket.send_str("a message")
+
+
+async def test_a_script_has_to_be_asynchronous() -> None:
+    """A function that lacks the word is told by its name."""
+
+    def forgotten(peer: WebSocketPeer) -> None:
+        pass
+
+    mock = MockConnector()
+    mock.ws(FEED, forgotten)  # type: ignore[arg-type]  # that is the mistake
+    async with ClientSession(connector=mock) as session:
+        async with session.ws_connect(FEED) as websocket:
+            with pytest.raises(TypeError, match=r"forgotten\(\), the script of a WebSocket, must be"):
+                await websocket.receive()
+
+
 async def test_a_mistake_in_a_script_comes_out_even_if_the_client_does_not_receive() -> None:
     """Whoever closes the mock gets it: here the session."""
     error = AssertionError("expected another message")
