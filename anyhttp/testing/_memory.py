@@ -96,19 +96,33 @@ class MemoryStream(ByteStream):
         pipe = self._incoming
         if pipe.reader is not None:
             raise anyio.BusyResourceError("receiving from")
-        while not self._closed:
-            if pipe.pieces:
-                return pipe.take(max_bytes)
-            if pipe.is_reset:
-                raise broken_by(ConnectionResetError)
-            if pipe.ended:
-                raise anyio.EndOfStream
+        while (data := self.receive_nowait(max_bytes)) is None:
             pipe.reader = waiter = make_waiter()
             try:
                 await waiter
             finally:
                 pipe.reader = None
-        raise anyio.ClosedResourceError
+        return data
+
+    def receive_nowait(self, max_bytes: int = 65536) -> bytes | None:
+        """Return bytes that the other end has sent; ``None`` if there are none yet.
+
+        This raises what :meth:`receive` does.
+        """
+        pipe = self._incoming
+        if self._closed:
+            raise anyio.ClosedResourceError
+        if pipe.pieces:
+            return pipe.take(max_bytes)
+        if pipe.is_reset:
+            raise broken_by(ConnectionResetError)
+        if pipe.ended:
+            raise anyio.EndOfStream
+        return None
+
+    def wake_reader(self, waiter: Waiter | None) -> None:
+        """Wake *waiter* when :meth:`receive_nowait` may have something else to say; once."""
+        self._incoming.reader = waiter
 
     async def send(self, item: bytes) -> None:
         """Send bytes; wait while more are on their way than the connection has room for.
@@ -119,12 +133,28 @@ class MemoryStream(ByteStream):
         :raises anyio.ClosedResourceError: this end is closed
         """
         await checkpoint_if_cancelled()
+        if not self.send_nowait(item):
+            await self.drain()
+
+    def send_nowait(self, item: bytes | memoryview) -> bool:
+        """Send bytes; return whether the connection has room for more.
+
+        This raises what :meth:`send` does.
+        """
         pipe = self._outgoing
         if pipe.writer is not None:
             raise anyio.BusyResourceError("sending to")
         self._check_may_send()
         if item:
-            pipe.put(item)
+            pipe.put(bytes(item))
+        return pipe.size <= pipe.room
+
+    async def drain(self) -> None:
+        """Wait until the connection has room for more.
+
+        This raises what :meth:`send` does.
+        """
+        pipe = self._outgoing
         while pipe.size > pipe.room:
             pipe.writer = waiter = make_waiter()
             try:

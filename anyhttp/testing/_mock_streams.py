@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 import anyio
-from anyio.abc import ByteStream
 from anyio.lowlevel import checkpoint
 
 from .._tasks import (
@@ -37,19 +36,115 @@ __all__ = ("CannedStream", "ScriptedStream")
 _ATTRIBUTES: Final = memory_connection()[0].extra_attributes
 
 
-class CannedStream(TimedStream):
-    """Answers one request, without a task.
+class _MockStream(TimedStream):
+    """What both kinds of streams have in common.
 
     As a :class:`TimedStream` it needs no cancel scope for each wait, which would cost more than all
     that is done here.
+    """
+
+    for_one_exchange: ClassVar[bool] = True
+    _raw_socket: ClassVar[Any] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = current_loop()
+        #: what has to come out of the request as it is
+        self.failure: Exception | None = None
+        self._end: Exception | None = None  # what the answer ends with
+        self._is_receiving = False
+        self._reader: Waiter | None = None
+        self._is_interrupted = False
+        self._is_closed = False
+
+    @property
+    def loop(self) -> object:
+        return self._loop
+
+    @property
+    def is_gone(self) -> bool:
+        return self._is_closed
+
+    def has_unread(self) -> bool:
+        return True  # as it serves no other exchange
+
+    def leave_to_parent(self) -> None:
+        self._is_closed = True
+
+    # -- receiving
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Return bytes of the answer as soon as there are some.
+
+        :raises anyio.EndOfStream: the answer is over
+        :raises anyio.ClosedResourceError: the stream is closed
+        :raises Expired: the deadline has passed
+        :raises Exception: what the answer says
+        """
+        if self._is_receiving:
+            raise anyio.BusyResourceError("receiving from")
+        self._is_receiving = self.has_waited = True
+        try:
+            self._check_deadline()
+            await checkpoint()
+            while not self._is_closed:
+                if self._is_interrupted:
+                    raise Expired
+                data = await self._receive(max_bytes)
+                if data is not None:
+                    return data
+        finally:
+            self._is_receiving = self._is_interrupted = False
+        raise anyio.ClosedResourceError
+
+    async def _receive(self, max_bytes: int) -> bytes | None:
+        """Return bytes, or ``None`` after a wait, or a step."""
+        raise NotImplementedError
+
+    def _check_deadline(self) -> None:
+        if self.expired or (
+            not self.watched and self.deadline != math.inf and anyio.current_time() >= self.deadline
+        ):
+            raise Expired
+
+    async def _wait(self, waiter: Waiter, until: float = math.inf) -> None:
+        """Wait until something has happened, or until a moment.
+
+        :raises Expired: the deadline has passed
+        """
+        self._reader = waiter
+        end = until if self.watched else min(until, self.deadline)
+        try:
+            if end == math.inf:
+                await waiter
+            else:
+                with anyio.CancelScope(deadline=end):
+                    await waiter
+        finally:
+            self._reader = None
+        self._check_deadline()
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None:
+            wake(self._reader)
+
+    def expire(self) -> None:
+        self.expired = True
+        self._wake_reader()
+
+    def interrupt(self) -> None:
+        if self._is_receiving:
+            self._is_interrupted = True
+            self._wake_reader()
+
+
+class CannedStream(_MockStream):
+    """Answers one request, without a task.
 
     :param request: gets what is sent
     :param timeout: the limits of the request
     :param on_head: called when the head has been received
     """
-
-    for_one_exchange: ClassVar[bool] = True
-    _raw_socket: ClassVar[Any] = None
 
     def __init__(
         self,
@@ -59,7 +154,6 @@ class CannedStream(TimedStream):
         on_head: Callable[[], object],
     ) -> None:
         super().__init__()
-        self._loop = current_loop()
         self._request = request
         self._answer = answer
         self._timeout = timeout
@@ -69,21 +163,10 @@ class CannedStream(TimedStream):
         self._ready: deque[bytes] = deque()
         self._steps: Iterator[Step] | None = None  # from when the answer has begun
         self._goes_on_at = -math.inf  # on anyio's clock
-        self._end: Exception | None = None  # what the answer ends with
-        #: what has to come out of the request as it is
-        self.failure: Exception | None = None
-        self._is_receiving = False
-        self._reader: Waiter | None = None
-        self._is_interrupted = False
-        self._is_closed = False
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
         return _ATTRIBUTES
-
-    @property
-    def loop(self) -> object:
-        return self._loop
 
     # -- the request
 
@@ -133,48 +216,20 @@ class CannedStream(TimedStream):
             self._steps = self._answer.steps(self._protocol)
             self._wake_reader()
 
-    def _wake_reader(self) -> None:
-        if self._reader is not None:
-            wake(self._reader)
-
     # -- the answer
 
-    async def receive(self, max_bytes: int = 65536) -> bytes:
-        """Return bytes of the answer as soon as there are some.
-
-        :raises anyio.EndOfStream: the answer is over
-        :raises anyio.ClosedResourceError: the stream is closed
-        :raises Expired: the deadline has passed
-        :raises Exception: what the answer says
-        """
-        if self._is_receiving:
-            raise anyio.BusyResourceError("receiving from")
-        self._is_receiving = self.has_waited = True
-        try:
-            self._check_deadline()
-            await checkpoint()
-            while not self._is_closed:
-                if self._is_interrupted:
-                    raise Expired
-                if self._ready:
-                    return self._take(max_bytes)
-                if self._end is not None:
-                    raise self._end
-                if self._steps is None:
-                    await self._wait(math.inf)
-                elif self._goes_on_at > 0 and anyio.current_time() < self._goes_on_at:
-                    await self._wait(self._goes_on_at)
-                else:
-                    self._take_step(self._steps)
-        finally:
-            self._is_receiving = self._is_interrupted = False
-        raise anyio.ClosedResourceError
-
-    def _check_deadline(self) -> None:
-        if self.expired or (
-            not self.watched and self.deadline != math.inf and anyio.current_time() >= self.deadline
-        ):
-            raise Expired
+    async def _receive(self, max_bytes: int) -> bytes | None:
+        if self._ready:
+            return self._take(max_bytes)
+        if self._end is not None:
+            raise self._end
+        if self._steps is None:
+            await self._wait(make_waiter())
+        elif self._goes_on_at > 0 and anyio.current_time() < self._goes_on_at:
+            await self._wait(make_waiter(), self._goes_on_at)
+        else:
+            self._take_step(self._steps)
+        return None
 
     def _take(self, max_bytes: int) -> bytes:
         piece = self._ready.popleft()
@@ -200,58 +255,22 @@ class CannedStream(TimedStream):
         else:
             self._goes_on_at = anyio.current_time() + step
 
-    async def _wait(self, until: float) -> None:
-        """Wait until something has happened, or until a moment.
-
-        :raises Expired: the deadline has passed
-        """
-        self._reader = waiter = make_waiter()
-        end = until if self.watched else min(until, self.deadline)
-        try:
-            if end == math.inf:
-                await waiter
-            else:
-                with anyio.CancelScope(deadline=end):
-                    await waiter
-        finally:
-            self._reader = None
-        self._check_deadline()
-
-    def expire(self) -> None:
-        self.expired = True
-        self._wake_reader()
-
-    def interrupt(self) -> None:
-        if self._is_receiving:
-            self._is_interrupted = True
-            self._wake_reader()
-
     # -- the end
 
     async def send_eof(self) -> None:
         await checkpoint()
-
-    @property
-    def is_gone(self) -> bool:
-        return self._is_closed
-
-    def has_unread(self) -> bool:
-        return True  # as it serves no other exchange
 
     def abort(self) -> None:
         """Close at once; a task that receives gets :exc:`anyio.ClosedResourceError`."""
         self._is_closed = True
         self._wake_reader()
 
-    def leave_to_parent(self) -> None:
-        self._is_closed = True
-
     async def aclose(self) -> None:
         self.abort()
         await checkpoint()
 
 
-class ScriptedStream(ByteStream):
+class ScriptedStream(_MockStream):
     """Leads to a task that answers.
 
     :param stream: the client's end of a connection in memory
@@ -259,16 +278,12 @@ class ScriptedStream(ByteStream):
         of it, but a client of a WebSocket need not receive any more
     """
 
-    for_one_exchange: ClassVar[bool] = True
-
     def __init__(self, stream: MemoryStream, *, is_websocket: bool) -> None:
+        super().__init__()
         self._stream = stream
         self._is_websocket = is_websocket
         #: called when the client closes the connection
         self.on_close: Callable[[], object] | None = None
-        self._end: Exception | None = None  # what the answer ends with
-        #: what has to come out of the request as it is
-        self.failure: Exception | None = None
         #: whether the client has been told of the failure
         self.has_raised: bool = False
 
@@ -292,38 +307,58 @@ class ScriptedStream(ByteStream):
         if self._end is fault.error:
             self.failure = self._end
 
-    async def send(self, item: bytes) -> None:
+    def send_nowait(self, item: bytes | memoryview) -> bool:
+        if self.expired:
+            raise Expired
         try:
-            await self._stream.send(item)
-            return
+            return self._stream.send_nowait(item)
         except anyio.BrokenResourceError:
-            if self.failure is None or self.has_raised or not self._is_websocket:
+            failure = self.failure
+            if failure is None or self.has_raised or not self._is_websocket:
                 raise
         self.has_raised = True
-        raise self.failure
+        raise failure
 
-    async def receive(self, max_bytes: int = 65536) -> bytes:
+    async def drain(self) -> None:
+        with anyio.CancelScope(deadline=self.deadline):
+            await self._stream.drain()
+            return
+        raise Expired
+
+    async def _receive(self, max_bytes: int) -> bytes | None:
+        stream = self._stream
+        end: Exception | None = None
+        data: bytes | None = None
         try:
-            return await self._stream.receive(max_bytes)
+            data = stream.receive_nowait(max_bytes)
         except (anyio.EndOfStream, anyio.BrokenResourceError):
-            if self._end is None:
+            end = self._end
+            if end is None:
                 raise
-        self.has_raised = True
-        raise self._end
+        if end is not None:  # raised here, so that it gets no other context
+            self.has_raised = True
+            raise end
+        if data is None:
+            waiter = make_waiter()
+            stream.wake_reader(waiter)
+            try:
+                await self._wait(waiter)
+            finally:
+                stream.wake_reader(None)
+        return data
 
     async def send_eof(self) -> None:
         await self._stream.send_eof()
 
     def abort(self) -> None:
         """Close at once; the task that answers gets to know it."""
+        self._is_closed = True
         self._stream.abort()
-        self._tell()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-        self._tell()
-
-    def _tell(self) -> None:
+        self._wake_reader()
         on_close, self.on_close = self.on_close, None
         if on_close is not None:
             on_close()
+
+    async def aclose(self) -> None:
+        self.abort()
+        await checkpoint()
