@@ -63,7 +63,9 @@ class RequestRoutes:
             ``answer=``: an answer, or a function, asynchronous or not, that gets the
             :class:`ReceivedRequest` and returns one; or ``answers=``: a sequence of these, which
             are used once each.  An answer may also be a status, text, bytes, a dictionary or list
-            for JSON, or an exception.
+            for JSON, or an exception.  What a function raises comes out of the request as it is,
+            as a mistake in the test; an exception that it returns is brought about like one of
+            :class:`Answer`, on the connection that exists by then.
 
             ``match_query=``, ``match_headers=``, ``match_json=`` and ``match_body=`` are what a
             request must have besides.  Without ``match_query``, the query of *url* is all of the
