@@ -332,6 +332,8 @@ class NetworkStream:
             await self._timed.aclose()
         else:
             await anyio.aclose_forcefully(self.stream)
+            if isinstance(self._transport, _ForeignStream):
+                self._transport.raise_abort_error()
 
 
 class _ForeignStream(ByteStream):
@@ -342,6 +344,7 @@ class _ForeignStream(ByteStream):
         self.deadline: float = math.inf
         self._receiving: anyio.CancelScope | None = None
         self._aborted = False
+        self._abort_error: Exception | None = None
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         with anyio.CancelScope(deadline=self.deadline) as self._receiving:
@@ -380,6 +383,12 @@ class _ForeignStream(ByteStream):
     async def aclose(self) -> None:
         await self._stream.aclose()
 
+    def raise_abort_error(self) -> None:
+        """Raise the error of the stream's own ``abort()``, if there was one: once."""
+        error, self._abort_error = self._abort_error, None
+        if error is not None:
+            raise error
+
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
         return self._stream.extra_attributes
@@ -393,14 +402,17 @@ class _ForeignStream(ByteStream):
     def abort(self) -> None:
         """Abort the stream, or shut down its socket; else it only ends by :meth:`aclose`.
 
-        The stream's own method is called once.  Its errors are raised: they are faults of the
-        program.
+        The stream's own method is called once.  Its error is a fault of the program.  It is kept
+        until somebody awaits the end, as who aborts a connection may have others to abort.
         """
         if self._aborted:
             return
         self._aborted = True
         if (abort := getattr(self._stream, "abort", None)) is not None:
-            abort()
+            try:
+                abort()
+            except Exception as exc:  # noqa: BLE001  (raised later)
+                self._abort_error = exc
             return
         theirs = self._stream.extra(SocketAttribute.raw_socket, None)
         if theirs is not None and theirs.fileno() >= 0:

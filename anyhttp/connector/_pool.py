@@ -357,16 +357,21 @@ class ConnectionPool:
         return False
 
     async def finish_closing(self) -> None:
-        """Wait until the sockets of aborted streams are closed."""
+        """Wait until the sockets of aborted streams are closed.
+
+        The first error of a stream that the program has made is raised then.
+        """
+        error: Exception | None = None
         while self.is_closing:
             # The stream is removed only after that, so that concurrent calls wait for it too.
             stream = next(iter(self._closing))
             try:
                 await stream.aclose()
-            except Exception:  # of a stream that the program has made: raised once
-                self._closing.pop(stream, None)
-                raise
+            except Exception as exc:  # noqa: BLE001  (raised below)
+                error = error or exc
             self._closing.pop(stream, None)
+        if error is not None:
+            raise error
 
 
 #: All pools of this process, for its forked children.  A WeakSet would take longer.

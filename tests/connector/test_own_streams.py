@@ -159,6 +159,31 @@ class TestAbort:
             await session.close()
         await session.close()
 
+    @pytest.mark.parametrize("method", ["abort", "aclose"])
+    async def test_its_errors_keep_nothing_open(self, method: str) -> None:
+        """Others are closed all the same, and no place for a connection is lost."""
+
+        class Faulty(Canned):
+            def abort(self) -> None:
+                super().abort()
+                if method == "abort":
+                    raise LookupError(method)
+
+            async def aclose(self) -> None:
+                self.closed = True
+                if method == "aclose":
+                    raise LookupError(method)
+
+        connector = CannedConnector(lambda: Faulty(HALF), limit=3)
+        session = ClientSession(connector=connector)
+        responses = [await session.get(URL) for _ in range(3)]
+        responses[0].close()
+        assert connector.statistics().in_use == 2
+        with pytest.raises(LookupError, match=method):
+            await session.close()
+        streams = connector.source.streams
+        assert [(stream.aborts, stream.closed) for stream in streams] == [(1, True)] * 3
+
 
 class Kept(Canned):
     for_one_exchange = False
