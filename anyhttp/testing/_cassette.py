@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from .. import hdrs
@@ -82,7 +82,7 @@ class Cassette:
         self._head_rules, self._body_rules = _rules_of(options.match_on)
         self._allows_repeats = options.allow_repeats
         file = None if self.mode == "all" else self._read()
-        self._entries: tuple[HarEntry, ...] = () if file is None else file.entries
+        self._entries: tuple[HarEntry, ...] = () if file is None else self._comparable(file)
         self._played: set[int] = set()
         self._recorded: dict[int, HarEntry] = {}
         #: whether requests that no entry answers are sent and recorded
@@ -99,6 +99,19 @@ class Cassette:
                     self.path, 'there is no such file, and mode "none" records nothing'
                 ) from None
             return None
+
+    def _comparable(self, file: HarFile) -> tuple[HarEntry, ...]:
+        """Return the entries, with the secrets that another tool has written replaced."""
+        return tuple(
+            entry
+            if entry.request is None
+            else replace(
+                entry,
+                name=self.filters.text(entry.name),
+                request=self.filters.request(entry.request),
+            )
+            for entry in file.entries
+        )
 
     # -- replaying
 

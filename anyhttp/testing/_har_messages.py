@@ -13,6 +13,10 @@ Record: TypeAlias = dict[str, Any]
 _TEXT: Final = 1
 _BINARY: Final = 2
 
+# No sets: what a file has in their place may be a list, which has no hash.
+_OPCODES: Final = (_TEXT, _BINARY)
+_KINDS: Final = ("send", "receive")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedMessage:
@@ -65,12 +69,12 @@ def read_socket(entry: Record) -> RecordedSocket | None:
 def _message(number: int, record: Any) -> RecordedMessage | None:
     """Return a message; ``None`` for frames that are none, such as PING."""
     name = f"_webSocketMessages[{number}]"
-    if not isinstance(record, dict) or record.get("type") not in {"send", "receive"}:
+    if not isinstance(record, dict) or record.get("type") not in _KINDS:
         raise ValueError(f'{name} is no object with the "type" send or receive')
     text, opcode = record.get("data"), record.get("opcode")
     if not isinstance(text, str):
         raise ValueError(f'{name}: "data" is no text')
-    if opcode not in {_TEXT, _BINARY}:
+    if opcode not in _OPCODES:
         return None
     data: str | bytes = text
     if opcode == _BINARY:
@@ -98,7 +102,7 @@ def _close(record: Any) -> RecordedClose | None:
         raise ValueError('"_webSocketClose" is no object')
     kind, code, reason = record.get("type"), record.get("code"), record.get("reason")
     if (
-        kind not in {"send", "receive"}
+        kind not in _KINDS
         or not isinstance(code, int)
         or not 1000 <= code <= 4999
         or not isinstance(reason, str)

@@ -204,7 +204,7 @@ class ExchangeObserver:
             started=self._started,
             timings=self._timings() if is_timed else None,
             socket=socket,
-            error=self._error if is_timed else "",
+            error=filters.text(self._error) if is_timed else "",
         )
 
     def _response(self, filters: Filters) -> RecordedResponse:
@@ -224,8 +224,7 @@ class ExchangeObserver:
         types = [value for name, value in fields if name.lower() == "content-type"]
         mime_type = types[0] if types else ""
         body = raw if body is None else body
-        if not is_encoded or is_cut:
-            body = filters.body(body, mime_type, is_sent=False, is_cut=is_cut)
+        body = filters.body(body, mime_type, is_sent=False, is_cut=is_cut or is_encoded)
         return RecordedResponse(
             status=head.status,
             reason=head.reason,

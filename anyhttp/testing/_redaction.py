@@ -22,12 +22,21 @@ __all__ = ("SECRET_FIELDS", "SECRET_HEADERS", "Filters")
 
 #: Headers whose values are never written, unless ``keep`` names them.
 SECRET_HEADERS: Final = frozenset({
+    "api-key",
+    "apikey",
     "authorization",
     "cookie",
+    "private-token",
     "proxy-authorization",
     "set-cookie",
+    "x-access-token",
+    "x-amz-security-token",
     "x-api-key",
     "x-auth-token",
+    "x-csrf-token",
+    "x-goog-api-key",
+    "x-vault-token",
+    "x-xsrf-token",
 })  # fmt: skip
 
 #: Fields of queries and forms whose values are never written, unless ``keep`` names them.
@@ -35,21 +44,51 @@ SECRET_FIELDS: Final = frozenset({
     "access_token",
     "api_key",
     "apikey",
+    "auth_token",
+    "client_assertion",
     "client_secret",
+    "code_verifier",
     "id_token",
     "password",
     "refresh_token",
+    "secret",
+    "sig",
+    "signature",
+    "token",
     "x-amz-credential",
     "x-amz-security-token",
     "x-amz-signature",
+    "x-goog-credential",
+    "x-goog-signature",
 })  # fmt: skip
 
 # Headers whose values are URLs.
 _URL_HEADERS: Final = frozenset({"content-location", "location", "referer"})
 
-_LINK: Final = re.compile(r"<([^<>]*+)>")
+# What URLs in other headers, and in messages of errors, may hold: a user, and fields of queries.
+_USER_IN_TEXT: Final = re.compile(r"""(?<=://)(?:[^/?#\s@<>"']*+@)++""")
+_FIELD_IN_TEXT: Final = re.compile(
+    r"""(?<![^\s?&#;,<>"'])[^\s?&#;,<>"'=]++="""
+    # The value may be a URL with a query of its own.
+    r"""(?:(?!\?[^\s?&#;,<>"'=]++=)[^\s&#;,<>"'])++"""
+)
 
-_NAME_OF_PART: Final = re.compile(rb'(?i)\bname="([^"\r\n]*+)"')
+_NAME_OF_PART: Final = re.compile(rb'(?i)\bname=(?:"([^"\r\n]*+)"|([^\s;"]++))')
+_TYPE_OF_PART: Final = re.compile(rb"(?i)(?:\A|\n)content-type:[ \t]*([^\r\n]*)")
+
+# Where a line may have JSON of its own, also one of an event stream or of a JSON text sequence.
+_JSON_IN_LINES: Final = re.compile(r"^(?:data:)?[ \t\x1e]*(?=[{\[])", re.MULTILINE)
+
+#: Media types of texts whose lines may be JSON, although they are no JSON as a whole.
+_TYPES_OF_LINES: Final = frozenset({
+    "application/jsonl",
+    "application/json-seq",
+    "application/x-jsonlines",
+    "application/x-ndjson",
+    "text/event-stream",
+})  # fmt: skip
+
+_DECODER: Final = json.JSONDecoder()
 
 
 class _Step(Enum):
@@ -72,11 +111,11 @@ class Filters:
     """What is replaced in all that is written, and in each request that is compared with it.
 
     Always replaced are the values of the headers ``Authorization``, ``Cookie``,
-    ``Proxy-Authorization``, ``Set-Cookie`` (its attributes stay), ``X-API-Key`` and
-    ``X-Auth-Token``, and user names and passwords in URLs; in queries, and in forms and JSON that
-    are sent, also what is a secret by its name, such as ``access_token``, ``api_key`` and
-    ``password``.  So the program sees in bodies what it would see without filters, unless *json*
-    names something.
+    ``Proxy-Authorization``, ``Set-Cookie`` (its attributes stay), and of those that hold keys or
+    tokens by their names, such as ``X-API-Key`` and ``X-Auth-Token``; and user names and passwords
+    in URLs.  In queries, and in forms and JSON that are sent, also what is a secret by its name is
+    replaced, such as ``access_token``, ``api_key`` and ``password``.  So the program sees in bodies
+    what it would see without filters, unless *json* names something.
 
     :param headers: names of more headers
     :param query: names of more fields of queries
@@ -146,10 +185,8 @@ class Filters:
     def _value(self, name: str, value: str) -> str:
         if name in _URL_HEADERS:
             return self._url_text(value)
-        if name == "link":
-            return _LINK.sub(lambda link: f"<{self._url_text(link[1])}>", value)
         if name not in self._headers or not value:
-            return value
+            return self.text(value)
         if name == "set-cookie":
             pair, semicolon, attributes = value.partition(";")
             return f"{self._cookie(pair)}{semicolon}{attributes}"
@@ -169,6 +206,16 @@ class Filters:
         path, mark, query = address.partition("?")
         query = self._pairs(query, self._query)
         return f"{path}{mark}{query}{sharp}{self._pairs(fragment, self._query)}"
+
+    def text(self, text: str) -> str:
+        """Return a text without the secrets of URLs in it."""
+
+        def replaced(field: re.Match[str]) -> str:
+            return self._pair(field[0], self._query)
+
+        if "=" in text:
+            text = _FIELD_IN_TEXT.sub(replaced, text)
+        return _USER_IN_TEXT.sub("", text) if "@" in text else text
 
     def _pairs(self, text: str, names: frozenset[str]) -> str:
         """Return a query or an urlencoded form with the values of *names* replaced."""
@@ -192,58 +239,120 @@ class Filters:
             text = body.decode("utf-8", "surrogateescape")
             return self._pairs(text, self._form).encode("utf-8", "surrogateescape")
         if kind.media_type == "multipart/form-data":
-            return self._parts(body, kind.parameters.get("boundary", ""))
-        if not (kind.is_json or body.lstrip()[:1] in {b"{", b"["}):
-            return body
-        lowered = body.lower() if is_sent else b""
-        names = frozenset(name for name in self._form if name.encode() in lowered)
+            return self._parts(body, kind.parameters.get("boundary", ""), is_sent=is_sent)
+        names = self._names_in(body) if is_sent else frozenset[str]()
         if not (names or self._paths):
             return body
-        return b"" if is_cut else self._json(body, kind, names)
+        if kind.is_json or body.lstrip()[:1] in {b"{", b"["}:
+            return b"" if is_cut else self._json(body, kind, names)
+        return self._json(body, kind, names) if kind.media_type in _TYPES_OF_LINES else body
+
+    def _names_in(self, body: bytes) -> frozenset[str]:
+        """Return those of the names of fields that a body has somewhere."""
+        lowered = body.lower()
+        return frozenset(name for name in self._form if name.encode() in lowered)
 
     def message(self, data: str | bytes, *, is_sent: bool) -> str | bytes:
         """Return a message of a WebSocket without secrets."""
         if isinstance(data, str):
             return self.body(data.encode(), "", is_sent=is_sent).decode()
-        return data
+        return self.body(data, "", is_sent=is_sent)
 
-    def _parts(self, body: bytes, boundary: str) -> bytes:
+    def _parts(self, body: bytes, boundary: str, *, is_sent: bool) -> bytes:
         """Return a multipart form with the contents of fields replaced."""
         delimiter = b"--" + boundary.encode("utf-8", "surrogateescape")
         if not boundary or delimiter not in body:
             return body
-        return delimiter.join(map(self._part, body.split(delimiter)))
+        parts = body.split(delimiter)
+        return delimiter.join([self._part(part, is_sent=is_sent) for part in parts])
 
-    def _part(self, part: bytes) -> bytes:
+    def _part(self, part: bytes, *, is_sent: bool) -> bytes:
         head, empty_line, content = part.partition(b"\r\n\r\n")
-        name = _NAME_OF_PART.search(head)
-        if name is None or name[1].decode("utf-8", "replace").lower() not in self._form:
-            return part
-        return head + empty_line + (self.replacement.encode() + b"\r\n" if content else b"")
+        match = _NAME_OF_PART.search(head)
+        name = b"" if match is None else match[match.lastindex or 0]
+        if name.decode("utf-8", "replace").lower() in self._form:
+            return head + empty_line + (self.replacement.encode() + b"\r\n" if content else b"")
+        found = _TYPE_OF_PART.search(head)
+        kind = parse_content_type("" if found is None else found[1].decode("latin-1"))
+        if kind.is_json:
+            text = content.removesuffix(b"\r\n")
+            written = self.body(text, kind.text, is_sent=is_sent)
+            return head + empty_line + written + content[len(text) :]
+        return part
 
     def _json(self, body: bytes, kind: ContentType, names: frozenset[str]) -> bytes:
         """Return JSON with the values at the paths, and those of *names*, replaced.
 
-        It is formatted anew if any is.
+        It is formatted anew if any is.  Lines may be JSON, each for itself.  What is said to be
+        JSON, and cannot be searched, is not written.
         """
         encoding = json_encoding(body) or kind.encoding or "utf-8"
         try:
-            value = json.loads(body.decode(encoding))
-        except (ValueError, RecursionError) as exc:
-            if isinstance(exc, json.JSONDecodeError) or not kind.is_json:
-                return body  # it is something else
-            # It cannot be searched, so that nothing of it may be written.
-            return json.dumps(self.replacement).encode()
-        changed = sum([_replace_at(value, path, self.replacement) for path in self._paths])
+            text = body.decode(encoding)
+        except UnicodeDecodeError:
+            encoding = "latin-1"  # which decodes anything, and names are ASCII mostly
+            text = body.decode(encoding)
+        try:
+            changed = self._changed(json.loads(text), names)
+        except (ValueError, RecursionError):
+            changed = self._json_in_lines(text, names, is_json=kind.is_json)
+        if changed is None:
+            return body
+        try:
+            return changed.encode(encoding)
+        except UnicodeEncodeError:  # of a character that was escaped
+            return _escaped(changed).encode(encoding)
+
+    def _changed(self, value: Any, names: frozenset[str]) -> str | None:
+        """Return *value* with the values replaced, as JSON; ``None``: none is."""
+        count = sum([_replace_at(value, path, self.replacement) for path in self._paths])
         for container in list(_containers(value)) if names else ():
             for name in container if isinstance(container, dict) else ():
                 if name.lower() in names:
-                    changed += _replace_at(container, (name,), self.replacement)
-        if not changed:
-            return body
-        # Lone surrogates, which JSON has escapes for, cannot be encoded.
-        text = json.dumps(value, ensure_ascii=encoding != "utf-8")
-        return text.encode(encoding, "backslashreplace")
+                    count += _replace_at(container, (name,), self.replacement)
+        return json.dumps(value, ensure_ascii=False) if count else None
+
+    def _json_in_lines(self, text: str, names: frozenset[str], *, is_json: bool) -> str | None:
+        """Return *text* with the values replaced in what is JSON from the beginning of a line.
+
+        :param is_json: whether it may go on over more lines; then what is none is not written
+        """
+        parts: list[str] = []
+        end = 0
+        for match in _JSON_IN_LINES.finditer(text):
+            start = match.end()
+            if start < end:
+                continue  # inside of the one before
+            try:
+                value, after = _decoded(text, start, is_line=not is_json)
+                changed = self._changed(value, names)
+            except (ValueError, RecursionError):
+                if not is_json:
+                    continue
+                changed, after = json.dumps(self.replacement), len(text)
+            if changed is not None:
+                parts += [text[end:start], changed]
+                end = after
+        return "".join([*parts, text[end:]]) if parts else None
+
+
+def _decoded(text: str, start: int, *, is_line: bool) -> tuple[Any, int]:
+    """Return the value of JSON in *text*, and where it ends.
+
+    :param is_line: whether it ends with its line; then a failure costs no more than this line
+    :raises ValueError: it is no JSON
+    """
+    if not is_line:
+        value, end = _DECODER.raw_decode(text, start)
+        return value, end
+    end = text.find("\n", start)
+    value, size = _DECODER.raw_decode(text[start : None if end < 0 else end])
+    return value, start + size
+
+
+def _escaped(text: str) -> str:
+    """Return JSON in ASCII."""
+    return re.sub(r"[^\x00-\x7f]", lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def _names(argument: str, names: object) -> frozenset[str]:

@@ -282,10 +282,12 @@ async def test_a_file_of_chrome_is_replayed(path: str) -> None:
     [
         (saved(_webSocketMessages={}), '"_webSocketMessages" is no array'),
         (saved({}), '_webSocketMessages[0] is no object with the "type" send or receive'),
+        (saved({"type": [], "data": ""}), "_webSocketMessages[0] is no object with"),
         (saved({"type": "send", "opcode": 1}), '_webSocketMessages[0]: "data" is no text'),
         (saved({"type": "send", "opcode": 2, "data": "!"}), "[0]: it is no base64"),
         (saved({"type": "send", "opcode": 1, "data": "\ud800"}), "holds a lone surrogate"),
         (saved(_webSocketClose=1), '"_webSocketClose" is no object'),
+        (saved(_webSocketClose={"type": []}), '"_webSocketClose" needs a "type"'),
         (saved(_webSocketClose={"type": "send"}), '"_webSocketClose" needs a "type"'),
         (
             saved(_webSocketClose={"type": "send", "code": 1000, "reason": "\ud800"}),
