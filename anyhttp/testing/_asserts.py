@@ -74,10 +74,9 @@ def assert_any(
     for call in calls:
         if expected.match(call) is not None:
             return call
+    shown = "" if expected.url is None else f" like {expected}"
     reasons = [f"\n  {call}{_listed(expected.why_not(call), 4)}" for call in calls[:_MOST]]
-    raise AssertionError(
-        f"{what}: expected a request like {expected}, got {''.join(reasons) or 'none'}"
-    )
+    raise AssertionError(f"{what}: expected a request{shown}, got {''.join(reasons) or 'none'}")
 
 
 def _checked(what: str, call: ReceivedRequest, expected: RequestPattern) -> ReceivedRequest:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from .. import hdrs
 from .._common import check_flag, check_instance, printable, without_user_info
 from .._headers import is_token, parse_content_type
 from ._har import CassetteError, HarEntry, HarFile, RecordedRequest, read_har, write_har
+from ._json import ABSENT, ItemCount, json_differences, json_value
 from ._redaction import Filters
 
 __all__ = ("Cassette", "CassetteOptions", "Matcher", "RecordMode", "UnrecordedRequest")
@@ -321,39 +320,20 @@ def _comparable_body(request: RecordedRequest) -> bytes:
 
 def _json_rule(recorded: RecordedRequest, request: RecordedRequest) -> str | None:
     try:
-        before, now = json.loads(recorded.body), json.loads(request.body)
+        before, now = json_value(recorded.body), json_value(request.body)
         if before == now:
             return None
-        place, was, is_now = _first_difference(before, now)
+        first = next(json_differences(before, now))
     except (ValueError, RecursionError):  # no JSON, or nested too deeply
         return _body_rule(recorded, request)
-    return f"json: {place}: recorded {_brief(was)}, now {_brief(is_now)}"
+    was, is_now = _brief_json(first.expected), _brief_json(first.got)
+    return f"json: {first.place}: recorded {was}, now {is_now}"
 
 
-_MISSING: Final = object()
-
-
-def _first_difference(before: Any, now: Any) -> tuple[str, Any, Any]:
-    """Return where two values differ first, and what is there."""
-    place = "$"
-    while True:
-        if isinstance(before, dict) and isinstance(now, dict):
-            keys = [*before, *(key for key in now if key not in before)]
-            step = next(
-                key for key in keys
-                if before.get(key, _MISSING) != now.get(key, _MISSING)
-            )  # fmt: skip
-            place += f".{step}" if re.fullmatch(r"\w+", step) else f"[{step!r}]"
-            if step not in before or step not in now:
-                return place, before.get(step, "nothing"), now.get(step, "nothing")
-        elif isinstance(before, list) and isinstance(now, list):
-            if len(before) != len(now):
-                return place, f"{len(before)} values", f"{len(now)} values"
-            step = next(n for n, pair in enumerate(zip(before, now)) if pair[0] != pair[1])  # noqa: B905
-            place += f"[{step}]"
-        else:
-            return place, before, now
-        before, now = before[step], now[step]
+def _brief_json(value: object) -> str:
+    if value is ABSENT:
+        return "nothing"
+    return f"{value.count} values" if isinstance(value, ItemCount) else _brief(value)
 
 
 _METHOD: Final = _compared("method", lambda request: request.method)

@@ -28,6 +28,7 @@ from .. import hdrs
 from .._common import __version__, parsed_url, printable, replace_file, without_user_info
 from .._headers import is_token, parse_content_type
 from ._har_messages import RecordedSocket, read_socket, socket_record
+from ._json import json_value
 
 __all__ = (
     "CassetteError",
@@ -109,10 +110,7 @@ class RecordedRequest:
 
         :raises ValueError: it is something else
         """
-        try:
-            return json.loads(self.body)
-        except RecursionError:
-            raise ValueError("the JSON is nested too deeply") from None
+        return json_value(self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

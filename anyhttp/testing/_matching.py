@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 from urllib.parse import unquote
 
 from yarl import URL
@@ -16,6 +16,7 @@ from .._headers import checked_method, is_token
 from .._targets import origin_of
 from ..typedefs import Query
 from ._answers import MISSING, shown_body
+from ._json import ABSENT, Difference, ItemCount, json_differences
 from ._requests import ReceivedRequest
 
 __all__ = ("BodyLike", "Headers", "RequestPattern", "URLPattern", "UrlLike")
@@ -226,7 +227,7 @@ class RequestPattern:
     """What a request must be like.
 
     :param method: ``None`` for any
-    :param url: ``None`` for any
+    :param url: ``None`` for any, if *method* is ``None``
     :param query: fields that its query must have, among others; without it, the query of *url* has
         to be all of the query, unless *url* is a regular expression, which sees the query
     :param headers: header fields that it must have: text that is equal, or a pattern that is
@@ -255,7 +256,9 @@ class RequestPattern:
         prefix: str = "",
     ) -> None:
         self.method: str | None = None if method is None else checked_method(method)
-        self.url: URLPattern | None = None if url is None else URLPattern(url)
+        self.url: URLPattern | None = None
+        if method is not None or url is not None:
+            self.url = URLPattern(cast("UrlLike", url))
         own_query = Counter[tuple[str, str]]() if self.url is None else self.url.query
         self._any_query = query is not None or own_query is None or self.url is None
         self._query: Counter[tuple[str, str]] = (own_query or Counter()) + _query_fields(
@@ -363,7 +366,7 @@ class RequestPattern:
                 yield f"the body is not JSON: {shown_body(request.body)}"
                 return
             if self._json != got:
-                differences = list(json_differences(self._json, got))
+                differences = list(_shown_differences(self._json, got))
                 yield from differences or [f"JSON: expected {self._json!r}, got {got!r}"]
         elif self._body is not None and not self._fits_body(request):
             yield f"body: expected {_shown(self._body)}, got {shown_body(request.body)}"
@@ -447,34 +450,21 @@ def _shown_fields(fields: Counter[tuple[str, str]]) -> str:
 _MOST_DIFFERENCES: Final = 5
 
 
-def json_differences(expected: object, got: object) -> Iterator[str]:
-    """Return where *got* differs from *expected*, one sentence for each place."""
-    for number, (place, text) in enumerate(_differences(expected, got, "$")):
+def _shown_differences(expected: object, got: object) -> Iterator[str]:
+    """Return where *got*, a value of JSON, differs from *expected*: a sentence for each place."""
+    for number, difference in enumerate(json_differences(expected, got)):
         if number == _MOST_DIFFERENCES:
             yield "JSON: there are more differences"
             return
-        yield f"JSON at {place}: {text}"
+        yield f"JSON at {difference.place}: {_shown_difference(difference)}"
 
 
-def _differences(expected: object, got: object, place: str) -> Iterator[tuple[str, str]]:
-    if expected == got:
-        return
-    if isinstance(expected, Mapping) and isinstance(got, Mapping):
-        for name in expected:
-            where = f"{place}.{name}"
-            if name in got:
-                yield from _differences(expected[name], got[name], where)
-            else:
-                yield where, f"is missing, expected {expected[name]!r}"
-        yield from (
-            (f"{place}.{name}", f"is not expected, got {got[name]!r}")
-            for name in got
-            if name not in expected
-        )
-    elif isinstance(expected, list) and isinstance(got, list):
-        for index, (one, other) in enumerate(zip(expected, got, strict=False)):
-            yield from _differences(one, other, f"{place}[{index}]")
-        if len(expected) != len(got):
-            yield place, f"expected {len(expected)} items, got {len(got)}"
-    else:
-        yield place, f"expected {expected!r}, got {got!r}"
+def _shown_difference(difference: Difference) -> str:
+    expected, got = difference.expected, difference.got
+    if got is ABSENT:
+        return f"is missing, expected {expected!r}"
+    if expected is ABSENT:
+        return f"is not expected, got {got!r}"
+    if isinstance(expected, ItemCount) and isinstance(got, ItemCount):
+        return f"expected {expected.count} items, got {got.count}"
+    return f"expected {expected!r}, got {got!r}"

@@ -20,7 +20,7 @@ from ._answering import Answering
 from ._answers import MISSING
 from ._matching import BodyLike, Headers, RequestPattern, UrlLike
 from ._requests import ReceivedRequest
-from ._route_table import RouteTable, host_and_port
+from ._route_table import RouteTable
 from ._routes import (
     Route,
     RouteOptions,
@@ -301,7 +301,7 @@ class RequestMock(RequestRoutes):
         :raises ValueError: one is no host
         """
         with naming("mock.pass_through()"):
-            self._table.passed_hosts.update([host_and_port(host) for host in hosts])
+            self._table.passed_hosts.add(*hosts)
 
     # -- the network's place
 

@@ -11,7 +11,7 @@ from yarl import URL
 from .._tasks import ClientTimeout
 from ..connector import replaced_network
 from ..tracing import Trace
-from ._route_table import host_and_port
+from ._hosts import Hosts
 from ._swallowed import reported
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class NoNetwork:
 
     def __init__(self, test: str) -> None:
         self._test = test
-        self._allowed: set[tuple[str, int | None]] = set()
+        self._allowed = Hosts()
         self._allows_all = False
         #: the connections that were refused, in order
         self.refused: list[ForbiddenConnection] = []
@@ -46,7 +46,7 @@ class NoNetwork:
         :raises TypeError: one is not text
         :raises ValueError: one is no host
         """
-        self._allowed.update([host_and_port(host) for host in hosts])
+        self._allowed.add(*hosts)
 
     def allow_all(self) -> None:
         """Allow all connections, until the test ends."""
@@ -60,8 +60,7 @@ class NoNetwork:
         :raises ForbiddenConnection: it may not
         """
         peer = req.url if req.proxy is None else req.proxy
-        host = peer.raw_host or ""
-        if not (self._allows_all or {(host, None), (host, peer.port)} & self._allowed):
+        if not self._allows_all and peer not in self._allowed:
             raise self._refuse(req, peer)
 
     def _refuse(self, req: ClientRequest, peer: URL) -> ForbiddenConnection:

@@ -19,13 +19,13 @@ from ..connector import BaseConnector, TCPConnector, check_uses_proxies, default
 from ..tracing import Trace
 from ._cassette import Cassette, CassetteOptions, Matcher, RecordMode, UnrecordedRequest
 from ._har import Fields, HarEntry, RecordedRequest, write_har
+from ._hosts import Hosts
 from ._http1_server import RequestHead
 from ._mock_streams import ScriptedStream
 from ._mock_tasks import MockTasks
 from ._observed import ExchangeObserver, ObservedStream, decoded_request
 from ._redaction import Filters
 from ._replay_stream import ReplayStream
-from ._route_table import host_and_port
 from ._swallowed import note_swallowed
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Recorder(BaseConnector):
         self._numbers = count()
         self._observers: set[ExchangeObserver] = set()
         self._tasks = MockTasks()
-        self._passed_hosts: set[tuple[str, int | None]] = set()
+        self._passed_hosts = Hosts()
         self._writes_at_exit = False
         #: the errors of requests that nothing answered, also if the program has caught them
         self.unrecorded: list[UnrecordedRequest] = []
@@ -175,12 +175,11 @@ class Recorder(BaseConnector):
         :raises TypeError: one is not text
         :raises ValueError: one is no host
         """
-        self._passed_hosts.update([host_and_port(host) for host in hosts])
+        self._passed_hosts.add(*hosts)
 
     def _passes(self, url: URL) -> bool:
         """Whether requests to *url* are not recorded."""
-        host = url.raw_host or ""
-        return bool(self._passed_hosts & {(host, None), (host, url.port)})
+        return url in self._passed_hosts
 
     def discard(self) -> None:
         """Forget what has been recorded so far, so that it will not be written."""

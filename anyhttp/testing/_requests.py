@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,8 +12,9 @@ from yarl import URL
 from .. import hdrs
 from .._codings import DecodingError, decoder_for
 from .._common import without_user_info
-from .._headers import json_encoding, parse_content_type
+from .._headers import parse_content_type
 from ..typedefs import LooseHeaders
+from ._json import json_value
 
 __all__ = ("ReceivedRequest",)
 
@@ -179,8 +179,7 @@ class ReceivedRequest:
         :raises ValueError: it is no JSON
         :raises RuntimeError: it has not been received to its end
         """
-        content = self.content
-        return json.loads(content.decode(json_encoding(content) or "utf-8"))
+        return json_value(self.content)
 
     @property
     def form(self) -> MultiDictProxy[str]:

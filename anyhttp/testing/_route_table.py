@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from yarl import URL
 
-from .._common import check_str
+from ._hosts import Hosts
 from ._requests import ReceivedRequest
 from ._routes import Route, Source, UnansweredRequest, unanswered
 
-__all__ = ("Decision", "RouteTable", "host_and_port")
+__all__ = ("Decision", "RouteTable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,8 @@ class RouteTable:
         self.routes: list[Route] = []
         #: for requests that no other route answers
         self.fallback: Route | None = None
-        #: hosts to which requests that no route answers are sent; without a port, all ports
-        self.passed_hosts: set[tuple[str, int | None]] = set()
+        #: hosts to which requests that no route answers are sent
+        self.passed_hosts: Hosts = Hosts()
         self.calls: list[ReceivedRequest] = []
         self.unanswered: list[UnansweredRequest] = []
 
@@ -73,8 +72,7 @@ class RouteTable:
 
     def passes(self, url: URL) -> bool:
         """Whether requests to *url* that no route answers go over the network."""
-        host = url.raw_host or ""
-        return bool(self.passed_hosts & {(host, None), (host, url.port)})
+        return url in self.passed_hosts
 
     def fall_back(self, request: ReceivedRequest) -> Decision:
         """Return what answers *request*, which no route does.
@@ -95,18 +93,3 @@ class RouteTable:
 
     def _usable(self) -> Iterator[Route]:
         return (route for route in self.routes if not route.is_used_up)
-
-
-def host_and_port(text: str) -> tuple[str, int | None]:
-    """Return the host and port that *text* names; ``None`` for any port.
-
-    :raises TypeError: it is no text
-    :raises ValueError: it is no host
-    """
-    check_str("a host", text)
-    with suppress(ValueError):
-        url = URL(f"//{text}")
-        host = url.raw_host
-        if host and url.raw_path in {"", "/"} and url.raw_user is None:
-            return host, url.explicit_port
-    raise ValueError(f'a host must be like "host", "host:80" or "[::1]:80", not {text!r}')

@@ -190,6 +190,7 @@ def test_methods() -> None:
         (("ftp://api.test/",), {}, ValueError, "the scheme must be http, https, ws or wss"),
         (("api.test:80/a",), {}, ValueError, "url must be absolute"),
         (("",), {}, ValueError, "url must be absolute"),
+        ((None,), {}, TypeError, "url must be a str, a yarl.URL or a compiled pattern, not None"),
         ((b"/a",), {}, TypeError, "url must be a str, a yarl.URL or a compiled pattern, not bytes"),
         ((re.compile(b"a"),), {}, TypeError, "a pattern for str"),
         (("/{}",), {}, ValueError, "'{}' must be {name} or {name:path}"),
@@ -409,6 +410,16 @@ it is used up: it answers one request""")
             r"JSON at \$.a: is missing, expected 1",
         ),
         (
+            ("/a", {"match_json": {"a b": [1]}}),
+            {"url": f"{API}/a", "json": {"a b": [2]}},
+            r"JSON at \$\['a b'\]\[0\]: expected 1, got 2",
+        ),
+        (
+            ("/a", {"match_json": [1]}),
+            {"url": f"{API}/a", "data": b"[" * 200_000},
+            "the body is not JSON: ",
+        ),
+        (
             ("/a", {"match_json": list(range(9))}),
             {"url": f"{API}/a", "json": [-1] * 9},
             "JSON: there are more differences",
@@ -492,6 +503,10 @@ async def test_what_was_sent_can_be_asserted() -> None:
         (
             lambda mock: mock.assert_any_call("GET", "/a"),
             f"expected a request like GET /a, got \n  POST {API}/a\n    method: expected GET",
+        ),
+        (
+            lambda mock: mock.routes[0].assert_any_call(query={"x": 1}),
+            f"expected a request, got \n  POST {API}/a\n    query: lacks x=1",
         ),
         (
             lambda mock: mock.routes[0].assert_called_once_with(query={"x": 1}),
