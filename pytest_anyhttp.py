@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 #: whether a test has passed, as far as it has run
 _PASSED: Final = pytest.StashKey[bool]()
 
-#: errors that the fixtures of a test have to raise if the program has caught them
-_ERRORS: Final = pytest.StashKey[list["Sequence[AssertionError]"]]()
+#: functions that add what the fixtures of a test have found to the exception with which it fails
+_NOTES: Final = pytest.StashKey[list["Callable[[BaseException], object]"]]()
 
 
 class _TestHasNotPassed(Exception):
@@ -71,37 +71,36 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """Forget what was found when the test ran before."""
     item.stash[_PASSED] = False
-    item.stash[_ERRORS] = []
-    with _showing_errors(item):
+    item.stash[_NOTES] = []
+    with _showing_notes(item):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Remember whether the test has passed."""
-    with _showing_errors(item):
+    with _showing_notes(item):
         result = yield
     item.stash[_PASSED] = True
     return result
 
 
 @contextmanager
-def _showing_errors(item: pytest.Item) -> Iterator[None]:
-    """Show with the failure of a test the errors that may be the reason."""
+def _showing_notes(item: pytest.Item) -> Iterator[None]:
+    """Show with the failure of a test what may be the reason."""
     try:
         yield
     except BaseException as exc:
-        if item.stash[_ERRORS]:
-            from anyhttp.testing import note_swallowed
-
-            for errors in item.stash[_ERRORS]:
-                note_swallowed(exc, errors)
+        for note in item.stash[_NOTES]:
+            note(exc)
         raise
 
 
 def _watch(request: pytest.FixtureRequest, errors: Sequence[AssertionError]) -> None:
-    """Show *errors* with the failure of the test, if it fails."""
-    request.node.stash[_ERRORS].append(errors)
+    """Show *errors*, which the program has caught, with the failure of the test, if it fails."""
+    from anyhttp.testing import note_swallowed
+
+    request.node.stash[_NOTES].append(lambda exc: note_swallowed(exc, errors))
 
 
 def _check_passed(request: pytest.FixtureRequest) -> None:
@@ -141,6 +140,7 @@ def anyhttp_mock(request: pytest.FixtureRequest) -> Iterator[RequestMock]:
     args, options = _marked(request, "anyhttp_mock")
     with _end_of_test(), mock_requests(*args, whole_process=True, **options) as mock:
         _watch(request, mock.unanswered)
+        request.node.stash[_NOTES].append(mock.note_failures)
         yield mock
         _check_passed(request)
 
@@ -256,6 +256,7 @@ def anyhttp_serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., Loop
             # trio lets no thread wait for another one in which a trio of its own runs
             server = executor.submit(servers.enter_context, made).result()
             _watch(request, server.unanswered)
+            request.node.stash[_NOTES].append(server.note_failures)
             for let_through in open_to:
                 let_through(f"{server.url.host}:{server.port}")
             return server

@@ -315,6 +315,10 @@ class RequestMock(RequestRoutes):
         """
         return await self._answering.stream_for(req, timeout)
 
+    def note_failures(self, exc: BaseException) -> None:
+        """Add to *exc*, as notes, what functions and scripts have raised, if no request has."""
+        self._answering.tasks.note_failures(exc)
+
     def end(self) -> None:
         """Cancel the tasks that answer, and raise what one has raised, if no request has.
 

@@ -66,21 +66,29 @@ class MockTasks:
     def raise_failure(self) -> None:
         """Raise the first exception that no request has been told of; forget all of them.
 
-        If another exception is being handled, it gets a note of it instead.  So what a block has
+        If another exception is being handled, it gets a note of each instead.  So what a block has
         raised leaves the block.
 
         :raises Exception: what a task has raised
         """
-        failed, self.failed = self.failed, []
-        failures = [stream.failure for stream in failed if stream.failure and not stream.has_raised]
         handled = sys.exception()
-        raised = failures[0] if failures and handled is None else None
-        for failure in failures:
-            told = handled or raised
-            if told is not None and failure is not told:
-                told.add_note(f"Besides, code that answers in a mock has raised {failure!r}")
-        if raised is not None:
-            raise raised
+        if handled is not None:
+            self.note_failures(handled)
+        elif failures := self._untold():
+            self.note_failures(failures[0])
+            raise failures[0]
+
+    def note_failures(self, exc: BaseException) -> None:
+        """Add to *exc*, as notes, the exceptions that no request has been told of; forget them."""
+        for failure in self._untold():
+            if failure is not exc:
+                exc.add_note(f"Besides, code that answers in a mock has raised {failure!r}")
+        self.failed.clear()
+
+    def _untold(self) -> list[Exception]:
+        return [
+            stream.failure for stream in self.failed if stream.failure and not stream.has_raised
+        ]
 
 
 async def _leave(owner: TaskOwner) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Sequence
 from traceback import format_exception
 from types import TracebackType
 from typing import ClassVar, Final, Self, cast
@@ -181,6 +182,10 @@ class LoopbackServer(RequestRoutes):
             if self._connections.application is not None:
                 await self._connections.application.stop(raised)
 
+    def note_failures(self, exc: BaseException) -> None:
+        """Add to *exc*, as notes, what functions, scripts and the application have raised."""
+        _note(exc, self._connections.failures)
+
     def _raise_failures(self, raised: BaseException | None) -> None:
         """Raise the first failure of the server; make notes of all of them to *raised*."""
         failures: list[BaseException] = [*self.unanswered]
@@ -189,15 +194,18 @@ class LoopbackServer(RequestRoutes):
         else:
             for failure in self._connections.failures:
                 logger.error("what answers requests has failed", exc_info=failure)
-        first = raised
-        if first is None and failures:
-            first, *failures = failures
-        if first is not None:
-            for failure in failures:
-                text = "".join(format_exception(failure))
-                first.add_note(f"\nBesides, the server has failed:\n{text}")
-            if raised is None:
-                raise first
+        if raised is not None:
+            _note(raised, failures)
+        elif failures:
+            first, *others = failures
+            _note(first, others)
+            raise first
+
+
+def _note(exc: BaseException, failures: Sequence[BaseException]) -> None:
+    for failure in failures:
+        text = "".join(format_exception(failure))
+        exc.add_note(f"\nBesides, the server has failed:\n{text}")
 
 
 def serve(

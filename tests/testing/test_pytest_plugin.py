@@ -267,6 +267,7 @@ ENDS: Final = {
     "test_mock_route": ("failed in teardown", "GET https://api.test/users"),
     "test_mock_caught": ("failed in teardown", "no route answers GET https://api.test/users"),
     "test_mock_fails": ("failed in call", "no route answers GET https://api.test/users"),
+    "test_mock_script_fails": ("failed in call", "has raised LookupError('in the script')"),
     "test_mock_skipped": ("skipped in call", "Skipped"),
     "test_mock_mark": ("passed", ""),
     "test_mock_setup": ("failed in setup", "what the fixture wants"),
@@ -279,6 +280,7 @@ ENDS: Final = {
     "test_serve_function": ("failed in teardown", "in the function"),
     "test_serve_caught": ("failed in teardown", "no route answers GET http://127.0.0.1"),
     "test_serve_fails": ("failed in call", "no route answers GET http://127.0.0.1"),
+    "test_serve_function_fails": ("failed in call", "LookupError: in the function"),
     "test_asgi_open": ("failed in teardown", "async with anyhttp_asgi(app)"),
     "test_asgi_fails": ("failed in call", ""),
 }
@@ -357,6 +359,29 @@ async def test_serve_fails(anyhttp_serve):
     await swallow(anyhttp_serve().url)
     assert not "what the test wants"
 
+@mark
+async def test_serve_function_fails(anyhttp_serve):
+    def function(request):
+        raise LookupError("in the function")
+
+    await swallow(anyhttp_serve(function).url)
+    assert not "what the test wants"
+
+@mark
+async def test_mock_script_fails(anyhttp_mock):
+    async def script(peer):
+        await peer.receive()
+        raise LookupError("in the script")
+
+    anyhttp_mock.ws("/feed", script)
+    async with ClientSession("http://api.test") as session:
+        with anyio.CancelScope() as scope:
+            async with session.ws_connect("/feed") as websocket:
+                await websocket.send_str("a message")
+                scope.cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert not "what the test wants"
+
 async def app(scope, receive, send):
     raise NotImplementedError
 
@@ -369,6 +394,9 @@ async def test_asgi_fails(anyhttp_asgi):
     anyhttp_asgi(app)
     assert not "what the test wants"
 """,
+        # two tests close no session, which the garbage collector may find in any later one
+        "-W",
+        "ignore:Unclosed client session:ResourceWarning",
         returns=1,
     )
     assert {name.partition("[")[0] for name in reports} == ENDS.keys()
