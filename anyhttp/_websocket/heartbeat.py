@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from time import monotonic
 from typing import Final
 
 import anyio
 from anyio.lowlevel import cancel_shielded_checkpoint
 
-from .._tasks import OwnTask, start_own_task
+from .._tasks import OwnTask, clock, start_own_task
 from ..client_exceptions import ClientConnectionError, ServerTimeoutError
 from .lifecycle import Lifecycle
 from .models import WSMsgType
@@ -39,8 +38,8 @@ class Heartbeat:
     :param time_out: ends the WebSocket with an exception as the reason
     """
 
-    __slots__ = ("_active_at", "_changed", "_life", "_pinged_at", "_scope", "_seconds", "_sender",
-                 "_task", "_time_out", "_wait_for_bytes")  # fmt: skip
+    __slots__ = ("_active_at", "_changed", "_clock", "_life", "_pinged_at", "_scope", "_seconds",
+                 "_sender", "_task", "_time_out", "_wait_for_bytes")  # fmt: skip
 
     def __init__(
         self,
@@ -55,7 +54,9 @@ class Heartbeat:
         self._sender = sender
         self._wait_for_bytes = wait_for_bytes
         self._time_out = time_out
-        self._active_at = self._pinged_at = monotonic()
+        # The clock of the waits below: that of a test may not go with real time.
+        self._clock = clock()
+        self._active_at = self._pinged_at = self._clock()
         self._task: OwnTask | None = None
         self._changed: anyio.Event | None = None
         self._scope = anyio.CancelScope()
@@ -79,7 +80,7 @@ class Heartbeat:
         """
         with self._scope:
             while self._life.state.can_send:
-                silence = monotonic() - self._active_at
+                silence = self._clock() - self._active_at
                 if silence < self._seconds:
                     await anyio.sleep(self._seconds - silence)
                 else:
@@ -115,7 +116,7 @@ class Heartbeat:
     @property
     def seconds_left(self) -> float:
         """How long to wait for bytes before :meth:`beat` has to be called."""
-        now = monotonic()
+        now = self._clock()
         if self._pinged_at <= self._active_at:
             return max(self._active_at + self._seconds - now, 0)
         return max(self._pinged_at + self._seconds / 2 - now, LAST_LOOK)
@@ -129,7 +130,7 @@ class Heartbeat:
         if self._pinged_at <= before:
             with anyio.move_on_after(self._seconds / 2):
                 await self._sender.send_control(WSMsgType.PING, b"")
-                self._pinged_at = monotonic()
+                self._pinged_at = self._clock()
                 return
         if self._is_silent_since(before):
             self._give_up()
@@ -142,7 +143,7 @@ class Heartbeat:
 
     def note_activity(self) -> None:
         """Note that the peer has just been active."""
-        self._active_at = monotonic()
+        self._active_at = self._clock()
         self.wake()
 
     async def wait_changed(self) -> None:

@@ -125,7 +125,9 @@ class _Scripted:
             pass
         except UnansweredRequest as exc:
             client.fail(exc)  # the table has it
-        except Exception as exc:  # noqa: BLE001  (any, as it comes from code of the program)
+        except (GeneratorExit, anyio.get_cancelled_exc_class()):
+            raise
+        except BaseException as exc:  # noqa: BLE001  (such as that of pytest.fail())
             client.fail(exc)
             self._answering.tasks.failed.append(client)
         finally:

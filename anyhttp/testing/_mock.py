@@ -322,7 +322,7 @@ class RequestMock(RequestRoutes):
     def end(self) -> None:
         """Cancel the tasks that answer, and raise what one has raised, if no request has.
 
-        :raises Exception: what a function or script of the program has raised
+        :raises BaseException: what a function or script of the program has raised
         """
         self._answering.tasks.cancel()
         self._answering.tasks.raise_failure()
@@ -332,7 +332,7 @@ class RequestMock(RequestRoutes):
 
         Scripts go on as far as messages of clients that have left let them.
 
-        :raises Exception: what a function or script of the program has raised
+        :raises BaseException: what a function or script of the program has raised
         """
         await self._answering.tasks.aclose()
         self._answering.tasks.raise_failure()
@@ -389,8 +389,8 @@ class MockConnector(RequestMock, BaseConnector):
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close all connections and end the tasks that answer; repeated calls do nothing.
 
-        :raises Exception: what a function or script of the program has raised, if no request has
-            raised it
+        :raises BaseException: what a function or script of the program has raised, if no request
+            has raised it
         """
         try:
             await super().close(abort_ssl=abort_ssl)

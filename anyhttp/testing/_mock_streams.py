@@ -50,8 +50,8 @@ class _MockStream(TimedStream):
         super().__init__()
         self._loop = current_loop()
         #: what has to come out of the request as it is
-        self.failure: Exception | None = None
-        self._end: Exception | None = None  # what the answer ends with
+        self.failure: BaseException | None = None
+        self._end: BaseException | None = None  # what the answer ends with
         self._is_receiving = False
         self._reader: Waiter | None = None
         self._is_interrupted = False
@@ -291,7 +291,7 @@ class ScriptedStream(_MockStream):
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
         return self._stream.extra_attributes
 
-    def fail(self, failure: Exception) -> None:
+    def fail(self, failure: BaseException) -> None:
         """Raise *failure* where the client receives, after what has been sent to it.
 
         It comes out of the request as it is.
@@ -327,7 +327,7 @@ class ScriptedStream(_MockStream):
 
     async def _receive(self, max_bytes: int) -> bytes | None:
         stream = self._stream
-        end: Exception | None = None
+        end: BaseException | None = None
         data: bytes | None = None
         try:
             data = stream.receive_nowait(max_bytes)

@@ -69,7 +69,7 @@ class MockTasks:
         If another exception is being handled, it gets a note of each instead.  So what a block has
         raised leaves the block.
 
-        :raises Exception: what a task has raised
+        :raises BaseException: what a task has raised
         """
         handled = sys.exception()
         if handled is not None:

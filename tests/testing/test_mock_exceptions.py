@@ -36,7 +36,7 @@ from anyhttp import (
     UnixClientConnectorError,
 )
 from anyhttp.abc import AbstractResolver, ResolveResult
-from anyhttp.testing import Answer, MockConnector, drip, garbage, reset, stall
+from anyhttp.testing import Answer, MockConnector, WebSocketPeer, drip, garbage, reset, stall
 from tests.support.census import assert_no_tokens
 from tests.support.peer import CLOSE, HELLO, RESET, STALL, Reply, Script
 from tests.support.server import Server
@@ -339,6 +339,32 @@ async def test_what_a_function_raises_comes_out_as_it_is(raised: Exception) -> N
             await session.get("http://api.test/")
         assert_no_tokens(mock, idle=0)
     assert caught.value is raised
+
+
+async def test_what_pytest_raises_in_a_function_comes_out_too() -> None:
+    """``pytest.fail()`` and ``pytest.skip()`` raise what is no :exc:`Exception`."""
+    mock = MockConnector()
+    mock.get("/", answer=lambda request: pytest.fail("not this one"))
+    async with ClientSession(connector=mock) as session:
+        with pytest.raises(pytest.fail.Exception, match="not this one"):
+            await session.get("http://api.test/")
+        assert_no_tokens(mock, idle=0)
+
+
+async def test_what_pytest_raises_comes_out_if_no_request_waits_for_it() -> None:
+    """The end of the session raises it."""
+
+    async def script(peer: WebSocketPeer) -> None:
+        await peer.receive()
+        pytest.fail("not this message")
+
+    mock = MockConnector()
+    mock.ws("ws://api.test/", script)
+    session = ClientSession(connector=mock)
+    websocket = await session.ws_connect("ws://api.test/")
+    await websocket.send_str("hello")
+    with pytest.raises(pytest.fail.Exception, match="not this message"):
+        await session.close()
 
 
 async def test_an_exception_that_a_function_returns_is_a_fault() -> None:

@@ -12,7 +12,13 @@ import pytest
 import trio
 import trio.testing
 
-from anyhttp import ClientConnectorError, ClientSession, ClientTimeout, SocketTimeoutError
+from anyhttp import (
+    ClientConnectorError,
+    ClientSession,
+    ClientTimeout,
+    ServerTimeoutError,
+    SocketTimeoutError,
+)
 from anyhttp.testing import (
     Answer,
     AutojumpEventLoop,
@@ -20,6 +26,7 @@ from anyhttp.testing import (
     ReceivedRequest,
     WebSocketPeer,
     drip,
+    serve,
     stall,
 )
 
@@ -201,3 +208,46 @@ def test_a_websocket_takes_its_time(run: Run) -> None:
                 return anyio.current_time() - begin
 
     assert run(main) == pytest.approx(3600, abs=60)
+
+
+@pytest.mark.parametrize("entered", [True, False])
+def test_the_heartbeat_of_a_websocket_goes_by_the_same_clock(entered: bool, run: Run) -> None:
+    """A peer that does not answer is given up in time, though hardly any real time has passed.
+
+    After a bare await in a session that was not entered, the task that receives keeps the time.
+    """
+
+    async def script(peer: WebSocketPeer) -> None:
+        await anyio.sleep(24 * 3600)  # so nobody answers the PING
+
+    async def main() -> float:
+        mock = MockConnector()
+        mock.ws("ws://api.test/feed", script)
+        session = ClientSession(connector=mock, timeout=ClientTimeout())
+        if entered:
+            await session.__aenter__()
+        try:
+            websocket = await session.ws_connect("ws://api.test/feed", heartbeat=3600)
+            begin = anyio.current_time()
+            message = await websocket.receive()
+            assert isinstance(message.data, ServerTimeoutError)
+            return anyio.current_time() - begin
+        finally:
+            await session.close()
+
+    assert run(main) == pytest.approx(1.5 * 3600, abs=60)
+
+
+def test_an_idle_connection_expires_on_the_same_clock(run: Run) -> None:
+    """The alarm for it does not come again and again until real time has passed."""
+
+    async def main() -> float:
+        async with serve({}) as server, ClientSession(server.url) as session:
+            async with session.get("/") as response:
+                await response.read()
+            begin = anyio.current_time()
+            while server.open_connections:  # noqa: ASYNC110  (nothing tells of it)
+                await anyio.sleep(1)
+            return anyio.current_time() - begin
+
+    assert run(main) < 60  # twice the time that a connection may be idle, and some more

@@ -80,7 +80,7 @@ async def test_whoever_receives_looks_for_an_answer_before_the_peer_is_given_up(
 ) -> None:
     """It may have come while that task did something else, so it gets a moment more."""
     now = 100.0
-    monkeypatch.setattr("anyhttp._websocket.heartbeat.monotonic", lambda: now)
+    monkeypatch.setattr("anyhttp._websocket.heartbeat.clock", lambda: lambda: now)
     timeouts: list[ServerTimeoutError] = []
     sender = CountingSender()
     life = Lifecycle(lambda: None, [])
