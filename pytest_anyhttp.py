@@ -67,33 +67,32 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+# The wrappers are of the older kind: pytest loads this module in every run, also with a pluggy
+# before 1.2, which refuses the others.
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, None]:
     """Forget what was found when the test ran before."""
     item.stash[_PASSED] = False
     item.stash[_NOTES] = []
-    with _showing_notes(item):
-        return (yield)
+    outcome = yield
+    _show_notes(item, outcome.excinfo)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
     """Remember whether the test has passed."""
-    with _showing_notes(item):
-        result = yield
-    item.stash[_PASSED] = True
-    return result
+    outcome = yield
+    item.stash[_PASSED] = outcome.excinfo is None
+    _show_notes(item, outcome.excinfo)
 
 
-@contextmanager
-def _showing_notes(item: pytest.Item) -> Iterator[None]:
+def _show_notes(item: pytest.Item, raised: tuple[Any, BaseException, Any] | None) -> None:
     """Show with the failure of a test what may be the reason."""
-    try:
-        yield
-    except BaseException as exc:
-        for note in item.stash[_NOTES]:
-            note(exc)
-        raise
+    if raised is not None:
+        for note in item.stash.get(_NOTES, []):
+            note(raised[1])
 
 
 def _watch(request: pytest.FixtureRequest, errors: Sequence[AssertionError]) -> None:

@@ -715,3 +715,11 @@ def test_servers_on_loopback(folder: Folder) -> None:
                 assert response.read() == b"hello"
     """)
     assert set(endings(reports).values()) == {"passed"}
+
+
+def test_its_hooks_are_known_to_each_pluggy() -> None:
+    """Every run of pytest loads the plugin, also with a pluggy that knows no new wrappers."""
+    hooks = [each for each in vars(pytest_anyhttp).values() if hasattr(each, "pytest_impl")]
+    assert len(hooks) >= 2
+    assert all(each.pytest_impl["hookwrapper"] for each in hooks)
+    assert not any(each.pytest_impl["wrapper"] for each in hooks)
