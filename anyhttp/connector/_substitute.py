@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -84,13 +84,15 @@ def replaced_network(source: StreamSource, *, whole_process: bool = False) -> It
         return
     block = _Block(source, _innermost.get())
     OPEN_BLOCKS.add(block)
-    token = _innermost.set(block)
+    _innermost.set(block)
     try:
         yield
     finally:
         OPEN_BLOCKS.discard(block)
-        with suppress(ValueError):  # the block is left in another context, as some fixtures are
-            _innermost.reset(token)
+        # Another one is the innermost if this block is left in another context, as some fixtures
+        # are, or before one that was entered later.
+        if _innermost.get() is block:
+            _innermost.set(block.outer)
 
 
 @contextmanager

@@ -31,7 +31,12 @@ from anyhttp import (
     UnixClientConnectorError,
     UnixConnector,
 )
-from anyhttp.connector import ProxyConnector, open_stream, replaced_network
+from anyhttp.connector import (
+    ProxyConnector,
+    is_network_replaced,
+    open_stream,
+    replaced_network,
+)
 from tests.support.cancel import cancel_at_every_checkpoint
 from tests.support.canned import Canned, CannedConnector, CannedSource
 from tests.support.census import assert_no_tokens
@@ -65,6 +70,20 @@ async def test_a_request_is_answered_by_the_source(kind: str, url: str) -> None:
     assert b"Connection" not in first
     assert [str(request.url) for request in source.requests] == [url, url]
     assert all(stream.closed for stream in source.streams)
+
+
+async def test_blocks_that_end_in_the_order_in_which_they_began() -> None:
+    """Each holds until it is left itself."""
+    sources = [CannedSource(lambda: None), CannedSource()]
+    blocks = [replaced_network(source) for source in sources]
+    for block in blocks:
+        block.__enter__()
+    blocks[0].__exit__(None, None, None)
+    async with ClientSession() as session:
+        assert await get(session, "http://host.test/") == b"ok"
+    blocks[1].__exit__(None, None, None)
+    assert not is_network_replaced()
+    assert [len(source.requests) for source in sources] == [0, 1]
 
 
 async def test_a_connector_of_its_own_is_not_replaced() -> None:
