@@ -225,7 +225,7 @@ class Upload:
             raise self.error
         failure = self._failure
         if failure is None:
-            failure = _request_error(self.error) if self._unchanged is None else self.error
+            failure = self.error if self.error is self._unchanged else _request_error(self.error)
             if failure is not self.error:
                 failure.__cause__ = self.error
         return failure

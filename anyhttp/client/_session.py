@@ -277,7 +277,7 @@ class ClientSession(PackageNames, AsyncWithOnly):
                 await scope.start()
             except BaseException as exc:
                 if not isinstance(exc, GeneratorExit):  # then the coroutine is being closed
-                    await self.__aexit__(type(exc), exc, exc.__traceback__)
+                    await ClientSession.__aexit__(self, type(exc), exc, exc.__traceback__)
                 raise
         return self
 

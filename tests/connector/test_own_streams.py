@@ -7,6 +7,7 @@ import hashlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -14,6 +15,7 @@ import pytest
 
 from anyhttp import (
     BaseConnector,
+    ClientConnectionError,
     ClientConnectionResetError,
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
@@ -26,6 +28,8 @@ from anyhttp import (
     ServerDisconnectedError,
     TCPConnector,
 )
+from anyhttp.abc import AbstractStreamWriter
+from anyhttp.payload import Payload
 from tests.support.cancel import cancel_when
 from tests.support.canned import Canned, CannedConnector
 from tests.support.census import assert_no_tokens
@@ -301,6 +305,23 @@ async def test_the_failure_of_a_program(failure: BaseException, answer: tuple[by
         with pytest.raises(type(failure)) as caught:
             await get(session, URL)
         assert caught.value is failure
+
+
+async def test_a_body_that_fails_because_of_an_error_of_a_stream() -> None:
+    """It is the body that failed in the end."""
+
+    class Mine(Payload):
+        async def write(self, writer: AbstractStreamWriter) -> None:
+            with suppress(LookupError):
+                await writer.write(bytes(100_000))
+            raise ZeroDivisionError
+
+        def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+            raise NotImplementedError
+
+    async with ClientSession(connector=CannedConnector(lambda: Torn(1000, ODD))) as session:
+        with pytest.raises(ClientConnectionError, match="ZeroDivisionError"):
+            await session.post(URL, data=Mine(None))
 
 
 async def test_errors_of_a_connection_that_breaks() -> None:

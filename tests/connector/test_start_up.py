@@ -138,6 +138,19 @@ class TestFailures:
         assert connector.closed
         assert connector.steps == ["start", "failed", "close"]
 
+    async def test_a_session_of_a_subclass_is_not_entered(self) -> None:
+        """Python does not leave what was not entered, and no error of that hides the first one."""
+
+        class Mine(ClientSession):
+            async def __aexit__(self, *_: object) -> None:
+                raise AssertionError
+
+        connector = Application(LookupError("no database"))
+        with pytest.raises(LookupError, match="no database"):
+            async with Mine(connector=connector):
+                raise AssertionError
+        assert connector.steps == ["start", "failed", "close"]
+
     async def test_a_shared_connector_stays_open(self) -> None:
         """The session does not own it; the next session tries again."""
         connector = Application(LookupError("busy"))
