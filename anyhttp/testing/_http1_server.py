@@ -208,7 +208,7 @@ class Http1Server:
             return
         if not lengths:
             self._left = 0
-        elif len(set(lengths)) == 1 and lengths[0].isascii() and lengths[0].isdecimal():
+        elif len(set(lengths)) == 1 and re.fullmatch(r"[0-9]{1,18}", lengths[0]):
             self._left = int(lengths[0])
         else:
             raise MalformedRequest(f"bad Content-Length: {', '.join(lengths)!r}")

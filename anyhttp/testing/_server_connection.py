@@ -131,7 +131,18 @@ class ServerExchange:
 
     @property
     def url(self) -> URL:
-        """The URL of the request; of CONNECT, host and port alone."""
+        """The URL of the request; of CONNECT, host and port alone.
+
+        :raises MalformedRequest: it is none
+        """
+        try:
+            url = self._url()
+            _ = url.port  # which is checked when somebody asks for it
+        except ValueError as exc:
+            raise MalformedRequest(f"not a URL: {exc}") from None
+        return url
+
+    def _url(self) -> URL:
         target = self.head.target
         if self.head.method == "CONNECT":
             return URL(f"//{target}", encoded=True)

@@ -146,6 +146,7 @@ CHUNKED = FRAMING % b"Transfer-Encoding: chunked\r\n"
         (FRAMING % b"X: a\x00b\r\n", "not a header line"),
         (FRAMING % b"Content-Length: 1\r\nContent-Length: 2\r\n", "bad Content-Length: '1, 2'"),
         (FRAMING % b"Content-Length: -1\r\n", "bad Content-Length: '-1'"),
+        (FRAMING % b"Content-Length: %b\r\n" % (b"9" * 5000), "bad Content-Length"),
         (FRAMING % "Content-Length: ٣\r\n".encode(), "bad Content-Length"),
         (
             FRAMING % b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",

@@ -443,6 +443,9 @@ async def test_something_that_is_no_http() -> None:
         received = await raw_response(server, b"what?\r\n\r\n")
         assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
         assert received.endswith(b"not a request line: 'what?'")
+        received = await raw_response(server, b"GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n")
+        assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert b"not a URL: Port out of range" in received
         assert not server.calls
 
 

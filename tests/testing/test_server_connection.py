@@ -209,6 +209,22 @@ async def test_a_malformed_request() -> None:
         await exchange.read()
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET http://[::1/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: [\r\n\r\n",
+    ],
+)
+async def test_a_request_without_a_url(head: bytes) -> None:
+    """It is malformed, too."""
+    exchange = (await asked(head))[1]
+    with pytest.raises(MalformedRequest, match="not a URL"):
+        _ = exchange.url
+
+
 @pytest.mark.parametrize("half", [b"GET /x", PUT, PUT + b"he"])
 @pytest.mark.parametrize("end", ["close", "reset"])
 async def test_a_client_that_leaves_in_the_middle(half: bytes, end: str) -> None:
