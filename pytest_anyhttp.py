@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from yarl import URL
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from anyhttp import ClientSession
     from anyhttp.testing import LoopbackServer, NoNetwork, Recorder, RequestMock
 
-#: whether a test has passed, as far as it has run
-_PASSED: Final = pytest.StashKey[bool]()
+#: for each run of the code of a test, or of a part of it, whether that has passed
+_PASSED: Final = pytest.StashKey[list[bool]]()
 
 #: functions that add what the fixtures of a test have found to the exception with which it fails
 _NOTES: Final = pytest.StashKey[list["Callable[[BaseException], object]"]]()
@@ -43,7 +43,7 @@ def _end_of_test() -> Iterator[None]:
         pass
     except AssertionError as exc:
         if type(exc) is AssertionError:  # of no request, so the text says all
-            pytest.fail(str(exc), pytrace=False)
+            raise pytest.fail.Exception(str(exc), pytrace=False) from None
         raise
 
 
@@ -67,32 +67,27 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
 
 
-# The wrappers are of the older kind: pytest loads this module in every run, also with a pluggy
-# before 1.2, which refuses the others.
+# None is a wrapper: pytest loads this module in every run, also with a pluggy before 1.2, which
+# refuses those of the newer kind.
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, None]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """Forget what was found when the test ran before."""
-    item.stash[_PASSED] = False
+    item.stash[_PASSED] = []
     item.stash[_NOTES] = []
-    outcome = yield
-    _show_notes(item, outcome.excinfo)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
-    """Remember whether the test has passed."""
-    outcome = yield
-    item.stash[_PASSED] = outcome.excinfo is None
-    _show_notes(item, outcome.excinfo)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Remember whether the test has passed, and show with its failure what may be the reason.
 
-
-def _show_notes(item: pytest.Item, raised: tuple[Any, BaseException, Any] | None) -> None:
-    """Show with the failure of a test what may be the reason."""
-    if raised is not None:
+    The hooks that run a test do not see how a ``unittest.TestCase`` or a subtest has failed.
+    """
+    if call.when == "call":
+        item.stash.setdefault(_PASSED, []).append(call.excinfo is None)
+    if call.excinfo is not None and call.when != "teardown":
         for note in item.stash.get(_NOTES, []):
-            note(raised[1])
+            note(call.excinfo.value)
 
 
 def _watch(request: pytest.FixtureRequest, errors: Sequence[AssertionError]) -> None:
@@ -104,7 +99,8 @@ def _watch(request: pytest.FixtureRequest, errors: Sequence[AssertionError]) -> 
 
 def _check_passed(request: pytest.FixtureRequest) -> None:
     """Raise an error unless the test has passed."""
-    if not request.node.stash[_PASSED]:
+    passed = request.node.stash[_PASSED]
+    if not (passed and all(passed)):
         raise _TestHasNotPassed
 
 
@@ -184,13 +180,15 @@ def _cassette_of(item: pytest.Item) -> Path:
         backend = call.params.get("anyio_backend")
         if backend is not None:
             shown = backend if isinstance(backend, str) else backend[0]
-            for part in parts:
-                if part.startswith(shown):
-                    parts.remove(part)
+            # "asyncio", or "anyio_backend0" where nobody has named it, or "asyncio+uvloop"
+            for pattern in (rf"{shown}|anyio_backend\d+", rf"{shown}.*"):
+                found = [part for part in parts if re.fullmatch(pattern, part)]
+                if found:
+                    parts.remove(found[0])
                     break
         name = "-".join([name, *parts])
     # A name that no file may have, or one that is too long, is told from others by a digest.
-    safe = re.sub(r"[^\w.-]+", "_", name)[:100]
+    safe = re.sub(r"[^\w.-]+", "_", name).encode()[:100].decode(errors="ignore")
     if safe != name:
         safe = f"{safe}-{sha256(name.encode()).hexdigest()[:8]}"
     return item.path.with_name("cassettes") / item.path.stem / f"{safe}.har"

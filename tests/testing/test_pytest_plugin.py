@@ -413,10 +413,62 @@ async def test_asgi_fails(anyhttp_asgi):
             assert "Besides" not in text, name
         if plain == "test_mock_setup":
             assert "no route answers GET https://api.test/other" in text
-        if plain == "test_mock_route":  # without lines of the plugin
+        if plain == "test_mock_route":  # without lines of the plugin, and once
             assert text.startswith("not all routes were called")
+            assert text.count("not all") == 1
         if plain == "test_network":
             assert f"test_it.py::{name} may not connect" in text
+
+
+def test_failures_of_test_cases_and_of_their_parts(one_folder: Folder) -> None:
+    """They are failures of the test, too, although nothing is raised where pytest runs it."""
+    reports = one_folder.run(
+        FETCH
+        + """
+import unittest
+
+class WithMock:
+    @pytest.fixture(autouse=True)
+    def routes(self, anyhttp_mock):
+        anyhttp_mock.get(URL, text="Ann")
+
+class TestPlain(WithMock, unittest.TestCase):
+    def test_passes(self):
+        self.assertEqual(anyio.run(fetch), "Ann")
+
+    def test_does_not_call(self): ...
+
+    def test_fails(self):
+        anyio.run(swallow, "https://api.test/other")
+        self.fail("what the test wants")
+
+    def test_fails_in_a_part(self):
+        for part in range(2):
+            with self.subTest(part=part):
+                self.assertEqual(part, 1)
+
+    def test_is_skipped(self):
+        self.skipTest("this has a reason")
+
+    @unittest.expectedFailure
+    def test_is_expected_to_fail(self):
+        self.fail("what the test wants")
+
+class TestAsync(WithMock, unittest.IsolatedAsyncioTestCase):
+    async def test_passes_on_asyncio(self):
+        self.assertEqual(await fetch(), "Ann")
+
+    async def test_fails_on_asyncio(self):
+        self.fail("what the test wants")
+""",
+        returns=1,
+    )
+    found = {name: parts["teardown"].outcome for name, parts in reports.items()}
+    assert found.pop("test_does_not_call") == "failed"
+    assert len(found) == 7
+    assert set(found.values()) == {"passed"}
+    text = reports["test_fails"]["call"].text
+    assert text.index("what the test wants") < text.index("answers GET https://api.test/other")
 
 
 def test_marks_that_are_wrong(one_folder: Folder) -> None:
@@ -572,8 +624,22 @@ class TestRecorder:
             async def test_backend(anyhttp_recorder):
                 await fetch("{url}")
 
+            @mark
+            @pytest.mark.parametrize("anyio_backend", [("asyncio", {{}}), ("trio", {{}})])
+            @pytest.mark.parametrize("text", ["asyncio_a", "trio_b"])
+            async def test_names_of_backends(anyhttp_recorder, text):
+                await fetch("{url}")
+
+            @mark
+            @pytest.mark.parametrize("anyio_backend", [pytest.param("asyncio", id="asyncio+x")])
+            async def test_longer_name_of_backend(anyhttp_recorder):
+                await fetch("{url}")
+
             @pytest.mark.parametrize("text", ["Ann"])
             def test_plain(anyhttp_recorder, text):
+                anyio.run(fetch, "{url}")
+
+            def test_{"ö" * 140}(anyhttp_recorder):
                 anyio.run(fetch, "{url}")
 
             @mark
@@ -581,7 +647,7 @@ class TestRecorder:
                 await fetch("{url}")
                 assert not "what the test wants"
         """)
-        for requests in (10, 12):  # those of the tests that fail are never recorded
+        for requests in (14, 16):  # those of the tests that fail are never recorded
             found = endings(anyio_folder.run(tests, returns=1))
             assert {found.pop(f"test_fails[{name}]") for name in ("asyncio", "trio")} == {
                 "failed in call"
@@ -594,12 +660,16 @@ class TestRecorder:
         assert re.fullmatch(
             rf"""TestIt\.test_it\.har
 test_backend-other\.har
+test_longer_name_of_backend\.har
 test_names-Ann\.har
 test_names-a_b{digest}\.har
 test_names-a_b{digest}\.har
 test_names-trio\.har
 test_names-x{{89}}{digest}\.har
-test_plain-Ann\.har""",
+test_names_of_backends-asyncio_a\.har
+test_names_of_backends-trio_b\.har
+test_plain-Ann\.har
+test_ö{{47}}{digest}\.har""",
             names,
         )
 
@@ -720,6 +790,5 @@ def test_servers_on_loopback(folder: Folder) -> None:
 def test_its_hooks_are_known_to_each_pluggy() -> None:
     """Every run of pytest loads the plugin, also with a pluggy that knows no new wrappers."""
     hooks = [each for each in vars(pytest_anyhttp).values() if hasattr(each, "pytest_impl")]
-    assert len(hooks) >= 2
-    assert all(each.pytest_impl["hookwrapper"] for each in hooks)
     assert not any(each.pytest_impl["wrapper"] for each in hooks)
+    assert hooks
