@@ -26,9 +26,12 @@ class MockTasks:
         self._owners: list[TaskOwner] = []
         #: the clients' ends of connections whose tasks have failed
         self.failed: list[ScriptedStream] = []
+        # What was being handled where the program made the mock, or last made a request.
+        self._around: BaseException | None = sys.exception()
 
     def start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> TaskScope:
         """Start a task in the running event loop; return the scope that ends it."""
+        self._around = sys.exception() or self._around
         owner = next((owner for owner in self._owners if not owner.tasks.is_over), None)
         if owner is None:
             owner = TaskOwner()
@@ -67,12 +70,13 @@ class MockTasks:
         """Raise the first exception that no request has been told of; forget all of them.
 
         If another exception is being handled, it gets a note of each instead.  So what a block has
-        raised leaves the block.
+        raised leaves the block.  An exception that was being handled before the block does not
+        count: the program may drop it.
 
         :raises BaseException: what a task has raised
         """
-        handled = sys.exception()
-        if handled is not None:
+        handled, around, self._around = sys.exception(), self._around, None
+        if handled is not None and handled is not around:
             self.note_failures(handled)
         elif failures := self._untold():
             self.note_failures(failures[0])
@@ -85,7 +89,7 @@ class MockTasks:
                 exc.add_note(f"Besides, code that answers in a mock has raised {failure!r}")
         self.failed.clear()
 
-    def _untold(self) -> list[Exception]:
+    def _untold(self) -> list[BaseException]:
         return [
             stream.failure for stream in self.failed if stream.failure and not stream.has_raised
         ]

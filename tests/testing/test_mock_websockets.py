@@ -8,14 +8,24 @@ import anyio
 import pytest
 
 from anyhttp import (
+    BaseConnector,
     ClientConnectionError,
     ClientConnectorError,
     ClientSession,
+    ClientWebSocketResponse,
     ClientWSTimeout,
     WSMsgType,
     WSServerHandshakeError,
 )
-from anyhttp.testing import Answer, MockConnector, UnansweredRequest, WebSocketClosed, WebSocketPeer
+from anyhttp.testing import (
+    Answer,
+    MockConnector,
+    RequestMock,
+    UnansweredRequest,
+    WebSocketClosed,
+    WebSocketPeer,
+    mock_requests,
+)
 from tests.support.census import assert_no_tokens
 
 FEED = "wss://api.test/feed"
@@ -213,6 +223,47 @@ async def test_a_mistake_in_a_script_comes_out_even_if_the_client_does_not_recei
     assert caught.value is error
     assert error.__notes__ == [f"Besides, code that answers in a mock has raised {another!r}"]
     await session.close()
+
+
+@pytest.mark.parametrize("in_child", [True, False])
+@pytest.mark.parametrize("with_connector", [True, False])
+async def test_a_mistake_in_a_script_comes_out_of_a_handler_of_exceptions(
+    with_connector: bool, in_child: bool
+) -> None:
+    """What is handled around a block is dropped at its end, so it cannot tell of the mistake."""
+    error = AssertionError("expected another message")
+
+    async def script(peer: WebSocketPeer) -> None:
+        await peer.receive()
+        raise error
+
+    kept: list[ClientWebSocketResponse] = []
+
+    async def talk(session: ClientSession) -> None:
+        websocket = await session.ws_connect(FEED)
+        kept.append(websocket)  # the session closes it
+        await websocket.send_str("a message")
+
+    async def talk_to(mock: RequestMock, connector: BaseConnector | None) -> None:
+        mock.ws(FEED, script)
+        async with ClientSession(connector=connector) as session:
+            if in_child:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(talk, session)
+            else:
+                await talk(session)
+
+    try:
+        raise LookupError("before")
+    except LookupError:
+        with pytest.raises(AssertionError) as caught:  # noqa: PT012  (both are about the end)
+            if with_connector:
+                mock = MockConnector()
+                await talk_to(mock, mock)
+            else:
+                async with mock_requests() as requests:
+                    await talk_to(requests, None)
+    assert caught.value is error
 
 
 async def test_what_the_block_itself_raises_comes_first() -> None:
