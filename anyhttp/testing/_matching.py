@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,14 +49,17 @@ class URLPattern:
         ``{name:path}`` for the rest of it; a :class:`yarl.URL`, which has no named parts; a path
         alone, for any origin; a regular expression, which is matched against the URL from its
         beginning
+    :param is_websocket: whether a regular expression may also match the URL with ``ws:`` in the
+        place of ``http:``, or the other way round
     :raises TypeError: it is none of these
     :raises ValueError: no request has such a URL
     """
 
-    __slots__ = ("_names", "_path", "given", "origin", "path", "query", "regex")
+    __slots__ = ("_is_websocket", "_names", "_path", "given", "origin", "path", "query", "regex")
 
-    def __init__(self, given: UrlLike) -> None:
+    def __init__(self, given: UrlLike, *, is_websocket: bool = False) -> None:
         self.given: UrlLike = given
+        self._is_websocket = is_websocket
         #: the whole pattern, if it is a regular expression
         self.regex: re.Pattern[str] | None = None
         #: scheme, host and port; ``None`` for any
@@ -69,6 +73,7 @@ class URLPattern:
         if isinstance(given, re.Pattern):
             if not isinstance(given.pattern, str):
                 raise TypeError("url must be a pattern for str, not for bytes")
+            _check_regex(given)
             self.regex = given
             return
         if isinstance(given, str):
@@ -153,7 +158,7 @@ class URLPattern:
     def match(self, url: URL) -> dict[str, str] | None:
         """Return the named parts of *url*; ``None`` if it does not fit, the query apart."""
         if self.regex is not None:
-            matched = self.regex.match(str(url))
+            matched = self._match_regex(self.regex, url)
             return (
                 None
                 if matched is None
@@ -163,10 +168,19 @@ class URLPattern:
             return None
         return self.match_path(url.raw_path)
 
+    def _match_regex(self, regex: re.Pattern[str], url: URL) -> re.Match[str] | None:
+        matched = regex.match(str(url))
+        if matched is None and self._is_websocket:
+            scheme = url.scheme.replace("http", "ws")
+            return regex.match(
+                str(url.with_scheme(scheme if scheme != url.scheme else f"http{scheme[2:]}"))
+            )
+        return matched
+
     def why_not(self, url: URL) -> list[str]:
         """Return why *url* does not fit, in sentences."""
         if self.regex is not None:
-            fits = self.regex.match(str(url)) is not None
+            fits = self._match_regex(self.regex, url) is not None
             return [] if fits else [f"{self} does not match {without_user_info(url)}"]
         reasons: list[str] = []
         if self.origin is not None:
@@ -258,7 +272,7 @@ class RequestPattern:
         self.method: str | None = None if method is None else checked_method(method)
         self.url: URLPattern | None = None
         if method is not None or url is not None:
-            self.url = URLPattern(cast("UrlLike", url))
+            self.url = URLPattern(cast("UrlLike", url), is_websocket=handshake is True)
         own_query = Counter[tuple[str, str]]() if self.url is None else self.url.query
         self._any_query = query is not None or own_query is None or self.url is None
         self._query: Counter[tuple[str, str]] = (own_query or Counter()) + _query_fields(
@@ -267,7 +281,7 @@ class RequestPattern:
         self._headers = _checked_headers(f"{prefix}headers", headers)
         if json is not MISSING and body is not None:
             raise ValueError(f"{prefix}json and {prefix}body are both about the body: give one")
-        self._json = json
+        self._json = json if json is MISSING else _checked_json(f"{prefix}json", json)
         self._body = _checked_body(f"{prefix}body", body)
         self._handshake = handshake
         #: whether the body of the request has to be known
@@ -399,6 +413,58 @@ class RequestPattern:
             same_json = other._json is not MISSING and self._json == other._json
             return same_json if self._json is not MISSING else self._body == other._body
         return True
+
+
+#: How a regular expression begins, as far as it is plain text.
+_BEGINNING: Final = re.compile(r"(?:\^|\\A)*((?:[\w:/-]|\\/)+)([?*{]?)")
+
+_SCHEMES: Final = ("http://", "https://", "ws://", "wss://")
+
+
+def _check_regex(regex: re.Pattern[str]) -> None:
+    """Raise an error if *regex* begins as no URL does."""
+    beginning = _BEGINNING.match(regex.pattern)
+    if beginning is None or "|" in regex.pattern or regex.flags & re.VERBOSE:
+        return
+    text = beginning[1].replace("\\/", "/")
+    if beginning[2]:  # the last character need not be there
+        text = text[:-1]
+    if regex.flags & re.IGNORECASE:
+        text = text.lower()
+    if not any(text.startswith(scheme) or scheme.startswith(text) for scheme in _SCHEMES):
+        raise ValueError(
+            f"url: {regex.pattern!r} matches no URL, as URLs are matched from their beginnings, "
+            "such as https://: begin it with .*"
+        )
+
+
+#: Types that compare in a way of their own, but are equal to nothing that JSON holds.
+_NEVER_JSON: Final = (bytes, bytearray, memoryview, set, frozenset)
+
+
+def _checked_json(name: str, value: object) -> object:
+    """Return *value* as it is when it is parsed from JSON.
+
+    Objects that compare with others in a way of their own stay as they are.
+
+    :raises TypeError: it holds an object that is equal to nothing that JSON can be
+    :raises ValueError: it holds itself, or a number that JSON does not have
+    """
+    has_own = False
+
+    def checked(found: object) -> None:
+        nonlocal has_own
+        if type(found).__eq__ is object.__eq__ or isinstance(found, _NEVER_JSON):
+            raise TypeError(f"{shown_class(type(found))} is nothing that JSON can hold")
+        has_own = True
+
+    try:
+        text = json_module.dumps(value, default=checked, allow_nan=False)
+    except TypeError as exc:
+        raise TypeError(f"{name}: {exc}") from None
+    except (ValueError, RecursionError) as exc:
+        raise ValueError(f"{name}: {exc}") from None
+    return value if has_own else json_module.loads(text)
 
 
 def _query_fields(name: str, query: Query) -> Counter[tuple[str, str]]:

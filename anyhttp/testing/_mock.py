@@ -114,7 +114,7 @@ class RequestRoutes:
     ) -> Route:
         """Answer the handshakes of WebSockets.
 
-        :param url: as in :meth:`request`
+        :param url: as in :meth:`request`; the scheme may be that of HTTP or of WebSockets
         :param script: an asynchronous function that is the other side: it gets the
             :class:`WebSocketPeer`.  When it returns, the WebSocket is closed; what it raises comes
             out where the client receives or sends a message

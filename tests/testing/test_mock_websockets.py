@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import anyio
@@ -70,6 +71,21 @@ async def test_the_script_ends_with_a_close() -> None:
         async with session.ws_connect(FEED) as websocket:
             assert [message.data async for message in websocket] == ["only"]
             assert websocket.close_code == 1000
+
+
+@pytest.mark.parametrize("route", ["wss", "https"])
+@pytest.mark.parametrize("asked", ["wss", "https"])
+async def test_both_schemes_name_a_websocket(route: str, asked: str) -> None:
+    """A session with a base URL asks for ``https:``, whatever the program writes elsewhere."""
+    mock = MockConnector()
+    mock.ws(f"{route}://api.test/feed", echo, times=1)
+    mock.ws(re.compile(rf"{route}://api\.test/f"), echo)
+    async with ClientSession(connector=mock) as session:
+        for _ in mock.routes:
+            async with session.ws_connect(f"{asked}://api.test/feed") as websocket:
+                await websocket.send_str("text")
+                assert await websocket.receive_str() == "text"
+    mock.assert_all_called()
 
 
 @pytest.mark.parametrize("code", [1001, 1011, 4000])
