@@ -238,7 +238,8 @@ def serve(
         know them; ``"auto"``: it need not know them; ``"off"``: it is not told
     :param raise_app_exceptions: raise at the end of the block what *source*, or a function or
         script of a route, has raised; the client gets the status 500, or a broken connection if
-        the response had begun.  ``False``: log it
+        the response had begun.  ``False``: log it.  What an application raises after its client has
+        gone is logged in any case, as it may be the reason
     :param shutdown_timeout: seconds that scripts of WebSockets, and calls of the application that
         know of the end, may go on when the block ends
     :raises TypeError: an argument is of a type that it cannot be

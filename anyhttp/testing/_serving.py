@@ -180,9 +180,13 @@ class Connections:
                 await call.run()
             except (GeneratorExit, anyio.get_cancelled_exc_class()):
                 raise
-            except BaseException as exc:  # noqa: BLE001  (raised at the end of the server)
-                self.failures.append(exc)
-                await call.answer_failure()
+            except BaseException as exc:  # raised at the end of the server
+                if not call.is_disconnected or call.is_delivered:
+                    self.failures.append(exc)
+                    await call.answer_failure()
+                elif not isinstance(exc, ClientDisconnected):  # which no application need catch
+                    what = f"{exchange.method} {exchange.target}"
+                    logger.error("the application failed in answer to %s", what, exc_info=exc)
 
     async def fail(self, exchange: ServerExchange, failure: BaseException) -> None:
         """Keep *failure*; answer with a status 500, or reset the connection if it is too late."""

@@ -828,3 +828,31 @@ async def test_a_client_that_fails_in_the_handshake() -> None:
             with suppress(anyio.BrokenResourceError):
                 assert b"HTTP" not in b"".join([piece async for piece in stream])
         await until(lambda: server.connections == 1, "the connection")
+
+
+@pytest.mark.parametrize("is_caught", [True, False])
+async def test_an_application_that_fails_because_its_client_has_gone(
+    is_caught: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It need not catch that; another failure is logged, as that may be the reason."""
+    ended = anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await receive()
+            await send({"type": "websocket.accept"})
+            while True:
+                await send({"type": "websocket.send", "text": "more"})
+                await anyio.sleep(0.001)
+        except WebSocketClosed:
+            if not is_caught:
+                raise
+            raise LookupError("nobody is there") from None
+        finally:
+            ended.set()
+
+    async with serve(app, lifespan="off") as server, ClientSession(server.url) as session:
+        async with session.ws_connect("/") as websocket:
+            await websocket.receive_str()
+        await ended.wait()
+    assert ("nobody is there" in caplog.text) is is_caught
