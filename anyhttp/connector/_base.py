@@ -335,13 +335,18 @@ class BaseConnector(PackageNames, AsyncWithOnly):
     async def _dial(self, req: ClientRequest, slot: Slot, terms: LendingTerms) -> Connection:
         """Return a new connection that takes *slot*.
 
-        One scope ends it for all reasons there are, as each scope costs asyncio some per cent of
-        the whole: the time limits, and the end of the connector and of the session.
+        One that needs no waiting needs no scope.  Else one scope ends it for all reasons there are,
+        as each scope costs asyncio some per cent of the whole: the time limits, and the end of the
+        connector and of the session.
         """
         pool, traces, timeout, waits = self._pool, terms.traces, terms.timeout, terms.waits
         pool.check_open()
         terms.check_open()
         self._sweeper.start()
+        if not (traces or self._has_start_up) and pool.has_room:
+            at_once = self._stream_at_once(req, timeout)
+            if at_once is not None:
+                return pool.lend(Http1Connection(at_once, self._engine_class), slot)
         seconds = _shorter(timeout.sock_connect, self._conn_timeout)
         limit = ConnectLimit(seconds, terms.total_at)
         with limit.scope as scope:
@@ -368,6 +373,13 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         if not terms.session_is_closed:
             pool.check_open()  # close() cancels the scope too, and then this raises
         raise terms.ended() or timed_out(req)
+
+    def _stream_at_once(self, req: ClientRequest, timeout: ClientTimeout) -> NetworkStream | None:
+        """Return a stream to the endpoint of *req* if that needs no waiting.
+
+        ``None``: :meth:`_make_stream` makes it; then nothing has been changed by this call.
+        """
+        return None
 
     async def _make_stream(
         self,

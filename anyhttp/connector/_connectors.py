@@ -59,7 +59,7 @@ from ._base import BaseConnector
 from ._dial import ConnectLimit, TcpOptions, dial_tcp
 from ._foreign import timed_out
 from ._hooks import TCP_REFUSED, TCP_UNUSED
-from ._substitute import OPEN_BLOCKS, substitute_for
+from ._substitute import OPEN_BLOCKS, substitute_at_once, substitute_for
 from ._tunnel import ProxyRequest, Way, dial_through_proxy
 
 if TYPE_CHECKING:
@@ -249,6 +249,12 @@ class TCPConnector(BaseConnector):
         with suppress(Expired), limit.scope:
             return await self._connect_within(limit, req, traces, timeout)
         raise timed_out(req)
+
+    def _stream_at_once(self, req: ClientRequest, timeout: ClientTimeout) -> NetworkStream | None:
+        if OPEN_BLOCKS and is_own_method(self, "_create_connection", _CREATE_CONNECTION):
+            TCP_HOOKS.check_patches(type(self))
+            return substitute_at_once(req, timeout)
+        return None
 
     async def _make_stream(
         self,

@@ -219,9 +219,15 @@ class ConnectionPool:
             self._opening.add(slot)
         return held
 
+    @property
+    def has_room(self) -> bool:
+        """Whether :meth:`make_room` has nothing to do."""
+        is_full = self.limit and len(self._open) + len(self._opening) > self.limit
+        return not (is_full or self._closing)
+
     async def make_room(self) -> None:
         """Close idle connections until one more may be opened."""
-        while self.limit and self.in_use + len(self.idle) > self.limit:
+        while self.limit and len(self._open) + len(self._opening) > self.limit:
             oldest = self.idle.evict()
             assert oldest is not None  # connections in use alone never exceed the limit
             self._close(oldest)
@@ -269,7 +275,8 @@ class ConnectionPool:
                     self.kept_slots += 1
                 return
             http1.abort()
-            self._closing[http1.stream] = None
+            if not http1.stream.is_gone:
+                self._closing[http1.stream] = None
         self._open.remove(slot)
         self.slots.release(slot)
 

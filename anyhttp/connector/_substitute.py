@@ -22,6 +22,7 @@ __all__ = (
     "StreamSource",
     "is_network_replaced",
     "replaced_network",
+    "substitute_at_once",
     "substitute_for",
 )
 
@@ -37,7 +38,10 @@ class StreamSource(Protocol):
         The stream leads to the origin, as if a proxy's tunnel and TLS were there already.  The
         target of a request that a proxy would forward is a whole URL.
 
-        It is asked once for each connection, within the limits of the connector.
+        It is asked once for each connection, within the limits of the connector.  A source may
+        have a plain method ``stream_at_once(req, timeout)``, too, which is asked before it.  That
+        returns a :class:`NetworkStream` if this needs no waiting, which spares the connector a
+        cancel scope; else it returns ``None``, and changes nothing.
 
         :raises OSError: what stands for a failure to connect; a :exc:`socket.gaierror` for a name
             that cannot be resolved, an :exc:`ssl.SSLError` for TLS that fails
@@ -119,6 +123,18 @@ def _sources() -> Iterator[StreamSource]:
 def is_network_replaced() -> bool:
     """Whether the network is replaced in this context."""
     return any(True for _ in _sources())
+
+
+def substitute_at_once(req: ClientRequest, timeout: ClientTimeout) -> NetworkStream | None:
+    """Return what the innermost source has for *req* without waiting.
+
+    ``None``: only :func:`substitute_for` can tell.
+    """
+    at_once = getattr(next(_sources(), None), "stream_at_once", None)
+    if at_once is None:
+        return None
+    stream: NetworkStream | None = at_once(req, timeout)
+    return stream
 
 
 async def substitute_for(

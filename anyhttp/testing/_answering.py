@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import ByteStream
 
 from .._tasks import ClientTimeout
 from ._answers import Answer, called_answer, play
@@ -17,7 +16,7 @@ from ._mock_streams import CannedStream, ScriptedStream
 from ._mock_tasks import MockTasks
 from ._requests import ReceivedRequest
 from ._route_table import Decision, RouteTable
-from ._routes import Scripted, UnansweredRequest
+from ._routes import Route, Scripted, UnansweredRequest
 from ._server_connection import ServerConnection, ServerExchange
 
 if TYPE_CHECKING:
@@ -36,39 +35,73 @@ class Answering:
         self.table: RouteTable = table
         self.tasks: MockTasks = MockTasks()
 
-    async def stream_for(self, req: ClientRequest, timeout: ClientTimeout) -> ByteStream | None:
-        """Return a stream to what answers *req*; ``None``: it goes over the network.
+    def stream_at_once(
+        self, req: ClientRequest, timeout: ClientTimeout
+    ) -> CannedStream | ScriptedStream | None:
+        """Return a stream to what answers *req*; ``None``: only :meth:`stream_for` can tell.
 
-        What answers is decided here, as far as the request is known: it may be a failure to
-        connect.
+        What answers is decided here, as far as the request is known.
+
+        :raises UnansweredRequest: no route answers it
+        """
+        table = self.table
+        request = self._received(req)
+        if table.depends_on_body(request):
+            return self._start(request, None, timeout)
+        route = self._route_for(request)
+        if route is None:
+            return None
+        source = route.next_source
+        if not isinstance(source, Answer):
+            return self._start(request, Decision(route, route.take()), timeout)
+        if source.fault is not None and source.fault.kind is FaultKind.CONNECTING:
+            return None
+        route.take()
+        if source.is_iterated:
+            return self._start(request, Decision(route, source), timeout)
+        return CannedStream(request, source, timeout, lambda: table.record(request, route))
+
+    async def stream_for(
+        self, req: ClientRequest, timeout: ClientTimeout
+    ) -> CannedStream | ScriptedStream | None:
+        """Return a stream to what answers *req*; ``None``: it goes over the network.
 
         :raises UnansweredRequest: no route answers it
         :raises OSError: what the answer says to happen when a connection is made
         """
-        table = self.table
+        stream = self.stream_at_once(req, timeout)
+        if stream is not None:
+            return stream
+        request = self._received(req)
+        route = self._route_for(request)
+        if route is None:
+            return None
+        answer = route.take()
+        assert isinstance(answer, Answer)
+        assert answer.fault is not None
+        _learn_body(request, req)
+        self.table.record(request, route)
+        await anyio.sleep(answer.delay)
+        raise answer.fault.when_connecting(req)
+
+    def _received(self, req: ClientRequest) -> ReceivedRequest:
+        """Return *req* as far as it is known before it is sent."""
         body = b"" if req.payload is None else None
         request = ReceivedRequest(req.method, req.url, req.headers, body, proxy=req.proxy)
-        if body is None and table.needs_bodies:
+        if body is None and self.table.needs_bodies:
             _learn_body(request, req)
-        if table.depends_on_body(request):
-            return self._start(request, None, timeout)
-        decision = table.find(request)
-        if decision is None:
-            if table.passes(req.url):
-                return None
-            decision = table.fall_back(request)
-        answer = decision.source
-        if not isinstance(answer, Answer):
-            return self._start(request, decision, timeout)
-        if answer.fault is not None and answer.fault.kind is FaultKind.CONNECTING:
-            _learn_body(request, req)
-            table.record(request, decision.route)
-            await anyio.sleep(answer.delay)
-            raise answer.fault.when_connecting(req)
-        if answer.is_iterated:
-            return self._start(request, decision, timeout)
-        route = decision.route
-        return CannedStream(request, answer, timeout, lambda: table.record(request, route))
+        return request
+
+    def _route_for(self, request: ReceivedRequest) -> Route | None:
+        """Return the route or fallback that answers *request*; ``None`` for the network.
+
+        :raises UnansweredRequest: there is none
+        """
+        table = self.table
+        route = table.route_for(request)
+        if route is not None or table.passes(request.url):
+            return route
+        return table.fallback_for(request)
 
     def _start(
         self, request: ReceivedRequest, decision: Decision | None, timeout: ClientTimeout

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 from anyio.abc import ByteStream
 from yarl import URL
 
-from .._common import check_instance, without_user_info
+from .._common import check_instance, is_own_method, without_user_info
 from .._headers import checked_method
 from .._network import NetworkStream
 from .._tasks import ClientTimeout
@@ -305,6 +305,18 @@ class RequestMock(RequestRoutes):
 
     # -- the network's place
 
+    def stream_at_once(self, req: ClientRequest, timeout: ClientTimeout) -> NetworkStream | None:
+        """Return a stream to what answers *req*; ``None``: only :meth:`stream_for` can tell.
+
+        :raises UnansweredRequest: no route answers it
+        """
+        stream = self._answering.stream_at_once(req, timeout)
+        if stream is None:
+            return None
+        made = NetworkStream(stream)
+        made.for_one_exchange = True
+        return made
+
     async def stream_for(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> ByteStream | None:
@@ -373,6 +385,11 @@ class MockConnector(RequestMock, BaseConnector):
         RequestMock.__init__(self)
         BaseConnector.__init__(self, limit=limit, limit_per_host=limit_per_host, http1=http1)
         self._real = real
+
+    def _stream_at_once(self, req: ClientRequest, timeout: ClientTimeout) -> NetworkStream | None:
+        if is_own_method(self, "_create_connection", MockConnector._create_connection):
+            return self.stream_at_once(req, timeout)
+        return None
 
     async def _create_connection(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from yarl import URL
 
@@ -14,8 +13,7 @@ from ._routes import Route, Source, UnansweredRequest, unanswered
 __all__ = ("Decision", "RouteTable")
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Which route answers a request, and with what."""
 
     route: Route
@@ -50,38 +48,54 @@ class RouteTable:
     @property
     def needs_bodies(self) -> bool:
         """Whether there is a route for which the body of a request counts."""
-        return any(route.pattern.needs_body for route in self._usable())
+        return any(route.pattern.needs_body for route in self.routes if not route.is_used_up)
 
     def depends_on_body(self, request: ReceivedRequest) -> bool:
         """Whether it depends on the body of *request*, which is not known yet, who answers it."""
         if request.is_complete:
             return False
-        for route in self._usable():
+        for route in self.routes:
+            if route.is_used_up:
+                continue
             if route.pattern.match(request, but_for_body=True) is not None:
                 return route.pattern.needs_body
         return False
 
+    def route_for(self, request: ReceivedRequest) -> Route | None:
+        """Return the route that takes *request*, without counting it; ``None``: none does."""
+        for route in self.routes:
+            if not route.is_used_up:
+                params = route.pattern.match(request)
+                if params is not None:
+                    request.path_params = params
+                    return route
+        return None
+
     def find(self, request: ReceivedRequest) -> Decision | None:
         """Return what answers *request*, and count it as answered; ``None``: no route does."""
-        for route in self._usable():
-            params = route.pattern.match(request)
-            if params is not None:
-                request.path_params = params
-                return Decision(route, route.take())
-        return None
+        route = self.route_for(request)
+        return None if route is None else Decision(route, route.take())
 
     def passes(self, url: URL) -> bool:
         """Whether requests to *url* that no route answers go over the network."""
         return url in self.passed_hosts
 
     def fall_back(self, request: ReceivedRequest) -> Decision:
-        """Return what answers *request*, which no route does.
+        """Return what answers *request*, which no route does, and count it as answered.
+
+        :raises UnansweredRequest: there is no fallback
+        """
+        fallback = self.fallback_for(request)
+        return Decision(fallback, fallback.take())
+
+    def fallback_for(self, request: ReceivedRequest) -> Route:
+        """Return the fallback, for *request*, which no route takes; it is not counted.
 
         :raises UnansweredRequest: there is no fallback
         """
         fallback = self.fallback
         if fallback is not None and not fallback.is_used_up:
-            return Decision(fallback, fallback.take())
+            return fallback
         error = unanswered(request, self.routes)
         self.unanswered.append(error)
         raise error
@@ -90,6 +104,3 @@ class RouteTable:
         """Note that *route* has got *request*."""
         self.calls.append(request)
         route.calls.append(request)
-
-    def _usable(self) -> Iterator[Route]:
-        return (route for route in self.routes if not route.is_used_up)

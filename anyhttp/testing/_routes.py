@@ -151,10 +151,15 @@ class Route:
 
     def take(self) -> Source:
         """Return what answers the next request; it counts as answered."""
-        number = self._taken
+        source = self.next_source
         self._taken += 1
+        return source
+
+    @property
+    def next_source(self) -> Source:
+        """What answers the next request; it is not used up."""
         sources = self._sources
-        return sources[0] if len(sources) == 1 else sources[number]
+        return sources[0] if len(sources) == 1 else sources[self._taken]
 
     def covers(self, other: Route) -> bool:
         """Whether *other*, made after this route, never gets a request."""
