@@ -17,6 +17,7 @@ from .._headers import header_pairs
 from ..client_exceptions import ClientPayloadError
 from ..typedefs import LooseHeaders
 from ._faults import STALL, ExceptionOrClass, Fault, FaultKind, fault_of
+from ._http1_server import WholeResponse, whole_response
 from ._requests import ReceivedRequest
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ class Answer:
     :raises ValueError: an argument has a value that cannot be sent, or contradicts another
     """
 
-    __slots__ = ("_content", "_is_spent", "_pieces", "_raw", "delay", "fault", "headers", "reason",
-                 "status")  # fmt: skip
+    __slots__ = ("_content", "_is_spent", "_pieces", "_raw", "_response", "delay", "fault",
+                 "headers", "reason", "status")  # fmt: skip
 
     def __init__(
         self,
@@ -128,6 +129,7 @@ class Answer:
         self._raw: bytes | None = None
         self._content: bytes | Drip | None = None
         self._pieces: Iterable[bytes] | AsyncIterable[bytes] | None = None
+        self._response: WholeResponse | None = None  # made for the first request
         self._is_spent = False  # whether the iterator that is the body has been taken
         bodies = {"json": json is not MISSING, "text": text is not None, "body": body is not None}
         bodies["raw"] = raw is not None
@@ -242,7 +244,11 @@ class Answer:
         elif isinstance(content, Drip):
             yield from self._dripping(content, protocol)
         elif fault is None:
-            yield protocol.respond(self.status, self.headers, content or b"", self.reason)
+            if self._response is None:
+                self._response = whole_response(
+                    self.status, self.headers, content or b"", self.reason
+                )
+            yield protocol.respond_with(self._response)
         elif content is not None:
             head = protocol.start(self.status, self.headers, self.reason)
             yield head + protocol.send_data(content)

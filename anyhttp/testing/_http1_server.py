@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -23,7 +23,9 @@ __all__ = (
     "MalformedRequest",
     "RequestEnd",
     "RequestHead",
+    "WholeResponse",
     "header_pairs",
+    "whole_response",
 )
 
 #: Header fields of a response or of trailers, in their order.
@@ -46,8 +48,7 @@ class MalformedRequest(ValueError):
     """The client sent what is no request of HTTP/1.1; the text says what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """The first line and the header fields of a request.
 
     :param version: ``"1.1"`` or ``"1.0"``
@@ -67,6 +68,18 @@ class RequestEnd:
     """
 
     trailers: CIMultiDictProxy[str]
+
+
+class WholeResponse(NamedTuple):
+    """A response with its body, as :func:`whole_response` returns it.
+
+    :param framing: what its headers tell of its end, by their names in lower case
+    """
+
+    status: int
+    framing: Mapping[str, str]
+    head: bytes
+    body: bytes
 
 
 _NO_FIELDS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
@@ -302,7 +315,10 @@ class Http1Server:
         :raises RuntimeError: the response has been started, or there is no request
         """
         pairs = header_pairs(headers)
-        self._frame_response(status, pairs, _framing_of(pairs))
+        framing = _framing_of(pairs)
+        self._frame_response(status, framing)
+        if self._sending is _Body.CHUNKS and "transfer-encoding" not in framing:
+            pairs.append(("Transfer-Encoding", "chunked"))
         return _head(status, reason, pairs)
 
     def respond(
@@ -317,13 +333,17 @@ class Http1Server:
         :raises ValueError: *status* or a header has no proper form
         :raises RuntimeError: the response has been started, or there is no request
         """
-        pairs = header_pairs(headers)
-        framing = _framing_of(pairs)
-        if status not in _BODILESS and status != 101 and not _LENGTH_FIELDS & framing.keys():
-            framing["content-length"] = length = str(len(body))
-            pairs.append(("Content-Length", length))
-        self._frame_response(status, pairs, framing)
-        head = _head(status, reason, pairs)
+        self._request_to_answer(status)  # raises the errors about these first
+        return self.respond_with(whole_response(status, headers, body, reason))
+
+    def respond_with(self, response: WholeResponse) -> bytes:
+        """Do what :meth:`respond` does with a response that has been made before.
+
+        :raises ValueError: its status has no proper form
+        :raises RuntimeError: the response has been started, or there is no request
+        """
+        status, framing, head, body = response
+        self._frame_response(status, framing)
         if self.is_switched:
             return head
         if self._sending is _Body.LENGTH and len(body) == self._to_send:
@@ -342,12 +362,10 @@ class Http1Server:
         ]
         return _head(400, None, pairs) + body
 
-    def _frame_response(
-        self, status: int, pairs: list[tuple[str, str]], framing: Mapping[str, str]
-    ) -> None:
-        """Begin the response, and add the header that tells where its body ends.
+    def _frame_response(self, status: int, framing: Mapping[str, str]) -> None:
+        """Begin the response, and find out how its body is sent.
 
-        :param framing: what :func:`_framing_of` tells of the headers *pairs*
+        :param framing: what :func:`_framing_of` tells of its headers
         """
         head = self._request_to_answer(status)
         self.status = status
@@ -361,8 +379,6 @@ class Http1Server:
             self._to_send = int(framing["content-length"])
         elif sending is _Body.TO_THE_END:
             self.can_go_on = False
-        elif sending is _Body.CHUNKS and "transfer-encoding" not in framing:
-            pairs.append(("Transfer-Encoding", "chunked"))
 
     def _request_to_answer(self, status: int) -> RequestHead:
         """Return the head of the request, if a response with *status* may begin.
@@ -465,6 +481,21 @@ def _tokens(headers: CIMultiDict[str], name: str) -> list[str]:
 
 
 # -- writing
+
+
+def whole_response(
+    status: int = 200, headers: Headers = (), body: bytes = b"", reason: str | None = None
+) -> WholeResponse:
+    """Return a response, with its ``Content-Length`` if *headers* have no framing.
+
+    :raises ValueError: *reason* or a header has no proper form
+    """
+    pairs = header_pairs(headers)
+    framing = _framing_of(pairs)
+    if status not in _BODILESS and status != 101 and not _LENGTH_FIELDS & framing.keys():
+        framing["content-length"] = length = str(len(body))
+        pairs.append(("Content-Length", length))
+    return WholeResponse(status, framing, _head(status, reason, pairs), body)
 
 
 def header_pairs(headers: Headers) -> list[tuple[str, str]]:

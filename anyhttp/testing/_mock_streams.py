@@ -229,6 +229,8 @@ class CannedStream(_MockStream):
             await self._wait(make_waiter(), self._goes_on_at)
         else:
             self._take_step(self._steps)
+            if self._ready:
+                return self._take(max_bytes)
         return None
 
     def _take(self, max_bytes: int) -> bytes:
