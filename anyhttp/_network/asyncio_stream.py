@@ -18,16 +18,15 @@ import socket
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from contextvars import Context
-from functools import cache, partial
+from functools import partial
 from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
-from anyio.lowlevel import current_token
 
-from .._tasks import Expired, TimedStream
+from .._tasks import Expired, TimedStream, checkpoints
 from .asyncio_wait import Wait
 from .gathering import after, size_of
 from .inherited import leave_to_parent
@@ -53,15 +52,6 @@ MUCH: Final = 250_000
 #: Iterations of the event loop in which a transport that was given up closes its socket; it takes
 #: one or two.
 CLOSING_ROUNDS: Final = 10
-
-
-@cache
-def _checkpoint_if_cancelled() -> Callable[[], Coroutine[Any, Any, None]]:
-    """Return anyio's function for asyncio; the general one looks up the event loop each time."""
-    # If a version of anyio lacks the token's attribute, use the general function.
-    found: Any = getattr(current_token(), "backend_class", anyio.lowlevel)
-    checkpoint_if_cancelled: Callable[[], Coroutine[Any, Any, None]] = found.checkpoint_if_cancelled
-    return checkpoint_if_cancelled
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -96,7 +86,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
         self._reader = Wait(loop)
         self._writer = Wait(loop)
         self._writing_paused = False
-        self.checkpoint_if_cancelled = _checkpoint_if_cancelled()
+        self.checkpoint_if_cancelled = checkpoints(loop).checkpoint_if_cancelled
 
     @classmethod
     async def wrap(cls, raw_socket: socket.socket) -> AsyncioStream:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio.lowlevel
 from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = (
     "asyncio_loop",
     "call_elsewhere",
     "call_in",
+    "checkpoints",
     "clock",
     "current_loop",
     "make_waiter",
@@ -198,6 +200,30 @@ def clock() -> Callable[[], float]:
 def clock_of(loop: AbstractEventLoop | None) -> Callable[[], float]:
     """Do what :func:`clock` does, for a caller that knows what :func:`asyncio_loop` returns."""
     return _trio_lowlevel().current_clock().current_time if loop is None else loop.time
+
+
+class Checkpoints(Protocol):
+    """The functions of :mod:`anyio.lowlevel` of these names."""
+
+    @property
+    def checkpoint(self) -> Callable[[], Coroutine[Any, Any, None]]: ...
+    @property
+    def checkpoint_if_cancelled(self) -> Callable[[], Coroutine[Any, Any, None]]: ...
+
+
+def checkpoints(loop: AbstractEventLoop | None) -> Checkpoints:
+    """Return the functions of the backend that runs; the general ones look it up at each call.
+
+    :param loop: what :func:`asyncio_loop` returns
+    """
+    return _trio_lowlevel() if loop is None else _asyncio_checkpoints()
+
+
+@cache
+def _asyncio_checkpoints() -> Checkpoints:
+    # If a version of anyio lacks the token's attribute, use the general functions.
+    found: Checkpoints = getattr(current_token(), "backend_class", anyio.lowlevel)
+    return found
 
 
 @cache

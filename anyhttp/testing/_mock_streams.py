@@ -20,6 +20,8 @@ from .._tasks import (
     Expired,
     TimedStream,
     Waiter,
+    asyncio_loop,
+    checkpoints,
     current_loop,
     make_waiter,
     wake,
@@ -48,7 +50,11 @@ class _MockStream(TimedStream):
 
     def __init__(self) -> None:
         super().__init__()
-        self._loop = current_loop()
+        loop = asyncio_loop()
+        self._loop: object = current_loop() if loop is None else loop
+        functions = checkpoints(loop)
+        self._checkpoint = functions.checkpoint
+        self.checkpoint_if_cancelled = functions.checkpoint_if_cancelled
         #: what has to come out of the request as it is
         self.failure: BaseException | None = None
         self._end: BaseException | None = None  # what the answer ends with
@@ -86,7 +92,7 @@ class _MockStream(TimedStream):
         self._is_receiving = self.has_waited = True
         try:
             self._check_deadline()
-            await checkpoint()
+            await self._checkpoint()
             while not self._is_closed:
                 if self._is_interrupted:
                     raise Expired
