@@ -37,6 +37,9 @@ _SECRET: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 #: A named part of a path: "{name}", or "{name:path}" for all that follows.
 _NAMED_PART: Final = re.compile(r"\{([^{}]*)\}")
 
+#: How many characters of URLs are compared to find the nearest route: it may take long.
+_COMPARED: Final = 200
+
 # What stands for a named part while the rest of the URL is parsed; no URL should hold it.
 _STAND_IN: Final = "anyhttp{}named{}part"
 _STAND_INS: Final = re.compile(r"anyhttp(\d+)named(\d)part")
@@ -327,9 +330,8 @@ class RequestPattern:
         url = [] if self.url is None else self.url.why_not(request.url)
         has_other_method = self.method not in {None, request.method}
         rest = len(others) - len(url) - has_other_method
-        alike = SequenceMatcher(
-            None, str(self.url), without_user_info(request.url), autojunk=False
-        ).ratio()
+        expected, got = str(self.url), without_user_info(request.url)
+        alike = SequenceMatcher(None, expected[:_COMPARED], got[:_COMPARED], autojunk=False).ratio()
         return 3 * len(url) + 2 * has_other_method + rest / (1 + rest) + 1 - alike
 
     def _fits_head(self, request: ReceivedRequest) -> bool:

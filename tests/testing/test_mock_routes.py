@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Awaitable, Callable
+from time import process_time
 from typing import Any
 from unittest.mock import ANY
 
@@ -354,6 +355,17 @@ async def test_a_route_can_be_removed() -> None:
 
 
 # -- requests that no route answers
+
+
+async def test_the_nearest_of_long_urls_is_found_soon() -> None:
+    """Comparing all of them would take minutes."""
+    mock = MockConnector()
+    mock.get(f"{API}/{'a' * 20_000}")
+    started = process_time()
+    async with ClientSession(connector=mock) as session:
+        with pytest.raises(UnansweredRequest):
+            await session.get(f"{API}/{'ab' * 20_000}")
+    assert process_time() - started < 10
 
 
 async def test_an_unanswered_request_names_the_routes_and_why_they_did_not_match() -> None:
