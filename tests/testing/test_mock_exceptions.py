@@ -38,6 +38,7 @@ from anyhttp import (
 from anyhttp.abc import AbstractResolver, ResolveResult
 from anyhttp.testing import Answer, MockConnector, WebSocketPeer, drip, garbage, reset, stall
 from tests.support.census import assert_no_tokens
+from tests.support.errors import KEY
 from tests.support.peer import CLOSE, HELLO, RESET, STALL, Reply, Script
 from tests.support.server import Server
 
@@ -290,6 +291,26 @@ async def test_a_proxy_that_cannot_be_reached() -> None:
     mocked = await outcome(mock, url, proxy=proxy)
     real = await outcome(TCPConnector(), url, proxy=proxy)
     assert mocked == real
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ClientProxyConnectionError(KEY, ConnectionRefusedError(errno.ECONNREFUSED, "no")),
+        ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError(1, "too old")),
+        ClientOSError(errno.EPIPE, "gone"),
+    ],
+)
+async def test_an_object_of_this_package_says_what_its_cause_is(given: ClientOSError) -> None:
+    """So an exception that a program has caught elsewhere can be given again."""
+    mock = MockConnector()
+    mock.get("https://api.test/", exception=given)
+    async with ClientSession(connector=mock) as session:
+        with pytest.raises(type(given)) as caught:
+            await session.get("https://api.test/")
+    assert caught.value.errno == given.errno
+    assert caught.value.strerror == given.strerror
+    assert_no_tokens(mock, idle=0)
 
 
 async def test_an_object_says_what_the_cause_is() -> None:
