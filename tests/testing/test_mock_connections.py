@@ -69,9 +69,9 @@ async def test_a_subclass_makes_its_connections_itself() -> None:
     asked = []
 
     class Asking(MockConnector):
-        async def _create_connection(self, req: Any, *others: Any) -> Any:
+        async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
             asked.append(str(req.url))
-            return await super()._create_connection(req, *others)
+            return await super()._create_connection(req, traces, timeout)
 
     mock = Asking()
     mock.get(URL, text="a")
@@ -84,7 +84,7 @@ async def test_a_subclass_for_the_network_does_too() -> None:
     """A connector with a method of its own is not replaced."""
 
     class Refusing(TCPConnector):
-        async def _create_connection(self, *arguments: Any) -> Any:
+        async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
             raise ConnectionRefusedError("mine")
 
     with mock_requests(assert_all_called=False) as mock:
