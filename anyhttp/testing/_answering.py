@@ -38,7 +38,7 @@ class Answering:
     def stream_at_once(
         self, req: ClientRequest, timeout: ClientTimeout
     ) -> CannedStream | ScriptedStream | None:
-        """Return a stream to what answers *req*; ``None``: only :meth:`stream_for` can tell.
+        """Return a stream to what answers *req*; ``None``: only ``stream_for()`` can tell.
 
         What answers is decided here, as far as the request is known.
 

@@ -306,7 +306,7 @@ class RequestMock(RequestRoutes):
     # -- the network's place
 
     def stream_at_once(self, req: ClientRequest, timeout: ClientTimeout) -> NetworkStream | None:
-        """Return a stream to what answers *req*; ``None``: only :meth:`stream_for` can tell.
+        """Return a stream to what answers *req*; ``None``: only ``stream_for()`` can tell.
 
         :raises UnansweredRequest: no route answers it
         """
