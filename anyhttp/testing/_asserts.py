@@ -3,23 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypedDict
 
-from ._matching import RequestPattern
+from ..typedefs import Query
+from ._answers import MISSING
+from ._matching import BodyLike, Headers, RequestPattern, UrlLike, check_options
 from ._requests import ReceivedRequest
 
 __all__ = (
+    "CallOptions",
     "assert_any",
     "assert_called",
     "assert_last",
     "assert_not_called",
     "assert_once",
     "assert_one",
+    "expected_call",
     "shown_calls",
 )
 
 #: Most requests that a message lists.
 _MOST: Final = 20
+
+
+class CallOptions(TypedDict, total=False):
+    """What a request is expected to have."""
+
+    query: Query
+    headers: Headers | None
+    json: object
+    body: BodyLike | None
+
+
+def expected_call(method: str | None, url: UrlLike | None, options: CallOptions) -> RequestPattern:
+    """Return what a request is expected to be.
+
+    :raises TypeError: there is no such option, or one is of a type that it cannot be
+    :raises ValueError: an option has a value that no request can have
+    """
+    check_options(options, CallOptions.__optional_keys__)
+    json = options.get("json", MISSING)
+    return RequestPattern(
+        method,
+        url,
+        query=options.get("query"),
+        headers=options.get("headers"),
+        json=json,
+        body=options.get("body"),
+        handshake=None,
+    )
 
 
 def shown_calls(calls: Sequence[ReceivedRequest]) -> str:

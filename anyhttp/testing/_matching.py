@@ -20,7 +20,7 @@ from ._answers import MISSING, shown_body
 from ._json import ABSENT, Difference, ItemCount, json_differences
 from ._requests import ReceivedRequest
 
-__all__ = ("BodyLike", "Headers", "RequestPattern", "URLPattern", "UrlLike")
+__all__ = ("BodyLike", "Headers", "RequestPattern", "URLPattern", "UrlLike", "check_options")
 
 #: What stands for the URLs of a route.
 UrlLike: TypeAlias = "str | URL | re.Pattern[str]"
@@ -43,6 +43,16 @@ _COMPARED: Final = 200
 # What stands for a named part while the rest of the URL is parsed; no URL should hold it.
 _STAND_IN: Final = "anyhttp{}named{}part"
 _STAND_INS: Final = re.compile(r"anyhttp(\d+)named(\d)part")
+
+
+def check_options(options: Mapping[str, object], known: frozenset[str]) -> None:
+    """Check the names of the keyword arguments of a method.
+
+    :raises TypeError: one is not *known*
+    """
+    for name in options:
+        if name not in known:
+            raise TypeError(f"there is no option {name!r}; there are {', '.join(sorted(known))}")
 
 
 class URLPattern:

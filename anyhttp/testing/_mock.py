@@ -14,11 +14,10 @@ from .._network import NetworkStream
 from .._tasks import ClientTimeout
 from ..connector import BaseConnector, TCPConnector, open_stream
 from ..tracing import Trace
-from ..typedefs import Query
 from . import _asserts as asserts
 from ._answering import Answering
-from ._answers import MISSING
-from ._matching import BodyLike, Headers, RequestPattern, UrlLike
+from ._asserts import CallOptions
+from ._matching import RequestPattern, UrlLike
 from ._requests import ReceivedRequest
 from ._route_table import RouteTable
 from ._routes import (
@@ -202,85 +201,50 @@ class RequestRoutes:
         asserts.assert_one(self._called, self.calls)
 
     def assert_called_once_with(
-        self,
-        method: str,
-        url: UrlLike,
-        *,
-        query: Query = None,
-        headers: Headers | None = None,
-        json: object = MISSING,
-        body: BodyLike | None = None,
+        self, method: str, url: UrlLike, **expected: Unpack[CallOptions]
     ) -> ReceivedRequest:
         """Return the request of *method* to *url* if there is exactly one, as the arguments say.
 
         Requests of other methods and to other URLs do not count.
 
         :param url: as in :meth:`request`
-        :param query: fields that its query must have, among others; without it, the query of *url*
-            has to be all of the query
-        :param headers: header fields that it must have, among others: text or patterns
-        :param json: what its body must be as JSON
-        :param body: what its body must be: bytes, text or a pattern
+        :param expected: ``query=`` and ``headers=``, fields that it must have, among others;
+            ``json=``, what its body must be as JSON; ``body=``, what its body must be.  Without
+            ``query``, the query of *url* has to be all of the query.  Values of headers, and the
+            body, may be patterns
         :raises AssertionError: it is not so; the text says where it differs
         """
         place = RequestPattern(method, url, query={}, handshake=None)
         calls = [call for call in self.calls if place.match(call) is not None]
-        expected = _expected(method, url, query, headers, json, body)
+        pattern = asserts.expected_call(method, url, expected)
         if not calls:
-            asserts.assert_any(self._called, self.calls, expected)
-        return asserts.assert_once(self._called, calls, expected)
+            asserts.assert_any(self._called, self.calls, pattern)
+        return asserts.assert_once(self._called, calls, pattern)
 
     def assert_called_with(
-        self,
-        method: str,
-        url: UrlLike,
-        *,
-        query: Query = None,
-        headers: Headers | None = None,
-        json: object = MISSING,
-        body: BodyLike | None = None,
+        self, method: str, url: UrlLike, **expected: Unpack[CallOptions]
     ) -> ReceivedRequest:
         """Return the last request if it is as the arguments say.
 
         The arguments and errors are those of :meth:`assert_called_once_with`.
         """
-        expected = _expected(method, url, query, headers, json, body)
-        return asserts.assert_last(self._called, self.calls, expected)
+        pattern = asserts.expected_call(method, url, expected)
+        return asserts.assert_last(self._called, self.calls, pattern)
 
     def assert_any_call(
-        self,
-        method: str,
-        url: UrlLike,
-        *,
-        query: Query = None,
-        headers: Headers | None = None,
-        json: object = MISSING,
-        body: BodyLike | None = None,
+        self, method: str, url: UrlLike, **expected: Unpack[CallOptions]
     ) -> ReceivedRequest:
         """Return the first request that is as the arguments say.
 
         The arguments and errors are those of :meth:`assert_called_once_with`.
         """
-        expected = _expected(method, url, query, headers, json, body)
-        return asserts.assert_any(self._called, self.calls, expected)
+        pattern = asserts.expected_call(method, url, expected)
+        return asserts.assert_any(self._called, self.calls, pattern)
 
 
 def _shown(url: UrlLike) -> str:
     """Return an argument as a message shows it."""
     return repr(without_user_info(str(url))) if isinstance(url, (str, URL)) else repr(url)
-
-
-def _expected(
-    method: str,
-    url: UrlLike,
-    query: Query,
-    headers: Headers | None,
-    json: object,
-    body: BodyLike | None,
-) -> RequestPattern:
-    return RequestPattern(
-        method, url, query=query, headers=headers, json=json, body=body, handshake=None
-    )
 
 
 class RequestMock(RequestRoutes):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict, Unpack, cast
 
 from .._common import check_callable, check_count, check_flag, shown_class
 from .._headers import header_pairs
 from ..typedefs import LooseHeaders, Query
 from . import _asserts as asserts
 from ._answers import MISSING, Answer, AnswerCallable, AnswerSource, Body, checked_source
+from ._asserts import CallOptions
 from ._faults import ExceptionOrClass
-from ._matching import BodyLike, Headers, RequestPattern, UrlLike
+from ._matching import BodyLike, Headers, RequestPattern, UrlLike, check_options
 from ._requests import ReceivedRequest
 
 if TYPE_CHECKING:
@@ -205,62 +206,32 @@ class Route:
         """Raise :exc:`AssertionError` unless it has got exactly one request."""
         asserts.assert_one(str(self), self.calls)
 
-    def assert_called_once_with(
-        self,
-        *,
-        query: Query = None,
-        headers: Headers | None = None,
-        json: object = MISSING,
-        body: BodyLike | None = None,
-    ) -> ReceivedRequest:
+    def assert_called_once_with(self, **expected: Unpack[CallOptions]) -> ReceivedRequest:
         """Return the request if it has got exactly one, which is as the arguments say.
 
-        :param query: fields that its query must have, among others
-        :param headers: header fields that it must have, among others: text or patterns
-        :param json: what its body must be as JSON
-        :param body: what its body must be: bytes, text or a pattern
+        :param expected: ``query=`` and ``headers=``, fields that it must have, among others;
+            ``json=``, what its body must be as JSON; ``body=``, what its body must be.  Values of
+            headers, and the body, may be patterns
         :raises AssertionError: it is not so; the text says where it differs
         """
-        expected = _expected(query, headers, json, body)
-        return asserts.assert_once(str(self), self.calls, expected)
+        pattern = asserts.expected_call(None, None, expected)
+        return asserts.assert_once(str(self), self.calls, pattern)
 
-    def assert_called_with(
-        self,
-        *,
-        query: Query = None,
-        headers: Headers | None = None,
-        json: object = MISSING,
-        body: BodyLike | None = None,
-    ) -> ReceivedRequest:
+    def assert_called_with(self, **expected: Unpack[CallOptions]) -> ReceivedRequest:
         """Return the last request that it has got, if that is as the arguments say.
 
         The arguments and errors are those of :meth:`assert_called_once_with`.
         """
-        expected = _expected(query, headers, json, body)
-        return asserts.assert_last(str(self), self.calls, expected)
+        pattern = asserts.expected_call(None, None, expected)
+        return asserts.assert_last(str(self), self.calls, pattern)
 
-    def assert_any_call(
-        self,
-        *,
-        query: Query = None,
-        headers: Headers | None = None,
-        json: object = MISSING,
-        body: BodyLike | None = None,
-    ) -> ReceivedRequest:
+    def assert_any_call(self, **expected: Unpack[CallOptions]) -> ReceivedRequest:
         """Return the first request that it has got that is as the arguments say.
 
         The arguments and errors are those of :meth:`assert_called_once_with`.
         """
-        expected = _expected(query, headers, json, body)
-        return asserts.assert_any(str(self), self.calls, expected)
-
-
-def _expected(
-    query: Query, headers: Headers | None, json: object, body: BodyLike | None
-) -> RequestPattern:
-    return RequestPattern(
-        None, None, query=query, headers=headers, json=json, body=body, handshake=None
-    )
+        pattern = asserts.expected_call(None, None, expected)
+        return asserts.assert_any(str(self), self.calls, pattern)
 
 
 # -- making routes
@@ -292,7 +263,7 @@ def make_route(
     :raises TypeError: an option is of a type that it cannot be, or there is no such option
     :raises ValueError: an option has a value that it cannot have, or contradicts another
     """
-    _check_names(options, RouteOptions.__optional_keys__)
+    check_options(options, RouteOptions.__optional_keys__)
     match_json = options.get("match_json", MISSING)
     pattern = RequestPattern(
         method,
@@ -318,7 +289,7 @@ def make_ws_route(url: UrlLike, script: Script | None, options: WSRouteOptions) 
 
     This raises what :func:`make_route` raises.
     """
-    _check_names(options, WSRouteOptions.__optional_keys__)
+    check_options(options, WSRouteOptions.__optional_keys__)
     pattern = RequestPattern(
         "GET",
         url,
@@ -351,12 +322,6 @@ def make_ws_route(url: UrlLike, script: Script | None, options: WSRouteOptions) 
         raise TypeError("a script is missing, which is the other side of the WebSocket")
     times = _checked_times(options.get("times"), sources if is_sequence else None)
     return Route(pattern, sources, times=times)
-
-
-def _check_names(options: RouteOptions | WSRouteOptions, known: frozenset[str]) -> None:
-    for name in options:
-        if name not in known:
-            raise TypeError(f"there is no option {name!r}; there are {', '.join(sorted(known))}")
 
 
 def _sources(options: RouteOptions | WSRouteOptions) -> tuple[list[Source], bool]:

@@ -598,3 +598,17 @@ def test_what_is_shown_of_objects() -> None:
     assert repr(Answer(body=drip(b"a"))) == "<Answer status=200 body=...>"
     assert repr(Answer(body=[b"a"])) == "<Answer status=200 body=...>"
     assert repr(ReceivedRequest("GET", URL(API))) == f"<ReceivedRequest GET {API}>"
+
+
+@pytest.mark.parametrize(
+    "name", ["assert_called_once_with", "assert_called_with", "assert_any_call"]
+)
+def test_an_assertion_refuses_what_it_does_not_know(name: str) -> None:
+    """A misspelt option would otherwise make the assertion weaker."""
+    mock = MockConnector()
+    route = mock.get("/a", text="a")
+    text = "there is no option 'jsn'; there are body, headers, json, query"
+    with pytest.raises(TypeError, match=f"^{text}$"):
+        getattr(mock, name)("GET", "/a", jsn=1)
+    with pytest.raises(TypeError, match=f"^{text}$"):
+        getattr(route, name)(jsn=1)
