@@ -41,7 +41,7 @@ PLAN: Final = (
         "testing",
     ),
     ("_httpx", "client"),
-    ("connector", "client_middleware_digest_auth"),
+    ("connector", "client_middleware_digest_auth", "middlewares"),
     ("tracing", "client_middlewares"),
     ("client_reqrep",),
     ("client_ws", "formdata"),

@@ -21,6 +21,7 @@ from .arguments import (
 )
 from .attributes import computed
 from .attrs_fields import AttrsFields
+from .backoff import Backoff
 from .deprecation import (
     AsyncWithOnly,
     EventLoop,
@@ -70,6 +71,7 @@ __all__ = (
     "AsyncStreamIterator",
     "AsyncWithOnly",
     "AttrsFields",
+    "Backoff",
     "ChainMapProxy",
     "ConnectionKey",
     "ETag",

@@ -41,6 +41,7 @@ from .grammar import (
 )
 from .links import parse_links
 from .mime_type import HeadersMixin, MimeType, parse_mimetype
+from .retry_after import retry_after
 from .set_cookie import (
     ATTRIBUTES,
     BLANK,
@@ -94,4 +95,5 @@ __all__ = (
     "quoted_string",
     "read_all",
     "response_cookies",
+    "retry_after",
 )
