@@ -84,6 +84,9 @@ class UploadTracker:
         self.attempts: int = 0
         #: bytes of body written in the latest attempt, before compression and framing
         self.bytes_written: int = 0
+        #: how many there will be, also before compression and framing; ``None`` before the first
+        #: attempt, and for a body whose size is not known beforehand, such as that of a generator
+        self.total: int | None = None
         #: the end of the upload, which can be awaited.  It comes when the latest attempt has
         #: ended and the request will not be sent again.  Awaiting raises
         #: :exc:`UploadAbortedError` if that attempt was aborted, or never begun
@@ -92,8 +95,8 @@ class UploadTracker:
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__name__} attempts={self.attempts} "
-            f"bytes_written={self.bytes_written} {self.upload_complete!r}>"
+            f"<{type(self).__name__} attempts={self.attempts} bytes_written={self.bytes_written} "
+            f"total={self.total} {self.upload_complete!r}>"
         )
 
 
@@ -110,10 +113,14 @@ class UploadProgress:
         self._sent = False
         self._error: Exception | None = None
 
-    def begin_attempt(self) -> None:
-        """Count one more sending of the request."""
+    def begin_attempt(self, total: int | None) -> None:
+        """Count one more sending of the request.
+
+        :param total: size of its body in bytes, if that is known
+        """
         self._tracker.attempts += 1
         self._tracker.bytes_written = 0
+        self._tracker.total = total
         self._is_begun = False
         self._sent = False
         self._error = None

@@ -68,7 +68,7 @@ class Attempt:
         try:
             target, fields = request.target(), request.header_block()
             if scope.progress is not None:
-                scope.progress.begin_attempt()
+                scope.progress.begin_attempt(_size_of_body(request))
             # Handlers that are told of connections are awaited when an idle one is used again.
             connection = None
             if not (scope.session.ended or (tracer is not None and tracer.of_connections)):
@@ -193,6 +193,15 @@ class Attempt:
             await upload.run()
         finally:
             await self._scope.body_sent()
+
+
+def _size_of_body(request: ClientRequest) -> int | None:
+    """Return how many bytes of body *request* has before compression; ``None`` if unknown."""
+    payload, framing = request.payload, request.framing
+    if payload is None:
+        return 0
+    # With a length of the caller's own, no more than that is sent of the body.
+    return payload.size if framing.content_length is None else framing.content_length
 
 
 def _report_sent(progress: UploadProgress, request: ClientRequest, exchange: Exchange) -> None:

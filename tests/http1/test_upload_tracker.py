@@ -22,10 +22,12 @@ from anyhttp import (
     ClientPayloadError,
     ClientSession,
     ClientTimeout,
+    FormData,
     TraceConfig,
     UploadAbortedError,
     UploadTracker,
 )
+from tests.support.api import Api
 from tests.support.cancel import cancel_when
 from tests.support.client import assert_free, client, opened
 from tests.support.peer import CLOSE, DEAF, RESET, STALL, Action, Flag, Head, Script, Tell, Until
@@ -80,6 +82,57 @@ async def test_a_body_that_arrives(
         assert (tracker.attempts, tracker.bytes_written) == (1, size)
         assert tracker.upload_complete.done()
         assert tracker.upload_complete.exception() is None
+
+
+def form(*parts: Any) -> FormData:
+    """Return a form that holds *parts*, and so is sent as a multipart."""
+    made = FormData()
+    for number, part in enumerate(parts):
+        made.add_field(str(number), part, filename=str(number))
+    return made
+
+
+TOTALS: dict[str, tuple[Callable[[], Any], dict[str, Any], bool]] = {
+    "bytes": (lambda: bytes(100), {}, True),
+    "bytes, compressed": (lambda: bytes(100), {"compress": True}, True),
+    "bytes, in chunks": (lambda: bytes(100), {"chunked": True}, True),
+    "a file": (lambda: io.BytesIO(bytes(100)), {}, True),
+    "a form": (lambda: {"a": "b"}, {}, True),
+    "a form with files": (lambda: form(io.BytesIO(bytes(100)), b"bytes"), {}, True),
+    "a form with a generator": (lambda: form(io.BytesIO(bytes(100)), pieces(2)), {}, False),
+    "a generator": (lambda: pieces(2, 10), {}, False),
+    "a generator, announced": (lambda: pieces(2, 10), {"headers": {"Content-Length": "20"}}, True),
+    "nothing": (lambda: None, {}, True),
+}
+
+
+@pytest.mark.parametrize("body", TOTALS)
+async def test_the_total_is_told_where_it_is_known(body: str, api: Api) -> None:
+    """It is what the bytes that are written come to, so that a progress bar ends at its end."""
+    make, options, is_known = TOTALS[body]
+    tracker = UploadTracker()
+    assert tracker.total is None
+    async with ClientSession() as session:
+        async with session.post(
+            api.url / "upload", data=make(), upload_tracker=tracker, **options
+        ) as response:
+            await response.read()
+            await tracker.upload_complete
+    assert tracker.total == (tracker.bytes_written if is_known else None)
+    assert f"total={tracker.total} " in repr(tracker)
+
+
+async def test_the_total_of_a_body_that_is_cut_short(http1: str, script: Script) -> None:
+    """It stays what it was, and the bytes do not reach it."""
+    peer = await script([(Head(b"POST "), TOO_LARGE)])
+    tracker = UploadTracker()
+    async with client(http1) as session:
+        body = io.BytesIO(bytes(50_000_000))
+        async with session.post(peer.url, data=body, upload_tracker=tracker) as response:
+            assert response.status == 413
+        with pytest.raises(UploadAbortedError):
+            await tracker.upload_complete
+    assert tracker.total == 50_000_000 > tracker.bytes_written
 
 
 async def test_progress_can_be_seen_while_it_goes_on(http1: str, script: Script) -> None:
@@ -139,7 +192,7 @@ async def test_a_redirect_that_drops_it(http1: str, server: Server) -> None:
     async with client(http1) as session:
         async with session.post(url, data=b"body", upload_tracker=tracker):
             await tracker.upload_complete
-    assert (tracker.attempts, tracker.bytes_written) == (2, 0)
+    assert (tracker.attempts, tracker.bytes_written, tracker.total) == (2, 0, 0)
 
 
 async def test_a_retry(http1: str, script: Script) -> None:
