@@ -7,13 +7,18 @@ Each test runs on asyncio and on trio.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from trio.testing import MockClock
 from yarl import URL
 
 from anyhttp import (
+    ClientHandlerType,
     ClientPayloadError,
     ClientProxyConnectionError,
+    ClientRequest,
+    ClientResponse,
     ClientResponseError,
     ClientSession,
 )
@@ -138,25 +143,123 @@ async def test_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ("200 5 euro\n200 from the server\n['GET /price', 'GET /']\n")
 
 
+def news(request: ReceivedRequest) -> Answer:
+    """Answer with a tag that says the language and the user; the content is that of the tag."""
+    tag = f'"{request.headers.get("Accept-Language")} {request.headers.get("Authorization")}"'
+    if request.headers.get("If-None-Match") == tag:
+        return Answer(304, headers={"ETag": tag, "Date": "later", "Content-Type": "of no body"})
+    headers = {"ETag": tag, "Date": "now", "Set-Cookie": "number=1"}
+    return Answer(text=tag, headers=headers)
+
+
 async def test_cache(capsys: pytest.CaptureFixture[str]) -> None:
-    """The server is asked once."""
+    """The body is sent once."""
     with mock_requests() as mock:
-        mock.get(API, json={"hello": "world"})
+        tag = {"ETag": '"1"'}
+        mock.get(API, answers=[Answer(json={"hello": "world"}, headers=tag), Answer(304)])
         await cache.main(API)
-        mock.assert_called_once_with("GET", API)
+        first, second = mock.calls
+    assert "If-None-Match" not in first.headers
+    assert second.headers["If-None-Match"] == '"1"'
     assert capsys.readouterr().out == "200 application/json 18\n" * 2
+
+
+async def test_cache_of_what_depends_on_headers() -> None:
+    """Nobody gets what was kept for somebody else, or in another language."""
+    mock = MockConnector()
+    mock.get("/news", answer=news)
+    async with ClientSession(API, connector=mock, middlewares=[cache.Cache()]) as session:
+        for user in ("Ann", "Ben") * 2:
+            async with session.get("news", headers={"Authorization": user}) as response:
+                assert await response.text() == f'"None {user}"'
+                dated = response.headers["Date"]
+                assert response.content_type == "text/plain"
+            session.cookie_jar.clear()
+        async with session.get("news", headers={"Accept-Language": "fr"}) as response:
+            assert await response.text() == '"fr None"'
+    assert dated == "later"
+    assert [call.headers.get("If-None-Match") for call in mock.calls] == [
+        None,
+        None,
+        '"None Ann"',
+        '"None Ben"',
+        None,
+    ]
+
+
+async def test_cache_inside_of_another_middleware() -> None:
+    """One that sends the request again gets what it would get without the cache."""
+
+    async def twice(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        await handler(request)
+        return await handler(request)
+
+    mock = MockConnector()
+    tag = {"ETag": '"1"', "Set-Cookie": "old=1"}
+    again = Answer(304, headers={"Set-Cookie": "new=1"})
+    mock.get("/news", answers=[Answer(text="today's", headers=tag), Answer(503), again, again])
+    async with ClientSession(API, connector=mock, middlewares=[twice, cache.Cache()]) as session:
+        async with session.get("news") as response:
+            assert response.status == 503
+        session.cookie_jar.clear()
+        async with session.get("news") as response:
+            assert await response.text() == "today's"
+        assert [cookie.key for cookie in session.cookie_jar] == ["new"]
 
 
 async def test_cache_of_what_is_missing() -> None:
     """Of a part of a program, a session of the test's own is made, with a mock as its connector."""
     mock = MockConnector()
-    mock.get("/news", answers=[Answer(404), Answer(text="today's"), Answer(text="tomorrow's")])
+    answers = [
+        Answer(404),
+        Answer(text="today's", headers={"ETag": '"1"'}),
+        Answer(503),
+        Answer(304, headers={"ETag": '"1"'}),
+        Answer(text="tomorrow's", headers={"ETag": '"2"', "Cache-Control": "No-Store"}),
+        Answer(text="later", headers={"ETag": '"3"'}),
+    ]
+    mock.get("/news", answers=answers)
     async with ClientSession(API, connector=mock, middlewares=[cache.Cache()]) as session:
         found = []
-        for _ in range(3):
+        for _ in answers:
             async with session.get("news") as response:
                 found.append((response.status, await response.text()))
-    assert found == [(404, ""), (200, "today's"), (200, "today's")]
+    assert found == [
+        (404, ""),
+        (200, "today's"),
+        (503, ""),
+        (200, "today's"),
+        (200, "tomorrow's"),
+        (200, "later"),
+    ]
+    asked = [call.headers.get("If-None-Match") for call in mock.calls]
+    assert asked == [None, None, '"1"', '"1"', '"1"', None]
+
+
+def pieces() -> Iterator[bytes]:
+    """Yield a body that is sent without its length."""
+    yield b"too "
+    yield b"large"
+
+
+async def test_cache_that_is_full() -> None:
+    """It has a limit of entries, and one of the size of each."""
+    mock = MockConnector()
+    for path, body in (("/a", b"a"), ("/b", b"b"), ("/large", b"too large")):
+        mock.get(path, body=body, headers={"ETag": path})
+    mock.get("/pieces", answer=lambda _: Answer(body=pieces(), headers={"ETag": "/pieces"}))
+    mock.post("/a")
+    keeper = cache.Cache(entries=1, size=5)
+    async with ClientSession(API, connector=mock, middlewares=[keeper]) as session:
+        for path in ("a", "a", "b", "large", "pieces", "pieces", "b", "a"):
+            async with session.get(path) as response:
+                assert await response.read() in (path.encode(), b"too large")
+        async with session.get("a", headers={"If-None-Match": "of the caller"}) as response:
+            await response.read()
+        async with session.post("a") as response:
+            await response.read()
+    asked = [call.headers.get("If-None-Match") for call in mock.calls]
+    assert asked == [None, "/a", *[None] * 4, "/b", None, "of the caller", None]
 
 
 async def test_many_at_once(capsys: pytest.CaptureFixture[str]) -> None:
