@@ -5,16 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
-from http.cookies import SimpleCookie
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
-
-from multidict import CIMultiDict, istr
 
 from .. import hdrs
 from .._common import (
     AsyncWithOnly,
-    EventLoop,
     Hooks,
     HttpVersion,
     HttpVersion11,
@@ -22,9 +18,7 @@ from .._common import (
     check_flag,
     check_instance,
     is_own_method,
-    running_loop,
     warn_about_loop,
-    warn_deprecated,
     warn_without_effect,
 )
 from .._headers import checked_method
@@ -58,7 +52,7 @@ from ._call import Call
 from ._call_scope import CallScope
 from ._call_tracing import CallTracer
 from ._context_managers import RequestContextManager, refused
-from ._deprecated_options import cookies_of, fold_options
+from ._deprecated_options import fold_options
 from ._hooks import SESSION_REFUSED
 from ._hop import Hop, RaiseForStatus, Settings
 from ._options import (
@@ -73,8 +67,9 @@ from ._options import (
     make_payload,
     overridden,
 )
-from ._package_names import REQUEST_SIGNATURE, PackageNames
+from ._package_names import REQUEST_SIGNATURE
 from ._session_headers import SessionHeaders
+from ._session_properties import SessionProperties
 from ._session_scope import SessionDefaults, SessionScope
 from ._session_settings import names_to_skip, proxy_for, request_settings, session_settings
 from ._ws_connect import WSOptions, WSRequestContextManager, open_websocket
@@ -85,7 +80,7 @@ if TYPE_CHECKING:
 __all__ = ("ClientSession",)
 
 
-class ClientSession(PackageNames, AsyncWithOnly):
+class ClientSession(SessionProperties, AsyncWithOnly):
     """Makes requests, and keeps cookies and connections between them.
 
     Enter it with ``async with``: then no connection and no task of the session outlives the
@@ -303,99 +298,6 @@ class ClientSession(PackageNames, AsyncWithOnly):
     def detach(self) -> None:
         """Detach the connector without closing it; the session is closed then."""
         self._scope.detach()
-
-    # -- its settings
-
-    @property
-    def closed(self) -> bool:
-        """Whether the session or its connector has been closed, or the connector detached."""
-        return self._scope.closed
-
-    @property
-    def connector(self) -> BaseConnector | None:
-        """The connector; ``None`` once it has been detached."""
-        return self._scope.connector
-
-    @property
-    def connector_owner(self) -> bool:
-        """Whether the connector is closed with the session."""
-        return self._scope.connector_owner
-
-    @property
-    def cookie_jar(self) -> AbstractCookieJar:
-        """The cookies."""
-        return self._scope.cookie_jar
-
-    @property
-    def version(self) -> HttpVersion:
-        """Version of HTTP that requests are made with."""
-        return self._settings.request.version
-
-    @property
-    def timeout(self) -> ClientTimeout:
-        """Time limits of requests that set none."""
-        return self._settings.timeout
-
-    @property
-    def headers(self) -> CIMultiDict[str]:
-        """Headers sent with every request; may be changed."""
-        return self._headers.headers
-
-    @property
-    def skip_auto_headers(self) -> frozenset[istr]:
-        """Names of headers that are not added automatically."""
-        return self._skip_auto_headers
-
-    @property
-    def auth(self) -> BasicAuth | None:
-        """Credentials sent with every request."""
-        return self._scope.defaults.auth
-
-    @property
-    def json_serialize(self) -> JSONEncoder:
-        """The function that turns the ``json`` option into text."""
-        return self._json_serialize
-
-    @property
-    def raise_for_status(self) -> RaiseForStatus:
-        """Whether statuses from 400 on raise an exception."""
-        return self._settings.raise_for_status
-
-    @property
-    def auto_decompress(self) -> bool:
-        """Whether bodies are decoded."""
-        return self._settings.auto_decompress
-
-    @property
-    def trust_env(self) -> bool:
-        """Whether proxies of the environment and credentials of the netrc file are used."""
-        return self._settings.trust_env
-
-    @property
-    def requote_redirect_url(self) -> bool:
-        """Whether redirect targets are normalised; setting it is deprecated."""
-        return self._scope.requote_redirect_url
-
-    @requote_redirect_url.setter
-    def requote_redirect_url(self, value: bool) -> None:
-        warn_deprecated("give requote_redirect_url to ClientSession()")
-        check_flag("requote_redirect_url", value)
-        self._scope.requote_redirect_url = value
-
-    @property
-    def cookies(self) -> SimpleCookie:
-        """Deprecated: the cookies of :attr:`cookie_jar` by name."""
-        return cookies_of(self._scope.cookie_jar)
-
-    @property
-    def loop(self) -> EventLoop | None:
-        """Deprecated: asyncio's running event loop, ``None`` on trio."""
-        return running_loop()
-
-    @property
-    def trace_configs(self) -> list[TraceConfig]:
-        """The trace configurations of the requests; may be changed."""
-        return self._trace_configs
 
     # -- requests
 

@@ -10,28 +10,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import anyio
 from anyio.lowlevel import checkpoint
-from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from .. import hdrs
 from .._common import (
     Hooks,
-    HttpVersion,
-    HttpVersion11,
     RequestInfo,
     computed,
     printable,
     without_user_info,
 )
 from .._headers import (
-    ContentType,
     encoding_of,
     json_encoding,
-    parse_content_type,
-    parse_links,
-    response_cookies,
 )
-from .._http1 import Exchange, ResponseHead, as_text, content_type_of
+from .._http1 import Exchange, as_text
 from .._tasks import CLEAN_UP_SECONDS, ends_at_once
 from ..client_exceptions import (
     ClientConnectionError,
@@ -42,21 +35,16 @@ from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, begin_response
 from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, LooseHeaders, RawHeaders
 from ._answer import AnsweredRequest, called_as_in_aiohttp, class_for, made_answer
 from ._described import (
-    ContentDisposition,
-    announced_length,
-    content_disposition_of,
     headers_of,
     no_json,
 )
+from ._described_response import DescribedResponse
 from ._hooks import RESPONSE_REFUSED, RESPONSE_UNUSED
 from ._kept import (
     NO_HEAD,
     NO_REQUEST,
-    AskedRequest,
     KeptHead,
-    KeptRequest,
     kept_request,
-    raw_fields,
 )
 from ._released import RELEASED, RELEASED_UNREAD
 
@@ -97,7 +85,7 @@ def _utf8(_: ClientResponse, body: bytes) -> str:
 
 
 # Without __slots__, like all objects that each call makes: Python creates them faster then.
-class ClientResponse:
+class ClientResponse(DescribedResponse):
     """The response to a request: its head has been received, its body perhaps not yet.
 
     Give its connection back: by ``async with``, by reading to the end, or by :meth:`release`.
@@ -113,27 +101,10 @@ class ClientResponse:
     The other parameters are aiohttp's, and have no effect.
     """
 
-    # Set for each response.  They are attributes of the class, too, so that mock objects with this
-    # class as their ``spec`` have them.
-    #: method of the request
-    method: str = ""
-    #: version of HTTP that the peer speaks
-    version: HttpVersion = HttpVersion11
-    #: status code
-    status: int = 0
-    #: reason phrase, which may be empty
-    reason: str = ""
-
-    # Defaults of what few responses need; Python finds an attribute of the object itself faster.
-    _headers: CIMultiDictProxy[str] | None = None
-    _cookies: SimpleCookie | None = None
     _history: tuple[ClientResponse, ...] = ()
 
     #: trailer fields of a response that was unpickled
     _past_trailers: RawHeaders = ()
-
-    #: whether a subclass overrides an attribute that describes the type of the body
-    _says_more: ClassVar[bool] = False
 
     #: whether :meth:`for_request` has made it
     _is_answer = False
@@ -142,9 +113,7 @@ class ClientResponse:
     _makes_itself: ClassVar[bool] = False
 
     # Set for each response, as the attributes above.  A value here would make reading them slow.
-    _request: AskedRequest
     _exchange: Exchange | None
-    _head: ResponseHead
     _fallback_charset: Callable[[ClientResponse, bytes], str]
     _body: bytes | None
     _released: bool
@@ -282,52 +251,12 @@ class ClientResponse:
                 return peek(content, content.total_bytes)
         return self._body
 
-    # -- the head
-
-    @property
-    def url(self) -> URL:
-        """URL of the request, without its fragment."""
-        return self._request.url
-
-    @property
-    def real_url(self) -> URL:
-        """URL of the request, with its fragment."""
-        return self._request.original_url
-
-    @property
-    def host(self) -> str:
-        """Host of the request."""
-        return self.url.host or ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the status is below 400."""
-        return self.status < 400
-
-    @property
-    def request_info(self) -> RequestInfo:
-        """A summary of the request, as it was sent."""
-        return self._request.request_info
-
-    @property
-    def _request_info(self) -> RequestInfo:
-        return self._request.request_info
-
-    @_request_info.setter
-    def _request_info(self, info: RequestInfo) -> None:
-        self._request = KeptRequest(self.url, self.method, self.real_url, info)
-
     @property
     def history(self) -> tuple[ClientResponse, ...]:
         """The responses that redirected here, the oldest first."""
         return self._history
 
-    @property
-    def headers(self) -> CIMultiDictProxy[str]:
-        """Header fields as text (UTF-8; other bytes are kept as lone surrogates)."""
-        if self._headers is None:
-            self._headers = headers_of(self._head)
-        return self._headers
+    # -- the body
 
     @property
     def trailers(self) -> CIMultiDictProxy[str]:
@@ -345,71 +274,6 @@ class ClientResponse:
         # A body with trailers is chunked, and chunked bodies are read by a reader.
         at_end = isinstance(content, StreamReader) and content.at_eof()
         return exchange.trailers if at_end else ()
-
-    @property
-    def raw_headers(self) -> RawHeaders:
-        """Header fields as the peer sent them."""
-        if self._head is NO_HEAD and self._headers is not None:
-            return raw_fields(self._headers)
-        return tuple(self._head.raw_headers)
-
-    @property
-    def _raw_headers(self) -> RawHeaders:
-        return self.raw_headers
-
-    @_raw_headers.setter
-    def _raw_headers(self, fields: RawHeaders) -> None:
-        self._head = KeptHead(self.version, self.status, self.reason, fields)
-
-    @property
-    def cookies(self) -> SimpleCookie:
-        """Cookies that this response sets; the last of a name wins."""
-        if self._cookies is None:
-            self._cookies = response_cookies(self.headers.getall(hdrs.SET_COOKIE, ()))
-        return self._cookies
-
-    @cookies.setter
-    def cookies(self, cookies: SimpleCookie) -> None:
-        self._cookies = cookies
-
-    @property
-    def content_type(self) -> str:
-        """Media type of the body; ``application/octet-stream`` if it is absent or invalid."""
-        return self._described_type().media_type or "application/octet-stream"
-
-    @property
-    def charset(self) -> str | None:
-        """The ``charset`` parameter of the media type."""
-        return self._described_type().charset
-
-    def _described_type(self) -> ContentType:
-        """Return the parsed ``Content-Type``.
-
-        Many programs need no other header, so this does not make the dictionary of headers.
-        """
-        if self._headers is not None or self._says_more:
-            return parse_content_type(self.headers.get(hdrs.CONTENT_TYPE))
-        return parse_content_type(content_type_of(self._head))
-
-    @property
-    def content_length(self) -> int | None:
-        """The announced length of the body as it is sent, in bytes."""
-        return announced_length(self.headers)
-
-    @property
-    def content_disposition(self) -> ContentDisposition | None:
-        """The parsed ``Content-Disposition`` header."""
-        return content_disposition_of(self.headers)
-
-    @property
-    def links(self) -> MultiDictProxy[MultiDictProxy[str | URL]]:
-        """The ``Link`` headers by relation (:rfc:`8288`), with the parameters of each.
-
-        Those beyond the first 32 KiB of text are left out.
-        """
-        return parse_links(", ".join(self.headers.getall(hdrs.LINK, ())), self.url)
-
-    # -- the body
 
     @property
     def content(self) -> StreamReader:
