@@ -241,7 +241,10 @@ def take_headers_later(error: ClientResponseError, make: Callable[[], MultiMappi
 
 
 class ContentTypeError(ClientResponseError):
-    """The body was requested as JSON, but its ``Content-Type`` is another."""
+    """The body was requested as JSON, but its ``Content-Type`` is another.
+
+    ``body`` is the beginning of what was in the place of JSON, such as a page for people.
+    """
 
 
 class WSServerHandshakeError(ClientResponseError):

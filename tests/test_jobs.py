@@ -14,9 +14,16 @@ from typing import Final
 import pytest
 from yarl import URL
 
-from anyhttp.testing import serve
-from examples import company_proxy
-from tests.support.jobs import FILES
+from anyhttp.testing import (
+    Answer,
+    AutojumpEventLoop,
+    LoopbackServer,
+    ReceivedRequest,
+    mock_requests,
+    serve,
+)
+from examples import company_proxy, ported_from_aiohttp, ported_from_httpx
+from tests.support.jobs import FILES, before, program
 from tests.support.proxies import Proxies
 from tests.support.tls import Authority
 
@@ -133,3 +140,52 @@ async def test_a_server_that_the_company_does_not_vouch_for(
         await company_proxy.main(str(url), authority_file)
         assert not server.calls
     assert capsys.readouterr().out.startswith("not trusted: ")
+
+
+# -- ports, before and after
+
+
+def number_of(request: ReceivedRequest) -> str:
+    """Answer with the number that is asked for."""
+    return request.query["number"]
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": AutojumpEventLoop})])
+async def test_a_program_of_aiohttp_runs_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only the import is another; it waits at its end, which is needless here."""
+    source = before("aiohttp").replace("import aiohttp", "import anyhttp as aiohttp")
+    for main in (program(source, "before"), ported_from_aiohttp.main):
+        with mock_requests() as mock:
+            mock.get("https://api.test/echo", match_query={}, answer=number_of)
+            await main("https://api.test/")
+        with mock_requests() as mock:
+            mock.get("https://api.test/echo", match_query={}, status=404)
+            await main("https://api.test/")
+    pages, failure, *after = capsys.readouterr().out.splitlines()
+    assert pages == str([str(number) for number in range(10)])
+    assert failure.startswith("failed: 404, message='Not Found'")
+    assert after == [pages, failure]
+
+
+async def test_a_program_of_httpx_and_what_became_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both ask for the same, and print the same; the ported one also what the server says."""
+    pytest.importorskip("httpx")
+
+    async def run_both(server: LoopbackServer) -> tuple[list[str], list[str]]:
+        printed = []
+        for main in (program(before("httpx"), "before"), ported_from_httpx.main):
+            await main(str(server.url))
+            printed.append(capsys.readouterr().out.splitlines())
+        first, second = printed
+        return first, second
+
+    async with serve() as server:
+        signed = {"Authorization": "Basic YWRhOnNlY3JldA=="}
+        server.post("/items", match_headers=signed, status=201, json={"id": 7})
+        server.get("/report?year=2026", answers=[Answer(text="one\r\ntwo\n")] * 2 + [503, 503])
+        assert await run_both(server) == (["201 {'id': 7}", "one", "two"],) * 2
+        refused, said = await run_both(server)
+        assert (refused[1], said[1]) == ("refused: 503", "refused: 503 b''")
+        assert [call.json() for call in server.calls[::2]] == [{"name": "pencil"}] * 4
+    gone = await run_both(server)
+    assert all(line.startswith("no answer: ") for (line,) in gone)

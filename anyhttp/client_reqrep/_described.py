@@ -54,14 +54,23 @@ def content_disposition_of(headers: CIMultiDictProxy[str]) -> ContentDisposition
 
 
 def no_json(
-    request: RequestInfo, history: tuple[Any, ...], status: int, headers: CIMultiDictProxy[str]
+    request: RequestInfo,
+    history: tuple[Any, ...],
+    status: int,
+    headers: CIMultiDictProxy[str],
+    body: bytes,
 ) -> ContentTypeError:
-    """Return the error of a response whose media type is not that of JSON."""
+    """Return the error of a response whose media type is not that of JSON.
+
+    :param body: the beginning of what it holds in the place of JSON
+    """
     found = headers.get(hdrs.CONTENT_TYPE, "")
-    return ContentTypeError(
+    error = ContentTypeError(
         request,
         history,
         status=status,
         message=f"Attempt to decode JSON with unexpected mimetype: {found}",
         headers=headers,
     )
+    error.body = body
+    return error

@@ -377,12 +377,16 @@ class ClientResponse(DescribedResponse):
         :param loads: turns text into objects
         :param content_type: media type that the response must have, ``None`` for any; the
             default also accepts ``application/*+json``
-        :raises ContentTypeError: the response has another media type
+        :raises ContentTypeError: the response has another media type; ``body`` of the exception is
+            the beginning of what it holds
+        :raises json.JSONDecodeError: the body is not JSON; this is a :class:`ValueError`, or
+            whatever else *loads* raises
         :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
         """
         body = await self._kept_body()
         if content_type is not None and not self._described_type().fits(content_type):
-            raise no_json(self.request_info, self.history, self.status, self.headers)
+            beginning = body[:ERROR_BODY]
+            raise no_json(self.request_info, self.history, self.status, self.headers, beginning)
         stripped = body.strip()
         if not stripped:
             return None

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Final, cast
+
+from tests.support.fresh_python import ROOT
 
 #: what a program does, and the files that show it
 JOBS: Final = {
@@ -15,3 +20,19 @@ JOBS: Final = {
     "ports from aiohttp and httpx": ["ported_from_aiohttp", "ported_from_httpx"],
 }
 FILES: Final = [file for files in JOBS.values() for file in files]
+
+
+def before(library: str) -> str:
+    """Return the program on the page of recipes that was written for *library*."""
+    page = (ROOT / "docs" / "howto" / "recipes.md").read_text("utf-8")
+    (program,) = re.findall(
+        rf"^```python\n([^`]*^import {library}\n[^`]*)^```$", page, re.MULTILINE
+    )
+    return str(program)
+
+
+def program(source: str, name: str) -> Callable[[str], Awaitable[None]]:
+    """Return the function ``main()`` of a program that is given as text."""
+    module = ModuleType(name)
+    exec(compile(source, name, "exec"), vars(module))
+    return cast("Callable[[str], Awaitable[None]]", vars(module)["main"])
