@@ -42,7 +42,8 @@ def _around(middleware: ClientMiddlewareType, handler: ClientHandlerType) -> Cli
 def checked_middlewares(value: Iterable[ClientMiddlewareType]) -> tuple[ClientMiddlewareType, ...]:
     """Return the ``middlewares`` argument of a session or a request.
 
-    :raises TypeError: it is not an iterable of callables
+    :raises TypeError: it is not an iterable of callables; or one of them is a class, and what it
+        makes cannot be awaited
     """
     if not isinstance(value, Iterable):
         raise TypeError(f"middlewares must be a sequence of callables, not {type(value).__name__}")
@@ -53,4 +54,7 @@ def checked_middlewares(value: Iterable[ClientMiddlewareType]) -> tuple[ClientMi
                 f"middlewares must be a sequence of callables, but one of them is "
                 f"of type {type(middleware).__name__}"
             )
+        if isinstance(middleware, type) and not hasattr(middleware, "__await__"):
+            name = middleware.__name__
+            raise TypeError(f"middlewares holds the class {name}: make an object, {name}(...)")
     return middlewares

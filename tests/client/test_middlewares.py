@@ -8,9 +8,9 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -27,6 +27,7 @@ from anyhttp import (
     ClientResponseError,
     ClientSession,
     ClientTimeout,
+    DigestAuthMiddleware,
     Fingerprint,
     FormData,
     HttpVersion11,
@@ -1325,3 +1326,20 @@ class TestTheRestOfTheCall:
         async with ClientSession() as session:
             with pytest.raises(TypeError, match="middlewares must be a sequence of callables"):
                 await session.get("http://127.0.0.1/", middlewares=value)
+
+    @pytest.mark.once
+    async def test_a_class_in_the_place_of_an_object_is_refused(self, api: Api) -> None:
+        """Where the session is made, and not by a puzzling error in a request."""
+        with pytest.raises(TypeError, match=r"the class DigestAuth.*: make an object"):
+            ClientSession(middlewares=cast(Any, [DigestAuthMiddleware]))
+
+        class Handled:
+            def __init__(self, request: ClientRequest, handler: ClientHandlerType) -> None:
+                self._response = handler(request)
+
+            def __await__(self) -> Generator[Any, Any, ClientResponse]:
+                return self._response.__await__()
+
+        async with ClientSession(api.url, middlewares=[cast(Any, Handled)]) as session:
+            async with session.get("json") as response:
+                assert response.status == 200
