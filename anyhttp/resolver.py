@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -22,7 +22,7 @@ import anyio.to_thread
 import idna
 
 from ._common import check_count, warn_about_loop, with_plain_zone
-from ._tasks import current_loop, on_asyncio
+from ._tasks import SharedCall, on_asyncio
 from .abc import AbstractResolver, ResolveResult
 
 __all__ = ("AsyncResolver", "DefaultResolver", "DnsCache", "ThreadedResolver")
@@ -401,18 +401,6 @@ def _family_of(host: str) -> socket.AddressFamily | None:
     return socket.AF_INET if version == 4 else socket.AF_INET6
 
 
-class _Query:
-    """A lookup in progress, for which several requests may wait."""
-
-    __slots__ = ("addresses", "done", "error", "loop")
-
-    def __init__(self) -> None:
-        self.loop = current_loop()
-        self.done = anyio.Event()
-        self.addresses: list[ResolveResult] | None = None
-        self.error: OSError | None = None
-
-
 class DnsCache:
     """A cache by (host, port), bounded in age and number; equal lookups at once are made once.
 
@@ -430,7 +418,7 @@ class DnsCache:
         self._answers: OrderedDict[tuple[str, int], tuple[float, list[ResolveResult]]] = (
             OrderedDict()
         )
-        self._queries: dict[tuple[str, int], _Query] = {}
+        self._queries: dict[tuple[str, int], SharedCall[list[ResolveResult]]] = {}
 
     @property
     def answers(self) -> dict[tuple[str, int], list[ResolveResult]]:
@@ -474,49 +462,27 @@ class DnsCache:
 
         Cancelling one caller does not affect the others: a lookup for them goes on.
         """
-        while True:
-            if (stored := self.get(key)) is not None:
-                return stored
-            query = self._queries.get(key)
-            # One of another event loop may never end: that loop may have ended before.
-            if query is None or query.loop is not current_loop():
-                return await self._ask(key, ask)
-            await query.done.wait()
-            if query.error is not None:
-                raise _copied(query.error)
-            if query.addresses is not None:
-                return list(query.addresses)
+        if (stored := self.get(key)) is not None:
+            return stored
+        query = self._queries.get(key)
+        if query is None:
+            query = self._queries[key] = SharedCall(shared=OSError)
+        try:
+            return list(await query.result(partial(self._ask, key, ask)))
+        finally:
+            if query.is_idle:
+                self._queries.pop(key, None)
 
     async def _ask(
         self, key: tuple[str, int], ask: Callable[[], Awaitable[list[ResolveResult]]]
     ) -> list[ResolveResult]:
-        query = self._queries[key] = _Query()
-        try:
-            addresses = await ask()
-            query.addresses = addresses
-        except OSError as exc:
-            query.error = exc
-            raise
-        finally:
-            if self._queries.get(key) is query:
-                del self._queries[key]
-            query.done.set()
+        addresses = await ask()
         if addresses:
             self._store(key, addresses)
-        return list(addresses)
+        return addresses
 
     def _store(self, key: tuple[str, int], addresses: list[ResolveResult]) -> None:
         self._answers[key] = (self._clock() + self._ttl, addresses[1:] + addresses[:1])
         self._answers.move_to_end(key)
         for oldest in list(islice(self._answers, max(len(self._answers) - self._max_size, 0))):
             del self._answers[oldest]
-
-
-def _copied(error: OSError) -> OSError:
-    """Return an error like *error*: raising one object in several tasks mixes up tracebacks."""
-    try:
-        copy = type(error)(*error.args)
-    except Exception:  # noqa: BLE001  (a resolver's own class may take other arguments)
-        copy = OSError(*error.args)
-    copy.__cause__ = error
-    return copy

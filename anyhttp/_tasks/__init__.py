@@ -18,6 +18,7 @@ from .event_loop import (
 from .leaving import ends_at_once, is_raised_again
 from .own_task import OwnTask, start_own_task
 from .pending_waits import PendingWaits
+from .shared_call import SharedCall
 from .task_owner import HelperTasks, TaskOwner, mark_task_of
 from .timeouts import (
     CLEAN_UP_SECONDS,
@@ -38,6 +39,7 @@ __all__ = (
     "HelperTasks",
     "OwnTask",
     "PendingWaits",
+    "SharedCall",
     "TaskOwner",
     "TaskScope",
     "TimedStream",
