@@ -1,10 +1,18 @@
-"""Middlewares between a session and the network: their types, and how they are chained."""
+"""Middlewares between a session and the network: their types, and how they are chained.
+
+:func:`phase`, :func:`tell_of_retry` and :func:`time_left` are for the middlewares of this package.
+They know the call of the request that the session has made, until the middlewares have answered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
-from .client_reqrep import ClientRequest, ClientResponse
+import anyio
+
+from .client_reqrep import ClientRequest, ClientResponse, call_of
 
 __all__ = (
     "ClientHandlerType",
@@ -58,3 +66,56 @@ def checked_middlewares(value: Iterable[ClientMiddlewareType]) -> tuple[ClientMi
             name = middleware.__name__
             raise TypeError(f"middlewares holds the class {name}: make an object, {name}(...)")
     return middlewares
+
+
+@contextmanager
+def phase(request: ClientRequest, doing: str) -> Iterator[None]:
+    """Say what the call of *request* is doing in a block, for the message of a timeout.
+
+    :param doing: what follows "ran out while", such as ``"waiting for a token"``
+    """
+    call = call_of(request)
+    if call is None:  # a request that a middleware has made itself
+        yield
+        return
+    before, call.phase = call.phase, doing
+    try:
+        yield
+    except Exception:
+        call.phase = before
+        raise
+    # Not after a cancellation: if it comes from the time limit, the message is made next.
+    call.phase = before
+
+
+async def tell_of_retry(
+    request: ClientRequest,
+    *,
+    attempt: int,
+    delay: float,
+    response: ClientResponse | None = None,
+    exception: BaseException | None = None,
+) -> None:
+    """Tell trace handlers and the log that *request* is going to be sent again.
+
+    :param attempt: number of the attempt that follows; 2 for the first one after a failure
+    :param delay: how long the caller waits before it, in seconds
+    :param response: the response that is not good enough, if there was one
+    :param exception: why there was no response
+
+    An exception of a trace handler is passed on.
+    """
+    call = call_of(request)
+    if call is not None:
+        await call.tell_of_retry(request, attempt, delay, response, exception)
+
+
+def time_left(request: ClientRequest) -> float:
+    """Return the seconds that are left of the ``total`` time of *request*; ``inf`` for no limit.
+
+    It is 0, never less, when the time is over.
+    """
+    call = call_of(request)
+    if call is None or call.total_at == math.inf:
+        return math.inf
+    return max(0.0, call.total_at - anyio.current_time())

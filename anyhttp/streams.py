@@ -92,10 +92,10 @@ class StreamReader:
     :param loop: without effect; accepted for aiohttp's sake
     """
 
-    __slots__ = ("_buffer", "_chunk_ends", "_clock", "_deadline", "_eof", "_eof_callbacks",
-                 "_exception", "_fed", "_length", "_limit", "_may_fail", "_offset", "_reading",
-                 "_size", "_source", "_takes_all", "_until_checkpoint", "total_bytes",
-                 "total_raw_bytes")  # fmt: skip
+    __slots__ = ("__weakref__", "_buffer", "_chunk_ends", "_clock", "_deadline", "_eof",
+                 "_eof_callbacks", "_exception", "_fed", "_length", "_limit", "_may_fail",
+                 "_offset", "_reading", "_size", "_source", "_takes_all", "_until_checkpoint",
+                 "total_bytes", "total_raw_bytes")  # fmt: skip
 
     # Python calls a constructor without keyword-only parameters faster, if it gets all of them.
     def __init__(

@@ -1,6 +1,6 @@
 """Tracing: the application's handlers are told about each step of a request.
 
-A :class:`TraceConfig` has sixteen signals, each a list of handlers.  For each request, a session
+A :class:`TraceConfig` has signals, each a list of handlers.  For each request, a session
 makes one :class:`Trace` of each configuration; it holds the context of that request.  The code
 that does a step calls :func:`tell` with the parameters of the signal.
 """
@@ -36,6 +36,7 @@ __all__ = (
     "TraceRequestExceptionParams",
     "TraceRequestHeadersSentParams",
     "TraceRequestRedirectParams",
+    "TraceRequestRetryParams",
     "TraceRequestStartParams",
     "TraceResponseChunkReceivedParams",
     "tell",
@@ -146,6 +147,30 @@ class TraceRequestRedirectParams(_OfResponse):
     __slots__ = ()
 
     _signal: ClassVar[str] = "on_request_redirect"
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRequestRetryParams(TraceParams):
+    """A middleware is about to send the request again.
+
+    :param method: of the request
+    :param url: of the request
+    :param headers: those that a middleware sees; changes that a handler makes here are sent
+    :param attempt: number of the attempt that follows; 2 for the first one after a failure
+    :param delay: how long the middleware waits before it, in seconds
+    :param response: the response that is not good enough; ``None`` if there was none
+    :param exception: why there was no response; ``None`` if there was one
+    """
+
+    _signal: ClassVar[str] = "on_request_retry"
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str] = field(repr=False)
+    attempt: int
+    delay: float
+    response: ClientResponse | None
+    exception: BaseException | None
 
 
 class TraceRequestEndParams(_OfResponse):
@@ -399,6 +424,8 @@ class TraceConfig:
     """Sent when a piece of the request's body is about to be sent."""
     on_request_redirect: SignalOf[TraceRequestRedirectParams] = SignalOf()
     """Sent when a response redirects, before the client checks its target."""
+    on_request_retry: SignalOf[TraceRequestRetryParams] = SignalOf()
+    """Sent when a middleware such as :class:`RetryMiddleware` is about to send a request again."""
     on_request_end: SignalOf[TraceRequestEndParams] = SignalOf()
     """Sent when the final response has arrived and ``raise_for_status`` has not refused it."""
     on_request_exception: SignalOf[TraceRequestExceptionParams] = SignalOf()
@@ -455,7 +482,7 @@ def foreign_trace_config(value: Any) -> TraceConfig | None:
     value.freeze()
     own = TraceConfig(value.trace_config_ctx)
     for name, signal in own._signals.items():
-        signal.extend(getattr(value, name))
+        signal.extend(getattr(value, name, ()))
     return own
 
 
@@ -484,7 +511,14 @@ class Trace:
             await handler(self._session, self._context, params)
 
 
-_INTERFACE: Final = ("freeze", "trace_config_ctx", *TraceConfig()._signals)
+#: Signals that aiohttp's configurations do not have.
+_OUR_OWN: Final = frozenset({"on_request_retry"})
+
+_INTERFACE: Final = (
+    "freeze",
+    "trace_config_ctx",
+    *(name for name in TraceConfig()._signals if name not in _OUR_OWN),
+)
 
 _OF_CONNECTIONS: Final = frozenset(
     name for name in TraceConfig()._signals if name.startswith(("on_connection_", "on_dns_"))

@@ -25,6 +25,8 @@ from anyhttp import (
     ClientConnectionError,
     ClientConnectorDNSError,
     ClientConnectorError,
+    ClientHandlerType,
+    ClientRequest,
     ClientResponse,
     ClientResponseError,
     ClientSession,
@@ -35,6 +37,7 @@ from anyhttp import (
     TraceConfig,
     UnixConnector,
 )
+from anyhttp.client_middlewares import tell_of_retry
 from anyhttp.connector import ConnectorStatistics
 from anyhttp.tracing import Signal, TraceParams
 from tests.support.api import Api
@@ -54,6 +57,7 @@ PARAMS: dict[str, type[TraceParams]] = {
     "on_request_headers_sent": anyhttp.TraceRequestHeadersSentParams,
     "on_request_chunk_sent": anyhttp.TraceRequestChunkSentParams,
     "on_request_redirect": anyhttp.TraceRequestRedirectParams,
+    "on_request_retry": anyhttp.TraceRequestRetryParams,
     "on_request_end": anyhttp.TraceRequestEndParams,
     "on_request_exception": anyhttp.TraceRequestExceptionParams,
     "on_response_chunk_received": anyhttp.TraceResponseChunkReceivedParams,
@@ -217,12 +221,12 @@ class TestSignal:
 
 
 class TestConfig:
-    def test_it_has_sixteen_signals(self) -> None:
+    def test_it_has_signals(self) -> None:
         """Each is there under its documented name, and freeze() freezes them all."""
         config = TraceConfig()
         assert {name for name in dir(config) if name.startswith("on_")} == PARAMS.keys()
         signals = [signal_of(config, name) for name in ALL]
-        assert len({id(signal) for signal in signals}) == 16
+        assert len({id(signal) for signal in signals}) == len(PARAMS)
         config.freeze()
         assert all(signal.frozen for signal in signals)
 
@@ -868,6 +872,12 @@ class TestWhatIsTold:
 # -- what handlers can do --------------------------------------------------------------
 
 
+async def say_again(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Tell of a retry, as middlewares that retry do."""
+    await tell_of_retry(request, attempt=2, delay=0.0)
+    return await handler(request)
+
+
 class Stage:
     """A session whose requests are traced, another whose are not, and their connector."""
 
@@ -907,6 +917,8 @@ class Stage:
             await get(self.traced, "/close")
         elif signal == "on_request_redirect":
             await get(self.traced, "/redirect/1")
+        elif signal == "on_request_retry":
+            await get(self.traced, middlewares=[say_again])
         elif signal == "on_request_chunk_sent":
             async with self.traced.put("/upload", data=b"small") as response:
                 await response.read()
@@ -1339,7 +1351,7 @@ async def test_the_private_session_of_a_request(api: Api) -> None:
 
 
 def test_all_are_exported() -> None:
-    """The configuration and the sixteen classes of parameters, at the top."""
+    """The configuration and the classes of parameters, at the top."""
     for params in PARAMS.values():
         assert getattr(anyhttp, params.__name__) is params
         assert params.__name__ in anyhttp.__all__

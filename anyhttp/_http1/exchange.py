@@ -462,9 +462,9 @@ class Exchange:
 
     def _fail(self, error: Exception, cause: BaseException | None = None) -> None:
         error.__cause__ = cause
-        self.close()
         assert self._body is not None
         self._body.reader.set_exception(error)
+        self.close()
 
     def also_on_end(self, callback: Callable[[], None]) -> None:
         """Call *callback* after the present ``on_end``, when the connection has been given back."""

@@ -22,6 +22,7 @@ from ..tracing import (
     TraceRequestExceptionParams,
     TraceRequestHeadersSentParams,
     TraceRequestRedirectParams,
+    TraceRequestRetryParams,
     TraceRequestStartParams,
     TraceResponseChunkReceivedParams,
     tell,
@@ -119,6 +120,21 @@ class CallTracer:
         """Tell that *response* redirects."""
         hop = self._scope.hop
         await self._tell(TraceRequestRedirectParams(hop.method, hop.url, self._headers(), response))
+
+    async def retry(
+        self,
+        request: ClientRequest,
+        attempt: int,
+        delay: float,
+        response: ClientResponse | None,
+        exception: BaseException | None,
+    ) -> None:
+        """Tell that a middleware is going to send *request* again."""
+        if self.tells_of(TraceRequestRetryParams):
+            params = TraceRequestRetryParams(
+                request.method, request.url, request.headers, attempt, delay, response, exception
+            )
+            await self._tell(params)
 
     async def end(self, response: ClientResponse) -> None:
         """Tell that *response* is the final one."""

@@ -10,7 +10,14 @@ from .. import hdrs
 from .._tasks import Expired
 from ..client_exceptions import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from ..client_middlewares import build_client_middlewares
-from ..client_reqrep import ClientRequest, ClientResponse, adopt, cookies_of, exchange_of
+from ..client_reqrep import (
+    ClientRequest,
+    ClientResponse,
+    adopt,
+    cookies_of,
+    exchange_of,
+    set_call,
+)
 from ..cookiejar import cookie_header
 from ..payload import Payload
 from ._attempt import IDEMPOTENT_METHODS, Attempt, request_of
@@ -48,11 +55,13 @@ async def _pass(
     :returns: their response; ``None`` if a new request should be passed through them
     """
     handler = Handler(scope, tracer, request)
+    set_call(request, CallOfMiddlewares(scope, tracer))
     try:
         scope.phase = _AT_WORK
         response = await _ask(handler, request, scope, once=once)
     finally:
         handler.over = True
+        set_call(request, None)
         if not handler.begins_anew:
             _adopt_body(request.payload, scope)
     if scope.replaced:
@@ -116,6 +125,42 @@ def _adopt_body(payload: Payload | None, scope: CallScope) -> None:
     headers = hop.change_headers()
     for name in (hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING):  # they describe the previous body
         headers.popall(name, None)
+
+
+class CallOfMiddlewares:
+    """What middlewares of this package can do with the call: a :class:`RunningCall`."""
+
+    __slots__ = ("_scope", "_tracer")
+
+    def __init__(self, scope: CallScope, tracer: CallTracer | None) -> None:
+        self._scope = scope
+        self._tracer = tracer
+
+    @property
+    def phase(self) -> str:
+        """What the call is doing, for the message of a timeout."""
+        return self._scope.phase
+
+    @phase.setter
+    def phase(self, phase: str) -> None:
+        self._scope.phase = phase
+
+    @property
+    def total_at(self) -> float:
+        """When the ``total`` time is over, on anyio's clock."""
+        return self._scope.total_at
+
+    async def tell_of_retry(
+        self,
+        request: ClientRequest,
+        attempt: int,
+        delay: float,
+        response: ClientResponse | None,
+        exception: BaseException | None,
+    ) -> None:
+        """Tell trace handlers and the log that *request* will be sent again."""
+        if self._tracer is not None:
+            await self._tracer.retry(request, attempt, delay, response, exception)
 
 
 class Handler:

@@ -25,6 +25,11 @@ from ._response import (
     RESPONSE_HOOKS as RESPONSE_HOOKS,
     ClientResponse,
 )
+from ._running_call import (
+    RunningCall as RunningCall,
+    call_of as call_of,
+    set_call as set_call,
+)
 from ._session_functions import (
     adopt as adopt,
     exchange_of as exchange_of,
@@ -35,6 +40,7 @@ from ._session_functions import (
     watch_body as watch_body,
 )
 from ._settings import DEFAULT_SETTINGS as DEFAULT_SETTINGS, RequestSettings as RequestSettings
+from ._when_over import when_over as when_over
 
 __all__ = (
     "ClientRequest",

@@ -92,6 +92,9 @@ class BaseRequest:
     _default_content_type: ClassVar[str] = "application/octet-stream"
     _typed_by_itself = False  # whether the default Content-Type was added
     _settled_url: URL | None = None  # the changed URL for which the Host header was made last
+    #: the call that the request belongs to, while it goes through middlewares: a RunningCall,
+    #: which refers to this class
+    _call: Any = None
 
     def _assemble(
         self, parts: RequestParts, headers: CIMultiDict[str], cookies: str | None
