@@ -1,7 +1,8 @@
 """Middlewares between a session and the network: their types, and how they are chained.
 
-:func:`phase`, :func:`tell_of_retry` and :func:`time_left` are for the middlewares of this package.
-They know the call of the request that the session has made, until the middlewares have answered.
+:func:`phase`, :func:`tell_of_retry` and the functions after them are for the middlewares of this
+package.  They know the call of the request that the session has made, until the middlewares have
+answered.
 """
 
 from __future__ import annotations
@@ -108,6 +109,27 @@ async def tell_of_retry(
     call = call_of(request)
     if call is not None:
         await call.tell_of_retry(request, attempt, delay, response, exception)
+
+
+async def give_back(request: ClientRequest) -> None:
+    """Give back the connections of the responses that the call of *request* has had so far.
+
+    The rest of a short body is read, so that its connection can be used again.  Sending a request
+    does the same; this is for a middleware that waits before that.
+    """
+    call = call_of(request)
+    if call is not None:
+        await call.give_back()
+
+
+def take_stale(request: ClientRequest, error: BaseException | None) -> bool:
+    """Whether *error* says that the server had closed a connection that was kept.
+
+    Then the call would begin anew.  If this is true, the caller sends *request* again, or raises
+    *error*, and the call does not begin anew.
+    """
+    call = call_of(request)
+    return call is not None and error is not None and call.take_stale(error)
 
 
 def time_left(request: ClientRequest) -> float:

@@ -25,6 +25,7 @@ from .disposition import (
     parse_content_disposition,
 )
 from .fields import (
+    IDEMPOTENT_METHODS,
     check_fields,
     checked_method,
     header_pairs,
@@ -41,7 +42,7 @@ from .grammar import (
 )
 from .links import parse_links
 from .mime_type import HeadersMixin, MimeType, parse_mimetype
-from .retry_after import retry_after
+from .retry_after import parse_retry_after
 from .set_cookie import (
     ATTRIBUTES,
     BLANK,
@@ -65,6 +66,7 @@ __all__ = (
     "ContentType",
     "HeaderBlock",
     "HeadersMixin",
+    "IDEMPOTENT_METHODS",
     "MAX_AGE",
     "MimeType",
     "SURROGATE",
@@ -91,9 +93,9 @@ __all__ = (
     "parse_mimetype",
     "parse_date",
     "parse_parameters",
+    "parse_retry_after",
     "part_headers",
     "quoted_string",
     "read_all",
     "response_cookies",
-    "retry_after",
 )

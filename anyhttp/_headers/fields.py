@@ -12,12 +12,16 @@ from ..typedefs import LooseHeaders
 from .grammar import CONTROL_BUT_TAB, SURROGATE, is_token
 
 __all__ = (
+    "IDEMPOTENT_METHODS",
     "check_fields",
     "checked_method",
     "fields_for_origin",
     "header_pairs",
     "part_headers",
 )
+
+#: Methods of requests that may be sent twice (:rfc:`9110#section-9.2.2`).
+IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
 
 def header_pairs(name: str, headers: LooseHeaders | None) -> list[tuple[str, str]]:

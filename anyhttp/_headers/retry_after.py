@@ -9,7 +9,7 @@ from typing import Final
 from .. import hdrs
 from .set_cookie import parse_date
 
-__all__ = ("retry_after",)
+__all__ = ("parse_retry_after",)
 
 # The grammar has whole seconds.  A fraction, which some servers send, can only mean one thing.
 _SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -18,7 +18,7 @@ _SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _LONGEST_DATE: Final = 64
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return how many seconds the ``Retry-After`` field of a response asks to wait.
 
     A date counts from the ``Date`` of the same response, so that it does not matter whether the

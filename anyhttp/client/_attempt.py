@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from .. import hdrs
+from .._headers import IDEMPOTENT_METHODS
 from .._http1 import Exchange, Head, MalformedResponse, Upload, UploadProgress
 from .._tasks import HelperTasks, mark_task_of
 from ..client_exceptions import (
@@ -20,9 +19,7 @@ from ._call_scope import CallScope
 from ._call_tracing import CallTracer
 from ._hop import version_of
 
-__all__ = ("IDEMPOTENT_METHODS", "Attempt", "request_of")
-
-IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+__all__ = ("Attempt", "request_of")
 
 
 def request_of(scope: CallScope) -> ClientRequest:

@@ -7,6 +7,7 @@ from typing import Final
 import anyio
 
 from .. import hdrs
+from .._headers import IDEMPOTENT_METHODS
 from .._tasks import Expired
 from ..client_exceptions import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from ..client_middlewares import build_client_middlewares
@@ -20,7 +21,7 @@ from ..client_reqrep import (
 )
 from ..cookiejar import cookie_header
 from ..payload import Payload
-from ._attempt import IDEMPOTENT_METHODS, Attempt, request_of
+from ._attempt import Attempt, request_of
 from ._call_scope import CallScope
 from ._call_tracing import CallTracer
 
@@ -55,7 +56,7 @@ async def _pass(
     :returns: their response; ``None`` if a new request should be passed through them
     """
     handler = Handler(scope, tracer, request)
-    set_call(request, CallOfMiddlewares(scope, tracer))
+    set_call(request, CallOfMiddlewares(scope, tracer, handler))
     try:
         scope.phase = _AT_WORK
         response = await _ask(handler, request, scope, once=once)
@@ -130,11 +131,12 @@ def _adopt_body(payload: Payload | None, scope: CallScope) -> None:
 class CallOfMiddlewares:
     """What middlewares of this package can do with the call: a :class:`RunningCall`."""
 
-    __slots__ = ("_scope", "_tracer")
+    __slots__ = ("_handler", "_scope", "_tracer")
 
-    def __init__(self, scope: CallScope, tracer: CallTracer | None) -> None:
+    def __init__(self, scope: CallScope, tracer: CallTracer | None, handler: Handler) -> None:
         self._scope = scope
         self._tracer = tracer
+        self._handler = handler
 
     @property
     def phase(self) -> str:
@@ -161,6 +163,17 @@ class CallOfMiddlewares:
         """Tell trace handlers and the log that *request* will be sent again."""
         if self._tracer is not None:
             await self._tracer.retry(request, attempt, delay, response, exception)
+
+    async def give_back(self) -> None:
+        """Give back the connections of the responses so far."""
+        await self._handler.give_back()
+
+    def take_stale(self, error: BaseException) -> bool:
+        """Whether *error* is that of a kept connection; if it is, a middleware handles it."""
+        if error is not self._handler.stale:
+            return False
+        self._handler.stale = None
+        return True
 
 
 class Handler:
@@ -202,7 +215,7 @@ class Handler:
         """
         self._check(request)
         if self._responses:
-            await self._give_back()
+            await self.give_back()
         request.settle(self._scope.connector.allowed_protocol_schema_set)
         self._settle_cookies(request)
         streamed = self._check_body(request.payload)
@@ -273,7 +286,7 @@ class Handler:
         else:
             request.headers.popall(hdrs.COOKIE, None)
 
-    async def _give_back(self, kept: ClientResponse | None = None) -> None:
+    async def give_back(self, kept: ClientResponse | None = None) -> None:
         """Give back the connections of all responses but *kept*.
 
         The rest of a short body is read, so that its connection can be used again.
@@ -302,4 +315,4 @@ class Handler:
         """Give back the connections of all responses but *response*; accept no more calls."""
         self.over = True
         if self._responses and not (len(self._responses) == 1 and self._responses[0] is response):
-            await self._give_back(response)
+            await self.give_back(response)

@@ -30,6 +30,12 @@ class RunningCall(Protocol):
     ) -> None:
         """Tell trace handlers and the log that *request* will be sent again."""
 
+    async def give_back(self) -> None:
+        """Give back the connections of the responses so far."""
+
+    def take_stale(self, error: BaseException) -> bool:
+        """Whether the call would begin anew because of *error*; it will not if this is true."""
+
 
 def call_of(request: ClientRequest) -> RunningCall | None:
     """Return the call that *request* belongs to; ``None`` if it is in no middleware."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from multidict import CIMultiDict
 
-from anyhttp._headers import retry_after
+from anyhttp._headers import parse_retry_after
 
 NOW = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
@@ -33,7 +33,7 @@ NOW = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 )
 def test_what_the_server_asks_for(value: str, seconds: float) -> None:
     """A number of seconds, or a date in any of the three formats of RFC 9110 §5.6.7."""
-    assert retry_after(CIMultiDict({"Retry-After": value}), NOW) == seconds
+    assert parse_retry_after(CIMultiDict({"Retry-After": value}), NOW) == seconds
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_what_the_server_asks_for(value: str, seconds: float) -> None:
 )
 def test_anything_else_is_ignored(value: str) -> None:
     """A server that sends nonsense is treated like one that asks for nothing."""
-    assert retry_after(CIMultiDict({"Retry-After": value}), NOW) is None
+    assert parse_retry_after(CIMultiDict({"Retry-After": value}), NOW) is None
 
 
 def test_a_response_without_the_field_asks_for_nothing() -> None:
     """The caller decides how long to wait."""
-    assert retry_after(CIMultiDict[str](), NOW) is None
+    assert parse_retry_after(CIMultiDict[str](), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_a_response_without_the_field_asks_for_nothing() -> None:
 def test_a_date_counts_from_the_time_at_the_server(date: str, seconds: float) -> None:
     """The clock of the client may be wrong by hours."""
     headers = CIMultiDict({"retry-after": "Sun, 06 Nov 1994 08:50:37 GMT", "date": date})
-    assert retry_after(headers, NOW) == seconds
+    assert parse_retry_after(headers, NOW) == seconds
 
 
 @given(st.text(max_size=80) | st.from_regex(r"[0-9.]+", fullmatch=True))
 def test_whatever_it_holds_is_read_or_ignored(value: str) -> None:
     """No text raises an error, and the result can be compared with a limit."""
-    seconds = retry_after(CIMultiDict({"Retry-After": value, "Date": value}), NOW)
+    seconds = parse_retry_after(CIMultiDict({"Retry-After": value, "Date": value}), NOW)
     assert seconds is None or seconds >= 0
