@@ -80,6 +80,7 @@ from .connector import (
 )
 from .cookiejar import CookieJar, DummyCookieJar
 from .formdata import FormData
+from .middlewares import RateLimitMiddleware, RetryAttempt, RetryMiddleware
 from .multipart import BodyPartReader, MultipartReader, MultipartWriter
 from .payload import (
     PAYLOAD_REGISTRY,
@@ -205,8 +206,11 @@ __all__ = (
     "PAYLOAD_REGISTRY",
     "Payload",
     "ProxyConnector",
+    "RateLimitMiddleware",
     "RedirectClientError",
     "RequestInfo",
+    "RetryAttempt",
+    "RetryMiddleware",
     "ServerConnectionError",
     "ServerDisconnectedError",
     "ServerFingerprintMismatch",

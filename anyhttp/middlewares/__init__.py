@@ -2,4 +2,7 @@
 
 from __future__ import annotations
 
-__all__: tuple[str, ...] = ()
+from ._rate_limit import RateLimitMiddleware
+from ._retry import RetryAttempt, RetryMiddleware
+
+__all__ = ("RateLimitMiddleware", "RetryAttempt", "RetryMiddleware")

@@ -1,0 +1,308 @@
+"""``RetryMiddleware``: sends a request again that has failed in a way that may pass."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import random as random_numbers
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+import anyio
+
+from .._common import Backoff, check_callable, check_count, check_seconds
+from .._headers import IDEMPOTENT_METHODS, checked_method, parse_retry_after
+from ..client_exceptions import (
+    ClientConnectionResetError,
+    ClientConnectorError,
+    ClientOSError,
+    ClientSSLError,
+    ConnectionTimeoutError,
+    ServerConnectionError,
+    ServerFingerprintMismatch,
+)
+from ..client_middlewares import (
+    ClientHandlerType,
+    give_back,
+    phase,
+    take_stale,
+    tell_of_retry,
+    time_left,
+)
+from ..client_reqrep import ClientRequest, ClientResponse
+
+__all__ = ("RetryAttempt", "RetryMiddleware", "RetryPredicate")
+
+logger: Final = logging.getLogger("anyhttp.client")
+
+# 500 is not among them: most servers send it for a fault that the same request meets again.
+STATUSES: Final = frozenset({429, 502, 503, 504})
+
+# Not ClientConnectionError, their base, by which a closed session refuses further requests.
+EXCEPTIONS: Final = (ClientOSError, ClientConnectionResetError, ServerConnectionError)
+
+#: Failures that no further attempt would mend: the server is not whom it should be.
+_LASTING: Final = (ClientSSLError, ServerFingerprintMismatch)
+
+#: Failures before anything of a request is sent.
+_NOT_SENT: Final = (ClientConnectorError, ConnectionTimeoutError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryAttempt:
+    """One attempt to send a request, and what came of it: a response or an exception.
+
+    :param request: as the middleware has sent it
+    :param number: 1 for the first attempt
+    :param response: its body has not been read; a predicate may read it
+    :param exception: what was raised in the place of a response
+    """
+
+    request: ClientRequest
+    number: int
+    response: ClientResponse | None = None
+    exception: Exception | None = None
+
+
+#: Says of an attempt whether another should follow; ``None`` leaves that to the other options.
+RetryPredicate = Callable[[RetryAttempt], bool | Awaitable[bool | None] | None]
+
+
+class RetryMiddleware:
+    """Sends a request again when the connection failed or the server is busy, after a while.
+
+    Pass it as one of the ``middlewares`` of a session or a request, usually as the first, so that
+    those behind it see each attempt.  It runs once for each redirect, like all middlewares, and
+    then counts anew.  It keeps nothing between requests, so one object may serve many sessions.
+
+    The wait is a random part of a bound that doubles from attempt to attempt (exponential backoff
+    with full jitter).  If a response says ``Retry-After``, that comes on top of it.  During the
+    wait, nothing is held: the connection of the former response has been given back.
+
+    A response that is not repeated any more is returned, and an exception raised, with a note that
+    says why.  That happens at once if less time is left than the wait would take: of the ``total``
+    of the request's timeout, or of *total*.
+
+    :param attempts: how often a request is sent at most, the first time included
+    :param total: seconds from the beginning of the first attempt after which no other begins;
+        it does not end one that runs
+    :param backoff: upper bound of the first wait, in seconds
+    :param max_backoff: beyond this the bound does not grow, in seconds
+    :param max_retry_after: a response that asks for a longer wait is not repeated, in seconds
+    :param statuses: those of responses after which the request is sent again
+    :param methods: those of requests that may be sent twice; ``None`` for all.  A request that was
+        not sent at all, as there was no connection, is repeated whatever its method
+    :param exceptions: after which the request is sent again.  An error of TLS or of a fingerprint
+        is passed on even if it is derived from one of these
+    :param retry_if: is asked first; gets a :class:`RetryAttempt`, and returns whether another
+        should follow, or ``None`` to leave that to *statuses*, *methods* and *exceptions*.  It may
+        be a coroutine function
+    :param random: returns a number from 0 up to 1, for the jitter
+    :raises TypeError: an argument is of another type
+    :raises ValueError: an argument has a value that it cannot have
+    """
+
+    def __init__(
+        self,
+        *,
+        attempts: int = 4,
+        total: float | None = None,
+        backoff: float = 0.5,
+        max_backoff: float = 30.0,
+        max_retry_after: float = 60.0,
+        statuses: Collection[int] = STATUSES,
+        methods: Collection[str] | None = IDEMPOTENT_METHODS,
+        exceptions: Collection[type[Exception]] = EXCEPTIONS,
+        retry_if: RetryPredicate | None = None,
+        random: Callable[[], float] = random_numbers.random,
+    ) -> None:
+        check_count("attempts", attempts, least=1)
+        check_seconds("total", total)
+        for name, value in (
+            ("backoff", backoff),
+            ("max_backoff", max_backoff),
+            ("max_retry_after", max_retry_after),
+        ):
+            _check_wait(name, value)
+        if retry_if is not None:
+            check_callable("retry_if", retry_if)
+        check_callable("random", random)
+        self._attempts: int = attempts
+        self._total: float = math.inf if total is None else total
+        self._backoff: Backoff = Backoff(first=backoff, longest=max_backoff, random=random)
+        self._max_retry_after: float = max_retry_after
+        self._statuses: frozenset[int] = _checked_statuses(statuses)
+        self._methods: frozenset[str] | None = _checked_methods(methods)
+        self._exceptions: tuple[type[Exception], ...] = _checked_exceptions(exceptions)
+        self._retry_if: RetryPredicate | None = retry_if
+
+    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        """Send *request* by *handler*, and again as the options say.
+
+        :raises Exception: what the last attempt has raised
+
+        After cancellation, nothing is held and nobody waits.
+        """
+        began = anyio.current_time()
+        number, may_be_stale = 1, True
+        while True:
+            attempt = await _send(request, handler, number)
+            try:
+                if take_stale(request, attempt.exception) and may_be_stale:
+                    # The server had closed a connection that was kept, and has refused nothing.
+                    may_be_stale = False
+                    continue
+                wait = await self._wait_after(attempt, anyio.current_time() - began)
+                if wait is None:
+                    if attempt.exception is not None:
+                        raise attempt.exception
+                    assert attempt.response is not None
+                    return attempt.response
+                await _pause(attempt, wait)
+            finally:
+                # The traceback of its exception refers to this call.
+                del attempt
+            number += 1
+
+    async def _wait_after(self, attempt: RetryAttempt, elapsed: float) -> float | None:
+        """Return how long to wait after *attempt*; ``None`` if no other follows."""
+        number, error = attempt.number, attempt.exception
+        if number == self._attempts:
+            if error is not None and number > 1:
+                error.add_note(f"this was attempt {number} of {number}, after {elapsed:.1f} s")
+            return None
+        if not await self._wants_another(attempt):
+            return None
+        wait = self._backoff.delay(number)
+        asked = None
+        if attempt.response is not None:
+            asked = parse_retry_after(attempt.response.headers, time.time())
+            wait += asked or 0.0
+        reason = self._objection(attempt.request, wait, asked, elapsed)
+        if reason is None:
+            return wait
+        _tell_why_not(attempt, reason)
+        return None
+
+    async def _wants_another(self, attempt: RetryAttempt) -> bool:
+        if self._retry_if is not None:
+            answer = self._retry_if(attempt)
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if answer is not None:
+                return bool(answer)
+        may_repeat = self._methods is None or attempt.request.method in self._methods
+        if attempt.response is not None:
+            return may_repeat and attempt.response.status in self._statuses
+        error = attempt.exception
+        if not isinstance(error, self._exceptions) or isinstance(error, _LASTING):
+            return False
+        return may_repeat or isinstance(error, _NOT_SENT)
+
+    def _objection(
+        self, request: ClientRequest, wait: float, asked: float | None, elapsed: float
+    ) -> str | None:
+        """Return why *request* cannot be sent again after *wait* seconds."""
+        payload = request.payload
+        if payload is not None and payload.consumed:
+            return (
+                "its body could be read only once; give bytes, or a file that can be rewound, to "
+                "have it sent again"
+            )
+        if asked is not None and asked > self._max_retry_after:
+            return (
+                f"the server asks to wait for {asked:.0f} s (Retry-After), and max_retry_after "
+                f"is {self._max_retry_after:g} s"
+            )
+        left = time_left(request)
+        if wait >= left:
+            return (
+                f"the next attempt would begin in {wait:.1f} s, and {left:.1f} s are left of the "
+                "total timeout of the request"
+            )
+        if elapsed + wait > self._total:
+            return (
+                f"the next attempt would begin {elapsed + wait:.1f} s after the first one, and "
+                f"the total of RetryMiddleware is {self._total:g} s"
+            )
+        return None
+
+
+async def _send(request: ClientRequest, handler: ClientHandlerType, number: int) -> RetryAttempt:
+    try:
+        response = await handler(request)
+    except Exception as exc:  # noqa: BLE001  (it is raised again, unless another attempt follows)
+        return RetryAttempt(request=request, number=number, exception=exc)
+    return RetryAttempt(request=request, number=number, response=response)
+
+
+async def _pause(attempt: RetryAttempt, wait: float) -> None:
+    """Tell that another attempt follows, let go of what *attempt* holds, and wait."""
+    request, response = attempt.request, attempt.response
+    await tell_of_retry(
+        request,
+        attempt=attempt.number + 1,
+        delay=wait,
+        response=response,
+        exception=attempt.exception,
+    )
+    with phase(request, "waiting before another attempt"):
+        await give_back(request)
+        if response is not None:
+            response.release()  # one that another middleware has from elsewhere
+        await anyio.sleep(wait)
+
+
+def _tell_why_not(attempt: RetryAttempt, reason: str) -> None:
+    """Say why no other attempt follows: in a note to the exception, or else in the log."""
+    request, response = attempt.request, attempt.response
+    if attempt.exception is not None:
+        attempt.exception.add_note(f"the request was not sent again: {reason}")
+    elif response is not None:
+        logger.info(
+            "%s %s: the response has status %d, but the request was not sent again: %s",
+            request.method,
+            request.url.with_user(None).with_query(None),
+            response.status,
+            reason,
+        )
+
+
+# -- checks of arguments
+
+
+def _check_wait(name: str, value: object) -> None:
+    if value is None:
+        raise TypeError(f"{name} must be a number of seconds, not None")
+    check_seconds(name, value, finite=True)
+
+
+def _checked_collection(name: str, value: Any, of: str) -> Collection[Any]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Collection):
+        raise TypeError(f"{name} must be a collection of {of}, not {value!r}")
+    return value
+
+
+def _checked_statuses(value: Collection[int]) -> frozenset[int]:
+    for status in _checked_collection("statuses", value, "status codes"):
+        if not isinstance(status, int) or isinstance(status, bool):
+            raise TypeError(f"statuses must be a collection of status codes, but has {status!r}")
+        if not 100 <= status <= 999:
+            raise ValueError(f"statuses must be a collection of status codes, but has {status}")
+    return frozenset(value)
+
+
+def _checked_methods(value: Collection[str] | None) -> frozenset[str] | None:
+    if value is None:
+        return None
+    return frozenset(map(checked_method, _checked_collection("methods", value, "methods")))
+
+
+def _checked_exceptions(value: Collection[type[Exception]]) -> tuple[type[Exception], ...]:
+    for kind in _checked_collection("exceptions", value, "classes of exceptions"):
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise TypeError(f"exceptions must be a collection of their classes, but has {kind!r}")
+    return tuple(value)
