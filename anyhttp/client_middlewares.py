@@ -141,3 +141,12 @@ def time_left(request: ClientRequest) -> float:
     if call is None or call.total_at == math.inf:
         return math.inf
     return max(0.0, call.total_at - anyio.current_time())
+
+
+def times_sent(request: ClientRequest) -> int:
+    """Return how many requests have been sent already for the call that *request* belongs to.
+
+    Those before a redirect count, and so do those that middlewares have sent again.
+    """
+    call = call_of(request)
+    return 0 if call is None else call.sent

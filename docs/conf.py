@@ -31,7 +31,7 @@ python_use_unqualified_type_names = True
 # The build needs no network, so names of other projects stay plain text.
 OUTSIDE = (
     *("anyio", "asyncio", "collections", "http", "httpx", "httpx2", "json", "multidict", "os"),
-    *("socket", "ssl", "time", "yarl"),
+    *("opentelemetry", "socket", "ssl", "time", "yarl"),
 )
 # So do the exceptions of httpx and httpx2, which a docstring names without the one or the other.
 OF_HTTPX = (

@@ -24,6 +24,7 @@ OPTIONAL = (
     "dns",
     "httpx",
     "httpx2",
+    "opentelemetry",
     "rich",
     "socksio",
     "trio",

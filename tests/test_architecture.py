@@ -37,6 +37,7 @@ PLAN: Final = (
         "http_websocket",
         "httpx",
         "httpx2",
+        "opentelemetry",
         "protocol",
         "testing",
     ),
@@ -88,6 +89,7 @@ DOORS: Final = {
     "h11": {"_http1.h11_engine"},
     "httpx": {"httpx"},
     "httpx2": {"httpx2"},
+    "opentelemetry": {"opentelemetry"},
     "rich": {"_cli"},
     "socksio": {"connector._tunnel"},
     "trio": {
@@ -418,6 +420,7 @@ IMPORTED_LATE: Final = {
     "httpx",
     "httpx2",
     "importlib.metadata",
+    "opentelemetry",
     "rich",
     "socksio",
     "tempfile",

@@ -138,6 +138,17 @@ class Exchange:
         return self._engine.has_started
 
     @property
+    def peer(self) -> object:
+        """The address of the peer, as its socket tells it: a host and a port, or a path.
+
+        ``None`` if there is none, or the connection has been closed.
+        """
+        try:
+            return self._http1.stream.extra_info("peername")
+        except OSError:
+            return None
+
+    @property
     def send_error(self) -> ClientOSError | None:
         """The error of sending the head and a small body, if there was one."""
         return self._send_error

@@ -42,6 +42,8 @@ class CallScope:
     _tasks: HelperTasks | None = None  # those of the owner
     #: bodies that have been replaced by others, and are to be closed
     replaced: list[Payload] | None = None
+    #: how many requests middlewares have sent
+    sent: int = 0
     _ended = False  # then the task that still sends the body closes it
 
     def __init__(

@@ -152,6 +152,11 @@ class CallOfMiddlewares:
         """When the ``total`` time is over, on anyio's clock."""
         return self._scope.total_at
 
+    @property
+    def sent(self) -> int:
+        """How many requests middlewares have sent for the call."""
+        return self._scope.sent
+
     async def tell_of_retry(
         self,
         request: ClientRequest,
@@ -220,6 +225,7 @@ class Handler:
         self._settle_cookies(request)
         streamed = self._check_body(request.payload)
         attempt = Attempt(self._scope, self._tracer)
+        self._scope.sent += 1
         self._streamed = self._streamed or streamed
         self._repeatable = self._repeatable and request.method in IDEMPOTENT_METHODS
         try:

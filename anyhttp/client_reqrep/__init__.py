@@ -34,6 +34,7 @@ from ._session_functions import (
     adopt as adopt,
     exchange_of as exchange_of,
     make_response as make_response,
+    peer_of as peer_of,
     read_error_body as read_error_body,
     set_history as set_history,
     take_exchange as take_exchange,

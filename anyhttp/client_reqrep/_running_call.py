@@ -20,6 +20,10 @@ class RunningCall(Protocol):
     def total_at(self) -> float:
         """When the ``total`` time is over, on anyio's clock."""
 
+    @property
+    def sent(self) -> int:
+        """How many requests middlewares have sent for the call."""
+
     async def tell_of_retry(
         self,
         request: ClientRequest,

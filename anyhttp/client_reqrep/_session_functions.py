@@ -20,6 +20,7 @@ __all__ = (
     "adopt",
     "exchange_of",
     "make_response",
+    "peer_of",
     "read_error_body",
     "set_history",
     "take_exchange",
@@ -69,6 +70,15 @@ _new_response: Final[Callable[[type[ClientResponse]], ClientResponse]] = object.
 def exchange_of(response: ClientResponse) -> Exchange | None:
     """Return the exchange of *response*; ``None`` if it has none."""
     return response._exchange
+
+
+def peer_of(response: ClientResponse) -> object:
+    """Return the address that *response* came from: a host and a port, or the path of a socket.
+
+    ``None`` if it came from none, or its connection has been closed.  It may be that of a proxy.
+    """
+    exchange = response._exchange
+    return None if exchange is None else exchange.peer
 
 
 def take_exchange(response: ClientResponse) -> Exchange | None:

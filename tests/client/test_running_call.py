@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from yarl import URL
 
 from anyhttp import (
     ClientHandlerType,
@@ -18,7 +19,7 @@ from anyhttp import (
     TraceConfig,
     TraceRequestRetryParams,
 )
-from anyhttp.client_middlewares import phase, tell_of_retry, time_left
+from anyhttp.client_middlewares import phase, tell_of_retry, time_left, times_sent
 from tests.support.api import Api
 from tests.support.client import get
 
@@ -178,3 +179,26 @@ class TestTellOfRetry:
         ) as session:
             with pytest.raises(LookupError, match="mine"):
                 await session.get("json")
+
+
+class TestTimesSent:
+    async def test_each_request_counts(self, api: Api) -> None:
+        """Those before a redirect, and those that a middleware has sent again."""
+        counts: list[int] = []
+
+        async def count(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            counts.append(times_sent(request))
+            return await handler(request)
+
+        async def twice(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            await handler(request)
+            return await handler(request)
+
+        async with ClientSession(api.url, middlewares=[twice, count]) as session:
+            await get(session, "redirect/1")
+            await get(session, "json")
+        assert counts == [0, 1, 2, 3, 0, 1]
+
+    def test_a_request_without_a_call(self) -> None:
+        """None has been sent for it."""
+        assert times_sent(ClientRequest("GET", URL("http://a.test/"))) == 0
