@@ -241,9 +241,9 @@ def take_headers_later(error: ClientResponseError, make: Callable[[], MultiMappi
 
 
 class ContentTypeError(ClientResponseError):
-    """The body was requested as JSON, but its ``Content-Type`` is another.
+    """JSON or events were requested, but the ``Content-Type`` of the body is another.
 
-    ``body`` is the beginning of what was in the place of JSON, such as a page for people.
+    ``body`` is the beginning of what was in their place, such as a page for people.
     """
 
 

@@ -1,4 +1,4 @@
-"""Errors of reading lines; the errors of the parsers are in ``client_exceptions``.
+"""The error of reading a line that is too long; all others are in ``client_exceptions``.
 
 The other classes are those of aiohttp's module.  Programs name them in ``except`` clauses, and
 raise them in their tests.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
+
+from .client_exceptions import ClientPayloadError
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
@@ -100,18 +102,27 @@ class DecompressSizeError(PayloadEncodingError):
     """Never raised, as its base is not."""
 
 
-class LineTooLong(BadHttpMessage):
+class LineTooLong(BadHttpMessage, ClientPayloadError):
     """A line, or the data before a separator, is longer than allowed.
 
     :param line: the beginning of the data
     :param limit: how many bytes were allowed
     :param actual_size: number of bytes read, if known
+    :param unit: what the limit counts
+    :param option: what sets the limit, if the caller can set it; the text of the error names it
     """
 
     def __init__(
-        self, line: bytes | str, limit: int | str = "Unknown", actual_size: int | str = "Unknown"
+        self,
+        line: bytes | str,
+        limit: int | str = "Unknown",
+        actual_size: int | str = "Unknown",
+        *,
+        unit: str = "bytes",
+        option: str = "",
     ) -> None:
-        super().__init__(f"Got more than {limit} bytes when reading: {line!r}.")
+        message = f"Got more than {limit} {unit} when reading: {line!r}."
+        super().__init__(f"{message} The limit is set by {option}." if option else message)
         self.line = line
         self.limit = limit
         self.actual_size = actual_size

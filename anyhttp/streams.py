@@ -11,14 +11,12 @@ from typing import Final, Protocol, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ._common import AsyncStreamIterator, GrowingBytes
+from ._common import AsyncStreamIterator, BufferedStreamIterator, GrowingBytes
 from .http_exceptions import LineTooLong
 
 __all__ = ("EMPTY_PAYLOAD", "AsyncStreamIterator", "BodySource", "StreamReader")
 
 T = TypeVar("T")
-_Take = Callable[[], T | None]
-_Read = Callable[[], Awaitable[T]]
 
 #: A body with more bytes than this is joined while it arrives.  Keeping all pieces until the end
 #: would take twice the memory, and getting memory from the operating system is slow.
@@ -42,6 +40,10 @@ CHECKPOINT_BYTES: Final = 2**16
 #: How many of these bytes a read uses up, at least; so it is also at most 64 reads.
 READ_BYTES: Final = CHECKPOINT_BYTES // 64
 
+# What sets the longest line, and the most bytes before a separator, for the error about them.
+_LINES: Final = "max_line_length= of readline(), and for iteration by read_bufsize= of the request"
+_PARTS: Final = "max_size= of readuntil()"
+
 #: Default low-water mark of a reader, in bytes.
 DEFAULT_LIMIT: Final = 2**16
 
@@ -55,22 +57,6 @@ class BodySource(Protocol):
         Return whether other tasks could run meanwhile.
         """
         ...
-
-
-class _ReaderIterator(AsyncStreamIterator[T]):
-    """An :class:`AsyncStreamIterator` that asks *take* first, which returns ``None`` to wait."""
-
-    __slots__ = ("_take",)
-
-    def __init__(self, take: _Take[T], read: _Read[T], end: T) -> None:
-        super().__init__(read, end)
-        self._take = take
-
-    async def __anext__(self) -> T:
-        # A coroutine that ends at once is the cheapest awaitable that Python code can make: 2300
-        # instructions for one turn of a loop.  An object that raises StopIteration takes 5500.
-        value = self._take()
-        return await super().__anext__() if value is None else value
 
 
 class StreamReader:
@@ -342,7 +328,7 @@ class StreamReader:
         :raises LineTooLong: the line is longer than that
         """
         line = self._take_until(max_size=max_line_length)
-        return await self._read_until(b"\n", max_line_length) if line is None else line
+        return await self._read_until(b"\n", max_line_length, _LINES) if line is None else line
 
     async def readuntil(self, separator: bytes = b"\n", *, max_size: int | None = None) -> bytes:
         """Return the bytes up to and including *separator*; at the end the rest, then ``b""``.
@@ -354,9 +340,9 @@ class StreamReader:
         if not separator:
             raise ValueError("separator must hold at least one byte")
         data = self._take_until(separator, max_size)
-        return await self._read_until(separator, max_size) if data is None else data
+        return await self._read_until(separator, max_size, _PARTS) if data is None else data
 
-    async def _read_until(self, separator: bytes, max_size: int | None) -> bytes:
+    async def _read_until(self, separator: bytes, max_size: int | None, option: str) -> bytes:
         limit = self._limit * 2 if max_size is None else max_size
         found: list[bytes] = []  # searched pieces without a separator
         size = 0
@@ -368,7 +354,8 @@ class StreamReader:
                 while self._buffer:
                     end = self._find(separator, tail)
                     if size + (end or len(self._buffer[0]) - self._offset) > limit:
-                        raise LineTooLong(b"".join(found)[:100] + b"...", limit)
+                        begun = b"".join([*found, self._buffer[0][self._offset :]])[:100]
+                        raise LineTooLong(begun + b"...", limit, option=option)
                     if end:
                         found.append(self._take(end))
                         return b"".join(found)
@@ -443,9 +430,11 @@ class StreamReader:
         """Iterate over pieces, each with a flag that tells whether an HTTP chunk ends with it."""
         return self._iterate(self._take_chunk, self.readchunk, (b"", False))
 
-    def _iterate(self, take: _Take[T], read: _Read[T], end: T) -> AsyncStreamIterator[T]:
+    def _iterate(
+        self, take: Callable[[], T | None], read: Callable[[], Awaitable[T]], end: T
+    ) -> AsyncStreamIterator[T]:
         if type(self) is StreamReader:
-            return _ReaderIterator(take, read, end)
+            return BufferedStreamIterator(take, read, end)
         return AsyncStreamIterator(read, end)  # a subclass may have a *read* of its own
 
     # -- waiting

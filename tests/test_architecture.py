@@ -48,8 +48,8 @@ PLAN: Final = (
     ("client_ws", "formdata"),
     ("_http1", "_websocket", "cookiejar", "multipart", "resolver"),
     ("_network", "_targets", "abc", "payload"),
-    ("_headers", "_tasks", "client_exceptions", "streams"),
-    ("_codings", "_common", "hdrs", "http_exceptions", "typedefs"),
+    ("_event_stream", "_headers", "_tasks", "client_exceptions", "http_exceptions", "streams"),
+    ("_codings", "_common", "hdrs", "typedefs"),
 )
 
 HTTP1_PLAN: Final = (

@@ -297,11 +297,14 @@ def test_line_too_long() -> None:
     assert str(exc) == "Got more than 8190 bytes when reading: b'GET /...'."
     assert LineTooLong(b"").args == (b"", "Unknown", "Unknown")
     assert exc.headers is None
+    exc = LineTooLong(b"x", 4, unit="characters", option="size= of read()")
+    expected = "Got more than 4 characters when reading: b'x'. The limit is set by size= of read()."
+    assert str(exc) == str(copy.copy(exc)) == expected
 
 
 def test_what_programs_for_aiohttp_catch() -> None:
     """Its names of errors of parsers can stand in an ``except`` clause, and catch ours."""
-    assert LineTooLong.__bases__ == (http_exceptions.BadHttpMessage,)
+    assert LineTooLong.__bases__ == (http_exceptions.BadHttpMessage, errors.ClientPayloadError)
     assert issubclass(http_exceptions.BadStatusLine, http_exceptions.BadHttpMessage)
     assert http_exceptions.BadHttpMessage.__bases__ == (http_exceptions.HttpProcessingError,)
 

@@ -37,7 +37,7 @@ from .hooks import Hooks
 from .maps import ChainMapProxy
 from .overriding import is_own_method
 from .placeholders import ResponseHandler, TimerNoop, Unbuffered, is_left_out, sentinel
-from .stream_iterator import AsyncStreamIterator
+from .stream_iterator import AsyncStreamIterator, BufferedStreamIterator
 from .urls import (
     UnparsedURL,
     authority_end,
@@ -69,6 +69,7 @@ from .version import SERVER_SOFTWARE, __version__
 
 __all__ = (
     "AsyncStreamIterator",
+    "BufferedStreamIterator",
     "AsyncWithOnly",
     "AttrsFields",
     "Backoff",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-__all__ = ("AsyncStreamIterator",)
+__all__ = ("AsyncStreamIterator", "BufferedStreamIterator")
 
 T = TypeVar("T")
 
@@ -27,3 +27,21 @@ class AsyncStreamIterator(Generic[T]):
         if value == self._end:
             raise StopAsyncIteration
         return value
+
+
+class BufferedStreamIterator(AsyncStreamIterator[T]):
+    """The same for a stream with a buffer: *take* is asked first, and *read* if it has ``None``."""
+
+    __slots__ = ("_take",)
+
+    def __init__(
+        self, take: Callable[[], T | None], read: Callable[[], Awaitable[T]], end: T
+    ) -> None:
+        super().__init__(read, end)
+        self._take = take
+
+    async def __anext__(self) -> T:
+        # A coroutine that ends at once is the cheapest awaitable that Python code can make: 2300
+        # instructions for one turn of a loop.  An object that raises StopIteration takes 5500.
+        value = self._take()
+        return await super().__anext__() if value is None else value

@@ -17,7 +17,7 @@ __all__ = (
     "announced_length",
     "content_disposition_of",
     "headers_of",
-    "no_json",
+    "wrong_type",
 )
 
 
@@ -53,23 +53,24 @@ def content_disposition_of(headers: CIMultiDictProxy[str]) -> ContentDisposition
     )
 
 
-def no_json(
+def wrong_type(
     request: RequestInfo,
     history: tuple[Any, ...],
     status: int,
     headers: CIMultiDictProxy[str],
-    body: bytes,
+    wanted: str,
+    body: bytes | None,
 ) -> ContentTypeError:
-    """Return the error of a response whose media type is not that of JSON.
+    """Return the error of a response whose media type is not that of what is *wanted*.
 
-    :param body: the beginning of what it holds in the place of JSON
+    :param body: the beginning of what it holds in place of that, if it has come
     """
     found = headers.get(hdrs.CONTENT_TYPE, "")
     error = ContentTypeError(
         request,
         history,
         status=status,
-        message=f"Attempt to decode JSON with unexpected mimetype: {found}",
+        message=f"Attempt to decode {wanted} with unexpected mimetype: {found}",
         headers=headers,
     )
     error.body = body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
@@ -16,6 +16,8 @@ from yarl import URL
 from .._common import (
     Hooks,
     RequestInfo,
+    check_callable,
+    checked_size,
     computed,
     printable,
     without_user_info,
@@ -29,6 +31,7 @@ from .._tasks import CLEAN_UP_SECONDS, ends_at_once
 from ..client_exceptions import (
     ClientConnectionError,
     ClientResponseError,
+    ContentTypeError,
     take_headers_later,
 )
 from ..streams import DEFAULT_LIMIT, EMPTY_PAYLOAD, StreamReader, begin_response, peek
@@ -36,7 +39,7 @@ from ..typedefs import DEFAULT_JSON_DECODER, JSONDecoder, LooseHeaders, RawHeade
 from ._answer import AnsweredRequest, called_as_in_aiohttp, class_for, made_answer
 from ._described import (
     headers_of,
-    no_json,
+    wrong_type,
 )
 from ._described_response import DescribedResponse
 from ._hooks import RESPONSE_REFUSED, RESPONSE_UNUSED
@@ -47,6 +50,7 @@ from ._kept import (
     kept_request,
 )
 from ._released import RELEASED, RELEASED_UNREAD
+from ._streaming import EventIterator, JsonLineIterator, LineIterator, LineOptions, reader_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -108,6 +112,9 @@ class ClientResponse(DescribedResponse):
 
     #: whether :meth:`for_request` has made it
     _is_answer = False
+
+    #: whether an iterator reads the body, and has perhaps read ahead
+    _has_iterator = False
 
     #: whether a subclass has a constructor of its own
     _makes_itself: ClassVar[bool] = False
@@ -385,8 +392,7 @@ class ClientResponse(DescribedResponse):
         """
         body = await self._kept_body()
         if content_type is not None and not self._described_type().fits(content_type):
-            beginning = body[:ERROR_BODY]
-            raise no_json(self.request_info, self.history, self.status, self.headers, beginning)
+            raise self._wrong_type("JSON")
         stripped = body.strip()
         if not stripped:
             return None
@@ -402,21 +408,124 @@ class ClientResponse(DescribedResponse):
         await checkpoint()
         return self._body
 
+    def _wrong_type(self, wanted: str) -> ContentTypeError:
+        return wrong_type(
+            self.request_info, self.history, self.status, self.headers, wanted, self._error_body()
+        )
+
     def get_encoding(self) -> str:
         """Return the charset of the body: of the headers, else UTF-8 for JSON, else a guess.
 
         :raises RuntimeError: a guess is needed and the body has not been read
         """
-        encoding = (
-            encoding_of(self.content_type, self.charset)
-            if self._says_more
-            else self._described_type().encoding
-        )
+        encoding = self._announced_encoding()
         if encoding is not None:
             return encoding
         if self._body is None:
             raise RuntimeError("the encoding of a body that has not been read cannot be told")
         return self._fallback_charset(self, self._body)
+
+    def _announced_encoding(self) -> str | None:
+        if self._says_more:
+            return encoding_of(self.content_type, self.charset)
+        return self._described_type().encoding
+
+    # -- the body in items
+
+    def lines(
+        self, *, encoding: str | None = None, errors: str = "strict", max_line_length: int = 2**20
+    ) -> AsyncIterator[str]:
+        """Iterate over the lines of the body, which is text; they come without their ends.
+
+        CR LF, LF and CR end a line, as in Python's text files.  The iterator reads ahead, so there
+        can be one for a response: keep it to go on after a ``break``.  But a body that
+        :meth:`read` has kept can be iterated over again and again.
+
+        :param encoding: charset; when left out, that of the headers, else UTF-8 for JSON, else
+            what ``fallback_charset_resolver`` of the session says of the first bytes
+        :param errors: how to treat bytes that cannot be decoded, as for ``bytes.decode()``
+        :param max_line_length: most characters of a line
+        :raises TypeError: an argument is of a type that it cannot be
+        :raises ValueError: an argument has a value that it cannot have
+        :raises RuntimeError: there is another iterator
+
+        While it iterates:
+
+        :raises LineTooLong: a line is longer than *max_line_length*
+        :raises UnicodeDecodeError: the bytes are not in the charset
+        :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
+        """
+        options = LineOptions("lines", encoding, errors, max_line_length)
+        return LineIterator(self._for_iterator(), self._encoding_from, options)
+
+    def json_lines(
+        self,
+        *,
+        encoding: str | None = None,
+        max_line_length: int = 2**20,
+        loads: JSONDecoder = DEFAULT_JSON_DECODER,
+    ) -> AsyncIterator[Any]:
+        """Iterate over the values of a body that has one in each line (NDJSON, JSON Lines).
+
+        Empty lines are left out.  The media type is not looked at: many are in use.
+
+        :param loads: turns text into objects; what it raises is raised for the line, and the next
+            step goes on with the next line
+
+        The rest is as for :meth:`lines`.
+        """
+        check_callable("loads", loads)
+        options = LineOptions("json_lines", encoding, "strict", max_line_length)
+        lines = LineIterator(self._for_iterator(), self._encoding_from, options)
+        return JsonLineIterator(lines, loads)
+
+    def events(
+        self,
+        *,
+        max_event_size: int = 2**22,
+        content_type: str | None = "text/event-stream",
+    ) -> EventIterator:
+        """Iterate over the server-sent events of the body.
+
+        A client of a service that streams its answer uses this; see :meth:`ClientSession.sse` for
+        events that go on for ever, over many connections.  There can be one iterator for a
+        response, as for :meth:`lines`.
+
+        :param max_event_size: most characters of the data of an event, and of any line
+        :param content_type: media type that the response must have, ``None`` for any
+        :raises ContentTypeError: the response has another media type
+        :raises TypeError: *max_event_size* is no ``int``
+        :raises ValueError: it is less than 1
+        :raises RuntimeError: there is another iterator
+
+        While it iterates:
+
+        :raises LineTooLong: an event is larger than *max_event_size*
+        :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
+        """
+        checked_size("max_event_size", max_event_size)
+        if content_type is not None and not self._described_type().fits(content_type):
+            raise self._wrong_type("events")
+        return EventIterator(self._for_iterator(), max_event_size, "max_event_size= of events()")
+
+    def _for_iterator(self) -> StreamReader:
+        """Return the body for an iterator, which reads ahead.
+
+        :raises RuntimeError: another iterator has it
+        """
+        if self._body is not None:
+            return reader_of(self._body)
+        if self._has_iterator:
+            raise RuntimeError(
+                "an iterator has read ahead in this response: go on with that one, "
+                "or read() the body before"
+            )
+        self._has_iterator = True
+        return self.content
+
+    def _encoding_from(self, beginning: bytes) -> str:
+        """Return the charset of a body that has begun with these bytes."""
+        return self._announced_encoding() or self._fallback_charset(self, beginning)
 
     # -- the end
 

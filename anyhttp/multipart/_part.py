@@ -163,14 +163,15 @@ class BodyPartReader:
             return carried + await self._body.read(size - len(carried))
         return await self._body.read(size)
 
-    async def readline(self) -> bytes:
+    async def readline(self, *, max_line_length: int | None = None) -> bytes:
         """Return the next line with its line end; at the end of the part the rest, then ``b""``.
 
-        :raises LineTooLong: the line is longer than 128 KiB
+        :param max_line_length: in bytes; 128 KiB when left out
+        :raises LineTooLong: the line is longer than that
         """
         self._scanner.check_readable()
         carried, self._carried = self._carried, b""
-        return carried + await self._body.readline()
+        return carried + await self._body.readline(max_line_length=max_line_length)
 
     async def release(self) -> None:
         """Read the rest of the part and drop it."""

@@ -133,7 +133,7 @@ class Scanner:
         searched = 0
         while (end := self.data.find(b"\r\n", searched, limit + 2)) < 0:
             if len(self.data) >= limit + 2:
-                raise LineTooLong(bytes(self.data[:100]) + b"...", limit)
+                raise _too_long(self.data, limit)
             searched = max(len(self.data) - 1, 0)
             await self.more("the end of a line")
         line = bytes(self.data[:end])
@@ -157,7 +157,7 @@ class Scanner:
                 # MIME allows folded lines (RFC 5322 §2.2.3), unlike HTTP.
                 size += 2 + len(line)
                 if size > max_size:
-                    raise LineTooLong(b" ".join(fields[-1])[:100] + b"...", max_size)
+                    raise _too_long(b" ".join(fields[-1]), max_size)
                 fields[-1].append(line.strip(b" \t"))
                 continue
             if len(fields) == max_number:
@@ -172,6 +172,11 @@ class Scanner:
                 raise ValueError(f"invalid header of a part: {field[:100]!r}")
             headers.add(match[1], match[2].rstrip(" \t"))
         return CIMultiDictProxy(headers)
+
+
+def _too_long(line: bytes | bytearray, limit: int) -> LineTooLong:
+    option = "max_field_size= of MultipartReader()"
+    return LineTooLong(bytes(line[:100]) + b"...", limit, option=option)
 
 
 class PartSource:
