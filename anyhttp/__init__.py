@@ -68,7 +68,14 @@ from .client_exceptions import (
 )
 from .client_middleware_digest_auth import DigestAuthMiddleware
 from .client_middlewares import ClientHandlerType, ClientMiddlewareType
-from .client_reqrep import ClientRequest, ClientResponse, ContentDisposition, guess_charset
+from .client_reqrep import (
+    ClientRequest,
+    ClientResponse,
+    ContentDisposition,
+    EventIterator,
+    ServerSentEvent,
+    guess_charset,
+)
 from .client_ws import ClientWebSocketResponse
 from .connector import (
     BaseConnector,
@@ -184,6 +191,7 @@ __all__ = (
     "DummyCookieJar",
     "EMPTY_PAYLOAD",
     "ETag",
+    "EventIterator",
     "Fingerprint",
     "FingerprintMismatch",
     "FormData",
@@ -214,6 +222,7 @@ __all__ = (
     "ServerConnectionError",
     "ServerDisconnectedError",
     "ServerFingerprintMismatch",
+    "ServerSentEvent",
     "ServerTimeoutError",
     "SocketFactoryType",
     "SocketTimeoutError",

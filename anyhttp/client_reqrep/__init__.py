@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType as MappingProxyType
 
 from .._common import RequestInfo
+from .._event_stream import ServerSentEvent
 from .._headers import header_pairs
 from .._network import Fingerprint, ssl_option
 from ._charset import guess_charset
@@ -41,14 +42,17 @@ from ._session_functions import (
     watch_body as watch_body,
 )
 from ._settings import DEFAULT_SETTINGS as DEFAULT_SETTINGS, RequestSettings as RequestSettings
+from ._streaming import EventIterator
 from ._when_over import when_over as when_over
 
 __all__ = (
     "ClientRequest",
     "ClientResponse",
     "ContentDisposition",
+    "EventIterator",
     "Fingerprint",
     "RequestInfo",
+    "ServerSentEvent",
     "guess_charset",
     "header_pairs",
     "ssl_option",
