@@ -143,7 +143,7 @@ async def test_what_a_session_shows() -> None:
 
 
 async def test_what_a_response_shows(server: Server) -> None:
-    """What aiohttp's shows, ``for_request`` and ``trailers``; calls use functions of its room."""
+    """What aiohttp's shows, and a few more; calls use functions of its room."""
     async with ClientSession() as session, session.get(server.url) as response:
         names = sorted(public_names(response))
     assert names == [
@@ -156,12 +156,15 @@ async def test_what_a_response_shows(server: Server) -> None:
         "content_length",
         "content_type",
         "cookies",
+        "events",
         "for_request",
         "get_encoding",
         "headers",
         "history",
         "host",
         "json",
+        "json_lines",
+        "lines",
         "links",
         "method",
         "ok",

@@ -31,7 +31,7 @@ class ServerSentEvent:
     retry: int | None = None
 
     def json(self, *, loads: JSONDecoder = DEFAULT_JSON_DECODER) -> Any:
-        """Return :attr:`data`, which is JSON, as Python objects.
+        """Return ``data``, which is JSON, as Python objects.
 
         :param loads: turns text into objects
         :raises ValueError: the data are no JSON

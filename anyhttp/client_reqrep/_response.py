@@ -487,9 +487,8 @@ class ClientResponse(DescribedResponse):
     ) -> EventIterator:
         """Iterate over the server-sent events of the body.
 
-        A client of a service that streams its answer uses this; see :meth:`ClientSession.sse` for
-        events that go on for ever, over many connections.  There can be one iterator for a
-        response, as for :meth:`lines`.
+        It is for a service that streams its answer: the events end with the body.  There can be
+        one iterator for a response, as for :meth:`lines`.
 
         :param max_event_size: most characters of the data of an event, and of any line
         :param content_type: media type that the response must have, ``None`` for any
