@@ -13,6 +13,7 @@ from tests.support.fresh_python import ROOT
 JOBS: Final = {
     "JSON with errors": ["json_with_errors"],
     "tests without a network": ["test_without_network"],
+    "retries with Retry-After": ["retries"],
     "FastAPI lifespan": ["fastapi_lifespan"],
     "a chat that reconnects": ["reconnecting_chat"],
     "a company's proxy": ["company_proxy"],
