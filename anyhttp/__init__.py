@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy, istr
@@ -32,6 +33,7 @@ from ._websocket import ClientWSTimeout, WSCloseCode, WSMessage, WSMessageStream
 from .abc import AbstractCookieJar, AbstractResolver
 from .client import ClientSession, request, ws_connect
 from .client_exceptions import (
+    BodyTooLargeError,
     ClientConnectionError,
     ClientConnectionResetError,
     ClientConnectorCertificateError,
@@ -47,6 +49,8 @@ from .client_exceptions import (
     ClientSSLError,
     ConnectionTimeoutError,
     ContentTypeError,
+    DigestMismatchError,
+    DownloadError,
     FingerprintMismatch,
     InvalidURL,
     InvalidUrlClientError,
@@ -130,16 +134,22 @@ from .tracing import (
 )
 
 if TYPE_CHECKING:
+    from ._downloads import DownloadResult, download
     from .as_aiohttp import install_as_aiohttp, uninstall_as_aiohttp
 else:  # for a type checker, it would make any name one of this package
+    _ROOMS = {
+        "DownloadResult": "_downloads",
+        "download": "_downloads",
+        "install_as_aiohttp": "as_aiohttp",
+        "uninstall_as_aiohttp": "as_aiohttp",
+    }
 
     def __getattr__(name):
         """Import what few programs use when one asks for it."""
-        if name in {"install_as_aiohttp", "uninstall_as_aiohttp"}:
-            from . import as_aiohttp
-
-            return getattr(as_aiohttp, name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        room = _ROOMS.get(name)
+        if room is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{room}", __name__), name)
 
 
 __all__ = (
@@ -153,6 +163,7 @@ __all__ = (
     "BaseConnector",
     "BasicAuth",
     "BodyPartReader",
+    "BodyTooLargeError",
     "BufferedReaderPayload",
     "BytesIOPayload",
     "BytesPayload",
@@ -188,6 +199,9 @@ __all__ = (
     "CookieJar",
     "DefaultResolver",
     "DigestAuthMiddleware",
+    "DigestMismatchError",
+    "DownloadError",
+    "DownloadResult",
     "DummyCookieJar",
     "EMPTY_PAYLOAD",
     "ETag",
@@ -264,6 +278,7 @@ __all__ = (
     "WebSocketError",
     "__version__",
     "content_disposition_filename",
+    "download",
     "encode_basic_auth",
     "get_payload",
     "guess_charset",

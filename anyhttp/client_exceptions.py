@@ -23,6 +23,9 @@ ClientError
 │   ├── TooManyRedirects
 │   └── WSServerHandshakeError
 ├── ClientPayloadError
+│   └── BodyTooLargeError
+├── DownloadError
+│   └── DigestMismatchError
 ├── UploadAbortedError
 ├── InvalidURL                              (+ ValueError)
 │   └── InvalidUrlClientError
@@ -69,6 +72,7 @@ if TYPE_CHECKING:
     from ._common import PastResponse, SupportsFingerprint
 
 __all__ = (
+    "BodyTooLargeError",
     "ClientConnectionError",
     "ClientConnectionResetError",
     "ClientConnectorCertificateError",
@@ -84,6 +88,8 @@ __all__ = (
     "ClientSSLError",
     "ConnectionTimeoutError",
     "ContentTypeError",
+    "DigestMismatchError",
+    "DownloadError",
     "FingerprintMismatch",
     "InvalidURL",
     "InvalidUrlClientError",
@@ -486,6 +492,43 @@ FingerprintMismatch = ServerFingerprintMismatch
 
 class ClientPayloadError(ClientError):
     """The body of the response ended early, or could not be decoded."""
+
+
+class BodyTooLargeError(ClientPayloadError):
+    """The body of the response has more bytes than ``max_body_size`` allows."""
+
+
+class DownloadError(ClientError):
+    """A download could not give the file, for a reason other than that of a response.
+
+    :param message: the reason
+    :param path: path of the file that it is about
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message, path)
+        self.message: str = message
+        self.path: str = path
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.path!r}"
+
+
+class DigestMismatchError(DownloadError):
+    """The file that was downloaded does not have the digest that it should have.
+
+    :param algorithm: its name, such as ``"sha256"``
+    :param expected: the digest that was asked for, in hexadecimal digits
+    :param got: the digest of what came
+    """
+
+    def __init__(self, path: str, algorithm: str, expected: str, got: str) -> None:
+        super().__init__(f"{algorithm} is {got}, and should be {expected}", path)
+        self.algorithm: str = algorithm
+        self.expected: str = expected
+        self.got: str = got
+        # What the constructor takes, for pickle.
+        self.args: tuple[Any, ...] = (path, algorithm, expected, got)
 
 
 class UploadAbortedError(ClientError):

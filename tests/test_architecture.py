@@ -30,6 +30,7 @@ PLAN: Final = (
     ("__main__", "_cli"),
     (
         "__init__",
+        "_downloads",
         "as_aiohttp",
         "client_proto",
         "helpers",

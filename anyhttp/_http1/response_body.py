@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from .._codings import ContentDecoder, DecodingError, decoder_for
-from ..client_exceptions import ClientPayloadError
+from ..client_exceptions import BodyTooLargeError, ClientPayloadError
 from ..streams import StreamReader, expect_length, takes_all
 from .heads import CHUNKED, Head
 
@@ -184,6 +184,6 @@ class ResponseBody:
         """Count decoded bytes against ``max_body_size``."""
         self._decoded += size
         if self._max_size is not None and self._decoded > self._max_size:
-            raise ClientPayloadError(
+            raise BodyTooLargeError(
                 f"the response body is larger than max_body_size ({self._max_size} bytes)"
             )

@@ -21,6 +21,7 @@ from ._base import (
     Payload,
     Writer,
 )
+from ._file_threads import FileInThreads as FileInThreads
 from ._files import (
     BufferedReaderPayload,
     BytesIOPayload,
