@@ -15,7 +15,6 @@ from yarl import URL
 
 from anyhttp import (
     ClientHandlerType,
-    ClientPayloadError,
     ClientProxyConnectionError,
     ClientRequest,
     ClientResponse,
@@ -37,7 +36,6 @@ from examples import (
     chat,
     cookies,
     digest,
-    download,
     errors,
     get,
     many_at_once,
@@ -271,22 +269,6 @@ async def test_many_at_once(capsys: pytest.CaptureFixture[str]) -> None:
         await many_at_once.main(API)
         assert len(echo.calls) == 10
     assert capsys.readouterr().out == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n"
-
-
-async def test_download(capsys: pytest.CaptureFixture[str]) -> None:
-    """A large body is written to its end."""
-    with mock_requests() as mock:
-        mock.get(f"{API}file", body=(bytes(1000) for _ in range(1000)))
-        await download.main(API)
-    assert capsys.readouterr().out == "1000000 bytes\n"
-
-
-async def test_download_that_breaks_off() -> None:
-    """A part of the file is not taken for the whole."""
-    with mock_requests() as mock:
-        mock.get(f"{API}file", body=b"a part", exception=ConnectionResetError())
-        with pytest.raises(ClientPayloadError):
-            await download.main(API)
 
 
 async def test_upload(capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,13 +43,15 @@ BASES: dict[str, tuple[type[BaseException], ...]] = {
 }
 FAMILIES = {
     errors.ClientError: (
-        "ClientResponseError ClientConnectionError ClientPayloadError UploadAbortedError "
-        "RedirectClientError NonHttpUrlClientError"
+        "ClientResponseError ClientConnectionError ClientPayloadError DownloadError "
+        "UploadAbortedError RedirectClientError NonHttpUrlClientError"
     ),
     errors.ClientResponseError: (
         "ContentTypeError WSServerHandshakeError TooManyRedirects ClientHttpProxyError"
     ),
     errors.ClientConnectionError: "ServerConnectionError",
+    errors.ClientPayloadError: "BodyTooLargeError",
+    errors.DownloadError: "DigestMismatchError",
 }
 for base, names in FAMILIES.items():
     BASES |= dict.fromkeys(names.split(), (base,))

@@ -12,6 +12,9 @@ from tests.support.fresh_python import ROOT
 #: what a program does, and the files that show it
 JOBS: Final = {
     "JSON with errors": ["json_with_errors"],
+    "many downloads": ["many_downloads"],
+    "a resumed download": ["resumed_download"],
+    "a large form": ["form_upload"],
     "tests without a network": ["test_without_network"],
     "retries with Retry-After": ["retries"],
     "FastAPI lifespan": ["fastapi_lifespan"],
