@@ -115,7 +115,7 @@ async def download(
         middleware that sends requests again
     :param backoff: how long to wait before the second request at most, in seconds; the bound
         doubles with each, up to 30 s, and the wait is a random part of it
-    :param digest: what the file must have, as the name of an algorithm of :mod:`hashlib`, a
+    :param digest: what the file must have, as the name of an algorithm of ``hashlib``, a
         colon, and hexadecimal digits: ``"sha256:9f86d0…"``
     :param max_body_size: most bytes of the file
     :param progress: called with the number of bytes that are there, and the size of the file or

@@ -16,7 +16,7 @@ _EXAMPLE: Final = '"sha256:" and 64 hexadecimal digits'
 
 
 class Hash(Protocol):
-    """An object of :mod:`hashlib`."""
+    """An object of ``hashlib``."""
 
     @property
     def digest_size(self) -> int: ...
@@ -26,7 +26,7 @@ class Hash(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """An algorithm of :mod:`hashlib`, and the digest that it has to give, in lower case."""
+    """An algorithm of ``hashlib``, and the digest that it has to give, in lower case."""
 
     algorithm: str
     expected: str
