@@ -119,6 +119,8 @@ from .tracing import (
     TraceConnectionQueuedEndParams,
     TraceConnectionQueuedStartParams,
     TraceConnectionReuseconnParams,
+    TraceConnectionTlsEndParams,
+    TraceConnectionTlsStartParams,
     TraceDnsCacheHitParams,
     TraceDnsCacheMissParams,
     TraceDnsResolveHostEndParams,
@@ -131,6 +133,7 @@ from .tracing import (
     TraceRequestRetryParams,
     TraceRequestStartParams,
     TraceResponseChunkReceivedParams,
+    TraceResponseEndParams,
 )
 
 if TYPE_CHECKING:
@@ -253,6 +256,8 @@ __all__ = (
     "TraceConnectionQueuedEndParams",
     "TraceConnectionQueuedStartParams",
     "TraceConnectionReuseconnParams",
+    "TraceConnectionTlsEndParams",
+    "TraceConnectionTlsStartParams",
     "TraceDnsCacheHitParams",
     "TraceDnsCacheMissParams",
     "TraceDnsResolveHostEndParams",
@@ -265,6 +270,7 @@ __all__ = (
     "TraceRequestRetryParams",
     "TraceRequestStartParams",
     "TraceResponseChunkReceivedParams",
+    "TraceResponseEndParams",
     "UnixClientConnectorError",
     "UnixConnector",
     "UploadAbortedError",

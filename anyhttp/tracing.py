@@ -7,7 +7,8 @@ that does a step calls :func:`tell` with the parameters of the signal.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableSequence
+import logging
+from collections.abc import Awaitable, Callable, Generator, Iterable, MutableSequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, ClassVar, Final, Generic, Never, Self, TypeVar, overload
@@ -27,6 +28,8 @@ __all__ = (
     "TraceConnectionQueuedEndParams",
     "TraceConnectionQueuedStartParams",
     "TraceConnectionReuseconnParams",
+    "TraceConnectionTlsEndParams",
+    "TraceConnectionTlsStartParams",
     "TraceDnsCacheHitParams",
     "TraceDnsCacheMissParams",
     "TraceDnsResolveHostEndParams",
@@ -39,8 +42,11 @@ __all__ = (
     "TraceRequestRetryParams",
     "TraceRequestStartParams",
     "TraceResponseChunkReceivedParams",
+    "TraceResponseEndParams",
     "tell",
 )
+
+logger: Final = logging.getLogger("anyhttp.client")
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -218,6 +224,27 @@ class TraceResponseChunkReceivedParams(_OfChunk):
     _signal: ClassVar[str] = "on_response_chunk_received"
 
 
+@dataclass(frozen=True, slots=True)
+class TraceResponseEndParams(TraceParams):
+    """Nothing more of the final response will be received, whether it was read or not.
+
+    :param method: of the last hop
+    :param url: of the last hop
+    :param status: of the response
+    :param size: bytes of the body that have arrived: before decoding, and without the framing of
+        chunks; 0 if the program has forgotten the response
+    :param error: why the body ended early; ``None`` also if the program wanted no more of it
+    """
+
+    _signal: ClassVar[str] = "on_response_end"
+
+    method: str
+    url: URL
+    status: int
+    size: int
+    error: BaseException | None
+
+
 class TraceConnectionQueuedStartParams(TraceParams):
     """All slots are taken, and the request begins to wait for one."""
 
@@ -248,6 +275,30 @@ class TraceConnectionCreateEndParams(TraceParams):
     __slots__ = ()
 
     _signal: ClassVar[str] = "on_connection_create_end"
+
+
+class TraceConnectionTlsStartParams(_OfHost):
+    """The TLS handshake of a new connection is about to begin.
+
+    Through a proxy there may be two handshakes, one with the proxy and one with the origin.
+
+    :param host: name that the certificate of the peer must be for
+    """
+
+    __slots__ = ()
+
+    _signal: ClassVar[str] = "on_connection_tls_start"
+
+
+class TraceConnectionTlsEndParams(_OfHost):
+    """The TLS handshake has succeeded, and the certificate is trusted.
+
+    :param host: name that the certificate of the peer is for
+    """
+
+    __slots__ = ()
+
+    _signal: ClassVar[str] = "on_connection_tls_end"
 
 
 class TraceConnectionReuseconnParams(TraceParams):
@@ -432,12 +483,23 @@ class TraceConfig:
     """Sent when a request fails or is cancelled, if no handler of ``on_request_start`` failed."""
     on_response_chunk_received: SignalOf[TraceResponseChunkReceivedParams] = SignalOf()
     """Sent when ``read()``, ``text()`` or ``json()`` has read the body."""
+    on_response_end: SignalOf[TraceResponseEndParams] = SignalOf()
+    """Sent when the body of the final response has been received, has failed or is dropped.
+
+    That may be in a plain call such as ``response.release()``, so these handlers cannot wait: one
+    that awaits something which is not there yet is ended.  Their errors are logged, and go no
+    further.
+    """
     on_connection_queued_start: SignalOf[TraceConnectionQueuedStartParams] = SignalOf()
     """Sent when a request starts to wait for a slot of the connector."""
     on_connection_queued_end: SignalOf[TraceConnectionQueuedEndParams] = SignalOf()
     """Sent when the request has got the slot that it waited for."""
     on_connection_create_start: SignalOf[TraceConnectionCreateStartParams] = SignalOf()
     """Sent when a new connection is about to be opened."""
+    on_connection_tls_start: SignalOf[TraceConnectionTlsStartParams] = SignalOf()
+    """Sent when the TLS handshake of the new connection is about to begin."""
+    on_connection_tls_end: SignalOf[TraceConnectionTlsEndParams] = SignalOf()
+    """Sent when the handshake has succeeded."""
     on_connection_create_end: SignalOf[TraceConnectionCreateEndParams] = SignalOf()
     """Sent when the new connection is open; not sent if opening it fails."""
     on_connection_reuseconn: SignalOf[TraceConnectionReuseconnParams] = SignalOf()
@@ -510,9 +572,35 @@ class Trace:
         for handler in self._handlers.get(params._signal, ()):
             await handler(self._session, self._context, params)
 
+    def send_at_once(self, params: TraceParams) -> None:
+        """Run the handlers of the signal in a plain call; an exception is passed on.
+
+        :raises RuntimeError: a handler waits for something; it is closed then
+        """
+        for handler in self._handlers.get(params._signal, ()):
+            _run_at_once(handler(self._session, self._context, params), params._signal)
+
+
+def _run_at_once(work: Awaitable[object], signal: str) -> None:
+    steps = work.__await__()
+    try:
+        next(steps)
+    except StopIteration:
+        return
+    if isinstance(steps, Generator):  # a coroutine, too
+        steps.close()
+    raise RuntimeError(f"a handler of {signal} must not wait: the signal is sent by a plain call")
+
 
 #: Signals that aiohttp's configurations do not have.
-_OUR_OWN: Final = frozenset({"on_request_retry"})
+_OUR_OWN: Final = frozenset(
+    {
+        "on_connection_tls_end",
+        "on_connection_tls_start",
+        "on_request_retry",
+        "on_response_end",
+    }
+)
 
 _INTERFACE: Final = (
     "freeze",
@@ -523,6 +611,18 @@ _INTERFACE: Final = (
 _OF_CONNECTIONS: Final = frozenset(
     name for name in TraceConfig()._signals if name.startswith(("on_connection_", "on_dns_"))
 )
+
+
+def tell_at_once(traces: Iterable[Trace], params: TraceParams) -> None:
+    """Run the handlers of *traces* for the signal with these parameters in a plain call.
+
+    Exceptions of handlers, and that they wait, are logged.
+    """
+    for trace in traces:
+        try:
+            trace.send_at_once(params)
+        except Exception:
+            logger.exception("a handler of %s failed", params._signal)
 
 
 async def tell(traces: Iterable[Trace], params: TraceParams) -> None:

@@ -13,7 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from .. import hdrs
 from .._http1 import Upload, goes_inline
 from .._tasks import CLEAN_UP_SECONDS, Expired
-from ..client_reqrep import ClientRequest, ClientResponse, watch_body
+from ..client_reqrep import ClientRequest, ClientResponse, watch_body, when_over
 from ..tracing import (
     Trace,
     TraceParams,
@@ -25,7 +25,9 @@ from ..tracing import (
     TraceRequestRetryParams,
     TraceRequestStartParams,
     TraceResponseChunkReceivedParams,
+    TraceResponseEndParams,
     tell,
+    tell_at_once,
 )
 from ._call_scope import CallScope
 
@@ -141,6 +143,9 @@ class CallTracer:
         if self.tells_of(TraceRequestEndParams):
             hop = self._scope.hop
             await self._tell(TraceRequestEndParams(hop.method, hop.url, self._headers(), response))
+        traces = [trace for trace in self._traces if trace.tells_of(TraceResponseEndParams)]
+        if traces:
+            when_over(response, _EndOf(response, traces))
 
     def watch_body(self, response: ClientResponse) -> None:
         """Tell of the body of *response* when the application has read it."""
@@ -182,3 +187,19 @@ class CallTracer:
                 "the handlers of on_request_exception took more than %s seconds",
                 CLEAN_UP_SECONDS,
             )
+
+
+class _EndOf:
+    """Tells that a response is over, without keeping it alive."""
+
+    __slots__ = ("_method", "_status", "_traces", "_url")
+
+    def __init__(self, response: ClientResponse, traces: Sequence[Trace]) -> None:
+        self._method = response.method
+        self._url = response.real_url
+        self._status = response.status
+        self._traces = traces
+
+    def __call__(self, size: int, error: BaseException | None) -> None:
+        params = TraceResponseEndParams(self._method, self._url, self._status, size, error)
+        tell_at_once(self._traces, params)

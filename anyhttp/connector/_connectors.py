@@ -39,7 +39,6 @@ from .._network import (
     dial_errors,
     fold_ssl,
     ssl_option,
-    start_tls,
 )
 from .._targets import BasicAuth, ProxyOptions, checked_proxy, proxy_options
 from .._tasks import ClientTimeout, Expired
@@ -57,6 +56,7 @@ from ..tracing import (
 from ..typedefs import StrOrURL
 from ._base import BaseConnector
 from ._dial import ConnectLimit, TcpOptions, dial_tcp
+from ._encryption import encrypt
 from ._foreign import timed_out
 from ._hooks import TCP_REFUSED, TCP_UNUSED
 from ._substitute import OPEN_BLOCKS, substitute_at_once, substitute_for
@@ -299,8 +299,7 @@ class TCPConnector(BaseConnector):
         self, stream: NetworkStream, key: ConnectionKey, traces: Sequence[Trace]
     ) -> NetworkStream:
         """Start TLS with the origin *key* on *stream*, which has no proxy."""
-        name = key.server_hostname or key.host
-        return await start_tls(stream, name, key, self._pool.tls_sessions)
+        return await encrypt(stream, key, self._pool.tls_sessions, traces)
 
     def _verification(
         self, req: ClientRequest | ProxyRequest, option: SSLOption | SupportsFingerprint
@@ -357,7 +356,8 @@ class TCPConnector(BaseConnector):
             proxy_tls = True if isinstance(self._ssl, Fingerprint) else self._ssl
         resolve = partial(self._resolve, traces=traces)
         sessions = self._pool.tls_sessions
-        return Way(resolve, self._options, tls, proxy_tls, sessions, self._engine_class, limit)
+        engine = self._engine_class
+        return Way(resolve, self._options, tls, proxy_tls, sessions, engine, limit, traces)
 
     async def _resolve(
         self, key: ConnectionKey, host: str, port: int, traces: Sequence[Trace] = ()
@@ -572,8 +572,7 @@ class UnixConnector(BaseConnector):
             stream = await connect_unix(os.fsencode(self._path))
         if not key.is_ssl:
             return stream
-        name = key.server_hostname or key.host
-        return await start_tls(stream, name, key, self._pool.tls_sessions)
+        return await encrypt(stream, key, self._pool.tls_sessions, traces)
 
 
 class NamedPipeConnector(BaseConnector):

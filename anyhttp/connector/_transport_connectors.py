@@ -14,10 +14,11 @@ from .._http1 import Connection
 from .._network import NetworkStream, SocketOption, set_options, sockets_with
 from .._tasks import ClientTimeout, deadline_after
 from ..client_exceptions import UnixClientConnectorError
-from ..tracing import Trace, TraceParams, tell
+from ..tracing import Trace, TraceParams
 from ._base import BaseConnector
 from ._connectors import TCPConnector, UnixConnector
 from ._dial import ConnectLimit
+from ._encryption import tell_or_close
 from ._terms import LendingTerms
 from ._tunnel import Way
 
@@ -164,15 +165,6 @@ class _Lending(BaseConnector):
         await self._pool.finish_closing()
 
 
-async def _traced(stream: NetworkStream, traces: Sequence[Trace], params: TraceParams) -> None:
-    """Tell *traces*; close *stream* if a handler fails."""
-    try:
-        await tell(traces, params)
-    except BaseException:
-        await stream.aclose()
-        raise
-
-
 def _offer_http1(key: ConnectionKey) -> None:
     """Offer HTTP/1.1 alone, as another client may have added HTTP/2 to a context that both use."""
     if isinstance(key.ssl, SSLContext):
@@ -199,10 +191,10 @@ class TransportTCPConnector(_Lending, TCPConnector):
     async def _encrypt(
         self, stream: NetworkStream, key: ConnectionKey, traces: Sequence[Trace]
     ) -> NetworkStream:
-        await _traced(stream, traces, TlsStarting(stream))
+        await tell_or_close(stream, traces, TlsStarting(stream))
         _offer_http1(key)
         stream = await super()._encrypt(stream, key, traces)
-        await _traced(stream, traces, TlsDone(stream))
+        await tell_or_close(stream, traces, TlsDone(stream))
         return stream
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -22,7 +22,7 @@ from yarl import URL
 from .. import hdrs
 from .._common import ConnectionKey, ProxyKey, RequestInfo, SupportsFingerprint, without_zone
 from .._http1 import Engine, Head, Limits, ParseError
-from .._network import NetworkStream, SSLOption, TlsSessions, start_tls
+from .._network import NetworkStream, SSLOption, TlsSessions
 from .._targets import HTTP_PROXIES, BasicAuth
 from .._tasks import Expired
 from ..abc import ResolveResult
@@ -35,7 +35,9 @@ from ..client_exceptions import (
     ClientSSLError,
 )
 from ..client_reqrep import ClientRequest
+from ..tracing import Trace
 from ._dial import ConnectLimit, TcpOptions, dial_tcp
+from ._encryption import encrypt
 
 __all__ = (
     "ConnectRequest",
@@ -73,6 +75,7 @@ class Way:
     tls_sessions: TlsSessions
     engine_class: type[Engine]
     limit: ConnectLimit
+    traces: Sequence[Trace]
 
 
 @dataclass(slots=True)
@@ -135,8 +138,7 @@ async def dial_through_proxy(
                 raise
     if not key.is_ssl:
         return stream
-    name = key.server_hostname or key.host
-    inner = await start_tls(stream, name, key, way.tls_sessions)
+    inner = await encrypt(stream, key, way.tls_sessions, way.traces)
     inner.for_one_exchange = stream.for_one_exchange
     return inner
 
@@ -147,9 +149,9 @@ async def _dial_proxy(key: ConnectionKey, way: Way) -> NetworkStream:
         assert key.port is not None
         addresses = await way.resolve(key, key.host, key.port)
         stream = await dial_tcp(addresses, way.options, way.limit)
-        if not key.is_ssl:
-            return stream
-        return await start_tls(stream, key.host, key, way.tls_sessions)
+    if not key.is_ssl:
+        return stream
+    return await encrypt(stream, key, way.tls_sessions, way.traces, _proxy_errors(key))
 
 
 async def _dial_through_socks(
