@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
+
+from multidict import MultiMapping
 
 from .. import hdrs
 from .set_cookie import parse_date
@@ -18,7 +19,7 @@ _SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _LONGEST_DATE: Final = 64
 
 
-def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
+def parse_retry_after(headers: MultiMapping[str], now: float) -> float | None:
     """Return how many seconds the ``Retry-After`` field of a response asks to wait.
 
     A date counts from the ``Date`` of the same response, so that it does not matter whether the

@@ -18,7 +18,9 @@ from .._headers import IDEMPOTENT_METHODS, checked_method, parse_retry_after
 from ..client_exceptions import (
     ClientConnectionResetError,
     ClientConnectorError,
+    ClientHttpProxyError,
     ClientOSError,
+    ClientResponseError,
     ClientSSLError,
     ConnectionTimeoutError,
     ServerConnectionError,
@@ -92,7 +94,8 @@ class RetryMiddleware:
     :param backoff: upper bound of the first wait, in seconds
     :param max_backoff: beyond this the bound does not grow, in seconds
     :param max_retry_after: a response that asks for a longer wait is not repeated, in seconds
-    :param statuses: those of responses after which the request is sent again
+    :param statuses: those of responses after which the request is sent again, and those by which
+        a proxy refuses a tunnel
     :param methods: those of requests that may be sent twice; ``None`` for all.  A request that was
         not sent at all, as there was no connection, is repeated whatever its method
     :param exceptions: after which the request is sent again.  An error of TLS or of a fingerprint
@@ -177,10 +180,8 @@ class RetryMiddleware:
         if not await self._wants_another(attempt):
             return None
         wait = self._backoff.delay(number)
-        asked = None
-        if attempt.response is not None:
-            asked = parse_retry_after(attempt.response.headers, time.time())
-            wait += asked or 0.0
+        asked = _wish_of_server(attempt)
+        wait += asked
         reason = self._objection(attempt.request, wait, asked, elapsed)
         if reason is None:
             return wait
@@ -198,12 +199,14 @@ class RetryMiddleware:
         if attempt.response is not None:
             return may_repeat and attempt.response.status in self._statuses
         error = attempt.exception
+        if isinstance(error, ClientHttpProxyError):  # it has sent nothing to the origin
+            return error.status in self._statuses
         if not isinstance(error, self._exceptions) or isinstance(error, _LASTING):
             return False
         return may_repeat or isinstance(error, _NOT_SENT)
 
     def _objection(
-        self, request: ClientRequest, wait: float, asked: float | None, elapsed: float
+        self, request: ClientRequest, wait: float, asked: float, elapsed: float
     ) -> str | None:
         """Return why *request* cannot be sent again after *wait* seconds."""
         payload = request.payload
@@ -212,7 +215,7 @@ class RetryMiddleware:
                 "its body could be read only once; give bytes, or a file that can be rewound, to "
                 "have it sent again"
             )
-        if asked is not None and asked > self._max_retry_after:
+        if asked > self._max_retry_after:
             return (
                 f"the server asks to wait for {asked:.0f} s (Retry-After), and max_retry_after "
                 f"is {self._max_retry_after:g} s"
@@ -229,6 +232,16 @@ class RetryMiddleware:
                 f"the total of RetryMiddleware is {self._total:g} s"
             )
         return None
+
+
+def _wish_of_server(attempt: RetryAttempt) -> float:
+    """Return the seconds that the server wants to be left alone; 0 if it does not say."""
+    response, error = attempt.response, attempt.exception
+    if response is not None:
+        return parse_retry_after(response.headers, time.time()) or 0.0
+    if isinstance(error, ClientResponseError) and error.headers is not None:
+        return parse_retry_after(error.headers, time.time()) or 0.0
+    return 0.0
 
 
 async def _send(request: ClientRequest, handler: ClientHandlerType, number: int) -> RetryAttempt:

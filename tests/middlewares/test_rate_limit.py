@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import types
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
 from typing import Any
 
 import anyio
@@ -201,7 +201,7 @@ class TestConcurrency:
         log = Log()
         log.mock.get(f"{API}slow", answer=lambda request: Answer(body=slow()))
 
-        async def slow() -> Any:
+        async def slow() -> AsyncIterator[bytes]:
             yield b"x"
             await anyio.sleep(10)
             yield b"y"

@@ -25,6 +25,7 @@ from anyhttp import (
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientHandlerType,
+    ClientHttpProxyError,
     ClientOSError,
     ClientPayloadError,
     ClientRequest,
@@ -47,7 +48,7 @@ from anyhttp import (
 from anyhttp.testing import Answer, AutojumpEventLoop, MockConnector, WebSocketPeer, stall
 from tests.support.cancel import cancel_at_every_checkpoint
 from tests.support.client import assert_free, client, get
-from tests.support.peer import CLOSE, Script
+from tests.support.peer import CLOSE, DEAF, Head, Script, Until
 from tests.support.responses import OK
 
 API = "https://api.test/"
@@ -666,8 +667,58 @@ class TestConnections:
             await get(session, peer.url / "a")
             await get(session, peer.url / "b")
 
+    async def test_a_stale_connection_is_replaced_once(self, script: Script, http1: str) -> None:
+        """The session does not begin anew behind the middleware's back."""
+        peer = await script([(b"GET /a ", OK), (b"GET /b ", CLOSE)], [(b"GET /b ", CLOSE)])
+        async with client(http1, middlewares=[RetryMiddleware(attempts=1)]) as session:
+            await get(session, peer.url / "a")
+            with pytest.raises(ServerDisconnectedError):
+                await get(session, peer.url / "b")
+            assert_free(session, idle=0)
 
-GOOD: dict[str, Any] = {}
+    async def test_an_early_answer_ends_an_upload(
+        self, script: Script, http1: str, tmp_path: Path
+    ) -> None:
+        """Before the wait; the next attempt sends all of the file."""
+        path = tmp_path / "file"
+        path.write_bytes(b"x" * 3_000_000)
+        early = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+        peer = await script([(Head(b"PUT / "), [early, DEAF])], [(b"PUT / ", OK)])
+        async with client(http1, middlewares=[retry(backoff=0)]) as session:
+            async with session.put(peer.url, data=path.open("rb")) as response:
+                assert response.status == 200
+        assert peer.requests[1].count(b"x" * 1000) == 3000
+
+    async def test_a_body_that_was_not_asked_for(self, script: Script, http1: str) -> None:
+        """With ``Expect: 100-continue``, a server that refuses leaves it unread."""
+        early = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        go_on = b"HTTP/1.1 100 Continue\r\n\r\n"
+        peer = await script(
+            [(Head(b"PUT / "), early)], [(Head(b"PUT / "), go_on), (Until(b"0\r\n\r\n"), OK)]
+        )
+        async with client(http1, middlewares=[retry(backoff=0)]) as session:
+            async with session.put(peer.url, data=OnceOnly(), expect100=True) as response:
+                assert response.status == 200
+        assert len(peer.requests[1]) > 100_000
+
+
+async def test_a_proxy_that_cannot_reach_the_server(script: Script) -> None:
+    """It has sent nothing, so a POST is repeated too, when the proxy says."""
+    waits: list[float] = []
+
+    async def note(session: object, context: object, params: TraceRequestRetryParams) -> None:
+        waits.append(params.delay)
+
+    config = TraceConfig()
+    config.on_request_retry.append(note)
+    refusal = b"HTTP/1.1 503 Busy\r\nRetry-After: 0.01\r\nContent-Length: 0\r\n\r\n"
+    proxy = await script([(b"CONNECT ", refusal)], [(b"CONNECT ", refusal)])
+    async with ClientSession(
+        middlewares=[retry(backoff=0, attempts=2)], trace_configs=[config]
+    ) as session:
+        with pytest.raises(ClientHttpProxyError):
+            await session.post("https://api.test/", data=b"x", proxy=proxy.url)
+    assert waits == [0.01]
 
 
 @pytest.mark.parametrize(
