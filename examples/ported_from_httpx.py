@@ -17,8 +17,8 @@ async def main(base_url: str) -> None:
             async with session.post("items", json={"name": "pencil"}) as response:
                 print(response.status, await response.json())
             async with session.get("report", params={"year": 2026}) as response:
-                async for line in response.content:
-                    print(line.decode().rstrip())
+                async for line in response.lines():
+                    print(line)
         except ClientResponseError as error:
             print("refused:", error.status, error.body)
         except (ClientError, TimeoutError) as error:
