@@ -8,7 +8,7 @@ import anyio
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
-from anyhttp import ClientSession
+from anyhttp import ClientSession, RetryMiddleware
 from anyhttp.opentelemetry import OpenTelemetryMiddleware
 
 
@@ -23,7 +23,7 @@ async def main(base_url: str) -> None:
     provider = TracerProvider()
     exporter = ConsoleSpanExporter(out=sys.stdout, formatter=line)  # or one that sends them
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    middlewares = [OpenTelemetryMiddleware(tracer_provider=provider)]
+    middlewares = [RetryMiddleware(), OpenTelemetryMiddleware(tracer_provider=provider)]
     async with ClientSession(base_url, middlewares=middlewares) as session:
         with provider.get_tracer("shop").start_as_current_span("checkout"):
             for path in ("/basket", "/prices?token=secret"):

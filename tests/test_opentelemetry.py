@@ -44,6 +44,8 @@ from anyhttp import (
     ClientResponse,
     ClientSession,
     ClientTimeout,
+    RetryMiddleware,
+    UnixConnector,
     WSServerHandshakeError,
     __version__,
 )
@@ -243,6 +245,28 @@ async def test_the_peer_of_a_socket(telemetry: Telemetry, server: Server) -> Non
     assert "network.peer.address" not in closed or closed["network.peer.port"] == server.url.port
 
 
+async def test_the_peer_of_a_unix_socket(telemetry: Telemetry, server: Server) -> None:
+    """It has a path, and no port."""
+    connector = UnixConnector(server.unix_path)
+    async with ClientSession(connector=connector, middlewares=[telemetry.middleware()]) as session:
+        await get(session, "http://any.test/json")
+    attributes = attributes_of(telemetry.span)
+    assert attributes["network.peer.address"] == server.unix_path
+    assert "network.peer.port" not in attributes
+
+
+async def test_a_scheme_without_a_port(telemetry: Telemetry) -> None:
+    """A connector may know such a scheme."""
+
+    async def handler(request: ClientRequest) -> ClientResponse:
+        return ClientResponse.for_request(request)
+
+    await telemetry.middleware()(ClientRequest("GET", URL("engine://containers/")), handler)
+    attributes = attributes_of(telemetry.span)
+    assert attributes["server.address"] == "containers"
+    assert "server.port" not in attributes
+
+
 @pytest.mark.parametrize(
     ("status", "is_error"), [(204, False), (304, False), (404, True), (500, True)]
 )
@@ -418,22 +442,16 @@ async def test_redirects(telemetry: Telemetry) -> None:
     assert error_of(first) is None
 
 
-async def twice(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-    """Send a request again that fails."""
-    response = await handler(request)
-    return response if response.ok else await handler(request)
-
-
 async def test_retries(telemetry: Telemetry) -> None:
     """Last of the middlewares it sees each attempt, and first only what came of them all."""
     mock = MockConnector()
     mock.get(API, answers=[503, 200, 503, 200])
-    ours = telemetry.middleware()
+    ours, retry = telemetry.middleware(), RetryMiddleware(random=lambda: 0.0)
     async with session_of(mock) as session:
-        await get(session, API, middlewares=[twice, ours])
+        await get(session, API, middlewares=[retry, ours])
         inner = telemetry.spans
         telemetry.exporter.clear()
-        await get(session, API, middlewares=[ours, twice])
+        await get(session, API, middlewares=[ours, retry])
     assert [attributes_of(span)["http.response.status_code"] for span in inner] == [503, 200]
     assert [error_of(span) for span in inner] == ["503", None]
     assert resends(inner) == [None, 1]
@@ -499,6 +517,17 @@ async def test_a_body_that_breaks_off(telemetry: Telemetry) -> None:
     assert duration.attributes["error.type"] == "anyhttp.client_exceptions.ClientPayloadError"
 
 
+async def test_an_error_page_that_breaks_off(telemetry: Telemetry) -> None:
+    """Its status says more."""
+    mock = MockConnector()
+    mock.get(API, status=502, body=[b"one"], exception=ConnectionResetError)
+    async with session_of(mock, telemetry.middleware()) as session:
+        async with session.get(API) as response:
+            with pytest.raises(ClientPayloadError):
+                await response.read()
+    assert error_of(telemetry.span) == "502"
+
+
 async def test_a_session_that_closes_before(telemetry: Telemetry) -> None:
     """It ends what is open, and so the span; the program wanted no more of it."""
     mock = MockConnector()
@@ -522,6 +551,7 @@ async def test_a_response_that_is_forgotten(telemetry: Telemetry, server: Server
         assert error_of(telemetry.span) == "anyhttp.client_exceptions.ClientConnectionError"
 
 
+@pytest.mark.uvloop
 async def test_cancelled_anywhere(telemetry: Telemetry) -> None:
     """No span stays open, and none is the current one afterwards."""
     mock = MockConnector()
@@ -664,6 +694,7 @@ async def test_a_body_of_unknown_length(telemetry: Telemetry) -> None:
 # -- contexts
 
 
+@pytest.mark.uvloop
 async def test_what_is_sent_belongs_to_the_span(telemetry: Telemetry) -> None:
     """So do inner middlewares and the pieces of a body, in each of several tasks."""
     seen: dict[str, list[trace.Span]] = {}

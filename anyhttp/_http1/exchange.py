@@ -143,10 +143,7 @@ class Exchange:
 
         ``None`` if there is none, or the connection has been closed.
         """
-        try:
-            return self._http1.stream.extra_info("peername")
-        except OSError:
-            return None
+        return self._http1.stream.extra_info("peername")
 
     @property
     def send_error(self) -> ClientOSError | None:

@@ -82,7 +82,6 @@ class Sending:
         "_begun",
         "_context",
         "_instruments",
-        "_is_over",
         "_is_received",
         "_labels",
         "_records_errors",
@@ -112,7 +111,6 @@ class Sending:
         self._attributes = dict(labels)
         self._request_size: int | None = None
         self._is_received = False
-        self._is_over = False
         # Without an SDK, the span that the program is in stays the one that servers are told of.
         is_valid = span.get_span_context().is_valid
         self._context = set_span_in_context(span) if is_valid else contexts.get_current()
@@ -165,16 +163,14 @@ class Sending:
     def _end_with_body(self, size: int, error: BaseException | None) -> None:
         if error is not None:
             self.fail(error)
-        elif not self._is_over:
-            metric = self._instruments.response_size
-            if metric is not None and self._is_received:
-                metric.record(size, self._attributes, self._context)
-            self._end()
+            return
+        metric = self._instruments.response_size
+        if metric is not None and self._is_received:
+            metric.record(size, self._attributes, self._context)
+        self._end()
 
     def fail(self, error: BaseException) -> None:
-        """End with *error*, unless this is over."""
-        if self._is_over:
-            return
+        """End with *error*."""
         if ERROR_TYPE not in self._attributes:  # the status says more than what came after it
             self._attributes[ERROR_TYPE] = kind = error_type(error)
             self._span.set_attribute(ERROR_TYPE, kind)
@@ -184,7 +180,6 @@ class Sending:
         self._end()
 
     def _end(self) -> None:
-        self._is_over = True
         elapsed = perf_counter_ns() - self._begun
         attributes, context, instruments = self._attributes, self._context, self._instruments
         self._span.end(self._started + elapsed)
