@@ -21,6 +21,7 @@ JOBS: Final = {
     "a chat that reconnects": ["reconnecting_chat"],
     "a company's proxy": ["company_proxy"],
     "a library for both backends": ["library"],
+    "requests traced with OpenTelemetry": ["traced"],
     "ports from aiohttp and httpx": ["ported_from_aiohttp", "ported_from_httpx"],
 }
 FILES: Final = [file for files in JOBS.values() for file in files]
