@@ -57,6 +57,7 @@ from .client_exceptions import (
     InvalidUrlRedirectClientError,
     NonHttpUrlClientError,
     NonHttpUrlRedirectClientError,
+    OAuth2Error,
     RedirectClientError,
     ServerConnectionError,
     ServerDisconnectedError,
@@ -91,7 +92,13 @@ from .connector import (
 )
 from .cookiejar import CookieJar, DummyCookieJar
 from .formdata import FormData
-from .middlewares import RateLimitMiddleware, RetryAttempt, RetryMiddleware
+from .middlewares import (
+    BearerAuthMiddleware,
+    BearerToken,
+    RateLimitMiddleware,
+    RetryAttempt,
+    RetryMiddleware,
+)
 from .multipart import BodyPartReader, MultipartReader, MultipartWriter
 from .payload import (
     PAYLOAD_REGISTRY,
@@ -165,6 +172,8 @@ __all__ = (
     "BadContentDispositionParam",
     "BaseConnector",
     "BasicAuth",
+    "BearerAuthMiddleware",
+    "BearerToken",
     "BodyPartReader",
     "BodyTooLargeError",
     "BufferedReaderPayload",
@@ -228,6 +237,7 @@ __all__ = (
     "NamedPipeConnector",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
+    "OAuth2Error",
     "PAYLOAD_REGISTRY",
     "Payload",
     "ProxyConnector",

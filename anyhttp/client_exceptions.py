@@ -27,6 +27,7 @@ ClientError
 ├── DownloadError
 │   └── DigestMismatchError
 ├── UploadAbortedError
+├── OAuth2Error
 ├── InvalidURL                              (+ ValueError)
 │   └── InvalidUrlClientError
 │       └── InvalidUrlRedirectClientError   (+ RedirectClientError)
@@ -96,6 +97,7 @@ __all__ = (
     "InvalidUrlRedirectClientError",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
+    "OAuth2Error",
     "RedirectClientError",
     "ServerConnectionError",
     "ServerDisconnectedError",
@@ -533,6 +535,30 @@ class DigestMismatchError(DownloadError):
 
 class UploadAbortedError(ClientError):
     """The body of the request was not sent completely."""
+
+
+class OAuth2Error(ClientError):
+    """A token endpoint gave no token (:rfc:`6749#section-5.2`).
+
+    :param error: the code of the error, such as ``"invalid_grant"``; ``None`` if the answer is
+        neither a token nor such an error
+    :param description: what the server says of it, or what is wrong with the answer
+    :param uri: a page about the error
+
+    What the server has sent is cut and made printable.
+    """
+
+    def __init__(
+        self, error: str | None, description: str | None = None, uri: str | None = None
+    ) -> None:
+        super().__init__(error, description, uri)
+        self.error = error
+        self.description = description
+        self.uri = uri
+
+    def __str__(self) -> str:
+        said = (self.error, self.description, self.uri and f"see {self.uri}")
+        return f"the token endpoint gave no token: {', '.join(filter(None, said))}"
 
 
 # -- the request could not even be tried -----------------------------------------------------

@@ -1,6 +1,6 @@
 """Middlewares between a session and the network: their types, and how they are chained.
 
-:func:`phase`, :func:`tell_of_retry` and the functions after them are for the middlewares of this
+:func:`base_origin`, :func:`phase` and the functions after them are for the middlewares of this
 package.  They know the call of the request that the session has made, until the middlewares have
 answered.
 """
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import anyio
 
+from ._targets import Origin
 from .client_reqrep import ClientRequest, ClientResponse, call_of
 
 __all__ = (
@@ -67,6 +68,15 @@ def checked_middlewares(value: Iterable[ClientMiddlewareType]) -> tuple[ClientMi
             name = middleware.__name__
             raise TypeError(f"middlewares holds the class {name}: make an object, {name}(...)")
     return middlewares
+
+
+def base_origin(request: ClientRequest) -> Origin | None:
+    """Return the origin of the ``base_url`` of the session that has made *request*.
+
+    :returns: ``None`` if the session has none, or a middleware has made the request
+    """
+    call = call_of(request)
+    return None if call is None else call.base_origin
 
 
 @contextmanager

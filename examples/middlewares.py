@@ -6,7 +6,13 @@ import sys
 
 import anyio
 
-from anyhttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession
+from anyhttp import (
+    BearerAuthMiddleware,
+    ClientHandlerType,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+)
 
 
 async def log(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -16,29 +22,15 @@ async def log(request: ClientRequest, handler: ClientHandlerType) -> ClientRespo
     return response
 
 
-class Token:
-    """Sends a token with each request, and fetches another when it is refused."""
-
-    def __init__(self) -> None:
-        self._token = "expired"
-
-    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        """Send *request*, and once more if the token was too old."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        response = await handler(request)
-        if response.status == 401:
-            response.release()
-            # Without middlewares, as this request must not wait for itself.
-            async with request.session.get("token", middlewares=()) as answer:
-                self._token = await answer.text()
-            request.headers["Authorization"] = f"Bearer {self._token}"
-            response = await handler(request)
-        return response
-
-
 async def main(base_url: str) -> None:
     """Ask for something that needs a token, twice."""
-    async with ClientSession(base_url, middlewares=[Token(), log]) as session:
+
+    async def fetch_token() -> str:
+        async with session.get("token", raise_for_status=True) as response:
+            return await response.text()
+
+    bearer = BearerAuthMiddleware(fetch_token)
+    async with ClientSession(base_url, middlewares=[bearer, log]) as session:
         for _ in range(2):
             async with session.get("private") as response:
                 print(await response.text())

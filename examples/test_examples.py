@@ -115,21 +115,24 @@ async def test_digest(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_middlewares(capsys: pytest.CaptureFixture[str]) -> None:
-    """A token that is too old is renewed once."""
-
-    def private(request: ReceivedRequest) -> Answer:
-        if request.headers["Authorization"] == "Bearer fresh":
-            return Answer(text="for you")
-        return Answer(401)
-
+    """A token is fetched once for all requests."""
     with mock_requests() as mock:
-        mock.get(f"{API}private", answer=private)
+        mock.get(f"{API}private", match_headers={"Authorization": "Bearer fresh"}, text="for you")
         token = mock.get(f"{API}token", text="fresh")
         await middlewares.main(API)
         token.assert_called_once()
     assert capsys.readouterr().out == (
-        "GET /private 401\nGET /private 200\nfor you\nGET /private 200\nfor you\n"
+        "GET /token 200\nGET /private 200\nfor you\nGET /private 200\nfor you\n"
     )
+
+
+async def test_middlewares_without_a_token() -> None:
+    """The error of whoever gives tokens is the error of the request."""
+    with mock_requests() as mock:
+        mock.get(f"{API}token", status=503, text="<h1>not now</h1>")
+        with pytest.raises(ClientResponseError, match="503") as caught:
+            await middlewares.main(API)
+        assert caught.value.request_info.url == URL(f"{API}token")
 
 
 async def test_answers(capsys: pytest.CaptureFixture[str]) -> None:

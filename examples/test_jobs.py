@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 import pytest
 from fastapi import FastAPI
 
-from anyhttp import ClientResponseError, ClientSession, WSServerHandshakeError
+from anyhttp import ClientResponseError, ClientSession, OAuth2Error, WSServerHandshakeError
 from anyhttp.testing import Answer, ASGIConnector, MockConnector, WebSocketPeer, mock_requests
 from examples import (
     fastapi_lifespan,
     json_with_errors,
+    oauth2,
     ported_from_aiohttp,
     ported_from_httpx,
     reconnecting_chat,
@@ -44,6 +45,29 @@ async def test_json_with_errors(answer: Answer | Exception, said: str) -> None:
     mock.get("/users/1", answer=answer)
     async with ClientSession(API, connector=mock) as session:
         assert (await json_with_errors.name_of(session, 1)).startswith(said)
+
+
+async def test_oauth2(capsys: pytest.CaptureFixture[str]) -> None:
+    """A token that is refused is renewed by the refresh token that came with it."""
+    with mock_requests() as mock:
+        granted = {"token_type": "Bearer", "expires_in": 300}
+        first = granted | {"access_token": "a1", "refresh_token": "r1"}
+        second = granted | {"access_token": "a2"}
+        tokens = mock.post(oauth2.TOKENS, answers=[first, second])
+        mock.get(f"{API}me", match_headers={"Authorization": "Bearer a1"}, status=401)
+        mock.get(f"{API}me", match_headers={"Authorization": "Bearer a2"}, json={"name": "Ada"})
+        await oauth2.main(API, "r0")
+        grants = [call.form["refresh_token"] for call in tokens.calls]
+    assert grants == ["r0", "r1"]
+    assert capsys.readouterr().out == "{'name': 'Ada'}\n"
+
+
+async def test_oauth2_that_is_refused() -> None:
+    """What the token endpoint says is what the program gets; the API is not asked."""
+    with mock_requests() as mock:
+        mock.post(oauth2.TOKENS, status=400, json={"error": "invalid_grant"})
+        with pytest.raises(OAuth2Error, match="invalid_grant"):
+            await oauth2.main(API, "r0")
 
 
 async def test_library_with_a_session_of_its_own() -> None:

@@ -44,7 +44,7 @@ BASES: dict[str, tuple[type[BaseException], ...]] = {
 FAMILIES = {
     errors.ClientError: (
         "ClientResponseError ClientConnectionError ClientPayloadError DownloadError "
-        "UploadAbortedError RedirectClientError NonHttpUrlClientError"
+        "UploadAbortedError OAuth2Error RedirectClientError NonHttpUrlClientError"
     ),
     errors.ClientResponseError: (
         "ContentTypeError WSServerHandshakeError TooManyRedirects ClientHttpProxyError"

@@ -42,7 +42,7 @@ PRINTED: Final = {
     "get": GREETING,
     "get_on_trio": GREETING,
     "many_at_once": "0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n",
-    "middlewares": "GET /private 401\nGET /private 200\nfor you\nGET /private 200\nfor you\n",
+    "middlewares": "GET /token 200\nGET /private 200\nfor you\nGET /private 200\nfor you\n",
     "own_connector": "200 hello\nClientConnectorError\n",
     "own_resolver": "200 shop.test\n",
     "post_json": "201 /items?copies=2\n{'name': 'pencil', 'copies': 2}\n",

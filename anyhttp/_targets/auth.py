@@ -13,11 +13,14 @@ from anyio.to_thread import run_sync
 from yarl import URL
 
 from .._common import check_charset, check_instance, check_str, class_has, shown_class
+from .urls import Origin
 
 logger: Final = logging.getLogger("anyhttp.client")
 
 __all__ = (
     "BasicAuth",
+    "NetrcCredentials",
+    "OriginCredentials",
     "checked_auth",
     "encode_basic_auth",
     "foreign_auth",
@@ -95,6 +98,26 @@ class BasicAuth(_BasicAuth):
         return encode_basic_auth(self.login, self.password, self.encoding)
 
 
+class OriginCredentials(str):
+    """The value of an ``Authorization`` header that is for some origins only.
+
+    A request to another origin is sent without it.  The ``repr``, which the one of headers shows,
+    hides it.
+    """
+
+    __slots__ = ("origins",)
+
+    origins: frozenset[Origin]
+
+    def __new__(cls, value: str, origins: frozenset[Origin]) -> Self:
+        credentials = super().__new__(cls, value)
+        credentials.origins = origins
+        return credentials
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 def strip_auth_from_url(url: URL) -> tuple[URL, BasicAuth | None]:
     """Return *url* without its user info, and the credentials in that, if there are any."""
     auth = BasicAuth.from_url(url)
@@ -152,6 +175,20 @@ def _check_login(login: str) -> None:
 # -- the user's netrc file -------------------------------------------------------------
 
 
+class NetrcCredentials(str):
+    """The value of an ``Authorization`` header that comes from the user's netrc file."""
+
+    __slots__ = ()
+
+
+class _NetrcAuth(BasicAuth):
+    __slots__ = ()
+
+    def encode(self) -> str:
+        """Return the value of the header, as :class:`NetrcCredentials`."""
+        return NetrcCredentials(super().encode())
+
+
 async def netrc_auth(url: URL, *, default: bool = True) -> BasicAuth | None:
     """Return the credentials that the user's netrc file has for the host of *url*.
 
@@ -207,7 +244,7 @@ def _netrc_credentials(path: str, entry: tuple[str, str | None, str | None]) -> 
         return None  # an entry may exist only to define macros
     try:
         # UTF-8 sends the bytes of the file unchanged (servers may ask for it, RFC 7617 §2.1).
-        return BasicAuth(login, password or "", "utf-8")
+        return _NetrcAuth(login, password or "", "utf-8")
     except ValueError as exc:
         logger.warning("cannot use an entry of the netrc file %s: %s", path, exc)
         return None

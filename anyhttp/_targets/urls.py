@@ -20,6 +20,7 @@ __all__ = (
     "checked_server_hostname",
     "checked_url",
     "host_error",
+    "is_loopback",
     "is_secure",
     "is_upgrade",
     "origin_of",
@@ -57,6 +58,15 @@ def origin_of(url: URL) -> Origin:
 def is_secure(url: URL) -> bool:
     """Whether the host of *url* is reached by TLS."""
     return url.scheme in {"https", "wss"}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this computer: what is sent there crosses no network (:rfc:`6761`)."""
+    name = host.rstrip(".").lower()
+    try:
+        return ipaddress.ip_address(with_plain_zone(host)).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def is_upgrade(url: URL, target: URL) -> bool:

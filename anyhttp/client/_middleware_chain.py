@@ -8,6 +8,7 @@ import anyio
 
 from .. import hdrs
 from .._headers import IDEMPOTENT_METHODS
+from .._targets import Origin
 from .._tasks import Expired
 from ..client_exceptions import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from ..client_middlewares import build_client_middlewares
@@ -156,6 +157,11 @@ class CallOfMiddlewares:
     def sent(self) -> int:
         """How many requests middlewares have sent for the call."""
         return self._scope.sent
+
+    @property
+    def base_origin(self) -> Origin | None:
+        """The origin of the ``base_url`` of the session, if it has one."""
+        return self._scope.session.defaults.base_origin
 
     async def tell_of_retry(
         self,

@@ -33,10 +33,12 @@ from .._targets import (
     HTTP_PROXIES,
     BasicAuth,
     Destination,
+    OriginCredentials,
     ProxyOptions,
     checked_proxy,
     checked_server_hostname,
     checked_url,
+    origin_of,
 )
 from .._websocket import new_key
 from ..client_exceptions import ClientPayloadError, InvalidUrlClientError
@@ -446,6 +448,7 @@ class BaseRequest:
         for name, value in headers.items():
             if not isinstance(value, str):
                 raise TypeError(f"headers: {name} must be a str, not {type(value).__name__}")
+        self._drop_foreign_credentials()
         body = self.body
         if body and not isinstance(body, Payload):
             # The attribute was set directly, so the headers do not describe this body yet.
@@ -473,6 +476,12 @@ class BaseRequest:
             self.headers[hdrs.HOST] = without_zone(url.host_port_subcomponent or "")
         self.url = self._settled_url = url
         self._destination = self._present_destination()
+
+    def _drop_foreign_credentials(self) -> None:
+        """Remove the credentials that a middleware has added for another origin than this."""
+        given = self.headers.get(hdrs.AUTHORIZATION)
+        if isinstance(given, OriginCredentials) and origin_of(self.url) not in given.origins:
+            del self.headers[hdrs.AUTHORIZATION]
 
     # -- for the engine
 

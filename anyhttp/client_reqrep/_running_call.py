@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from .._targets import Origin
 from ._client_request import ClientRequest
 from ._response import ClientResponse
 
@@ -23,6 +24,10 @@ class RunningCall(Protocol):
     @property
     def sent(self) -> int:
         """How many requests middlewares have sent for the call."""
+
+    @property
+    def base_origin(self) -> Origin | None:
+        """The origin of the ``base_url`` of the session, if it has one."""
 
     async def tell_of_retry(
         self,

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from ._bearer import BearerAuthMiddleware, TokenSource
+from ._bearer_token import BearerToken
 from ._rate_limit import RateLimitMiddleware
 from ._retry import RetryAttempt, RetryMiddleware
 
-__all__ = ("RateLimitMiddleware", "RetryAttempt", "RetryMiddleware")
+__all__ = (
+    "BearerAuthMiddleware",
+    "BearerToken",
+    "RateLimitMiddleware",
+    "RetryAttempt",
+    "RetryMiddleware",
+    "TokenSource",
+)

@@ -51,6 +51,7 @@ RAISED: list[Exception] = [
     errors.DownloadError("text", "/a/file"),
     errors.DigestMismatchError("/a/file", "sha256", "00", "ff"),
     errors.UploadAbortedError("text"),
+    errors.OAuth2Error("invalid_grant", "it has expired", "https://login.test/errors"),
     errors.InvalidURL("u", "why"),
     errors.InvalidUrlClientError(URL("/u")),
     errors.RedirectClientError("text"),

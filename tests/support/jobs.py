@@ -15,6 +15,7 @@ JOBS: Final = {
     "many downloads": ["many_downloads"],
     "a resumed download": ["resumed_download"],
     "a large form": ["form_upload"],
+    "OAuth2 with refresh": ["oauth2"],
     "tests without a network": ["test_without_network"],
     "retries with Retry-After": ["retries"],
     "FastAPI lifespan": ["fastapi_lifespan"],
