@@ -27,9 +27,10 @@ async def main(base_url: str) -> None:
         tracker = UploadTracker()
         async with ClientSession(base_url) as session, anyio.create_task_group() as group:
             group.start_soon(show, tracker)
-            await session.post(
-                "upload", data=form, upload_tracker=tracker, raise_for_status=True, timeout=3600
-            )
+            async with session.post(
+                "upload", data=form, upload_tracker=tracker, timeout=3600
+            ) as response:
+                print(response.status, await response.text())
         print(f"sent all: {tracker.bytes_written == tracker.total}")
 
 

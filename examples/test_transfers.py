@@ -89,8 +89,8 @@ async def test_many_downloads(capsys: pytest.CaptureFixture[str]) -> None:
 async def test_form_upload(capsys: pytest.CaptureFixture[str]) -> None:
     """The form says beforehand how long it is."""
     with mock_requests() as mock:
-        uploaded = mock.post(f"{API}upload")
+        uploaded = mock.post(f"{API}upload", status=201, text="large.bin" * 1000)
         await form_upload.main(API)
         (call,) = uploaded.calls
     assert int(call.headers["Content-Length"]) == len(call.body) > 10_000_000
-    assert capsys.readouterr().out == "sent all: True\n"
+    assert capsys.readouterr().out == f"201 {'large.bin' * 1000}\nsent all: True\n"
