@@ -41,6 +41,7 @@ class PartFile:
         self._notes_path: Final = f"{self._part}.json"
         self._overwrite: Final = overwrite
         self._file: FileIO | None = None  # until opened, and after the end
+        self._mode: int | None = None  # of the file that is replaced
         self._notes: Notes | None = None
         #: how many bytes are there
         self.size: int = 0
@@ -56,13 +57,13 @@ class PartFile:
         :raises DownloadError: another download writes to the part
         :raises OSError: the file cannot be written to, or the directory is not there
         """
-        mode = self._mode()
-        file = self._open_locked(0o666 if mode is None else 0o600)
+        self._mode = self._mode_to_keep()
+        file = self._open_locked(0o666 if self._mode is None else 0o600)
         try:
             self._check_part(os.fstat(file.fileno()))
-            # By the descriptor, as the name might be that of another file by now.
-            if mode is not None and os.chmod in os.supports_fd:
-                os.chmod(file.fileno(), mode)
+            # A file may be there that may not be written to.  A later download has to write to its
+            # part all the same.
+            self._change_mode(file, stat.S_IRUSR | stat.S_IWUSR)
             size = file.seek(0, os.SEEK_END)
             if size:
                 self._notes = self._read_notes()
@@ -73,7 +74,13 @@ class PartFile:
         if not self.resume_at:
             self.cut(0)
 
-    def _mode(self) -> int | None:
+    def _change_mode(self, file: FileIO, added: int = 0) -> None:
+        """Give *file* the mode of the file that it replaces, if there is one, and more."""
+        # By the descriptor, as the name might be that of another file by now.
+        if self._mode is not None and os.chmod in os.supports_fd:
+            os.chmod(file.fileno(), self._mode | added)
+
+    def _mode_to_keep(self) -> int | None:
         """Return the mode of the file that is to be replaced; ``None`` if there is none."""
         try:
             found = os.stat(self.path)
@@ -195,6 +202,7 @@ class PartFile:
         :raises FileExistsError: there is one by now, and it must not be replaced
         """
         file = self._opened()
+        self._change_mode(file)
         # Without it, a crash of the machine could leave an incomplete file under the final name.
         os.fsync(file.fileno())
         if not self._overwrite and os.path.lexists(self.path):

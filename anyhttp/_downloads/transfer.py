@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -32,6 +33,8 @@ from .part_file import PartFile
 from .validator import is_still_valid, validator_of
 
 __all__ = ("OWN_HEADERS", "ProgressCallback", "Transfer")
+
+logger: Final = logging.getLogger("anyhttp.client")
 
 #: Called with the number of bytes that are there, and the size of the file if it is known.
 ProgressCallback = Callable[[int, int | None], object]
@@ -122,13 +125,22 @@ class Transfer:
             try:
                 return await self._receive_more()
             except _UnusableError:
+                logger.debug("the download to %r begins anew", self._part.path)
                 await self._file.call(self._part.cut, 0)
                 continue
             except _BREAKS as exc:
                 failures += 1
                 if failures >= self._attempts or isinstance(exc, _LASTING):
                     raise
-            await anyio.sleep(self._backoff.delay(failures))
+                delay = self._backoff.delay(failures)
+                logger.debug(
+                    "the download to %r goes on in %.1f s, after %d bytes: %r",
+                    self._part.path,
+                    delay,
+                    self._part.size,
+                    exc,
+                )
+            await anyio.sleep(delay)
 
     async def _receive_more(self) -> ClientResponse:
         """Make one request for what is missing, and write what comes."""

@@ -9,7 +9,7 @@ __all__ = ("ContentRange", "parse_content_range")
 
 # No file has a size of 20 digits, and Python refuses to read numbers of some thousands.
 _CONTENT_RANGE: Final = re.compile(
-    r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE
+    r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.ASCII | re.IGNORECASE
 )
 
 

@@ -35,7 +35,15 @@ from anyhttp import (
     SocketTimeoutError,
     download,
 )
-from anyhttp.testing import Answer, AutojumpEventLoop, MockConnector, ReceivedRequest, drip, stall
+from anyhttp.testing import (
+    Answer,
+    AutojumpEventLoop,
+    MockConnector,
+    ReceivedRequest,
+    drip,
+    serve,
+    stall,
+)
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.files import CONTENT, RemoteFile
 
@@ -103,6 +111,12 @@ def with_range(text: str, body: bytes = CONTENT[100:], **headers: str) -> Answer
     fields = {"ETag": '"1"', "Content-Range": text, "Content-Length": str(len(body)), **headers}
     return Answer(206, headers={name.replace("_", "-"): each for name, each in fields.items()},
                   body=body)  # fmt: skip
+
+
+JUMPING_CLOCKS = [
+    pytest.param(("asyncio", {"loop_factory": AutojumpEventLoop}), id="asyncio"),
+    pytest.param(("trio", {"clock": MockClock(autojump_threshold=0)}), id="trio"),
+]
 
 
 # -- nothing goes wrong
@@ -233,10 +247,26 @@ async def test_a_connection_that_cannot_be_opened(place: Place) -> None:
     assert [call.url.host for call in place.mock.calls].count("other.test") == 1
 
 
-JUMPING_CLOCKS = [
-    pytest.param(("asyncio", {"loop_factory": AutojumpEventLoop}), id="asyncio"),
-    pytest.param(("trio", {"clock": MockClock(autojump_threshold=0)}), id="trio"),
-]
+@pytest.mark.uvloop
+async def test_a_real_connection_that_breaks(place: Place) -> None:
+    """The same over sockets."""
+    content = bytes(2_000_000)
+    remote = RemoteFile(content, breaks=[1_000_000])
+    async with serve(remote) as server, ClientSession(server.url) as session:
+        await download(session, "file.bin", place.path, backoff=0)
+    assert place.path.read_bytes() == content
+    assert len(remote.asked) == 2
+    assert re.fullmatch("bytes=[0-9]+-", remote.asked[1])
+
+
+async def test_the_log_tells_of_it(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever wonders why it takes so long finds the reason."""
+    caplog.set_level("DEBUG", "anyhttp.client")
+    place.serve(RemoteFile(breaks=[100]), with_range("bytes 0-1/2", b"xx"), RemoteFile())
+    await place.get()
+    goes_on, anew = [text for text in caplog.messages if "the download to" in text]
+    assert "goes on in 0.0 s, after 100 bytes: ClientPayloadError" in goes_on
+    assert "begins anew" in anew
 
 
 @pytest.mark.parametrize("anyio_backend", JUMPING_CLOCKS)
@@ -333,7 +363,8 @@ async def test_a_file_that_has_changed(place: Place) -> None:
 async def test_a_file_that_changes_and_breaks_again(place: Place) -> None:
     """The notes are those of the new one."""
     remote = await place.break_off()
-    remote.content, remote.tag, remote.breaks = b"new" * 50, '"2"', [60]
+    remote.content, remote.tag = b"new" * 50, '"2"'
+    remote.breaks.append(60)
     await place.get()
     assert remote.asked == ["", "bytes=100-", "bytes=60-"]
     assert place.path.read_bytes() == remote.content
@@ -528,6 +559,16 @@ async def test_a_file_is_replaced(place: Place) -> None:
     await place.get()
     assert place.path.read_bytes() == CONTENT
     assert stat.S_IMODE(place.path.stat().st_mode) == 0o640
+
+
+async def test_a_file_that_may_not_be_written_to(place: Place) -> None:
+    """A later download writes to the part all the same."""
+    place.path.write_bytes(b"old")
+    place.path.chmod(0o440)
+    await place.break_off()
+    assert stat.S_IMODE(place.part.stat().st_mode) == 0o640
+    await place.get()
+    assert stat.S_IMODE(place.path.stat().st_mode) == 0o440
 
 
 async def test_a_new_file_has_the_usual_permissions(place: Place) -> None:

@@ -29,7 +29,7 @@ class RemoteFile:
         self.content = content
         self.tag = tag
         self.headers = dict(headers or {})
-        self.breaks = list(breaks)
+        self.breaks: list[int | None] = list(breaks)
         #: what each request has asked for: ``"bytes=5-"``, or ``""`` for the whole file
         self.asked: list[str] = []
 
