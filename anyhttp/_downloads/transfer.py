@@ -102,21 +102,28 @@ class Transfer:
 
         :param resume: use what an earlier download has left
         """
-        file, part = self._file, self._part
         try:
-            await file.call(part.open)
-            if not resume:
-                await file.call(part.cut, 0)
-            self.resumed_from = part.size
-            response = await self._receive_all()
-            if self._digest is not None:
-                await self._check_digest(self._digest)
-            await file.call(part.finish)
-        except (BodyTooLargeError, DigestMismatchError):
-            part.is_kept = False
+            response = await self._run(resume=resume)
+        except GeneratorExit:  # the coroutine is being closed, so nothing can be awaited
+            self._file.close_nowait()
             raise
-        finally:
-            await file.close()
+        except BaseException as exc:
+            self._part.is_kept = not isinstance(exc, (BodyTooLargeError, DigestMismatchError))
+            await self._file.close()
+            raise
+        await self._file.close()
+        return response
+
+    async def _run(self, *, resume: bool) -> ClientResponse:
+        file, part = self._file, self._part
+        await file.call(part.open)
+        if not resume:
+            await file.call(part.cut, 0)
+        self.resumed_from = part.size
+        response = await self._receive_all()
+        if self._digest is not None:
+            await self._check_digest(self._digest)
+        await file.call(part.finish)
         return response
 
     async def _receive_all(self) -> ClientResponse:

@@ -83,6 +83,14 @@ class FileInThreads:
             finally:
                 self._lock.release()
 
+    def close_nowait(self) -> None:
+        """Close the file in this thread; if another thread uses it, that one closes it at its end.
+
+        It is for a coroutine that is being closed, and so cannot await anything.
+        """
+        self._closing = True
+        self._close(timeout=0.0)
+
     async def close(self) -> None:
         """Close the file in a worker thread, and wait for it, but not for a disk that hangs.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -35,6 +36,8 @@ from anyhttp import (
     SocketTimeoutError,
     download,
 )
+from anyhttp._downloads import DownloadOptions
+from anyhttp.client import OldOptions, RequestOptions
 from anyhttp.testing import (
     Answer,
     AutojumpEventLoop,
@@ -46,6 +49,7 @@ from anyhttp.testing import (
 )
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.files import CONTENT, RemoteFile
+from tests.support.waiting import until_in_thread
 
 FILE = "http://files.test/file.bin"
 SIZE = len(CONTENT)
@@ -285,12 +289,26 @@ async def test_time_limits(place: Place) -> None:
     began = anyio.current_time()
     await place.get()
     assert anyio.current_time() - began > 400
+    # A clock that jumps while a thread closes the file does not wait for that.
+    place.path = place.path.with_name("second.bin")
     place.serve(Answer(body=drip(bytes(1000), size=100, seconds=50)))
     with pytest.raises(TimeoutError, match="total"):
         await place.get(timeout=ClientTimeout(total=120))
+    place.path = place.path.with_name("third.bin")
     place.mock.get("http://files.test/stalls", answer=stall())
     with pytest.raises(SocketTimeoutError):
         await place.get("http://files.test/stalls", attempts=1)
+
+
+async def test_more_than_a_middleware_has_announced(place: Place) -> None:
+    """Where nothing could be asked for in another way, it is an error."""
+
+    async def answer(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        return ClientResponse.for_request(request, headers={"Content-Length": "3"}, body=b"12345")
+
+    with pytest.raises(ClientPayloadError, match="more than the announced 3 bytes"):
+        await place.get(middlewares=[answer], attempts=2)
+    assert place.names() == set()
 
 
 async def test_a_session_that_is_closed(place: Place) -> None:
@@ -728,6 +746,42 @@ async def test_two_downloads_to_one_path(place: Place) -> None:
     await place.get()
 
 
+@pytest.mark.parametrize("replaced", [True, False])
+async def test_a_part_that_is_moved_while_it_is_opened(
+    place: Place, replaced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock is of no use then: what would be written to is a file of somebody else."""
+    place.serve(RemoteFile())
+    fcntl = pytest.importorskip("fcntl")
+    real = fcntl.flock
+    moved = place.path.with_name("moved")
+
+    def flock(descriptor: int, operation: int) -> None:
+        if not moved.exists():
+            place.part.rename(moved)
+            if replaced:
+                place.part.touch()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    await place.get()
+    assert moved.read_bytes() == b""
+    assert place.path.read_bytes() == CONTENT
+
+
+async def test_a_file_system_without_locks(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download does without."""
+    place.serve(RemoteFile())
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    await place.get()
+    assert place.path.read_bytes() == CONTENT
+
+
 async def test_a_disk_that_is_full(place: Place) -> None:
     """The error of the operating system comes out, and what was written stays."""
     resource = pytest.importorskip("resource")
@@ -812,7 +866,34 @@ async def test_it_can_be_cancelled_everywhere(place: Place, how: How) -> None:
     assert place.names() == {"file.bin"}
 
 
+@pytest.mark.once
+async def test_a_coroutine_that_is_closed(place: Place) -> None:
+    """It cannot await anything, and leaves no file open all the same."""
+    place.serve(RemoteFile())
+    async with ClientSession(connector=place.mock) as session:
+        operation = download(session, FILE, place.path)
+        operation.send(None)
+        operation.close()
+    await anyio.to_thread.run_sync(until_closed, place.path.parent)
+    assert "file.bin" not in place.names()
+
+
+def until_closed(directory: Path) -> None:
+    """Wait for a thread that was left behind."""
+    until_in_thread(lambda: not open_files(directory), "closed files")
+
+
 # -- arguments
+
+
+def test_the_options_are_those_of_a_request() -> None:
+    """But for those that describe a body, and those that a download has itself."""
+    own = {"max_body_size", "raise_for_status"}
+    of_body = {"data", "json", "compress", "chunked", "expect100", "upload_tracker"}
+    others = {"read_until_eof", "version"}
+    old = OldOptions.__optional_keys__
+    expected = RequestOptions.__optional_keys__ - own - of_body - others - old
+    assert DownloadOptions.__optional_keys__ == expected
 
 
 @pytest.mark.parametrize(
