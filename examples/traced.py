@@ -23,8 +23,8 @@ async def main(base_url: str) -> None:
     provider = TracerProvider()
     exporter = ConsoleSpanExporter(out=sys.stdout, formatter=line)  # or one that sends them
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    middlewares = [RetryMiddleware(), OpenTelemetryMiddleware(tracer_provider=provider)]
-    async with ClientSession(base_url, middlewares=middlewares) as session:
+    spans = OpenTelemetryMiddleware(tracer_provider=provider)
+    async with ClientSession(base_url, middlewares=[RetryMiddleware(), spans]) as session:
         with provider.get_tracer("shop").start_as_current_span("checkout"):
             for path in ("/basket", "/prices?token=secret"):
                 async with session.get(path) as response:
