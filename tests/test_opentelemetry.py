@@ -10,12 +10,15 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
+from urllib.parse import quote
 
 import anyio
 import pytest
+from hypothesis import given, strategies as st
 from opentelemetry import baggage, context, propagate, trace
-from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.metrics import CallbackOptions, NoOpMeterProvider, Observation
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric
@@ -49,6 +52,7 @@ from anyhttp import (
     WSServerHandshakeError,
     __version__,
 )
+from anyhttp.client_reqrep import RunningCall, set_call
 from anyhttp.opentelemetry import REDACTED_QUERY, OpenTelemetryMiddleware
 from anyhttp.testing import Answer, MockConnector, WebSocketPeer, drip, stall
 from tests.support.cancel import cancel_at_every_checkpoint
@@ -329,6 +333,8 @@ async def test_a_method_of_somebody_elses(
     ("url", "shown"),
     [
         ("http://a.test/", "http://a.test/"),
+        ("http://a.test/#access_token=x", "http://a.test/"),
+        ("http://a.test/?a=1#b?sig=x", "http://a.test/?a=1"),
         ("http://ada:pw@a.test/x", "http://REDACTED:REDACTED@a.test/x"),
         ("http://ada@a.test/", "http://REDACTED:REDACTED@a.test/"),
         ("http://a.test/?a=1&sig=x%26y&b=%C3%BC", "http://a.test/?a=1&sig=REDACTED&b=%C3%BC"),
@@ -344,6 +350,26 @@ def test_urls_are_shown_without_secrets(url: str, shown: str) -> None:
     conventions = importlib.import_module("anyhttp.opentelemetry._conventions")
     redacted = frozenset(map(str.lower, REDACTED_QUERY))
     assert conventions.full_url(URL(url), redacted) == shown
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "sig", "API_KEY", "%74oken"]), st.text("=?&#%+é", max_size=5)
+        )
+    )
+)
+def test_no_value_that_gives_access_is_shown(fields: list[tuple[str, str]]) -> None:
+    """Whatever it is, and whatever stands beside it; the others stay as they are."""
+    conventions = importlib.import_module("anyhttp.opentelemetry._conventions")
+    query = "&".join(f"{name}={quote(value)}SECRET" for name, value in fields)
+    url = URL(f"http://a.test/?{query}", encoded=True)
+    shown = conventions.full_url(url, frozenset({"sig", "api_key", "token"}))
+    expected = [
+        f"{name}={quote(value)}SECRET" if name == "a" else f"{name}=REDACTED"
+        for name, value in fields
+    ]
+    assert shown.partition("?")[2] == "&".join(expected)
 
 
 async def test_other_names_in_the_query(telemetry: Telemetry) -> None:
@@ -594,7 +620,7 @@ async def test_the_time_limit(telemetry: Telemetry) -> None:
 def test_a_coroutine_that_is_closed_elsewhere(
     telemetry: Telemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The span ends; the context in which that happens is left as it is."""
+    """The span ends; the context is left as it is, and no event loop is needed."""
 
     class Suspension:
         def __await__(self) -> Generator[None]:
@@ -608,7 +634,9 @@ def test_a_coroutine_that_is_closed_elsewhere(
         call = telemetry.middleware()(ClientRequest("GET", URL(API)), handler)
         contextvars.copy_context().run(call.send, None)
         close(call.close)
-    call = telemetry.middleware()(ClientRequest("GET", URL(API)), handler)
+    request = ClientRequest("GET", URL(API))
+    set_call(request, cast("RunningCall", SimpleNamespace(total_at=0.0, sent=0)))
+    call = telemetry.middleware()(request, handler)
     call.send(None)
     call.close()
     assert [error_of(span) for span in telemetry.spans] == ["cancelled"] * 3
@@ -689,6 +717,28 @@ async def test_a_body_of_unknown_length(telemetry: Telemetry) -> None:
     assert not telemetry.points("http.client.request.body.size")
     (received,) = telemetry.points("http.client.response.body.size")
     assert received.sum == len(packed)
+
+
+async def test_open_connections(telemetry: Telemetry) -> None:
+    """The guide has this for programs: only the connector knows its connections."""
+
+    def observe(options: CallbackOptions) -> Iterator[Observation]:
+        assert session.connector is not None
+        now = session.connector.statistics()
+        for state, count in (("active", now.in_use), ("idle", now.idle)):
+            yield Observation(count, {"http.connection.state": state})
+
+    name = metrics_in_development.HTTP_CLIENT_OPEN_CONNECTIONS
+    meter = telemetry.meter_provider.get_meter("program")
+    meter.create_observable_up_down_counter(name, callbacks=[observe], unit="{connection}")
+    mock = MockConnector()
+    mock.get(API, body=[b"one"])
+    async with session_of(mock) as session:
+        async with session.get(API):
+            points = telemetry.points(name)
+    assert {point.attributes["http.connection.state"]: point.value for point in points} == {
+        "active": 1, "idle": 0,
+    }  # fmt: skip
 
 
 # -- contexts

@@ -105,13 +105,13 @@ _REDACTED: Final = "REDACTED"
 
 
 def full_url(url: URL, redacted: frozenset[str]) -> str:
-    """Return *url* as text without secrets.
+    """Return *url* as text without secrets, and without its fragment, which is not sent.
 
     :param redacted: names, in lower case, of what the query must not show the values of
     """
     if url.raw_user is not None or url.raw_password is not None:
         url = url.with_user(_REDACTED).with_password(_REDACTED)
-    text = str(url)
+    text = str(url).partition("#")[0]
     before, mark, query = text.partition("?")
     if not mark:
         return text

@@ -128,13 +128,17 @@ class Sending:
         traceback: TracebackType | None,
     ) -> None:
         assert self._token is not None
-        # A coroutine that nobody awaits any longer is closed in whatever context that happens.
-        if not isinstance(exc, GeneratorExit) or contexts.get_current() is self._context:
+        # A coroutine that nobody awaits any longer is closed in whatever context that happens, and
+        # perhaps when no event loop is running.
+        is_closed = isinstance(exc, GeneratorExit)
+        if not is_closed or contexts.get_current() is self._context:
             contexts.detach(self._token)
-        if exc is not None:
-            # A cancellation may come from the time limit, as the caller gets to know later.
-            is_late = not isinstance(exc, Exception) and time_left(self._request) == 0
-            self.fail(TimeoutError() if is_late else exc)
+        if exc is None:
+            return
+        # A cancellation may come from the time limit, as the caller gets to know later.
+        is_cancelled = not (is_closed or isinstance(exc, Exception))
+        is_late = is_cancelled and time_left(self._request) == 0
+        self.fail(TimeoutError() if is_late else exc)
 
     def answered(self, response: ClientResponse) -> None:
         """Take what the head of *response* says."""
