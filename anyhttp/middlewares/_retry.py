@@ -274,14 +274,15 @@ def _tell_why_not(attempt: RetryAttempt, reason: str) -> None:
     request, response = attempt.request, attempt.response
     if attempt.exception is not None:
         attempt.exception.add_note(f"the request was not sent again: {reason}")
-    elif response is not None:
-        logger.info(
-            "%s %s: the response has status %d, but the request was not sent again: %s",
-            request.method,
-            request.url.with_user(None).with_query(None),
-            response.status,
-            reason,
-        )
+        return
+    assert response is not None
+    logger.info(
+        "%s %s: the response has status %d, but the request was not sent again: %s",
+        request.method,
+        request.url.with_user(None).with_query(None),
+        response.status,
+        reason,
+    )
 
 
 # -- checks of arguments

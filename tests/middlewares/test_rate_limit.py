@@ -362,9 +362,13 @@ class TestEventLoops:
 
 class TestMemory:
     @pytest.mark.once
-    async def test_many_hosts(self) -> None:
-        """A crawler that sees each host once needs no more memory with each."""
-        limit = RateLimitMiddleware(1, 3600)
+    @pytest.mark.parametrize(("per", "hosts", "most"), [(3600, 15_000, 10_000), (1e-9, 1000, 100)])
+    async def test_many_hosts(self, per: float, hosts: int, most: int) -> None:
+        """A crawler that sees each host once needs no more memory with each.
+
+        Hosts at rest are forgotten soon, and others if there are too many.
+        """
+        limit = RateLimitMiddleware(1, per)
 
         request = ClientRequest("GET", URL(API))
         response = ClientResponse.for_request(request)
@@ -372,11 +376,11 @@ class TestMemory:
         async def answer(request: ClientRequest) -> ClientResponse:
             return response
 
-        before = len(gc.get_objects())
-        for number in range(15_000):
+        for number in range(hosts):
             request.url = URL.build(scheme="https", host=f"{number}.test", path="/")
             await limit(request, answer)
-        assert len(gc.get_objects()) - before < 12_000
+        remembered = [each for each in gc.get_objects() if type(each).__name__ == "_Host"]
+        assert 0 < len(remembered) <= most
 
 
 @pytest.mark.parametrize(

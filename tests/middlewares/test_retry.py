@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 import pytest
 from trio.testing import MockClock
+from yarl import URL
 
 from anyhttp import (
     ClientConnectionError,
@@ -530,6 +531,16 @@ class TestBesideOthers:
             with pytest.raises(WSServerHandshakeError):
                 await session.ws_connect("other")
 
+    async def test_a_request_of_no_session(self) -> None:
+        """A middleware may be called by another one, with a request that it has made itself."""
+        request = ClientRequest("GET", URL(API))
+        statuses = iter([503, 200])
+
+        async def answer(request: ClientRequest) -> ClientResponse:
+            return ClientResponse.for_request(request, status=next(statuses))
+
+        assert (await retry()(request, answer)).status == 200
+
     async def test_trace_handlers_and_phases(self) -> None:
         """They are told before the wait, and may read the response that is given up."""
         told: list[TraceRequestRetryParams] = []
@@ -682,7 +693,7 @@ class TestConnections:
         """Before the wait; the next attempt sends all of the file."""
         path = tmp_path / "file"
         path.write_bytes(b"x" * 3_000_000)
-        early = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+        early = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         peer = await script([(Head(b"PUT / "), [early, DEAF])], [(b"PUT / ", OK)])
         async with client(http1, middlewares=[retry(backoff=0)]) as session:
             async with session.put(peer.url, data=path.open("rb")) as response:
