@@ -8,6 +8,7 @@ import pytest
 from anyhttp import (
     BearerAuthMiddleware,
     BearerToken,
+    ClientMiddlewareType,
     ClientSession,
     RateLimitMiddleware,
     RetryMiddleware,
@@ -50,7 +51,7 @@ async def test_all_in_their_order(concurrency: int | None) -> None:
         async with session.get("me", raise_for_status=True) as response:
             said.append(await response.text())
 
-    middlewares = [
+    middlewares: list[ClientMiddlewareType] = [
         RetryMiddleware(attempts=20, backoff=0),
         BearerAuthMiddleware(fetch_token),
         RateLimitMiddleware(1e6, burst=100, concurrency=concurrency),
