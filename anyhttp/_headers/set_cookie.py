@@ -19,6 +19,7 @@ __all__ = (
     "ATTRIBUTES",
     "BLANK",
     "MAX_AGE",
+    "decoded_value",
     "make_morsel",
     "octets",
     "parse_date",
@@ -68,7 +69,7 @@ def make_morsel(
     return morsel
 
 
-def _decoded(text: str) -> str:
+def decoded_value(text: str) -> str:
     """Return the decoded form of a quoted value, for callers to read; it is never sent.
 
     This does not use ``http.cookies``: there, the time grows with the square of the length in
@@ -99,7 +100,7 @@ def _read(header: str) -> Morsel[str] | None:
     if "\t" in name or "\t" in text:
         return None
     try:
-        return make_morsel(name, _decoded(text), text, _read_attributes(rest))
+        return make_morsel(name, decoded_value(text), text, _read_attributes(rest))
     except CookieError:  # pragma: no cover  # a version of Python that is stricter still
         return None
 

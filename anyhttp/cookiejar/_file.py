@@ -1,8 +1,10 @@
-"""The file that a jar is saved in: JSON for its owner alone."""
+"""The file that a jar is saved in, for its owner alone: JSON, or ``cookies.txt``."""
 
 from __future__ import annotations
 
+import codecs
 import json
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -14,8 +16,11 @@ from .._headers import ATTRIBUTES, make_morsel, octets
 from ..typedefs import PathLikeStr
 from ._given import morsels_of
 from ._matching import Cookie, Place, scoped
+from ._netscape import is_netscape, netscape_file, netscape_line, read_netscape
 
 __all__ = ("read_cookies", "write_cookies")
+
+logger: Final = logging.getLogger("anyhttp.client")
 
 # The errors of reading a JSON file that save() has not written.
 _MALFORMED: Final = (
@@ -29,15 +34,38 @@ _MALFORMED: Final = (
 )
 
 
-def write_cookies(file_path: PathLikeStr, cookies: Iterable[Cookie]) -> None:
+def write_cookies(file_path: PathLikeStr, cookies: Iterable[Cookie], file_format: str) -> None:
     """Write *cookies* to a file, which is replaced as a whole or left as it was.
 
     :raises OSError: the file could not be written
+    :raises ValueError: there is no such format
     """
+    if file_format == "json":
+        content = _json(cookies)
+    elif file_format == "netscape":
+        content = _netscape(cookies)
+    else:
+        raise ValueError(f'format must be "json" or "netscape", not {file_format!r}')
+    replace_file(os.fsdecode(file_path), content, mode=0o600)
+
+
+def _netscape(cookies: Iterable[Cookie]) -> bytes:
+    # Cookies are sent in the order in which they were set.
+    in_order = sorted(cookies, key=lambda cookie: cookie.created)
+    lines = [netscape_line(cookie) for cookie in in_order]
+    written = [line for line in lines if line is not None]
+    if len(written) < len(lines):
+        logger.warning(
+            "left out %d cookies that cookies.txt has no place for", len(lines) - len(written)
+        )
+    return netscape_file(written)
+
+
+def _json(cookies: Iterable[Cookie]) -> bytes:
     data: dict[str, dict[str, dict[str, object]]] = {}
     for cookie in cookies:
         data.setdefault(f"{cookie.domain}|{cookie.path}", {})[cookie.name] = _record(cookie)
-    replace_file(os.fsdecode(file_path), json.dumps(data, indent=2).encode(), mode=0o600)
+    return json.dumps(data, indent=2).encode()
 
 
 def _record(cookie: Cookie) -> dict[str, object]:
@@ -60,28 +88,37 @@ def _record(cookie: Cookie) -> dict[str, object]:
 
 
 def read_cookies(file_path: PathLikeStr, now: float) -> Iterator[Cookie]:
-    """Yield the cookies in a file of :func:`write_cookies`, but those that nobody could set.
+    """Yield the cookies in a file of either format, but those that nobody could set.
 
     :raises OSError: the file could not be read
     :raises ValueError: this is no such file
     """
     path = os.fsdecode(file_path)
     with open(path, "rb") as file:
-        content = file.read()
+        content = file.read().removeprefix(codecs.BOM_UTF8)
     if content.startswith(b"\x80"):  # the first byte of a pickle of protocol 2 or later
         raise ValueError(
             f"{path!r} is a pickle, and loading one could run code; save() writes JSON now"
         )
     try:
-        for place, records in json.loads(content.decode("utf-8")).items():
-            domain, bar, _ = place.partition("|")
-            if not bar:
-                raise ValueError("a key without path")
-            for record in records.values():
-                if cookie := _restored(domain, record, now):
-                    yield cookie
+        if content.lstrip().startswith(b"{"):
+            yield from _read_json(content, now)
+        elif is_netscape(content):
+            yield from read_netscape(content, now)
+        else:
+            raise ValueError("it is neither JSON that save() wrote nor a cookies.txt")
     except _MALFORMED as exc:
         raise ValueError(f"{path!r} is no file of cookies: {exc}") from exc
+
+
+def _read_json(content: bytes, now: float) -> Iterator[Cookie]:
+    for place, records in json.loads(content.decode("utf-8")).items():
+        domain, bar, _ = place.partition("|")
+        if not bar:
+            raise ValueError("a key without path")
+        for record in records.values():
+            if cookie := _restored(domain, record, now):
+                yield cookie
 
 
 def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:

@@ -7,7 +7,7 @@ from http.cookies import BaseCookie, Morsel, SimpleCookie
 from typing import Final
 
 from .._common import check_str, pairs_of
-from .._headers import CONTROL, CONTROL_RANGE, make_morsel, octets
+from .._headers import BLANK, CONTROL, CONTROL_RANGE, make_morsel, octets
 from ..typedefs import LooseCookies
 
 __all__ = ("morsels_of",)
@@ -62,7 +62,7 @@ def _checked(name: str, value: str, text: str) -> Morsel[str]:
     A control character is looked for in the unquoted *value* too: quoting hides it in *text*,
     but not from servers.
     """
-    if not name or name != name.strip() or _BAD_IN_NAME.search(name):
+    if not name or name != name.strip(BLANK) or _BAD_IN_NAME.search(name):
         raise ValueError(f"a cookie cannot be named {name!r}")
     if CONTROL.search(value) or _BAD_IN_VALUE.search(text):
         # The value is not shown: it may be a secret.

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from yarl import URL
 
@@ -284,29 +284,41 @@ class CookieJar(AbstractCookieJar):
         logger.debug("left out %d cookies of a request", len(cookies) - len(taken))
         return taken
 
-    def save(self, file_path: PathLikeStr) -> None:
-        """Write the cookies to a file, as JSON that only its owner can read.
+    def save(
+        self,
+        file_path: PathLikeStr,
+        *,
+        format: Literal["json", "netscape"] = "json",  # noqa: A002 (what programs call it)
+    ) -> None:
+        """Write the cookies to a file that only its owner can read.
 
+        :param format: ``"json"``, which holds all that the jar knows, or ``"netscape"``:
+            ``cookies.txt``, as curl and :class:`http.cookiejar.MozillaCookieJar` read it
         :raises OSError: the file could not be made in its directory, or what has its name is not
             a regular file, such as a device
+        :raises ValueError: there is no such format
 
-        Session cookies are written too.  The file also records when a cookie expires, and which
-        cookies are for one host only.
+        Session cookies are written too.  Both formats record when a cookie expires, and which
+        cookies are for one host only.  A ``cookies.txt`` has no place for ``SameSite``, for
+        cookies that are sent to all hosts, and for those with a control character; how many are
+        left out is logged.
 
         A new file with mode 0600 is made beside the old one, and takes its place when it is
         complete: whoever reads gets the old cookies or the new ones, and if the disk is full the
         old ones remain.  A symbolic link is replaced by the file; what it points to is left alone.
         """
         self._store.expire(time.time())
-        write_cookies(file_path, self._store)
+        write_cookies(file_path, self._store, format)
 
     def load(self, file_path: PathLikeStr) -> None:
-        """Replace the cookies by those of a file that ``save`` wrote.
+        """Replace the cookies by those of a file: JSON that ``save`` wrote, or a ``cookies.txt``.
 
-        Cookies that the jar would not accept from their host are left out.
+        The content says which of them it is.  Cookies that the jar would not accept from their
+        host are left out, and so are those without a name.
 
         :raises OSError: the file could not be read
-        :raises ValueError: ``save`` did not write this file; the jar is unchanged
+        :raises ValueError: the file is damaged, or something else; the message names it, and the
+            line; the jar is unchanged
         """
         store = Store()
         now = time.time()
