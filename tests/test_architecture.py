@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -166,11 +167,20 @@ def imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
             yield from (str(arg.value) for arg in node.args if isinstance(arg, ast.Constant))
 
 
-def imported_by(module: str) -> set[str]:
+# What is found in a module is kept, since many tests ask for it, but not its tree: each search for
+# garbage would go through that.
+
+
+def tree_of(module: str) -> ast.Module:
+    """The syntax tree of one of our modules."""
+    return ast.parse(MODULES[module].read_text("utf-8"))
+
+
+@cache
+def imported_by(module: str) -> frozenset[str]:
     """Absolute names that one of our modules imports."""
-    path = MODULES[module]
-    package = path.relative_to(PACKAGE.parent).parts[:-1]
-    return set(imports(ast.parse(path.read_text("utf-8")), package))
+    package = MODULES[module].relative_to(PACKAGE.parent).parts[:-1]
+    return frozenset(imports(tree_of(module), package))
 
 
 def ours(module: str) -> set[str]:
@@ -190,7 +200,7 @@ def calls(module: str) -> set[str]:
     """What *module* calls, by the full names it imported, and ``.name`` for each method."""
     origins = {name.rpartition(".")[2]: name for name in imported_by(module)}
     found = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Call):
             first, dot, rest = ast.unparse(node.func).partition(".")
             found |= {f"{origins.get(first, first)}{dot}{rest}", f".{rest.rpartition('.')[2]}"}
@@ -295,6 +305,13 @@ def private_definitions(tree: ast.AST) -> set[str]:
     return found
 
 
+@cache
+def privates_of(room_name: str) -> set[str]:
+    """What the modules of a room define with one underscore."""
+    modules = (module for module in MODULES if room(module) == room_name)
+    return set().union(*(private_definitions(tree_of(module)) for module in modules))
+
+
 # Those of the standard library: sys._getframe(), os._exit(), namedtuple._replace(), zlib._Compress,
 # runpy._run_module_as_main().
 THEIR_PRIVATES: Final = {"_Compress", "_exit", "_getframe", "_replace", "_run_module_as_main"}
@@ -303,11 +320,8 @@ THEIR_PRIVATES: Final = {"_Compress", "_exit", "_getframe", "_replace", "_run_mo
 @by_module
 def test_no_module_touches_the_private_attributes_of_another_room(module: str) -> None:
     """An underscore says that a name is the affair of the room that defines it."""
-    own = set(THEIR_PRIVATES)
-    for name, path in MODULES.items():
-        if room(name) == room(module):
-            own |= private_definitions(ast.parse(path.read_text("utf-8")))
-    assert not private_attributes(ast.parse(MODULES[module].read_text("utf-8"))) - own
+    own = THEIR_PRIVATES | privates_of(room(module))
+    assert not private_attributes(tree_of(module)) - own
 
 
 def test_the_plugin_for_pytest_imports_the_package_late_and_by_its_doors() -> None:
