@@ -127,7 +127,7 @@ def survivors() -> None:
 def census() -> Iterator[None]:
     """Fail a test that leaves a socket open, or drops one without closing it."""
     # pytest keeps a report of each test, so there are more and more objects to search.
-    if next(started) % 50 == 0:
+    if next(started) % 10 == 0:
         spare_survivors()
     before = Census()
     yield

@@ -6,9 +6,10 @@ import asyncio
 import gc
 import os
 import socket
+import stat
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set as AbstractSet
 from typing import Any, Protocol
 
 import anyio.lowlevel
@@ -22,7 +23,7 @@ FILE_DESCRIPTORS = "/proc/self/fd"  # without this directory, no sockets are cou
 # The peers and servers of the tests run in threads of this process, and their sockets are not the
 # library's.  This lock makes it one step to accept a socket and to register it.
 lock = threading.RLock()
-_adopted: set[str] = set()
+_adopted: set[int] = set()
 
 Task = asyncio.Task[Any] | trio.lowlevel.Task
 
@@ -81,18 +82,19 @@ def close(sock: socket.socket) -> None:
             _adopted.discard(inode)
 
 
-def open_sockets() -> dict[str, int]:
+def open_sockets(*, known: AbstractSet[int] = frozenset()) -> dict[int, int]:
     """Return the open sockets of this process: inode and descriptor.
 
     Two kinds are left out: adopted sockets, and pairs of sockets without a name.  An event loop
     uses such a pair to wake itself up, and uvloop makes a new pair for each run.
+
+    :param known: inodes of sockets that are left out, too
     """
     with lock:
-        found = {inode: fd for fd in _descriptors() if (inode := _inode(fd))}
         return {
             inode: fd
-            for inode, fd in found.items()
-            if inode not in _adopted and ends(fd) != ("AF_UNIX", "", "")
+            for inode, fd in _all_sockets().items()
+            if not (inode in known or inode in _adopted or ends(fd) == ("AF_UNIX", "", ""))
         }
 
 
@@ -115,7 +117,7 @@ class Census:
     """
 
     def __init__(self) -> None:
-        self._sockets = set(open_sockets())
+        self._sockets = set(_all_sockets())
         self._tasks = running_tasks()
 
     def check(self) -> None:
@@ -144,13 +146,13 @@ class Census:
             if sockets:
                 await _abort(set(sockets.values()))
 
-    def _new_sockets(self) -> dict[str, int]:
-        return {inode: fd for inode, fd in open_sockets().items() if inode not in self._sockets}
+    def _new_sockets(self) -> dict[int, int]:
+        return open_sockets(known=self._sockets)
 
     def _new_tasks(self) -> set[Task]:
         return running_tasks() - self._tasks
 
-    def _check(self, sockets: dict[str, int], tasks: Iterable[Task]) -> None:
+    def _check(self, sockets: dict[int, int], tasks: Iterable[Task]) -> None:
         # Make the list first: collecting garbage may close the sockets in it.
         found = [_describe_socket(inode, fd) for inode, fd in sockets.items()]
         found += [_describe_task(task) for task in tasks]
@@ -161,20 +163,21 @@ class Census:
             raise Leak("the test left behind:\n  " + "\n  ".join(sorted(found)))
 
 
-def _descriptors() -> list[int]:
+def _all_sockets() -> dict[int, int]:
     try:
-        return [int(name) for name in os.listdir(FILE_DESCRIPTORS)]
+        descriptors = [int(name) for name in os.listdir(FILE_DESCRIPTORS)]
     except FileNotFoundError:
-        return []
+        return {}
+    return {inode: fd for fd in descriptors if (inode := _inode(fd))}
 
 
-def _inode(fd: int) -> str:
-    """Return the kernel's name of the socket behind *fd*; ``""`` if *fd* is not a socket."""
+def _inode(fd: int) -> int:
+    """Return the kernel's number of the socket behind *fd*; 0 if *fd* is not a socket."""
     try:
-        target = os.readlink(f"{FILE_DESCRIPTORS}/{fd}")
+        status = os.fstat(fd)
     except OSError:  # closed meanwhile, such as the descriptor that listed the directory
-        return ""
-    return target if target.startswith("socket:") else ""
+        return 0
+    return status.st_ino if stat.S_ISSOCK(status.st_mode) else 0
 
 
 def ends(fd: int) -> tuple[str, object, object]:
@@ -193,9 +196,9 @@ def ends(fd: int) -> tuple[str, object, object]:
         sock.detach()  # the descriptor belongs to others, so do not close it
 
 
-def _describe_socket(inode: str, fd: int) -> str:
+def _describe_socket(inode: int, fd: int) -> str:
     family, own, peer = ends(fd)
-    return f"{inode} fd={fd} {family} {own!r} connected to {peer!r}"
+    return f"socket:[{inode}] fd={fd} {family} {own!r} connected to {peer!r}"
 
 
 def _descendants(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
