@@ -99,6 +99,27 @@ def phase(request: ClientRequest, doing: str) -> Iterator[None]:
     call.phase = before
 
 
+@contextmanager
+def waiting_phase(request: ClientRequest, doing: str) -> Iterator[None]:
+    """Do what :func:`phase` does, and leave the block when the session is closed.
+
+    The block does nothing but wait.  If the session is closed, sending *request* after it raises
+    the exception that says so.
+    """
+    call = call_of(request)
+    if call is None:
+        yield
+        return
+    with phase(request, doing), anyio.CancelScope() as scope:
+        if call.waits.cancelled:
+            scope.cancel()
+        call.waits.add(scope)
+        try:
+            yield
+        finally:
+            call.waits.discard(scope)
+
+
 async def tell_of_retry(
     request: ClientRequest,
     *,

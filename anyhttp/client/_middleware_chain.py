@@ -9,7 +9,7 @@ import anyio
 from .. import hdrs
 from .._headers import IDEMPOTENT_METHODS
 from .._targets import Origin
-from .._tasks import Expired
+from .._tasks import Expired, PendingWaits
 from ..client_exceptions import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from ..client_middlewares import build_client_middlewares
 from ..client_reqrep import (
@@ -162,6 +162,11 @@ class CallOfMiddlewares:
     def base_origin(self) -> Origin | None:
         """The origin of the ``base_url`` of the session, if it has one."""
         return self._scope.session.defaults.base_origin
+
+    @property
+    def waits(self) -> PendingWaits:
+        """The waits that are ended when the session is closed."""
+        return self._scope.session.waits
 
     async def tell_of_retry(
         self,

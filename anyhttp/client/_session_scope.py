@@ -228,7 +228,10 @@ class SessionScope:
             exchange.close()
         connector = self.connector
         if connector is not None and self.connector_owner:
-            await close_owned(connector)
+            try:
+                await close_owned(connector)
+            finally:
+                self.waits.cancel()  # those for a connection have ended; middlewares may wait too
             return
         if self.waits.cancel() or (connector is not None and is_closing(connector)):
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from .._targets import Origin
+from .._tasks import PendingWaits
 from ._client_request import ClientRequest
 from ._response import ClientResponse
 
@@ -28,6 +29,10 @@ class RunningCall(Protocol):
     @property
     def base_origin(self) -> Origin | None:
         """The origin of the ``base_url`` of the session, if it has one."""
+
+    @property
+    def waits(self) -> PendingWaits:
+        """The waits that are ended when the session is closed."""
 
     async def tell_of_retry(
         self,

@@ -10,7 +10,7 @@ import anyio
 
 from .._common import check_count, check_flag, is_number
 from .._tasks import current_loop
-from ..client_middlewares import ClientHandlerType, give_back, phase
+from ..client_middlewares import ClientHandlerType, give_back, waiting_phase
 from ..client_reqrep import ClientRequest, ClientResponse, when_over
 
 __all__ = ("RateLimitMiddleware",)
@@ -81,7 +81,7 @@ class RateLimitMiddleware:
             self._begin_anew()
         turn = _Turn(self._host_of(request))
         try:
-            with phase(request, _WAITING):
+            with waiting_phase(request, _WAITING):
                 if turn.limiter is not None:
                     # A middleware around this one may send a request again, and still hold the
                     # former response, which would be waited for here.

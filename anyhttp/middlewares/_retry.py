@@ -29,10 +29,10 @@ from ..client_exceptions import (
 from ..client_middlewares import (
     ClientHandlerType,
     give_back,
-    phase,
     take_stale,
     tell_of_retry,
     time_left,
+    waiting_phase,
 )
 from ..client_reqrep import ClientRequest, ClientResponse
 
@@ -262,7 +262,7 @@ async def _pause(attempt: RetryAttempt, wait: float) -> None:
         response=response,
         exception=attempt.exception,
     )
-    with phase(request, "waiting before another attempt"):
+    with waiting_phase(request, "waiting before another attempt"):
         await give_back(request)
         if response is not None:
             response.release()  # one that another middleware has from elsewhere

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 from yarl import URL
 
 from anyhttp import (
+    ClientConnectionError,
     ClientHandlerType,
     ClientRequest,
     ClientResponse,
@@ -181,6 +182,28 @@ class TestRate:
             await anyio.sleep(50)
             await get(session, "/")
         assert log.times == [0, 100]
+
+    @pytest.mark.parametrize("concurrency", [None, 1])
+    async def test_a_closed_session(self, concurrency: int | None) -> None:
+        """Nobody waits for a turn in which nothing could be sent."""
+        log = Log()
+        log.mock.fallback(answer=Answer(text="x", delay=0 if concurrency is None else 1000))
+        limit = RateLimitMiddleware(0.01, concurrency=concurrency)
+        failures = []
+
+        async def ask(session: ClientSession) -> None:
+            try:
+                await get(session, "/")
+            except ClientConnectionError as exc:
+                failures.append(str(exc))
+
+        async with log.session(limit) as session, anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(ask, session)
+            await anyio.sleep(10)
+            await session.close()
+        assert log.now == 10
+        assert failures[-3:] == ["Session is closed"] * 3
 
     async def test_redirects_and_attempts_take_turns(self) -> None:
         log = Log()

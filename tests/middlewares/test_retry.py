@@ -216,10 +216,12 @@ class TestWhichFailures:
         error = await error_of(answering(ServerDisconnectedError), middlewares=middlewares)
         assert isinstance(error, ServerDisconnectedError)
 
-    async def test_a_closed_session(self) -> None:
-        """Nothing can be sent any more."""
-        mock = answering(503, 200)
-        async with ClientSession(API, connector=mock, middlewares=[retry()]) as session:
+    @pytest.mark.parametrize("owner", [True, False])
+    async def test_a_closed_session(self, owner: bool) -> None:
+        """Nothing can be sent any more, so nobody waits."""
+        passed = Stopwatch()
+        options: Any = {"connector": answering(503, 200), "connector_owner": owner}
+        async with ClientSession(API, middlewares=[retry()], **options) as session:
 
             async def close() -> None:
                 await anyio.sleep(0.1)
@@ -229,6 +231,7 @@ class TestWhichFailures:
                 group.start_soon(close)
                 with pytest.raises(ClientConnectionError, match="Session is closed"):
                     await session.get("/")
+        assert passed() == 0
 
 
 @jumping
