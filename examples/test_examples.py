@@ -169,6 +169,7 @@ async def test_cache_of_what_depends_on_headers() -> None:
     """Nobody gets what was kept for somebody else, or in another language."""
     mock = MockConnector()
     mock.get("/news", answer=news)
+    dated = None
     async with ClientSession(API, connector=mock, middlewares=[cache.Cache()]) as session:
         for user in ("Ann", "Ben") * 2:
             async with session.get("news", headers={"Authorization": user}) as response:
