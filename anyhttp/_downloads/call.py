@@ -101,7 +101,8 @@ async def download(
     Until then the bytes are in a file with the same name and ``.part``, beside a ``.part.json``
     that says what they are a part of.  If the download is interrupted, both stay, and the next one
     asks only for the bytes that are missing.  It begins anew if the server does not say that the
-    file is still the same, by a strong entity tag or the date of its last change.
+    file is still the same, by a strong entity tag or, if it has none at all, by the date of its
+    last change.
 
     Files are written in worker threads.  Only one download at a time can write to a *path*.
 
@@ -133,8 +134,9 @@ async def download(
     :raises ValueError: an argument has a value that it cannot have
     :raises TypeError: an argument is of a type that it cannot be
 
-    For the rest see :meth:`ClientSession.request`.  After a failure or a cancellation, the file at
-    *path* is as it was, no other file is open, and a part stays if a later call can go on with it.
+    For the rest see :meth:`ClientSession.request`.  After a failure, the file at *path* is as it
+    was; after a cancellation, it is that or complete.  No other file is open then, and a part stays
+    if a later call can go on with it.
     """
     if not isinstance(session, ClientSession):
         name = shown_class(type(session))

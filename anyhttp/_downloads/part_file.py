@@ -35,10 +35,10 @@ class PartFile:
     """
 
     def __init__(self, path: str, *, overwrite: bool) -> None:
-        #: the file that is to be there in the end
-        self.path: Final = os.path.realpath(path)
-        self._part: Final = f"{self.path}.part"
-        self._notes_path: Final = f"{self._part}.json"
+        #: the file that is to be there in the end; when opened, without symbolic links
+        self.path: str = os.path.abspath(path)
+        self._part: str = ""  # until opened
+        self._notes_path: str = ""  # the same
         self._overwrite: Final = overwrite
         self._file: FileIO | None = None  # until opened, and after the end
         self._mode: int | None = None  # of the file that is replaced
@@ -57,6 +57,9 @@ class PartFile:
         :raises DownloadError: another download writes to the part
         :raises OSError: the file cannot be written to, or the directory is not there
         """
+        self.path = os.path.realpath(self.path)
+        self._part = f"{self.path}.part"
+        self._notes_path = f"{self._part}.json"
         self._mode = self._mode_to_keep()
         file = self._open_locked(0o666 if self._mode is None else 0o600)
         try:
