@@ -198,6 +198,6 @@ def _part_of(path: str | os.PathLike[str], *, overwrite: bool) -> PartFile:
     text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
     if not isinstance(text, str):
         raise TypeError(f"path must be a str or a path, not {shown_class(type(path))}")
-    if not text or "\0" in text:
+    if not os.path.basename(text) or "\0" in text:
         raise ValueError(f"path must be that of a file, got {text!r}")
     return PartFile(text, overwrite=overwrite)

@@ -920,6 +920,7 @@ def test_the_options_are_those_of_a_request() -> None:
         ({"data": b""}, TypeError, "'data'"),
         ({"raise_for_status": False}, TypeError, "'raise_for_status'"),
         ({"path": ""}, ValueError, "path must be that of a file"),
+        ({"path": "directory/"}, ValueError, "path must be that of a file, got 'directory/'"),
         ({"path": "a\0b"}, ValueError, "path must be that of a file"),
         ({"path": b"file"}, TypeError, "path must be a str or a path, not bytes"),
         ({"session": None}, TypeError, "session must be an anyhttp.ClientSession"),
