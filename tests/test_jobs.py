@@ -23,11 +23,12 @@ from anyhttp.testing import (
     serve,
 )
 from examples import company_proxy, ported_from_aiohttp, ported_from_httpx
+from tests.support.fresh_python import ROOT
 from tests.support.jobs import FILES, before, program
 from tests.support.proxies import Proxies
 from tests.support.tls import Authority
 
-EXAMPLES: Final = Path(__file__).parent.parent / "examples"
+EXAMPLES: Final = ROOT / "examples"
 
 #: lines of code of a job at most
 LONGEST: Final = 25
@@ -86,6 +87,13 @@ def test_a_job_is_run() -> None:
         for name in [(node.module or "").removeprefix("examples."), *(it.name for it in node.names)]
     }
     assert {name for name in FILES if not name.startswith("test_")} <= imported
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_job_is_on_the_page(name: str) -> None:
+    """Where a reader looks for it, as a whole or its main part."""
+    page = (ROOT / "docs" / "howto" / "recipes.md").read_text("utf-8")
+    assert f"literalinclude}} ../../examples/{name}.py" in page
 
 
 @pytest.fixture
