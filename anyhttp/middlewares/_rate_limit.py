@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 
 from .._common import check_count, check_flag, is_number
-from .._tasks import current_loop
+from .._tasks import clock, current_loop
 from ..client_middlewares import ClientHandlerType, give_back, waiting_phase
 from ..client_reqrep import ClientRequest, ClientResponse, when_over
 
@@ -197,10 +197,11 @@ class _Turn:
 class _Clock:
     """Time that goes on from one event loop to the next, whose clocks have other origins."""
 
-    __slots__ = ("_loop", "_offset", "_seen", "_seen_at")
+    __slots__ = ("_loop", "_offset", "_seen", "_seen_at", "_time")
 
     def __init__(self) -> None:
         self._loop: object = None
+        self._time = time.monotonic  # the clock of the loop, when there is one
         self._offset = 0.0
         self._seen = 0.0  # the time that was told last
         self._seen_at = time.monotonic()
@@ -210,14 +211,14 @@ class _Clock:
         loop = current_loop()
         if loop is self._loop:
             return False
-        self._loop = loop
+        self._loop, self._time = loop, clock()
         passed = time.monotonic() - self._seen_at
-        self._offset = self._seen + passed - anyio.current_time()
+        self._offset = self._seen + passed - self._time()
         return True
 
     def now(self) -> float:
         """Return the time in seconds; in an event loop, it goes as the clock of the loop does."""
-        self._seen = anyio.current_time() + self._offset
+        self._seen = self._time() + self._offset
         self._seen_at = time.monotonic()
         return self._seen
 

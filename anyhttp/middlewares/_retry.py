@@ -13,8 +13,16 @@ from typing import Any, Final
 
 import anyio
 
-from .._common import Backoff, check_callable, check_count, check_seconds
+from .._common import (
+    Backoff,
+    check_callable,
+    check_count,
+    check_seconds,
+    printable,
+    without_user_info,
+)
 from .._headers import IDEMPOTENT_METHODS, checked_method, parse_retry_after
+from .._tasks import clock
 from ..client_exceptions import (
     ClientConnectionResetError,
     ClientConnectorError,
@@ -149,7 +157,7 @@ class RetryMiddleware:
 
         After cancellation, nothing is held and nobody waits.
         """
-        began = anyio.current_time()
+        began = clock()()
         number, may_be_stale = 1, True
         while True:
             attempt = await _send(request, handler, number)
@@ -158,7 +166,7 @@ class RetryMiddleware:
                     # The server had closed a connection that was kept, and has refused nothing.
                     may_be_stale = False
                     continue
-                wait = await self._wait_after(attempt, anyio.current_time() - began)
+                wait = await self._wait_after(attempt, began)
                 if wait is None:
                     if attempt.exception is not None:
                         raise attempt.exception
@@ -170,11 +178,15 @@ class RetryMiddleware:
                 del attempt
             number += 1
 
-    async def _wait_after(self, attempt: RetryAttempt, elapsed: float) -> float | None:
-        """Return how long to wait after *attempt*; ``None`` if no other follows."""
+    async def _wait_after(self, attempt: RetryAttempt, began: float) -> float | None:
+        """Return how long to wait after *attempt*; ``None`` if no other follows.
+
+        :param began: when the first attempt did
+        """
         number, error = attempt.number, attempt.exception
         if number == self._attempts:
             if error is not None and number > 1:
+                elapsed = clock()() - began
                 error.add_note(f"this was attempt {number} of {number}, after {elapsed:.1f} s")
             return None
         if not await self._wants_another(attempt):
@@ -182,7 +194,7 @@ class RetryMiddleware:
         wait = self._backoff.delay(number)
         asked = _wish_of_server(attempt)
         wait += asked
-        reason = self._objection(attempt.request, wait, asked, elapsed)
+        reason = self._objection(attempt.request, wait, asked, clock()() - began)
         if reason is None:
             return wait
         _tell_why_not(attempt, reason)
@@ -273,13 +285,13 @@ def _tell_why_not(attempt: RetryAttempt, reason: str) -> None:
     """Say why no other attempt follows: in a note to the exception, or else in the log."""
     request, response = attempt.request, attempt.response
     if attempt.exception is not None:
-        attempt.exception.add_note(f"the request was not sent again: {reason}")
+        attempt.exception.add_note(f"the request is not sent again: {reason}")
         return
     assert response is not None
-    logger.info(
-        "%s %s: the response has status %d, but the request was not sent again: %s",
+    logger.debug(
+        "%s %s is not sent again after status %d: %s",
         request.method,
-        request.url.with_user(None).with_query(None),
+        printable(without_user_info(request.url.with_query(None))),
         response.status,
         reason,
     )

@@ -299,7 +299,8 @@ class TestConcurrency:
         assert log.sent == [("", 0)]
 
 
-@pytest.mark.parametrize("how", ["scope", "every-task"])
+@pytest.mark.uvloop
+@pytest.mark.parametrize("how", ["scope", "every-task", "native"])
 async def test_cancelled_at_every_checkpoint(how: Any) -> None:
     """No place is lost, and no turn is taken by nobody."""
     mock = MockConnector()
