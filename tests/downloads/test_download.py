@@ -49,7 +49,7 @@ from anyhttp.testing import (
 )
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.files import CONTENT, RemoteFile
-from tests.support.waiting import until_in_thread
+from tests.support.waiting import until
 
 FILE = "http://files.test/file.bin"
 SIZE = len(CONTENT)
@@ -819,6 +819,9 @@ async def test_a_callback_that_raises(place: Place) -> None:
     assert (await place.get()).resumed_from == SIZE
 
 
+needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="there is no /proc")
+
+
 def open_files(directory: Path) -> list[str]:
     """Return the files of *directory* that this process has open."""
     found = []
@@ -830,7 +833,7 @@ def open_files(directory: Path) -> list[str]:
     return [path for path in found if path.startswith(str(directory.resolve()))]
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+@needs_proc
 @pytest.mark.parametrize("how", ["scope", "native"])
 @pytest.mark.uvloop
 async def test_it_can_be_cancelled_everywhere(place: Place, how: How) -> None:
@@ -847,7 +850,7 @@ async def test_it_can_be_cancelled_everywhere(place: Place, how: How) -> None:
 
     async def after() -> None:
         nonlocal longest
-        assert open_files(place.path.parent) == []
+        await until(lambda: not open_files(place.path.parent), "closed files")
         content = place.path.read_bytes()
         assert content in (b"old", CONTENT)
         if place.part.exists():
@@ -866,6 +869,7 @@ async def test_it_can_be_cancelled_everywhere(place: Place, how: How) -> None:
     assert place.names() == {"file.bin"}
 
 
+@needs_proc
 @pytest.mark.once
 async def test_a_coroutine_that_is_closed(place: Place) -> None:
     """It cannot await anything, and leaves no file open all the same."""
@@ -874,13 +878,8 @@ async def test_a_coroutine_that_is_closed(place: Place) -> None:
         operation = download(session, FILE, place.path)
         operation.send(None)
         operation.close()
-    await anyio.to_thread.run_sync(until_closed, place.path.parent)
+    await until(lambda: not open_files(place.path.parent), "closed files")
     assert "file.bin" not in place.names()
-
-
-def until_closed(directory: Path) -> None:
-    """Wait for a thread that was left behind."""
-    until_in_thread(lambda: not open_files(directory), "closed files")
 
 
 # -- arguments
