@@ -33,6 +33,7 @@ from anyhttp import (
     DigestMismatchError,
     DownloadError,
     DownloadResult,
+    RetryMiddleware,
     SocketTimeoutError,
     download,
 )
@@ -208,6 +209,18 @@ async def test_options_of_the_request(place: Place) -> None:
 
 
 # -- broken connections
+
+
+async def test_a_server_that_is_busy(place: Place) -> None:
+    """Statuses are for a middleware; the rest is asked for where the connection broke."""
+    remote = RemoteFile(breaks=[100])
+    place.serve(Answer(503), remote, Answer(503), remote)
+    await place.get(middlewares=[RetryMiddleware(backoff=0)], attempts=2)
+    assert place.path.read_bytes() == CONTENT
+    assert [call.headers.get("Range") for call in place.mock.calls] == [None] * 2 + [
+        "bytes=100-",
+        "bytes=100-",
+    ]
 
 
 async def test_what_has_come_is_not_asked_for_again(place: Place) -> None:
