@@ -156,6 +156,7 @@ async def test_what_a_response_shows(server: Server) -> None:
         "content_length",
         "content_type",
         "cookies",
+        "elapsed",
         "events",
         "for_request",
         "get_encoding",

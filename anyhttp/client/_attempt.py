@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from .. import hdrs
 from .._headers import IDEMPOTENT_METHODS
 from .._http1 import Exchange, Head, MalformedResponse, Upload, UploadProgress
@@ -62,6 +64,7 @@ class Attempt:
         :raises Expired: the ``total`` time is over
         """
         scope, tracer = self._scope, self._tracer
+        begun = perf_counter()
         try:
             target, fields = request.target(), request.header_block()
             if scope.progress is not None:
@@ -72,7 +75,17 @@ class Attempt:
                 connection = lend_nowait(scope.connector, request)
             if connection is None:
                 connection = await self._wait_for_connection(request)
-            exchange = self._begin(connection, request)
+            session, settings = scope.session, scope.settings
+            self.exchange = exchange = Exchange(
+                connection,
+                request,
+                settings.limits,
+                scope.total_at,
+                settings.timeout.sock_read,
+                session.watchdog,
+                session.exchanges,
+            )
+            scope.hold(exchange)
             if tracer is not None:
                 self.phase = "running trace handlers"
                 await tracer.send(request)
@@ -97,7 +110,7 @@ class Attempt:
                 ) from exc
         finally:
             scope.phase = self.phase
-        return self._respond(request, exchange, head)
+        return self._respond(request, exchange, head, perf_counter() - begun)
 
     def may_repeat(self, request: ClientRequest) -> bool:
         """Whether *request*, which failed, can be sent again (:rfc:`9110#section-9.2.2`).
@@ -141,30 +154,19 @@ class Attempt:
             waits=scope.session.waits,
         )
 
-    def _begin(self, connection: Connection, request: ClientRequest) -> Exchange:
-        scope = self._scope
-        session, settings = scope.session, scope.settings
-        self.exchange = exchange = Exchange(
-            connection,
-            request,
-            settings.limits,
-            scope.total_at,
-            settings.timeout.sock_read,
-            session.watchdog,
-            session.exchanges,
-        )
-        scope.hold(exchange)
-        return exchange
+    def _respond(
+        self, request: ClientRequest, exchange: Exchange, head: Head, seconds: float
+    ) -> ClientResponse:
+        """Return the response with *head*, and store its cookies in the jar.
 
-    def _respond(self, request: ClientRequest, exchange: Exchange, head: Head) -> ClientResponse:
-        """Return the response with *head*, and store its cookies in the jar."""
+        :param seconds: from the beginning of the attempt to the arrival of the head
+        """
         settings, session = self._scope.settings, self._scope.session
         if head.set_cookies:
             session.cookie_jar.update_cookies_from_headers(head.set_cookies, request.url)
         content = exchange.open_body(settings)
-        response = make_response(
-            request, head, exchange, content, session.defaults.fallback_charset_resolver
-        )
+        resolver = session.defaults.fallback_charset_resolver
+        response = make_response(request, head, exchange, content, resolver, seconds)
         if self._tracer is not None:
             self._tracer.watch_body(response)
         return response

@@ -48,7 +48,8 @@ class Call:
             if self._tracer is not None or settings.runs_other_code:
                 response = await self._run_limited()
             else:
-                response = await self._send()
+                # As _send() does it, without what is not needed here.
+                response = await Attempt(scope, None).send(request_of(scope))
                 if (
                     response.status >= 300
                     or settings.raise_for_status is not False

@@ -16,6 +16,7 @@ from .._tasks import CLEAN_UP_SECONDS, Expired
 from ..client_reqrep import ClientRequest, ClientResponse, watch_body, when_over
 from ..tracing import (
     Trace,
+    TraceConfig,
     TraceParams,
     TraceRequestChunkSentParams,
     TraceRequestEndParams,
@@ -29,11 +30,25 @@ from ..tracing import (
     tell,
     tell_at_once,
 )
+from ._call_log import config_of_log, is_logged
 from ._call_scope import CallScope
+from ._options import checked_trace_configs
 
-__all__ = ("CallTracer",)
+__all__ = ("CallTracer", "tracer_of")
 
 logger: Final = logging.getLogger("anyhttp.client")
+
+
+def tracer_of(scope: CallScope, configs: Sequence[TraceConfig]) -> CallTracer:
+    """Return what tells of the call of *scope*: to the handlers of *configs*, and to the log."""
+    hop = scope.hop
+    # The list may be changed by the program, so what it holds is checked again.
+    traces = [
+        Trace(hop.session, each, hop.trace_context) for each in checked_trace_configs(configs)
+    ]
+    if is_logged(logging.INFO):
+        traces.insert(0, Trace(hop.session, config_of_log(), scope))
+    return CallTracer(scope, traces)
 
 
 class CallTracer:

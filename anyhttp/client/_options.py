@@ -336,7 +336,10 @@ def _converted(config: object) -> TraceConfig:
     converted = foreign_trace_config(config)
     if converted is None:
         name = shown_class(type(config))
-        raise TypeError(f"trace_configs must hold anyhttp.TraceConfig objects, not {name}")
+        raise TypeError(
+            f"trace_configs must hold anyhttp.TraceConfig objects, not {name}: make one with "
+            "config = anyhttp.TraceConfig(), and add handlers by config.on_request_start.append()"
+        )
     return converted
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
+from logging import INFO
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
 
@@ -38,7 +39,7 @@ from ..client_reqrep import REQUEST_HOOKS, RESPONSE_HOOKS, ClientRequest, Client
 from ..client_ws import ClientWebSocketResponse
 from ..connector import BaseConnector, TCPConnector, check_hooks, default_proxy, forget_warning
 from ..cookiejar import CookieJar, checked_jar
-from ..tracing import Trace, TraceConfig
+from ..tracing import TraceConfig
 from ..typedefs import (
     DEFAULT_JSON_ENCODER,
     JSONBytesEncoder,
@@ -49,8 +50,9 @@ from ..typedefs import (
     StrOrURL,
 )
 from ._call import Call
+from ._call_log import is_logged
 from ._call_scope import CallScope
-from ._call_tracing import CallTracer
+from ._call_tracing import tracer_of
 from ._context_managers import RequestContextManager, refused
 from ._deprecated_options import fold_options
 from ._hooks import SESSION_REFUSED
@@ -124,6 +126,7 @@ class ClientSession(SessionProperties, AsyncWithOnly):
     :param trace_configs: handlers for what happens to the requests; they are frozen here
     :param retry_connections: send an idempotent request once more if a kept connection
         turns out to be closed
+    :param log_query: whether the log shows the queries of URLs, which often hold credentials
     :param middlewares: each request goes through them, the first of them the outermost; a
         request may have others in their place
     :param loop: accepted for aiohttp's sake, without effect
@@ -167,6 +170,7 @@ class ClientSession(SessionProperties, AsyncWithOnly):
         fallback_charset_resolver: Callable[[ClientResponse, bytes], str] = lambda r, b: "utf-8",
         trace_configs: Iterable[TraceConfig] | None = None,
         retry_connections: bool = True,
+        log_query: bool = False,
         middlewares: Sequence[ClientMiddlewareType] | None = (),
         loop: object = None,
     ) -> None:
@@ -182,6 +186,7 @@ class ClientSession(SessionProperties, AsyncWithOnly):
         check_flag("trust_env", trust_env)
         check_flag("requote_redirect_url", requote_redirect_url)
         check_flag("retry_connections", retry_connections)
+        check_flag("log_query", log_query)
         check_callable("fallback_charset_resolver", fallback_charset_resolver)
         if loop is not None:
             warn_about_loop(loop)
@@ -202,6 +207,7 @@ class ClientSession(SessionProperties, AsyncWithOnly):
             request_class=class_or_default("request_class", request_class, ClientRequest),
             fallback_charset_resolver=fallback_charset_resolver,
             retry_connections=retry_connections,
+            log_query=log_query,
         )
         request = request_settings(
             version,
@@ -462,7 +468,9 @@ class ClientSession(SessionProperties, AsyncWithOnly):
             if destination.has_credentials or scope.defaults.auth is not None:
                 hop.take_credentials(None, scope.defaults)
         call = CallScope(scope, connector, hop, settings)
-        return Call(call, self._tracer_for(call) if self._trace_configs else None)
+        if self._trace_configs or is_logged(INFO):
+            return Call(call, tracer_of(call, self._trace_configs))
+        return Call(call, None)
 
     def _take_options(
         self,
@@ -511,12 +519,6 @@ class ClientSession(SessionProperties, AsyncWithOnly):
         if trace_request_ctx is not None:
             hop.trace_context = trace_request_ctx
         return effective
-
-    def _tracer_for(self, scope: CallScope) -> CallTracer:
-        # The list may be changed by the program, so what it holds is checked again.
-        configs = checked_trace_configs(self._trace_configs)
-        traces = [Trace(self, each, scope.hop.trace_context) for each in configs]
-        return CallTracer(scope, traces)
 
 
 _NO_PROXY: Final = (None, None, None)

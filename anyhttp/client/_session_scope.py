@@ -44,6 +44,7 @@ class SessionDefaults:
     :param auth: credentials sent with every request; with *base_origin* only to that origin
     :param fallback_charset_resolver: returns the charset of a text whose headers name none
     :param retry_connections: whether a request is sent again if a kept connection was stale
+    :param log_query: whether the log shows the queries of URLs
     """
 
     base_origin: Origin | None
@@ -51,6 +52,7 @@ class SessionDefaults:
     request_class: type[ClientRequest]
     fallback_charset_resolver: Callable[[ClientResponse, bytes], str]
     retry_connections: bool
+    log_query: bool
 
     def __post_init__(self) -> None:
         self.request_class = class_to_call(self.request_class)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
@@ -106,6 +107,8 @@ class ClientResponse(DescribedResponse):
     """
 
     _history: tuple[ClientResponse, ...] = ()
+    #: see :attr:`elapsed`
+    _seconds = 0.0
 
     #: trailer fields of a response that was unpickled
     _past_trailers: RawHeaders = ()
@@ -262,6 +265,16 @@ class ClientResponse(DescribedResponse):
     def history(self) -> tuple[ClientResponse, ...]:
         """The responses that redirected here, the oldest first."""
         return self._history
+
+    @property
+    def elapsed(self) -> timedelta:
+        """The time from the beginning of the request to the arrival of this head.
+
+        It includes the wait for a connection and, for a body in memory, its sending.  After a
+        redirect, or a retry of a middleware, it is that of the last request alone.  It is zero for
+        a response that a program has made or unpickled.
+        """
+        return timedelta(seconds=self._seconds)
 
     # -- the body
 

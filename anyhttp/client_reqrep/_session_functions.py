@@ -37,8 +37,9 @@ def make_response(
     exchange: Exchange,
     content: StreamReader | bytes,
     fallback_charset_resolver: Callable[[ClientResponse, bytes], str],
+    seconds: float,
 ) -> ClientResponse:
-    """Make the response to *request*.
+    """Make the response to *request*, which took *seconds*.
 
     A subclass with a constructor of its own is called as aiohttp calls it.
     """
@@ -61,6 +62,7 @@ def make_response(
     response.status = head.status
     response.reason = head.reason
     response._content = content
+    response._seconds = seconds
     return response
 
 

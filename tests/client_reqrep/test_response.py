@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import pickle
 import tracemalloc
 import zlib
+from datetime import timedelta
 from typing import Any
 from unittest.mock import create_autospec
 
@@ -16,6 +18,7 @@ from yarl import URL
 from anyhttp import (
     ClientConnectionError,
     ClientPayloadError,
+    ClientRequest,
     ClientResponse,
     ClientResponseError,
     ClientSession,
@@ -26,8 +29,9 @@ from anyhttp.testing import Answer
 from tests.support.api import Api
 from tests.support.client import assert_free, client, wait_free
 from tests.support.cost import cheap
-from tests.support.peer import CLOSE, Action, Head, Script, Until
+from tests.support.peer import CLOSE, Action, Flag, Head, Script, Until, Wait
 from tests.support.responses import OK_LINE as OK
+from tests.support.waiting import DEADLINE
 
 BAD = b"HTTP/1.1 503 Busy\r\n"
 TEXT = b"several words " * 1000
@@ -504,3 +508,22 @@ def test_a_mock_of_a_response() -> None:
     mock.status, mock.reason = 404, "Not Found"
     mock.method, mock.version = "GET", None
     assert {"headers", "raw_headers", "content", "cookies", "url", "ok"} <= set(dir(mock))
+
+
+async def test_how_long_it_took(script: Script) -> None:
+    """The time until the head has arrived, of the last hop; reading the body adds nothing."""
+    go = Flag()
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"
+    late = b"Content-Length: 4\r\n\r\nbody"
+    peer = await script([(b"GET /a", redirect), (b"GET /b", [OK, late[:-4], Wait(go), late[-4:]])])
+    async with ClientSession(peer.url) as session:
+        async with session.get("/a") as response:
+            elapsed = response.elapsed
+            assert timedelta(0) < elapsed < timedelta(seconds=DEADLINE)
+            assert response.history[0].elapsed > timedelta(0)
+            go.set()
+            await response.read()
+            assert response.elapsed == elapsed
+        request = ClientRequest("GET", peer.url, session=session)
+        assert ClientResponse.for_request(request).elapsed == timedelta(0)
+        assert pickle.loads(pickle.dumps(response)).elapsed == timedelta(0)

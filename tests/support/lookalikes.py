@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -94,8 +95,11 @@ class TraceConfig:
         self.frozen = True
 
 
+# Those of aiohttp's configurations.
+_NOT_THERE = re.compile("on_request_retry|on_response_end|on_connection_tls_.*")
 for _name in [each for each in vars(OwnTraceConfig) if each.startswith("on_")]:
-    setattr(TraceConfig, _name, ())
+    if not _NOT_THERE.fullmatch(_name):
+        setattr(TraceConfig, _name, ())
 
 
 class Jar:
