@@ -24,7 +24,7 @@ from ._headers import (
     parse_parameters,
     quoted_string,
 )
-from ._targets import Origin, origin_of
+from ._targets import Origin, OriginCredentials, origin_of
 from .client_exceptions import ClientError, ClientPayloadError
 from .client_middlewares import ClientHandlerType
 from .client_reqrep import ClientRequest, ClientResponse
@@ -191,7 +191,7 @@ def authorization(
     return "Digest " + ", ".join(pairs)
 
 
-class _Signature(str):
+class _Signature(OriginCredentials):
     """An ``Authorization`` value made by this module."""
 
     __slots__ = ()
@@ -365,19 +365,19 @@ class DigestAuthMiddleware:
                     "done for a body that is compressed while it is sent"
                 )
         count, cnonce = challenge.use.use(session=challenge.has_session)
-        request.headers[hdrs.AUTHORIZATION] = _Signature(
-            authorization(
-                challenge,
-                self._login,
-                self._password,
-                method=request.method.upper(),
-                uri=URL(request.url).raw_path_qs,
-                qop=qop,
-                body_hash=body_hash,
-                count=count,
-                cnonce=cnonce,
-            )
+        url = URL(request.url)
+        signature = authorization(
+            challenge,
+            self._login,
+            self._password,
+            method=request.method.upper(),
+            uri=url.raw_path_qs,
+            qop=qop,
+            body_hash=body_hash,
+            count=count,
+            cnonce=cnonce,
         )
+        request.headers[hdrs.AUTHORIZATION] = _Signature(signature, frozenset({origin_of(url)}))
 
 
 class _Hasher:

@@ -514,6 +514,22 @@ class TestWhere:
             assert await ask(client) == 401
         assert other.signatures == [None]
 
+    async def test_a_signed_request_that_is_sent_elsewhere(self, guarded: Guarded) -> None:
+        """A middleware inside changes where it goes; the signature stays behind."""
+        first, other = guarded(), guarded()
+        target: list[URL] = []
+
+        async def divert(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            request.url = (target or [request.url])[0]
+            return await handler(request)
+
+        digest = DigestAuthMiddleware(LOGIN, PASSWORD)
+        async with ClientSession(first.url, middlewares=[digest, divert]) as client:
+            assert await ask(client) == 200
+            target.append(other.url)
+            assert await ask(client) == 401
+        assert other.signatures == [None]
+
 
 class TestChallenges:
     """What servers send in ``WWW-Authenticate``."""

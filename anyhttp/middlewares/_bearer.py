@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Final
 
 from yarl import URL
@@ -46,15 +45,17 @@ class _Credentials(OriginCredentials):
     __slots__ = ()
 
 
-@dataclass(slots=True, eq=False)
 class _Held:
     """A token that the source has returned.
 
     :param renew_at: when to ask for another one, in seconds since the epoch; ``None`` for never
     """
 
-    token: BearerToken
-    renew_at: float | None
+    __slots__ = ("renew_at", "token")
+
+    def __init__(self, token: BearerToken, renew_at: float | None) -> None:
+        self.token = token
+        self.renew_at = renew_at
 
     @property
     def is_due(self) -> bool:
@@ -62,11 +63,13 @@ class _Held:
         return self.renew_at is not None and time.time() >= self.renew_at
 
 
-@dataclass(slots=True, eq=False)
 class _Asking:
     """A call of the source of *middleware*, in whose context requests are sent without a token."""
 
-    middleware: BearerAuthMiddleware | None
+    __slots__ = ("middleware",)
+
+    def __init__(self, middleware: BearerAuthMiddleware) -> None:
+        self.middleware: BearerAuthMiddleware | None = middleware
 
     def end(self) -> None:
         """Forget the middleware: a context may live longer than the call."""
@@ -122,9 +125,9 @@ class BearerAuthMiddleware:
         if leeway is None:
             raise TypeError("leeway must be a number of seconds, not None")
         check_seconds("leeway", leeway, finite=True)
-        self._token_source = token_source
-        self._leeway = leeway
-        self._allow_http = allow_http
+        self._token_source: TokenSource = token_source
+        self._leeway: float = leeway
+        self._allow_http: bool = allow_http
         self._origins: frozenset[Origin] | None = None
         if origins is not None:
             self._origins = frozenset(_checked_origins(origins))

@@ -134,12 +134,10 @@ def _seconds(name: str, value: object) -> float:
     return float(min(value, LATEST))
 
 
-def _lifetime(value: Any) -> float | None:
-    """Return ``expires_in`` of an answer: a number, which some servers send as text."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
-        return int(value)
-    lifetime: float | None = value
-    return lifetime
+def _lifetime(value: Any) -> Any:
+    """Return ``expires_in`` of an answer, which some servers send as text, for the constructor."""
+    is_text = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20
+    return int(value) if is_text else value
 
 
 def _shown(value: object) -> str | None:

@@ -13,10 +13,14 @@ from yarl import URL
 import anyhttp
 from anyhttp import (
     BasicAuth,
+    BearerAuthMiddleware,
+    BearerToken,
     ChainMapProxy,
     ClientConnectorError,
+    ClientMiddlewareType,
     ClientResponseError,
     ConnectionKey,
+    CookieJar,
     ETag,
     FormData,
     HttpVersion,
@@ -47,6 +51,33 @@ def credentials(url: URL) -> None:
     assert_type(Mine.decode("Basic dTpw"), Mine)
     assert_type(anyhttp.encode_basic_auth("user"), str)
     BasicAuth(None)  # type: ignore[arg-type]
+
+
+async def fetched() -> BearerToken:
+    """Return a token."""
+    return BearerToken("a", expires_in=60)
+
+
+async def text() -> str:
+    """Return a token as text."""
+    return "a"
+
+
+def tokens(answer: dict[str, object]) -> None:
+    """A source returns a token or its text, when it is awaited."""
+    assert_type(BearerToken("a").expires_at, float | None)
+    assert_type(BearerToken.from_oauth2(answer), BearerToken)
+    middleware: ClientMiddlewareType = BearerAuthMiddleware(fetched, origins="https://a.test")
+    BearerAuthMiddleware(text, origins=[URL("https://a.test"), "https://b.test"])
+    BearerAuthMiddleware(lambda: "a")  # type: ignore[arg-type, return-value]
+    anyhttp.ClientSession(middlewares=[middleware])
+
+
+def jars() -> None:
+    """A jar is saved in one of two formats."""
+    jar = CookieJar()
+    jar.save("cookies.txt", format="netscape")
+    jar.save("cookies.txt", format="pickle")  # type: ignore[arg-type]
 
 
 def small_things() -> None:
