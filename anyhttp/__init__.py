@@ -31,7 +31,7 @@ from ._targets import BasicAuth, encode_basic_auth
 from ._tasks import ClientTimeout
 from ._websocket import ClientWSTimeout, WSCloseCode, WSMessage, WSMessageStream, WSMsgType
 from .abc import AbstractCookieJar, AbstractResolver
-from .client import ClientSession, request, ws_connect
+from .client import ClientSession, EventSource, request, ws_connect
 from .client_exceptions import (
     BodyTooLargeError,
     ClientConnectionError,
@@ -218,6 +218,7 @@ __all__ = (
     "EMPTY_PAYLOAD",
     "ETag",
     "EventIterator",
+    "EventSource",
     "Fingerprint",
     "FingerprintMismatch",
     "FormData",

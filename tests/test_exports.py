@@ -107,7 +107,7 @@ def test_a_public_room_lists_what_programs_may_import() -> None:
 
 
 async def test_what_a_session_shows() -> None:
-    """What aiohttp's shows, and ``cookies``, which is an older one of them."""
+    """What aiohttp's shows, ``sse``, and ``cookies``, which is an older one of them."""
     async with ClientSession() as session:
         names = sorted(public_names(session))
     assert names == [
@@ -134,6 +134,7 @@ async def test_what_a_session_shows() -> None:
         "request",
         "requote_redirect_url",
         "skip_auto_headers",
+        "sse",
         "timeout",
         "trace_configs",
         "trust_env",

@@ -44,12 +44,13 @@ class EventStream:
 
     :param max_event_size: most characters of the data of an event, and of any line
     :param option: what sets this limit, for the error
+    :param last_event_id: the ``id`` that counts until the server sends another
     """
 
     __slots__ = ("_data", "_id", "_lines", "_max_size", "_retry", "_size", "_started", "_type",
                  "last_event_id", "reconnection_time")  # fmt: skip
 
-    def __init__(self, max_event_size: int, option: str) -> None:
+    def __init__(self, max_event_size: int, option: str, last_event_id: str = "") -> None:
         # The standard asks for UTF-8 whatever the headers say, and for U+FFFD in place of what is
         # no UTF-8.
         self._lines = TextLines("utf-8", "replace", max_event_size, option)
@@ -58,10 +59,10 @@ class EventStream:
         self._data: list[str] = []
         self._size = 0  # of the data, with a line end for each piece
         self._type = ""
-        self._id = ""
+        self._id = last_event_id
         self._retry: int | None = None
         #: the ``id`` that counts since the last event; a reconnection sends it
-        self.last_event_id: str = ""
+        self.last_event_id: str = last_event_id
         #: the last ``retry`` field, in milliseconds
         self.reconnection_time: int | None = None
 

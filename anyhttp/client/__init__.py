@@ -17,6 +17,7 @@ from ._context_managers import (
     RequestContextManager as RequestContextManager,
 )
 from ._deprecated_options import OldOptions as OldOptions
+from ._event_source import EventSource
 from ._options import RequestOptions as RequestOptions
 from ._session import ClientSession
 from ._without_session import request, ws_connect
@@ -28,6 +29,7 @@ __all__ = [
     "ClientSession",
     "ClientTimeout",
     "ClientWSTimeout",
+    "EventSource",
     "Fingerprint",
     "NamedPipeConnector",
     "RequestInfo",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random as random_numbers
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from .._common import (
     is_own_method,
     warn_about_loop,
     warn_without_effect,
+    without_user_info,
 )
 from .._headers import checked_method
 from .._http1 import UploadTracker, abort_unsent
@@ -55,6 +57,7 @@ from ._call_scope import CallScope
 from ._call_tracing import tracer_of
 from ._context_managers import RequestContextManager, refused
 from ._deprecated_options import fold_options
+from ._event_source import EventRequest, EventSource
 from ._hooks import SESSION_REFUSED
 from ._hop import Hop, RaiseForStatus, Settings
 from ._options import (
@@ -436,6 +439,64 @@ class ClientSession(SessionProperties, AsyncWithOnly):
             make_request=self.request,
             websocket_class=self._ws_response_class,
         )
+
+    def sse(
+        self,
+        url: StrOrURL,
+        *,
+        method: str = hdrs.METH_GET,
+        last_event_id: str = "",
+        max_event_size: int = 2**22,
+        attempts: int | None = 10,
+        backoff: float = 1.0,
+        max_backoff: float = 60.0,
+        max_retry_after: float = 300.0,
+        random: Callable[[], float] = random_numbers.random,
+        **options: Unpack[RequestOptions],
+    ) -> EventSource:
+        """Return the server-sent events of *url*, over as many connections as it takes.
+
+        Enter it by ``async with`` and iterate over it.  When a stream ends or fails, it connects
+        again, with the last ``id`` as ``Last-Event-ID``.  Before that it waits: for as long as the
+        server asks, by a ``retry`` field or by ``Retry-After``, and then for a random part of a
+        bound that doubles from failure to failure.
+
+        The status 204 ends the iteration.  What another connection would meet again is raised:
+        another status than 200, but for 408, 429, 500, 502, 503 and 504, another media type, a
+        certificate that is not accepted, an event that is too large.
+
+        :param last_event_id: what the first request sends as ``Last-Event-ID``
+        :param max_event_size: most characters of the data of an event, and of any line
+        :param attempts: how many connections in a row may fail, the last of which raises its error;
+            ``None`` for any number.  One has not failed that brings an event, that the server
+            ends, or that lasts longer than *max_backoff*
+        :param backoff: upper bound of the first random wait, in seconds
+        :param max_backoff: beyond this the bound does not grow, in seconds
+        :param max_retry_after: how long the server can make the client wait, in seconds
+        :param random: returns a number from 0 up to 1, for the random wait
+        :param options: of each request, see :class:`RequestOptions`.  A body has to be in memory.
+            Without *timeout*, that of the session counts, but not its ``total``, which would end
+            each stream: this is the limit of each silence instead (``sock_read``), if the session
+            sets no other.  A ``total`` that is given here ends a connection, and another follows
+        :raises TypeError: an option is of a type that it cannot be
+        :raises ValueError: an option has a value that it cannot have
+        """
+        given = fold_options(options, OPTIONS)
+        data, json = given.pop("data", None), given.pop("json", None)
+        request = EventRequest(
+            shown_url=without_user_info(str(url)).partition("?")[0],
+            given=given,
+            body=make_payload(data, json, self._json_serialize, self._json_serialize_bytes),
+            session_timeout=self.timeout,
+            last_event_id=last_event_id,
+            max_event_size=max_event_size,
+            attempts=attempts,
+            backoff=backoff,
+            max_backoff=max_backoff,
+            max_retry_after=max_retry_after,
+            random=random,
+        )
+        return EventSource(partial(self.request, checked_method(method), url), request)
 
     async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
         """Make a request; if a subclass overrides this method, all verbs call it."""

@@ -18,6 +18,7 @@ from .._common import (
     Hooks,
     RequestInfo,
     check_callable,
+    check_str,
     checked_size,
     computed,
     printable,
@@ -496,18 +497,22 @@ class ClientResponse(DescribedResponse):
         self,
         *,
         max_event_size: int = 2**22,
+        last_event_id: str = "",
         content_type: str | None = "text/event-stream",
     ) -> EventIterator:
         """Iterate over the server-sent events of the body.
 
-        It is for a service that streams its answer: the events end with the body.  There can be
+        It is for a service that streams its answer: the events end with the body.  For events that
+        go on for ever, over many connections, there is :meth:`ClientSession.sse`.  There can be
         one iterator for a response, as for :meth:`lines`.
 
         :param max_event_size: most characters of the data of an event, and of any line
+        :param last_event_id: what the request has sent as ``Last-Event-ID``: that of the events,
+            until the server sends another
         :param content_type: media type that the response must have, ``None`` for any
         :raises ContentTypeError: the response has another media type
-        :raises TypeError: *max_event_size* is no ``int``
-        :raises ValueError: it is less than 1
+        :raises TypeError: an argument is of a type that it cannot be
+        :raises ValueError: *max_event_size* is less than 1
         :raises RuntimeError: there is another iterator
 
         While it iterates:
@@ -516,9 +521,10 @@ class ClientResponse(DescribedResponse):
         :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
         """
         checked_size("max_event_size", max_event_size)
+        check_str("last_event_id", last_event_id)
         if content_type is not None and not self._described_type().fits(content_type):
             raise self._wrong_type("events")
-        return EventIterator(self._for_iterator(), max_event_size, "max_event_size= of events()")
+        return EventIterator(self._for_iterator(), max_event_size, last_event_id)
 
     def _for_iterator(self) -> StreamReader:
         """Return the body for an iterator, which reads ahead.

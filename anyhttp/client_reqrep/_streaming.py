@@ -188,9 +188,10 @@ class EventIterator(BodyIterator[ServerSentEvent]):
 
     __slots__ = ("_stream",)
 
-    def __init__(self, content: StreamReader, max_event_size: int, option: str) -> None:
+    def __init__(self, content: StreamReader, max_event_size: int, last_event_id: str) -> None:
         super().__init__(content)
-        self._stream = EventStream(max_event_size, option)
+        option = "max_event_size= of events() or sse()"
+        self._stream = EventStream(max_event_size, option, last_event_id)
 
     @property
     def last_event_id(self) -> str:
