@@ -14,6 +14,8 @@ JOBS: Final = {
     "JSON with errors": ["json_with_errors"],
     "many downloads": ["many_downloads"],
     "a resumed download": ["resumed_download"],
+    "an LLM's stream": ["llm_stream"],
+    "events that go on": ["events"],
     "a large form": ["form_upload"],
     "OAuth2 with refresh": ["oauth2"],
     "tests without a network": ["test_without_network"],
