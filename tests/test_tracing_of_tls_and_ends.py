@@ -236,6 +236,16 @@ class TestEndOfResponse:
             end(response)
             assert [(params.size, params.error) for _, params in told] == [(5, None)]
 
+    async def test_reading_is_cancelled(self, script: Script) -> None:
+        """The program wants no more of it."""
+        config, told = recording("on_response_end")
+        peer = await script([(b"GET /", [LONG, STALL])])
+        async with ClientSession(peer.url, trace_configs=[config]) as session:
+            async with session.get("/") as response:
+                with anyio.move_on_after(0.05):
+                    await response.read()
+                assert [(params.size, params.error) for _, params in told] == [(5, None)]
+
     async def test_a_response_that_is_refused(self, api: Api) -> None:
         """The request has failed then, which has a signal of its own."""
         config, told = recording("on_response_end", "on_request_exception")

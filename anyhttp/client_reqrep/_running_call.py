@@ -21,18 +21,22 @@ class RunningCall(Protocol):
     @property
     def total_at(self) -> float:
         """When the ``total`` time is over, on anyio's clock."""
+        ...
 
     @property
     def sent(self) -> int:
         """How many requests middlewares have sent for the call."""
+        ...
 
     @property
     def base_origin(self) -> Origin | None:
         """The origin of the ``base_url`` of the session, if it has one."""
+        ...
 
     @property
     def waits(self) -> PendingWaits:
         """The waits that are ended when the session is closed."""
+        ...
 
     async def tell_of_retry(
         self,
@@ -46,9 +50,11 @@ class RunningCall(Protocol):
 
     async def give_back(self) -> None:
         """Give back the connections of the responses so far."""
+        ...
 
     def take_stale(self, error: BaseException) -> bool:
         """Whether the call would begin anew because of *error*; it will not if this is true."""
+        ...
 
 
 def call_of(request: ClientRequest) -> RunningCall | None:

@@ -217,3 +217,51 @@ def test_the_request_of_an_error() -> None:
     with pytest.raises(aiohttp.ClientResponseError) as caught:
         raise error
     assert caught.value.request_info is info
+
+
+# -- handlers of events --------------------------------------------------------------------
+
+
+async def test_a_trace_config_of_aiohttp(server: Server, tls_ca: Authority) -> None:
+    """Its handlers are told all that they would be told there, and it is frozen."""
+    config: Any = aiohttp.TraceConfig()
+    told: list[str] = []
+
+    async def note(session: object, context: SimpleNamespace, params: object) -> None:
+        assert context.trace_request_ctx == "mine"
+        told.append(type(params).__name__)
+
+    signals = [name for name in dir(config) if name.startswith("on_")]
+    for name in signals:
+        getattr(config, name).append(note)
+    assert len(signals) == 16
+    connector = TCPConnector(ssl=tls_ca.client)
+    async with ClientSession(
+        server.https_url, connector=connector, trace_configs=[config]
+    ) as session:
+        assert config.on_request_end.frozen
+        await get(session, "redirect/1", trace_request_ctx="mine")
+        with pytest.raises(anyhttp.ServerDisconnectedError):
+            await session.get("close", trace_request_ctx="mine")
+    assert told == [
+        "TraceRequestStartParams",
+        "TraceConnectionCreateStartParams",
+        "TraceDnsCacheMissParams",
+        "TraceDnsResolveHostStartParams",
+        "TraceDnsResolveHostEndParams",
+        "TraceConnectionCreateEndParams",
+        "TraceRequestHeadersSentParams",
+        "TraceRequestRedirectParams",
+        "TraceConnectionReuseconnParams",
+        "TraceRequestHeadersSentParams",
+        "TraceRequestEndParams",
+        "TraceResponseChunkReceivedParams",
+        "TraceRequestStartParams",
+        "TraceConnectionReuseconnParams",
+        "TraceRequestHeadersSentParams",
+        "TraceConnectionCreateStartParams",
+        "TraceDnsCacheHitParams",
+        "TraceConnectionCreateEndParams",
+        "TraceRequestHeadersSentParams",
+        "TraceRequestExceptionParams",
+    ]
