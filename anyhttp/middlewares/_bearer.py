@@ -28,7 +28,7 @@ from .._targets import (
 )
 from .._tasks import SharedCall
 from ..client_exceptions import ClientPayloadError
-from ..client_middlewares import ClientHandlerType, base_origin, phase
+from ..client_middlewares import ClientHandlerType, base_origin, give_back, waiting_phase
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..typedefs import StrOrURL
 from ._bearer_token import BearerToken
@@ -150,6 +150,8 @@ class BearerAuthMiddleware:
         if not self._needs_token(request, origins):
             return await handler(request)
         held = await self._token(request)
+        if held is None:
+            return await handler(request)  # which says that the session is closed
         credentials = _sign(request, held, origins)
         response = await handler(request)
         # Another middleware may have sent it elsewhere, or with credentials of its own.
@@ -164,8 +166,11 @@ class BearerAuthMiddleware:
                 "sent again with another: give bytes or a file, or use expect100=True"
             )
         # Its connection may be the only one that the connector lends to the source.
-        response.release()
-        _sign(request, await self._token(request), origins)
+        await give_back(request)
+        response.release()  # if another middleware has made the request
+        held = await self._token(request)
+        if held is not None:
+            _sign(request, held, origins)
         return await handler(request)
 
     # -- where the token may go
@@ -206,13 +211,17 @@ class BearerAuthMiddleware:
 
     # -- the token
 
-    async def _token(self, request: ClientRequest) -> _Held:
-        """Return the present token, or a new one if there is none or it is due."""
+    async def _token(self, request: ClientRequest) -> _Held | None:
+        """Return the present token, or a new one if there is none or it is due.
+
+        :returns: ``None`` if the session has been closed meanwhile
+        """
         held = self._held
-        if held is not None and not held.is_due:
-            return held
-        with phase(request, "waiting for a token"):
-            return await self._asking.result(self._ask)
+        if held is None or held.is_due:
+            held = None
+            with waiting_phase(request, "waiting for a token"):
+                held = await self._asking.result(self._ask)
+        return held
 
     async def _ask(self) -> _Held:
         asking = _Asking(self)

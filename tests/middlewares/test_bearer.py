@@ -18,6 +18,7 @@ from anyhttp import (
     BasicAuth,
     BearerAuthMiddleware,
     BearerToken,
+    ClientConnectionError,
     ClientHandlerType,
     ClientMiddlewareType,
     ClientPayloadError,
@@ -27,6 +28,7 @@ from anyhttp import (
     ClientSession,
     ClientTimeout,
     OAuth2Error,
+    RateLimitMiddleware,
     TCPConnector,
 )
 from anyhttp.testing import Answer, MockConnector, ReceivedRequest, WebSocketPeer
@@ -48,12 +50,14 @@ class Source:
         self._results = list(results)
         self.calls = 0
         self.go: anyio.Event | None = None
+        #: how many calls do not wait for *go*
+        self.ready = 0
 
     async def __call__(self) -> str | BearerToken:
         """Return or raise the next result."""
         self.calls += 1
         number = self.calls
-        if self.go is not None:
+        if self.go is not None and number > self.ready:
             await self.go.wait()
         result = self._results.pop(0) if self._results else f"t{number}"
         if isinstance(result, Exception):
@@ -401,6 +405,14 @@ class TestRenewal:
         first = 2 if lifetime else 1
         assert mock.sent == ["Bearer first"] * first + ["Bearer second"] * (3 - first)
 
+    async def test_the_connection_is_kept(self, script: Script) -> None:
+        """What the server says to a token that it refuses is read, and the next request follows."""
+        denied = [b"HTTP/1.1 401 No\r\nContent-Length: 4\r\n\r\n", b"gone"]
+        peer = await script([(b"GET / ", denied), (b"GET / ", OK)])
+        bearer = BearerAuthMiddleware(Source())
+        async with ClientSession(peer.url, middlewares=[bearer]) as session:
+            assert await ask(session, "") == 200
+
     @pytest.mark.parametrize("limit", [1, 100])
     async def test_bodies(self, tmp_path: Path, limit: int) -> None:
         """Bytes, forms and files are sent again as they were, by the only connection as well."""
@@ -610,6 +622,22 @@ class TestOwnRequests:
             with anyio.fail_after(5):
                 assert await ask(session) == 200
 
+    async def test_before_a_rate_limit(self) -> None:
+        """A request that waits for a token takes no turn."""
+        mock = MockConnector()
+        mock.post(f"{API}token", json={"access_token": "abc"})
+        mock.get(API, text="private")
+
+        async def source() -> BearerToken:
+            async with session.post("token") as response:
+                return BearerToken.from_oauth2(await response.json())
+
+        limit = RateLimitMiddleware(1e6, concurrency=1)
+        middlewares: list[ClientMiddlewareType] = [BearerAuthMiddleware(source), limit]
+        async with ClientSession(API, connector=mock, middlewares=middlewares) as session:
+            with anyio.fail_after(5):
+                assert await ask(session) == 200
+
     async def test_of_another_middleware_whose_source_needs_the_first(self) -> None:
         """Two sources that ask for each other's origins end too."""
         mock = Guarded("t1")
@@ -722,6 +750,29 @@ class TestCancellation:
                 assert await cancel_when(lambda: ask(session), anyio.wait_all_tasks_blocked)
                 source.go.set()
         assert mock.sent == ["Bearer t1"]
+
+    @pytest.mark.parametrize("after", ["", "a 401"])
+    async def test_the_session_is_closed(self, after: str) -> None:
+        """Those that wait fail at once; the source is not waited for."""
+        source, mock = Source(), Guarded()
+        if after:
+            source.ready = 1
+        source.go = anyio.Event()
+        session = session_with(source, mock)
+        failures: list[str] = []
+
+        async def one() -> None:
+            with pytest.raises(ClientConnectionError) as caught:
+                await ask(session)
+            failures.append(str(caught.value))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(one)
+            await anyio.wait_all_tasks_blocked()
+            await session.close()
+        assert failures == ["Session is closed"] * 2
+        assert mock.sent == (["Bearer t1"] * 2 if after else [])
 
     async def test_the_total_time_of_the_one_that_asks(self) -> None:
         """It ends this one alone."""
