@@ -19,8 +19,8 @@ async def main(base_url: str) -> None:
             async for event in response.events():
                 if event.data == "[DONE]":
                     break
-                delta = event.json()["choices"][0]["delta"]
-                print(delta.get("content", ""), end="", flush=True)
+                for choice in event.json()["choices"]:  # none in a message of statistics
+                    print(choice["delta"].get("content") or "", end="", flush=True)
     print()
 
 

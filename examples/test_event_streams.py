@@ -19,9 +19,11 @@ EVENTS = {"Content-Type": "text/event-stream"}
 
 def pieces(*texts: str) -> bytes:
     """Return events as a service of language models sends them."""
-    deltas: list[dict[str, str]] = [{"role": "assistant"}, *({"content": text} for text in texts)]
-    chunks = [json.dumps({"choices": [{"delta": delta}]}) for delta in deltas]
-    return "".join(f"data: {chunk}\n\n" for chunk in (*chunks, "[DONE]")).encode()
+    deltas = [{"role": "assistant", "content": None}, *({"content": text} for text in texts), {}]
+    chunks = [{"choices": [{"delta": delta}]} for delta in deltas]
+    statistics: dict[str, object] = {"choices": [], "usage": {"total_tokens": 7}}
+    lines = [json.dumps(chunk) for chunk in (*chunks, statistics)]
+    return "".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")).encode()
 
 
 async def test_llm_stream(capsys: pytest.CaptureFixture[str]) -> None:
