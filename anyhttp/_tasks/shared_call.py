@@ -93,4 +93,6 @@ def _copied(error: Exception) -> Exception:
     if type(duplicate) is not type(error):
         return error
     duplicate.__cause__ = error
+    if hasattr(error, "__notes__"):
+        duplicate.__notes__ = list(error.__notes__)  # else a note for one would be for all
     return duplicate

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from anyhttp import BearerToken, OAuth2Error
 
@@ -67,13 +67,11 @@ class TestToken:
             BearerToken(**arguments)
         assert "secret" not in str(caught.value)
 
-    @given(
-        st.from_regex(
-            r"[A-Za-z0-9\-._~+/]+=*", fullmatch=True, alphabet=st.characters(codec="ascii")
-        )
-    )
-    def test_all_that_the_rfc_allows(self, value: str) -> None:
+    @settings(max_examples=30)
+    @given(st.text("azAZ059-._~+/", min_size=1), st.integers(0, 3))
+    def test_all_that_the_rfc_allows(self, text: str, padding: int) -> None:
         """RFC 6750 §2.1: ``b64token``."""
+        value = text + padding * "="
         assert BearerToken(value).value == value
 
     def test_it_is_a_value(self) -> None:

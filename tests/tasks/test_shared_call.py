@@ -88,6 +88,15 @@ async def test_an_error(error: Exception) -> None:
     assert all(outcome.__cause__ is error for outcome in copies)
 
 
+async def test_notes() -> None:
+    """A copy has those of the error, and a note that is added to one is not on the others."""
+    error = ValueError("no")
+    error.add_note("shared")
+    for outcome in await ask_at_once(SharedCall(), Function(error)):
+        outcome.add_note("own")
+        assert outcome.__notes__ == ["shared", "own"]
+
+
 async def test_an_error_that_is_not_shared() -> None:
     """Those who wait call the function themselves."""
     function = Function(ValueError("no"), "two")
