@@ -82,9 +82,9 @@ async def hammer(
 
     async def after() -> None:
         assert_no_tokens(connector)
-        sockets = set[str]()
+        sockets = dict[int, int]()
         for _ in range(ROUNDS_OF_GRACE):
-            sockets = open_sockets().keys() - sockets_before
+            sockets = open_sockets(known=sockets_before)
             if len(sockets) == connector.statistics().idle and running_tasks() <= tasks_before:
                 break
             await anyio.lowlevel.checkpoint()
