@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ REFERENCES: Final = sorted(set(re.findall(r"`([\w/]+\.py::[^`]+)`", TABLE + NAME
 EXPLAINED: Final = {"`yield from` and generator coroutines"}
 
 
+@cache
 def names(path: Path) -> set[str]:
     """Names of the tests in a module: ``test_this``, or ``TestThat::test_this``."""
     found = set()
