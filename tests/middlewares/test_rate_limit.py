@@ -74,6 +74,11 @@ async def steps() -> None:
         await anyio.lowlevel.checkpoint()
 
 
+async def answer_at_once(request: ClientRequest) -> ClientResponse:
+    """Do what a handler does, without a session."""
+    return ClientResponse.for_request(request)
+
+
 async def get_all(session: ClientSession, urls: Iterable[Any]) -> None:
     """Ask for all *urls* at once; each task comes to the middleware before the next one."""
     async with anyio.create_task_group() as group:
@@ -169,6 +174,21 @@ class TestRate:
                     scope.cancel()
             await get(session, "/6")
         assert log.sent == [("0", 0), ("2", 10), ("4", 20), ("6", 30)]
+
+    async def test_nobody_goes_before_those_that_wait(self) -> None:
+        """Even who comes at the very moment at which the next turn begins."""
+
+        async def come_then(session: ClientSession) -> None:
+            await anyio.sleep(10)
+            await get(session, "/late")
+
+        for _ in range(20):  # trio runs tasks that wake up at the same moment in any order
+            log = Log()
+            async with log.session(RateLimitMiddleware(0.1)) as session:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(come_then, session)
+                    group.start_soon(get_all, session, ["/0", "/1"])
+            assert log.names == ["0", "1", "late"]
 
     async def test_the_time_of_the_request(self) -> None:
         """A timeout says what the request waited for."""
@@ -385,26 +405,53 @@ class TestEventLoops:
 
 
 class TestMemory:
+    """A crawler that sees each host once needs no more memory with each."""
+
+    @staticmethod
+    async def visit(limit: RateLimitMiddleware, hosts: int) -> None:
+        """Send a request to each of so many hosts."""
+        request = ClientRequest("GET", URL(API))
+        for number in range(hosts):
+            request.url = URL.build(scheme="https", host=f"{number}.test", path="/")
+            await limit(request, answer_at_once)
+
+    @staticmethod
+    async def must_wait(limit: RateLimitMiddleware) -> bool:
+        """Whether a request to a host that was seen before has to wait."""
+        with anyio.move_on_after(0.01) as scope:
+            await limit(ClientRequest("GET", URL(API)), answer_at_once)
+        return scope.cancelled_caught
+
     @pytest.mark.once
     @pytest.mark.parametrize(("per", "hosts", "most"), [(3600, 15_000, 10_000), (1e-9, 1000, 100)])
     async def test_many_hosts(self, per: float, hosts: int, most: int) -> None:
-        """A crawler that sees each host once needs no more memory with each.
-
-        Hosts at rest are forgotten soon, and others if there are too many.
-        """
+        """Those at rest are forgotten soon, and others if there are too many."""
         limit = RateLimitMiddleware(1, per)
-
-        request = ClientRequest("GET", URL(API))
-        response = ClientResponse.for_request(request)
-
-        async def answer(request: ClientRequest) -> ClientResponse:
-            return response
-
-        for number in range(hosts):
-            request.url = URL.build(scheme="https", host=f"{number}.test", path="/")
-            await limit(request, answer)
+        await self.visit(limit, hosts)
         remembered = [each for each in gc.get_objects() if type(each).__name__ == "_Host"]
         assert 0 < len(remembered) <= most
+
+    @pytest.mark.once
+    async def test_the_host_that_is_farthest_from_rest_is_remembered(self) -> None:
+        limit = RateLimitMiddleware(1, 3600, burst=2)
+        for _ in range(2):
+            await limit(ClientRequest("GET", URL(API)), answer_at_once)
+        await self.visit(limit, 11_000)
+        assert await self.must_wait(limit)
+
+    async def test_a_host_with_a_request_under_way_is_remembered(self) -> None:
+        limit = RateLimitMiddleware(1e9, concurrency=1)
+
+        async def hang(request: ClientRequest) -> ClientResponse:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(limit, ClientRequest("GET", URL(API)), hang)
+            await steps()
+            await self.visit(limit, 1000)
+            assert await self.must_wait(limit)
+            group.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(

@@ -605,23 +605,22 @@ class TestWhatIsHeld:
             assert_free(session)
         assert len(mock.calls) == 1
 
-    async def test_the_exceptions_of_attempts_are_freed_at_once(self) -> None:
-        """No cycle of references is left to the garbage collector."""
+    async def test_exceptions_are_freed_at_once(self) -> None:
+        """No cycle of references leaves them, and all that they refer to, to the collector."""
         refs: list[weakref.ref[BaseException]] = []
-
-        def note(attempt: RetryAttempt) -> None:
-            if attempt.exception is not None:
-                refs.append(weakref.ref(attempt.exception))
-
-        mock = answering(ServerDisconnectedError, OSError, ServerDisconnectedError)
-        middlewares = [retry(retry_if=note, attempts=3)]
-        gc.collect()
-        gc.disable()
-        try:
-            await error_of(mock, middlewares=middlewares)
-            assert [ref() for ref in refs] == [None] * 2
-        finally:
-            gc.enable()
+        middlewares = [retry(attempts=2)]
+        mock = answering(OSError, OSError)
+        async with ClientSession(API, connector=mock, middlewares=middlewares) as session:
+            gc.collect()
+            gc.disable()
+            try:
+                try:
+                    await session.get("/")
+                except ClientOSError as exc:
+                    refs.append(weakref.ref(exc))
+                assert [ref() for ref in refs] == [None]
+            finally:
+                gc.enable()
 
 
 async def test_a_file_from_where_it_began(tmp_path: Path) -> None:
@@ -664,7 +663,7 @@ class TestConnections:
         """The connection is used for the next attempt."""
         peer = await script(
             [
-                (b"GET ", b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"),
+                (b"GET ", [b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbu", b"sy"]),
                 (b"GET ", OK),
             ]
         )
@@ -675,11 +674,19 @@ class TestConnections:
         self, script: Script, http1: str
     ) -> None:
         """The request is sent again at once, and that is not counted."""
+        told: list[TraceRequestRetryParams] = []
+
+        async def tell(session: object, context: object, params: TraceRequestRetryParams) -> None:
+            told.append(params)
+
+        config = TraceConfig()
+        config.on_request_retry.append(tell)
         peer = await script([(b"GET /a ", OK), (b"GET /b ", CLOSE)], [(b"GET /b ", OK)])
-        middlewares = [RetryMiddleware(attempts=1, backoff=1000, max_backoff=1000)]
-        async with client(http1, middlewares=middlewares) as session:
+        options: Any = {"middlewares": [retry(backoff=0)], "trace_configs": [config]}
+        async with client(http1, **options) as session:
             await get(session, peer.url / "a")
             await get(session, peer.url / "b")
+        assert not told
 
     async def test_a_stale_connection_is_replaced_once(self, script: Script, http1: str) -> None:
         """The session does not begin anew behind the middleware's back."""
@@ -689,6 +696,16 @@ class TestConnections:
             with pytest.raises(ServerDisconnectedError):
                 await get(session, peer.url / "b")
             assert_free(session, idle=0)
+
+    async def test_a_second_stale_connection_is_a_failure(self, script: Script, http1: str) -> None:
+        """The server has closed two that were kept."""
+        peer = await script(*[[(b"GET /a ", OK), (b"GET /b ", CLOSE)]] * 2)
+        async with client(http1, middlewares=[RetryMiddleware(attempts=1)]) as session:
+            async with anyio.create_task_group() as group:
+                for _ in range(2):
+                    group.start_soon(get, session, peer.url / "a")
+            with pytest.raises(ServerDisconnectedError):
+                await get(session, peer.url / "b")
 
     async def test_an_early_answer_ends_an_upload(
         self, script: Script, http1: str, tmp_path: Path
