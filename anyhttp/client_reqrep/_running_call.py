@@ -15,8 +15,13 @@ __all__ = ("RunningCall", "call_of", "set_call")
 class RunningCall(Protocol):
     """What a middleware of this package can do with the call that runs it."""
 
-    #: what the call is doing, for the message of a timeout
-    phase: str
+    @property
+    def phase(self) -> str:
+        """What the call is doing, for the message of a timeout."""
+        ...
+
+    @phase.setter
+    def phase(self, phase: str, /) -> None: ...
 
     @property
     def total_at(self) -> float:

@@ -699,7 +699,9 @@ class TestConnections:
 
     async def test_a_second_stale_connection_is_a_failure(self, script: Script, http1: str) -> None:
         """The server has closed two that were kept."""
-        peer = await script(*[[(b"GET /a ", OK), (b"GET /b ", CLOSE)]] * 2)
+        peer = await script(
+            [(b"GET /a ", OK), (b"GET /b ", CLOSE)], [(b"GET /a ", OK), (b"GET /b ", CLOSE)]
+        )
         async with client(http1, middlewares=[RetryMiddleware(attempts=1)]) as session:
             async with anyio.create_task_group() as group:
                 for _ in range(2):
