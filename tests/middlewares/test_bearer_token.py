@@ -77,7 +77,7 @@ class TestToken:
     def test_it_is_a_value(self) -> None:
         """It can be compared, copied and pickled, not changed."""
         token = BearerToken("abc", expires_in=1)
-        assert token == BearerToken("abc", expires_at=NOW + 1) != BearerToken("abd", expires_in=1)
+        assert token == BearerToken("abc", expires_at=NOW + 1) != BearerToken("xyz", expires_in=1)
         assert pickle.loads(pickle.dumps(token)) == copy.copy(token) == token
         assert len({token, copy.deepcopy(token)}) == 1
         with pytest.raises(AttributeError):
