@@ -68,6 +68,7 @@ class SharedCall(Generic[T]):
                     return run.results[0]
         finally:
             self._callers -= 1
+            run = None  # the traceback of its error may refer to this frame
 
     async def _call(self, function: Callable[[], Awaitable[T]]) -> T:
         run = self._run = _Run[T]()
@@ -81,6 +82,7 @@ class SharedCall(Generic[T]):
             if self._run is run:
                 self._run = None
             run.done.set()
+            del run  # the traceback of its error refers to this frame
         return result
 
 

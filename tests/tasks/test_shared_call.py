@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import anyio
 import anyio.to_thread
@@ -36,6 +39,10 @@ class Picky(Exception):
     def __init__(self, one: str, *, two: str) -> None:
         super().__init__(one)
         self.two = two
+
+
+class Lookup(Exception):
+    """An exception that can be copied, and referred to weakly."""
 
 
 class Turning(Exception):
@@ -95,6 +102,33 @@ async def test_notes() -> None:
     for outcome in await ask_at_once(SharedCall(), Function(error)):
         outcome.add_note("own")
         assert outcome.__notes__ == ["shared", "own"]
+
+
+@pytest.mark.parametrize("make", [Lookup, lambda: Picky("one", two="two")])
+async def test_an_error_is_freed_at_once(make: Callable[[], Exception]) -> None:
+    """It belongs to no reference cycle, which would keep all that its traceback refers to."""
+    call: SharedCall[Any] = SharedCall()
+    freed: list[ref[Exception]] = []
+
+    async def fail() -> None:
+        await anyio.wait_all_tasks_blocked()
+        raise make()
+
+    async def ask() -> None:
+        try:
+            await call.result(fail)
+        except Exception as exc:  # noqa: BLE001 (each kind)
+            freed.append(ref(exc))
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            group.start_soon(ask)
+        assert [each() for each in freed] == [None] * 2
+    finally:
+        gc.enable()
 
 
 async def test_an_error_that_is_not_shared() -> None:
