@@ -25,7 +25,8 @@ def when_over(response: ClientResponse, callback: OverCallback) -> None:
 
     That is when its body has been received to its end, has failed, or is released or closed before
     its end; if one of these has happened already, the call is made at once.  It is a plain call,
-    in the task that ends the body.  What it raises is logged and goes no further.
+    in the task that ends the body.  What it raises is logged and goes no further.  A response that
+    a program has made is over at once: nobody would tell that the program has forgotten it.
 
     :param callback: gets two arguments.  The first is the number of bytes of the body that have
         arrived: before decoding, and without the framing of chunks.  The second is the error that
@@ -39,12 +40,11 @@ def when_over(response: ClientResponse, callback: OverCallback) -> None:
         return
     ending = _Ending(callback, content)
     connection = None if exchange is None else exchange.connection
-    if content.is_eof() or (exchange is not None and connection is None):
+    if connection is None or content.is_eof():
         ending()
         return
     content.on_eof(ending)
-    if connection is not None:
-        connection.add_callback(ending)
+    connection.add_callback(ending)
 
 
 class _Ending:

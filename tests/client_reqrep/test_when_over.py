@@ -155,7 +155,7 @@ async def test_a_response_that_is_forgotten(script: Script) -> None:
 
 
 async def test_a_response_that_a_program_makes(api: Api) -> None:
-    """One with a whole body is over; one whose body the program feeds, at the end of that."""
+    """It is over, also while the program feeds its body: perhaps it never ends that."""
     ends = Ends()
     async with ClientSession(api.url) as session, session.get("bytes/0") as response:
         request = ClientRequest("GET", api.url, session=session)
@@ -165,9 +165,9 @@ async def test_a_response_that_a_program_makes(api: Api) -> None:
         assert ends.seen == [(3, None), (0, None), (0, None)]
         made = ClientResponse.for_request(request)
         made.content = reader = StreamReader()
-        when_over(made, ends)
         reader.feed_data(b"de")
-        assert len(ends.seen) == 3
+        when_over(made, ends)
+        assert len(ends.seen) == 4
         reader.feed_eof()
         assert len(ends.seen) == 4
 
