@@ -93,6 +93,7 @@ class Transfer:
         self._limit = limit
         self._digest = digest
         self._progress = progress
+        self._progress_failed = False
         self._backoff = backoff
         #: how many of the bytes that an earlier download has left were used
         self.resumed_from: int = 0
@@ -137,7 +138,7 @@ class Transfer:
                 continue
             except _BREAKS as exc:
                 failures += 1
-                if failures >= self._attempts or isinstance(exc, _LASTING):
+                if failures >= self._attempts or self._is_final(exc):
                     raise
                 delay = self._backoff.delay(failures)
                 logger.debug(
@@ -170,9 +171,13 @@ class Transfer:
                 await self._write(response, total, may_begin_anew=offset > 0)
                 return response
         except ClientResponseError as exc:
-            if offset and exc.status == 416:
+            if offset and exc.status == 416 and not self._is_final(exc):
                 raise _UnusableError from exc
             raise
+
+    def _is_final(self, error: Exception) -> bool:
+        """Whether the download fails with *error*: no further request would mend it."""
+        return self._progress_failed or isinstance(error, _LASTING)
 
     # -- the head of the response
 
@@ -258,10 +263,15 @@ class Transfer:
             raise ClientPayloadError(f"the file ended after {part.size} of {total} bytes")
 
     async def _tell(self, total: int | None) -> None:
-        if self._progress is not None:
+        if self._progress is None:
+            return
+        try:
             result = self._progress(self._part.size, total)
             if inspect.isawaitable(result):
                 await result
+        except Exception:
+            self._progress_failed = True  # it may have sent a request of its own
+            raise
 
     async def _check_digest(self, digest: Digest) -> None:
         found = digest.start()

@@ -21,6 +21,7 @@ from yarl import URL
 
 from anyhttp import (
     BodyTooLargeError,
+    ClientConnectionResetError,
     ClientConnectorCertificateError,
     ClientHandlerType,
     ClientOSError,
@@ -49,6 +50,7 @@ from anyhttp.testing import (
     stall,
 )
 from tests.support.cancel import How, cancel_at_every_checkpoint
+from tests.support.errors import INFO
 from tests.support.files import CONTENT, RemoteFile
 from tests.support.waiting import until
 
@@ -817,17 +819,29 @@ async def test_a_disk_that_is_full(place: Place) -> None:
 # -- interruptions
 
 
-async def test_a_callback_that_raises(place: Place) -> None:
-    """Its exception comes out, and the next download goes on."""
-    place.serve(RemoteFile())
+@pytest.mark.parametrize(
+    "error",
+    [
+        LookupError("no bar"),
+        ClientConnectionResetError("no bar"),
+        ClientResponseError(INFO, (), status=416, message="no bar"),
+    ],
+)
+async def test_a_callback_that_raises(place: Place, error: Exception) -> None:
+    """Its exception comes out, and the next download goes on.
+
+    No other request is made, even if it could be taken for a failure of this one.
+    """
+    remote = await place.break_off()
 
     def progress(received: int, total: int | None) -> None:
-        if received:
-            raise LookupError("no bar")
+        if received == SIZE:
+            raise error
 
     async with ClientSession(connector=place.mock, connector_owner=False) as session:
-        with pytest.raises(LookupError, match="no bar"):
-            await download(session, FILE, place.path, progress=progress)
+        with pytest.raises(type(error), match="no bar"):
+            await download(session, FILE, place.path, progress=progress, backoff=0)
+    assert remote.asked == ["", "bytes=100-"]
     assert place.part.read_bytes() == CONTENT
     assert (await place.get()).resumed_from == SIZE
 
