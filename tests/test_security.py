@@ -975,6 +975,27 @@ class TestNothingGrowsWithoutABound:
                     await anext(lines)
                 assert len(str(caught.value)) < 2**17
 
+    @pytest.mark.parametrize(
+        ("kind", "data"),
+        [("lines", b"x"), ("json_lines", b"x"), ("events", b"x"), ("events", b"data:\n")],
+    )
+    async def test_items_of_a_body_are_bounded(
+        self, kind: str, data: bytes, http1: str, script: Script
+    ) -> None:
+        """So are lines of text and events: neither a line nor an event grows for ever."""
+        head = OK + b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        chunk = data * 1000
+        chunks = [b"%x\r\n%b\r\n" % (len(chunk), chunk)] * 100
+        peer = await script([(b"GET ", [head, *chunks])], partial=True)
+        async with client(http1) as session:
+            async with session.get(peer.url) as response:
+                option = "max_event_size" if kind == "events" else "max_line_length"
+                items: AsyncIterator[object] = getattr(response, kind)(**{option: 5000})
+                with pytest.raises(LineTooLong) as caught:
+                    await anext(items)
+                assert len(str(caught.value)) < 1000
+                assert response.content.total_bytes < 50_000
+
     async def test_lines_cost_linear_time(self, http1: str, script: Script) -> None:
         """CVE-2026-84378: a line that comes in many pieces is searched once."""
 

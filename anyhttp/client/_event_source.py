@@ -210,13 +210,14 @@ class EventSource(AsyncWithOnly):
         :raises RuntimeError: the block has not been entered, or has been left; or another task
             waits for an event
         """
-        if not self._is_entered:
-            raise RuntimeError("use 'async with' around the iteration over the events")
         if self._is_busy:
             raise RuntimeError("another task is waiting for an event of this source")
         self._is_busy = True
         try:
             while not self._is_over:
+                if not self._is_entered:  # or not any more: another task may have left the block
+                    await self._disconnect()
+                    raise RuntimeError("use 'async with' around the iteration over the events")
                 if self._events is None:
                     await self._open()
                 elif (event := await self._next(self._events)) is not None:
@@ -248,6 +249,8 @@ class EventSource(AsyncWithOnly):
         """Try to open a stream; if that fails in a way that may pass, the next try waits."""
         await self._disconnect()
         await anyio.sleep_until(self._connect_at)
+        if not self._is_entered:
+            return
         try:
             manager = self._connect(**self._request.options(self._last_event_id))
             response = await manager.__aenter__()

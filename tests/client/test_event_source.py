@@ -86,7 +86,8 @@ def answering(*answers: Any) -> MockConnector:
 
 def source(session: ClientSession, url: str = "/events", **options: Any) -> EventSource:
     """Return a source that waits for the whole of each bound: 1, 2, 4 seconds and so on."""
-    return session.sse(url, **{"random": lambda: 1.0, **options})
+    settings: dict[str, Any] = {"random": lambda: 1.0, **options}
+    return session.sse(url, **settings)
 
 
 async def received(mock: MockConnector, **options: Any) -> list[str]:
@@ -352,6 +353,27 @@ class TestTimes:
         assert await received(mock, **options) == ["1"]
         error = await error_of(answering(*[quiet()] * 2), **{**options, "max_backoff": 40})
         assert isinstance(error, SocketTimeoutError)
+
+
+@jumping
+@pytest.mark.parametrize("doing", ["waiting", "connecting", "reading"])
+async def test_another_task_leaves_the_block(doing: str) -> None:
+    """The task that waits for an event makes no other connection, and keeps none."""
+    answer = {"waiting": Answer(503), "connecting": stall(), "reading": quiet()}[doing]
+    mock = answering(answer, stream("data: 1"))
+    async with ClientSession(API, connector=mock) as session:
+        async with anyio.create_task_group() as group:
+            async with source(session, backoff=100) as events:
+
+                async def wait() -> None:
+                    error = ClientConnectionError if doing == "reading" else RuntimeError
+                    with pytest.raises(error):
+                        await anext(events)
+
+                group.start_soon(wait)
+                await anyio.sleep(1)
+        assert len(mock.calls) == 1
+        assert_free(session)
 
 
 class TestBlock:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from yarl import URL
 
@@ -143,6 +144,12 @@ class TestLines:
                     other()
             assert await listed(lines) == ["b", "c"]
             assert await listed(lines) == []
+
+    @pytest.mark.parametrize(("body", "lines"), [(b"", []), (b"\n", [""])])
+    async def test_a_body_without_characters(self, api: Api, body: bytes, lines: list[str]) -> None:
+        """An empty one has no lines; an empty line has an end."""
+        async with ClientSession() as session, session.get(answer(api, body)) as response:
+            assert await listed(response.lines()) == lines
 
     async def test_a_body_that_was_read(self, api: Api) -> None:
         """It can be iterated over again and again, also after the release."""
@@ -303,6 +310,26 @@ class TestEvents:
                     found += 1
                     scope.cancel()
             assert 1 <= found <= 64
+
+    async def test_a_stream_in_memory_takes_turns(self, api: Api) -> None:
+        """Other tasks run after 64 events at most."""
+        url = answer(api, b"data\n\n" * 1000, EVENTS)
+        turns = 0
+
+        async def take_turns() -> None:
+            nonlocal turns
+            while True:
+                await anyio.lowlevel.checkpoint()
+                turns += 1
+
+        async with ClientSession() as session, session.get(url) as response:
+            events = response.events()
+            await anext(events)
+            async with anyio.create_task_group() as group:
+                group.start_soon(take_turns)
+                assert len(await listed(events)) == 999
+                assert turns >= 999 // 64 // 2  # trio mixes up the order of tasks
+                group.cancel_scope.cancel()
 
     async def test_after_the_total_time(self, api: Api) -> None:
         """Events that were read ahead are not handed out after it either."""

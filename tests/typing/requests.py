@@ -20,11 +20,13 @@ from anyhttp import (
     ClientTimeout,
     ContentDisposition,
     CookieJar,
+    EventSource,
     Fingerprint,
     FormData,
     HttpVersion,
     HttpVersion10,
     RequestInfo,
+    ServerSentEvent,
     StreamReader,
     TCPConnector,
 )
@@ -153,8 +155,31 @@ async def responses(response: ClientResponse) -> None:
     assert_type(await response.text(), str)
     assert_type(await response.json(), Any)
     assert_type(response.raise_for_status(), None)
+    async for line in response.lines(max_line_length=100):
+        assert_type(line, str)
+    async for value in response.json_lines():
+        assert_type(value, Any)
+    events = response.events()
+    assert_type(events.last_event_id, str)
+    assert_type(events.reconnection_time, int | None)
+    async for event in events:
+        assert_type(event, ServerSentEvent)
+        assert_type(event.data, str)
+        assert_type(event.retry, int | None)
+        assert_type(event.json(), Any)
+
     response.release()
     await response.release()
+
+
+async def event_source(session: ClientSession) -> None:
+    """It takes the options of a request beside its own."""
+    async with session.sse("/", method="POST", json={}, attempts=None, timeout=3) as source:
+        assert_type(source, EventSource)
+        assert_type(source.response, ClientResponse | None)
+        async for event in source:
+            assert_type(event, ServerSentEvent)
+    session.sse("/", attempt=3)  # type: ignore[call-arg]
 
 
 async def streams(content: StreamReader) -> None:
