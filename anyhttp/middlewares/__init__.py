@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._bearer import BearerAuthMiddleware, TokenSource
 from ._bearer_token import BearerToken
 from ._rate_limit import RateLimitMiddleware
-from ._retry import RetryAttempt, RetryMiddleware
+from ._retry import RetryAttempt, RetryMiddleware, RetryPredicate
 
 __all__ = (
     "BearerAuthMiddleware",
@@ -13,5 +13,6 @@ __all__ = (
     "RateLimitMiddleware",
     "RetryAttempt",
     "RetryMiddleware",
+    "RetryPredicate",
     "TokenSource",
 )
