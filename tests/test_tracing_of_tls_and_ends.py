@@ -103,6 +103,10 @@ class TestTls:
         self, server: Server, proxies: Proxies, tls_ca: Authority, scheme: str
     ) -> None:
         """The handshake with the origin is told, after the one with a proxy of TLS."""
+        if scheme == "socks5":
+            pytest.importorskip(
+                "socksio", reason="socksio is not installed (anyhttp-client[socks])"
+            )
         config, told = recording(*CONNECTING)
         proxy = proxies(scheme)
         async with ClientSession(
