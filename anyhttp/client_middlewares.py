@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final, TypeVar
 
 import anyio
 
@@ -70,6 +71,30 @@ def checked_middlewares(value: Iterable[ClientMiddlewareType]) -> tuple[ClientMi
     return middlewares
 
 
+CallT = TypeVar("CallT", bound=Callable[..., Awaitable[ClientResponse]])
+
+#: what :func:`watches_time` has decorated
+_WATCHING: Final[set[object]] = set()
+
+
+def watches_time(call: CallT) -> CallT:
+    """Decorate the ``__call__`` of a middleware that needs nobody to limit its time.
+
+    It awaits nothing but its handler, and what it awaits within :func:`phase`.  A cancel scope
+    around the call would cost more than the middleware does.
+    """
+    _WATCHING.add(call)
+    return call
+
+
+def watch_time(middlewares: Iterable[ClientMiddlewareType]) -> bool:
+    """Whether none of *middlewares* needs somebody to limit its time.
+
+    A class that is derived from one of this package may override its ``__call__``.
+    """
+    return all(getattr(type(each), "__call__", None) in _WATCHING for each in middlewares)  # noqa: B004
+
+
 def base_origin(request: ClientRequest) -> Origin | None:
     """Return the origin of the ``base_url`` of the session that has made *request*.
 
@@ -81,21 +106,25 @@ def base_origin(request: ClientRequest) -> Origin | None:
 
 @contextmanager
 def phase(request: ClientRequest, doing: str) -> Iterator[None]:
-    """Say what the call of *request* is doing in a block, for the message of a timeout.
+    """Say what the call of *request* is doing in a block, which its ``total`` time limits.
 
     :param doing: what follows "ran out while", such as ``"waiting for a token"``
+    :raises TimeoutError: the time is over
     """
     call = call_of(request)
     if call is None:  # a request that a middleware has made itself
         yield
         return
     before, call.phase = call.phase, doing
-    try:
-        yield
-    except Exception:
-        call.phase = before
-        raise
-    # Not after a cancellation: if it comes from the time limit, the message is made next.
+    with anyio.CancelScope(deadline=call.total_at) as scope:
+        try:
+            yield
+        except Exception:
+            call.phase = before
+            raise
+    if scope.cancelled_caught:
+        raise call.timed_out()
+    # Not after a cancellation from outside: if that is a time limit, the message is made next.
     call.phase = before
 
 

@@ -48,8 +48,12 @@ class Call:
             if self._tracer is not None or settings.runs_other_code:
                 response = await self._run_limited()
             else:
-                # As _send() does it, without what is not needed here.
-                response = await Attempt(scope, None).send(request_of(scope))
+                request = request_of(scope)
+                # As _send() does it, written out as it runs for each request.
+                if settings.middlewares:
+                    response = await send_through_middlewares(request, scope, None)
+                else:
+                    response = await Attempt(scope, None).send(request)
                 if (
                     response.status >= 300
                     or settings.raise_for_status is not False
@@ -73,8 +77,8 @@ class Call:
     async def _run_limited(self) -> ClientResponse:
         """Do all steps of the call within its ``total`` time, by one cancel scope for them all.
 
-        Sending and receiving watch the time by themselves.  Handlers, middlewares and the files of
-        the user do not.
+        Sending and receiving watch the time by themselves, and so do the middlewares of this
+        package.  Handlers, middlewares and the files of the user do not.
 
         :raises Expired: the ``total`` time is over
         """

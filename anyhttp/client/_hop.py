@@ -15,7 +15,7 @@ from .._http1 import Limits, UploadTracker, goes_inline
 from .._targets import BasicAuth, Destination, ProxyOptions, checked_auth, is_upgrade, origin_of
 from .._tasks import ClientTimeout
 from ..client_exceptions import ClientPayloadError
-from ..client_middlewares import ClientMiddlewareType
+from ..client_middlewares import ClientMiddlewareType, watch_time
 from ..client_reqrep import ClientResponse, PreparedHeaders, RequestSettings
 from ..payload import Payload
 from ..typedefs import LooseCookies
@@ -48,12 +48,14 @@ class Settings:
     read_until_eof: bool = True
     trust_env: bool = False
     middlewares: tuple[ClientMiddlewareType, ...] = ()
-    #: whether a call awaits more than the network, so that its time has to be limited
+    #: whether a call awaits what does not watch the time, so that a cancel scope has to limit it
     runs_other_code: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.runs_other_code = (
-            self.trust_env or bool(self.middlewares) or callable(self.raise_for_status)
+            self.trust_env
+            or (bool(self.middlewares) and not watch_time(self.middlewares))
+            or callable(self.raise_for_status)
         )
 
 

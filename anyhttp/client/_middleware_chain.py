@@ -32,35 +32,28 @@ _AT_WORK: Final = "a middleware was at work"
 
 
 async def send_through_middlewares(
-    request: ClientRequest, scope: CallScope, tracer: CallTracer | None
+    request: ClientRequest, scope: CallScope, tracer: CallTracer | None, *, once: bool = False
 ) -> ClientResponse:
     """Pass *request* through the middlewares; pass a new one if the connection was stale.
 
     A connection is stale if it was kept from an earlier request and the server has closed it.
-    """
-    response = await _pass(request, scope, tracer, once=False)
-    if response is None:
-        request = request_of(scope)
-        response = await _pass(request, scope, tracer, once=True)
-        assert response is not None
-    # A task that a middleware has started and not ended may still be using another exchange.
-    scope.close_others(exchange_of(response))
-    return response
 
-
-async def _pass(
-    request: ClientRequest, scope: CallScope, tracer: CallTracer | None, *, once: bool
-) -> ClientResponse | None:
-    """Pass *request* through the middlewares.
-
-    :param once: raise the error of a stale connection, instead of returning ``None``
-    :returns: their response; ``None`` if a new request should be passed through them
+    :param once: raise the error of a stale connection
     """
     handler = Handler(scope, tracer, request)
-    set_call(request, CallOfMiddlewares(scope, tracer, handler))
+    chain = build_client_middlewares(handler, scope.settings.middlewares)
+    set_call(request, handler)
+    scope.phase = _AT_WORK
+    response = None
     try:
-        scope.phase = _AT_WORK
-        response = await _ask(handler, request, scope, once=once)
+        try:
+            response = await chain(request)
+            handler.take(response)
+        except (ServerDisconnectedError, ClientOSError) as exc:
+            if once or exc is not handler.stale or not _can_begin_anew(request.payload, scope):
+                raise
+            handler.begins_anew = True
+        await handler.end(response)
     finally:
         handler.over = True
         set_call(request, None)
@@ -68,33 +61,10 @@ async def _pass(
             _adopt_body(request.payload, scope)
     if scope.replaced:
         await scope.close_replaced()
-    return response
-
-
-async def _ask(
-    handler: Handler, request: ClientRequest, scope: CallScope, *, once: bool
-) -> ClientResponse | None:
-    response = None
-    try:
-        chain = build_client_middlewares(handler, scope.settings.middlewares)
-        response = await chain(request)
-        if not isinstance(response, ClientResponse):
-            raise TypeError(
-                f"a middleware must return a ClientResponse, not {type(response).__name__}"
-            )
-    except (ServerDisconnectedError, ClientOSError) as exc:
-        if once or exc is not handler.stale or not _can_begin_anew(request.payload, scope):
-            raise
-        handler.begins_anew = True
-    else:
-        exchange = exchange_of(response)
-        if exchange is not None:
-            # A middleware may return a response that this call has not made.  If the call fails
-            # after this point, its exchange is closed like the others.
-            scope.hold(exchange)
-        elif adopt(response, scope.session.defaults.fallback_charset_resolver):
-            handler.watch_body(response)
-    await handler.end(response)
+    if response is None:
+        return await send_through_middlewares(request_of(scope), scope, tracer, once=True)
+    # A task that a middleware has started and not ended may still be using another exchange.
+    scope.close_others(exchange_of(response))
     return response
 
 
@@ -129,99 +99,28 @@ def _adopt_body(payload: Payload | None, scope: CallScope) -> None:
         headers.popall(name, None)
 
 
-class CallOfMiddlewares:
-    """What middlewares of this package can do with the call: a :class:`RunningCall`."""
-
-    __slots__ = ("_handler", "_scope", "_tracer")
-
-    def __init__(self, scope: CallScope, tracer: CallTracer | None, handler: Handler) -> None:
-        self._scope = scope
-        self._tracer = tracer
-        self._handler = handler
-
-    @property
-    def phase(self) -> str:
-        """What the call is doing, for the message of a timeout."""
-        return self._scope.phase
-
-    @phase.setter
-    def phase(self, phase: str) -> None:
-        self._scope.phase = phase
-
-    @property
-    def total_at(self) -> float:
-        """When the ``total`` time is over, on anyio's clock."""
-        return self._scope.total_at
-
-    @property
-    def sent(self) -> int:
-        """How many requests middlewares have sent for the call."""
-        return self._scope.sent
-
-    @property
-    def base_origin(self) -> Origin | None:
-        """The origin of the ``base_url`` of the session, if it has one."""
-        return self._scope.session.defaults.base_origin
-
-    @property
-    def waits(self) -> PendingWaits:
-        """The waits that are ended when the session is closed."""
-        return self._scope.session.waits
-
-    async def tell_of_retry(
-        self,
-        request: ClientRequest,
-        attempt: int,
-        delay: float,
-        response: ClientResponse | None,
-        exception: BaseException | None,
-    ) -> None:
-        """Tell trace handlers and the log that *request* will be sent again."""
-        if self._tracer is not None:
-            await self._tracer.retry(request, attempt, delay, response, exception)
-
-    async def give_back(self) -> None:
-        """Give back the connections of the responses so far."""
-        await self._handler.give_back()
-
-    def take_stale(self, error: BaseException) -> bool:
-        """Whether *error* is that of a kept connection; if it is, a middleware handles it."""
-        if error is not self._handler.stale:
-            return False
-        self._handler.stale = None
-        return True
-
-
 class Handler:
-    """Sends a request; the innermost middleware of one hop calls it, any number of times."""
+    """Sends a request; the innermost middleware of one hop calls it, any number of times.
 
-    __slots__ = (
-        "_cookies",
-        "_giving_back",
-        "_repeatable",
-        "_responses",
-        "_scope",
-        "_streamed",
-        "_tracer",
-        "begins_anew",
-        "over",
-        "stale",
-    )
+    Middlewares of this package find it by the request, as the :class:`RunningCall`.
+    """
+
+    # Defaults of what few requests need; Python finds an attribute of the object itself faster.
+    _giving_back: anyio.Lock | None = None
+    _repeatable = True  # all requests sent so far had idempotent methods
+    _streamed = False  # a body that is not in memory is being sent
+    #: whether the middlewares have returned or raised
+    over: bool = False
+    #: whether the middlewares will be called again, with a new request and the first body
+    begins_anew: bool = False
+    #: the error of a kept connection that the server had closed
+    stale: BaseException | None = None
 
     def __init__(self, scope: CallScope, tracer: CallTracer | None, request: ClientRequest) -> None:
         self._scope = scope
         self._tracer = tracer
         self._cookies = cookies_of(request)
         self._responses: list[ClientResponse] = []
-        self._giving_back: anyio.Lock | None = None  # made when it is needed
-        self._repeatable = True  # all requests sent so far had idempotent methods
-        self._streamed = False  # a body that is not in memory is being sent
-        #: whether the middlewares have returned or raised
-        self.over = False
-        #: whether the middlewares will be called again, with a new request and the first body
-        self.begins_anew = False
-        #: the error of a kept connection that the server had closed
-        self.stale: BaseException | None = None
 
     async def __call__(self, request: ClientRequest) -> ClientResponse:
         """Send *request* and return the response.
@@ -258,11 +157,6 @@ class Handler:
         self._scope.phase = _AT_WORK
         self._responses.append(response)
         return response
-
-    def watch_body(self, response: ClientResponse) -> None:
-        """Let trace handlers see the body of *response*, which a middleware has made."""
-        if self._tracer is not None:
-            self._tracer.watch_body(response)
 
     def _check(self, request: ClientRequest) -> None:
         if self.over:
@@ -303,6 +197,25 @@ class Handler:
         else:
             request.headers.popall(hdrs.COOKIE, None)
 
+    def take(self, response: ClientResponse) -> None:
+        """Take *response*, by which the middlewares have answered.
+
+        :raises TypeError: it is no response
+        """
+        if not isinstance(response, ClientResponse):
+            raise TypeError(
+                f"a middleware must return a ClientResponse, not {type(response).__name__}"
+            )
+        exchange = exchange_of(response)
+        if exchange is not None:
+            # A middleware may return a response that this call has not made.  If the call fails
+            # after this point, its exchange is closed like the others.
+            self._scope.hold(exchange)
+            return
+        resolver = self._scope.session.defaults.fallback_charset_resolver
+        if adopt(response, resolver) and self._tracer is not None:
+            self._tracer.watch_body(response)
+
     async def give_back(self, kept: ClientResponse | None = None) -> None:
         """Give back the connections of all responses but *kept*.
 
@@ -333,3 +246,57 @@ class Handler:
         self.over = True
         if self._responses and not (len(self._responses) == 1 and self._responses[0] is response):
             await self.give_back(response)
+
+    # -- as the running call
+
+    @property
+    def phase(self) -> str:
+        """What the call is doing, for the message of a timeout."""
+        return self._scope.phase
+
+    @phase.setter
+    def phase(self, phase: str) -> None:
+        self._scope.phase = phase
+
+    @property
+    def total_at(self) -> float:
+        """When the ``total`` time is over, on anyio's clock."""
+        return self._scope.total_at
+
+    @property
+    def sent(self) -> int:
+        """How many requests middlewares have sent for the call."""
+        return self._scope.sent
+
+    @property
+    def base_origin(self) -> Origin | None:
+        """The origin of the ``base_url`` of the session, if it has one."""
+        return self._scope.session.defaults.base_origin
+
+    @property
+    def waits(self) -> PendingWaits:
+        """The waits that are ended when the session is closed."""
+        return self._scope.session.waits
+
+    def timed_out(self) -> TimeoutError:
+        """Return the error for the caller when the ``total`` time is over."""
+        return self._scope.timed_out()
+
+    async def tell_of_retry(
+        self,
+        request: ClientRequest,
+        attempt: int,
+        delay: float,
+        response: ClientResponse | None,
+        exception: BaseException | None,
+    ) -> None:
+        """Tell trace handlers and the log that *request* will be sent again."""
+        if self._tracer is not None:
+            await self._tracer.retry(request, attempt, delay, response, exception)
+
+    def take_stale(self, error: BaseException) -> bool:
+        """Whether *error* is that of a kept connection; if it is, a middleware handles it."""
+        if error is not self.stale:
+            return False
+        self.stale = None
+        return True

@@ -43,6 +43,9 @@ class RunningCall(Protocol):
         """The waits that are ended when the session is closed."""
         ...
 
+    def timed_out(self) -> TimeoutError:
+        """Return the error for the caller when the ``total`` time is over."""
+
     async def tell_of_retry(
         self,
         request: ClientRequest,

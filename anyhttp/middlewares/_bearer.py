@@ -28,7 +28,13 @@ from .._targets import (
 )
 from .._tasks import SharedCall
 from ..client_exceptions import ClientPayloadError
-from ..client_middlewares import ClientHandlerType, base_origin, give_back, waiting_phase
+from ..client_middlewares import (
+    ClientHandlerType,
+    base_origin,
+    give_back,
+    waiting_phase,
+    watches_time,
+)
 from ..client_reqrep import ClientRequest, ClientResponse
 from ..typedefs import StrOrURL
 from ._bearer_token import BearerToken
@@ -140,6 +146,7 @@ class BearerAuthMiddleware:
         origins = None if self._origins is None else sorted(map(_shown, self._origins))
         return f"{type(self).__name__}(origins={origins!r})"
 
+    @watches_time
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send *request* by *handler* with the token, and once more with another after a 401.
 

@@ -10,7 +10,7 @@ import anyio
 
 from .._common import check_count, check_flag, is_number
 from .._tasks import clock, current_loop
-from ..client_middlewares import ClientHandlerType, give_back, waiting_phase
+from ..client_middlewares import ClientHandlerType, give_back, waiting_phase, watches_time
 from ..client_reqrep import ClientRequest, ClientResponse, when_over
 
 __all__ = ("RateLimitMiddleware",)
@@ -72,6 +72,7 @@ class RateLimitMiddleware:
         self._hosts: dict[str, _Host] = {}
         self._sweep_at: int = 64  # so many hosts
 
+    @watches_time
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send *request* by *handler* when it is its turn.
 

@@ -37,10 +37,12 @@ from ..client_exceptions import (
 from ..client_middlewares import (
     ClientHandlerType,
     give_back,
+    phase,
     take_stale,
     tell_of_retry,
     time_left,
     waiting_phase,
+    watches_time,
 )
 from ..client_reqrep import ClientRequest, ClientResponse
 
@@ -150,6 +152,7 @@ class RetryMiddleware:
         self._exceptions: tuple[type[Exception], ...] = _checked_exceptions(exceptions)
         self._retry_if: RetryPredicate | None = retry_if
 
+    @watches_time
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send *request* by *handler*, and again as the options say.
 
@@ -204,7 +207,8 @@ class RetryMiddleware:
         if self._retry_if is not None:
             answer = self._retry_if(attempt)
             if inspect.isawaitable(answer):
-                answer = await answer
+                with phase(attempt.request, "running the retry_if callback"):
+                    answer = await answer
             if answer is not None:
                 return bool(answer)
         may_repeat = self._methods is None or attempt.request.method in self._methods

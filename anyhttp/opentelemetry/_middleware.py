@@ -20,7 +20,7 @@ from yarl import URL
 
 from .._common import __version__, check_callable, check_flag, check_instance
 from .._headers import is_token
-from ..client_middlewares import ClientHandlerType, times_sent
+from ..client_middlewares import ClientHandlerType, times_sent, watches_time
 from ..client_reqrep import ClientRequest, ClientResponse
 from ._conventions import (
     KNOWN_METHODS,
@@ -131,6 +131,7 @@ class OpenTelemetryMiddleware:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
+    @watches_time
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Pass *request* on to *handler*, with a span that begins here.
 
