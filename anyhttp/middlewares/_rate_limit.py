@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -64,13 +65,10 @@ class RateLimitMiddleware:
         check_count("burst", burst, least=1)
         check_flag("per_host", per_host)
         check_count("concurrency", concurrency, least=1, optional=True)
-        self._interval: float = per / rate
-        self._tolerance: float = self._interval * (burst - 1)
+        interval = per / rate
         self._per_host: bool = per_host
-        self._concurrency: int | None = concurrency
-        self._clock: _Clock = _Clock()
-        self._hosts: dict[str, _Host] = {}
-        self._sweep_at: int = 64  # so many hosts
+        self._rule: _Rule = _Rule(interval, interval * (burst - 1), concurrency)
+        self._hosts: _Hosts | None = None  # of the event loop that has sent the last request
 
     @watches_time
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -78,9 +76,10 @@ class RateLimitMiddleware:
 
         After cancellation while it waits, its place is that of the next one.
         """
-        if self._clock.has_changed():
-            self._begin_anew()
-        turn = _Turn(self._host_of(request))
+        hosts, loop = self._hosts, current_loop()
+        if hosts is None or hosts.loop is not loop:
+            hosts = self._hosts = _Hosts(self._rule, loop, hosts)
+        turn = _Turn(hosts.find(request.host if self._per_host else ""))
         try:
             with waiting_phase(request, _WAITING):
                 if turn.limiter is not None:
@@ -89,7 +88,7 @@ class RateLimitMiddleware:
                     await give_back(request)
                     await turn.limiter.acquire_on_behalf_of(turn)
                     turn.is_limited = True
-                await self._wait_for_turn(turn.host)
+                await hosts.wait_for_turn(turn.host)
             response = await handler(request)
         except BaseException:
             turn.end()
@@ -100,7 +99,70 @@ class RateLimitMiddleware:
             when_over(response, lambda size, error: turn.end())
         return response
 
-    async def _wait_for_turn(self, host: _Host) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """The limit of each host.
+
+    :param interval: seconds between two requests, on average
+    :param tolerance: how much earlier a request may come, in seconds
+    :param concurrency: how many may be under way at the same time
+    """
+
+    interval: float
+    tolerance: float
+    concurrency: int | None
+
+
+class _Hosts:
+    """What is remembered of hosts, in one event loop.
+
+    An event loop that runs in another thread at the same time has an object of its own, and uses
+    nothing of this one but the numbers that it began with.
+
+    :param before: what was remembered in another event loop, where time has gone on meanwhile
+    """
+
+    __slots__ = ("_clock", "_found", "_rule", "_sweep_at", "loop")
+
+    def __init__(self, rule: _Rule, loop: object, before: _Hosts | None) -> None:
+        self.loop = loop
+        self._rule = rule
+        self._found: dict[str, _Host] = {}
+        self._sweep_at = 64  # so many hosts
+        self._clock = _Clock(None if before is None else before._clock)
+        if before is not None:
+            # A list of them at once, as another thread may add some.
+            for name, host in list(before._found.items()):
+                self._found[name] = _Host(rule.concurrency, host.rests_at)
+            self._sweep_at = before._sweep_at
+
+    def find(self, name: str) -> _Host:
+        """Return what is remembered of the host *name*."""
+        host = self._found.get(name)
+        if host is None:
+            if len(self._found) >= self._sweep_at:
+                self._sweep()
+            host = self._found[name] = _Host(self._rule.concurrency)
+        return host
+
+    def _sweep(self) -> None:
+        """Forget the hosts that are at rest, and others if there are too many."""
+        now = self._clock.now()
+        idle = {name: host for name, host in self._found.items() if not host.turns}
+        for name, host in idle.items():
+            if host.rests_at <= now:
+                del self._found[name]
+        if len(self._found) >= MAX_HOSTS:
+            others = [name for name in idle if name in self._found]
+            others.sort(key=lambda name: idle[name].rests_at)
+            for name in others[: len(self._found) - MAX_HOSTS // 2]:
+                del self._found[name]
+        left = len(self._found)
+        self._sweep_at = max(min(2 * left, MAX_HOSTS), left + 64)
+
+    async def wait_for_turn(self, host: _Host) -> None:
+        """Wait until it is the turn of a request to *host*."""
         if not host.waiting and not self._take(host):
             return
         # The first one waits for the time, and the others wait for the first one.
@@ -122,42 +184,11 @@ class RateLimitMiddleware:
         rate algorithm of ITU-T I.371, which counts like a bucket of tokens).
         """
         now = self._clock.now()
-        wait = host.rests_at - self._tolerance - now
+        wait = host.rests_at - self._rule.tolerance - now
         if wait > _SHORTEST_WAIT:
             return wait
-        host.rests_at = max(host.rests_at, now) + self._interval
+        host.rests_at = max(host.rests_at, now) + self._rule.interval
         return 0.0
-
-    # -- hosts
-
-    def _host_of(self, request: ClientRequest) -> _Host:
-        name = request.host if self._per_host else ""
-        host = self._hosts.get(name)
-        if host is None:
-            if len(self._hosts) >= self._sweep_at:
-                self._sweep()
-            host = self._hosts[name] = _Host(self._concurrency)
-        return host
-
-    def _sweep(self) -> None:
-        """Forget the hosts that are at rest, and others if there are too many."""
-        now = self._clock.now()
-        idle = {name: host for name, host in self._hosts.items() if not host.turns}
-        for name, host in idle.items():
-            if host.rests_at <= now:
-                del self._hosts[name]
-        if len(self._hosts) >= MAX_HOSTS:
-            others = [name for name in idle if name in self._hosts]
-            others.sort(key=lambda name: idle[name].rests_at)
-            for name in others[: len(self._hosts) - MAX_HOSTS // 2]:
-                del self._hosts[name]
-        left = len(self._hosts)
-        self._sweep_at = max(min(2 * left, MAX_HOSTS), left + 64)
-
-    def _begin_anew(self) -> None:
-        """Forget who waits, and what is under way, in an event loop that has ended."""
-        for name, host in self._hosts.items():
-            self._hosts[name] = _Host(self._concurrency, host.rests_at)
 
 
 class _Host:
@@ -196,32 +227,27 @@ class _Turn:
 
 
 class _Clock:
-    """Time that goes on from one event loop to the next, whose clocks have other origins."""
+    """The clock of the running event loop; that of another one has another origin.
 
-    __slots__ = ("_loop", "_offset", "_seen", "_seen_at", "_time")
+    :param before: the clock of another event loop, from which this one goes on
+    """
 
-    def __init__(self) -> None:
-        self._loop: object = None
-        self._time = time.monotonic  # the clock of the loop, when there is one
+    __slots__ = ("_last", "_offset", "_time")
+
+    def __init__(self, before: _Clock | None) -> None:
+        self._time = clock()
         self._offset = 0.0
-        self._seen = 0.0  # the time that was told last
-        self._seen_at = time.monotonic()
-
-    def has_changed(self) -> bool:
-        """Whether another event loop runs than before."""
-        loop = current_loop()
-        if loop is self._loop:
-            return False
-        self._loop, self._time = loop, clock()
-        passed = time.monotonic() - self._seen_at
-        self._offset = self._seen + passed - self._time()
-        return True
+        if before is not None:
+            told, at = before._last
+            self._offset = told + time.monotonic() - at - self._time()
+        self._last = (0.0, 0.0)  # the time that was told last, and when by the clock of the system
+        self.now()
 
     def now(self) -> float:
-        """Return the time in seconds; in an event loop, it goes as the clock of the loop does."""
-        self._seen = self._time() + self._offset
-        self._seen_at = time.monotonic()
-        return self._seen
+        """Return the time in seconds."""
+        now = self._time() + self._offset
+        self._last = (now, time.monotonic())
+        return now
 
 
 def _check_positive(name: str, value: object) -> None:

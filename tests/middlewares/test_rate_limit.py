@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
+from threading import Thread
 from typing import Any
 
 import anyio
@@ -389,6 +390,29 @@ class TestEventLoops:
             run(backend, main)
         abandoned.close()
         run("trio", main)
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_another_one_at_the_same_time(self, backend: str) -> None:
+        """Its clock and its hosts are not those of who waits here."""
+        limit = RateLimitMiddleware(1, per=10)
+
+        async def there() -> None:
+            await limit(ClientRequest("GET", URL("https://other.test/")), answer_at_once)
+
+        async def here() -> None:
+            log = Log()
+            async with log.session(limit) as session, anyio.create_task_group() as group:
+                await get(session, "/")
+                group.start_soon(get, session, "/")
+                await steps()
+                thread = Thread(target=anyio.run, args=(there,))
+                thread.start()
+                thread.join()
+                with anyio.move_on_after(100):
+                    await get(session, "/")
+            assert log.times == [0, 10, 10]
+
+        run(backend, here)
 
     def test_one_that_was_left_with_a_queue(self) -> None:
         """The tasks that wait are cancelled at its end."""
