@@ -26,6 +26,7 @@ from .._event_stream import ServerSentEvent
 from .._headers import header_pairs, parse_retry_after
 from .._tasks import ClientTimeout
 from ..client_exceptions import (
+    BodyTooLargeError,
     ClientConnectionResetError,
     ClientConnectorCertificateError,
     ClientOSError,
@@ -61,7 +62,12 @@ _PASSING: Final = (
 )
 
 #: Those of them that the next connection would meet again.
-_LASTING: Final = (ClientConnectorCertificateError, LineTooLong, ServerFingerprintMismatch)
+_LASTING: Final = (
+    BodyTooLargeError,
+    ClientConnectorCertificateError,
+    LineTooLong,
+    ServerFingerprintMismatch,
+)
 
 #: Longest id that is sent back, in bytes: what many servers accept as a header.
 LONGEST_ID: Final = 4096

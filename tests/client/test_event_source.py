@@ -13,6 +13,7 @@ import pytest
 from trio.testing import MockClock
 
 from anyhttp import (
+    BodyTooLargeError,
     ClientConnectionError,
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
@@ -280,6 +281,7 @@ class TestConnections:
         (Answer(304), ClientResponseError, "304"),
         (Answer(text="<html>"), ContentTypeError, "decode events"),
         (stream("data: 12345678901"), LineTooLong, "max_event_size"),
+        (stream(":\n" * 600), BodyTooLargeError, "max_body_size"),
         (BAD_CERTIFICATE, ClientConnectorCertificateError, "certificate"),
     ],
 )
@@ -289,7 +291,7 @@ async def test_what_another_connection_would_meet_again(
     """It is raised at once."""
     mock = answering(answer)
     seconds = Stopwatch()
-    found = await error_of(mock, max_event_size=10)
+    found = await error_of(mock, max_event_size=10, max_body_size=1000)
     assert isinstance(found, error)
     assert message in str(found)
     assert (len(mock.calls), seconds()) == (1, 0)
