@@ -32,5 +32,5 @@ async def rate(currency: str, session: Annotated[ClientSession, Depends(session_
     try:
         async with session.get("latest", params={"to": currency}, raise_for_status=True) as latest:
             return await latest.json()
-    except (ClientError, TimeoutError) as error:
+    except (ClientError, TimeoutError, ValueError) as error:  # ValueError: that is no JSON
         raise HTTPException(502, "there are no rates at the moment") from error
