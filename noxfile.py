@@ -84,8 +84,8 @@ def run_tests(session: nox.Session, *places: str) -> None:
     """
     # Measuring makes the tests take half as long again, so that is done only if it is asked for.
     measure = ("coverage", "run") if "coverage" in sys.argv else ("python",)
-    # Two at a time: most of them wait now and then, and few machines have a single core.
-    command = (*measure, "-m", "pytest", "--numprocesses=2", *(session.posargs or places))
+    # Three at a time, also on two cores: a good part of the time of the tests is waiting.
+    command = (*measure, "-m", "pytest", "--numprocesses=3", *(session.posargs or places))
     # Many tests start another Python, which would compile the package anew without its bytecode.
     session.run(*command, env={"PYTHONDONTWRITEBYTECODE": None})
 
