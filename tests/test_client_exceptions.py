@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from yarl import URL
 
-from anyhttp import ClientResponse, ClientSession, client_exceptions as errors, http_exceptions
+from anyhttp import (
+    BearerAuthMiddleware,
+    ClientResponse,
+    ClientSession,
+    client_exceptions as errors,
+    http_exceptions,
+)
 from anyhttp._common.values import ProxyKey
 from anyhttp.http_exceptions import LineTooLong
+from anyhttp.testing import MockConnector
 from tests.support.api import Api
 from tests.support.errors import BAD_CERTIFICATE, HEADERS, INFO, KEY, RAISED, REFUSED, by_class
 from tests.support.fresh_python import output_of
@@ -336,6 +343,27 @@ async def test_responses_in_the_history_of_an_error_are_pickled(api: Api, protoc
         with pytest.raises(errors.ClientConnectionError, match="closed"):
             await response.read()
         response.release()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+async def test_credentials_for_one_origin_are_pickled(protocol: int) -> None:
+    """The headers of the request are part of each error and response; they stay hidden."""
+
+    async def fetch_token() -> str:
+        return "secret"
+
+    mock = MockConnector()
+    mock.get("https://api.test/", status=404)
+    bearer = BearerAuthMiddleware(fetch_token)
+    async with ClientSession("https://api.test/", connector=mock, middlewares=[bearer]) as session:
+        with pytest.raises(errors.ClientResponseError) as caught:
+            await session.get("", raise_for_status=True)
+    info = caught.value.request_info
+    restored = pickle.loads(pickle.dumps(caught.value, protocol)).request_info
+    for each in (restored, copy.deepcopy(info)):
+        assert each == info
+        assert each.headers["Authorization"] == "Bearer secret"
+        assert "secret" not in repr(each)
 
 
 async def test_a_response_that_has_been_read_is_pickled_with_its_body(api: Api) -> None:

@@ -114,6 +114,10 @@ class OriginCredentials(str):
         credentials.origins = origins
         return credentials
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str, frozenset[Origin]]]:
+        # Errors and responses have the headers of their request, and have to be picklable.
+        return type(self), (str(self), self.origins)
+
     def __repr__(self) -> str:
         return "'***'"
 
