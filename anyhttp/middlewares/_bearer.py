@@ -114,8 +114,9 @@ class BearerAuthMiddleware:
     source may use the same session.
 
     Calling the middleware raises what the source raises, :exc:`TypeError` if that returns
-    something else than a token, :exc:`ValueError` for a text that is no token, and
-    :exc:`ClientPayloadError` if the body was used up before the 401 came.
+    something else than a token, :exc:`ValueError` for a text that is no token and for a token that
+    a proxy on another computer would get without TLS, and :exc:`ClientPayloadError` if the body
+    was used up before the 401 came.
     """
 
     def __init__(
@@ -156,6 +157,7 @@ class BearerAuthMiddleware:
         origins = self._origins_for(request)
         if not self._needs_token(request, origins):
             return await handler(request)
+        self._check_proxy(request)
         held = await self._token(request)
         if held is None:
             return await handler(request)  # which says that the session is closed
@@ -204,6 +206,20 @@ class BearerAuthMiddleware:
             raise ValueError(
                 f"{name}: a token would be sent to {_shown(origin)} without TLS, where others can "
                 "read it: use https, or allow it by allow_http=True"
+            )
+
+    def _check_proxy(self, request: ClientRequest) -> None:
+        """Refuse a proxy on another computer, which would get the token without TLS.
+
+        :raises ValueError: there is such a proxy, as the origin is on this computer
+        """
+        proxy, origin = request.proxy, origin_of(URL(request.url))
+        if proxy is None or origin[0] != "http" or self._allow_http:
+            return
+        if not is_loopback(proxy.raw_host or ""):
+            raise ValueError(
+                f"a token for {_shown(origin)} would be sent to the proxy {proxy} without TLS, "
+                "where others can read it: use no proxy for it, or allow it by allow_http=True"
             )
 
     def _needs_token(self, request: ClientRequest, origins: frozenset[Origin]) -> bool:

@@ -289,6 +289,25 @@ class TestOrigins:
             assert await ask(session, "") == 200
             assert mock.calls[0].headers["Authorization"] == "Bearer t1"
 
+    async def test_no_proxy_elsewhere_gets_it_for_this_computer(self) -> None:
+        """Through a proxy, what is sent to this computer crosses the network, without TLS."""
+        source, mock, here = Source(), MockConnector(), "http://localhost:8080/"
+        mock.get(here)
+        mock.get(API)
+        async with session_with(source, mock, here, origins=[here, API]) as session:
+            for proxy in ("http://user:secret@proxy.test:3128", "socks5h://proxy.test"):
+                with pytest.raises(ValueError, match=r"sent to the proxy \w+://proxy") as caught:
+                    await ask(session, "", proxy=proxy)
+                assert "secret" not in str(caught.value)
+            assert source.calls == 0
+            assert await ask(session, "", proxy="http://127.0.0.1:3128") == 200
+            assert await ask(session, API, proxy="http://proxy.test:3128") == 200
+        assert [call.headers["Authorization"] for call in mock.calls] == ["Bearer t1"] * 2
+        mock = MockConnector()
+        mock.get(here)
+        async with session_with(Source(), mock, here, allow_http=True) as session:
+            assert await ask(session, "", proxy="http://proxy.test:3128") == 200
+
 
 class TestOtherCredentials:
     @pytest.mark.parametrize(
