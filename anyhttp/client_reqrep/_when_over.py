@@ -38,6 +38,9 @@ def when_over(response: ClientResponse, callback: OverCallback) -> None:
     if isinstance(content, bytes):
         _tell(callback, len(content), None)
         return
+    if not isinstance(content, StreamReader):  # a stream of another class, which a program has set
+        _tell(callback, 0, None)
+        return
     ending = _Ending(callback, content)
     connection = None if exchange is None else exchange.connection
     if connection is None or content.is_eof():

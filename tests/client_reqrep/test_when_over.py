@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import pytest
 
@@ -170,6 +171,16 @@ async def test_a_response_that_a_program_makes(api: Api) -> None:
         assert len(ends.seen) == 4
         reader.feed_eof()
         assert len(ends.seen) == 4
+
+
+async def test_a_stream_of_another_class(api: Api) -> None:
+    """A program may have set one as the content; nothing is known of it."""
+    ends = Ends()
+    async with ClientSession(api.url) as session:
+        made = ClientResponse.for_request(ClientRequest("GET", api.url, session=session))
+    made.content = cast(StreamReader, object())
+    when_over(made, ends)
+    assert ends.seen == [(0, None)]
 
 
 async def test_a_callback_that_fails(api: Api, caplog: pytest.LogCaptureFixture) -> None:
