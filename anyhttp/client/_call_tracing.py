@@ -9,6 +9,7 @@ from typing import Final
 
 import anyio
 from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from .. import hdrs
 from .._http1 import Upload, goes_inline
@@ -148,8 +149,9 @@ class CallTracer:
     ) -> None:
         """Tell that a middleware is going to send *request* again."""
         if self.tells_of(TraceRequestRetryParams):
+            url = URL(request.url)  # a middleware may have set a text
             params = TraceRequestRetryParams(
-                request.method, request.url, request.headers, attempt, delay, response, exception
+                request.method, url, request.headers, attempt, delay, response, exception
             )
             await self._tell(params)
 

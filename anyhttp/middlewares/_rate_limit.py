@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import anyio
+from yarl import URL
 
 from .._common import check_count, check_flag, is_number
 from .._tasks import clock, current_loop
@@ -79,7 +80,9 @@ class RateLimitMiddleware:
         hosts, loop = self._hosts, current_loop()
         if hosts is None or hosts.loop is not loop:
             hosts = self._hosts = _Hosts(self._rule, loop, hosts)
-        turn = _Turn(hosts.find(request.host if self._per_host else ""))
+        # Another middleware may have set a text as the URL.
+        name = URL(request.url).raw_host or "" if self._per_host else ""
+        turn = _Turn(hosts.find(name))
         try:
             with waiting_phase(request, _WAITING):
                 if turn.limiter is not None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
+from yarl import URL
 
 from .._common import (
     Backoff,
     check_callable,
     check_count,
     check_seconds,
-    printable,
     without_user_info,
 )
 from .._headers import IDEMPOTENT_METHODS, checked_method, parse_retry_after
@@ -295,7 +295,7 @@ def _tell_why_not(attempt: RetryAttempt, reason: str) -> None:
     logger.debug(
         "%s %s is not sent again after status %d: %s",
         request.method,
-        printable(without_user_info(request.url.with_query(None))),
+        without_user_info(URL(request.url).with_query(None)),
         response.status,
         reason,
     )

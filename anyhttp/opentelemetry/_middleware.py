@@ -139,11 +139,12 @@ class OpenTelemetryMiddleware:
         """
         if _is_suppressed():
             return await handler(request)
-        span, sending = self._begin(request)
+        url = URL(request.url)  # another middleware may have set a text
+        span, sending = self._begin(request, url)
         with sending:
             if self._request_hook is not None and span.is_recording():
                 self._request_hook(span, request)
-            if self._propagates(request.url):
+            if self._propagates(url):
                 _inject(request)
             response = await handler(request)
             sending.answered(response)
@@ -152,15 +153,15 @@ class OpenTelemetryMiddleware:
             sending.follow(response)
         return response
 
-    def _begin(self, request: ClientRequest) -> tuple[Span, Sending]:
+    def _begin(self, request: ClientRequest, url: URL) -> tuple[Span, Sending]:
         method = request.method
         known = method if method in self._known_methods else OTHER_METHOD
-        labels: dict[str, str | int] = {METHOD: known, SERVER_ADDRESS: request.host}
-        if request.port is not None:
-            labels[SERVER_PORT] = request.port
+        labels: dict[str, str | int] = {METHOD: known, SERVER_ADDRESS: url.raw_host or ""}
+        if url.port is not None:
+            labels[SERVER_PORT] = url.port
         # These may be what a sampler decides by.
         attributes: dict[str, str | int | tuple[str, ...]] = dict(labels)
-        attributes[URL_FULL] = full_url(request.url, self._redacted)
+        attributes[URL_FULL] = full_url(url, self._redacted)
         if known is OTHER_METHOD:
             attributes[METHOD_ORIGINAL] = method
         resent = times_sent(request)

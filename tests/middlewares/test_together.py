@@ -8,14 +8,25 @@ import pytest
 from anyhttp import (
     BearerAuthMiddleware,
     BearerToken,
+    ClientHandlerType,
     ClientMiddlewareType,
+    ClientRequest,
+    ClientResponse,
     ClientSession,
     RateLimitMiddleware,
     RetryMiddleware,
+    TraceConfig,
+    TraceRequestRetryParams,
 )
 from anyhttp.testing import Answer, MockConnector, ReceivedRequest
 
 API = "https://api.test/"
+
+
+async def elsewhere(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """A middleware that sends requests to another URL, which it names by a text."""
+    request.url = f"{API}other"  # type: ignore[assignment]  # is accepted
+    return await handler(request)
 
 
 @pytest.mark.parametrize("concurrency", [None, 1])
@@ -65,3 +76,45 @@ async def test_all_in_their_order(concurrency: int | None) -> None:
     assert said == ["Ada"] * 5
     assert token.call_count == 2
     assert len(spans.get_finished_spans()) == len(mock.calls)
+
+
+async def test_a_text_as_the_url() -> None:
+    """A middleware may set one; those behind it see it before it has been made a URL."""
+    pytest.importorskip("opentelemetry.trace")
+    from anyhttp.opentelemetry import OpenTelemetryMiddleware
+
+    async def fetch_token() -> str:
+        return "t"
+
+    async def busy(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        return ClientResponse.for_request(request, status=503, headers={"Retry-After": "9"})
+
+    async def idle(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        return ClientResponse.for_request(request, status=503)
+
+    mock = MockConnector()
+    route = mock.get(f"{API}other", answer=Answer(text="x"))
+    told: list[str] = []
+    trace = TraceConfig()
+
+    @trace.on_request_retry
+    async def retried(session: object, context: object, params: TraceRequestRetryParams) -> None:
+        told.append(params.url.path)
+
+    behind: list[ClientMiddlewareType] = [
+        RetryMiddleware(attempts=2, backoff=0, max_retry_after=0),
+        RateLimitMiddleware(1e6, burst=100),
+        BearerAuthMiddleware(fetch_token),
+        OpenTelemetryMiddleware(),
+    ]
+    async with ClientSession(API, connector=mock, trace_configs=[trace]) as session:
+        async with session.get("", middlewares=[elsewhere, *behind]) as response:
+            assert response.status == 200
+        [call] = route.calls
+        assert call.headers["Authorization"] == "Bearer t"
+        async with session.get("", middlewares=[elsewhere, *behind, busy]) as response:
+            assert response.status == 503
+        retrying = RetryMiddleware(attempts=2, backoff=0)
+        async with session.get("", middlewares=[elsewhere, retrying, idle]) as response:
+            assert response.status == 503
+    assert told == ["/other"]
