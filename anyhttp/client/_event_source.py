@@ -39,6 +39,7 @@ from ..client_reqrep import ClientResponse, EventIterator, read_error_body
 from ..http_exceptions import LineTooLong
 from ..payload import Payload
 from ._context_managers import RequestContextManager
+from ._session_scope import SessionScope
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -159,8 +160,12 @@ class EventSource(AsyncWithOnly):
     """
 
     def __init__(
-        self, connect: Callable[..., RequestContextManager], request: EventRequest
+        self,
+        scope: SessionScope,
+        connect: Callable[..., RequestContextManager],
+        request: EventRequest,
     ) -> None:
+        self._scope = scope
         self._connect = connect
         self._request = request
         self._backoff = Backoff(
@@ -171,6 +176,7 @@ class EventSource(AsyncWithOnly):
         self._failures = 0  # in a row
         self._connect_at = -math.inf  # on anyio's clock, and so is the next
         self._connected_at = 0.0
+        self._pause: anyio.CancelScope | None = None  # of the wait before a connection
         self._is_entered = False
         self._is_busy = False
         self._is_over = False
@@ -200,6 +206,8 @@ class EventSource(AsyncWithOnly):
         traceback: TracebackType | None,
     ) -> None:
         self._is_entered = False
+        if self._pause is not None:
+            self._pause.cancel()
         await self._disconnect(exc)
 
     def __aiter__(self) -> Self:
@@ -254,7 +262,7 @@ class EventSource(AsyncWithOnly):
     async def _open(self) -> None:
         """Try to open a stream; if that fails in a way that may pass, the next try waits."""
         await self._disconnect()
-        await anyio.sleep_until(self._connect_at)
+        await self._wait()
         if not self._is_entered:
             return
         try:
@@ -270,6 +278,23 @@ class EventSource(AsyncWithOnly):
             if not self._goes_on_after(exc):
                 await self._disconnect(exc)
                 raise
+
+    async def _wait(self) -> None:
+        """Wait until it is time to connect, or another task leaves the block or closes the session.
+
+        If the session is closed, connecting raises the exception that says so.
+        """
+        waits = self._scope.waits
+        with anyio.CancelScope() as scope:
+            if waits.cancelled:
+                scope.cancel()
+            waits.add(scope)
+            self._pause = scope
+            try:
+                await anyio.sleep_until(self._connect_at)
+            finally:
+                self._pause = None
+                waits.discard(scope)
 
     async def _events_of(self, response: ClientResponse) -> EventIterator:
         """Return the events of *response*.

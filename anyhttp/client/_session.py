@@ -496,7 +496,8 @@ class ClientSession(SessionProperties, AsyncWithOnly):
             max_retry_after=max_retry_after,
             random=random,
         )
-        return EventSource(partial(self.request, checked_method(method), url), request)
+        connect = partial(self.request, checked_method(method), url)
+        return EventSource(self._scope, connect, request)
 
     async def _request(self, method: str, str_or_url: StrOrURL, **options: Any) -> ClientResponse:
         """Make a request; if a subclass overrides this method, all verbs call it."""

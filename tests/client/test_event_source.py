@@ -374,8 +374,30 @@ async def test_another_task_leaves_the_block(doing: str) -> None:
 
                 group.start_soon(wait)
                 await anyio.sleep(1)
+                seconds = Stopwatch()
+        assert seconds() == (299 if doing == "connecting" else 0)
         assert len(mock.calls) == 1
         assert_free(session)
+
+
+@jumping
+async def test_a_session_that_is_closed_ends_the_wait() -> None:
+    """No connection follows, and the task that waits learns it at once; so does a later step."""
+    mock = answering(Answer(503))
+    async with ClientSession(API, connector=mock) as session:
+        async with source(session, backoff=100) as events:
+            async with anyio.create_task_group() as group:
+
+                async def wait() -> None:
+                    with pytest.raises(RuntimeError, match="Session is closed"):
+                        await anext(events)
+
+                group.start_soon(wait)
+                await anyio.sleep(1)
+                seconds = Stopwatch()
+                await session.close()
+            await wait()
+            assert seconds() == 0
 
 
 class TestBlock:
