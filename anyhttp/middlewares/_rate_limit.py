@@ -133,7 +133,7 @@ class _Hosts:
         self._rule = rule
         self._found: dict[str, _Host] = {}
         self._sweep_at = 64  # so many hosts
-        self._clock = _Clock(None if before is None else before._clock)
+        self._clock: _Clock = _Clock(None if before is None else before._clock)
         if before is not None:
             # A list of them at once, as another thread may add some.
             for name, host in list(before._found.items()):
@@ -243,7 +243,8 @@ class _Clock:
         if before is not None:
             told, at = before._last
             self._offset = told + time.monotonic() - at - self._time()
-        self._last = (0.0, 0.0)  # the time that was told last, and when by the clock of the system
+        # the time that was told last, and when that was by the clock of the system
+        self._last: tuple[float, float] = (0.0, 0.0)
         self.now()
 
     def now(self) -> float:
