@@ -627,6 +627,17 @@ class NonHttpUrlRedirectClientError(NonHttpUrlClientError, RedirectClientError):
     """The server redirects to a URL with a scheme that the client does not support."""
 
 
+# -- what may pass ---------------------------------------------------------------------------
+
+
+#: Failures of a connection after which another one may do better.  ClientConnectionError, the base
+#: of all of them, is not here: by it, a closed session refuses further requests.
+CONNECTION_FAILURES: Final = (ClientOSError, ClientConnectionResetError, ServerConnectionError)
+
+#: Those of them that another connection would meet again: the peer is not whom it should be.
+LASTING_FAILURES: Final = (ClientSSLError, ServerFingerprintMismatch)
+
+
 # -- beside aiohttp --------------------------------------------------------------------------
 
 

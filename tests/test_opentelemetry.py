@@ -883,6 +883,7 @@ async def test_without_an_sdk() -> None:
         ({"request_hook": 1}, TypeError, "request_hook must be a callable"),
         ({"response_hook": 1}, TypeError, "response_hook must be a callable"),
         ({"known_methods": "GET"}, TypeError, "known_methods must be a collection of str, not str"),
+        ({"redacted_query": b""}, TypeError, "redacted_query must be a collection of str"),
         ({"redacted_query": [b"a"]}, TypeError, "redacted_query must contain str, not bytes"),
         ({"captured_request_headers": ["a b"]}, ValueError, "'a b' is no name of a header"),
         ({"captured_request_headers": ["Cookie"]}, ValueError, "cookie contains credentials"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import math
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeGuard
@@ -55,7 +56,7 @@ def check_charset(name: str, value: str) -> None:
     check_str(name, value)
     try:
         codecs.lookup(value)
-    except LookupError:
+    except (LookupError, ValueError):  # the latter for one that no name of a charset can hold
         # The value is not shown: it may be a password passed by mistake.
         raise ValueError(f"{name} must be a charset that Python knows") from None
 
@@ -122,20 +123,23 @@ def check_local_addr(local_addr: object) -> None:
     raise TypeError(f"local_addr must be a pair of a host and a port, not {local_addr!r}")
 
 
-def check_seconds(name: str, value: object, *, finite: bool = False) -> None:
-    """Refuse a value that is neither ``None`` nor a number of seconds.
+def check_seconds(name: str, value: object, *, optional: bool = True, finite: bool = False) -> None:
+    """Refuse a value that is no number of seconds.
 
+    :param optional: accept ``None`` too
     :param finite: refuse infinity too
     :raises TypeError: *value* is not a number
-    :raises ValueError: it is negative or NaN, or infinite where that is refused
+    :raises ValueError: it is negative or NaN, infinite where that is refused, or an ``int`` that
+        no ``float`` can hold
     """
-    if value is None or (type(value) is float and 0 <= value < math.inf):
+    if (type(value) is float and 0 <= value < math.inf) or (optional and value is None):
         return  # nearly all; what follows is for the others
     if not is_number(value):
-        raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
-    if math.isnan(value) or value < 0:
+        expected = "a number of seconds or None" if optional else "a number of seconds"
+        raise TypeError(f"{name} must be {expected}, not {value!r}")
+    if not value >= 0:
         raise ValueError(f"{name} must not be negative or NaN, got {value!r}")
-    if finite and math.isinf(value):
+    if value > sys.float_info.max and (finite or value != math.inf):
         raise ValueError(f"{name} must be finite, got {value!r}")
 
 

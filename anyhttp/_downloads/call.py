@@ -18,7 +18,6 @@ from .._common import (
     check_flag,
     check_seconds,
     checked_size,
-    is_number,
     shown_class,
 )
 from .._headers import header_pairs
@@ -143,6 +142,7 @@ async def download(
         raise TypeError(f"session must be an anyhttp.ClientSession, not {name}")
     check_flag("resume", resume)
     check_count("attempts", attempts, least=1)
+    check_seconds("backoff", backoff, optional=False, finite=True)
     if progress is not None:
         check_callable("progress", progress)
     given: dict[str, Any] = {**options}
@@ -163,7 +163,7 @@ async def download(
         headers=headers,
         options=given,
         attempts=attempts,
-        backoff=Backoff(first=_checked_wait(backoff)),
+        backoff=Backoff(first=backoff),
         limit=max_body_size,
         digest=None if digest is None else checked_digest(digest),
         progress=progress,
@@ -176,13 +176,6 @@ async def download(
         url=response.url,
         headers=response.headers,
     )
-
-
-def _checked_wait(backoff: float) -> float:
-    if not is_number(backoff):  # neither is None
-        raise TypeError(f"backoff must be a number of seconds, not {shown_class(type(backoff))}")
-    check_seconds("backoff", backoff, finite=True)
-    return backoff
 
 
 def _checked_headers(headers: LooseHeaders | None) -> list[tuple[str, str]]:

@@ -48,7 +48,7 @@ def checked_digest(text: str) -> Digest:
     digest = Digest(algorithm.lower(), expected.lower())
     try:
         digits = digest.start().digest_size * 2
-    except ValueError:
+    except (TypeError, ValueError):  # the former for a name with a lone surrogate
         digits = 0
     if not digits:  # those of any length, such as "shake_128", have no size either
         raise ValueError(

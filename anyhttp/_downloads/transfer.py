@@ -14,15 +14,12 @@ from .._common import Backoff
 from .._headers import parse_content_range
 from ..client import ClientSession
 from ..client_exceptions import (
+    CONNECTION_FAILURES,
+    LASTING_FAILURES,
     BodyTooLargeError,
-    ClientConnectionResetError,
-    ClientOSError,
     ClientPayloadError,
     ClientResponseError,
-    ClientSSLError,
     DigestMismatchError,
-    ServerConnectionError,
-    ServerFingerprintMismatch,
 )
 from ..client_reqrep import ClientResponse
 from ..payload import FileInThreads
@@ -42,16 +39,10 @@ ProgressCallback = Callable[[int, int | None], object]
 #: The headers that tell which bytes of the file are asked for, and in which form.
 OWN_HEADERS: Final = frozenset({"accept-encoding", "if-range", "range"})
 
-# Not ClientConnectionError, their base, by which a closed session refuses further requests.
-_BREAKS: Final = (
-    ClientOSError,
-    ClientConnectionResetError,
-    ServerConnectionError,
-    ClientPayloadError,
-)
+_BREAKS: Final = (*CONNECTION_FAILURES, ClientPayloadError)
 
 #: Failures that no further request would mend.
-_LASTING: Final = (BodyTooLargeError, ClientSSLError, ServerFingerprintMismatch)
+_LASTING: Final = (*LASTING_FAILURES, BodyTooLargeError)
 
 #: How much of the file is read for its digest before the task can be cancelled, in bytes.
 _READ_SIZE: Final = 4 * 2**20

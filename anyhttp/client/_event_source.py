@@ -26,14 +26,11 @@ from .._event_stream import ServerSentEvent
 from .._headers import header_pairs, parse_retry_after
 from .._tasks import ClientTimeout
 from ..client_exceptions import (
+    CONNECTION_FAILURES,
+    LASTING_FAILURES,
     BodyTooLargeError,
-    ClientConnectionResetError,
-    ClientConnectorCertificateError,
-    ClientOSError,
     ClientPayloadError,
     ClientResponseError,
-    ServerConnectionError,
-    ServerFingerprintMismatch,
 )
 from ..client_reqrep import ClientResponse, EventIterator, read_error_body
 from ..http_exceptions import LineTooLong
@@ -53,22 +50,10 @@ EVENT_STREAM: Final = "text/event-stream"
 #: Statuses of a server that is busy, or is being replaced by another: they may pass.
 PASSING_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
 
-# Not ClientConnectionError, their base, by which a closed session refuses further requests.
-_PASSING: Final = (
-    ClientOSError,
-    ClientConnectionResetError,
-    ServerConnectionError,
-    ClientPayloadError,
-    TimeoutError,
-)
+_PASSING: Final = (*CONNECTION_FAILURES, ClientPayloadError, TimeoutError)
 
 #: Those of them that the next connection would meet again.
-_LASTING: Final = (
-    BodyTooLargeError,
-    ClientConnectorCertificateError,
-    LineTooLong,
-    ServerFingerprintMismatch,
-)
+_LASTING: Final = (*LASTING_FAILURES, BodyTooLargeError, LineTooLong)
 
 #: Longest id that is sent back, in bytes: what many servers accept as a header.
 LONGEST_ID: Final = 4096
@@ -123,9 +108,7 @@ class EventRequest:
         checked_size("max_event_size", self.max_event_size)
         check_count("attempts", self.attempts, least=1, optional=True)
         for name in ("backoff", "max_backoff", "max_retry_after"):
-            if getattr(self, name) is None:
-                raise TypeError(f"{name} must be a number of seconds, not None")
-            check_seconds(name, getattr(self, name), finite=True)
+            check_seconds(name, getattr(self, name), optional=False, finite=True)
         check_callable("random", self.random)
         if self.body is not None and self.body.in_memory() is None:
             raise ValueError(

@@ -462,8 +462,8 @@ class ClientSession(SessionProperties, AsyncWithOnly):
         bound that doubles from failure to failure.
 
         The status 204 ends the iteration.  What another connection would meet again is raised:
-        another status than 200, but for 408, 429, 500, 502, 503 and 504, another media type, a
-        certificate that is not accepted, an event or a body that is too large.
+        another status than 200, but for 408, 429, 500, 502, 503 and 504, another media type, TLS
+        that fails, an event that is too large, more bytes than *max_body_size*.
 
         :param last_event_id: what the first request sends as ``Last-Event-ID``
         :param max_event_size: most characters of the data of an event, and of any line

@@ -522,8 +522,10 @@ class ClientResponse(DescribedResponse):
         """
         checked_size("max_event_size", max_event_size)
         check_str("last_event_id", last_event_id)
-        if content_type is not None and not self._described_type().fits(content_type):
-            raise self._wrong_type("events")
+        if content_type is not None:
+            check_str("content_type", content_type)
+            if not self._described_type().fits(content_type):
+                raise self._wrong_type("events")
         return EventIterator(self._for_iterator(), max_event_size, last_event_id)
 
     def _for_iterator(self) -> StreamReader:

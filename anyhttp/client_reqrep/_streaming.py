@@ -116,7 +116,7 @@ class LineOptions:
         check_str("errors", self.errors)
         try:
             codecs.lookup_error(self.errors)
-        except LookupError:
+        except (LookupError, ValueError):  # the latter for one that no name can hold
             raise ValueError("errors must be an error handler that Python knows") from None
         if self.encoding is None:
             return

@@ -129,9 +129,7 @@ class BearerAuthMiddleware:
     ) -> None:
         check_callable("token_source", token_source)
         check_flag("allow_http", allow_http)
-        if leeway is None:
-            raise TypeError("leeway must be a number of seconds, not None")
-        check_seconds("leeway", leeway, finite=True)
+        check_seconds("leeway", leeway, optional=False, finite=True)
         self._token_source: TokenSource = token_source
         self._leeway: float = leeway
         self._allow_http: bool = allow_http

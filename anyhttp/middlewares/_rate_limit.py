@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -257,5 +258,5 @@ class _Clock:
 def _check_positive(name: str, value: object) -> None:
     if not is_number(value):
         raise TypeError(f"{name} must be a number, not {value!r}")
-    if not 0 < value < math.inf:
+    if not 0 < value <= sys.float_info.max:
         raise ValueError(f"{name} must be greater than 0 and finite, got {value!r}")

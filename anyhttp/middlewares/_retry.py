@@ -24,15 +24,12 @@ from .._common import (
 from .._headers import IDEMPOTENT_METHODS, checked_method, parse_retry_after
 from .._tasks import clock
 from ..client_exceptions import (
-    ClientConnectionResetError,
+    CONNECTION_FAILURES,
+    LASTING_FAILURES,
     ClientConnectorError,
     ClientHttpProxyError,
-    ClientOSError,
     ClientResponseError,
-    ClientSSLError,
     ConnectionTimeoutError,
-    ServerConnectionError,
-    ServerFingerprintMismatch,
 )
 from ..client_middlewares import (
     ClientHandlerType,
@@ -52,12 +49,6 @@ logger: Final = logging.getLogger("anyhttp.client")
 
 # 500 is not among them: most servers send it for a fault that the same request meets again.
 STATUSES: Final = frozenset({429, 502, 503, 504})
-
-# Not ClientConnectionError, their base, by which a closed session refuses further requests.
-EXCEPTIONS: Final = (ClientOSError, ClientConnectionResetError, ServerConnectionError)
-
-#: Failures that no further attempt would mend: the server is not whom it should be.
-_LASTING: Final = (ClientSSLError, ServerFingerprintMismatch)
 
 #: Failures before anything of a request is sent.
 _NOT_SENT: Final = (ClientConnectorError, ConnectionTimeoutError)
@@ -128,7 +119,7 @@ class RetryMiddleware:
         max_retry_after: float = 60.0,
         statuses: Collection[int] = STATUSES,
         methods: Collection[str] | None = IDEMPOTENT_METHODS,
-        exceptions: Collection[type[Exception]] = EXCEPTIONS,
+        exceptions: Collection[type[Exception]] = CONNECTION_FAILURES,
         retry_if: RetryPredicate | None = None,
         random: Callable[[], float] = random_numbers.random,
     ) -> None:
@@ -139,7 +130,7 @@ class RetryMiddleware:
             ("max_backoff", max_backoff),
             ("max_retry_after", max_retry_after),
         ):
-            _check_wait(name, value)
+            check_seconds(name, value, optional=False, finite=True)
         if retry_if is not None:
             check_callable("retry_if", retry_if)
         check_callable("random", random)
@@ -217,7 +208,7 @@ class RetryMiddleware:
         error = attempt.exception
         if isinstance(error, ClientHttpProxyError):  # it has sent nothing to the origin
             return error.status in self._statuses
-        if not isinstance(error, self._exceptions) or isinstance(error, _LASTING):
+        if not isinstance(error, self._exceptions) or isinstance(error, LASTING_FAILURES):
             return False
         return may_repeat or isinstance(error, _NOT_SENT)
 
@@ -304,12 +295,6 @@ def _tell_why_not(attempt: RetryAttempt, reason: str) -> None:
 # -- checks of arguments
 
 
-def _check_wait(name: str, value: object) -> None:
-    if value is None:
-        raise TypeError(f"{name} must be a number of seconds, not None")
-    check_seconds(name, value, finite=True)
-
-
 def _checked_collection(name: str, value: Any, of: str) -> Collection[Any]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Collection):
         raise TypeError(f"{name} must be a collection of {of}, not {value!r}")
@@ -328,7 +313,10 @@ def _checked_statuses(value: Collection[int]) -> frozenset[int]:
 def _checked_methods(value: Collection[str] | None) -> frozenset[str] | None:
     if value is None:
         return None
-    return frozenset(map(checked_method, _checked_collection("methods", value, "methods")))
+    for method in _checked_collection("methods", value, "methods"):
+        if not isinstance(method, str):
+            raise TypeError(f"methods must be a collection of methods, but has {method!r}")
+    return frozenset(map(checked_method, value))
 
 
 def _checked_exceptions(value: Collection[type[Exception]]) -> tuple[type[Exception], ...]:

@@ -224,7 +224,7 @@ def _captured(argument: str, names: Collection[str], prefix: str) -> _Captured:
 
 
 def _checked_names(argument: str, names: Collection[str]) -> Collection[str]:
-    if isinstance(names, str) or not isinstance(names, Collection):
+    if isinstance(names, (str, bytes)) or not isinstance(names, Collection):
         raise TypeError(f"{argument} must be a collection of str, not {type(names).__name__}")
     for name in names:
         if not isinstance(name, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from functools import partial
 from io import BytesIO
@@ -17,6 +18,7 @@ from anyhttp import (
     ClientConnectionError,
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
+    ClientConnectorSSLError,
     ClientHandlerType,
     ClientPayloadError,
     ClientRequest,
@@ -283,6 +285,7 @@ class TestConnections:
         (stream("data: 12345678901"), LineTooLong, "max_event_size"),
         (stream(":\n" * 600), BodyTooLargeError, "max_body_size"),
         (BAD_CERTIFICATE, ClientConnectorCertificateError, "certificate"),
+        (ssl.SSLError(1, "wrong version number"), ClientConnectorSSLError, "version"),
     ],
 )
 async def test_what_another_connection_would_meet_again(

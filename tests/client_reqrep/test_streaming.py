@@ -187,8 +187,10 @@ class TestLines:
             ({"encoding": "no-such"}, ValueError, "encoding must be a charset"),
             ({"encoding": "base64"}, ValueError, "encoding must be a charset"),
             ({"encoding": 7}, TypeError, "encoding must be a str"),
+            ({"encoding": "\ud800"}, ValueError, "encoding must be a charset"),
             ({"errors": "no-such"}, ValueError, "errors must be an error handler"),
             ({"errors": None}, TypeError, "errors must be a str"),
+            ({"errors": "\ud800"}, ValueError, "errors must be an error handler"),
         ],
     )
     async def test_wrong_options(
@@ -259,6 +261,8 @@ class TestEvents:
             ) as e:
                 response.events()
             assert e.value.body == b'data: {"error": 1}\n\n'
+            with pytest.raises(TypeError, match="content_type must be a str, not bytes"):
+                response.events(content_type=b"text/plain")  # type: ignore[arg-type]  # refused
             assert len(await listed(response.events(content_type=None))) == 1
 
     async def test_an_event_that_is_too_large(self, api: Api) -> None:

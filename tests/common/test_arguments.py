@@ -59,6 +59,20 @@ def test_seconds_that_are_refused(value: object, finite: bool, message: str) -> 
     assert str(caught.value) == message
 
 
+def test_seconds_that_no_clock_can_add() -> None:
+    """An ``int`` may be larger than each ``float`` but infinity."""
+    with pytest.raises(ValueError, match=r"^t must be finite, got 10{400}$"):
+        check_seconds("t", 10**400)
+
+
+def test_seconds_that_have_to_be_given() -> None:
+    """``None`` is not named among what is taken where it is not."""
+    for value in (None, "1"):
+        with pytest.raises(TypeError) as caught:
+            check_seconds("t", value, optional=False)
+        assert str(caught.value) == f"t must be a number of seconds, not {value!r}"
+
+
 @pytest.mark.parametrize("value", [None, 0, 0.5, math.inf])
 def test_seconds_that_are_taken(value: object) -> None:
     """Infinity is no limit."""

@@ -932,6 +932,7 @@ def test_the_options_are_those_of_a_request() -> None:
         ({"digest": "shake_128:00"}, ValueError, "digest must begin with the name"),
         ({"digest": "0" * 64}, ValueError, "digest must begin with the name"),
         ({"digest": b"sha256:"}, TypeError, "digest must be a str"),
+        ({"digest": "\ud800:00"}, ValueError, "digest must begin with the name of an algorithm"),
         ({"attempts": 0}, ValueError, "attempts must be at least 1"),
         ({"attempts": "3"}, TypeError, "attempts must be an int"),
         ({"backoff": -1}, ValueError, "backoff must not be negative"),

@@ -483,6 +483,7 @@ class TestMemory:
     [
         ({"rate": 0}, ValueError, "rate must be greater than 0 and finite, got 0"),
         ({"rate": "5"}, TypeError, "rate must be a number, not '5'"),
+        ({"rate": 10**400}, ValueError, "rate must be greater than 0 and finite"),
         ({"rate": True}, TypeError, "rate must be a number, not True"),
         ({"rate": float("nan")}, ValueError, "rate must be greater than 0 and finite"),
         ({"rate": 1, "per": -1}, ValueError, "per must be greater than 0 and finite"),
