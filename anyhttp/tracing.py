@@ -543,8 +543,8 @@ def foreign_trace_config(value: Any) -> TraceConfig | None:
         return None
     value.freeze()
     own = TraceConfig(value.trace_config_ctx)
-    for name, signal in own._signals.items():
-        signal.extend(getattr(value, name, ()))
+    for name in _OF_AIOHTTP:
+        own._signals[name].extend(getattr(value, name))
     return own
 
 
@@ -602,11 +602,10 @@ _OUR_OWN: Final = frozenset(
     }
 )
 
-_INTERFACE: Final = (
-    "freeze",
-    "trace_config_ctx",
-    *(name for name in TraceConfig()._signals if name not in _OUR_OWN),
-)
+#: The others.  What a class derived from aiohttp's has under one of our own names is no signal.
+_OF_AIOHTTP: Final = tuple(name for name in TraceConfig()._signals if name not in _OUR_OWN)
+
+_INTERFACE: Final = ("freeze", "trace_config_ctx", *_OF_AIOHTTP)
 
 _OF_CONNECTIONS: Final = frozenset(
     name for name in TraceConfig()._signals if name.startswith(("on_connection_", "on_dns_"))

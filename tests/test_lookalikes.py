@@ -128,6 +128,20 @@ async def test_handlers(api: Api) -> None:
     assert told == [("mine", 200)]
 
 
+async def test_names_of_our_own_signals(api: Api) -> None:
+    """What a class derived from aiohttp's has under these names is its own affair."""
+
+    class Mine(lookalikes.TraceConfig):
+        on_request_retry = "text"
+
+        async def on_response_end(self) -> None:
+            raise AssertionError
+
+    config: Any = Mine()
+    async with ClientSession(trace_configs=[config]) as session:
+        assert await get(session, api.url / "json")
+
+
 async def test_a_jar(api: Api) -> None:
     """It is used as it is, and what it chooses is checked."""
     jar: Any = lookalikes.Jar()
