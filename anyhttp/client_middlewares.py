@@ -123,7 +123,7 @@ def phase(request: ClientRequest, doing: str) -> Iterator[None]:
             call.phase = before
             raise
     if scope.cancelled_caught:
-        raise call.timed_out()
+        raise call.timed_out() from None
     # Not after a cancellation from outside: if that is a time limit, the message is made next.
     call.phase = before
 
@@ -139,14 +139,8 @@ def waiting_phase(request: ClientRequest, doing: str) -> Iterator[None]:
     if call is None:
         yield
         return
-    with phase(request, doing), anyio.CancelScope() as scope:
-        if call.waits.cancelled:
-            scope.cancel()
-        call.waits.add(scope)
-        try:
-            yield
-        finally:
-            call.waits.discard(scope)
+    with phase(request, doing), call.waits.leaving():
+        yield
 
 
 async def tell_of_retry(

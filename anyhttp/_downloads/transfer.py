@@ -7,12 +7,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import anyio
-
 from .. import hdrs
 from .._common import Backoff
 from .._headers import parse_content_range
-from ..client import ClientSession
+from ..client import ClientSession, pause
 from ..client_exceptions import (
     CONNECTION_FAILURES,
     LASTING_FAILURES,
@@ -139,7 +137,7 @@ class Transfer:
                     self._part.size,
                     exc,
                 )
-            await anyio.sleep(delay)
+            await pause(self._session, delay)
 
     async def _receive_more(self) -> ClientResponse:
         """Make one request for what is missing, and write what comes."""

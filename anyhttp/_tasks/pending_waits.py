@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import anyio
@@ -41,6 +43,18 @@ class PendingWaits:
         self._waits.pop(wait, None)
         if self._none_left is not None and not self._waits:
             self._none_left.set()
+
+    @contextmanager
+    def leaving(self) -> Iterator[anyio.CancelScope]:
+        """Leave a block, which does nothing but wait, when the waits are cancelled."""
+        with anyio.CancelScope() as scope:
+            if self.cancelled:
+                scope.cancel()
+            self.add(scope)
+            try:
+                yield scope
+            finally:
+                self.discard(scope)
 
     def cancel(self) -> bool:
         """Cancel every wait, and return whether one is left that :meth:`cancel_all` waits for."""

@@ -19,7 +19,7 @@ from ._context_managers import (
 from ._deprecated_options import OldOptions as OldOptions
 from ._event_source import EventSource
 from ._options import RequestOptions as RequestOptions
-from ._session import ClientSession
+from ._session import ClientSession, pause as pause
 from ._without_session import request, ws_connect
 from ._ws_connect import WSOptions as WSOptions, WSRequestContextManager
 

@@ -159,7 +159,7 @@ class EventSource(AsyncWithOnly):
         self._failures = 0  # in a row
         self._connect_at = -math.inf  # on anyio's clock, and so is the next
         self._connected_at = 0.0
-        self._pause: anyio.CancelScope | None = None  # of the wait before a connection
+        self._opening: anyio.CancelScope | None = None  # of a step that makes a connection
         self._is_entered = False
         self._is_busy = False
         self._is_over = False
@@ -189,8 +189,8 @@ class EventSource(AsyncWithOnly):
         traceback: TracebackType | None,
     ) -> None:
         self._is_entered = False
-        if self._pause is not None:
-            self._pause.cancel()
+        if self._opening is not None:
+            self._opening.cancel()
         await self._disconnect(exc)
 
     def __aiter__(self) -> Self:
@@ -243,11 +243,18 @@ class EventSource(AsyncWithOnly):
         return None
 
     async def _open(self) -> None:
+        """Try to open a stream, unless another task leaves the block."""
+        with anyio.CancelScope() as self._opening:
+            try:
+                await self._try_to_open()
+            finally:
+                self._opening = None
+
+    async def _try_to_open(self) -> None:
         """Try to open a stream; if that fails in a way that may pass, the next try waits."""
         await self._disconnect()
-        await self._wait()
-        if not self._is_entered:
-            return
+        with self._scope.waits.leaving():  # if the session is closed, connecting raises that
+            await anyio.sleep_until(self._connect_at)
         try:
             manager = self._connect(**self._request.options(self._last_event_id))
             response = await manager.__aenter__()
@@ -261,23 +268,6 @@ class EventSource(AsyncWithOnly):
             if not self._goes_on_after(exc):
                 await self._disconnect(exc)
                 raise
-
-    async def _wait(self) -> None:
-        """Wait until it is time to connect, or another task leaves the block or closes the session.
-
-        If the session is closed, connecting raises the exception that says so.
-        """
-        waits = self._scope.waits
-        with anyio.CancelScope() as scope:
-            if waits.cancelled:
-                scope.cancel()
-            waits.add(scope)
-            self._pause = scope
-            try:
-                await anyio.sleep_until(self._connect_at)
-            finally:
-                self._pause = None
-                waits.discard(scope)
 
     async def _events_of(self, response: ClientResponse) -> EventIterator:
         """Return the events of *response*.

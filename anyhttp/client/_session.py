@@ -10,6 +10,8 @@ from logging import INFO
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
 
+import anyio
+
 from .. import hdrs
 from .._common import (
     AsyncWithOnly,
@@ -82,7 +84,7 @@ from ._ws_connect import WSOptions, WSRequestContextManager, open_websocket
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ("ClientSession",)
+__all__ = ("ClientSession", "pause")
 
 
 class ClientSession(SessionProperties, AsyncWithOnly):
@@ -591,3 +593,9 @@ _OWN_CLOSE: Final = ClientSession.close
 _OWN_REQUEST.__signature__ = REQUEST_SIGNATURE  # type: ignore[attr-defined]  # read by inspect
 
 _HOOKS: Final = Hooks(ClientSession, SESSION_REFUSED)
+
+
+async def pause(session: ClientSession, seconds: float) -> None:
+    """Wait for so long, or until *session* is closed."""
+    with session._scope.waits.leaving():
+        await anyio.sleep(seconds)
