@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from .._common import Fields, FieldsMemo
@@ -35,7 +36,10 @@ def header_lines(fields: Fields) -> bytes:
 
     :raises ValueError: a field contains a line break; callers should have checked that before
     """
-    text = "".join([f"{name}: {value.strip(_FIELD_SPACE)}\r\n" for name, value in fields])
+    pieces: list[str] = []
+    for name, value in fields:  # names are often of a derived class, which f-strings copy slowly
+        pieces += (name, ": ", value.strip(_FIELD_SPACE), "\r\n")
+    text = "".join(pieces)
     if text.count("\r") != len(fields) or text.count("\n") != len(fields):
         raise ValueError("the request head is not valid HTTP/1.1: a field holds a line break")
     return text.encode("utf-8", "surrogateescape")
@@ -46,13 +50,21 @@ def header_block(fields: Fields) -> HeaderBlock:
 
     :raises ValueError: a field contains a line break; callers should have checked that before
     """
-    names = [name.lower() for name, _ in fields]
+    upgrades, have_options = _say_of_connection(tuple([name for name, _ in fields]))
     return HeaderBlock(
         fields,
         header_lines(fields) + b"\r\n",
-        upgrades="upgrade" in names,
-        closes="connection" in names and _ask_to_close(fields),
+        upgrades=upgrades,
+        closes=have_options and _ask_to_close(fields),
     )
+
+
+# Only names in requests are cached, so no peer chooses what is stored.
+@lru_cache(maxsize=256)
+def _say_of_connection(names: tuple[str, ...]) -> tuple[bool, bool]:
+    """Return whether there is an ``Upgrade`` among *names*, and whether a ``Connection``."""
+    lowered = [name.lower() for name in names]
+    return "upgrade" in lowered, "connection" in lowered
 
 
 def _ask_to_close(fields: Fields) -> bool:

@@ -346,6 +346,12 @@ class BaseRequest:
         if self.framing is not NO_BODY:
             self._forget_framing()
         headers = self.headers
+        if self._asks_for_no_body() and not (
+            hdrs.CONTENT_LENGTH in headers
+            or hdrs.TRANSFER_ENCODING in headers
+            or hdrs.EXPECT in headers
+        ):
+            return  # what is determined below would be just this
         chunked, compress, expect100 = asked = self.chunked, self.compress, self.expect100
         anticipates_content = self.method not in self.GET_METHODS
         self.framing = framing = framing_of_request(
@@ -458,18 +464,26 @@ class BaseRequest:
 
     def _is_as_prepared(self) -> bool:
         """Whether the request has no body, and what was prepared of it is still true."""
+        return (
+            self._headers is None and self.url is self._destination.url and self._asks_for_no_body()
+        )
+
+    def _asks_for_no_body(self) -> bool:
         return not (
-            self._headers is not None
-            or self.url is not self._destination.url
-            or self.method not in self.GET_METHODS
-            or self.body
+            self.body
             or self.chunked
             or self.compress is not None
             or self.expect100
+            or self.method not in self.GET_METHODS
         )
 
     def _settle_url(self, url: URL) -> None:
         """Update the ``Host`` header for *url*, unless the caller has set another host."""
+        if url is self._destination.url and type(self).is_ssl is BaseRequest.is_ssl:
+            # Nobody has changed it, so the destination holds what would be found out below.
+            if hdrs.HOST not in self.headers:
+                self.headers[hdrs.HOST] = self._destination.host
+            return
         url = url.with_fragment(None) if url.raw_fragment else url
         before = self._settled_url or self.original_url
         if self.headers.get(hdrs.HOST) in {None, without_zone(before.host_port_subcomponent or "")}:
