@@ -85,14 +85,14 @@ class RateLimitMiddleware:
         name = URL(request.url).raw_host or "" if self._per_host else ""
         turn = _Turn(hosts.find(name))
         try:
-            with waiting_phase(request, _WAITING):
-                if turn.limiter is not None:
-                    # A middleware around this one may send a request again, and still hold the
-                    # former response, which would be waited for here.
-                    await give_back(request)
-                    await turn.limiter.acquire_on_behalf_of(turn)
-                    turn.is_limited = True
-                await hosts.wait_for_turn(turn.host)
+            if not (turn.has_place() and hosts.take_turn(turn.host)):
+                with waiting_phase(request, _WAITING):
+                    if not turn.has_place():
+                        # A middleware around this one may send a request again, and still hold
+                        # the former response, which would be waited for here.
+                        await give_back(request)
+                        await turn.wait_for_place()
+                    await hosts.wait_for_turn(turn.host)
             response = await handler(request)
         except BaseException:
             turn.end()
@@ -165,9 +165,13 @@ class _Hosts:
         left = len(self._found)
         self._sweep_at = max(min(2 * left, MAX_HOSTS), left + 64)
 
+    def take_turn(self, host: _Host) -> bool:
+        """Return whether it is the turn of a request to *host* now; if so, that is taken."""
+        return not host.waiting and not self._take(host)
+
     async def wait_for_turn(self, host: _Host) -> None:
         """Wait until it is the turn of a request to *host*."""
-        if not host.waiting and not self._take(host):
+        if self.take_turn(host):
             return
         # The first one waits for the time, and the others wait for the first one.
         queue = host.queue
@@ -214,19 +218,35 @@ class _Host:
 class _Turn:
     """One request of a host, until it is over."""
 
-    __slots__ = ("host", "is_limited", "limiter")
+    __slots__ = ("_has_place", "host", "limiter")
 
     def __init__(self, host: _Host) -> None:
         host.turns += 1
         self.host = host
         self.limiter = host.limiter
-        #: whether it has its part of the limiter
-        self.is_limited = False
+        self._has_place = host.limiter is None
+
+    def has_place(self) -> bool:
+        """Return whether it may be under way beside the others; it takes a place that is free."""
+        if not self._has_place:
+            assert self.limiter is not None
+            try:
+                self.limiter.acquire_on_behalf_of_nowait(self)
+            except anyio.WouldBlock:
+                return False
+            self._has_place = True
+        return True
+
+    async def wait_for_place(self) -> None:
+        """Take a place when one is free."""
+        assert self.limiter is not None
+        await self.limiter.acquire_on_behalf_of(self)
+        self._has_place = True
 
     def end(self) -> None:
         """Let the next one begin."""
         self.host.turns -= 1
-        if self.limiter is not None and self.is_limited:
+        if self.limiter is not None and self._has_place:
             self.limiter.release_on_behalf_of(self)
 
 

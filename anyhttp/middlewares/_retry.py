@@ -154,7 +154,14 @@ class RetryMiddleware:
         began = clock()()
         number, may_be_stale = 1, True
         while True:
-            attempt = await _send(request, handler, number)
+            try:
+                response = await handler(request)
+            except Exception as exc:  # noqa: BLE001  (it is raised again, unless another follows)
+                attempt = RetryAttempt(request=request, number=number, exception=exc)
+            else:
+                if self._retry_if is None and response.status not in self._statuses:
+                    return response
+                attempt = RetryAttempt(request=request, number=number, response=response)
             try:
                 if take_stale(request, attempt.exception) and may_be_stale:
                     # The server had closed a connection that was kept, and has refused nothing.
@@ -249,14 +256,6 @@ def _wish_of_server(attempt: RetryAttempt) -> float:
     if isinstance(error, ClientResponseError) and error.headers is not None:
         return parse_retry_after(error.headers, time.time()) or 0.0
     return 0.0
-
-
-async def _send(request: ClientRequest, handler: ClientHandlerType, number: int) -> RetryAttempt:
-    try:
-        response = await handler(request)
-    except Exception as exc:  # noqa: BLE001  (it is raised again, unless another attempt follows)
-        return RetryAttempt(request=request, number=number, exception=exc)
-    return RetryAttempt(request=request, number=number, response=response)
 
 
 async def _pause(attempt: RetryAttempt, wait: float) -> None:
