@@ -6,6 +6,7 @@ from .block import (
     HeaderBlock,
     blocks_for_origin,
     blocks_for_proxy,
+    extended_block,
     header_block,
     header_lines,
 )
@@ -76,6 +77,7 @@ __all__ = (
     "TOKEN",
     "blocks_for_origin",
     "blocks_for_proxy",
+    "extended_block",
     "check_fields",
     "checked_method",
     "codec_name",

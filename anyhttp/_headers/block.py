@@ -8,7 +8,14 @@ from typing import Final
 from .._common import Fields, FieldsMemo
 from .fields import check_fields, fields_for_origin
 
-__all__ = ("HeaderBlock", "blocks_for_origin", "blocks_for_proxy", "header_block", "header_lines")
+__all__ = (
+    "HeaderBlock",
+    "blocks_for_origin",
+    "blocks_for_proxy",
+    "extended_block",
+    "header_block",
+    "header_lines",
+)
 
 #: White space that may surround a field value (:rfc:`9110#section-5.5`).
 _FIELD_SPACE: Final = " \t"
@@ -65,6 +72,16 @@ def _say_of_connection(names: tuple[str, ...]) -> tuple[bool, bool]:
     """Return whether there is an ``Upgrade`` among *names*, and whether a ``Connection``."""
     lowered = [name.lower() for name in names]
     return "upgrade" in lowered, "connection" in lowered
+
+
+def extended_block(block: HeaderBlock, name: str, value: str) -> HeaderBlock:
+    """Return *block* with another field, which says nothing of the connection, at its end.
+
+    :raises ValueError: the field cannot be sent
+    """
+    field = check_fields(((name, value),))
+    lines = block.lines[:-2] + header_lines(field) + b"\r\n"
+    return HeaderBlock((*block.fields, *field), lines, upgrades=block.upgrades, closes=block.closes)
 
 
 def _ask_to_close(fields: Fields) -> bool:

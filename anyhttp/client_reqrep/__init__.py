@@ -13,7 +13,6 @@ from ._client_request import REQUEST_HOOKS as REQUEST_HOOKS, ClientRequest
 from ._described import ContentDisposition
 from ._make_request import (
     class_to_call as class_to_call,
-    cookies_of as cookies_of,
     make_request as make_request,
     sending_steps as sending_steps,
     steps_at_end as steps_at_end,
@@ -42,6 +41,11 @@ from ._session_functions import (
     watch_body as watch_body,
 )
 from ._settings import DEFAULT_SETTINGS as DEFAULT_SETTINGS, RequestSettings as RequestSettings
+from ._single_fields import (
+    authorization_of as authorization_of,
+    authorize as authorize,
+    cookies_of as cookies_of,
+)
 from ._streaming import EventIterator
 from ._when_over import when_over as when_over
 

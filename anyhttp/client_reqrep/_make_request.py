@@ -7,14 +7,13 @@ from typing import Final
 
 from multidict import CIMultiDict
 
-from .. import hdrs
 from ._client_request import ClientRequest
 from ._prepared import PREPARED_DEFAULTS
 from ._response import ClientResponse
 from ._settings import RequestParts, RequestSettings
 from ._unopened import UnopenedConnection
 
-__all__ = ("class_to_call", "cookies_of", "make_request", "sending_steps", "steps_at_end")
+__all__ = ("class_to_call", "make_request", "sending_steps", "steps_at_end")
 
 
 _Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
@@ -85,16 +84,6 @@ async def _send_by_method(request: ClientRequest, handler: _Handler) -> ClientRe
 
 class _Called(ClientRequest):
     """A request that is made by its constructor."""
-
-
-def cookies_of(request: ClientRequest) -> str | None:
-    """Return the ``Cookie`` header, without making the dictionary of headers for that."""
-    if request._headers is not None:
-        return request._headers.get(hdrs.COOKIE)
-    for name, value in request._block.fields:
-        if name == hdrs.COOKIE:
-            return value
-    return None
 
 
 _CONSTRUCTOR: Final = ClientRequest.__init__

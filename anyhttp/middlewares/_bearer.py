@@ -9,7 +9,6 @@ from typing import Final
 
 from yarl import URL
 
-from .. import hdrs
 from .._common import (
     check_callable,
     check_flag,
@@ -35,7 +34,7 @@ from ..client_middlewares import (
     waiting_phase,
     watches_time,
 )
-from ..client_reqrep import ClientRequest, ClientResponse
+from ..client_reqrep import ClientRequest, ClientResponse, authorization_of, authorize
 from ..typedefs import StrOrURL
 from ._bearer_token import BearerToken
 
@@ -163,7 +162,7 @@ class BearerAuthMiddleware:
         response = await handler(request)
         # Another middleware may have sent it elsewhere, or with credentials of its own.
         is_refused = response.status == 401 and origin_of(response.url) in origins
-        if not is_refused or request.headers.get(hdrs.AUTHORIZATION) is not credentials:
+        if not is_refused or authorization_of(request) is not credentials:
             return response
         if self._held is held:  # else another request has got a new one meanwhile
             self._held = None
@@ -223,7 +222,7 @@ class BearerAuthMiddleware:
     def _needs_token(self, request: ClientRequest, origins: frozenset[Origin]) -> bool:
         if origin_of(URL(request.url)) not in origins:
             return False
-        given = request.headers.get(hdrs.AUTHORIZATION)
+        given = authorization_of(request)
         # Its own may be there from the attempt before, if a middleware outside of this one sends
         # the request again.  Those of the netrc file are nobody's decision for this request.
         if given is not None and not isinstance(given, (_Credentials, NetrcCredentials)):
@@ -278,7 +277,7 @@ class BearerAuthMiddleware:
 
 def _sign(request: ClientRequest, held: _Held, origins: frozenset[Origin]) -> _Credentials:
     credentials = _Credentials(f"Bearer {held.token.value}", origins)
-    request.headers[hdrs.AUTHORIZATION] = credentials
+    authorize(request, credentials)
     return credentials
 
 
