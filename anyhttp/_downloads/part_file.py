@@ -20,6 +20,9 @@ __all__ = ("PartFile",)
 #: A symbolic link that somebody else has put there would lead to another file.
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 
+#: A pipe that somebody else has put there would keep the thread waiting for ever.
+_NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
+
 
 class PartFile:
     """A ``.part`` file beside the one that it is to become, and notes of what it is a part of.
@@ -133,9 +136,10 @@ class PartFile:
         """Return the notes that belong to a part with bytes."""
         notes = None
         with suppress(OSError):
-            descriptor = os.open(self._notes_path, os.O_RDONLY | _NO_LINK)
+            descriptor = os.open(self._notes_path, os.O_RDONLY | _NO_LINK | _NO_WAIT)
             with open(descriptor, "rb") as file:
-                data = file.read(LONGEST + 1)
+                is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+                data = file.read(LONGEST + 1) if is_file else b""
             if len(data) <= LONGEST:
                 notes = Notes.from_bytes(data)
         if notes is None:

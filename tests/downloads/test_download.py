@@ -714,6 +714,11 @@ def _notes_that_are_a_link(place: Place) -> None:
     place.notes.symlink_to(place.path)
 
 
+def _notes_that_are_a_pipe(place: Place) -> None:
+    place.part.write_bytes(b"a file of the user's own")
+    os.mkfifo(place.notes)
+
+
 @pytest.mark.parametrize(
     ("occupy", "error"),
     [
@@ -728,6 +733,7 @@ def _notes_that_are_a_link(place: Place) -> None:
         (_part_that_is_a_pipe, FileExistsError),
         (_foreign_notes, FileExistsError),
         (_notes_that_are_a_link, FileExistsError),
+        (_notes_that_are_a_pipe, FileExistsError),
     ],
 )
 async def test_a_place_that_cannot_be_used(
