@@ -27,6 +27,7 @@ from .timeouts import (
     Expired,
     TimedStream,
     Watchdog,
+    WatchedScope,
     deadline_after,
     foreign_timeout,
 )
@@ -44,6 +45,7 @@ __all__ = (
     "TaskScope",
     "TimedStream",
     "Waiter",
+    "WatchedScope",
     "Watchdog",
     "asyncio_loop",
     "call_elsewhere",

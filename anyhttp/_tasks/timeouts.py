@@ -13,9 +13,20 @@ from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._common import AttrsFields, EventLoop, Unbuffered, check_seconds, class_has
-from .event_loop import asyncio_loop, call_in, clock, clock_of, current_loop, make_trio_alarm
+from .event_loop import (
+    TaskScope,
+    asyncio_loop,
+    call_elsewhere,
+    call_in,
+    clock,
+    clock_of,
+    current_loop,
+    make_trio_alarm,
+)
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from .event_loop import TimerHandle, TrioAlarm
 
 __all__ = (
@@ -25,6 +36,7 @@ __all__ = (
     "Expirable",
     "Expired",
     "TimedStream",
+    "WatchedScope",
     "Watchdog",
     "deadline_after",
     "foreign_timeout",
@@ -239,8 +251,11 @@ class Watchdog:
         self._deadlines.pop(wait, None)
 
     def stop(self) -> None:
-        """End no more waits; the timer, if there is one, is cancelled."""
+        """End no more waits but those in a :class:`WatchedScope`; the timer is cancelled."""
         self._start = None
+        for wait in tuple(self._deadlines):
+            if isinstance(wait, WatchedScope):
+                wait.watch_by_itself()
         if self._timer is not None:
             self._timer.cancel()
         if self._alarm is not None:
@@ -283,6 +298,54 @@ class Watchdog:
         # each would take most of the time.  So the alarm may be late, by a microsecond for each.
         earliest = min(deadlines.values(), default=math.inf)
         self._alarm_at = max(earliest, now + len(deadlines) * SECONDS_PER_WAIT)
+
+
+class WatchedScope:
+    """A block that *watchdog* cancels at *deadline*.
+
+    A cancel scope that has a deadline, and a timer, takes twice as long.
+
+    :param scope: has not been entered yet
+    """
+
+    __slots__ = ("_deadline", "_scope", "_watchdog")
+
+    def __init__(self, scope: TaskScope, watchdog: Watchdog, deadline: float) -> None:
+        self._scope = scope
+        self._watchdog = watchdog
+        self._deadline = deadline
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+        self._watchdog.watch(self, self._deadline)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        self._watchdog.forget(self)
+        return self._scope.__exit__(exc_type, exc, traceback)
+
+    def expire(self) -> None:
+        """Cancel what runs in the block."""
+        self._scope.cancel()
+
+    def watch_by_itself(self) -> None:
+        """Keep the deadline after the watchdog has stopped."""
+        loop = self._watchdog.loop
+        try:
+            is_here = current_loop() is loop
+        except RuntimeError:
+            is_here = False
+        if is_here:
+            self._set_deadline()
+        else:
+            call_elsewhere(loop, self._set_deadline)
+
+    def _set_deadline(self) -> None:
+        self._scope.deadline = self._deadline
 
 
 def deadline_after(seconds: float | None) -> float:

@@ -6,8 +6,6 @@ import math
 from collections.abc import Coroutine
 from typing import Any
 
-import anyio
-
 from .. import hdrs
 from .._targets import ProxyOptions, environment_proxy, is_secure, netrc_auth
 from .._tasks import Expired
@@ -84,7 +82,7 @@ class Call:
         """
         if self.scope.total_at == math.inf:
             return await self._run_steps()
-        with anyio.CancelScope(deadline=self.scope.total_at):
+        with self.scope.limited():
             return await self._run_steps()
         raise Expired
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, TypeVar
 
 import anyio
@@ -16,6 +17,7 @@ from .._tasks import (
     Expired,
     HelperTasks,
     TaskOwner,
+    WatchedScope,
     deadline_after,
 )
 from ..connector import BaseConnector, finish_closing, is_closing
@@ -102,6 +104,16 @@ class CallScope:
         with anyio.CancelScope(deadline=self.total_at):
             return await work
         raise Expired
+
+    def limited(self) -> AbstractContextManager[object, bool | None]:
+        """Return a block that is cancelled when the ``total`` time is over.
+
+        It is entered before anything is awaited: later, the session may have been closed.
+        """
+        tasks, watchdog = self.session.helper_tasks, self.session.watchdog
+        if tasks is None or watchdog is None:
+            return anyio.CancelScope(deadline=self.total_at)
+        return WatchedScope(tasks.make_scope(), watchdog, self.total_at)
 
     def timed_out(self) -> TimeoutError:
         """Return the error for the caller when the ``total`` time is over."""

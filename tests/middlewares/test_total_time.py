@@ -108,3 +108,24 @@ class TestTotalTime:
     async def test_of_a_derived_class(self, others: list[Any], entered: bool) -> None:
         error = await error_of([*others, Slow()], entered=entered)
         assert "ran out while a middleware was at work (GET" in error
+
+
+async def test_of_a_session_that_has_been_closed() -> None:
+    """Whoever closes the session does not wait for middlewares; the time goes on for them."""
+
+    async def work(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def ask() -> None:
+        began = anyio.current_time()
+        with pytest.raises(TimeoutError, match="while a middleware was at work"):
+            await session.get(API)
+        assert round(anyio.current_time() - began) == 50
+
+    session = ClientSession(
+        connector=MockConnector(), middlewares=[work], timeout=ClientTimeout(total=50)
+    )
+    async with anyio.create_task_group() as group, session:
+        group.start_soon(ask)
+        await anyio.sleep(10)
