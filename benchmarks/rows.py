@@ -183,14 +183,30 @@ def _sessions() -> Iterator[Row]:
     yield row("connect-tls", "GET over a new TLS connection each", tls, 1.5, 10)
 
 
-def _middlewares(library: Any) -> dict[str, Any]:
+def _passing_on(number: int) -> Options:
     def middleware() -> Any:
         async def pass_on(request: Any, handler: Any) -> Any:
             return await handler(request)
 
         return pass_on
 
-    return {"middlewares": [middleware() for _ in range(3)]}
+    return lambda library: {"middlewares": [middleware() for _ in range(number)]}
+
+
+def _with_header(library: Any) -> dict[str, Any]:
+    async def add(request: Any, handler: Any) -> Any:
+        request.headers["X-Tenant"] = "a"
+        return await handler(request)
+
+    return {"middlewares": [add]}
+
+
+def _retries(library: Any) -> dict[str, Any]:
+    return {"middlewares": [library.RetryMiddleware()]}
+
+
+def _rate_limit(library: Any) -> dict[str, Any]:
+    return {"middlewares": [library.RateLimitMiddleware(1_000_000)]}
 
 
 def _traces(library: Any) -> dict[str, Any]:
@@ -224,7 +240,7 @@ def _requests() -> Iterator[Row]:
     work = Exchange("/numbered", plain)
     title = "the same, 1 in flight, no head like the one before it"
     yield Row("get1-numbered", title, "requests", work, both(2.0), 60)
-    work = Exchange("/json", plain, options=_middlewares)
+    work = Exchange("/json", plain, options=_passing_on(3))
     yield row("middlewares", "three middlewares", work, 1.1)
     yield row("traces", "two traces", Exchange("/json", plain, options=_traces), 1.1)
     missing = ours(jobs.missing, httpx2=jobs.httpx_missing)
@@ -275,6 +291,19 @@ def _scale() -> Iterator[Row]:
         yield row("headers", "default headers", number, work)
 
 
+def _through_middlewares() -> Iterator[Row]:
+    group = "a small GET through a middleware"
+    everybodys = ours(jobs.read)
+    own = {"anyhttp": jobs.read}
+    for name, title, do, options in (
+        ("middleware", "that only passes on", everybodys, _passing_on(1)),
+        ("middleware-header", "that sets a header", everybodys, _with_header),
+        ("middleware-retry", "`RetryMiddleware`", own, _retries),
+        ("middleware-rate", "`RateLimitMiddleware`", own, _rate_limit),
+    ):
+        yield Row(name, title, group, Exchange("/json", do, options=options), {}, 30)
+
+
 # -- in tests of programs ----------------------------------------------------------------
 
 
@@ -290,4 +319,4 @@ def _in_tests() -> Iterator[Row]:
 
 
 ROWS: Final = (*_streams(), *_bodies(), *_websockets(), *_sessions(), *_requests())
-SCALE: Final = (*_scale(), *_in_tests())
+SCALE: Final = (*_scale(), *_through_middlewares(), *_in_tests())
