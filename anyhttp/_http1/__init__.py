@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from .connection import IDLE, Connection, Http1Connection, leave_to_parent
+from .connection import IDLE, Connection, Http1Connection, is_forgotten, leave_to_parent
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
 from .heads import Head, ResponseHead, as_text, content_type_of, text_fields
@@ -47,6 +47,7 @@ __all__ = (
     "framing_fields",
     "goes_inline",
     "framing_of_request",
+    "is_forgotten",
     "leave_to_parent",
     "text_fields",
     "upload_progress",

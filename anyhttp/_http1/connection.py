@@ -34,6 +34,8 @@ __all__ = (
     "Connection",
     "Http1Connection",
     "Phase",
+    "close_as_forgotten",
+    "is_forgotten",
     "leave_to_parent",
 )
 
@@ -159,6 +161,8 @@ class Connection:
     _callbacks: list[Callable[[], None]] | None = None
     #: whether the connection has carried a request before
     reused: bool = False
+    # Whether it is closed because the program has forgotten the response.
+    _is_forgotten: bool = False
 
     def __init__(self, http1: Http1Connection, place: Place, lender: Lender) -> None:
         self._http1: Http1Connection | None = http1
@@ -233,6 +237,17 @@ class Connection:
         callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
             callback()
+
+
+def close_as_forgotten(connection: Connection) -> None:
+    """Close *connection*, as the program has forgotten the response before its end."""
+    connection._is_forgotten = True
+    connection.close()
+
+
+def is_forgotten(connection: Connection) -> bool:
+    """Whether *connection* has been closed because the program has forgotten the response."""
+    return connection._is_forgotten
 
 
 def leave_to_parent(connection: Connection) -> None:

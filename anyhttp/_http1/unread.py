@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from weakref import ReferenceType, WeakSet, ref
 
+from .connection import close_as_forgotten
+
 if TYPE_CHECKING:
     from .._tasks import Watchdog
     from .connection import Connection
@@ -125,4 +127,4 @@ def _close(
     http1 = connection.protocol
     if http1 is not None:  # else it was closed meanwhile, with the session
         http1.stream.end_deadline(watchdog)
-        connection.close()
+        close_as_forgotten(connection)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 from weakref import ref
 
+from .._http1 import Connection, is_forgotten
 from ..client_exceptions import ClientConnectionError
 from ..streams import StreamReader
 from ._released import RELEASED_UNREAD
@@ -41,8 +42,8 @@ def when_over(response: ClientResponse, callback: OverCallback) -> None:
     if not isinstance(content, StreamReader):  # a stream of another class, which a program has set
         _tell(callback, 0, None)
         return
-    ending = _Ending(callback, content)
     connection = None if exchange is None else exchange.connection
+    ending = _Ending(callback, content, connection)
     if connection is None or content.is_eof():
         ending()
         return
@@ -57,18 +58,24 @@ class _Ending:
     the reader alive, which a program may forget.
     """
 
-    __slots__ = ("_callback", "_reader")
+    __slots__ = ("_callback", "_connection", "_reader")
 
-    def __init__(self, callback: OverCallback, reader: StreamReader) -> None:
+    def __init__(
+        self, callback: OverCallback, reader: StreamReader, connection: Connection | None
+    ) -> None:
         self._callback: OverCallback | None = callback
+        self._connection = connection
         self._reader = ref(reader)
 
     def __call__(self) -> None:
         callback, self._callback = self._callback, None
+        connection, self._connection = self._connection, None
         if callback is None:
             return
         reader = self._reader()
-        if reader is None:
+        # From Python 3.15 on, what is collected as part of a cycle is still there while the
+        # connection is closed for it.
+        if reader is None or (connection is not None and is_forgotten(connection)):
             _tell(callback, 0, ClientConnectionError("the response was forgotten before its end"))
             return
         error = reader.exception()

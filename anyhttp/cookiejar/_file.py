@@ -12,9 +12,9 @@ from http.cookies import CookieError
 from typing import Any, Final
 
 from .._common import replace_file
-from .._headers import ATTRIBUTES, make_morsel, octets
+from .._headers import ATTRIBUTES, octets
 from ..typedefs import PathLikeStr
-from ._given import morsels_of
+from ._given import checked_morsel, morsels_of
 from ._matching import Cookie, Place, scoped
 from ._netscape import is_netscape, netscape_file, netscape_line, read_netscape
 
@@ -126,7 +126,8 @@ def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:
     for part in ("key", "value", "coded_value"):
         if not isinstance(record[part], str):
             raise TypeError(f"{part} is no text")
-    given = make_morsel(record["key"], record["value"], record["coded_value"])
+    # Checked before a morsel is made: the error of newer Pythons shows the value.
+    given = checked_morsel(record["key"], record["value"], record["coded_value"])
     for name, value in record.items():
         if name in ATTRIBUTES:
             if not isinstance(value, (str, int)):

@@ -10,7 +10,7 @@ from .._common import check_str, pairs_of
 from .._headers import BLANK, CONTROL, CONTROL_RANGE, make_morsel, octets
 from ..typedefs import LooseCookies
 
-__all__ = ("morsels_of",)
+__all__ = ("checked_morsel", "morsels_of")
 
 _BAD_IN_NAME: Final = re.compile(rf"[{CONTROL_RANGE};=]")
 _BAD_IN_VALUE: Final = re.compile(rf"[{CONTROL_RANGE};]")
@@ -42,12 +42,12 @@ def _from_text(name: str, given: object, quote: bool) -> Morsel[str]:
     if given is None or isinstance(given, (bytes, bytearray)):
         raise TypeError(f"cookies: {name} must be a str, not {type(given).__name__}")
     value = str(given)
-    return _checked(name, value, _QUOTING.value_encode(value)[1] if quote else value)
+    return checked_morsel(name, value, _QUOTING.value_encode(value)[1] if quote else value)
 
 
 def _from_morsel(given: Morsel[str], quote: bool) -> Morsel[str]:
     value = str(given.value)
-    morsel = _checked(given.key, value, str(given.coded_value) if quote else value)
+    morsel = checked_morsel(given.key, value, str(given.coded_value) if quote else value)
     dict.update(morsel, given)
     for attribute in ("domain", "path"):
         scope = given[attribute] or ""
@@ -56,11 +56,13 @@ def _from_morsel(given: Morsel[str], quote: bool) -> Morsel[str]:
     return morsel
 
 
-def _checked(name: str, value: str, text: str) -> Morsel[str]:
+def checked_morsel(name: str, value: str, text: str) -> Morsel[str]:
     """Make a morsel.
 
     A control character is looked for in the unquoted *value* too: quoting hides it in *text*,
     but not from servers.
+
+    :raises ValueError: the cookie would alter the rest of the ``Cookie`` header
     """
     if not name or name != name.strip(BLANK) or _BAD_IN_NAME.search(name):
         raise ValueError(f"a cookie cannot be named {name!r}")

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from .._headers import BLANK, CONTROL, decoded_value, make_morsel, octets
-from ._given import morsels_of
+from .._headers import BLANK, CONTROL, decoded_value, octets
+from ._given import checked_morsel
 from ._matching import Cookie, Place, scoped
 
 __all__ = ("BadLine", "is_netscape", "netscape_file", "netscape_line", "read_netscape")
@@ -108,10 +108,9 @@ def _read_line(line: str, http_only: bool, now: float) -> Cookie | None:
     expires = _expiry(time)
     if not name:
         return None
-    given = make_morsel(name, decoded_value(text), text)
-    given["path"], given["domain"] = path or "/", domain if includes_subdomains else ""
-    given["secure"], given["httponly"] = is_secure or "", http_only or ""
-    (morsel,) = morsels_of({name: given}, quote=True)
+    morsel = checked_morsel(name, decoded_value(text), text)
+    morsel["path"], morsel["domain"] = path or "/", domain if includes_subdomains else ""
+    morsel["secure"], morsel["httponly"] = is_secure or "", http_only or ""
     # The cookie was accepted when it was set, so accept it as if its host sets it over TLS.
     cookie = scoped(morsel, Place(domain, "/", secure=True), now)
     if cookie is not None:

@@ -8,7 +8,7 @@ import subprocess
 import time
 from contextlib import suppress
 from http.cookiejar import MozillaCookieJar
-from http.cookies import SimpleCookie
+from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ class TestReading:
                 "domain or path holds a control",
             ),
             (
-                "www.example.com\tFALSE\t/\tFALSE\t0\ta\tsec\rret",
+                "www.example.com\tFALSE\t/\tFALSE\t0\ta\tx\rsecret",
                 "a control character or a semicolon",
             ),
             ("www.example.com\tFALSE\t/\tFALSE\t0\ta\tsecret; b", "a control character or a semi"),
@@ -238,21 +238,22 @@ class TestWriting:
     def test_what_it_has_no_place_for(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
         """The log says how many cookies are left out; JSON has them all."""
         odd = SimpleCookie("tab=1; lines=2")
-        odd["tab"]["path"], odd["lines"]["path"] = (
-            "/\t",
-            "/\nwww.evil.test\tFALSE\t/\tFALSE\t0\ta\tb",
-        )
+        try:
+            odd["tab"]["path"] = "/\t"
+            odd["lines"]["path"] = "/\nwww.evil.test\tFALSE\t/\tFALSE\t0\ta\tb"
+        except CookieError:  # this Python refuses it already
+            odd = SimpleCookie()
         jar = CookieJar()
         jar.update_cookies({"everywhere": "1"})
         jar.update_cookies(odd, SITE)
         jar.update_cookies({"good": "1"}, SITE)
         jar.save(file, format="netscape")
-        assert "left out 3 cookies" in caplog.text
+        assert f"left out {1 + len(odd)} cookies" in caplog.text
         again = CookieJar()
         again.load(file)
         assert [cookie.key for cookie in again] == ["good"]
         jar.save(file)
-        assert len(json.loads(file.read_text())) == 4
+        assert len(json.loads(file.read_text())) == 2 + len(odd)
 
     def test_an_unknown_format(self, file: Path) -> None:
         """The message says which there are."""
