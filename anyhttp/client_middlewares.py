@@ -143,6 +143,12 @@ def waiting_phase(request: ClientRequest, doing: str) -> Iterator[None]:
         yield
 
 
+def is_session_closed(request: ClientRequest) -> bool:
+    """Whether the session of *request* has been closed, so that sending it fails."""
+    call = call_of(request)
+    return call is not None and call.waits.cancelled
+
+
 async def tell_of_retry(
     request: ClientRequest,
     *,

@@ -34,6 +34,7 @@ from ..client_exceptions import (
 from ..client_middlewares import (
     ClientHandlerType,
     give_back,
+    is_session_closed,
     phase,
     take_stale,
     tell_of_retry,
@@ -190,6 +191,8 @@ class RetryMiddleware:
                 elapsed = clock()() - began
                 error.add_note(f"this was attempt {number} of {number}, after {elapsed:.1f} s")
             return None
+        if error is not None and is_session_closed(attempt.request):
+            return None  # no wait would be one, and no attempt would succeed
         if not await self._wants_another(attempt):
             return None
         wait = self._backoff.delay(number)

@@ -233,6 +233,27 @@ class TestWhichFailures:
                     await session.get("/")
         assert passed() == 0
 
+    async def test_a_closed_session_and_a_predicate_that_wants_more(self) -> None:
+        """There is no other attempt, or all of them would follow at once."""
+        asked: list[RetryAttempt] = []
+
+        def always(attempt: RetryAttempt) -> bool:
+            asked.append(attempt)
+            return True
+
+        middlewares = [retry(attempts=1000, retry_if=always)]
+        async with ClientSession(API, connector=answering(503), middlewares=middlewares) as session:
+            async with anyio.create_task_group() as group:
+
+                async def get() -> None:
+                    with pytest.raises(ClientConnectionError, match="Session is closed"):
+                        await session.get("/")
+
+                group.start_soon(get)
+                await anyio.sleep(0.1)
+                await session.close()
+        assert [attempt.number for attempt in asked] == [1]
+
 
 @jumping
 class TestPredicate:
