@@ -452,8 +452,9 @@ class ClientResponse(DescribedResponse):
         """Iterate over the lines of the body, which is text; they come without their ends.
 
         CR LF, LF and CR end a line, as in Python's text files.  The iterator reads ahead, so there
-        can be one for a response: keep it to go on after a ``break``.  But a body that
-        :meth:`read` has kept can be iterated over again and again.
+        can be one for a response: keep it to go on after a ``break``, or after a step that was
+        cancelled, which loses nothing.  But a body that :meth:`read` has kept can be iterated over
+        again and again.
 
         :param encoding: charset; when left out, that of the headers, else UTF-8 for JSON, else
             what ``fallback_charset_resolver`` of the session says of the first bytes
