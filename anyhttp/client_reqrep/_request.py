@@ -91,6 +91,8 @@ class BaseRequest:
     #: to undo :meth:`_frame`: the header fields that it added, and the previous values of
     #: ``chunked``, ``compress`` and ``expect100``
     _before_framing: tuple[Fields, tuple[bool | None, str | None, bool]]
+    #: the method and the body that the prepared headers describe
+    _described: tuple[str, Payload | None] = "", None
     _default_content_type: ClassVar[str] = "application/octet-stream"
     _typed_by_itself = False  # whether the default Content-Type was added
     _settled_url: URL | None = None  # the changed URL for which the Host header was made last
@@ -150,6 +152,7 @@ class BaseRequest:
         )  # fmt: skip
         fields = framing_fields(framing, _NO_HEADERS)
         self._before_framing = fields, (None, None, False)
+        self._described = self.method, payload
         if framing.chunked:
             self.chunked = True
         self.framing = framing
@@ -463,9 +466,21 @@ class BaseRequest:
             self._frame(self.payload)
 
     def _is_as_prepared(self) -> bool:
-        """Whether the request has no body, and what was prepared of it is still true."""
+        """Whether what was prepared of the request is still true."""
         return (
-            self._headers is None and self.url is self._destination.url and self._asks_for_no_body()
+            self._headers is None
+            and self.url is self._destination.url
+            and (self._asks_for_no_body() or self._has_prepared_body())
+        )
+
+    def _has_prepared_body(self) -> bool:
+        """Whether the body is that of :attr:`_described`, and in memory, where its size stays."""
+        method, body = self._described
+        return (
+            self.method == method
+            and self.payload is body
+            and not (self.chunked or self.compress is not None or self.expect100)
+            and (body is None or body.in_memory() is not None)
         )
 
     def _asks_for_no_body(self) -> bool:

@@ -14,7 +14,7 @@ def cookies_of(request: ClientRequest) -> str | None:
     if request._headers is not None:
         return request._headers.get(hdrs.COOKIE)
     for name, value in request._block.fields:
-        if name == hdrs.COOKIE:
+        if name is hdrs.COOKIE:  # a field of this name gets into a block in no other way
             return value
     return None
 
