@@ -60,10 +60,12 @@ class PartFile:
         :raises DownloadError: another download writes to the part
         :raises OSError: the file cannot be written to, or the directory is not there
         """
+        # Before the link is resolved: in a directory like /tmp, the system refuses to follow one
+        # that another user has made.
+        self._mode = self._mode_to_keep()
         self.path = os.path.realpath(self.path)
         self._part = f"{self.path}.part"
         self._notes_path = f"{self._part}.json"
-        self._mode = self._mode_to_keep()
         file = self._open_locked(0o666 if self._mode is None else 0o600)
         try:
             self._check_part(os.fstat(file.fileno()))

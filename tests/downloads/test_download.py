@@ -666,6 +666,28 @@ async def test_a_symbolic_link(place: Place, target: str) -> None:
     assert place.path.read_bytes() == CONTENT
 
 
+async def test_a_symbolic_link_of_somebody_else(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux may refuse to follow it, in a directory for all (``fs.protected_symlinks``)."""
+    target = place.path.with_name("precious")
+    place.path.symlink_to(target)
+    follow = os.stat
+
+    def refuse(path: Any, **options: Any) -> os.stat_result:
+        if path == str(place.path) and options.get("follow_symlinks", True):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return follow(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", refuse)
+        with pytest.raises(PermissionError):
+            await place.get()
+    assert place.names() == {"file.bin"}
+    assert place.path.is_symlink()
+    assert place.mock.calls == []
+
+
 def _directory(place: Place) -> None:
     place.path.mkdir()
 
