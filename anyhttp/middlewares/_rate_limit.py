@@ -35,8 +35,8 @@ class RateLimitMiddleware:
     the limit.  Put it behind :class:`RetryMiddleware`, so that each attempt takes its turn.
     Redirects take theirs too.
 
-    Time passes for the limit also between event loops that run one after the other.  It does not
-    count for several at once.
+    Time passes for the limit also between event loops that run one after the other.  Those that
+    run at the same time, in several threads, do not share it.
 
     :param rate: how many requests may be sent in *per* seconds
     :param per: that time, in seconds
