@@ -486,7 +486,7 @@ class ClientSession(SessionProperties, AsyncWithOnly):
         given = fold_options(options, OPTIONS)
         data, json = given.pop("data", None), given.pop("json", None)
         request = EventRequest(
-            shown_url=without_user_info(str(url)).partition("?")[0],
+            shown_url=without_user_info(str(url)).partition("#")[0].partition("?")[0],
             given=given,
             body=make_payload(data, json, self._json_serialize, self._json_serialize_bytes),
             session_timeout=self.timeout,

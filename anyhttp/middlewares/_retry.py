@@ -288,7 +288,7 @@ def _tell_why_not(attempt: RetryAttempt, reason: str) -> None:
     logger.debug(
         "%s %s is not sent again after status %d: %s",
         request.method,
-        without_user_info(URL(request.url).with_query(None)),
+        without_user_info(URL(request.url).with_query(None).with_fragment(None)),
         response.status,
         reason,
     )

@@ -569,11 +569,12 @@ async def test_other_wrong_options_are_those_of_a_request() -> None:
 
 
 @jumping
-async def test_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """It says why there is another connection, and shows no query and no user info."""
+@pytest.mark.parametrize("end", ["?key=secret", "#secret"])
+async def test_the_log(caplog: pytest.LogCaptureFixture, end: str) -> None:
+    """It says why there is another connection; it shows no query, fragment and user info."""
     caplog.set_level(logging.DEBUG, "anyhttp.client")
     mock = answering(stream("data: 1"), Answer(503), STOP)
-    assert await received(mock, url="https://user:secret@api.test/e?key=secret") == ["1"]
+    assert await received(mock, url=f"https://user:secret@api.test/e{end}") == ["1"]
     said = [record.getMessage() for record in caplog.records if " again " in record.getMessage()]
     assert said == [
         "connecting to https://api.test/e again in 1.000 s: the stream has ended",
