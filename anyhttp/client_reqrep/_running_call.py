@@ -45,6 +45,7 @@ class RunningCall(Protocol):
 
     def timed_out(self) -> TimeoutError:
         """Return the error for the caller when the ``total`` time is over."""
+        ...
 
     async def tell_of_retry(
         self,
