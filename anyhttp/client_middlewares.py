@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 import anyio
 
 from ._targets import Origin
+from ._tasks import closable_scope
 from .client_reqrep import ClientRequest, ClientResponse, call_of
 
 __all__ = (
@@ -116,7 +117,7 @@ def phase(request: ClientRequest, doing: str) -> Iterator[None]:
         yield
         return
     before, call.phase = call.phase, doing
-    with anyio.CancelScope(deadline=call.total_at) as scope:
+    with closable_scope(call.total_at) as scope:
         try:
             yield
         except Exception:

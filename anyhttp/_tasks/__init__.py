@@ -15,7 +15,7 @@ from .event_loop import (
     on_asyncio,
     wake,
 )
-from .leaving import ends_at_once, is_raised_again
+from .leaving import closable_scope, ends_at_once, is_raised_again
 from .own_task import OwnTask, start_own_task
 from .pending_waits import PendingWaits
 from .shared_call import SharedCall
@@ -52,6 +52,7 @@ __all__ = (
     "call_in",
     "checkpoints",
     "clock",
+    "closable_scope",
     "current_loop",
     "deadline_after",
     "ends_at_once",

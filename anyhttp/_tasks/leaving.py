@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 
-__all__ = ("ends_at_once", "is_raised_again")
+__all__ = ("closable_scope", "ends_at_once", "is_raised_again")
+
+
+@contextmanager
+def closable_scope(deadline: float = math.inf) -> Iterator[anyio.CancelScope]:
+    """Be a cancel scope in which a coroutine may also be closed, whoever does that.
+
+    A scope can only be left in its task, while an event loop runs.  It raises an error elsewhere,
+    which would take the place of the :exc:`GeneratorExit`, and the coroutine would wait again.
+    """
+    try:
+        with anyio.CancelScope(deadline=deadline) as scope:
+            yield scope
+    except RuntimeError as exc:
+        if isinstance(exc.__context__, GeneratorExit):
+            raise exc.__context__ from None
+        raise
 
 
 def ends_at_once(raised: BaseException | None) -> bool:

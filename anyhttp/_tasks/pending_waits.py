@@ -9,6 +9,7 @@ from typing import Protocol
 import anyio
 
 from .event_loop import call_elsewhere, current_loop
+from .leaving import closable_scope
 
 __all__ = ("Cancellable", "PendingWaits")
 
@@ -47,7 +48,7 @@ class PendingWaits:
     @contextmanager
     def leaving(self) -> Iterator[anyio.CancelScope]:
         """Leave a block, which does nothing but wait, when the waits are cancelled."""
-        with anyio.CancelScope() as scope:
+        with closable_scope() as scope:
             if self.cancelled:
                 scope.cancel()
             self.add(scope)

@@ -24,7 +24,7 @@ from .._common import (
 )
 from .._event_stream import ServerSentEvent
 from .._headers import header_pairs, parse_retry_after
-from .._tasks import ClientTimeout
+from .._tasks import ClientTimeout, closable_scope
 from ..client_exceptions import (
     CONNECTION_FAILURES,
     LASTING_FAILURES,
@@ -244,7 +244,7 @@ class EventSource(AsyncWithOnly):
 
     async def _open(self) -> None:
         """Try to open a stream, unless another task leaves the block."""
-        with anyio.CancelScope() as self._opening:
+        with closable_scope() as self._opening:
             try:
                 await self._try_to_open()
             finally:
