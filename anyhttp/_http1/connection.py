@@ -159,8 +159,6 @@ class Connection:
 
     # There is one for each request, and CPython makes objects without slots faster.
     _callbacks: list[Callable[[], None]] | None = None
-    #: whether the connection has carried a request before
-    reused: bool = False
     # Whether it is closed because the program has forgotten the response.
     _is_forgotten: bool = False
 
@@ -168,7 +166,7 @@ class Connection:
         self._http1: Http1Connection | None = http1
         self._place = place
         self._lender = lender
-        self.reused = http1.phase is IDLE
+        self._reused = http1.phase is IDLE
 
     def __repr__(self) -> str:
         key = self._place.key
@@ -182,6 +180,11 @@ class Connection:
     def closed(self) -> bool:
         """Whether the connection is no longer in use here."""
         return self._http1 is None or self._http1.phase is Phase.CLOSED
+
+    @property
+    def reused(self) -> bool:
+        """Whether the connection has carried a request before."""
+        return self._reused
 
     @property
     def transport(self) -> ByteStream | None:

@@ -108,8 +108,6 @@ class ClientResponse(DescribedResponse):
     """
 
     _history: tuple[ClientResponse, ...] = ()
-    #: see :attr:`elapsed`
-    _seconds = 0.0
 
     #: trailer fields of a response that was unpickled
     _past_trailers: RawHeaders = ()
@@ -132,6 +130,8 @@ class ClientResponse(DescribedResponse):
     _on_body: Callable[[ClientResponse, bytes], Awaitable[None]] | None
     #: the bytes of a body that has come with the head, until a program reads ``content``
     _content: StreamReader | bytes
+    #: see :attr:`elapsed`
+    _seconds: float
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -663,6 +663,7 @@ _BY_HAND: Final[dict[str, object]] = {
     "_in_context": False,
     "_on_body": None,
     "_content": EMPTY_PAYLOAD,
+    "_seconds": 0.0,
 }
 
 
