@@ -81,8 +81,6 @@ class Exchange:
 
     #: the writer of a streamed body
     upload: Upload | None = None
-    #: called once, when the connection has been given back
-    on_end: Callable[[], None] | None = None
 
     _send_error: ClientOSError | None = None
     _informational = 0  # heads with status 1xx
@@ -101,6 +99,8 @@ class Exchange:
     ) -> None:
         #: the connection in use, ``None`` once it has been given back
         self.connection: Connection | None = connection
+        #: called once, when the connection has been given back
+        self.on_end: Callable[[], None] | None = None
         #: whether the connection had carried a request before
         self.reused: bool = connection.reused
         http1 = connection.protocol

@@ -68,7 +68,6 @@ class BaseRequest:
     # Defaults.  An instance attribute is set only where the value differs, as few requests do:
     # Python finds the default fast as long as no object has an attribute of that name.
     skip_auto_headers: frozenset[str] = DEFAULT_SETTINGS.skip_auto_headers
-    version: HttpVersion = DEFAULT_SETTINGS.version
     compress: str | None = DEFAULT_SETTINGS.compress
     chunked: bool | None = DEFAULT_SETTINGS.chunked
     expect100: bool = DEFAULT_SETTINGS.expect100
@@ -109,6 +108,8 @@ class BaseRequest:
         self.url: URL = destination.url
         self._destination = destination
         self.session: Any = parts.session
+        # Not a default, as Python does not find one fast whose own class is not built in.
+        self.version: HttpVersion = parts.settings.version
         # A dictionary of the headers is made only when a program reads the ``headers`` attribute.
         self._headers: CIMultiDict[str] | None = None
         self._proxy: URL | None = None
