@@ -480,6 +480,8 @@ class BaseRequest:
         return (
             self.method == method
             and self.payload is body
+            # A program may have set bytes, or a text, in the place of a body that is not there.
+            and not (body is None and self.body)
             and not (self.chunked or self.compress is not None or self.expect100)
             and (body is None or body.in_memory() is not None)
         )
@@ -497,6 +499,7 @@ class BaseRequest:
         """Update the ``Host`` header for *url*, unless the caller has set another host."""
         if url is self._destination.url and type(self).is_ssl is BaseRequest.is_ssl:
             # Nobody has changed it, so the destination holds what would be found out below.
+            self.url = url  # instead of the same as a text
             if hdrs.HOST not in self.headers:
                 self.headers[hdrs.HOST] = self._destination.host
             return

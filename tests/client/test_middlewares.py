@@ -1046,6 +1046,14 @@ class TestUpdateBody:
         assert body_of(seen) == b"new!"
         assert seen["headers"]["Content-Length"] == "4"
 
+    @pytest.mark.parametrize("body", [b"new!", bytearray(b"new!"), "new!"])
+    async def test_bytes_in_the_place_of_no_body(self, api: Api, body: Any) -> None:
+        """They are sent, too, although the headers say that there are none."""
+        async with ClientSession(api.url, middlewares=[changing(body=body)]) as session:
+            seen = await echo(session)
+        assert body_of(seen) == b"new!"
+        assert seen["headers"]["Content-Length"] == "4"
+
     async def test_it_is_a_checkpoint(self) -> None:
         """Whether there is an old body to close or not."""
         request = ClientRequest("POST", URL("http://a/"), CIMultiDict())
@@ -1098,6 +1106,15 @@ class TestChanges:
                 assert response.real_url == peer.url / "elsewhere#part"
         assert seen["path"] == "/echo"
         assert ["Host", f"127.0.0.1:{target.port}"] in seen["headers"]
+
+    async def test_the_same_url_as_a_text(self, api: Api) -> None:
+        """It is made a URL again, for whoever looks at the request afterwards."""
+        text = str(api.url / "echo")
+        async with ClientSession(middlewares=[changing(url=text)]) as session:
+            async with session.get(text, cookies={"a": "1"}) as response:
+                assert response.url == URL(text)
+                seen = await response.json()
+        assert ["Cookie", "a=1"] in seen["headers"]
 
     async def test_url_twice(self, api: Api) -> None:
         """The header follows each change, unless it was set on purpose."""
