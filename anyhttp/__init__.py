@@ -92,13 +92,6 @@ from .connector import (
 )
 from .cookiejar import CookieJar, DummyCookieJar
 from .formdata import FormData
-from .middlewares import (
-    BearerAuthMiddleware,
-    BearerToken,
-    RateLimitMiddleware,
-    RetryAttempt,
-    RetryMiddleware,
-)
 from .multipart import BodyPartReader, MultipartReader, MultipartWriter
 from .payload import (
     PAYLOAD_REGISTRY,
@@ -146,9 +139,21 @@ from .tracing import (
 if TYPE_CHECKING:
     from ._downloads import DownloadResult, download
     from .as_aiohttp import install_as_aiohttp, uninstall_as_aiohttp
+    from .middlewares import (
+        BearerAuthMiddleware,
+        BearerToken,
+        RateLimitMiddleware,
+        RetryAttempt,
+        RetryMiddleware,
+    )
 else:  # for a type checker, it would make any name one of this package
     _ROOMS = {
+        "BearerAuthMiddleware": "middlewares",
+        "BearerToken": "middlewares",
         "DownloadResult": "_downloads",
+        "RateLimitMiddleware": "middlewares",
+        "RetryAttempt": "middlewares",
+        "RetryMiddleware": "middlewares",
         "download": "_downloads",
         "install_as_aiohttp": "as_aiohttp",
         "uninstall_as_aiohttp": "as_aiohttp",
@@ -156,6 +161,8 @@ else:  # for a type checker, it would make any name one of this package
 
     def __getattr__(name):
         """Import what few programs use when one asks for it."""
+        if name in _ROOMS.values():  # for a type checker, it is an attribute of this package
+            return import_module(f".{name}", __name__)
         room = _ROOMS.get(name)
         if room is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

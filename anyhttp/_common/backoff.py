@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random as random_numbers
 from collections.abc import Callable
-from dataclasses import dataclass
 
 __all__ = ("Backoff",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """Exponential backoff with full jitter: each wait is a random part of a growing bound.
 
@@ -21,15 +19,24 @@ class Backoff:
     :param random: returns a number from 0 up to 1
     """
 
-    first: float = 0.5
-    longest: float = 30.0
-    random: Callable[[], float] = random_numbers.random
+    __slots__ = ("_first", "_longest", "_random")
+
+    def __init__(
+        self,
+        *,
+        first: float = 0.5,
+        longest: float = 30.0,
+        random: Callable[[], float] = random_numbers.random,
+    ) -> None:
+        self._first = first
+        self._longest = longest
+        self._random = random
 
     def bound(self, failures: int) -> float:
         """Return the longest wait after *failures* failures in a row, which are at least one."""
         # 2.0**1024 does not fit into a float, and a first wait of 0 never grows.
-        return min(self.first * 2.0 ** min(failures - 1, 1000), self.longest)
+        return min(self._first * 2.0 ** min(failures - 1, 1000), self._longest)
 
     def delay(self, failures: int) -> float:
         """Return how many seconds to wait after *failures* failures in a row."""
-        return self.random() * self.bound(failures)
+        return self._random() * self.bound(failures)

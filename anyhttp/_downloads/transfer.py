@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from .. import hdrs
 from .._common import Backoff
-from .._headers import parse_content_range
 from ..client import ClientSession, pause
 from ..client_exceptions import (
     CONNECTION_FAILURES,
@@ -22,6 +21,7 @@ from ..client_exceptions import (
 from ..client_reqrep import ClientResponse
 from ..payload import FileInThreads
 from ..typedefs import StrOrURL
+from .content_range import parse_content_range
 from .digest import Digest
 from .notes import Notes, digest_of_url
 from .part_file import PartFile

@@ -11,7 +11,6 @@ from .block import (
     header_lines,
 )
 from .challenges import Challenge, parse_challenges, parse_parameters
-from .content_range import ContentRange, parse_content_range
 from .content_type import (
     ContentType,
     codec_name,
@@ -66,7 +65,6 @@ __all__ = (
     "CONTROL_BUT_TAB",
     "CONTROL_RANGE",
     "Challenge",
-    "ContentRange",
     "ContentType",
     "HeaderBlock",
     "HeadersMixin",
@@ -94,7 +92,6 @@ __all__ = (
     "octets",
     "parse_challenges",
     "parse_content_disposition",
-    "parse_content_range",
     "parse_content_type",
     "parse_links",
     "parse_mimetype",

@@ -75,7 +75,7 @@ def _is_sendable(event_id: str) -> bool:
     return event_id.strip(" \t") == event_id and len(event_id.encode()) <= LONGEST_ID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class EventRequest:
     """The requests of ``session.sse()``, and when they are made.
 

@@ -97,7 +97,7 @@ class BodyIterator(ABC, Generic[T]):
         """Return the next item; ``None`` if more bytes are needed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LineOptions:
     """The options of ``lines()`` and ``json_lines()``.
 

@@ -27,7 +27,7 @@ _TIME: Final = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 
 _TITLE: Final = "# Netscape HTTP Cookie File"
 #: ``http.cookiejar`` accepts a file with the shorter title, too.
-_TITLES: Final = re.compile(rb"#( Netscape)? HTTP Cookie File")
+_TITLES: Final = (_TITLE.encode(), b"# HTTP Cookie File")
 
 _NOTE: Final = "# A line that begins with #HttpOnly_ is a cookie, not a comment."
 
@@ -39,7 +39,7 @@ class BadLine(ValueError):
 def is_netscape(content: bytes) -> bool:
     """Whether *content* is that of such a file: it has the title, or fields in its first line."""
     for line in content.splitlines():
-        if _TITLES.match(line):
+        if line.startswith(_TITLES):
             return True
         if line.strip() and (not line.startswith(b"#") or line.startswith(_HTTP_ONLY.encode())):
             return b"\t" in line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from anyhttp._headers import ContentRange, parse_content_range
+from anyhttp._downloads.content_range import ContentRange, parse_content_range
 
 
 @pytest.mark.parametrize(
