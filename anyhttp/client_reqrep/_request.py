@@ -475,7 +475,7 @@ class BaseRequest:
         )
 
     def _has_prepared_body(self) -> bool:
-        """Whether the body is that of :attr:`_described`, and in memory, where its size stays."""
+        """Whether the body is that of :attr:`_described`, of the same size, and in memory."""
         method, body = self._described
         return (
             self.method == method
@@ -483,6 +483,7 @@ class BaseRequest:
             # A program may have set bytes, or a text, in the place of a body that is not there.
             and not (body is None and self.body)
             and not (self.chunked or self.compress is not None or self.expect100)
+            and (body is None or body.size == self.framing.content_length)
             and (body is None or body.in_memory() is not None)
         )
 

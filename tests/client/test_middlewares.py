@@ -33,6 +33,7 @@ from anyhttp import (
     HttpVersion11,
     InvalidUrlClientError,
     JsonPayload,
+    MultipartWriter,
     NonHttpUrlClientError,
     ServerDisconnectedError,
     SocketTimeoutError,
@@ -1045,6 +1046,21 @@ class TestUpdateBody:
             seen = await echo(session, data=b"older")
         assert body_of(seen) == b"new!"
         assert seen["headers"]["Content-Length"] == "4"
+
+    async def test_a_part_that_is_added(self, api: Api) -> None:
+        """The length of a multipart body follows."""
+
+        async def add(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            assert isinstance(request.body, MultipartWriter)
+            request.body.append("second")
+            return await handler(request)
+
+        writer = MultipartWriter()
+        writer.append("first")
+        async with ClientSession(api.url, middlewares=[add]) as session:
+            seen = body_of(await echo(session, data=writer))
+        assert b"second" in seen
+        assert seen.endswith(b"--\r\n")
 
     @pytest.mark.parametrize("body", [b"new!", bytearray(b"new!"), "new!"])
     async def test_bytes_in_the_place_of_no_body(self, api: Api, body: Any) -> None:
