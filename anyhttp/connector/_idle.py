@@ -45,7 +45,8 @@ class IdleConnections(Generic[C]):
         Call :meth:`expire` before, if :attr:`due` has come.
         """
         newest = self._newest
-        if newest is not None and self._newest_key == key:
+        # Requests to the same URL have the same key; to compare the parts of two takes longer.
+        if newest is not None and (self._newest_key is key or self._newest_key == key):
             self._newest = None
             return newest
         stack = self._stacks.get(key)
