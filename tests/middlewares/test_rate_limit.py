@@ -25,6 +25,7 @@ from anyhttp import (
     RateLimitMiddleware,
     RetryMiddleware,
 )
+from anyhttp.middlewares import _rate_limit
 from anyhttp.testing import Answer, AutojumpEventLoop, MockConnector, WebSocketPeer
 from tests.support.cancel import cancel_at_every_checkpoint
 from tests.support.client import get
@@ -432,6 +433,11 @@ class TestEventLoops:
 class TestMemory:
     """A crawler that sees each host once needs no more memory with each."""
 
+    @pytest.fixture(autouse=True)
+    def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Remember fewer hosts than usual, so that it takes fewer to be too many."""
+        monkeypatch.setattr(_rate_limit, "MAX_HOSTS", 1000)
+
     @staticmethod
     async def visit(limit: RateLimitMiddleware, hosts: int) -> None:
         """Send a request to each of so many hosts."""
@@ -448,7 +454,7 @@ class TestMemory:
         return scope.cancelled_caught
 
     @pytest.mark.once
-    @pytest.mark.parametrize(("per", "hosts", "most"), [(3600, 15_000, 10_000), (1e-9, 1000, 100)])
+    @pytest.mark.parametrize(("per", "hosts", "most"), [(3600, 1500, 1000), (1e-9, 1000, 100)])
     async def test_many_hosts(self, per: float, hosts: int, most: int) -> None:
         """Those at rest are forgotten soon, and others if there are too many."""
         limit = RateLimitMiddleware(1, per)
@@ -461,7 +467,7 @@ class TestMemory:
         limit = RateLimitMiddleware(1, 3600, burst=2)
         for _ in range(2):
             await limit(ClientRequest("GET", URL(API)), answer_at_once)
-        await self.visit(limit, 11_000)
+        await self.visit(limit, 1100)
         assert await self.must_wait(limit)
 
     async def test_a_host_with_a_request_under_way_is_remembered(self) -> None:
