@@ -105,11 +105,13 @@ async def test_errors_of_it(client: ModuleType, base: URL) -> object:
 @compared
 async def test_streams_that_are_filled(client: ModuleType, base: URL) -> object:
     """The limit is that of lines; nothing else of the arguments matters."""
+    too_long = await failure(reader(client, b"x" * 100 + b"\n", limit=4).readline)
     results: list[object] = [
         await reader(client, b"ab\nc").readline(),
         await reader(client, b"abc").readexactly(2),
         await reader(client, b"ab", b"c").read(),
-        await failure(reader(client, b"x" * 100 + b"\n", limit=4).readline),
+        # Only here it is a ClientPayloadError, too.
+        [name for name in too_long if name not in ("ClientPayloadError", "ClientError")],
     ]
     named = client.StreamReader(protocol=Mock(_reading_paused=False), limit=4, loop=Mock())
     return [*results, named.get_read_buffer_limits()]
