@@ -133,8 +133,10 @@ def package(session: nox.Session) -> None:
         session.run(python, "-m", "pip", "install", "--quiet", wheel, external=True)
         session.run(python, "-I", str(ROOT / "tests" / "minimal_check.py"), external=True)
         session.run(python, "-m", "pip", "install", "--quiet", "pytest", external=True)
-        # neither the settings of this project nor the fixtures of its tests are taken
-        run_pytest = (python, "-I", "-m", "pytest", "-c", os.devnull, "--noconftest")
+        # Neither the settings of this project nor the fixtures of its tests are taken.  A cache
+        # would lie among the sources, and the next run would look for it in the sdist.
+        options = ("-c", os.devnull, "--noconftest", "-p", "no:cacheprovider")
+        run_pytest = (python, "-I", "-m", "pytest", *options)
         session.run(*run_pytest, str(ROOT / "tests" / "plugin_check.py"), external=True)
         session.run(python, "-m", "pip", "install", "--quiet", f"{wheel}[cli]", external=True)
         session.run(python, "-I", "-m", "anyhttp", "demo", external=True)

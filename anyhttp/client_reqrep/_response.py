@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -267,7 +267,7 @@ class ClientResponse(DescribedResponse):
         """The responses that redirected here, the oldest first."""
         return self._history
 
-    @property
+    @cached_property  # programs for aiohttp may set it: there is no such attribute
     def elapsed(self) -> timedelta:
         """The time from the beginning of the request to the arrival of this head.
 
