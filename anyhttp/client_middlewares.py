@@ -88,8 +88,8 @@ def watches_time(call: CallT) -> CallT:
     return call
 
 
-def watch_time(middlewares: Iterable[ClientMiddlewareType]) -> bool:
-    """Whether none of *middlewares* needs somebody to limit its time.
+def all_watch_time(middlewares: Iterable[ClientMiddlewareType]) -> bool:
+    """Whether :func:`watches_time` has decorated all of *middlewares*.
 
     A class that is derived from one of this package may override its ``__call__``.
     """

@@ -131,11 +131,11 @@ class Transfer:
                     raise
                 delay = self._backoff.delay(failures)
                 logger.debug(
-                    "the download to %r goes on in %.1f s, after %d bytes: %r",
+                    "the download to %r goes on in %.1f s, after %d bytes: %s",
                     self._part.path,
                     delay,
                     self._part.size,
-                    exc,
+                    type(exc).__name__,  # its text may show the query of the URL
                 )
             await pause(self._session, delay)
 

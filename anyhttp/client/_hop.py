@@ -15,7 +15,7 @@ from .._http1 import Limits, UploadTracker, goes_inline
 from .._targets import BasicAuth, Destination, ProxyOptions, checked_auth, is_upgrade, origin_of
 from .._tasks import ClientTimeout
 from ..client_exceptions import ClientPayloadError
-from ..client_middlewares import ClientMiddlewareType, watch_time
+from ..client_middlewares import ClientMiddlewareType, all_watch_time
 from ..client_reqrep import ClientResponse, PreparedHeaders, RequestSettings
 from ..payload import Payload
 from ..typedefs import LooseCookies
@@ -54,7 +54,7 @@ class Settings:
     def __post_init__(self) -> None:
         self.runs_other_code = (
             self.trust_env
-            or (bool(self.middlewares) and not watch_time(self.middlewares))
+            or (bool(self.middlewares) and not all_watch_time(self.middlewares))
             or callable(self.raise_for_status)
         )
 

@@ -65,9 +65,11 @@ class RateLimitMiddleware:
         _check_positive("rate", rate)
         _check_positive("per", per)
         check_count("burst", burst, least=1)
+        _check_positive("burst", burst)
         check_flag("per_host", per_host)
         check_count("concurrency", concurrency, least=1, optional=True)
         interval = per / rate
+        _check_positive("per / rate", interval)
         self._per_host: bool = per_host
         self._rule: _Rule = _Rule(interval, interval * (burst - 1), concurrency)
         self._hosts: _Hosts | None = None  # of the event loop that has sent the last request

@@ -494,6 +494,17 @@ class TestMemory:
         ({"rate": True}, TypeError, "rate must be a number, not True"),
         ({"rate": float("nan")}, ValueError, "rate must be greater than 0 and finite"),
         ({"rate": 1, "per": -1}, ValueError, "per must be greater than 0 and finite"),
+        (
+            {"rate": 1e-200, "per": 1e200},
+            ValueError,
+            "per / rate must be greater than 0 and finite",
+        ),
+        (
+            {"rate": 1e200, "per": 1e-200},
+            ValueError,
+            "per / rate must be greater than 0 and finite",
+        ),
+        ({"rate": 1, "burst": 10**400}, ValueError, "burst must be greater than 0 and finite"),
         ({"rate": 1, "burst": 0}, ValueError, "burst must be at least 1, got 0"),
         ({"rate": 1, "burst": 1.5}, TypeError, "burst must be an int, not float"),
         ({"rate": 1, "per_host": "no"}, TypeError, "per_host must be a bool, not str"),
