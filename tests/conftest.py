@@ -8,7 +8,7 @@ import inspect
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -26,6 +26,10 @@ from tests.support.peer import Script  # noqa: E402
 from tests.support.proxies import Proxies  # noqa: E402
 from tests.support.server import Server  # noqa: E402
 from tests.support.tls import Authority  # noqa: E402
+
+if TYPE_CHECKING:
+    from tests.support.http2_peer import Http2Script
+    from tests.support.http2_server import Http2Server
 
 WIRE = Path(__file__).parent / "wire"
 
@@ -167,6 +171,37 @@ def script() -> Iterator[Script]:
     script = Script()
     yield script
     script.stop()
+
+
+@pytest.fixture
+def http2_script() -> Iterator[Http2Script]:
+    """Start scripted peers that speak HTTP/2; see :mod:`tests.support.http2_peer`."""
+    pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+    from tests.support.http2_peer import Http2Script  # imports parts of h2
+
+    script = Http2Script()
+    yield script
+    script.stop()
+
+
+@pytest.fixture(scope="session")
+def http2_server_of_session(tls_ca: Authority) -> Iterator[Http2Server]:
+    """The HTTP/2 server that all tests share."""
+    pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+    from tests.support.http2_server import Http2Server  # imports h2
+
+    server = Http2Server(tls_ca.server_with("h2", "http/1.1"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def http2_server(http2_server_of_session: Http2Server) -> Iterator[Http2Server]:
+    """The general server, which speaks HTTP/2 too; see :mod:`tests.support.http2_server`."""
+    http2_server_of_session.reset()
+    yield http2_server_of_session
+    assert not http2_server_of_session.errors
+    http2_server_of_session.errors.clear()
 
 
 @pytest.fixture

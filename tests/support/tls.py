@@ -61,6 +61,15 @@ class Authority:
         """Return a server context with a certificate for other *names*."""
         return self._context(self._ca.issue_cert(*names))
 
+    def server_with(self, *protocols: str) -> ssl.SSLContext:
+        """Return a context like ``server`` that chooses the first of *protocols* by ALPN.
+
+        A client that offers none of them is answered without ALPN.
+        """
+        context = self._context(self._certificate)
+        context.set_alpn_protocols(list(protocols))
+        return context
+
     def issue(self, *names: str, not_after: datetime | None = None) -> trustme.LeafCert:
         """Return a certificate of this authority for *names*, of a client or a server."""
         return self._ca.issue_cert(*names, not_after=not_after)

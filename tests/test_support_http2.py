@@ -1,0 +1,136 @@
+"""The tests' own HTTP/2 peers, asked by a client that is not ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+httpx2 = pytest.importorskip("httpx2", reason="httpx2 is not installed")
+
+from hyperframe.frame import (  # noqa: E402 (only if it is installed)
+    HeadersFrame,
+    PingFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+from tests.support.http2_peer import Http2Connection, Http2Script  # noqa: E402
+from tests.support.peer import Flag, PeerFailed  # noqa: E402
+from tests.support.tls import Authority  # noqa: E402
+
+if TYPE_CHECKING:
+    from tests.support.http2_server import Http2Server
+
+LARGE = bytes(range(256)) * 4000
+
+
+def http2_client(**options: Any) -> Any:
+    """Return a client that speaks HTTP/2 only."""
+    return httpx2.AsyncClient(http1=False, http2=True, **options)
+
+
+async def test_a_peer_plays_its_function(http2_script: Http2Script, tls_ca: Authority) -> None:
+    """Fields, bodies both ways, trailers, windows; the client's frames are kept."""
+
+    def play(peer: Http2Connection) -> None:
+        request = peer.whole_request()
+        assert (request["method"], request["path"]) == ("POST", "/a")
+        assert request.body == LARGE
+        peer.respond(request, 200, [("a", "b")], body=LARGE, trailers=[("c", "d")])
+        peer.respond(peer.request(), 204)
+        peer.go_away(3)
+
+    peer = await http2_script(play, tls=tls_ca.server_with("h2"))
+    async with http2_client(verify=tls_ca.client) as client:
+        response = await client.post(str(peer.url / "a"), content=LARGE)
+        assert (response.status_code, response.headers["a"]) == (200, "b")
+        assert response.content == LARGE
+        assert (await client.get(str(peer.url))).status_code == 204
+        await peer.settled()
+    await peer.wait_closed()
+    (connection,) = peer.connections
+    assert [frame.stream_id for frame in connection.all(HeadersFrame)] == [1, 3]
+    assert connection.all(WindowUpdateFrame, 0)
+    assert any("ACK" in frame.flags for frame in connection.all(SettingsFrame))
+
+
+async def test_a_peer_sends_what_is_forbidden(http2_script: Http2Script) -> None:
+    """A PING on a stream is a connection error (RFC 9113 §6.7), and the client leaves."""
+
+    def play(peer: Http2Connection) -> None:
+        peer.request()
+        peer.send(b"\0\0\x08\x06\0\0\0\0\x01abcdefgh")
+
+    peer = await http2_script(play)
+    async with http2_client() as client:
+        with pytest.raises(httpx2.TransportError):
+            await client.get(str(peer.url))
+
+
+async def test_a_peer_waits_for_the_test(http2_script: Http2Script) -> None:
+    """It reads nothing while it is paused; PING is answered afterwards."""
+    flag = Flag()
+
+    def play(peer: Http2Connection) -> None:
+        request = peer.request()
+        peer.send(PingFrame(0, opaque_data=b"12345678"))
+        assert "ACK" in peer.frame(PingFrame).flags
+        peer.pause(flag)
+        peer.respond(request)
+
+    peer = await http2_script(play)
+    async with http2_client() as client, anyio.create_task_group() as group:
+        group.start_soon(client.get, str(peer.url))
+        await peer.settled()
+        flag.set()
+
+
+@pytest.mark.parametrize("fault", ["asserted", "left"])
+async def test_a_mistake_is_reported(http2_script: Http2Script, fault: str) -> None:
+    """What is wrong in the thread of the peer fails the test at its end."""
+
+    def play(peer: Http2Connection) -> None:
+        request = peer.request()
+        assert fault == "left"
+        peer.respond(request)
+        peer.request()
+
+    peer = await http2_script(play)
+    async with http2_client() as client:
+        try:
+            await client.get(str(peer.url))
+        except httpx2.TransportError:
+            assert fault == "asserted"
+    await peer.wait_closed()
+    with pytest.raises(PeerFailed, match="connection 1"):
+        peer.stop()
+    http2_script.forget(peer)
+
+
+async def test_the_server_answers_many_at_once(
+    http2_server: Http2Server, tls_ca: Authority
+) -> None:
+    """Its routes, by HTTP/2 and by HTTP/1.1, chosen by ALPN."""
+    bodies: list[int] = []
+
+    async def fetch(number: int) -> None:
+        response = await client.get(str(http2_server.https_url / f"bytes/{number * 1000}"))
+        assert response.http_version == "HTTP/2"
+        bodies.append(len(response.content))
+
+    async with http2_client(verify=tls_ca.client) as client:
+        await client.get(str(http2_server.https_url / "json"))
+        async with anyio.create_task_group() as group:
+            for number in range(50):
+                group.start_soon(fetch, number)
+        response = await client.post(str(http2_server.https_url / "echo-body"), content=LARGE)
+        assert response.content == LARGE
+    assert sorted(bodies) == [number * 1000 for number in range(50)]
+    assert http2_server.http2_connections == 1
+    async with httpx2.AsyncClient(verify=tls_ca.client) as old:
+        response = await old.get(str(http2_server.https_url / "json"))
+        assert response.http_version == "HTTP/1.1"
+    assert http2_server.connections == 2
