@@ -124,6 +124,13 @@ class Http1Connection:
         if engine.keep_alive is not True:
             self.usable_until = monotonic() + engine.keep_alive
 
+    def lend_away(self, engine: Engine) -> tuple[NetworkStream, bytes]:
+        """Return the stream for another protocol, and what *engine* has received for it."""
+        self.move(Phase.LENT_AWAY)
+        surplus, engine.surplus = engine.surplus, b""
+        self.unread = b""
+        return self.stream, surplus
+
     def abort(self) -> None:
         """Close the socket at once."""
         if self.phase is not Phase.CLOSED:

@@ -29,7 +29,7 @@ from ..streams import (
     begin_response,
     total_timeout,
 )
-from .connection import BUSY, Connection, Http1Connection, Phase
+from .connection import BUSY, Connection, Http1Connection
 from .heads import UNTIL_EOF, Head
 from .response_body import BodyOptions, ResponseBody
 from .response_grammar import Limits, ParseError
@@ -324,7 +324,7 @@ class Exchange:
         """
         head = self._head
         assert head is not None
-        if head.status == 101:
+        if head.switches:
             # The connection is for another protocol now, for as long as the program wants.
             self._http1.unread = self._engine.surplus
             self.end_limits()
@@ -486,7 +486,7 @@ class Exchange:
         self.on_end = both
 
     def lend_away(self) -> tuple[NetworkStream, bytes]:
-        """After a 101: return the stream for another protocol, and the bytes received for it.
+        """After a switch: return the stream for another protocol, and the bytes received for it.
 
         The exchange still holds the connection until :meth:`close`.
 
@@ -495,11 +495,7 @@ class Exchange:
         """
         if self.connection is None or self.connection.closed:
             raise ClientConnectionResetError(errno.ECONNRESET, "the connection has been closed")
-        stream, engine = self._http1.stream, self._engine
-        self._http1.move(Phase.LENT_AWAY)
-        surplus, engine.surplus = engine.surplus, b""
-        self._http1.unread = b""
-        return stream, surplus
+        return self._http1.lend_away(self._engine)
 
     def end_limits(self) -> None:
         """End the ``total`` time; ``sock_read`` goes on."""

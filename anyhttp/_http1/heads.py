@@ -76,6 +76,9 @@ class Head:
     found at once.  The others are taken apart when somebody looks at them.
     """
 
+    #: whether what follows is another protocol, which the request has asked for
+    switches: bool = False
+
     def __init__(self, start: StatusLine, raw: bytes = b"") -> None:
         """Make a head; *raw* are its bytes, if they fit the grammar."""
         self.version: HttpVersion = start.version

@@ -30,8 +30,10 @@ def read_framing(head: Head, method: str, asked_upgrade: bool) -> None:
         of protocols that was not offered
     """
     status = head.status
-    if status == 101 and not asked_upgrade:
-        raise ParseError("101 Switching Protocols without having been asked to")
+    if status == 101:
+        if not asked_upgrade:
+            raise ParseError("101 Switching Protocols without having been asked to")
+        head.switches = True
     if is_tunnel(method, status):
         return
     lengths, coding = head.lengths, head.coding
