@@ -30,7 +30,7 @@ from anyhttp import (
 )
 
 from ._save import save
-from ._terminal import BinaryBodyError, printable_line, show_body, show_head
+from ._terminal import BinaryBodyError, printable_line, show_body, show_head, version_name
 
 PIECE: Final = 64 * 1024  # bytes, the capacity of a Linux pipe
 # Seconds.  Without --timeout a download may take any time, but connecting may not.
@@ -135,9 +135,8 @@ async def _print(response: ClientResponse, *, include: bool) -> None:
 
 
 def raw_head(response: ClientResponse) -> bytes:
-    """Return the head of the response as it was received."""
-    version = response.version or (1, 1)
-    status = f"HTTP/{version[0]}.{version[1]} {response.status} {response.reason}"
+    """Return the head of the response as it was received; HTTP/2 has no reason, so it is ours."""
+    status = f"{version_name(response)} {response.status} {response.reason}"
     lines = [status.encode("utf-8", "surrogateescape")]
     lines += [name + b": " + value for name, value in response.raw_headers]
     return b"\r\n".join(lines) + b"\r\n\r\n"

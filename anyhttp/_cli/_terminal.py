@@ -53,12 +53,17 @@ def status_style(status: int) -> str:
     return {2: "green", 3: "cyan", 4: "yellow"}.get(status // 100, "red")
 
 
+def version_name(response: ClientResponse) -> str:
+    """Return the version of HTTP that *response* came by, as status lines name it."""
+    major, minor = response.version or (1, 1)
+    return f"HTTP/{major}.{minor}" if major < 2 else f"HTTP/{major}"
+
+
 def show_head(console: Console, response: ClientResponse) -> None:
     """Show the status line, the header fields and a blank line."""
-    version = response.version or (1, 1)
     status = printable_line(f"{response.status} {response.reason}", console.encoding)
     head = Text.assemble(
-        (f"HTTP/{version[0]}.{version[1]} ", "dim"),
+        (f"{version_name(response)} ", "dim"),
         (status, f"bold {status_style(response.status)}"),
     )
     for name, value in response.headers.items():

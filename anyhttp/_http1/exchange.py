@@ -128,6 +128,11 @@ class Exchange:
         return self._engine.complete
 
     @property
+    def switches(self) -> bool:
+        """Whether another protocol follows the head of the response."""
+        return self._head is not None and self._head.switches
+
+    @property
     def trailers(self) -> Sequence[tuple[bytes, bytes]]:
         """The trailer fields of the response, as far as it has been received to its end."""
         return self._engine.trailers

@@ -117,7 +117,7 @@ class Offer:
     def check(
         self, status: int, headers: MultiMapping[str], key: str, named: Sequence[str] = ()
     ) -> Accepted:
-        """Check a response, and return the result of the handshake.
+        """Check a response of HTTP/1.1, and return the result of the handshake.
 
         :param key: the ``Sec-WebSocket-Key`` of the request
         :param named: the lines of ``Sec-WebSocket-Protocol`` in the request: its caller may have
@@ -133,6 +133,16 @@ class Offer:
         digest = b64encode(sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
         if headers.getall(hdrs.SEC_WEBSOCKET_ACCEPT, ()) != [digest]:
             raise HandshakeRefused("Invalid challenge response")
+        return self.agreed(headers, named)
+
+    def agreed(self, headers: MultiMapping[str], named: Sequence[str] = ()) -> Accepted:
+        """Return what the fields of a response that accepts the WebSocket agree on.
+
+        It is all that HTTP/2 leaves to check (:rfc:`8441#section-5`).
+
+        :param named: as for :meth:`check`
+        :raises HandshakeRefused: they name what has not been offered
+        """
         compression = self._negotiated(headers)
         bits = 0
         if compression is not None:

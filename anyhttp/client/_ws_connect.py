@@ -31,7 +31,7 @@ from .._websocket import (
     new_key,
 )
 from ..client_exceptions import WSServerHandshakeError
-from ..client_reqrep import ClientResponse, read_error_body, take_exchange
+from ..client_reqrep import ClientResponse, exchange_of, read_error_body, take_exchange
 from ..client_ws import ClientWebSocketResponse, keep_response, start_heartbeat
 from ..typedefs import LooseHeaders, Query, StrOrURL
 from ._context_managers import deadline_of, missing_attribute
@@ -204,10 +204,14 @@ class WSHandshake:
         :raises WSServerHandshakeError: the server refused; the response is closed then
         """
         sent = response.request_info.headers
-        key = sent.get(hdrs.SEC_WEBSOCKET_KEY, "")
         named = sent.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ())
+        opened = exchange_of(response)
         try:
-            accepted = self._offer.check(response.status, response.headers, key, named)
+            if response.version.major == 2 and opened is not None and opened.switches:
+                accepted = self._offer.agreed(response.headers, named)
+            else:
+                key = sent.get(hdrs.SEC_WEBSOCKET_KEY, "")
+                accepted = self._offer.check(response.status, response.headers, key, named)
         except HandshakeRefused as exc:
             raise await _refusal(response, str(exc), total_at) from None
         # From now on the WebSocket holds the connection, and not the response.

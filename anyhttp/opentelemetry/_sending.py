@@ -146,7 +146,7 @@ class Sending:
         self._is_received = exchange_of(response) is not None
         if self._is_received:  # and not made by a middleware
             major, minor = response.version
-            told[PROTOCOL_VERSION] = f"{major}.{minor}"
+            told[PROTOCOL_VERSION] = f"{major}.{minor}" if major < 2 else str(major)
             if self._request.payload is not None:
                 self._request_size = self._request.framing.content_length
         if response.status >= 400:
@@ -159,7 +159,8 @@ class Sending:
 
     def follow(self, response: ClientResponse) -> None:
         """End when *response* is over, which may be now."""
-        if response.status == 101:  # what follows is another protocol
+        exchange = exchange_of(response)
+        if exchange is not None and exchange.switches:  # what follows is another protocol
             self._end()
         else:
             when_over(response, self._end_with_body)
