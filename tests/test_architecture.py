@@ -61,7 +61,7 @@ HTTP1_PLAN: Final = (
     ("connection", "response_body"),
     ("upload_tracker",),
     ("upload",),
-    ("h11_engine",),
+    ("interfaces", "h11_engine"),
     ("engine", "request_framing"),
     ("chunks", "response_framing"),
     ("heads",),

@@ -17,7 +17,7 @@ import enum
 import math
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from .._common import ConnectionKey, EventLoop, running_loop
 from .response_grammar import Limits
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
     from .._network import NetworkStream
     from .engine import Engine, KnownHead
+    from .interfaces import ExchangeEngine, ExchangeStream
 
 __all__ = (
     "BUSY",
     "IDLE",
     "Connection",
+    "ExchangeProtocol",
     "Http1Connection",
     "Phase",
     "close_as_forgotten",
@@ -71,6 +73,8 @@ class Http1Connection:
 
     #: exchanges that the connection can carry at a time; HTTP/2 would allow more
     max_exchanges: Final = 1
+    #: whether other exchanges use the connection at the same time
+    is_shared: ClassVar[bool] = False
 
     def __init__(self, stream: NetworkStream, engine_class: type[Engine]) -> None:
         self.stream: NetworkStream = stream
@@ -143,6 +147,54 @@ class Http1Connection:
         self.stream.leave_to_parent()
 
 
+class ExchangeProtocol(Protocol):
+    """What is lent for one exchange: a connection of HTTP/1.1, or a stream of one of HTTP/2."""
+
+    #: bytes for another protocol, which have come with the head of a 101
+    unread: bytes
+
+    @property
+    def stream(self) -> ExchangeStream:
+        """The way to the peer."""
+        ...
+
+    @property
+    def phase(self) -> Phase:
+        """How far its life is."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other exchanges use the connection at the same time."""
+        ...
+
+    @property
+    def transport(self) -> ByteStream:
+        """The anyio stream."""
+        ...
+
+    def public_stream(self) -> ByteStream:
+        """Return the anyio stream."""
+        ...
+
+    def start(self, limits: Limits, /) -> ExchangeEngine:
+        """Begin an exchange, and return its engine."""
+        ...
+
+    def keep(self, engine: Any, /) -> None:
+        """End the exchange of *engine*, which was complete."""
+
+    def lend_away(self, engine: Any, /) -> tuple[NetworkStream, bytes]:
+        """Return the stream for another protocol, and what *engine* has received for it."""
+        ...
+
+    def abort(self) -> None:
+        """End an exchange that was not complete, or the connection."""
+
+    def leave_to_parent(self) -> None:
+        """Let go of the socket in a forked child, whose parent goes on using it."""
+
+
 class Place(Protocol):
     """What a lender stores a connection as."""
 
@@ -153,7 +205,7 @@ class Place(Protocol):
 class Lender(Protocol):
     """Who takes connections back."""
 
-    def take_back(self, place: Any, http1: Http1Connection | None, /) -> None:
+    def take_back(self, place: Any, protocol: Any, /) -> None:
         """Take the connection back that was lent from *place*; ``None`` if it was detached."""
 
 
@@ -169,15 +221,15 @@ class Connection:
     # Whether it is closed because the program has forgotten the response.
     _is_forgotten: bool = False
 
-    def __init__(self, http1: Http1Connection, place: Place, lender: Lender) -> None:
-        self._http1: Http1Connection | None = http1
+    def __init__(self, protocol: ExchangeProtocol, place: Place, lender: Lender) -> None:
+        self._protocol: ExchangeProtocol | None = protocol
         self._place = place
         self._lender = lender
-        self._reused = http1.phase is IDLE
+        self._reused = protocol.phase is IDLE
 
     def __repr__(self) -> str:
         key = self._place.key
-        return f"<{type(self).__name__} {key.host}:{key.port} {self._http1}>"
+        return f"<{type(self).__name__} {key.host}:{key.port} {self._protocol}>"
 
     def __bool__(self) -> bool:
         """Return true always, so that ``if connection`` only tests for ``None``."""
@@ -186,7 +238,7 @@ class Connection:
     @property
     def closed(self) -> bool:
         """Whether the connection is no longer in use here."""
-        return self._http1 is None or self._http1.phase is Phase.CLOSED
+        return self._protocol is None or self._protocol.phase is Phase.CLOSED
 
     @property
     def reused(self) -> bool:
@@ -200,7 +252,7 @@ class Connection:
         After a 101 that was asked for, its bytes are those of the other protocol, from the first
         one on.
         """
-        return None if self._http1 is None else self._http1.public_stream()
+        return None if self._protocol is None else self._protocol.public_stream()
 
     @property
     def loop(self) -> EventLoop | None:
@@ -208,9 +260,9 @@ class Connection:
         return running_loop()
 
     @property
-    def protocol(self) -> Http1Connection | None:
-        """The pooled connection, ``None`` once it has been given back."""
-        return self._http1
+    def protocol(self) -> ExchangeProtocol | None:
+        """What speaks the protocol on it, ``None`` once it has been given back."""
+        return self._protocol
 
     def add_callback(self, callback: Callable[[], None]) -> None:
         """Call *callback* when the connection is given back or closed."""
@@ -220,28 +272,28 @@ class Connection:
 
     def release(self) -> None:
         """Give the connection back; it is kept if its exchange is complete, otherwise closed."""
-        http1, self._http1 = self._http1, None
-        if http1 is not None:
-            self._lender.take_back(self._place, http1)
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            self._lender.take_back(self._place, protocol)
             if self._callbacks is not None:
                 self._call_back()
 
     def close(self) -> None:
         """Close the connection and free its slot."""
-        http1, self._http1 = self._http1, None
-        if http1 is not None:
-            http1.abort()
-            self._lender.take_back(self._place, http1)
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.abort()
+            self._lender.take_back(self._place, protocol)
             self._call_back()
 
     def detach(self) -> ByteStream | None:
         """Return the stream, which the caller has to close, and free the slot."""
-        http1, self._http1 = self._http1, None
-        if http1 is None:
+        protocol, self._protocol = self._protocol, None
+        if protocol is None:
             return None
         self._lender.take_back(self._place, None)
         self._call_back()
-        return http1.public_stream()
+        return protocol.public_stream()
 
     def _call_back(self) -> None:
         callbacks, self._callbacks = self._callbacks, None
@@ -262,7 +314,7 @@ def is_forgotten(connection: Connection) -> bool:
 
 def leave_to_parent(connection: Connection) -> None:
     """End the right in a forked child; nothing is given back, and nobody is told."""
-    http1, connection._http1 = connection._http1, None
+    protocol, connection._protocol = connection._protocol, None
     connection._callbacks = None
-    if http1 is not None:
-        http1.leave_to_parent()
+    if protocol is not None:
+        protocol.leave_to_parent()

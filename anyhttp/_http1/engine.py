@@ -39,6 +39,10 @@ class Engine:
     """One request and its responses."""
 
     name: ClassVar[str] = "auto"
+    #: whether the stream has to be told of the end of a body, which is no bytes
+    ends_apart: ClassVar[bool] = False
+    #: whether the peer has said that it did nothing with the request, as it can in HTTP/2
+    is_unprocessed: ClassVar[bool] = False
 
     #: an error in the body that was received together with a valid head.  It is raised when
     #: the body is read, as it would be if the body had been received later.

@@ -29,9 +29,9 @@ from ..streams import (
     begin_response,
     total_timeout,
 )
-from .connection import BUSY, Connection, Http1Connection
+from .connection import BUSY, Connection, ExchangeProtocol
 from .heads import UNTIL_EOF, Head
-from .response_body import BodyOptions, ResponseBody
+from .response_body import BodyOptions, ResponseBody, whole_body
 from .response_grammar import Limits, ParseError
 from .unread import OpenExchanges, UnreadBody
 from .upload import Outgoing, Upload, inline_body
@@ -103,11 +103,11 @@ class Exchange:
         self.on_end: Callable[[], None] | None = None
         #: whether the connection had carried a request before
         self.reused: bool = connection.reused
-        http1 = connection.protocol
-        assert http1 is not None  # a connection that has just been lent has not been given back
-        self._http1: Http1Connection = http1
+        protocol = connection.protocol
+        assert protocol is not None  # a connection that has just been lent has not been given back
+        self._protocol: ExchangeProtocol = protocol
         self._outgoing = outgoing
-        self._engine = http1.start(limits)
+        self._engine = protocol.start(limits)
         #: when the ``total`` time is over, on anyio's clock
         self.total_at: float = total_at
         self._watchdog = watchdog
@@ -143,12 +143,17 @@ class Exchange:
         return self._engine.has_started
 
     @property
+    def is_unprocessed(self) -> bool:
+        """Whether the peer has said that it did nothing with the request: it is safe to repeat."""
+        return self._engine.is_unprocessed
+
+    @property
     def peer(self) -> object:
         """The address of the peer, as its socket tells it: a host and a port, or a path.
 
         ``None`` if there is none, or the connection has been closed.
         """
-        return self._http1.stream.extra_info("peername")
+        return self._protocol.stream.extra_info("peername")
 
     @property
     def send_error(self) -> ClientOSError | None:
@@ -165,7 +170,7 @@ class Exchange:
         """
         outgoing, engine = self._outgoing, self._engine
         payload, framing = outgoing.payload, outgoing.framing
-        stream = self._http1.stream
+        stream = self._protocol.stream
         data = engine.send_head(
             outgoing.method, target, fields, http10=outgoing.http10, chunked=framing.chunked
         )
@@ -215,11 +220,11 @@ class Exchange:
         elif self._head is not None and self._engine.complete:
             self._finish()
         elif upload.is_broken or self._sock_read:
-            self._http1.stream.interrupt()  # see _receive_beside()
+            self._protocol.stream.interrupt()  # see _receive_beside()
 
     async def _read_head(self) -> Head:
         engine = self._engine
-        stream = self._http1.stream
+        stream = self._protocol.stream
         while True:
             try:
                 if self.upload is not None:
@@ -283,7 +288,7 @@ class Exchange:
         """
         while not upload.is_over:
             try:
-                return await self._http1.stream.receive(size)
+                return await self._protocol.stream.receive(size)
             except Expired:
                 if not upload.is_over:
                     raise
@@ -291,7 +296,7 @@ class Exchange:
             raise _UploadBroken
         if self._sock_read:
             return await self._receive_timed()
-        return await self._http1.stream.receive(size)
+        return await self._protocol.stream.receive(size)
 
     async def _receive_timed(self) -> bytes:
         """Receive bytes within ``total`` and ``sock_read``.
@@ -299,7 +304,7 @@ class Exchange:
         :raises Expired: the ``total`` time is over
         :raises SocketTimeoutError: nothing arrived for ``sock_read`` seconds
         """
-        stream = self._http1.stream
+        stream = self._protocol.stream
         read_at = deadline_after(self._sock_read)
         if read_at >= self.total_at:
             stream.set_deadline(self.total_at, self._watchdog)
@@ -331,12 +336,12 @@ class Exchange:
         assert head is not None
         if head.switches:
             # The connection is for another protocol now, for as long as the program wants.
-            self._http1.unread = self._engine.surplus
+            self._protocol.unread = self._engine.surplus
             self.end_limits()
             return EMPTY_PAYLOAD
         self.read_limit = options.read_bufsize
         if self._engine.complete:
-            whole = self._whole_body(head, options.max_body_size)
+            whole = whole_body(self._engine, head, options.max_body_size)
             if whole is not None:
                 self._finish()
                 return whole or EMPTY_PAYLOAD
@@ -361,17 +366,6 @@ class Exchange:
         assert self._body is not None
         if not self._body.reader.is_eof():
             self._fail(total_timeout())
-
-    def _whole_body(self, head: Head, max_size: int | None) -> bytes | None:
-        """Return the body if it came with the head as plain bytes; ``None``: use a reader."""
-        pieces = self._engine.pieces
-        if not pieces:
-            return b""
-        if head.length <= 0 or head.content_encoding:
-            return None
-        if max_size is not None and head.length > max_size:
-            return None
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def pull(self) -> bool:
         """Wait for data, and feed the reader at least one piece, the end, or an exception.
@@ -414,7 +408,7 @@ class Exchange:
             self._fail(failure, failure.__cause__)
 
     async def _pull(self) -> bool:
-        body, stream = self._body, self._http1.stream
+        body, stream = self._body, self._protocol.stream
         assert body is not None
         waited = body.decoder is not None
         try:
@@ -462,7 +456,7 @@ class Exchange:
             return self._receive_beside(self.upload, size)
         if self._sock_read:
             return self._receive_timed()
-        return self._http1.stream.receive(size)
+        return self._protocol.stream.receive(size)
 
     async def _before_decoding(self) -> None:
         """Let other tasks run before a step of decoding, which takes time and waits for nothing.
@@ -500,12 +494,12 @@ class Exchange:
         """
         if self.connection is None or self.connection.closed:
             raise ClientConnectionResetError(errno.ECONNRESET, "the connection has been closed")
-        return self._http1.lend_away(self._engine)
+        return self._protocol.lend_away(self._engine)
 
     def end_limits(self) -> None:
         """End the ``total`` time; ``sock_read`` goes on."""
         self.total_at = math.inf
-        stream = self._http1.stream
+        stream = self._protocol.stream
         stream.set_deadline(math.inf, self._watchdog)
         stream.end_deadline(self._watchdog)
 
@@ -524,10 +518,10 @@ class Exchange:
             and self._outgoing.keep_alive
             and not engine.surplus
             and (upload is None or upload.is_sent)
-            and self._http1.phase is BUSY
-            and not self._http1.stream.for_one_exchange
+            and self._protocol.phase is BUSY
+            and not self._protocol.stream.for_one_exchange
         ):
-            self._http1.keep(engine)
+            self._protocol.keep(engine)
             self._end(self.connection.release)
         else:
             self.close()
@@ -554,7 +548,7 @@ class Exchange:
 
     def _end(self, give_back: Callable[[], None]) -> None:
         self.connection = None
-        self._http1.stream.end_deadline(self._watchdog)
+        self._protocol.stream.end_deadline(self._watchdog)
         if self.upload is not None and self._head is not None:
             self.forget_errors()  # without a head the request fails, and needs them for that
         if self._registry is not None:
@@ -571,7 +565,7 @@ class Exchange:
 
     def checkpoint_if_cancelled(self) -> Awaitable[None]:
         """Raise a pending cancellation of the caller; other tasks do not run."""
-        stream = self._http1.stream
+        stream = self._protocol.stream
         return stream.checkpoint_if_cancelled()
 
     async def wait_sent(self) -> None:
@@ -611,7 +605,8 @@ class Exchange:
     async def drain(self) -> None:
         """Discard the rest of the body without decoding it, and give the connection back.
 
-        If the rest is large or slow, the connection is closed instead.
+        If the rest is large or slow, the connection is closed instead.  An exchange that shares it
+        with others just ends.
 
         :raises Expired: the ``total`` time is over
         """
@@ -619,11 +614,13 @@ class Exchange:
         engine.pieces.clear()
         if self.upload is not None and not self.upload.is_ending:
             self.close()
-        left = DRAIN_BYTES if engine.error is None else 0
+        left = DRAIN_BYTES
+        if engine.error is not None or self._protocol.is_shared:
+            left = 0
         with anyio.move_on_after(DRAIN_SECONDS):
             while self.connection is not None and not engine.complete and left > 0:
                 try:
-                    data = await self._http1.stream.receive()
+                    data = await self._protocol.stream.receive()
                     engine.receive(data)
                 except (ParseError, ClientConnectionError):
                     break

@@ -11,9 +11,9 @@ from ..streams import StreamReader, expect_length, takes_all
 from .heads import CHUNKED, Head
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .interfaces import ExchangeEngine
 
-__all__ = ("BodyOptions", "ResponseBody")
+__all__ = ("BodyOptions", "ResponseBody", "whole_body")
 
 #: How many bytes to decode before other tasks may run, counted as :attr:`ContentDecoder.work`.
 #: That takes about as long as switching tasks ten times.
@@ -38,6 +38,21 @@ class BodyOptions(Protocol):
     def max_body_size(self) -> int | None: ...
 
 
+def whole_body(engine: ExchangeEngine, head: Head, max_size: int | None) -> bytes | None:
+    """Return the body if it came with *head* as plain bytes; ``None``: use a reader.
+
+    :param engine: has received the whole response
+    """
+    pieces = engine.pieces
+    if not pieces:
+        return b""
+    if head.length <= 0 or head.content_encoding:
+        return None
+    if max_size is not None and head.length > max_size:
+        return None
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
 class ResponseBody:
     """Feeds a reader with the parts of one body that the engine has received.
 
@@ -55,7 +70,7 @@ class ResponseBody:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: ExchangeEngine,
         head: Head,
         reader: StreamReader,
         *,

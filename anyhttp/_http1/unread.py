@@ -110,10 +110,10 @@ class UnreadBody(Generic[E]):
             self._watchdog.forget(self._total_time)
 
     def __del__(self) -> None:
-        http1 = self._connection.protocol
-        if http1 is not None:
+        protocol = self._connection.protocol
+        if protocol is not None:
             # The garbage collector may have been started by another thread.
-            http1.stream.call_in_loop(
+            protocol.stream.call_in_loop(
                 partial(_close, self._connection, self._watchdog, self._total_time)
             )
 
@@ -124,7 +124,7 @@ def _close(
     """Close the connection of a response that was forgotten, and end its time limits."""
     if watchdog is not None and total_time is not None:
         watchdog.forget(total_time)
-    http1 = connection.protocol
-    if http1 is not None:  # else it was closed meanwhile, with the session
-        http1.stream.end_deadline(watchdog)
+    protocol = connection.protocol
+    if protocol is not None:  # else it was closed meanwhile, with the session
+        protocol.stream.end_deadline(watchdog)
         close_as_forgotten(connection)

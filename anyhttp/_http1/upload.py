@@ -20,9 +20,8 @@ from .._tasks import Expired, deadline_after
 from ..client_exceptions import ClientConnectionError, ClientOSError, ClientPayloadError
 
 if TYPE_CHECKING:
-    from .._network import NetworkStream
     from .._tasks import HelperTasks, TaskScope
-    from .engine import Engine
+    from .interfaces import ExchangeEngine, ExchangeStream
     from .request_framing import Framing
 
 __all__ = (
@@ -177,7 +176,11 @@ class Upload:
     _rest_error: Exception | None = None  # what went wrong while the payload waited
 
     def __init__(
-        self, payload: SendableBody, framing: Framing, engine: Engine, stream: NetworkStream
+        self,
+        payload: SendableBody,
+        framing: Framing,
+        engine: ExchangeEngine,
+        stream: ExchangeStream,
     ) -> None:
         self._payload = payload
         self._framing = framing
@@ -510,7 +513,7 @@ class Upload:
         self._is_sending = True
         try:
             if len(pieces) == 1:
-                sent = not pieces[0] or stream.send_nowait(pieces[0])
+                sent = not (pieces[0] or self._engine.ends_apart) or stream.send_nowait(pieces[0])
             else:
                 sent = stream.send_together_nowait(*pieces)
             if not sent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import anyio
 
@@ -17,6 +17,9 @@ from .library import Library
 from .network_stream import TransportStream
 from .outgoing import Outgoing
 from .tracing import Step, TraceCallback
+
+if TYPE_CHECKING:
+    from .._network import NetworkStream
 
 __all__ = ("Exchanging",)
 
@@ -60,7 +63,7 @@ class Exchanging:
         self._connector = connector
         http1 = connection.protocol
         assert http1 is not None  # it has just been lent
-        self._stream = http1.stream
+        self._stream = cast("NetworkStream", http1.stream)  # as it speaks HTTP/1.1
         self._exchange = exchange
         self._write_seconds = write_seconds
         self._traced = traced

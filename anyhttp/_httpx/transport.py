@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ssl import SSLContext
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast
 
 import anyio
 
 from .._common import check_count, shown_class
 from .._http1 import Exchange, Limits as HeadLimits
-from .._network import SocketOption
+from .._network import NetworkStream, SocketOption
 from .._tasks import ClientTimeout, deadline_after
 from ..client_exceptions import (
     ClientConnectorError,
@@ -281,7 +281,8 @@ class Transport(Generic[RequestT, ResponseT]):
             raise
         try:
             assert connection.protocol is not None  # it has just been lent
-            await trace.complete(connection.protocol.stream)
+            stream = connection.protocol.stream
+            await trace.complete(cast("NetworkStream", stream))  # as it speaks HTTP/1.1
         except BaseException:
             connection.close()
             raise

@@ -1,0 +1,151 @@
+"""What an exchange needs of what speaks the protocol for it, HTTP/1.1 or HTTP/2."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .._headers import HeaderBlock
+from .heads import Head
+from .response_grammar import ParseError
+
+if TYPE_CHECKING:
+    from .._tasks import Watchdog
+
+__all__ = ("ExchangeEngine", "ExchangeStream")
+
+
+class ExchangeEngine(Protocol):
+    """The messages of one exchange, without I/O.
+
+    That of HTTP/1.1 makes the bytes of the request and reads those of the response.  In HTTP/2
+    all streams of a connection share its bytes: what makes and reads them keeps the parts of each
+    exchange in an object like this.
+    """
+
+    error: ParseError | None
+    head: Head | None
+    pieces: deque[bytes]
+    chunk_ends: deque[int]
+    keep_alive: bool | float
+    complete: bool
+    surplus: bytes
+
+    @property
+    def ends_apart(self) -> bool:
+        """Whether the stream has to be told of the end of a body, which is no bytes."""
+        ...
+
+    def send_head(
+        self,
+        method: str,
+        target: str,
+        headers: HeaderBlock | Sequence[tuple[str, str]],
+        *,
+        http10: bool = False,
+        chunked: bool = False,
+    ) -> bytes:
+        """Return the bytes of a request head."""
+        ...
+
+    def send_data(self, data: bytes, /) -> bytes:
+        """Return the bytes to send for one piece of the body."""
+        ...
+
+    def frame(self, size: int, /) -> tuple[bytes, bytes]:
+        """Return the bytes to send before and after a piece of *size* bytes."""
+        ...
+
+    def send_end(self) -> bytes:
+        """Return the bytes that end the body."""
+        ...
+
+    def receive(self, data: bytes, /) -> None:
+        """Take what the stream has received.
+
+        :raises ParseError: it breaks the protocol
+        """
+
+    def next_response(self) -> None:
+        """Forget an informational head."""
+
+    @property
+    def wanted(self) -> int:
+        """How many bytes to ask of the stream."""
+        ...
+
+    @property
+    def trailers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The fields after the body."""
+        ...
+
+    @property
+    def has_started(self) -> bool:
+        """Whether any byte of a response has arrived."""
+        ...
+
+    @property
+    def is_unprocessed(self) -> bool:
+        """Whether the peer has said that it did nothing with the request."""
+        ...
+
+
+class ExchangeStream(Protocol):
+    """The way to the peer: a connection of HTTP/1.1, or one stream of a connection of HTTP/2."""
+
+    @property
+    def for_one_exchange(self) -> bool:
+        """Whether no other exchange can follow."""
+        ...
+
+    @property
+    def has_waited(self) -> bool:
+        """Whether it is certain that other tasks could run during the last :meth:`receive`."""
+        ...
+
+    @property
+    def checkpoint_if_cancelled(self) -> Callable[[], Awaitable[None]]:
+        """As in :mod:`anyio.lowlevel`."""
+        ...
+
+    def set_deadline(self, deadline: float, watchdog: Watchdog | None, /) -> None:
+        """Let every later wait end with ``Expired`` at *deadline*."""
+
+    def end_deadline(self, watchdog: Watchdog | None, /) -> None:
+        """Make *watchdog* forget this stream."""
+
+    async def receive(self, max_bytes: int = ..., /) -> bytes:
+        """Return what the engine has to be given; ``b""`` when the peer sends no more."""
+        ...
+
+    async def send(self, data: bytes, /) -> None:
+        """Send *data*, the first bytes of the request."""
+
+    def send_nowait(self, data: bytes | memoryview, /) -> bool:
+        """Send *data* as far as that needs no waiting; return whether all of it has been sent."""
+        ...
+
+    def send_together_nowait(self, *pieces: bytes | memoryview) -> bool:
+        """Do what :meth:`send_nowait` does with *pieces*."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until what :meth:`send_nowait` left over has been sent."""
+
+    def send_last(self, data: bytes, /) -> None:
+        """Send *data* as far as that needs no waiting; the stream is closed afterwards."""
+
+    def interrupt(self) -> None:
+        """End the wait of the task that receives at this moment with ``Expired``."""
+
+    def is_failure(self, exc: BaseException, /) -> bool:
+        """Whether *exc* is a failure that a program's own stream tells by this attribute."""
+        ...
+
+    def extra_info(self, name: str, default: Any = None, /) -> Any:
+        """Return what asyncio's transports call *name*."""
+        ...
+
+    def call_in_loop(self, function: Callable[[], object], /) -> None:
+        """Call *function* in the event loop of the stream."""
