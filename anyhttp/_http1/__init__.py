@@ -7,9 +7,10 @@ from functools import cache
 from .connection import IDLE, Connection, Http1Connection, is_forgotten, leave_to_parent
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
-from .heads import Head, ResponseHead, as_text, content_type_of, text_fields
+from .heads import CHUNKED, Head, ResponseHead, as_text, content_type_of, text_fields
 from .request_framing import NO_BODY, Framing, framing_fields, framing_of_request
-from .response_grammar import Limits, ParseError
+from .response_framing import read_content_length
+from .response_grammar import Limits, ParseError, StatusLine
 from .unread import OpenExchanges
 from .upload import Outgoing, SendTimeout, Upload, goes_inline
 from .upload_tracker import (
@@ -21,6 +22,7 @@ from .upload_tracker import (
 )
 
 __all__ = (
+    "CHUNKED",
     "Connection",
     "NO_BODY",
     "Engine",
@@ -36,6 +38,7 @@ __all__ = (
     "ParseError",
     "ResponseHead",
     "SendTimeout",
+    "StatusLine",
     "Upload",
     "UploadComplete",
     "UploadProgress",
@@ -49,6 +52,7 @@ __all__ = (
     "framing_of_request",
     "is_forgotten",
     "leave_to_parent",
+    "read_content_length",
     "text_fields",
     "upload_progress",
 )

@@ -1,0 +1,60 @@
+"""What bounds the frames that a server can send without any use to the program."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .errors import ConnectionFault, ErrorCode
+
+__all__ = ("MAX_CONTINUATIONS", "FloodGuard")
+
+#: Frames that one head may come in, behind the first.
+MAX_CONTINUATIONS: Final = 64
+
+#: How many frames without use may come at once, or more often than is usual.
+_ALLOWED: Final = 1000
+
+#: How many are forgiven whenever bytes are received, when a request is started, when a frame of
+#: its body is sent, and when a piece of a response comes.  A server that answers frames of a body
+#: one by one, with a window each for the stream and the connection, is far below that.
+_PER_READ: Final = 8
+_PER_REQUEST: Final = 20
+_PER_SENT: Final = 4
+
+
+class FloodGuard:
+    """Counts frames that are of no use: PING, SETTINGS, WINDOW_UPDATE, empty DATA and the like.
+
+    Each costs time, and some of them an answer.  There is no clock here: what is useful forgives a
+    number of those that are not, and so does each read, as frames that come one at a time are no
+    flood.
+    """
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def count(self, kind: str) -> None:
+        """Count a frame of *kind*, which the message names.
+
+        :raises ConnectionFault: there have been too many
+        """
+        self._count += 1
+        if self._count > _ALLOWED:
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, f"a flood of frames: {kind}")
+
+    def take_read(self) -> None:
+        """Forgive some frames, as bytes have been received."""
+        if self._count:
+            self._count = max(0, self._count - _PER_READ)
+
+    def take_request(self) -> None:
+        """Forgive some frames, as a request has been started."""
+        if self._count:
+            self._count = max(0, self._count - _PER_REQUEST)
+
+    def take_sent(self, frames: int) -> None:
+        """Forgive some frames, as *frames* with a part of a body have been sent."""
+        if self._count:
+            self._count = max(0, self._count - _PER_SENT * frames)
