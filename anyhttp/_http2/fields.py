@@ -12,13 +12,13 @@ from typing import Final
 
 import hpack
 
-from .._common import HttpVersion
+from .._common import Fields, HttpVersion
 from .._headers import HeaderBlock
 from .._http1 import CHUNKED, Head, Limits, ParseError, StatusLine, read_content_length
 from .compression import CodedFields
 from .errors import ErrorCode, StreamFault
 
-__all__ = ("RequestHead", "RequestHeads", "check_trailers", "read_head")
+__all__ = ("RequestHead", "RequestHeads", "check_trailers", "read_head", "websocket_fields")
 
 HTTP2: Final = HttpVersion(2, 0)
 
@@ -123,6 +123,23 @@ class RequestHeads:
         return CodedFields(pseudo + regular), length
 
 
+def websocket_fields(block: HeaderBlock) -> Fields | None:
+    """Return the fields of an extended ``CONNECT`` if *block* asks for a WebSocket, else ``None``.
+
+    There is no key, as the server need not prove that it knows the protocol
+    (:rfc:`8441#section-5`).
+    """
+    if not block.upgrades:
+        return None
+    fields = block.fields
+    if not any(
+        name.lower() == "upgrade" and value.strip(_SPACE).lower() == "websocket"
+        for name, value in fields
+    ):
+        return None
+    return tuple([field for field in fields if field[0].lower() != "sec-websocket-key"])
+
+
 def _regular_fields(
     fields: Iterable[tuple[str, str]],
 ) -> tuple[bytes | None, bytes | None, list[tuple[bytes, bytes]]]:
@@ -222,6 +239,7 @@ def read_head(
         raise _malformed(str(exc)) from None
     if method == b"CONNECT" and 200 <= status < 300:
         head.length = CHUNKED  # a tunnel: Content-Length has no meaning
+        head.switches = True
     elif status < 200 or status in {204, 304} or method == b"HEAD":
         head.length = 0
     return head

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from .._headers import HeaderBlock
 from .._http1 import CHUNKED, Head, Limits, ParseError
 from .errors import ErrorCode, StreamFault
-from .fields import RequestHead, RequestHeads
+from .fields import RequestHead, RequestHeads, websocket_fields
 
 __all__ = ("StreamState",)
 
@@ -50,7 +50,7 @@ class StreamState:
     error: ParseError | None = None
     #: the final head of the request, once :meth:`send_head` has been called
     request: RequestHead | None = None
-    #: the protocol that an extended ``CONNECT`` asks for, to be set before :meth:`send_head`
+    #: the protocol that an extended ``CONNECT`` asks for
     protocol: str | None = None
     #: whether :meth:`send_end` has been called
     is_ended: bool = False
@@ -105,8 +105,12 @@ class StreamState:
     ) -> bytes:
         """Take the head of the request; :meth:`Http2Core.start` sends it.
 
+        If it asks for a WebSocket, as HTTP/1.1 does, it becomes an extended ``CONNECT``.
+
         :raises ValueError: a name or a value is one that HTTP/2 does not allow
         """
+        if isinstance(headers, HeaderBlock) and (fields := websocket_fields(headers)) is not None:
+            method, headers, self.protocol = "CONNECT", fields, "websocket"
         self.request = self._heads.make(method, target, headers, self.protocol)
         return b""
 
@@ -119,8 +123,8 @@ class StreamState:
         return b"", b""
 
     def send_end(self) -> bytes:
-        """Note that the request ends here."""
-        self.is_ended = True
+        """Note that the request ends here, unless another protocol is to follow."""
+        self.is_ended = self.request is None or self.request.method != b"CONNECT"
         return b""
 
     @property
