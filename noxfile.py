@@ -19,7 +19,7 @@ import nox
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
-EXTRAS = ".[charset,cli,dns,httpx,httpx2,otel,socks,speedups,testing,trio]"
+EXTRAS = ".[charset,cli,dns,http2,httpx,httpx2,otel,socks,speedups,testing,trio]"
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"

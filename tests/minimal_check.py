@@ -22,6 +22,8 @@ OPTIONAL = (
     "charset_normalizer",
     "click",
     "dns",
+    "h2",
+    "hpack",
     "httpx",
     "httpx2",
     "opentelemetry",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .alpn import HTTP1, HTTP2_OR_HTTP1, Protocols
 from .errors import dial_errors
 from .sockets import (
     AddrInfoType,
@@ -19,8 +20,11 @@ from .trust import Fingerprint, SSLOption, context_of, fold_ssl, ssl_option
 
 __all__ = (
     "AddrInfoType",
+    "HTTP1",
+    "HTTP2_OR_HTTP1",
     "Fingerprint",
     "NetworkStream",
+    "Protocols",
     "SSLOption",
     "SocketFactoryType",
     "SocketOption",

@@ -141,6 +141,21 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             raise Expired
         if not self._pieces:
             self._raise_end()
+        return self._take(max_bytes)
+
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        if self._reader.is_begun:
+            raise anyio.BusyResourceError("reading from")
+        if not self.has_unread():
+            self._receive_at_once(max_bytes)  # what the event loop has not received yet
+        if self._pieces:
+            return self._take(max_bytes)
+        if self.has_unread():
+            self._raise_end()
+        return None
+
+    def _take(self, max_bytes: int) -> bytes:
+        """Return what has been received first."""
         piece = self._pieces.popleft()
         if len(piece) > max_bytes:
             self._pieces.appendleft(piece[max_bytes:])
@@ -160,8 +175,11 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
 
         Then the event loop does not have to find out four times that there is a megabyte.
         """
-        if not self._left_some or self.has_unread():
-            return
+        if self._left_some and not self.has_unread():
+            self._receive_at_once(max_bytes)
+
+    def _receive_at_once(self, max_bytes: int) -> None:
+        """Receive what has arrived, or the end, and not by way of the transport."""
         try:
             piece = self._sock.recv(max_bytes)
         except BlockingIOError:
@@ -173,9 +191,11 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             self._transport.abort()
             return
         self._left_some = len(piece) == max_bytes
-        if piece:  # else this is the end, which the transport receives as well
+        if piece:
             self._pieces.append(piece)
             self._buffered += len(piece)
+        else:
+            self._at_eof = True  # the transport receives the end as well
 
     def _raise_end(self) -> NoReturn:
         """Raise the error that says why nothing more can be received."""

@@ -132,6 +132,24 @@ class NetworkStream:
                 raise
             raise socket_errors(exc, self._tls_key) from exc
 
+    def receive_nowait(self, max_bytes: int = RECEIVE_SIZE) -> bytes | None:
+        """Return what has arrived already; ``None`` if nothing has, ``b""`` at the end.
+
+        It is also ``b""`` if the connection is broken or closed.  A program's own stream cannot
+        tell, so this is ``None`` for it.
+
+        :raises ClientConnectionError: a task is receiving
+        """
+        stream = self.stream
+        if not isinstance(stream, (TimedStream, TlsStream)):
+            return None
+        try:
+            return stream.receive_nowait(max_bytes)
+        except anyio.BusyResourceError as exc:
+            raise socket_errors(exc, self._tls_key) from exc
+        except (anyio.EndOfStream, *STREAM_ERRORS):
+            return b""
+
     def is_failure(self, exc: BaseException) -> bool:
         """Whether *exc* is the :attr:`failure` of a program's own stream.
 
@@ -255,6 +273,11 @@ class NetworkStream:
         if name == "sslcontext":
             return ssl_object.context
         return ssl_object.compression() if name == "compression" else default
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that the peer chose in the TLS handshake; ``None`` if there was none."""
+        return self.stream.extra(TLSAttribute.alpn_protocol, None)
 
     @property
     def asyncio_loop(self) -> EventLoop | None:

@@ -16,6 +16,7 @@ from time import time
 from typing import Final, NamedTuple
 
 from .._common import ConnectionKey
+from .alpn import Protocols
 from .trust import verifies_in_handshake
 
 __all__ = ("Resumption", "TlsSessions")
@@ -45,6 +46,7 @@ class _Terms(NamedTuple):
     peer: ConnectionKey
     hostname: str
     context: ssl.SSLContext
+    alpn: Protocols | None
     verify_mode: ssl.VerifyMode
     verify_flags: ssl.VerifyFlags
     check_hostname: bool
@@ -141,9 +143,15 @@ class TlsSessions:
         return not self._closed and self._thread == get_ident()
 
     def resumption(
-        self, peer: ConnectionKey, hostname: str, context: ssl.SSLContext
+        self,
+        peer: ConnectionKey,
+        hostname: str,
+        context: ssl.SSLContext,
+        alpn: Protocols | None = None,
     ) -> Resumption | None:
         """Return what a new connection to *peer* resumes; ``None`` if it can leave no session.
+
+        :param alpn: the protocols that the connection offers; ``None`` for those of *context*
 
         That is so with a context that switches resumption off by :data:`ssl.OP_NO_TICKET`, and
         with one that verifies by itself after the handshake: it would miss the certificates that
@@ -155,6 +163,7 @@ class TlsSessions:
             peer,
             hostname,
             context,
+            alpn,
             context.verify_mode,
             context.verify_flags,
             context.check_hostname,

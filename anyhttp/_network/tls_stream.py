@@ -22,6 +22,7 @@ from anyio.streams.tls import TLSAttribute
 
 from .._common import Unbuffered
 from .._tasks import TimedStream
+from .alpn import Protocols, make_ssl_object
 from .tls_sessions import Resumption
 
 __all__ = ("TlsRefused", "TlsStream")
@@ -94,11 +95,13 @@ class TlsStream(Unbuffered, ByteStream):
         context: ssl.SSLContext,
         hostname: str,
         session: ssl.SSLSession | None = None,
+        alpn: Protocols | None = None,
     ) -> TlsStream:
         """Do the handshake.
 
         :param hostname: the name to send and to verify in the certificate
         :param session: one of *context* to resume, if the peer still knows it
+        :param alpn: the protocols to offer; ``None`` for those that *context* is set to
         :raises ssl.SSLError: the handshake failed
         :raises TlsRefused: the peer refused the connection after its part of the handshake
         :raises anyio.EndOfStream: the peer closed the connection
@@ -110,11 +113,11 @@ class TlsStream(Unbuffered, ByteStream):
         # Pass bytes: the ssl module would encode text by IDNA 2003.
         name = hostname.encode("ascii") if hostname.isascii() else idna.encode(hostname, uts46=True)
         if type(context) is ssl.SSLContext:
-            ssl_object = context.wrap_bio(incoming, outgoing, False, name, session)
+            ssl_object = make_ssl_object(context, incoming, outgoing, name, session, alpn)
         else:
             # A context that uses the operating system's trust store may read files.
             ssl_object = await anyio.to_thread.run_sync(
-                context.wrap_bio, incoming, outgoing, False, name
+                make_ssl_object, context, incoming, outgoing, name, None, alpn
             )
         stream = cls(transport_stream, ssl_object, incoming, outgoing)
         await stream._do_handshake()
@@ -195,6 +198,29 @@ class TlsStream(Unbuffered, ByteStream):
                 await self._feed(max_bytes)
         finally:
             self._receiving = False
+        return data
+
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        """Return what has arrived already, decrypted; ``None`` if no whole record has.
+
+        What TLS has to say to it is sent when something else is.  The exceptions are those of
+        :meth:`receive`.
+        """
+        if self._receiving or self._feeding:
+            raise anyio.BusyResourceError("reading from")
+        below = self.transport_stream
+        while not (self._unread and (data := self._decrypt(max_bytes))):
+            if not isinstance(below, (TimedStream, TlsStream)):
+                return None
+            try:
+                encrypted = below.receive_nowait(self._receive_size)
+            except anyio.EndOfStream:
+                self._incoming.write_eof()
+            else:
+                if encrypted is None:
+                    return None
+                self._incoming.write(encrypted)
+            self._unread = True
         return data
 
     async def send(self, item: bytes | memoryview) -> None:

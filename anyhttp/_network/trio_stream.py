@@ -106,6 +106,19 @@ class TrioStream(TimedStream):
         await cancel_shielded_checkpoint()
         return data
 
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        if self._reading:
+            raise anyio.BusyResourceError("reading from")
+        try:
+            data = self._sock.recv(max_bytes)
+        except BlockingIOError:
+            return None
+        except OSError as exc:
+            self._fail(exc)
+        if not data:
+            raise anyio.EndOfStream
+        return data
+
     def send_nowait(self, item: bytes | memoryview) -> bool:
         if self._writing or self._unsent:  # what is left must not be lost
             raise anyio.BusyResourceError("writing to")

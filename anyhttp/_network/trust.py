@@ -8,7 +8,7 @@ import sys
 from functools import cache
 from hashlib import sha256
 from ssl import SSLContext
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import anyio.lowlevel
@@ -19,6 +19,7 @@ from anyio.streams.tls import TLSAttribute
 
 from .._common import check_flag, class_has, shown_class, warn_deprecated
 from ..client_exceptions import ServerFingerprintMismatch
+from .alpn import HTTP1, Protocols
 
 __all__ = (
     "Fingerprint",
@@ -121,10 +122,10 @@ def _foreign_fingerprint(value: Any) -> Fingerprint | None:
 
 
 @cache
-def _verified_context() -> ssl.SSLContext:
+def _verified_context(alpn: Protocols) -> ssl.SSLContext:
     """Return the default context: the operating system's trust store, TLS 1.2 or newer."""
     context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    _set_defaults(context)
+    _set_defaults(context, alpn)
     if sys.platform not in {"win32", "darwin"}:
         # Here OpenSSL itself verifies, and truststore's context would only read the whole trust
         # store again for each connection, which takes longer than all the rest of it (70 ms).
@@ -135,17 +136,17 @@ def _verified_context() -> ssl.SSLContext:
 
 
 @cache
-def _unverified_context() -> ssl.SSLContext:
+def _unverified_context(alpn: Protocols) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    _set_defaults(context)
+    _set_defaults(context, alpn)
     return context
 
 
-def _set_defaults(context: ssl.SSLContext) -> None:
+def _set_defaults(context: ssl.SSLContext, alpn: Protocols) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(list(alpn))
     _log_keys(context)
 
 
@@ -160,18 +161,27 @@ def _log_keys(context: ssl.SSLContext) -> None:
         raise OSError(exc.errno, f"SSLKEYLOGFILE={path}: {exc.strerror}") from exc
 
 
-async def context_for(option: object) -> ssl.SSLContext:
-    if option is True and not _verified_context.cache_info().currsize:
+async def context_for(option: object, alpn: Protocols) -> ssl.SSLContext:
+    """Return the context for the ``ssl`` option of a connector.
+
+    One of ours offers *alpn*; for that of a program there is :func:`~.alpn.make_ssl_object`.
+    """
+    if option is True and alpn not in _read_for:
         # Reading the trust store blocks, so do it in a worker thread.
-        await anyio.to_thread.run_sync(_verified_context)
-    return context_of(option)
+        await anyio.to_thread.run_sync(_verified_context, alpn)
+        _read_for.add(alpn)
+    return context_of(option, alpn)
 
 
-def context_of(option: object) -> ssl.SSLContext:
-    """Return the context for the ``ssl`` option of a connector; the first call may block."""
+#: the protocols for which there is a context with the operating system's trust store
+_read_for: Final[set[Protocols]] = set()
+
+
+def context_of(option: object, alpn: Protocols = HTTP1) -> ssl.SSLContext:
+    """Do what :func:`context_for` does; the first call may block."""
     if isinstance(option, ssl.SSLContext):
         return option
-    return _verified_context() if option is True else _unverified_context()
+    return _verified_context(alpn) if option is True else _unverified_context(alpn)
 
 
 def verifies_in_handshake(context: ssl.SSLContext) -> bool:
@@ -184,15 +194,16 @@ def verifies_in_handshake(context: ssl.SSLContext) -> bool:
     return plain and context.sslobject_class is ssl.SSLObject
 
 
-def check_protocol(ssl_object: ssl.SSLObject) -> None:
-    """Refuse a protocol that a caller's context offered and this package does not speak.
+def check_protocol(ssl_object: ssl.SSLObject, alpn: Protocols) -> None:
+    """Refuse a protocol that the caller's context offered and that is not one of *alpn*.
 
     Other clients add "h2" to a context that they share with us.  The server would then speak
-    HTTP/2, and its responses could not be parsed.
+    HTTP/2 where HTTP/1.1 is expected.
     """
     chosen = ssl_object.selected_alpn_protocol()
-    if chosen not in {None, "http/1.1", "http/1.0"}:
-        reason = f"the server chose {chosen!r} by ALPN; the SSLContext must offer http/1.1 alone"
+    if chosen not in {None, "http/1.1", "http/1.0", *alpn}:
+        wanted = " and ".join(alpn) if len(alpn) > 1 else f"{alpn[0]} alone"
+        reason = f"the server chose {chosen!r} by ALPN; the SSLContext must offer {wanted}"
         raise ssl.SSLError(ssl.SSLErrorNumber.SSL_ERROR_SSL, reason)
 
 

@@ -149,6 +149,16 @@ class TimedStream(Unbuffered, SocketStream):
         :raises Expired: the deadline has passed
         """
 
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        """Return what has arrived already; ``None`` if nothing has, or if that is not known.
+
+        :raises EndOfStream: the peer sends no more
+        :raises BrokenResourceError: the connection broke
+        :raises ClosedResourceError: the stream has been closed
+        :raises BusyResourceError: a task is receiving
+        """
+        return None
+
     def send_together_nowait(self, *items: bytes | memoryview) -> bool:
         """Do what :meth:`send_nowait` does with *items*, by one call of the operating system."""
         return self.send_nowait(b"".join(items))

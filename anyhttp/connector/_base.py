@@ -47,6 +47,7 @@ from ..tracing import (
 from ._dial import ConnectLimit
 from ._foreign import foreign_stream, made_by_program, timed_out
 from ._hooks import BASE_UNUSED
+from ._http2_mode import Http2Mode
 from ._package_names import PackageNames
 from ._pool import ConnectionPool
 from ._slots import Slot
@@ -116,6 +117,9 @@ class BaseConnector(PackageNames, AsyncWithOnly):
     #: whether :meth:`close`, if a subclass overrides it, sets itself a time limit; it must then end
     #: soon when it is cancelled, with nothing left open
     _limits_closing: ClassVar[bool] = False
+
+    #: whether it speaks HTTP/2, and where
+    _http2: Http2Mode = Http2Mode.OFF
 
     #: the proxy of requests that name none
     _proxy_options: ProxyOptions | None = None

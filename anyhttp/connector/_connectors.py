@@ -32,6 +32,7 @@ from .._common import (
 from .._network import (
     Fingerprint,
     NetworkStream,
+    Protocols,
     SocketFactoryType,
     SSLOption,
     connect_unix,
@@ -59,6 +60,7 @@ from ._dial import ConnectLimit, TcpOptions, dial_tcp
 from ._encryption import encrypt
 from ._foreign import timed_out
 from ._hooks import TCP_REFUSED, TCP_UNUSED
+from ._http2_mode import Http2Mode, Http2Option, http2_mode, offered_protocols
 from ._substitute import OPEN_BLOCKS, substitute_at_once, substitute_for
 from ._tunnel import ProxyRequest, Way, dial_through_proxy
 
@@ -98,8 +100,13 @@ class TCPConnector(BaseConnector):
     :param ssl_context: deprecated; stands for *ssl*
     :param fingerprint: deprecated; stands for ``ssl=Fingerprint(fingerprint)``
     :param resolve: deprecated; stands for *use_dns_cache*
+    :param http2: ``True`` offers HTTP/2 to servers over TLS, also through proxies, and HTTP/1.1
+        to the others; ``"prior-knowledge"`` speaks HTTP/2 without TLS too, with every server.
+        An :class:`ssl.SSLContext` given as *ssl* then offers both for each connection, and
+        HTTP/1.1 alone afterwards
     :raises TypeError: an argument is of a type that it cannot be
     :raises ValueError: more than one of *ssl* and its old names, or a bad value
+    :raises RuntimeError: *http2* without the extra ``anyhttp-client[http2]``
     """
 
     allowed_protocol_schema_set: ClassVar[frozenset[str]] = (
@@ -141,8 +148,11 @@ class TCPConnector(BaseConnector):
         loop: object = None,
         timeout_ceil_threshold: float = 5,
         http1: str = "auto",
+        http2: Http2Option = False,
     ) -> None:
         tls = fold_ssl(ssl, verify_ssl=verify_ssl, ssl_context=ssl_context, fingerprint=fingerprint)
+        if (mode := http2_mode(http2)) is not Http2Mode.OFF:
+            self._http2 = mode
         super().__init__(
             keepalive_timeout=keepalive_timeout,
             force_close=force_close,
@@ -293,13 +303,20 @@ class TCPConnector(BaseConnector):
         addresses = await self._resolve(key, key.host, key.port, traces)
         with dial_errors(key):
             stream = await dial_tcp(addresses, self._options, limit)
-        return await self._encrypt(stream, effective, traces) if key.is_ssl else stream
+        if not key.is_ssl:
+            return stream
+        alpn = offered_protocols(self._http2, req)
+        return await self._encrypt(stream, effective, traces, alpn)
 
     async def _encrypt(
-        self, stream: NetworkStream, key: ConnectionKey, traces: Sequence[Trace]
+        self,
+        stream: NetworkStream,
+        key: ConnectionKey,
+        traces: Sequence[Trace],
+        alpn: Protocols | None,
     ) -> NetworkStream:
         """Start TLS with the origin *key* on *stream*, which has no proxy."""
-        return await encrypt(stream, key, self._pool.tls_sessions, traces)
+        return await encrypt(stream, key, self._pool.tls_sessions, traces, alpn=alpn)
 
     def _verification(
         self, req: ClientRequest | ProxyRequest, option: SSLOption | SupportsFingerprint
@@ -345,7 +362,8 @@ class TCPConnector(BaseConnector):
             raise ValueError("the URL of a proxy cannot be changed here: give proxy to the request")
         proxy_tls = way.proxy_tls if asked.ssl is req.ssl else ssl_option(asked.ssl)
         tls = self._verification(req, way.tls)
-        return replace(way, tls=tls, proxy_tls=self._verification(asked, proxy_tls))
+        alpn = offered_protocols(self._http2, req)
+        return replace(way, tls=tls, proxy_tls=self._verification(asked, proxy_tls), alpn=alpn)
 
     def _way(self, key: ConnectionKey, traces: Sequence[Trace], limit: ConnectLimit) -> Way:
         """Return how to reach the proxy of *key*, and the origin behind the proxy."""
@@ -475,6 +493,7 @@ class TCPConnectorOptions(TypedDict, total=False):
     loop: object
     timeout_ceil_threshold: float
     http1: str
+    http2: Http2Option
 
 
 class ProxyConnector(TCPConnector):
@@ -519,9 +538,11 @@ class UnixConnector(BaseConnector):
 
     :param path: of the socket; on Linux one that begins with NUL is a name without a file
         (an "abstract" one)
+    :param http2: as of a :class:`TCPConnector`
     :raises TypeError: an argument is of a type that it cannot be
     :raises ValueError: *path* is empty, or holds NUL elsewhere
-    :raises RuntimeError: the operating system has no Unix sockets
+    :raises RuntimeError: the operating system has no Unix sockets, or *http2* is given without the
+        extra ``anyhttp-client[http2]``
     """
 
     allowed_protocol_schema_set: ClassVar[frozenset[str]] = (
@@ -541,7 +562,10 @@ class UnixConnector(BaseConnector):
         conn_timeout: float | None = None,
         share_cookies: bool = False,
         http1: str = "auto",
+        http2: Http2Option = False,
     ) -> None:
+        if (mode := http2_mode(http2)) is not Http2Mode.OFF:
+            self._http2 = mode
         if not hasattr(socket, "AF_UNIX"):
             raise RuntimeError("this operating system has no Unix sockets")
         super().__init__(
@@ -572,7 +596,8 @@ class UnixConnector(BaseConnector):
             stream = await connect_unix(os.fsencode(self._path))
         if not key.is_ssl:
             return stream
-        return await encrypt(stream, key, self._pool.tls_sessions, traces)
+        alpn = offered_protocols(self._http2, req)
+        return await encrypt(stream, key, self._pool.tls_sessions, traces, alpn=alpn)
 
 
 class NamedPipeConnector(BaseConnector):

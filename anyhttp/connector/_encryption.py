@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from .._common import ConnectionKey
-from .._network import NetworkStream, TlsSessions, start_tls
+from .._network import NetworkStream, Protocols, TlsSessions, start_tls
 from ..tracing import (
     Trace,
     TraceConnectionTlsEndParams,
@@ -24,12 +24,15 @@ async def encrypt(
     sessions: TlsSessions,
     traces: Sequence[Trace],
     translated: AbstractContextManager[None] | None = None,
+    *,
+    alpn: Protocols | None = None,
 ) -> NetworkStream:
     """Do the TLS handshake with the peer that *key* names, and return the encrypted stream.
 
     :param sessions: those that may be resumed
     :param traces: are told before and after the handshake
     :param translated: gives the errors of the handshake, and those alone, their public names
+    :param alpn: the protocols to offer, as of ``start_tls()``
     :raises ClientConnectorSSLError: the handshake failed; ``start_tls()`` lists the others
 
     If this fails or is cancelled, *stream* is closed.
@@ -38,7 +41,7 @@ async def encrypt(
     if traces:
         await tell_or_close(stream, traces, TraceConnectionTlsStartParams(name))
     with nullcontext() if translated is None else translated:
-        encrypted = await start_tls(stream, name, key, sessions)
+        encrypted = await start_tls(stream, name, key, sessions, alpn=alpn)
     if traces:
         await tell_or_close(encrypted, traces, TraceConnectionTlsEndParams(name))
     return encrypted

@@ -11,7 +11,7 @@ import anyio
 
 from .._common import ConnectionKey
 from .._http1 import Connection
-from .._network import NetworkStream, SocketOption, set_options, sockets_with
+from .._network import NetworkStream, Protocols, SocketOption, set_options, sockets_with
 from .._tasks import ClientTimeout, deadline_after
 from ..client_exceptions import UnixClientConnectorError
 from ..tracing import Trace, TraceParams
@@ -189,11 +189,15 @@ class TransportTCPConnector(_Lending, TCPConnector):
         return replace(super()._way(key, traces, limit), proxy_tls=self._proxy_tls or True)
 
     async def _encrypt(
-        self, stream: NetworkStream, key: ConnectionKey, traces: Sequence[Trace]
+        self,
+        stream: NetworkStream,
+        key: ConnectionKey,
+        traces: Sequence[Trace],
+        alpn: Protocols | None,
     ) -> NetworkStream:
         await tell_or_close(stream, traces, TlsStarting(stream))
         _offer_http1(key)
-        stream = await super()._encrypt(stream, key, traces)
+        stream = await super()._encrypt(stream, key, traces, alpn)
         await tell_or_close(stream, traces, TlsDone(stream))
         return stream
 

@@ -22,7 +22,7 @@ from yarl import URL
 from .. import hdrs
 from .._common import ConnectionKey, ProxyKey, RequestInfo, SupportsFingerprint, without_zone
 from .._http1 import Engine, Head, Limits, ParseError
-from .._network import NetworkStream, SSLOption, TlsSessions
+from .._network import NetworkStream, Protocols, SSLOption, TlsSessions
 from .._targets import HTTP_PROXIES, BasicAuth
 from .._tasks import Expired
 from ..abc import ResolveResult
@@ -76,6 +76,8 @@ class Way:
     engine_class: type[Engine]
     limit: ConnectLimit
     traces: Sequence[Trace]
+    #: what the TLS handshake with the origin offers; that with a proxy never offers HTTP/2
+    alpn: Protocols | None = None
 
 
 @dataclass(slots=True)
@@ -138,7 +140,7 @@ async def dial_through_proxy(
                 raise
     if not key.is_ssl:
         return stream
-    inner = await encrypt(stream, key, way.tls_sessions, way.traces)
+    inner = await encrypt(stream, key, way.tls_sessions, way.traces, alpn=way.alpn)
     inner.for_one_exchange = stream.for_one_exchange
     return inner
 

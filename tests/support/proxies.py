@@ -190,13 +190,19 @@ class Proxies:
         self._tls = tls
         self._started: list[Proxy] = []
 
-    def __call__(self, scheme: str, *names: str, login: tuple[str, str] | None = None) -> Proxy:
+    def __call__(
+        self,
+        scheme: str,
+        *names: str,
+        login: tuple[str, str] | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> Proxy:
         """Start a proxy.
 
         :param names: names in the certificate of an https proxy; ``localhost`` when left out
+        :param context: of an https proxy, in the place of one for *names*
         """
-        context = None
-        if scheme == "https":
+        if scheme == "https" and context is None:
             context = self._tls.server_for(*names) if names else self._tls.server
         proxy = Proxy(scheme, context, login)
         self._started.append(proxy)

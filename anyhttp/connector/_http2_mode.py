@@ -1,0 +1,74 @@
+"""Whether a connector speaks HTTP/2, and where."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+
+from .._common import HttpVersion11
+from .._network import HTTP1, HTTP2_OR_HTTP1, NetworkStream, Protocols
+
+if TYPE_CHECKING:
+    from ..client_reqrep import ClientRequest
+
+__all__ = ("Http2Mode", "Http2Option", "http2_mode", "offered_protocols", "speaks_http2")
+
+#: The option ``http2`` of a connector.
+Http2Option = bool | Literal["prior-knowledge"]
+
+
+class Http2Mode(Enum):
+    """Where a connector speaks HTTP/2."""
+
+    #: nowhere
+    OFF = auto()
+    #: over TLS, with servers that choose it in the handshake
+    BY_ALPN = auto()
+    #: also without TLS, with every server
+    PRIOR_KNOWLEDGE = auto()
+
+
+def http2_mode(option: Http2Option) -> Http2Mode:
+    """Return what the option ``http2`` of a connector means.
+
+    :raises TypeError: it is neither a bool nor a text
+    :raises ValueError: it is another text than ``"prior-knowledge"``
+    :raises RuntimeError: the library is not installed; the message names the extra to install
+    """
+    if option is False:
+        return Http2Mode.OFF
+    if not isinstance(option, (bool, str)):
+        name = type(option).__name__
+        raise TypeError(f'http2 must be True, False or "prior-knowledge", not {name}')
+    if option is not True and option != "prior-knowledge":
+        raise ValueError(f'http2 must be True, False or "prior-knowledge", not {option!r}')
+    if find_spec("h2") is None:
+        raise RuntimeError("http2 needs h2: pip install 'anyhttp-client[http2]'")
+    return Http2Mode.BY_ALPN if option is True else Http2Mode.PRIOR_KNOWLEDGE
+
+
+def offered_protocols(mode: Http2Mode, req: ClientRequest) -> Protocols | None:
+    """Return what the TLS handshake with the origin of *req* offers, as ``start_tls()`` takes it.
+
+    A connection for a WebSocket speaks HTTP/1.1, and so does one for a request of HTTP/1.0.
+    """
+    if mode is Http2Mode.OFF:
+        return None
+    return HTTP1 if _needs_http1(req) else HTTP2_OR_HTTP1
+
+
+def speaks_http2(mode: Http2Mode, req: ClientRequest, stream: NetworkStream) -> bool:
+    """Whether *stream*, a new one to the endpoint of *req*, speaks HTTP/2.
+
+    A proxy that forwards requests to their origins does not.
+    """
+    if mode is Http2Mode.OFF:
+        return False
+    if stream.alpn is not None or mode is Http2Mode.BY_ALPN:
+        return stream.alpn == "h2"
+    return not (req.is_ssl() or req.is_forwarded or _needs_http1(req))
+
+
+def _needs_http1(req: ClientRequest) -> bool:
+    return req.is_handshake or req.needs_http1 or req.version < HttpVersion11
