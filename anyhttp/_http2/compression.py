@@ -94,10 +94,10 @@ class FieldEncoder:
         self._encoder = hpack.Encoder()
         self._size = self._least_size = self._encoder.header_table_size
 
-    def resize(self, size: int) -> None:
-        """Keep to the size of the table that the server allows."""
-        self._size = min(size, MAX_TABLE_SIZE)
-        self._least_size = min(self._least_size, self._size)
+    def resize(self, least: int, last: int) -> None:
+        """Keep to the sizes of the table that the server has allowed, one after the other."""
+        self._size = min(last, MAX_TABLE_SIZE)
+        self._least_size = min(self._least_size, least, MAX_TABLE_SIZE)
 
     def encode(self, coded: CodedFields, path: bytes | None, length: bytes | None) -> bytes:
         """Return a head as bytes, which have to be sent in the order of these calls.

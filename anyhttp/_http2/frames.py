@@ -12,7 +12,7 @@ __all__ = (
     "ACK", "CONTINUATION", "DATA", "END_HEADERS", "END_STREAM", "FrameReader", "GOAWAY", "HEADERS",
     "HEADER_SIZE", "PADDED", "PING", "PRIORITY", "PRIORITY_GIVEN", "PUSH_PROMISE", "RST_STREAM",
     "SETTINGS", "WINDOW_UPDATE", "frame", "frame_header", "goaway", "header_frames", "number_frame",
-    "settings_frame", "without_padding",
+    "without_padding",
 )  # fmt: skip
 
 # Types (RFC 9113 §6)
@@ -40,7 +40,6 @@ HEADER_SIZE: Final = 9
 # Length and type together, flags, stream.  There is no code for a number of three bytes.
 _HEADER: Final = Struct(">LBL")
 _NUMBER: Final = Struct(">L")
-_SETTING: Final = Struct(">HL")
 
 
 class FrameReader:
@@ -135,11 +134,6 @@ def goaway(last_stream: int, code: int, text: str) -> bytes:
     """Return a GOAWAY frame with *text* for people who debug the peer."""
     payload = _NUMBER.pack(last_stream) + _NUMBER.pack(code) + text.encode("utf-8", "replace")
     return frame(GOAWAY, 0, 0, payload)
-
-
-def settings_frame(settings: dict[int, int]) -> bytes:
-    """Return a SETTINGS frame."""
-    return frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(*item) for item in settings.items()))
 
 
 def header_frames(stream: int, block: bytes, size: int, flags: int) -> bytes:

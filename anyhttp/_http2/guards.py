@@ -11,15 +11,21 @@ __all__ = ("MAX_CONTINUATIONS", "FloodGuard")
 #: Frames that one head may come in, behind the first.
 MAX_CONTINUATIONS: Final = 64
 
-#: How many frames without use may come at once, or more often than is usual.
+#: DATA for an exchange that has been reset is of no use, but was on its way; its window bounds it.
+#: Frames of fewer bytes than this would make too many.
+SMALL_DATA: Final = 1024
+
+#: How many frames without use may come more than are forgiven.
 _ALLOWED: Final = 1000
 
-#: How many are forgiven whenever bytes are received, when a request is started, when a frame of
-#: its body is sent, and when a piece of a response comes.  A server that answers frames of a body
-#: one by one, with a window each for the stream and the connection, is far below that.
+#: How many are forgiven whenever bytes are received, when a request is started, and when a frame
+#: of its body is sent.  Many servers answer each of these frames with two of WINDOW_UPDATE.
 _PER_READ: Final = 8
 _PER_REQUEST: Final = 20
 _PER_SENT: Final = 4
+
+#: How many may be forgiven before they come, as answers to frames come later.
+_SAVED: Final = 10_000
 
 
 class FloodGuard:
@@ -46,15 +52,13 @@ class FloodGuard:
 
     def take_read(self) -> None:
         """Forgive some frames, as bytes have been received."""
-        if self._count:
+        if self._count > 0:
             self._count = max(0, self._count - _PER_READ)
 
     def take_request(self) -> None:
         """Forgive some frames, as a request has been started."""
-        if self._count:
-            self._count = max(0, self._count - _PER_REQUEST)
+        self._count = max(-_SAVED, self._count - _PER_REQUEST)
 
     def take_sent(self, frames: int) -> None:
         """Forgive some frames, as *frames* with a part of a body have been sent."""
-        if self._count:
-            self._count = max(0, self._count - _PER_SENT * frames)
+        self._count = max(-_SAVED, self._count - _PER_SENT * frames)
