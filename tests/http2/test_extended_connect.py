@@ -10,7 +10,7 @@ pytest.importorskip("h2")
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import Event, RequestReceived
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 
 from anyhttp._headers import header_block
 from anyhttp._http1 import Limits
@@ -33,9 +33,9 @@ class Pair:
     def __init__(self) -> None:
         self.core = Http2Core(Http2Options(), "https")
         self.server = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
-        self.server.local_settings.update({SettingCodes.ENABLE_CONNECT_PROTOCOL: 1})
+        allowed = {SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
+        self.server.local_settings = Settings(client=False, initial_values=allowed)
         self.events: list[Event] = []
-        self.exchange()  # the client's preface
         assert not self.core.allows_connect_protocol, "RFC 8441 §3: before it has been told so"
         self.server.initiate_connection()
         self.exchange()

@@ -30,7 +30,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
 from . import routes
@@ -57,6 +57,8 @@ class Http2Exchange(routes.Exchange):
         """Why the client has reset the stream, if it has."""
         self.responded = False
         """Whether the response is complete."""
+        self.protocol: str | None = None
+        """The protocol that an extended CONNECT asks for (:rfc:`8441`)."""
         self._connection = connection
 
     def body(self) -> Iterator[bytes]:
@@ -226,7 +228,10 @@ class _Connection:
         """Serve the connection to its end."""
         self._link.sock.setblocking(False)
         with self._changed:
-            self._h2.local_settings.update(self._server.settings)
+            # Those of h2 that are set later are announced later.
+            initial: Any = {SettingCodes.MAX_CONCURRENT_STREAMS: 100} | self._server.settings
+            settings = Settings(client=False, initial_values=initial)
+            self._h2.local_settings = settings
             self._h2.initiate_connection()
             if self._server.window > 65_535:
                 self._h2.increment_flow_control_window(self._server.window - 65_535)
@@ -341,6 +346,7 @@ class _Connection:
         if ":authority" in pseudo:
             head.headers.insert(0, ("host", pseudo[":authority"]))
         exchange = Http2Exchange(self, stream_id, head)
+        exchange.protocol = pseudo.get(":protocol")
         self._exchanges[stream_id] = exchange
         self._server.note(exchange)
         self._taken += 1
