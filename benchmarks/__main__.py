@@ -203,7 +203,8 @@ def main() -> None:
     options = arguments()
     if options.list:
         print("clients:", *(client.name for client in CLIENTS))
-        print("workloads:", *(workload.name for workload in (*WORKLOADS, *FOOTPRINTS)))
+        names = [*(workload.name for workload in WORKLOADS), *(f.name for f in FOOTPRINTS)]
+        print("workloads:", *names)
         return
     missing = {client.name: client.missing() for client in options.clients}
     clients = [client for client in options.clients if not missing[client.name]]
@@ -220,7 +221,7 @@ def main() -> None:
         tasks = [
             task_for(client, workload, server, seconds, client_core)
             for workload, client in product(options.workloads, clients)
-            if workload.is_for(client.name)
+            if workload.is_for(client.name) and workload.resource in server.resources
         ]
         url = server.resources["json"].url
         try:

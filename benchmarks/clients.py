@@ -52,6 +52,7 @@ class Settings:
     :ivar context: what verifies the server, where TLS is spoken
     :ivar options: of the session of aiohttp and anyhttp, from the library
     :ivar any_host: whether every name of a host leads to this machine (aiohttp and anyhttp only)
+    :ivar certificate: file with the certificate to trust, for those that take no context
     """
 
     limit: int
@@ -59,6 +60,7 @@ class Settings:
     context: ssl.SSLContext | None = None
     options: Options = no_options
     any_host: bool = False
+    certificate: str = ""
 
 
 class Session(Protocol):
@@ -87,6 +89,41 @@ class FullSession(Session, Protocol):
     async def upload(self, url: str, path: Path) -> bytes:
         """Send the file at *path*; return the whole body of a 200 answer."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What the server says of the request that asked it.
+
+    :ivar version: of HTTP
+    :ivar connection: a number that each has
+    :ivar requests: how many there have been on that connection, this one included
+    """
+
+    version: str
+    connection: int
+    requests: int
+
+
+async def spoken(session: Session, url: str) -> Spoken:
+    """Ask the server of *url*, which has to be the one of HTTP/2, what is spoken with it."""
+    parts = urlsplit(url)
+    answer = cast(bytes, await session.read(f"{parts.scheme}://{parts.netloc}/connection"))
+    version, connection, requests = answer.decode().split()
+    return Spoken(version, int(connection), int(requests))
+
+
+def check_spoken(http2: bool, before: Spoken, after: Spoken, requests: int) -> None:
+    """Refuse another version than the client was told to speak, or a second connection.
+
+    :param requests: how many were made in between
+    """
+    version = "HTTP/2.0" if http2 else "HTTP/1.1"
+    if {before.version, after.version} != {version}:
+        raise WrongAnswer(f"{after.version} instead of {version}")
+    made = after.requests - before.requests - 1
+    if http2 and (after.connection != before.connection or made != requests):
+        raise WrongAnswer(f"{made} of {requests} requests on connection {after.connection}")
 
 
 def check(status: int) -> None:
@@ -197,6 +234,49 @@ class PyreqwestSession:
             reader = response.body_reader
             while (piece := await reader.read_chunk()) is not None:
                 take(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class NiquestsSession:
+    """niquests, which is told to share a connection: an answer has to be gathered."""
+
+    session: Any
+
+    async def read(self, url: str) -> Sized:
+        response = await self.session.get(url)
+        await self.session.gather(response)
+        check(response.status_code)
+        body: bytes = response.content
+        return body
+
+    async def read_together(self, url: str, number: int) -> list[bytes]:
+        """Make so many requests at once; return the bodies.
+
+        Tasks that each make one do not share a connection.
+        """
+        responses = [await self.session.get(url) for _ in range(number)]
+        await self.session.gather(*responses)
+        for response in responses:
+            check(response.status_code)
+        return [response.content for response in responses]
+
+    async def stream(self, url: str, take: Callable[[Sized], None]) -> None:
+        response = await self.session.get(url, stream=True)
+        await self.session.gather(response)
+        check(response.status_code)
+        async for piece in await response.iter_content(-1):
+            take(piece)
+
+    async def upload(self, url: str, path: Path) -> bytes:
+        return await self.send(url, path.open("rb"))
+
+    async def send(self, url: str, body: Any) -> bytes:
+        """Send *body*; return the whole body of a 200 answer."""
+        response = await self.session.post(url, data=body)
+        await self.session.gather(response)
+        check(response.status_code)
+        answer: bytes = response.content
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,11 +459,12 @@ async def open_aiohttp(
 
 @asynccontextmanager
 async def open_httpx(
-    settings: Settings, *, package: str, transport: str | None = None
+    settings: Settings, *, package: str, transport: str | None = None, **options: Any
 ) -> AsyncIterator[Session]:
     """Open an httpx or httpx2 client that keeps every connection alive, as the others do.
 
     :param transport: the module of its transport; its own one if it is left out
+    :param options: of its own one
     """
     library = import_module(package)
     limits = library.Limits(
@@ -393,7 +474,7 @@ async def open_httpx(
     )
     verify = True if settings.context is None else settings.context
     if transport is None:
-        made = library.AsyncHTTPTransport(limits=limits, verify=verify)
+        made = library.AsyncHTTPTransport(limits=limits, verify=verify, **options)
     else:
         made = import_module(transport).AnyhttpTransport(limits=limits, verify=verify)
     async with library.AsyncClient(transport=made, timeout=PATIENCE) as client:
@@ -406,6 +487,21 @@ async def open_pyreqwest(settings: Settings) -> AsyncIterator[Session]:
     builder = import_module("pyreqwest.client").ClientBuilder()
     async with builder.max_connections(settings.limit).build() as client:
         yield PyreqwestSession(client)
+
+
+@asynccontextmanager
+async def open_niquests(settings: Settings) -> AsyncIterator[Session]:
+    """Open a niquests session; HTTP/2 is what it speaks where it can."""
+    library = import_module("niquests")
+    async with library.AsyncSession(
+        multiplexed=True,
+        disable_http3=True,
+        pool_maxsize=settings.limit,
+        timeout=PATIENCE,
+        verify=settings.certificate,
+    ) as session:
+        session.trust_env = False  # a variable would have a say in whom to trust
+        yield NiquestsSession(session)
 
 
 @asynccontextmanager
@@ -425,6 +521,7 @@ class Client:
 
     :ivar open: called with the settings of the workload
     :ivar needs: modules to be importable beside the library itself and the backend
+    :ivar http2: whether it is told to speak HTTP/2
     """
 
     name: str
@@ -432,6 +529,7 @@ class Client:
     backend: Backend
     open: Callable[[Settings], AbstractAsyncContextManager[Session]]
     needs: tuple[str, ...] = ()
+    http2: bool = False
 
     def missing(self) -> list[str]:
         """Return the modules this client needs that are not installed."""
@@ -460,6 +558,15 @@ def _httpx_over_anyhttp(package: str, backend: Backend) -> Client:
     return Client(f"{package}-over-anyhttp-{backend}", package, backend, opener, ("anyhttp",))
 
 
+def _http2(
+    package: str,
+    backend: Backend,
+    opener: Callable[[Settings], AbstractAsyncContextManager[Session]],
+    *needs: str,
+) -> Client:
+    return Client(f"{package}-{backend}-http2", package, backend, opener, needs, http2=True)
+
+
 def _bare(name: str, package: str, backend: Backend, connect: Connect) -> Client:
     return Client(name, package, backend, partial(open_bare, connect=connect))
 
@@ -485,6 +592,12 @@ CLIENTS: Final = (
     _httpx_over_anyhttp("httpx2", "trio"),
     _httpx_over_anyhttp("httpx", "asyncio"),
     _httpx_over_anyhttp("httpx", "trio"),
+    _http2("anyhttp", "asyncio", partial(open_aiohttp, package="anyhttp", http2=True), "hpack"),
+    _http2("anyhttp", "uvloop", partial(open_aiohttp, package="anyhttp", http2=True), "hpack"),
+    _http2("anyhttp", "trio", partial(open_aiohttp, package="anyhttp", http2=True), "hpack"),
+    _http2("httpx2", "asyncio", partial(open_httpx, package="httpx2", http2=True), "h2"),
+    _http2("httpx2", "trio", partial(open_httpx, package="httpx2", http2=True), "h2"),
+    _http2("niquests", "asyncio", open_niquests),
     _bare("anyio-asyncio", "anyio", "asyncio", connect_anyio),
     _bare("anyio-trio", "anyio", "trio", connect_anyio),
     _bare("socket-asyncio", "asyncio", "asyncio", connect_asyncio),

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from . import clients, ws_clients, ws_workloads
-from .clients import Settings, WrongAnswer
+from .clients import Settings, WrongAnswer, check_spoken, spoken
 from .counter import Counter, Instrument, counter_for
 from .jobs import Place
 from .measure import allow_many_sockets, explanation, run_on, run_together
@@ -42,10 +42,13 @@ from .workloads import DEFAULT_LIMIT
 OPENING: Final = 50
 # Seconds; who takes longer for a row has hung.
 PATIENCE: Final = 300
+# How often everything is done that `take` counts once.
+RUNS: Final = 5
 # CPU time is too coarse for few operations.
 CPU_TIMES: Final = 10
 
-SCHEMES: Final = {"plain": "http", "tls": "https", "websocket": "ws"}
+SCHEMES: Final = {"plain": "http", "tls": "https", "websocket": "ws", "http2": "https"}
+TLS: Final = ("tls", "http2")
 
 AnyClient = TypeVar("AnyClient", clients.Client, ws_clients.Client)
 # Called with a number of operations.
@@ -89,7 +92,7 @@ async def take(run: Run, times: int, counter: Counter) -> float:
     gc.freeze()
     gc.disable()
     counter.start()
-    for length in (times, 2 * times):
+    for length in (times, 2 * times):  # with those before RUNS times as many
         await run(length)
         gc.collect()
         counter.mark()
@@ -130,29 +133,40 @@ async def count_places(
     :param own_options: of the session, beside those of the row
     """
     job = work.jobs[client.package]
+    tasks, at_once = work.in_flight, 1
+    if together := work.together.get(client.package):
+        job, tasks, at_once = together, 1, work.in_flight
+    expected = None if work.result is None else work.result * at_once
     places = cycle(where)
     context = ssl.create_default_context(cafile=task.certificate)
     settings = Settings(
         limit=max(DEFAULT_LIMIT, work.in_flight, work.hosts),
         keep=work.keep,
-        context=context if work.server == "tls" else None,
+        context=context if work.server in TLS else None,
         options=lambda library: {**work.options(library), **own_options},
         any_host=work.hosts > 1,
+        certificate=task.certificate,
     )
     async with client.open(settings) as session:
 
         async def worker(times: int) -> None:
             for _ in range(times):
                 result = await job(session, next(places))
-                if work.result not in (None, result):
-                    raise WrongAnswer(f"{result} instead of {work.result}")
+                if expected not in (None, result):
+                    raise WrongAnswer(f"{result} instead of {expected}")
 
         async def run(times: int) -> None:
-            await run_together(client.backend, worker, work.in_flight, times // work.in_flight)
+            await run_together(client.backend, worker, tasks, times // work.in_flight)
 
         if work.hosts > 1:
             await run_together(client.backend, worker, OPENING, work.hosts // OPENING + 1)
-        return await take(run, times_of(row, task), counter)
+        times = times_of(row, task)
+        if work.server != "http2":
+            return await take(run, times, counter)
+        before = await spoken(session, where[0].url)
+        taken = await take(run, times, counter)
+        check_spoken(client.http2, before, await spoken(session, where[0].url), RUNS * times)
+        return taken
 
 
 async def count_messages(

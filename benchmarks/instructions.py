@@ -28,7 +28,7 @@ from .counter import UNITS, Instrument, best_instrument, command_prefix
 from .measure import allow_many_sockets
 from .report import machine_facts, machine_lines
 from .rows import ROWS, SCALE, Exchange, Row
-from .server import serve_slowly
+from .server import find_nginx, serve_slowly
 
 RESULTS: Final = Path(__file__).parent / "results" / "latest-instructions.json"
 
@@ -43,6 +43,11 @@ COUNTED: Final = (
     *("aiohttp-asyncio", "anyhttp-asyncio-auto", "anyhttp-trio-auto"),
     *("httpx2-asyncio", "httpx2-trio", "httpx2-over-anyhttp-asyncio", "httpx2-over-anyhttp-trio"),
     *("pyreqwest-asyncio", "socket-asyncio", "socket-trio"),
+)
+# HTTP/2, and by HTTP/1.1 what it is compared with.
+COUNTED_HTTP2: Final = (
+    *("anyhttp-asyncio-http2", "anyhttp-trio-http2", "anyhttp-asyncio-auto", "anyhttp-trio-auto"),
+    *("httpx2-asyncio-http2", "httpx2-trio-http2", "niquests-asyncio-http2"),
 )
 COUNTED_WEBSOCKETS: Final = (
     *("aiohttp-asyncio", "anyhttp-asyncio", "anyhttp-trio"),
@@ -72,7 +77,11 @@ def clients_for(row: Row) -> list[Client]:
     """Return those that do the work of *row*, whether they are installed or not."""
     work = row.work
     if isinstance(work, Exchange):
-        names = COUNTED + COUNTED_ON_UVLOOP if "uvloop" in row.asked else COUNTED
+        names: Sequence[str] = COUNTED
+        if work.server == "http2":
+            names = COUNTED_HTTP2 if find_nginx() else ()
+        elif "uvloop" in row.asked:
+            names = (*COUNTED, *COUNTED_ON_UVLOOP)
         return [c for c in clients.CLIENTS if c.name in names and c.package in work.jobs]
     return [
         client
@@ -143,10 +152,24 @@ def count_all(result: Result, pairs: Sequence[tuple[Row, str]], rounds: int, job
 # -- what is shown -----------------------------------------------------------------------
 
 
+def own_name(taken: Mapping[str, Sequence[float]], backend: str) -> str | None:
+    """Return which client is anyhttp on *backend*."""
+    names: Sequence[str] = (f"anyhttp-{backend}", f"anyhttp-{backend}-auto")
+    if any(name.endswith("-http2") for name in taken):
+        names = (f"anyhttp-{backend}-http2",)
+    return next((name for name in names if name in taken), None)
+
+
+def yardstick_name(taken: Mapping[str, Sequence[float]], backend: str) -> str | None:
+    """Return which client anyhttp on *backend* is compared with: of HTTP/2 httpx2, or aiohttp."""
+    aiohttp = "aiohttp-uvloop" if backend == "uvloop" else "aiohttp-asyncio"
+    return next((name for name in (f"httpx2-{backend}-http2", aiohttp) if name in taken), None)
+
+
 def of_anyhttp(taken: Mapping[str, Sequence[float]], backend: str) -> Sequence[float]:
     """Return the figures of anyhttp on *backend*."""
-    names = (f"anyhttp-{backend}", f"anyhttp-{backend}-auto")
-    return next((taken[name] for name in names if name in taken), ())
+    name = own_name(taken, backend)
+    return () if name is None else taken[name]
 
 
 def ratio(theirs: Sequence[float], own: Sequence[float]) -> float | None:
@@ -156,12 +179,13 @@ def ratio(theirs: Sequence[float], own: Sequence[float]) -> float | None:
 
 
 def yardstick(taken: Mapping[str, Sequence[float]], backend: str) -> Sequence[float]:
-    """Return the figures of aiohttp that anyhttp on *backend* is compared with."""
-    return taken.get("aiohttp-uvloop" if backend == "uvloop" else "aiohttp-asyncio", ())
+    """Return the figures that anyhttp on *backend* is compared with."""
+    name = yardstick_name(taken, backend)
+    return () if name is None else taken[name]
 
 
 def ratio_of(taken: Mapping[str, Sequence[float]], backend: str) -> float | None:
-    """Return how many times as much aiohttp takes as anyhttp on *backend*."""
+    """Return how many times as much the yardstick takes as anyhttp on *backend*."""
     return ratio(yardstick(taken, backend), of_anyhttp(taken, backend))
 
 
@@ -176,14 +200,15 @@ def middle(values: Sequence[float]) -> float | None:
 
 
 def peers(taken: Mapping[str, Sequence[float]]) -> str:
-    """Return the ratio of aiohttp to each of the others."""
+    """Return the ratio of the yardstick on asyncio to each of the others."""
     theirs = yardstick(taken, "asyncio")
-    others = {name: ratio(theirs, own) for name, own in taken.items()}
-    return ", ".join(
-        f"{name} {figure(value, 2)}"
-        for name, value in others.items()
-        if not name.startswith(("anyhttp", "aiohttp"))
-    )
+    shown = {
+        name(taken, backend)
+        for backend in ("asyncio", "uvloop", "trio")
+        for name in (own_name, yardstick_name)
+    }
+    others = {name: ratio(theirs, own) for name, own in taken.items() if name not in shown}
+    return ", ".join(f"{name} {figure(value, 2)}" for name, value in others.items())
 
 
 def row_cells(row: Row, taken: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, ...]]:
@@ -207,7 +232,7 @@ def table(result: Result, rows: Iterable[Row]) -> Iterator[str]:
     """Yield the lines of the report."""
     yield from machine_lines(result.machine)
     yield f"counted: {UNITS[result.instrument]} of one operation, by {result.instrument}"
-    yield "x: how many times as much aiohttp takes (above 1: anyhttp is cheaper)"
+    yield "x: how many times as much aiohttp takes (above 1: anyhttp is cheaper); of HTTP/2, httpx2"
     for group, members in groupby(rows, lambda row: row.group):
         yield f"\n{group}"
         for row in members:

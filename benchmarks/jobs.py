@@ -13,7 +13,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from .clients import AiohttpSession, FullSession, HttpxSession, PyreqwestSession, Session, check
+from .clients import (
+    AiohttpSession,
+    FullSession,
+    HttpxSession,
+    NiquestsSession,
+    PyreqwestSession,
+    Session,
+    check,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,11 @@ SERIALS: Final = count(10_000_000)
 async def read(session: Session, place: Place) -> int:
     """Read the whole body."""
     return len(await session.read(place.url))
+
+
+async def own_path(session: Session, place: Place) -> int:
+    """Read the whole body; what is asked for is another each time."""
+    return len(await session.read(f"{place.url}?id={next(SERIALS)}"))
 
 
 async def stream(session: Session, place: Place) -> int:
@@ -320,6 +333,20 @@ async def httpx_own_header(session: HttpxSession, place: Place) -> int:
     response = await session.client.get(place.url, headers=headers)
     check(response.status_code)
     return len(response.content)
+
+
+def niquests_together(number: int) -> Job:
+    """Return the job of making so many requests at once."""
+
+    async def job(session: NiquestsSession, place: Place) -> int:
+        return sum(map(len, await session.read_together(place.url, number)))
+
+    return job
+
+
+async def niquests_upload_bytes(session: NiquestsSession, place: Place) -> int:
+    """Send ten megabytes."""
+    return int((await session.send(place.url, LARGE)).split()[0])
 
 
 async def pyreqwest_upload_bytes(session: PyreqwestSession, place: Place) -> int:

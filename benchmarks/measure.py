@@ -23,7 +23,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast
 
-from .clients import CLIENTS, Client, FullSession, Session, Settings, WrongAnswer
+from .clients import (
+    CLIENTS,
+    Client,
+    FullSession,
+    Session,
+    Settings,
+    WrongAnswer,
+    check_spoken,
+    spoken,
+)
 from .workloads import WORKLOADS, Workload
 
 # Requests before the measured part: every connection is open, every code path has run, and the
@@ -206,7 +215,8 @@ async def measure(client: Client, workload: Workload, task: Task) -> Sample:
     context = None
     if task.url.startswith("https:"):
         context = ssl.create_default_context(cafile=task.certificate)
-    async with client.open(Settings(workload.limit, workload.keep, context)) as session:
+    settings = Settings(workload.limit, workload.keep, context, certificate=task.certificate)
+    async with client.open(settings) as session:
         worker = worker_for(session, workload, task)
         if workload.idle:
             await open_idle(client, worker, workload.idle)
@@ -229,10 +239,13 @@ async def measure(client: Client, workload: Workload, task: Task) -> Sample:
             fewest = FEWEST_DOWNLOADS if workload.large else FEWEST_REQUESTS
             wanted = min(MOST_REQUESTS, per_second * task.seconds)
             times = max(fewest, round(wanted / tasks))
+        before = await spoken(session, task.url) if workload.http2 else None
         gc.collect()
         cpu, wall = cpu_seconds(), time.perf_counter()
         await run_together(client.backend, worker, tasks, times)
         wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+        if before is not None:
+            check_spoken(client.http2, before, await spoken(session, task.url), tasks * times)
         if workload.idle and -1 < sockets() < workload.idle:
             raise WrongAnswer("idle connections were closed meanwhile")
         sample = Sample(tasks * times, cpu, wall)

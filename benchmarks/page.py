@@ -36,6 +36,9 @@ from .workloads import WORKLOADS
 RESULTS: Final = Path(__file__).parent / "results"
 PAGE: Final = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"
 
+# Of the groups of rows, those whose yardstick is not aiohttp.
+YARDSTICKS: Final = {"HTTP/2": "httpx2"}
+
 Samples: TypeAlias = Mapping[str, Mapping[str, Sequence[Sample]]]
 
 WEBSOCKETS: Final = {
@@ -229,11 +232,12 @@ def instructions_block(document: Mapping[str, Any], directory: Path) -> Iterator
         if not rows:
             continue
         yield f"### {group[0].upper()}{group[1:]}\n"
-        title = f"{group}: how many times as many instructions aiohttp takes (more is better)"
-        name = f"instructions-{group.replace(' ', '-').lower()}"
+        compared = YARDSTICKS.get(group, "aiohttp")
+        title = f"{group}: how many times as many instructions {compared} takes (more is better)"
+        name = f"instructions-{re.sub('[ /]', '-', group).lower()}"
         (directory / f"{name}.svg").write_text(svg.bars(title, list(_bars(rows, counts)), mark=1.0))
         yield f"![{title}]({directory.name}/{name}.svg)\n"
-        yield from _head("work", "on", "aiohttp", "anyhttp", "x", "asked", "", "others, x")
+        yield from _head("work", "on", compared, "anyhttp", "x", "asked", "", "others, x")
         for row in rows:
             title, others = row.title, peers(counts[row.name])
             for backend, theirs, own, value, asked, verdict in row_cells(row, counts[row.name]):

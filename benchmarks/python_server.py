@@ -70,7 +70,8 @@ class Connection(asyncio.Protocol):
         if not end:
             self._head = head
             return b""
-        self._head, self._path = b"", head.split(b" ", 2)[1].decode()
+        target = head.split(b" ", 2)[1]
+        self._head, self._path = b"", target.partition(b"?")[0].decode()
         self._taken, self._checksum = 0, 0
         if CHUNKED.search(head):
             self._chunks = bytearray()

@@ -23,7 +23,7 @@ from .workloads import Workload
 
 # Everything whose version can move a figure.
 PACKAGES: Final = (
-    *("aiohttp", "httpx", "httpx2", "picows", "pyreqwest", "websockets", "zapros"),
+    *("aiohttp", "httpx", "httpx2", "niquests", "picows", "pyreqwest", "websockets", "zapros"),
     *("anyio", "trio", "uvloop", "h11", "multidict", "yarl"),
 )
 

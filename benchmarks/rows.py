@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final, Literal, TypeAlias
 
@@ -18,7 +18,7 @@ Asked: TypeAlias = Mapping[str, float]
 # How one thing is done, by package; bare sockets are those of "asyncio" and "trio".
 Jobs: TypeAlias = Mapping[str, Job]
 
-Server: TypeAlias = Literal["plain", "tls", "websocket"]
+Server: TypeAlias = Literal["plain", "tls", "websocket", "http2"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Exchange:
     :ivar path: what is asked for
     :ivar result: what the job has to return; None if that differs from client to client
     :ivar in_flight: tasks that each do it one time after the other
+    :ivar together: how one task does it as often at once, of those whose tasks would not share a
+        connection
     :ivar server: the one that is asked
     :ivar hosts: names that it has; they are asked in turn
     :ivar keep: whether a connection is used again
@@ -39,6 +41,7 @@ class Exchange:
     jobs: Jobs
     result: int | None = len(answers.SMALL)
     in_flight: int = 1
+    together: Jobs = field(default_factory=dict)
     server: Server = "plain"
     hosts: int = 1
     keep: bool = True
@@ -255,6 +258,44 @@ def _requests() -> Iterator[Row]:
     yield row("cookies", "two cookies set by each response", work, 1.3)
 
 
+def _http2() -> Iterator[Row]:
+    """Yield what is done over TLS, by HTTP/2 on one connection and by HTTP/1.1 beside it.
+
+    The yardstick is httpx2 on the same backend.
+    """
+
+    def row(name: str, title: str, work: Exchange, times: int) -> Row:
+        return Row(f"http2-{name}", title, "HTTP/2", work, both(2.0), times, name == "get50")
+
+    get: Jobs = {"anyhttp": jobs.read, "httpx2": jobs.read, "niquests": jobs.read}
+    for number in (1, 50, 100):
+        work = Exchange(
+            "/json",
+            get,
+            in_flight=number,
+            together={"niquests": jobs.niquests_together(number)} if number > 1 else {},
+            server="http2",
+        )
+        yield row(f"get{number}", f"small GET, {number} in flight", work, max(60, number))
+    work = Exchange("/numbered", get, server="http2")
+    yield row("get1-numbered", "the same, 1 in flight, a header is another each time", work, 60)
+    own: Jobs = {"anyhttp": jobs.own_path, "httpx2": jobs.own_path, "niquests": jobs.own_path}
+    work = Exchange("/json", own, server="http2")
+    yield row("get1-paths", "the same, 1 in flight, each of another path", work, 60)
+    work = Exchange("/10m", get, 10_000_000, server="http2")
+    yield row("read10m", "GET of 10 MB, `read()`", work, 1)
+    streams: Jobs = dict.fromkeys(get, jobs.stream)
+    work = Exchange("/10m", streams, 10_000_000, server="http2")
+    yield row("any10m", "GET of 10 MB, piece by piece as they come", work, 1)
+    sent: Jobs = {
+        "anyhttp": jobs.upload_bytes,
+        "httpx2": jobs.httpx_upload_bytes,
+        "niquests": jobs.niquests_upload_bytes,
+    }
+    work = Exchange("/upload", sent, 10_000_000, server="http2")
+    yield row("post10m", "POST of 10 MB of bytes", work, 1)
+
+
 # -- scale -------------------------------------------------------------------------------
 
 
@@ -318,5 +359,8 @@ def _in_tests() -> Iterator[Row]:
         yield Row(name, title, group, work, {}, 30)
 
 
-ROWS: Final = (*_streams(), *_bodies(), *_websockets(), *_sessions(), *_requests())
+ROWS: Final = (
+    *(*_streams(), *_bodies(), *_websockets()),
+    *(*_sessions(), *_requests(), *_http2()),
+)
 SCALE: Final = (*_scale(), *_through_middlewares(), *_in_tests())

@@ -1,6 +1,6 @@
 """The other end: nginx in a process of its own, and a Python server for the rest.
 
-Where there is no nginx the Python server does everything.
+Where there is no nginx the Python server does everything but HTTP/2.
 """
 
 from __future__ import annotations
@@ -48,15 +48,41 @@ http {{
     keepalive_requests 1000000000;
     keepalive_timeout 600s;
     default_type application/json;
-    server {{
+    ssl_certificate certificate.pem;
+    ssl_certificate_key key.pem;
+    root files;
+    {servers}
+}}
+"""
+
+STATIC: Final = """\
+server {{
         listen 127.0.0.1:{port} backlog=4096;
         listen 127.0.0.1:{tls_port} ssl backlog=4096;
-        ssl_certificate certificate.pem;
-        ssl_certificate_key key.pem;
-        root files;
         location = /json {{ return 200 '{small}'; }}
     }}
-}}
+"""
+
+# HTTP/2 over TLS, and HTTP/1.1 for those that offer no other.  What nginx itself does not do is
+# done by the Python server behind it.  ``/connection`` tells a client what it speaks, on which
+# connection, and the how manieth request there this one is.
+HTTP2: Final = """\
+upstream python {{
+        server 127.0.0.1:{python};
+        keepalive 1024;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{port} ssl http2 backlog=4096;
+        client_max_body_size 0;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_max_temp_file_size 0;
+        location = /connection {{
+            return 200 '$server_protocol $connection $connection_requests';
+        }}
+        location {passed_on} {{ proxy_pass http://python; }}
+    }}
 """
 
 
@@ -115,7 +141,8 @@ def free_port() -> int:
         return port
 
 
-def _find_nginx() -> str | None:
+def find_nginx() -> str | None:
+    """Return the executable, or None where it is not installed."""
     # Most systems keep it out of the PATH of ordinary users.
     places = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"]
     return shutil.which("nginx", path=os.pathsep.join(places))
@@ -137,8 +164,8 @@ def websocket_command(port: int, delay: float = 0.0) -> list[str]:
     return [sys.executable, "-m", f"{__package__}.ws_server", str(port), str(delay)]
 
 
-def _nginx_command(executable: str, directory: Path, ports: tuple[int, int]) -> list[str]:
-    configuration = CONFIGURATION.format(port=ports[0], tls_port=ports[1], small=SMALL.decode())
+def _nginx_command(executable: str, directory: Path, *servers: str) -> list[str]:
+    configuration = CONFIGURATION.format(servers="    ".join(servers))
     (directory / "nginx.conf").write_text(configuration)
     return [executable, "-p", f"{directory}/", "-c", "nginx.conf", "-e", "stderr"]
 
@@ -169,19 +196,28 @@ def running(command: Sequence[str], ports: Sequence[int], core: int | None) -> I
 
 
 def _resources(
-    origins: tuple[str, str], python: str, checksums: tuple[int, int]
+    origins: Mapping[str, str], python: str, checksums: tuple[int, int]
 ) -> dict[str, Resource]:
-    """Describe what there is; *origins* are those of the faster server, without and with TLS."""
+    """Describe what there is.
+
+    :param origins: of the faster server, by what the names of its resources begin with
+    """
     small, large = checksums
     chunks = CHUNK * CHUNKS
     resources = {
         "chunks": Resource(f"{python}/chunks", len(chunks), zlib.crc32(chunks)),
         "upload": Resource(f"{python}/upload", LARGE_SIZE, large),
     }
-    for prefix, origin in zip(("", "tls-"), origins, strict=True):
+    for prefix, origin in origins.items():
         resources[f"{prefix}json"] = Resource(f"{origin}/json", len(SMALL), small)
         resources[f"{prefix}100mb"] = Resource(f"{origin}/100mb", LARGE_SIZE, large)
+    if http2 := origins.get("http2-"):
+        resources["http2-upload"] = Resource(f"{http2}/upload", LARGE_SIZE, large)
     return resources
+
+
+def _origins(port: int, tls_port: int) -> dict[str, str]:
+    return {"": f"http://127.0.0.1:{port}", "tls-": f"https://127.0.0.1:{tls_port}"}
 
 
 @contextmanager
@@ -198,11 +234,15 @@ def serve(core: int | None) -> Iterator[Server]:
         stack.enter_context(running(_python_command(directory, ports, 0.0), ports, core))
         python = f"http://127.0.0.1:{ports[0]}"
         name = "the Python server of the benchmarks (nginx is not installed)"
-        if nginx := _find_nginx():
-            ports = (free_port(), free_port())
-            stack.enter_context(running(_nginx_command(nginx, directory, ports), ports, core))
+        origins = _origins(*ports)
+        if nginx := find_nginx():
+            port, tls_port, http2_port = (free_port() for _ in range(3))
+            static = STATIC.format(port=port, tls_port=tls_port, small=SMALL.decode())
+            http2 = HTTP2.format(port=http2_port, python=ports[0], passed_on="/upload")
+            command = _nginx_command(nginx, directory, static, http2)
+            stack.enter_context(running(command, (port, tls_port, http2_port), core))
             name = _nginx_name(nginx)
-        origins = (f"http://127.0.0.1:{ports[0]}", f"https://127.0.0.1:{ports[1]}")
+            origins = {**_origins(port, tls_port), "http2-": f"https://127.0.0.1:{http2_port}"}
         upload = directory / "files" / "100mb"
         yield Server(name, _resources(origins, python, checksums), certificate, upload)
 
@@ -211,7 +251,8 @@ def serve(core: int | None) -> Iterator[Server]:
 class SlowServer:
     """Servers that answer late, so that any client waits for each answer.
 
-    :ivar ports: of those for ``plain`` HTTP, ``tls`` and ``websocket``
+    :ivar ports: of those for ``plain`` HTTP, ``tls``, ``websocket``, and ``http2`` over TLS where
+        nginx is installed
     :ivar certificate: file with the certificate to trust
     :ivar upload: a file of 10 MB that the client may send
     """
@@ -239,4 +280,9 @@ def serve_slowly(delay: float) -> Iterator[SlowServer]:
         command = websocket_command(websocket, delay)
         stack.enter_context(running(command, (websocket,), None))
         names = {"plain": ports[0], "tls": ports[1], "websocket": websocket}
+        if nginx := find_nginx():
+            names["http2"] = free_port()
+            http2 = HTTP2.format(port=names["http2"], python=ports[0], passed_on="/")
+            command = _nginx_command(nginx, directory, http2)
+            stack.enter_context(running(command, (names["http2"],), None))
         yield SlowServer(names, str(certificate), str(upload))

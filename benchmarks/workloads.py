@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, Literal, TypeAlias
@@ -15,6 +16,7 @@ Verb: TypeAlias = Literal["read", "stream", "json", "post", "upload"]
 # What a user would have to choose between; the others are there for the small GETs, where they
 # have shown how they compare.
 CORE: Final = ("aiohttp-asyncio", "anyhttp-*-auto", "httpx2-*")
+HTTP2: Final = ("*-http2", "anyhttp-*-auto")
 EVERYBODY: Final = ("aiohttp-*", "anyhttp-*", "pyreqwest-*", "zapros-*", "httpx*")
 
 
@@ -31,6 +33,8 @@ class Workload:
     :ivar idle: connections that are opened before; all but *in_flight* of them stay idle
     :ivar keep: whether a connection is used again
     :ivar large: a request takes so long that few of them make a measurement
+    :ivar http2: whether those that speak HTTP/2 do this; who else does it speaks HTTP/1.1 to the
+        same server
     """
 
     name: str
@@ -43,6 +47,7 @@ class Workload:
     idle: int = 0
     keep: bool = True
     large: bool = False
+    http2: bool = False
 
     @property
     def limit(self) -> int:
@@ -51,7 +56,25 @@ class Workload:
 
     def is_for(self, client: str) -> bool:
         """Tell whether the client of that name does this."""
+        if client.endswith("-http2") and not self.http2:
+            return False
         return any(fnmatchcase(client, pattern) for pattern in self.clients)
+
+
+def _http2() -> Iterator[Workload]:
+    for number in (1, 50, 100):
+        name, title = f"http2get{number}", f"HTTP/2 over TLS: small GET, {number} in flight"
+        # Tasks of niquests do not share a connection.
+        clients = HTTP2 if number == 1 else ("anyhttp-*-http2", "httpx2-*-http2", "anyhttp-*-auto")
+        yield Workload(name, title, "http2-json", "read", clients, number, http2=True)
+    bodies: tuple[tuple[str, str, str, Verb], ...] = (
+        ("stream", "download of 100 MB, in pieces as they come", "http2-100mb", "stream"),
+        ("read", "download of 100 MB, read as a whole", "http2-100mb", "read"),
+        ("upload", "upload of 100 MB from a file", "http2-upload", "upload"),
+    )
+    for name, title, resource, verb in bodies:
+        title = f"HTTP/2 over TLS: {title}"
+        yield Workload(f"http2{name}100mb", title, resource, verb, HTTP2, large=True, http2=True)
 
 
 WORKLOADS: Final = (
@@ -117,4 +140,5 @@ WORKLOADS: Final = (
         large=True,
     ),
     Workload("tlsnew", "GET over a new TLS connection each", "tls-json", keep=False),
+    *_http2(),
 )
