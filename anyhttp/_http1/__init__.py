@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 
-from .connection import IDLE, Connection, Http1Connection, is_forgotten, leave_to_parent
+from .connection import (
+    IDLE,
+    Connection,
+    ExchangeProtocol,
+    Http1Connection,
+    Phase,
+    is_forgotten,
+    leave_to_parent,
+)
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
 from .heads import CHUNKED, Head, ResponseHead, as_text, content_type_of, text_fields
@@ -27,6 +35,7 @@ __all__ = (
     "NO_BODY",
     "Engine",
     "Exchange",
+    "ExchangeProtocol",
     "Framing",
     "Head",
     "Http1Connection",
@@ -36,6 +45,7 @@ __all__ = (
     "OpenExchanges",
     "Outgoing",
     "ParseError",
+    "Phase",
     "ResponseHead",
     "SendTimeout",
     "StatusLine",

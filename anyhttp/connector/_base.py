@@ -74,12 +74,15 @@ class ConnectorStatistics:
 
     :param in_use: connections lent, or being made
     :param idle: connections kept for later requests
-    :param waiting: requests that wait for a free slot
+    :param waiting: requests that wait for a connection, or for the permission to make one
+    :param streams: requests that are sent, and responses that are received, by HTTP/2: many on
+        one connection
     """
 
     in_use: int
     idle: int
     waiting: int
+    streams: int = 0
 
 
 class BaseConnector(PackageNames, AsyncWithOnly):
@@ -236,7 +239,8 @@ class BaseConnector(PackageNames, AsyncWithOnly):
     def statistics(self) -> ConnectorStatistics:
         """Return how many connections are in use and idle, and how many requests wait."""
         pool = self._pool
-        return ConnectorStatistics(pool.in_use, len(pool.idle), pool.slots.waiting)
+        waiting = pool.slots.waiting
+        return ConnectorStatistics(pool.in_use, len(pool.idle), waiting, pool.streams)
 
     # -- what runs beside the connections
 
@@ -322,8 +326,8 @@ class BaseConnector(PackageNames, AsyncWithOnly):
                     await self._tell_of(connection, traces, TraceConnectionReuseconnParams())
                     return connection
             return await self._dial(req, slot, terms)
-        except BaseException:
-            pool.release_slot(slot)
+        except BaseException as exc:
+            pool.release_slot(slot, failed=isinstance(exc, Exception))
             raise
 
     async def _queue(self, slot: Slot, traces: Sequence[Trace]) -> None:

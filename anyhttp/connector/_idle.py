@@ -58,6 +58,12 @@ class IdleConnections(Generic[C]):
         del self._idle[connection]
         return connection
 
+    def newest(self, key: ConnectionKey) -> C | None:
+        """Return what :meth:`take` would return, without taking it."""
+        if self._newest is not None and self._newest_key == key:
+            return self._newest
+        return next(reversed(self._stacks.get(key, {})), None)
+
     def put(self, key: ConnectionKey, connection: C, now: float) -> None:
         """Keep a connection that may be used again."""
         if self._newest is not None:

@@ -6,7 +6,7 @@ import math
 import os
 from threading import enumerate as running_threads, get_ident
 from time import monotonic
-from typing import Final
+from typing import ClassVar, Final
 from weakref import ref
 
 from .._common import ConnectionKey, EventLoop
@@ -35,6 +35,9 @@ class ConnectionPool:
     :param keepalive_timeout: seconds an idle connection is kept, 0 not at all
     :param uses_network: whether its connections are those of the network, which may be replaced
     """
+
+    #: whether requests share connections
+    is_multiplexed: ClassVar[bool] = False
 
     __slots__ = ("__weakref__", "_closing", "_open", "_opening", "_thread", "_tls_sessions",
                  "_uses_network", "closed", "idle", "keepalive_timeout", "kept_slots", "limit",
@@ -81,6 +84,11 @@ class ConnectionPool:
     def in_use(self) -> int:
         """How many connections are lent, or being made."""
         return len(self._open) - len(self.idle) + len(self._opening)
+
+    @property
+    def streams(self) -> int:
+        """How many exchanges use an HTTP/2 connection."""
+        return 0
 
     @property
     def lent(self) -> list[Connection]:
@@ -186,6 +194,16 @@ class ConnectionPool:
             return lease
         return None
 
+    def check_use(self) -> None:
+        """Do the checks with which :meth:`take_idle` begins.
+
+        :raises ClientConnectionError: the connector is closed
+        :raises RuntimeError: another thread is using the pool
+        """
+        self.check_open()
+        if self._thread != get_ident():
+            self._change_thread()
+
     def _change_thread(self) -> None:
         """Let another thread use the pool, if the one before has ended or uses no connection."""
         is_used = self.in_use or self.slots.waiting
@@ -250,8 +268,11 @@ class ConnectionPool:
         slot.lease = lease = Connection(http1, slot, self)
         return lease
 
-    def release_slot(self, slot: Slot) -> None:
-        """Give *slot* back, unless it belongs to a connection that has been lent by now."""
+    def release_slot(self, slot: Slot, *, failed: bool = False) -> None:
+        """Give *slot* back, unless it belongs to a connection that has been lent by now.
+
+        :param failed: whether no connection could be made, for a reason that others may meet too
+        """
         if slot in self._opening:
             self._opening.remove(slot)
             self.slots.release(slot)

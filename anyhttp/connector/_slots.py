@@ -128,6 +128,17 @@ class Slots:
         self.release(slot)
         return False
 
+    def request(self, slot: Slot) -> bool:
+        """Take *slot*, or put it into the queue for slots; return whether it is held.
+
+        Another slot in the queue is woken when it is held.
+        """
+        queue = self._advance(slot)
+        if queue is None:
+            return True
+        slot._join(queue)
+        return False
+
     @contextmanager
     def about_to_wait(self) -> Iterator[None]:
         """Count the caller as waiting during the block; the caller calls :meth:`wait` afterwards.

@@ -1,0 +1,383 @@
+"""Shares HTTP/2 connections among the requests to one origin, and decides who opens another one.
+
+A request gets a stream of a connection that has room for it.  If there is none, it waits in the
+queue of its origin.  One of those who wait may make room: by opening a connection, or by checking
+one of which nothing has been heard for some time.  Nobody else does so meanwhile, as the new
+connection may have room for all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import anyio
+
+from .._common import ConnectionKey
+from .._http1 import Connection, ExchangeProtocol, Phase, leave_to_parent
+from .._tasks import current_loop
+from ._slots import Slot, Slots
+
+__all__ = (
+    "HandshakeKey",
+    "Http1Key",
+    "MultiplexedConnection",
+    "MultiplexedKey",
+    "Origin",
+    "OriginSlot",
+    "SharedConnection",
+)
+
+#: How many times as many requests may open a connection at the same time after one has failed.
+#: A host that does not answer must not let a hundred requests wait one after the other.
+MORE_AFTER_FAILURE: Final = 10
+
+#: How many failures in a row are counted.
+MOST_FAILURES: Final = 4
+
+
+class MultiplexedConnection(Protocol):
+    """What an origin needs of an HTTP/2 connection."""
+
+    #: called when there may be more or less room than before, and when the connection is closed
+    on_change: Callable[[], None] | None
+
+    @property
+    def phase(self) -> Phase: ...
+    @property
+    def exchanges(self) -> int: ...
+    @property
+    def max_exchanges(self) -> int: ...
+    @property
+    def has_room(self) -> bool: ...
+    @property
+    def needs_check(self) -> bool: ...
+    @property
+    def allows_connect_protocol(self) -> bool: ...
+    def open_stream(self) -> ExchangeProtocol: ...
+    async def check(self) -> bool: ...
+
+
+class Http1Key(ConnectionKey):
+    """The key of a request that cannot be sent by HTTP/2; equal to that of others."""
+
+    __slots__ = ()
+
+
+class HandshakeKey(Http1Key):
+    """That of a WebSocket's handshake, for which some HTTP/2 connections have a way (RFC 8441)."""
+
+    __slots__ = ()
+
+
+class MultiplexedKey(ConnectionKey):
+    """The key of an idle HTTP/2 connection, which a request that needs HTTP/1.1 must not get."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is MultiplexedKey and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((MultiplexedKey, tuple.__hash__(self)))
+
+
+class OriginSlot(Slot):
+    """A slot for a request that may be sent by HTTP/2, and its place in the queue of its origin.
+
+    While the request waits, it may be in the queue for slots as well.  What comes first ends the
+    wait: :attr:`connection`, a slot that is held, or :attr:`unchecked`.
+    """
+
+    __slots__ = ("connection", "is_opener", "origin", "scope", "unchecked")
+
+    def __init__(self, key: ConnectionKey, origin: Origin) -> None:
+        super().__init__(key)
+        self.origin: Origin = origin
+        #: the right to one exchange, if the request has got one while it waited
+        self.connection: Connection | None = None
+        #: whether the request may open or check a connection
+        self.is_opener: bool = False
+        #: what it has to check
+        self.unchecked: SharedConnection | None = None
+        #: that of the check
+        self.scope: anyio.CancelScope | None = None
+
+    def expire(self) -> None:
+        """End the wait; do nothing if the request has got what it waits for."""
+        if self.scope is not None:
+            self.scope.cancel()
+        elif self._queue is not None or self in self.origin.queue:
+            self._leave()
+            self._wake()
+
+    cancel = expire
+
+    def _wake(self) -> bool:
+        """Wake the waiting task, which leaves the queue; return false if it will never run."""
+        self.origin.queue.pop(self, None)
+        return self._waiter is None or super()._wake()
+
+
+class SharedConnection:
+    """An HTTP/2 connection in use: lends its streams, and takes them back.
+
+    :param whole: the right to use all of it, which is given back when the last stream has been
+    """
+
+    __slots__ = ("_origin", "_whole", "http2", "is_being_checked", "is_retired", "key", "leases")
+
+    def __init__(self, origin: Origin, http2: MultiplexedConnection, whole: Connection) -> None:
+        self._origin = origin
+        self._whole = whole
+        self.key: ConnectionKey = origin.key
+        self.http2: MultiplexedConnection = http2
+        #: the rights to use a stream that somebody has at this moment
+        self.leases: dict[ExchangeProtocol, Connection] = {}
+        #: whether a request is waiting for a sign of life
+        self.is_being_checked: bool = False
+        #: whether it takes no more exchanges, because it has given no sign of life
+        self.is_retired: bool = False
+        http2.on_change = self.changed
+
+    def lend(self) -> Connection:
+        """Return the right to use a new stream."""
+        stream = self.http2.open_stream()
+        connection = self.leases[stream] = Connection(stream, self, self)
+        if not self.http2.has_room:
+            self._origin.with_room.pop(self, None)
+        return connection
+
+    def take_back(self, place: object, stream: ExchangeProtocol | None) -> None:
+        """End the exchange on *stream*; ``None``: the stream was detached, and is used further."""
+        if stream is None:
+            for each in [each for each, lease in self.leases.items() if lease.protocol is None]:
+                del self.leases[each]
+        else:
+            stream.abort()
+            del self.leases[stream]
+        self.changed()
+
+    def changed(self) -> None:
+        """Find out whether there is room now, and whether anybody still uses the connection."""
+        http2, origin = self.http2, self._origin
+        if http2.phase is Phase.CLOSED:
+            self._end()
+        elif http2.has_room and not self.is_retired:
+            origin.note_room(self)
+        else:
+            origin.with_room.pop(self, None)
+        origin.serve()
+        if not http2.exchanges and not self.is_being_checked:
+            self._end()
+            origin.serve()
+
+    def leave_to_parent(self) -> None:
+        """End all rights in a forked child, without giving anything back."""
+        self.http2.on_change = None
+        for lease in self.leases.values():
+            leave_to_parent(lease)
+
+    def _end(self) -> None:
+        """Give the whole connection back, for which nobody has a use any more."""
+        self._origin.discard(self)
+        self.http2.on_change = None
+        if self.http2.has_room and not self.is_retired:
+            self._whole.release()
+        else:  # it will take no exchange later either
+            self._whole.close()
+
+
+class OriginPool(Protocol):
+    """What an origin needs of the pool."""
+
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def slots(self) -> Slots: ...
+    def take_kept(self, origin: Origin) -> SharedConnection | None: ...
+
+
+class Origin:
+    """One key of connections: those by HTTP/2 that are in use, and the requests that wait.
+
+    :param pool: whose connections they are
+    """
+
+    __slots__ = (
+        "_failures",
+        "_is_serving",
+        "_per_connection",
+        "_pool",
+        "in_use",
+        "kept_as",
+        "key",
+        "loop",
+        "openers",
+        "queue",
+        "speaks_http1",
+        "with_room",
+    )  # fmt: skip
+
+    def __init__(self, key: ConnectionKey, pool: OriginPool) -> None:
+        self.key: ConnectionKey = key
+        #: the key of idle connections by HTTP/2
+        self.kept_as: MultiplexedKey = MultiplexedKey(*key)
+        self._pool = pool
+        #: the event loop that the connections belong to
+        self.loop: object = current_loop()
+        #: whether its last connection speaks HTTP/1.1: each request makes its own then
+        self.speaks_http1: bool = False
+        #: requests that wait, first come first
+        self.queue: OrderedDict[OriginSlot, None] = OrderedDict()
+        #: the requests that may make room.  Those that still wait for a slot are in the queue too.
+        self.openers: set[OriginSlot] = set()
+        #: connections in use, and those among them that take another exchange
+        self.in_use: dict[SharedConnection, None] = {}
+        self.with_room: dict[SharedConnection, None] = {}
+        # How many requests a new connection will probably serve: all, until one has told.
+        self._per_connection = math.inf
+        self._failures = 0  # to connect, since a connection was made
+        self._is_serving = False
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody uses a connection, or waits for one."""
+        return bool(self.in_use or self.queue or self.openers)
+
+    # -- connections
+
+    def ready(self) -> SharedConnection | None:
+        """Return a connection in use that takes another exchange, the oldest first."""
+        for shared in self.with_room:
+            if not shared.http2.needs_check:
+                return shared
+        return None
+
+    def share(self, http2: MultiplexedConnection, whole: Connection) -> SharedConnection:
+        """Return a connection, which is new or was idle, as one that requests share."""
+        shared = SharedConnection(self, http2, whole)
+        self.speaks_http1 = False
+        self._failures = 0
+        self.in_use[shared] = None
+        self.note_room(shared)
+        return shared
+
+    def note_room(self, shared: SharedConnection) -> None:
+        """Note that *shared* takes another exchange."""
+        self.with_room[shared] = None
+        self._per_connection = shared.http2.max_exchanges
+
+    def discard(self, shared: SharedConnection) -> None:
+        """Forget a connection that is no longer in use."""
+        self.in_use.pop(shared, None)
+        self.with_room.pop(shared, None)
+
+    # -- requests that wait
+
+    def may_open(self) -> bool:
+        """Whether a request that comes now may open a connection, ahead of nobody."""
+        return not self.queue and len(self.openers) < self._wanted(1) and not self.with_room
+
+    def _wanted(self, more: int = 0) -> int:
+        """Return how many requests may open or check a connection at the same time."""
+        away = sum(slot not in self.queue for slot in self.openers)
+        needed = math.ceil((len(self.queue) + away + more) / self._per_connection)
+        at_once: int = MORE_AFTER_FAILURE ** min(self._failures, MOST_FAILURES)
+        return max(needed, at_once)
+
+    def enter(self, slot: OriginSlot) -> bool:
+        """Put *slot* into the queue; return whether it has got at once what it would wait for."""
+        self.queue[slot] = None
+        self.serve()
+        return slot not in self.queue
+
+    def enter_again(self, slot: OriginSlot) -> None:
+        """Put *slot*, which has been the first, into the queue again; call :meth:`serve` then."""
+        slot._waiter = None
+        self.queue[slot] = None
+        self.queue.move_to_end(slot, last=False)
+
+    def make_opener(self, slot: OriginSlot) -> None:
+        """Let the request of *slot* open or check a connection."""
+        slot.is_opener = True
+        self.openers.add(slot)
+
+    def end_opening(self, slot: OriginSlot, *, failed: bool = False) -> None:
+        """Undo :meth:`make_opener`; call :meth:`serve` afterwards."""
+        if slot.is_opener:
+            slot.is_opener = False
+            self.openers.discard(slot)
+            self._failures += failed
+
+    def serve(self) -> None:
+        """Give what there is to those who wait, first come first served."""
+        if self._is_serving or not self.queue or self._pool.closed:
+            return
+        self._is_serving = True  # what is given back meanwhile is given to the next by the loops
+        try:
+            while self.queue and (shared := self.ready()) is not None:
+                slot = next(iter(self.queue))
+                self._pool.slots.release(slot)
+                self.end_opening(slot)
+                if slot._wake():
+                    slot.connection = shared.lend()
+            while len(self.openers) < self._wanted() and self._let_one_open():
+                pass
+        finally:
+            self._is_serving = False
+
+    def _let_one_open(self) -> bool:
+        """Let the first who waits, and may not yet, make room; return whether there is one."""
+        slot = next((each for each in self.queue if not each.is_opener), None)
+        if slot is None:
+            return False
+        self.make_opener(slot)
+        slots = self._pool.slots
+        slot.unchecked = shared = self._unchecked()
+        if shared is not None:
+            shared.is_being_checked = True
+        elif not slots.request(slot):
+            return True  # it waits in both queues
+        if not slot._wake():
+            self.drop(slot)
+        return True
+
+    def _unchecked(self) -> SharedConnection | None:
+        """Return a connection that would have room if it gives a sign of life."""
+        for shared in self.with_room:
+            if not shared.is_being_checked:
+                return shared
+        return self._pool.take_kept(self)
+
+    def drop(self, slot: OriginSlot) -> None:
+        """Take everything back that *slot* has got; call :meth:`serve` afterwards."""
+        self.queue.pop(slot, None)
+        self.end_opening(slot)
+        self._pool.slots.release(slot)
+        connection, slot.connection = slot.connection, None
+        if connection is not None:
+            connection.release()
+        shared, slot.unchecked = slot.unchecked, None
+        if shared is not None:
+            shared.is_being_checked = False
+            shared.changed()
+
+    def turn_to_http1(self) -> None:
+        """Let those who wait go the way of HTTP/1.1, in their order: each needs a slot."""
+        self.speaks_http1 = True
+        slots = self._pool.slots
+        for slot in list(self.queue):
+            if slot.is_opener:  # it is in the queue for slots already
+                self.end_opening(slot)
+                del self.queue[slot]
+            elif slots.request(slot):
+                if not slot._wake():
+                    slots.release(slot)
+            else:
+                del self.queue[slot]
