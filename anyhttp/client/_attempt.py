@@ -67,6 +67,8 @@ class Attempt:
         begun = perf_counter()
         try:
             target, fields = request.target(), request.header_block()
+            if fields.upgrades:
+                request.needs_http1 = True  # HTTP/2 has no upgrade to another protocol
             if scope.progress is not None:
                 scope.progress.begin_attempt(_size_of_body(request))
             # Handlers that are told of connections are awaited when an idle one is used again.

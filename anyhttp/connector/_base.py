@@ -48,8 +48,8 @@ from ._dial import ConnectLimit
 from ._foreign import foreign_stream, made_by_program, timed_out
 from ._hooks import BASE_UNUSED
 from ._http2_mode import Http2Mode
+from ._making_pools import make_pool, pool_key
 from ._package_names import PackageNames
-from ._pool import ConnectionPool
 from ._slots import Slot
 from ._sweeping import Sweeper
 from ._terms import LendingTerms
@@ -177,7 +177,8 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         check_count("limit_per_host", limit_per_host, optional=True)
         self._engine_class = engine_class(http1)
         seconds = math.inf if keepalive_timeout is None else keepalive_timeout
-        self._pool = ConnectionPool(
+        self._pool = make_pool(
+            self._http2,
             limit or 0,
             limit_per_host or 0,
             0 if force_close else seconds,
@@ -299,10 +300,11 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         socket is open.
         """
         pool = self._pool
+        key = pool_key(pool, req)
         with anyio.CancelScope(deadline=deadline_after(timeout.connect)):
-            connection = pool.take_idle(req.connection_key)
+            connection = pool.take_idle(key)
             if connection is None:
-                slot = pool.reserve(req.connection_key)
+                slot = pool.reserve(key)
                 terms = LendingTerms(traces=traces, timeout=timeout)
                 return await self._open(req, slot, terms)
             await self._tell_of(connection, traces, TraceConnectionReuseconnParams())

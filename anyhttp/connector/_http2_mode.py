@@ -12,7 +12,14 @@ from .._network import HTTP1, HTTP2_OR_HTTP1, NetworkStream, Protocols
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("Http2Mode", "Http2Option", "http2_mode", "offered_protocols", "speaks_http2")
+__all__ = (
+    "Http2Mode",
+    "Http2Option",
+    "http2_mode",
+    "needs_http1",
+    "offered_protocols",
+    "speaks_http2",
+)
 
 #: The option ``http2`` of a connector.
 Http2Option = bool | Literal["prior-knowledge"]
@@ -55,7 +62,7 @@ def offered_protocols(mode: Http2Mode, req: ClientRequest) -> Protocols | None:
     """
     if mode is Http2Mode.OFF:
         return None
-    return HTTP1 if _needs_http1(req) else HTTP2_OR_HTTP1
+    return HTTP1 if needs_http1(req) else HTTP2_OR_HTTP1
 
 
 def speaks_http2(mode: Http2Mode, req: ClientRequest, stream: NetworkStream) -> bool:
@@ -63,12 +70,13 @@ def speaks_http2(mode: Http2Mode, req: ClientRequest, stream: NetworkStream) -> 
 
     A proxy that forwards requests to their origins does not.
     """
-    if mode is Http2Mode.OFF:
+    if mode is Http2Mode.OFF or stream.for_one_exchange:
         return False
     if stream.alpn is not None or mode is Http2Mode.BY_ALPN:
         return stream.alpn == "h2"
-    return not (req.is_ssl() or req.is_forwarded or _needs_http1(req))
+    return not (req.is_ssl() or req.is_forwarded or needs_http1(req))
 
 
-def _needs_http1(req: ClientRequest) -> bool:
+def needs_http1(req: ClientRequest) -> bool:
+    """Whether *req* has to be sent by HTTP/1.1."""
     return req.is_handshake or req.needs_http1 or req.version < HttpVersion11

@@ -10,6 +10,7 @@ import anyio
 from .._http1 import Connection
 from .._tasks import Expired
 from ._base import BaseConnector
+from ._making_pools import pool_key
 from ._slots import Slot
 from ._terms import LendingTerms
 
@@ -31,7 +32,10 @@ def lend_nowait(connector: BaseConnector, request: ClientRequest) -> Connection 
     """
     if _has_own_connect(connector):
         return None
-    return connector._pool.take_idle(request.connection_key)
+    pool = connector._pool
+    if pool.is_multiplexed:
+        return pool.take_idle(pool_key(pool, request))
+    return pool.take_idle(request.connection_key)
 
 
 async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingTerms) -> Connection:
@@ -49,7 +53,7 @@ async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingT
         return await _within(terms, connector.connect(request, terms.traces, terms.timeout))
     pool = connector._pool
     pool.check_open()
-    slot = pool.reserve(request.connection_key)
+    slot = pool.reserve(pool_key(pool, request))
     if not slot.is_held:
         if terms.watchdog is None:
             return await _within(terms, connector._open(request, slot, terms))

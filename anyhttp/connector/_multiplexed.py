@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -11,6 +11,7 @@ from .._common import ConnectionKey
 from .._http1 import Connection, Http1Connection
 from .._tasks import current_loop, make_waiter
 from ._origin import (
+    HandshakeKey,
     Http1Key,
     MultiplexedConnection,
     Origin,
@@ -102,6 +103,12 @@ class MultiplexedPool(ConnectionPool):
         if isinstance(held, OriginSlot) and held.connection is not None:
             connection, held.connection = held.connection, None
             return connection
+        if isinstance(key, HandshakeKey):
+            shared = self._shared_for_handshake(key)
+            if shared is not None:
+                if held is not None:
+                    self.release_slot(held)
+                return shared.lend()
         origin = self._origins.get(key)
         if origin is None or origin.loop is not current_loop() or not self._may_share(key):
             return super().take_idle(key, held)
@@ -119,6 +126,23 @@ class MultiplexedPool(ConnectionPool):
             return None
         shared = self.take_kept(origin, held)
         return None if shared is None else shared.lend()
+
+    def _shared_for_handshake(self, key: ConnectionKey) -> SharedConnection | None:
+        """Return a connection that carries WebSockets; none is opened to find out whether it does.
+
+        That is :rfc:`8441`.
+        """
+        self.check_use()
+        origin = self._origins.get(key)
+        if origin is None or origin.loop is not current_loop():
+            return None
+        shared = origin.ready()
+        if shared is None:
+            kept = self.idle.newest(origin.kept_as)
+            if kept is None or not _carries_websockets(kept.http1):
+                return None
+            return self.take_kept(origin)
+        return shared if _carries_websockets(shared.http2) else None
 
     def take_kept(self, origin: Origin, held: Slot | None = None) -> SharedConnection | None:
         """Return an idle HTTP/2 connection, if there is one and the limits allow it."""
@@ -257,3 +281,8 @@ class MultiplexedPool(ConnectionPool):
                 shared.leave_to_parent()
         self._origins.clear()
         super().leave_to_parent()
+
+
+def _carries_websockets(http2: Any) -> bool:
+    connection: MultiplexedConnection = http2
+    return connection.allows_connect_protocol and not connection.needs_check
