@@ -16,6 +16,7 @@ from .connection import (
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
 from .heads import CHUNKED, Head, ResponseHead, as_text, content_type_of, text_fields
+from .interfaces import LentStream
 from .request_framing import NO_BODY, Framing, framing_fields, framing_of_request
 from .response_framing import read_content_length
 from .response_grammar import Limits, ParseError, StatusLine
@@ -40,6 +41,7 @@ __all__ = (
     "Head",
     "Http1Connection",
     "IDLE",
+    "LentStream",
     "Limits",
     "MalformedResponse",
     "OpenExchanges",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .._network import NetworkStream
     from .engine import Engine, KnownHead
-    from .interfaces import ExchangeEngine, ExchangeStream
+    from .interfaces import ExchangeEngine, ExchangeStream, LentStream
 
 __all__ = (
     "BUSY",
@@ -184,7 +184,7 @@ class ExchangeProtocol(Protocol):
     def keep(self, engine: Any, /) -> None:
         """End the exchange of *engine*, which was complete."""
 
-    def lend_away(self, engine: Any, /) -> tuple[NetworkStream, bytes]:
+    def lend_away(self, engine: Any, /) -> tuple[LentStream, bytes]:
         """Return the stream for another protocol, and what *engine* has received for it."""
         ...
 

@@ -37,8 +37,8 @@ from .unread import OpenExchanges, UnreadBody
 from .upload import Outgoing, Upload, inline_body
 
 if TYPE_CHECKING:
-    from .._network import NetworkStream
     from .._tasks import HelperTasks, Watchdog
+    from .interfaces import LentStream
 
 __all__ = (
     "Exchange",
@@ -484,7 +484,7 @@ class Exchange:
 
         self.on_end = both
 
-    def lend_away(self) -> tuple[NetworkStream, bytes]:
+    def lend_away(self) -> tuple[LentStream, bytes]:
         """After a switch: return the stream for another protocol, and the bytes received for it.
 
         The exchange still holds the connection until :meth:`close`.

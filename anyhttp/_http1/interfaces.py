@@ -13,7 +13,7 @@ from .response_grammar import ParseError
 if TYPE_CHECKING:
     from .._tasks import Watchdog
 
-__all__ = ("ExchangeEngine", "ExchangeStream")
+__all__ = ("ExchangeEngine", "ExchangeStream", "LentStream")
 
 
 class ExchangeEngine(Protocol):
@@ -149,3 +149,48 @@ class ExchangeStream(Protocol):
 
     def call_in_loop(self, function: Callable[[], object], /) -> None:
         """Call *function* in the event loop of the stream."""
+
+
+class LentStream(Protocol):
+    """The way to the peer for another protocol, which follows a response."""
+
+    @property
+    def sends_nowait(self) -> bool:
+        """Whether :meth:`send_nowait` sends at once, if there is room for it."""
+        ...
+
+    @property
+    def receive_size(self) -> int:
+        """How many bytes to ask for when the caller does not know how many will come."""
+        ...
+
+    @property
+    def checkpoint_if_cancelled(self) -> Callable[[], Awaitable[None]]:
+        """As in :mod:`anyio.lowlevel`."""
+        ...
+
+    def receive(self, max_bytes: int = ..., /) -> Awaitable[bytes]:
+        """Return what waits for bytes; ``b""`` when the peer sends no more."""
+        ...
+
+    def send_nowait(self, data: bytes | memoryview, /) -> bool:
+        """Send *data* as far as that needs no waiting; return whether all of it has been sent."""
+        ...
+
+    def drain(self) -> Awaitable[None]:
+        """Return what waits until what :meth:`send_nowait` left over has been sent."""
+        ...
+
+    def send_last(self, data: bytes, /) -> None:
+        """Send *data* as far as that needs no waiting; the stream is closed afterwards."""
+
+    def interrupt(self) -> None:
+        """End the wait of the task that receives at this moment with ``Expired``."""
+
+    def is_failure(self, exc: BaseException, /) -> bool:
+        """Whether *exc* is a failure that a program's own stream tells by this attribute."""
+        ...
+
+    def extra_info(self, name: str, default: Any = None, /) -> Any:
+        """Return what asyncio's transports call *name*."""
+        ...

@@ -30,6 +30,9 @@ _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #: With which number the server says that it will still answer all requests.
 _LAST_NUMBER: Final = 2**31 - 1
 
+#: How many exchanges may be left whose other half the server has not ended yet.
+MAX_LEFT: Final = 8
+
 
 class Http2Core:
     """The client's side of one connection.
@@ -61,6 +64,8 @@ class Http2Core:
         #: states that wait for room in a window
         self._blocked: dict[StreamState, None] = {}
         self._news: dict[StreamState, None] = {}
+        #: those that the client has left, in which the server still has to end its half
+        self._left: dict[StreamState, None] = {}
 
         self._last_number = _LAST_NUMBER  # that the server still answers, as its GOAWAY says
         self._goaway_text = ""
@@ -92,7 +97,8 @@ class Http2Core:
     @property
     def max_exchanges(self) -> int:
         """How many exchanges may be open at a time."""
-        return min(self._peer.max_exchanges, self._options.max_exchanges)
+        most = min(self._peer.max_exchanges, self._options.max_exchanges)
+        return max(0, most - len(self._left))
 
     @property
     def can_open(self) -> bool:
@@ -183,6 +189,18 @@ class Http2Core:
             self._reset(state, code)
         else:
             state.is_closed = True
+
+    def leave(self, state: StreamState) -> None:
+        """End the client's half of an exchange in good order; what still comes is dropped.
+
+        The server has to end its half.  If it does not do so for some exchanges, the oldest of
+        them are reset.
+        """
+        self.send_data(state, b"", end=True)
+        if not state.is_closed:
+            self._left[state] = None
+            if len(self._left) > MAX_LEFT:
+                self.reset(next(iter(self._left)), ErrorCode.CANCEL)
 
     def consumed(self, state: StreamState) -> None:
         """Let the server send as much more as the program has taken from the pieces of *state*."""
@@ -278,12 +296,14 @@ class Http2Core:
         """Forget an exchange after its end, and tell of that."""
         self._streams.remove(state)
         self._blocked.pop(state, None)
+        self._left.pop(state, None)
         self._tell(state)
 
     def _reset(self, state: StreamState, code: int) -> None:
         self._output.append(number_frame(frames.RST_STREAM, state.stream_id, code))
         self._streams.remove_reset(state)
         self._blocked.pop(state, None)
+        self._left.pop(state, None)
 
     def _refuse(self, number: int, fault: StreamFault) -> None:
         """Reset a stream for a fault of the server."""

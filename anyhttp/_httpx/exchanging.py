@@ -147,8 +147,8 @@ class Exchanging:
         content: StreamReader | bytes = b""
         if status == 101 or (outgoing.method == "CONNECT" and 200 <= status < 300):
             exchange.end_limits()
-            stream, received = exchange.lend_away()
-            network_stream = TransportStream(library, stream, received)
+            _, received = exchange.lend_away()
+            network_stream = TransportStream(library, self._stream, received)
         else:
             content = exchange.open_body(_AS_IT_COMES)
             if not isinstance(content, bytes) and content.at_eof() and content.exception() is None:

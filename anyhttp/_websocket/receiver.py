@@ -32,7 +32,7 @@ from .models import (
 from .sender import CALLS_IN_A_ROW, Sender
 
 if TYPE_CHECKING:
-    from .._network import NetworkStream
+    from .._http1 import LentStream
 
 __all__ = ("Receiver",)
 
@@ -76,7 +76,7 @@ class Receiver:
 
     def __init__(
         self,
-        stream: NetworkStream,
+        stream: LentStream,
         frames: FrameReader,
         sender: Sender,
         life: Lifecycle,

@@ -20,7 +20,7 @@ from .models import WSCloseCode, WSMsgType
 from .outgoing import Fragments, checked_bits, control_payload, shortened
 
 if TYPE_CHECKING:
-    from .._network import NetworkStream
+    from .._http1 import LentStream
     from .frame_writer import BytesLike
 
 __all__ = ("CALLS_IN_A_ROW", "Sender")
@@ -90,7 +90,7 @@ class Sender:
 
     def __init__(
         self,
-        stream: NetworkStream,
+        stream: LentStream,
         life: Lifecycle,
         deflater: Deflater | None,
         close_seconds: float,

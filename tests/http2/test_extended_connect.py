@@ -9,7 +9,7 @@ pytest.importorskip("h2")
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import Event, RequestReceived
+from h2.events import Event, RequestReceived, StreamEnded, StreamReset
 from h2.settings import SettingCodes, Settings
 
 from anyhttp._headers import header_block
@@ -52,8 +52,8 @@ class Pair:
         state.send_end()
         self.core.start(state, end=state.is_ended)
         self.exchange()
-        (received,) = [event for event in self.events if isinstance(event, RequestReceived)]
-        return state, received
+        received = [event for event in self.events if isinstance(event, RequestReceived)]
+        return state, received[-1]
 
 
 def text_of(received: RequestReceived) -> list[tuple[str, str]]:
@@ -103,6 +103,36 @@ def test_a_refusal_is_a_response_like_any_other() -> None:
     assert state.head is not None
     assert not state.head.switches
     assert (state.complete, b"".join(state.pieces)) == (True, b"no")
+
+
+def test_leaving_ends_one_half_and_leaves_the_other_to_the_server() -> None:
+    """A reset could make the server drop the last frame of the WebSocket unread."""
+    both = Pair()
+    state, _ = both.start(HANDSHAKE)
+    both.server.send_headers(state.stream_id, [(":status", "200")])
+    both.exchange()
+    room = both.core.max_exchanges
+    both.core.leave(state)
+    both.exchange()
+    assert [event.stream_id for event in both.events if isinstance(event, StreamEnded)] == [1]
+    assert both.core.max_exchanges == room - 1
+    both.server.send_data(state.stream_id, b"late", end_stream=True)
+    both.exchange()
+    assert state.is_closed
+    assert both.core.max_exchanges == room
+    assert not [event for event in both.events if isinstance(event, StreamReset)]
+
+
+def test_a_server_that_ends_nothing_gets_resets() -> None:
+    """The oldest of those that have been left is reset when there are more than eight."""
+    both = Pair()
+    states = [both.start(HANDSHAKE)[0] for _ in range(9)]
+    for state in states:
+        both.core.leave(state)
+    both.exchange()
+    assert [event.stream_id for event in both.events if isinstance(event, StreamReset)] == [1]
+    assert states[0].is_closed
+    assert not states[1].is_closed
 
 
 def test_another_upgrade_is_left_out() -> None:
