@@ -11,7 +11,8 @@ which would not leave it so, are not made for values that seldom come again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import hpack
@@ -22,17 +23,30 @@ from .errors import ConnectionFault, ErrorCode
 if TYPE_CHECKING:
     from hpack.table import HeaderTable
 
-__all__ = ("CodedFields", "FieldDecoder", "FieldEncoder", "TableMark")
+__all__ = ("CodedFields", "FieldDecoder", "FieldEncoder", "TableMark", "never_indexed")
+
+# The library logs each field with its value at DEBUG, and the whole head.  A program that lets
+# everything be logged does not want its passwords there; one that sets this level does.
+_log: Final = logging.getLogger("hpack")
+if _log.level == logging.NOTSET:
+    _log.setLevel(logging.WARNING)
 
 #: Most bytes of fields that are remembered for a server, however many it allows.
 MAX_TABLE_SIZE: Final = 4096
 
 #: A list of fields that is larger than allowed is decoded up to this multiple of what is allowed,
 #: so that it ends its stream only: without having decoded it, no later head could be read.
-OVERSIZE: Final = 4
+OVERSIZE: Final = 2
 
-# Names with a number in the static table (RFC 7541, appendix A) whose values are sent as they are.
-_NUMBERS: Final = {b":path": b"\x04", b"content-length": b"\x0f\x0d"}
+# Names with a number in the static table (RFC 7541, appendix A) whose values are sent as they are:
+# in no table of this connection, and the last ones in none of any connection after it (§6.2.3).
+_NUMBERS: Final = {
+    b":path": b"\x04",
+    b"content-length": b"\x0f\x0d",
+    b"authorization": b"\x1f\x08",
+    b"cookie": b"\x1f\x11",
+    b"proxy-authorization": b"\x1f\x22",
+}
 
 
 class TableMark(NamedTuple):
@@ -69,10 +83,7 @@ class CodedFields:
 
 
 def _literal(name: bytes, value: bytes) -> bytes:
-    """Return a field that is coded without the table (:rfc:`7541#section-6.2.2`).
-
-    :param name: ``b":path"`` or ``b"content-length"``
-    """
+    """Return a field that is coded without the table (:rfc:`7541#section-6.2.2`)."""
     size = len(value)
     if size < 127:
         return b"%b%c%b" % (_NUMBERS[name], size, value)
@@ -83,6 +94,14 @@ def _literal(name: bytes, value: bytes) -> bytes:
         size >>= 7
     length.append(size)
     return _NUMBERS[name] + length + value
+
+
+def never_indexed(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return credentials as they are sent: in no table (:rfc:`7541#section-7.1.3`).
+
+    :param fields: ``Authorization``, ``Proxy-Authorization`` and ``Cookie``
+    """
+    return b"".join([_literal(name, value) for name, value in fields])
 
 
 class FieldEncoder:
@@ -99,11 +118,18 @@ class FieldEncoder:
         self._size = min(last, MAX_TABLE_SIZE)
         self._least_size = min(self._least_size, least, MAX_TABLE_SIZE)
 
-    def encode(self, coded: CodedFields, path: bytes | None, length: bytes | None) -> bytes:
+    def encode(
+        self,
+        coded: CodedFields,
+        path: bytes | None,
+        length: bytes | None,
+        credentials: bytes = b"",
+    ) -> bytes:
         """Return a head as bytes, which have to be sent in the order of these calls.
 
         :param path: value of ``:path``, which comes before all other fields
         :param length: value of ``Content-Length``
+        :param credentials: what :func:`never_indexed` has returned
         """
         changes = b""
         if self._size != self._least_size or self._size != self._encoder.header_table_size:
@@ -113,7 +139,7 @@ class FieldEncoder:
             block = _literal(b":path", path) + block
         if length is not None:
             block += _literal(b"content-length", length)
-        return changes + block
+        return changes + block + credentials
 
     def _size_changes(self) -> bytes:
         """Change the size of the table, and return what tells the server of it.
@@ -167,7 +193,8 @@ class FieldDecoder:
             raise ConnectionFault(
                 ErrorCode.ENHANCE_YOUR_CALM, "a head that is much larger than allowed"
             ) from None
-        except (HPACKError, ValueError, IndexError, TypeError) as exc:
+        except (HPACKError, ValueError, IndexError, TypeError):
+            # The library's own text may hold all of the head, cookies among it.
             raise ConnectionFault(
-                ErrorCode.COMPRESSION_ERROR, f"a head that cannot be decompressed: {exc!r}"
+                ErrorCode.COMPRESSION_ERROR, "a head that cannot be decompressed"
             ) from None

@@ -16,7 +16,7 @@ from .compression import FieldEncoder
 from .errors import ConnectionFault, ErrorCode, StreamFault, shown_code
 from .fields import RequestHeads, check_trailers
 from .frames import HEADER_SIZE, FrameReader, frame_header, number_frame
-from .guards import SMALL_DATA, FloodGuard
+from .guards import DEAR_SIZE, SMALL_DATA, FloodGuard
 from .heads import Block, BlockReader, ResponseHeads
 from .options import Http2Options
 from .settings import INITIAL_WINDOW, LARGEST_WINDOW, PeerSettings, own_settings
@@ -134,7 +134,9 @@ class Http2Core:
         request = state.request
         if request is None or state.stream_id or state.is_closed or not self.can_open:
             raise RuntimeError("the exchange cannot be started")
-        block = self._encoder.encode(request.coded, request.path, request.length)
+        block = self._encoder.encode(
+            request.coded, request.path, request.length, request.credentials
+        )
         number = self._streams.add(state)
         state.window = self._options.stream_window
         state.send_window = self._peer.window
@@ -339,7 +341,7 @@ class Http2Core:
         if state is None:
             self._responses.decode(block.data)
             self._streams.find(number)
-            self._guard.count("for exchanges that have been reset")
+            self._guard.count("for exchanges that have been reset", len(block.data) // DEAR_SIZE)
             return
         if state.complete:
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, "a head after the end of a response")

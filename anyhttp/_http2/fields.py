@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
-
-import hpack
+from typing import Final, NamedTuple
 
 from .._common import Fields, HttpVersion
 from .._headers import HeaderBlock
 from .._http1 import CHUNKED, Head, Limits, ParseError, StatusLine, read_content_length
-from .compression import CodedFields
+from .compression import CodedFields, never_indexed
 from .errors import ErrorCode, StreamFault
 
 __all__ = ("RequestHead", "RequestHeads", "check_trailers", "read_head", "websocket_fields")
@@ -29,9 +28,8 @@ _OF_CONNECTION: Final = frozenset({
 })  # fmt: skip
 
 #: Values that must not be guessed by how well a head is compressed (:rfc:`7541#section-7.1.3`).
-#: Short cookies are among them, as these would be found with few tries.
-_SECRET: Final = frozenset({b"authorization", b"proxy-authorization"})
-_SHORT_COOKIE: Final = 20
+#: They are not kept for the next request either.
+_SECRET: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]++")
 _VALUE: Final = re.compile(rb"(?:[^\x00\r\n\t ](?:[^\x00\r\n]*+(?<![\t ]))?)?")
@@ -48,17 +46,33 @@ _KEPT_FIELDS: Final = 64
 class RequestHead:
     """The head of a request, ready to be compressed."""
 
-    __slots__ = ("coded", "length", "method", "path")
+    __slots__ = ("coded", "credentials", "length", "method", "path")
 
     def __init__(
-        self, method: bytes, path: bytes | None, length: bytes | None, coded: CodedFields
+        self,
+        method: bytes,
+        path: bytes | None,
+        length: bytes | None,
+        credentials: bytes,
+        coded: CodedFields,
     ) -> None:
         self.method = method
         #: ``:path``, and ``Content-Length``: sent apart from the fields that come again
         self.path = path
         self.length = length
+        #: the fields with secrets, as they are sent
+        self.credentials = credentials
         #: the other fields
         self.coded = coded
+
+
+class _Known(NamedTuple):
+    """Fields of requests that may come again."""
+
+    coded: CodedFields
+    length: bytes | None
+    #: names of fields that are meant for a connection only
+    named: frozenset[bytes]
 
 
 class RequestHeads:
@@ -71,7 +85,7 @@ class RequestHeads:
 
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme.encode("ascii")
-        self._known: dict[object, tuple[CodedFields, bytes | None]] = {}
+        self._known: dict[object, _Known] = {}
 
     def make(
         self,
@@ -90,6 +104,10 @@ class RequestHeads:
         :raises ValueError: a name or a value is one that HTTP/2 does not allow
         """
         fields = headers.fields if isinstance(headers, HeaderBlock) else tuple(headers)
+        secrets: Fields = ()
+        if _have_secrets(tuple([name for name, _ in fields])):
+            secrets = tuple([field for field in fields if field[0].lower() in _SECRET])
+            fields = tuple([field for field in fields if field[0].lower() not in _SECRET])
         is_tunnel = method == "CONNECT" and protocol is None
         key = (method, protocol, fields, target if is_tunnel else None)
         known = self._known.get(key)
@@ -99,9 +117,10 @@ class RequestHeads:
                 if len(self._known) >= _KEPT_HEADS:
                     self._known.clear()
                 self._known[key] = known
-        coded, length = known
+        coded = known.coded
         path = None if is_tunnel else _checked_path(target)
-        return RequestHead(coded.fields[0][1], path, length, coded)
+        credentials = _credentials(secrets, known.named) if secrets else b""
+        return RequestHead(coded.fields[0][1], path, known.length, credentials, coded)
 
     def _make(
         self,
@@ -109,8 +128,10 @@ class RequestHeads:
         target: str,
         fields: Iterable[tuple[str, str]],
         protocol: str | None,
-    ) -> tuple[CodedFields, bytes | None]:
-        authority, length, regular = _regular_fields(fields)
+    ) -> _Known:
+        pairs = [(name.lower().encode("utf-8", "surrogateescape"), value) for name, value in fields]
+        named = _named_options(value for name, value in pairs if name == b"connection")
+        authority, length, regular = _regular_fields(pairs, named)
         pseudo = [(b":method", _checked(b":method", method))]
         if method == "CONNECT" and protocol is None:
             authority = _checked(b":authority", target)
@@ -120,7 +141,23 @@ class RequestHeads:
             pseudo.append((b":authority", authority))
         if protocol is not None:
             pseudo.append((b":protocol", _checked(b":protocol", protocol)))
-        return CodedFields(pseudo + regular), length
+        return _Known(CodedFields(pseudo + regular), length, named)
+
+
+# Only names in requests are cached, so no peer chooses what is stored.
+@lru_cache(maxsize=256)
+def _have_secrets(names: tuple[str, ...]) -> bool:
+    return any(name.lower() in _SECRET for name in names)
+
+
+def _credentials(secrets: Fields, named: frozenset[bytes]) -> bytes:
+    """Return the fields with *secrets* as they are sent."""
+    fields: list[tuple[bytes, bytes]] = []
+    for name, text in secrets:
+        lowered = name.lower().encode("ascii")
+        if lowered not in named:
+            fields.append((lowered, _checked(lowered, text)))
+    return never_indexed(fields)
 
 
 def websocket_fields(block: HeaderBlock) -> Fields | None:
@@ -141,11 +178,9 @@ def websocket_fields(block: HeaderBlock) -> Fields | None:
 
 
 def _regular_fields(
-    fields: Iterable[tuple[str, str]],
+    pairs: Iterable[tuple[bytes, str]], named: frozenset[bytes]
 ) -> tuple[bytes | None, bytes | None, list[tuple[bytes, bytes]]]:
     """Return the ``Host``, the ``Content-Length`` and the other fields that are sent."""
-    pairs = [(name.lower().encode("utf-8", "surrogateescape"), value) for name, value in fields]
-    named = _named_options(value for name, value in pairs if name == b"connection")
     authority = length = None
     regular: list[tuple[bytes, bytes]] = []
     for name, text in pairs:
@@ -162,25 +197,18 @@ def _regular_fields(
             # Nothing but this is allowed, and nothing else would mean anything.
             if b"trailers" in {part.strip().lower() for part in value.split(b",")}:
                 regular.append((name, b"trailers"))
-        elif name == b"cookie":
-            # Cookies that have not changed are compressed although others have (§8.2.3).
-            regular += [_field(name, crumb) for crumb in value.split(b"; ")]
         else:
-            regular.append(_field(name, value))
+            regular.append((name, value))
     return authority, length, regular
 
 
-def _named_options(values: Iterable[str]) -> set[bytes]:
+def _named_options(values: Iterable[str]) -> frozenset[bytes]:
     """Return the names of fields that are meant for a connection by ``Connection``."""
     options = {option.strip().lower() for value in values for option in value.split(",")}
     # "TE" is always named there by HTTP/1.1, and has a rule of its own.
-    return {option.encode("utf-8", "surrogateescape") for option in options} - {b"te"}
-
-
-def _field(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    if name in _SECRET or (name == b"cookie" and len(value) < _SHORT_COOKIE):
-        return hpack.NeverIndexedHeaderTuple(name, value)
-    return (name, value)
+    return frozenset(
+        [option.encode("utf-8", "surrogateescape") for option in options if option != "te"]
+    )
 
 
 def _checked(name: bytes, text: str) -> bytes:

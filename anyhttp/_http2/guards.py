@@ -6,7 +6,7 @@ from typing import Final
 
 from .errors import ConnectionFault, ErrorCode
 
-__all__ = ("MAX_CONTINUATIONS", "FloodGuard")
+__all__ = ("DEAR_SIZE", "MAX_CONTINUATIONS", "SMALL_DATA", "FloodGuard")
 
 #: Frames that one head may come in, behind the first.
 MAX_CONTINUATIONS: Final = 64
@@ -14,6 +14,10 @@ MAX_CONTINUATIONS: Final = 64
 #: DATA for an exchange that has been reset is of no use, but was on its way; its window bounds it.
 #: Frames of fewer bytes than this would make too many.
 SMALL_DATA: Final = 1024
+
+#: A head that is of no use has to be decompressed all the same, for the sake of later ones.  This
+#: takes time: as much as another frame for each so many bytes.
+DEAR_SIZE: Final = 128
 
 #: How many frames without use may come more than are forgiven.
 _ALLOWED: Final = 1000
@@ -41,12 +45,13 @@ class FloodGuard:
     def __init__(self) -> None:
         self._count = 0
 
-    def count(self, kind: str) -> None:
+    def count(self, kind: str, more: int = 0) -> None:
         """Count a frame of *kind*, which the message names.
 
+        :param more: as how many other frames it counts besides
         :raises ConnectionFault: there have been too many
         """
-        self._count += 1
+        self._count += 1 + more
         if self._count > _ALLOWED:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, f"a flood of frames: {kind}")
 

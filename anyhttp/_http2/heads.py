@@ -35,8 +35,7 @@ class BlockReader:
     __slots__ = ("_begun", "_frames", "_max_size", "stream")
 
     def __init__(self, max_size: int) -> None:
-        # Some values get longer when they are compressed badly.
-        self._max_size = 2 * max_size
+        self._max_size = max_size
         self._begun = Block(b"", ends=False)
         self._frames = 0
         #: number of the stream whose head has begun, and not ended; else 0
@@ -53,6 +52,7 @@ class BlockReader:
             if len(payload) < 5:
                 raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "HEADERS without a priority")
             payload = payload[5:]
+        self._check_size(payload)
         block = Block(payload, ends=bool(flags & frames.END_STREAM))
         if flags & frames.END_HEADERS:
             return block
@@ -68,15 +68,19 @@ class BlockReader:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
         self._frames += 1
         block = self._begun._replace(data=self._begun.data + payload)
-        if self._frames > MAX_CONTINUATIONS or len(block.data) > self._max_size:
-            raise ConnectionFault(
-                ErrorCode.ENHANCE_YOUR_CALM, "a head in too many or too large frames"
-            )
+        self._check_size(block.data)
+        if self._frames > MAX_CONTINUATIONS:
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "a head in too many frames")
         if flags & frames.END_HEADERS:
             self._begun, self.stream = Block(b"", ends=False), 0
             return block
         self._begun = block
         return None
+
+    def _check_size(self, data: bytes) -> None:
+        # The library needs quadratic time.  No head gets larger by being compressed.
+        if len(data) > self._max_size:
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "a head that is too large")
 
 
 class _Known(NamedTuple):

@@ -13,10 +13,10 @@ import pytest
 
 pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
 
-from anyhttp._http2 import Http2Options
-from anyhttp._http2.state import StreamState
 from hyperframe.frame import DataFrame
 
+from anyhttp._http2 import Http2Options
+from anyhttp._http2.state import StreamState
 from tests.support.cost import calls_of
 from tests.support.http2_probe import (
     ALTSVC,
@@ -146,7 +146,7 @@ class TestFloods:
         calls = calls_of(flood)
         assert probe.went_away == ENHANCE_YOUR_CALM
         assert state.failure is not None
-        assert calls < 5_000_000
+        assert calls < 3_000_000
 
     def test_a_flood_costs_little_for_each_frame(self) -> None:
         """No look at all streams, or at all frames before."""
@@ -181,7 +181,7 @@ class TestMemory:
         one = data(1, b"x")
         tracemalloc.start()
         sent = 0
-        while sent < 50_000:
+        while sent < 20_000:
             probe.core.receive(one * 5000)
             sent += 5000
         kept, _ = tracemalloc.get_traced_memory()

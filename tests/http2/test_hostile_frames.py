@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
 
-from anyhttp._http2 import Http2Options
-from anyhttp._http2.state import StreamState
 from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
 from anyhttp._http1 import ParseError
+from anyhttp._http2 import Http2Options
+from anyhttp._http2.state import StreamState
 from tests.support.cost import calls_of
 from tests.support.http2_probe import (
     ACK,

@@ -9,9 +9,6 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from anyhttp._http2 import Http2Options
-from anyhttp._http2.core import Http2Core
-from anyhttp._http2.state import StreamState
 from hpack import Decoder, Encoder
 from hyperframe.frame import (
     ContinuationFrame,
@@ -26,6 +23,9 @@ from hyperframe.frame import (
 )
 
 from anyhttp._http1 import Limits
+from anyhttp._http2 import Http2Options
+from anyhttp._http2.core import Http2Core
+from anyhttp._http2.state import StreamState
 
 __all__ = (
     "ALTSVC",
