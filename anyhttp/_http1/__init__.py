@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from .connection import (
+    BUSY,
     IDLE,
     Connection,
     ExchangeProtocol,
@@ -31,6 +32,7 @@ from .upload_tracker import (
 )
 
 __all__ = (
+    "BUSY",
     "CHUNKED",
     "Connection",
     "NO_BODY",

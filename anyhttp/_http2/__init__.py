@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from .connection import Http2Connection
 from .core import Http2Core
 from .errors import ErrorCode
 from .options import Http2Options
 from .state import StreamState
+from .stream import Http2Stream
 
 __all__ = (
     "ErrorCode",
+    "Http2Connection",
     "Http2Core",
     "Http2Options",
+    "Http2Stream",
     "StreamState",
 )
