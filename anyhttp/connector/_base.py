@@ -47,7 +47,7 @@ from ..tracing import (
 from ._dial import ConnectLimit
 from ._foreign import foreign_stream, made_by_program, timed_out
 from ._hooks import BASE_UNUSED
-from ._http2_mode import Http2Mode
+from ._http2_mode import Http2Mode, speaks_http2
 from ._making_pools import make_pool, pool_key
 from ._package_names import PackageNames
 from ._slots import Slot
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteStream
 
+    from .._http2 import Http2Connection
     from ..client_reqrep import ClientRequest
 
 __all__ = ("BaseConnector", "ConnectorStatistics")
@@ -371,7 +372,7 @@ class BaseConnector(PackageNames, AsyncWithOnly):
                 if traces:
                     await tell(traces, TraceConnectionCreateStartParams())
                 stream = await self._make_stream(req, traces, timeout, limit)
-                connection = pool.lend(Http1Connection(stream, self._engine_class), slot)
+                connection = pool.lend(self._protocol_on(stream, req), slot)
                 await self._tell_of(connection, traces, TraceConnectionCreateEndParams())
                 return connection
             except Expired:
@@ -383,6 +384,16 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         if not terms.session_is_closed:
             pool.check_open()  # close() cancels the scope too, and then this raises
         raise terms.ended() or timed_out(req)
+
+    def _protocol_on(
+        self, stream: NetworkStream, req: ClientRequest
+    ) -> Http1Connection | Http2Connection:
+        """Return what speaks the protocol of *stream*, a new one to the endpoint of *req*."""
+        if speaks_http2(self._http2, req, stream):
+            from .._http2 import Http2Connection, Http2Options  # few connectors need them
+
+            return Http2Connection(stream, Http2Options(), "https" if req.is_ssl() else "http")
+        return Http1Connection(stream, self._engine_class)
 
     def _stream_at_once(self, req: ClientRequest, timeout: ClientTimeout) -> NetworkStream | None:
         """Return a stream to the endpoint of *req* if that needs no waiting.

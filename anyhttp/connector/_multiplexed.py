@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -21,6 +21,9 @@ from ._origin import (
 from ._pool import ConnectionPool
 from ._slots import Slot
 from ._substitute import OPEN_BLOCKS, is_network_replaced
+
+if TYPE_CHECKING:
+    from .._http2 import Http2Connection
 
 __all__ = ("MultiplexedPool",)
 
@@ -229,18 +232,17 @@ class MultiplexedPool(ConnectionPool):
         slot.origin.drop(slot)
         slot.origin.serve()
 
-    def lend(self, http1: Http1Connection | MultiplexedConnection, slot: Slot) -> Connection:
-        """Return the right to use *http1*, or one stream of it; the slot belongs to it."""
-        # The base class uses nothing that an HTTP/2 connection has not got as well.
-        whole = super().lend(cast("Http1Connection", http1), slot)
-        if isinstance(http1, Http1Connection):
+    def lend(self, new: Http1Connection | Http2Connection, slot: Slot) -> Connection:
+        """Return the right to use a new connection, or one stream of it."""
+        whole = super().lend(new, slot)
+        if isinstance(new, Http1Connection):
             if isinstance(slot, OriginSlot):
                 slot.origin.end_opening(slot)
                 slot.origin.turn_to_http1()
             return whole
         origin = self._origin_of(slot.key)
         slot.key = origin.kept_as
-        connection = origin.share(http1, whole).lend()
+        connection = origin.share(new, whole).lend()
         if isinstance(slot, OriginSlot):
             slot.origin.end_opening(slot)
         origin.serve()

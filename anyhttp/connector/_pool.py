@@ -6,7 +6,7 @@ import math
 import os
 from threading import enumerate as running_threads, get_ident
 from time import monotonic
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 from weakref import ref
 
 from .._common import ConnectionKey, EventLoop
@@ -17,6 +17,9 @@ from ..client_exceptions import ClientConnectionError
 from ._idle import IdleConnections
 from ._slots import Slot, Slots
 from ._substitute import OPEN_BLOCKS, is_network_replaced
+
+if TYPE_CHECKING:
+    from .._http2 import Http2Connection
 
 __all__ = ("ConnectionPool",)
 
@@ -260,10 +263,11 @@ class ConnectionPool:
         if len(closing) > room or not all(stream.closes_by_itself for stream in closing):
             await self.finish_closing()
 
-    def lend(self, http1: Http1Connection, slot: Slot) -> Connection:
-        """Return the right to use *http1*; the slot belongs to it from now on."""
+    def lend(self, new: Http1Connection | Http2Connection, slot: Slot) -> Connection:
+        """Return the right to use a new connection; the slot belongs to it from now on."""
         self._opening.discard(slot)
         self._open.add(slot)
+        http1 = cast("Http1Connection", new)  # what the pool asks for, that of HTTP/2 has as well
         slot.http1 = http1
         slot.lease = lease = Connection(http1, slot, self)
         return lease
