@@ -2,7 +2,8 @@
 
 Each class is a chapter of ``docs/explanation/trust.md``; each docstring names its rule, and the
 advisories about clients that had the hole.  The corners of each rule are tested where the rule
-lives: in ``tests/wire``, ``test_strict``, ``test_cookiejar`` and so on.
+lives: in ``tests/wire``, ``test_strict``, ``test_cookiejar`` and so on.  The chapter on HTTP/2 has
+its tests in ``tests/http2/test_hostile_*``.
 """
 
 from __future__ import annotations

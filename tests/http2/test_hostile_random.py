@@ -1,0 +1,115 @@
+"""Whatever bytes a server sends: nothing is raised, and each exchange ends or goes on."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings as examples, strategies as st
+
+pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+
+from hyperframe.frame import GoAwayFrame, RstStreamFrame
+
+from anyhttp._http1 import ParseError
+from anyhttp._http2.state import StreamState
+from tests.support.http2_probe import Probe, data, frame, settings
+
+#: Compressed sections, right and wrong, that change no table.
+BLOCKS = [
+    b"\x88",  # :status 200
+    b"\x89",  # 204
+    b"\x08\x03103",
+    b"\x88\x0f\x0d\x015",  # content-length: 5
+    b"\x00\x01a\x01b",
+    b"\x00\x01A\x01b",
+    b"\xff\x80\x01",
+    b"",
+]
+streams = st.sampled_from([0, 1, 1, 1, 3, 3, 5, 2, 7, 2**31 - 1])
+payloads = st.one_of(
+    st.sampled_from(BLOCKS),
+    st.binary(max_size=40),
+    st.binary(min_size=4, max_size=4),
+    st.binary(min_size=8, max_size=8),
+    st.integers(0, 3000).map(bytes),
+)
+frames_of_any_kind = st.builds(
+    frame, st.integers(0, 13), st.sampled_from([0, 1, 4, 5, 5, 8, 13, 0x25]), streams, payloads
+)
+heads = st.builds(frame, st.just(1), st.sampled_from([0, 4, 5]), streams, st.sampled_from(BLOCKS))
+bodies = st.builds(data, streams, st.binary(max_size=20), end=st.booleans())
+known_settings = st.tuples(
+    st.integers(0, 9), st.sampled_from([0, 1, 100, 16_384, 65_535, 2**31 - 1, 2**31, 2**32 - 1])
+)
+setups = st.lists(known_settings, max_size=3).map(lambda values: settings(*values))
+SERVERS = st.lists(st.one_of(heads, heads, bodies, bodies, setups, frames_of_any_kind), max_size=12)
+
+
+def asked() -> tuple[Probe, list[StreamState]]:
+    """Return a core with three exchanges, of which one still sends, and one was reset."""
+    probe = Probe()
+    states = [probe.request(), probe.request("POST", end=False), probe.request("HEAD")]
+    probe.core.send_data(states[1], b"some", end=False)
+    gone = probe.request()
+    probe.core.reset(gone, 8)
+    return probe, states
+
+
+def seen(probe: Probe, states: list[StreamState]) -> list[object]:
+    """Return all that can be seen of the outcome."""
+    found: list[object] = [str(probe.core.error), probe.core.can_open, probe.went_away]
+    for state in states:
+        found += [
+            state.complete,
+            state.is_unprocessed,
+            state.reset_code,
+            str(state.failure),
+            state.head and (state.head.status, state.head.raw_headers),
+            b"".join(state.pieces),
+            list(state.trailers),
+            probe.reset_of(state),
+        ]
+    return found
+
+
+def check(probe: Probe, states: list[StreamState], received: int) -> None:
+    """Check what has to hold whatever was received."""
+    core = probe.core
+    assert core.error is None or type(core.error) is ParseError
+    assert (core.error is None) == (not probe.sent(GoAwayFrame))
+    assert len(probe.sent(RstStreamFrame)) <= 5
+    assert sum(one.body_len + 9 for one in probe.frames) < 2 * received + 5000
+    for state in states:
+        assert state.complete or state.failure is not None or core.error is None
+        assert not (state.complete and state.failure)
+        assert state.error is None or state.error is state.failure
+    probe.core.receive_eof()
+    assert all(state.complete or state.failure is not None for state in states)
+
+
+@examples(max_examples=300)
+@given(SERVERS, st.randoms(use_true_random=False))
+def test_any_frames_in_any_pieces(sent: list[bytes], chance: random.Random) -> None:
+    """The outcome does not depend on how the bytes are divided."""
+    whole = b"".join(sent)
+    at_once, apart = asked(), asked()
+    at_once[0].feed(whole)
+    position = 0
+    while position < len(whole):
+        size = chance.choice([1, 2, 8, 9, 10, 100, len(whole)])
+        apart[0].feed(whole[position : position + size])
+        position += size
+    assert seen(*at_once) == seen(*apart)
+    check(*at_once, len(whole))
+    check(*apart, len(whole))
+
+
+@examples(max_examples=200)
+@given(st.lists(st.binary(max_size=60), max_size=8), st.booleans())
+def test_any_bytes(sent: list[bytes], greeted: bool) -> None:
+    """Frames or not, from the first byte or later."""
+    probe = Probe(greeted=greeted)
+    states = [probe.request() for _ in range(3)]
+    probe.feed(*sent)
+    check(probe, states, sum(map(len, sent)))
