@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from functools import _lru_cache_wrapper
-from types import FrameType, FunctionType, ModuleType
 
 import pytest
 
 from anyhttp import BasicAuth
 from anyhttp._common.values import Fields, FieldsMemo
 from tests.support.client import client
+from tests.support.reachable import reachable
 from tests.support.server import Server
 
 pytestmark = pytest.mark.once
 
 SECRET = "hunter2-and-more"
-
-
-def reachable(start: object) -> Iterator[object]:
-    """Yield all that *start* keeps alive, except by way of modules, functions and classes."""
-    found, waiting = {id(start)}, [start]
-    while waiting:
-        thing = waiting.pop()
-        yield thing
-        for below in gc.get_referents(thing):
-            left_out = isinstance(below, (ModuleType, FrameType, FunctionType, type))
-            if id(below) not in found and not left_out:
-                found.add(id(below))
-                waiting.append(below)
 
 
 def memories() -> list[object]:

@@ -17,7 +17,7 @@ SMALL_DATA: Final = 1024
 
 #: A head that is of no use has to be decompressed all the same, for the sake of later ones.  This
 #: takes time: as much as another frame for each so many bytes.
-DEAR_SIZE: Final = 128
+DEAR_SIZE: Final = 64
 
 #: How many frames without use may come more than are forgiven.
 _ALLOWED: Final = 1000

@@ -31,6 +31,7 @@ from tests.support.http2_probe import (
     ping,
     settings,
 )
+from tests.support.reachable import reachable
 
 PROTOCOL_ERROR, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 1, 9, 11
 OK = (":status", "200")
@@ -493,6 +494,20 @@ class TestSecrets:
         found = [each for each in probe.decoder.decode(block, raw=True) if each[0] == b"cookie"]
         assert b"; ".join(bytes(each[1]) for each in found).decode() == cookies
         assert all(isinstance(each, NeverIndexedHeaderTuple) for each in found)
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_nothing_is_kept_of_them(self, name: str) -> None:
+        """A connection remembers heads that come again, but not what is secret in them."""
+        probe = Probe()
+        for _ in range(2):
+            state = probe.request(fields=[(name, SECRET), ("X-Other", "kept")])
+            probe.feed(probe.head(state.stream_id, end=True))
+        del state
+        probe.news.clear()
+        kept = [each for each in reachable(probe.core) if isinstance(each, (str, bytes))]
+        texts = [each if isinstance(each, str) else each.decode("latin-1") for each in kept]
+        assert not [text for text in texts if SECRET in text]
+        assert [text for text in texts if "kept" in text]
 
     def test_no_log_has_them(self, caplog: pytest.LogCaptureFixture) -> None:
         """The libraries beneath log what they compress, if a program logs everything."""

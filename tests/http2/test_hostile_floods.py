@@ -137,16 +137,13 @@ class TestFloods:
         state, closed = probe.request(), probe.request()
         probe.core.reset(closed, CANCEL)
         one = frame(HEADERS, END_HEADERS, 3, b"\x88" + b"\x82" * 1400)
-
-        def flood() -> None:
-            for _ in range(200):
-                if probe.core.error is None:
-                    probe.core.receive(one * 40)
-
-        calls = calls_of(flood)
+        taken = 0
+        while probe.core.error is None:
+            probe.core.receive(one)
+            taken += 1
         assert probe.went_away == ENHANCE_YOUR_CALM
         assert state.failure is not None
-        assert calls < 3_000_000
+        assert taken < 150
 
     def test_a_flood_costs_little_for_each_frame(self) -> None:
         """No look at all streams, or at all frames before."""
@@ -181,7 +178,7 @@ class TestMemory:
         one = data(1, b"x")
         tracemalloc.start()
         sent = 0
-        while sent < 20_000:
+        while sent < 10_000:
             probe.core.receive(one * 5000)
             sent += 5000
         kept, _ = tracemalloc.get_traced_memory()
@@ -239,7 +236,7 @@ class TestMemory:
         probe = Probe()
         probe.request()
         tracemalloc.start()
-        for each in range(2000):
+        for each in range(1000):
             state = probe.request()
             if each % 2:
                 probe.core.reset(state, CANCEL)
@@ -251,7 +248,7 @@ class TestMemory:
             probe.frames.clear()
         kept, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert kept < 300_000
+        assert kept < 200_000
 
     def test_half_a_frame_is_all_that_waits(self) -> None:
         """The bytes before it are gone, whatever the pieces."""

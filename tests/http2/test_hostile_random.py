@@ -88,7 +88,7 @@ def check(probe: Probe, states: list[StreamState], received: int) -> None:
     assert all(state.complete or state.failure is not None for state in states)
 
 
-@examples(max_examples=300)
+@examples(max_examples=120)
 @given(SERVERS, st.randoms(use_true_random=False))
 def test_any_frames_in_any_pieces(sent: list[bytes], chance: random.Random) -> None:
     """The outcome does not depend on how the bytes are divided."""
@@ -105,7 +105,7 @@ def test_any_frames_in_any_pieces(sent: list[bytes], chance: random.Random) -> N
     check(*apart, len(whole))
 
 
-@examples(max_examples=200)
+@examples(max_examples=80)
 @given(st.lists(st.binary(max_size=60), max_size=8), st.booleans())
 def test_any_bytes(sent: list[bytes], greeted: bool) -> None:
     """Frames or not, from the first byte or later."""
