@@ -276,7 +276,9 @@ def _http2() -> Iterator[Row]:
             together={"niquests": jobs.niquests_together(number)} if number > 1 else {},
             server="http2",
         )
-        yield row(f"get{number}", f"small GET, {number} in flight", work, max(60, number))
+        yield row(
+            f"get{number}", f"small GET, {number} in flight", work, 60 if number == 1 else 100
+        )
     work = Exchange("/numbered", get, server="http2")
     yield row("get1-numbered", "the same, 1 in flight, a header is another each time", work, 60)
     own: Jobs = {"anyhttp": jobs.own_path, "httpx2": jobs.own_path, "niquests": jobs.own_path}
