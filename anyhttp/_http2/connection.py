@@ -198,20 +198,28 @@ class Http2Connection(SharedIO):
     def end(self, stream: Http2Stream) -> None:
         """End the exchange of *stream*; the peer is told of that, if it was not complete."""
         self.exchanges -= 1
+        if stream.is_begun and not stream.state.is_closed:
+            # The garbage collector may have ended it in any thread.
+            self.stream.call_in_loop(partial(self._reset, stream))
+            return
         if stream.is_begun:
-            self.stream.call_in_loop(partial(self._end, stream))
+            self._forget(stream)
+        self._close_if_useless()
 
-    def _end(self, stream: Http2Stream) -> None:
-        self._senders.pop(stream, None)
-        state = stream.state
-        if self._streams.pop(state, None) is None:
-            return
-        if not state.is_closed:
-            self._core.reset(state, ErrorCode.CANCEL)
+    def _reset(self, stream: Http2Stream) -> None:
+        self._forget(stream)
+        self._core.reset(stream.state, ErrorCode.CANCEL)
         stream.wake_all()
-        if self.stream.is_gone:
-            return
-        self.flush()
+        if not self.stream.is_gone:
+            self.flush()
+            self._close_if_useless()
+
+    def _forget(self, stream: Http2Stream) -> None:
+        self._streams.pop(stream.state, None)
+        self._senders.pop(stream, None)
+
+    def _close_if_useless(self) -> None:
+        """Close the connection if the last exchange has ended and none can follow."""
         if not (self.exchanges or self.is_open):
             self.abort()
 
@@ -234,7 +242,6 @@ class Http2Connection(SharedIO):
     def _take(self, data: bytes) -> None:
         self._heard_at = monotonic()
         core = self._core
-        before = core.can_open, core.max_exchanges
         news = core.receive(data) if data else core.receive_eof()
         for state in news:
             stream = self._streams.get(state)
@@ -252,7 +259,8 @@ class Http2Connection(SharedIO):
             core.fail(ErrorCode.ENHANCE_YOUR_CALM, "the server reads none of the answers")
             self._lose(core.error or ClientConnectionError())
             return
-        if (core.can_open, core.max_exchanges) != before:
+        if core.room_changed:
+            core.room_changed = False
             self._tell_change()
 
     def _take_ack(self, last: int) -> None:

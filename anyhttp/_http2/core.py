@@ -71,6 +71,8 @@ class Http2Core:
         self._goaway_text = ""
         self._is_over = False  # whether nothing more can be received
 
+        #: whether there may be more or less room for exchanges since somebody set this to ``False``
+        self.room_changed: bool = False
         #: the fault of the server that has ended the connection
         self.error: ParseError | None = None
         #: whether the server has announced the end of the connection, or we have
@@ -277,7 +279,7 @@ class Http2Core:
         self._end(lambda: ParseError(text))
 
     def _end(self, failure: Callable[[], Exception]) -> None:
-        self._is_over = True
+        self._is_over = self.room_changed = True
         self._blocked.clear()
         for state in list(self._streams.open.values()):
             state.fail(failure())
@@ -298,14 +300,19 @@ class Http2Core:
         """Forget an exchange after its end, and tell of that."""
         self._streams.remove(state)
         self._blocked.pop(state, None)
-        self._left.pop(state, None)
+        self._end_left(state)
         self._tell(state)
 
     def _reset(self, state: StreamState, code: int) -> None:
         self._output.append(number_frame(frames.RST_STREAM, state.stream_id, code))
         self._streams.remove_reset(state)
         self._blocked.pop(state, None)
-        self._left.pop(state, None)
+        self._end_left(state)
+
+    def _end_left(self, state: StreamState) -> None:
+        if state in self._left:
+            del self._left[state]
+            self.room_changed = True
 
     def _refuse(self, number: int, fault: StreamFault) -> None:
         """Reset a stream for a fault of the server."""
@@ -455,7 +462,7 @@ class Http2Core:
         if len(payload) < 8:
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a malformed GOAWAY")
         self._guard.count("GOAWAY")
-        self.is_leaving = True
+        self.is_leaving = self.room_changed = True
         last = int.from_bytes(payload[:4], "big") & 0x7FFFFFFF
         code = int.from_bytes(payload[4:8], "big")
         self._last_number = min(self._last_number, last)
@@ -492,6 +499,7 @@ class Http2Core:
             peer.table_sizes = None
         if peer.window != window:
             self._change_windows(peer.window - window)
+        self.room_changed = True
         self._output.append(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
 
     def _change_windows(self, change: int) -> None:

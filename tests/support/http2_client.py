@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+
 from anyhttp import ClientRequest, ClientSession, ClientTimeout, TCPConnector
 from anyhttp._common import ConnectionKey
 from anyhttp._http2 import Http2Connection, Http2Options, Http2Stream
-from anyhttp._network import NetworkStream, connect_tcp
+from anyhttp._network import connect_tcp
 from anyhttp.connector import Connection
 from anyhttp.tracing import Trace
 
@@ -35,17 +37,15 @@ class OneConnection(TCPConnector):
         self._http2_options = options or Http2Options()
         self.http2: Http2Connection | None = None
         """The connection, once there is one."""
-        self.network: NetworkStream | None = None
+        self._opening = anyio.Lock()
         self.lent = 0
         """How many streams are lent at this moment."""
 
     async def open(self) -> Http2Connection:
         """Make the connection, if there is none, and return it."""
-        if self.http2 is None:
-            self.network = network = await connect_tcp(_address(self._port))
-            if self.http2 is not None:  # another task was faster
-                await network.aclose()
-            else:
+        async with self._opening:
+            if self.http2 is None:
+                network = await connect_tcp(_address(self._port))
                 self.http2 = Http2Connection(network, self._http2_options, "http")
         return self.http2
 
@@ -74,13 +74,20 @@ class OneConnection(TCPConnector):
 
 @asynccontextmanager
 async def one_connection(
-    port: int, options: Http2Options | None = None, **arguments: Any
+    port: int, options: Http2Options | None = None, *, entered: bool = True, **arguments: Any
 ) -> AsyncIterator[tuple[ClientSession, OneConnection]]:
     """Yield a session all of whose requests go over one connection, and its connector."""
     connector = OneConnection(port, options)
+    session = ClientSession(connector=connector, **arguments)
     try:
-        async with ClientSession(connector=connector, **arguments) as session:
-            yield session, connector
+        if entered:
+            async with session:
+                yield session, connector
+        else:
+            try:
+                yield session, connector
+            finally:
+                await session.close()
         assert connector.lent == 0
     finally:
         await connector.close_connection()
