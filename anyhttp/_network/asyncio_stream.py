@@ -86,6 +86,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
         self._reader = Wait(loop)
         self._writer = Wait(loop)
         self._writing_paused = False
+        self._wakes_reader = False  # whether the reader waits for the end of the pause, too
         self.checkpoint_if_cancelled = checkpoints(loop).checkpoint_if_cancelled
 
     @classmethod
@@ -256,12 +257,33 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
                     return True
             return self._write(*after(items, sent))
 
+    @property
+    def has_unsent(self) -> bool:
+        return self._writing_paused
+
     async def drain(self) -> None:
         if self._writing_paused:
+            if self._writer.is_begun:
+                raise anyio.BusyResourceError("writing to")
             if not await self._wait(self._writer):
                 raise Expired
             if self._closed or self._lost or self._error is not None:
                 self._raise_unwritable()
+
+    async def wait_for_either(self) -> None:
+        if self._reader.is_begun:
+            raise anyio.BusyResourceError("reading from")
+        if self.expired:
+            raise Expired
+        if self._pieces or self._at_eof or self._closed:
+            await self.checkpoint_if_cancelled()
+            return
+        self._wakes_reader = self._writing_paused
+        try:
+            if not await self._wait(self._reader):
+                raise Expired
+        finally:
+            self._wakes_reader = False
 
     async def _wait(self, waiter: Wait) -> bool:
         """Wait until *waiter* is woken, by an event (true) or by the deadline (false)."""
@@ -371,6 +393,8 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writing_paused = False
         self._writer.wake()
+        if self._wakes_reader:
+            self._reader.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._at_eof = True

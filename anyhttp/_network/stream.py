@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import select
 import socket
@@ -21,6 +22,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 
 from .._common import ConnectionKey, EventLoop
 from .._tasks import Expired, TimedStream, Watchdog, call_in
+from ..client_exceptions import ClientConnectionResetError
 from .errors import STREAM_ERRORS, socket_errors
 from .inherited import leave_to_parent
 from .tls_stream import TlsStream
@@ -46,6 +48,8 @@ class NetworkStream:
     """A byte stream to a peer, with the socket below it."""
 
     __slots__ = (
+        "_is_torn",
+        "_own",
         "_poll",
         "_raw_socket",
         "_ssl_objects",
@@ -73,19 +77,22 @@ class NetworkStream:
         # isinstance() is slow for abstract classes, so most streams are asked once.
         timed = stream if isinstance(stream, TimedStream) else None
         self._unencrypted = timed  # without TLS
+        #: the stream if it is one of ours, with TLS or without
+        self._own: TimedStream | TlsStream | None = timed
         self._transport: TimedStream | _ForeignStream
         if timed is not None:
             self._transport = timed
         else:
             self._ssl_objects = _ssl_objects_of(stream)
-            self._tls = stream if isinstance(stream, TlsStream) else None
+            self._own = self._tls = stream if isinstance(stream, TlsStream) else None
             self._transport = transport = _transport_of(stream)
             if isinstance(transport, TimedStream):
                 timed = transport
             elif not self._ssl_objects:
                 self.stream = transport
         self._poll: select.poll | None = None
-        self._unsent: bytes | memoryview = b""  # what drain() sends, if the stream cannot itself
+        self._unsent: list[bytes | memoryview] = []  # what drain() sends on a program's own stream
+        self._is_torn = False  # whether it has been sent in part, which is not known
         self._timed = timed
         #: as in :mod:`anyio.lowlevel`
         self.checkpoint_if_cancelled: Callable[[], Awaitable[None]] = (
@@ -140,11 +147,10 @@ class NetworkStream:
 
         :raises ClientConnectionError: a task is receiving
         """
-        stream = self.stream
-        if not isinstance(stream, (TimedStream, TlsStream)):
+        if self._own is None:
             return None
         try:
-            return stream.receive_nowait(max_bytes)
+            return self._own.receive_nowait(max_bytes)
         except anyio.BusyResourceError as exc:
             raise socket_errors(exc, self._tls_key) from exc
         except (anyio.EndOfStream, *STREAM_ERRORS):
@@ -195,20 +201,19 @@ class NetworkStream:
     def send_nowait(self, data: bytes | memoryview) -> bool:
         """Send *data* as far as that needs no waiting; return whether all of it has been sent.
 
-        If not, :meth:`drain` has to be awaited before anything else is sent.
+        If not, :meth:`drain` has to be awaited.  What is sent before that is put behind what is
+        left; a caller that does so limits how much that can be.
 
         :raises ClientOSError: the peer has closed the connection
+        :raises ClientConnectionError: another task is sending
         :raises Expired: the deadline passed
         """
-        stream = self.stream
         try:
-            if self._unencrypted is not None:
-                return self._unencrypted.send_nowait(data)
-            if isinstance(stream, TlsStream):
-                return stream.send_nowait(data)
+            if self._own is not None:
+                return self._own.send_nowait(data)
         except STREAM_ERRORS as exc:
             raise socket_errors(exc, self._tls_key) from exc
-        self._unsent = data
+        self._unsent.append(data)
         return False
 
     def send_together_nowait(self, *pieces: bytes | memoryview) -> bool:
@@ -223,20 +228,63 @@ class NetworkStream:
         except STREAM_ERRORS as exc:
             raise socket_errors(exc, self._tls_key) from exc
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something is left of what was sent, so that :meth:`drain` has to be awaited."""
+        return bool(self._unsent) if self._own is None else self._own.has_unsent
+
     async def drain(self) -> None:
         """Wait until the operating system has taken what :meth:`send_nowait` left over.
 
-        This raises the same exceptions; after a cancellation the stream must not be used again.
+        This raises the same exceptions.  After a cancellation any task may call it again: no byte
+        is lost.  Only a program's own stream cannot be used again, which then is an error:
+
+        :raises ClientConnectionResetError: a program's own stream was left in the middle
         """
-        stream = self.stream
         try:
-            if self._unencrypted is not None:
-                await self._unencrypted.drain()
-            elif isinstance(stream, TlsStream):
-                await stream.drain()
-            else:
-                data, self._unsent = self._unsent, b""
-                await stream.send(bytes(data))
+            if self._own is not None:
+                await self._own.drain()
+                return
+            if self._unsent and not self._is_torn:
+                data = b"".join(self._unsent)
+                self._unsent.clear()
+                self._is_torn = True
+                await self.stream.send(data)
+                self._is_torn = False
+        except STREAM_ERRORS as exc:
+            raise socket_errors(exc, self._tls_key) from exc
+        if self._is_torn:
+            text = "a task that was sending on the program's own stream has been cancelled"
+            raise ClientConnectionResetError(errno.ECONNRESET, text)
+
+    async def receive_draining(self, max_bytes: int = RECEIVE_SIZE) -> bytes | None:
+        """Send what :meth:`send_nowait` left over and receive, whichever can be done first.
+
+        So a reader can go on sending, and cannot be left waiting for a peer that waits for it to
+        receive.  No other task may receive or drain meanwhile.
+
+        :return: received bytes, ``b""`` when the peer sends no more; ``None`` if nothing is left
+
+        The exceptions are those of :meth:`receive` and :meth:`drain`.  After a cancellation any
+        task may call it again: no byte is lost.  On a program's own stream it only sends.
+        """
+        own, timed = self._own, self._timed
+        if own is None or timed is None:
+            await self.drain()
+            return None
+        timed.has_waited = False
+        await self.checkpoint_if_cancelled()
+        try:
+            while True:
+                data = own.receive_nowait(max_bytes)
+                if data is not None:
+                    return data
+                if own.send_left_nowait():
+                    return None
+                await timed.wait_for_either()
+                timed.has_waited = True
+        except anyio.EndOfStream:
+            return b""
         except STREAM_ERRORS as exc:
             raise socket_errors(exc, self._tls_key) from exc
 
@@ -256,7 +304,7 @@ class NetworkStream:
         """Make *data* the first bytes that are received from :attr:`stream`."""
         self.stream = stream = BufferedByteStream(self.stream)
         stream.feed_data(data)
-        self._unencrypted = None
+        self._unencrypted = self._own = None
 
     def interrupt(self) -> None:
         """End the wait of the task that receives at this moment with :exc:`Expired`."""

@@ -9,6 +9,7 @@ or to receive in order to send.
 from __future__ import annotations
 
 import ssl
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NoReturn
@@ -68,7 +69,10 @@ class TlsStream(Unbuffered, ByteStream):
         self._incoming = incoming
         self._outgoing = outgoing
         timed = transport_stream if isinstance(transport_stream, TimedStream) else None
-        self._timed = timed  # set if the stream below is one of ours
+        # the stream below, if it is one of ours
+        self._below: TimedStream | TlsStream | None = timed
+        if isinstance(transport_stream, TlsStream):
+            self._below = transport_stream
         self._receive_size = RECEIVE_SIZE if timed is None else timed.receive_size
         self._checkpoint_if_cancelled: Callable[[], Awaitable[None]] = (
             checkpoint_if_cancelled if timed is None else timed.checkpoint_if_cancelled
@@ -80,7 +84,8 @@ class TlsStream(Unbuffered, ByteStream):
         self._send_failed = False  # a record was sent only in part, or not at all
         self._receiving = False
         self._sending = False
-        self._unencrypted: bytes | memoryview = b""  # what drain() has to encrypt first
+        # What send_nowait() was given while something was left, or TLS had to receive first.
+        self._unencrypted: deque[bytes | memoryview] = deque()
         # Whether a task is receiving from the stream below, or sending to it.  A second task that
         # needs the same waits for the event; a waiting task makes the event.
         self._feeding = False
@@ -208,12 +213,11 @@ class TlsStream(Unbuffered, ByteStream):
         """
         if self._receiving or self._feeding:
             raise anyio.BusyResourceError("reading from")
-        below = self.transport_stream
         while not (self._unread and (data := self._decrypt(max_bytes))):
-            if not isinstance(below, (TimedStream, TlsStream)):
+            if self._below is None:
                 return None
             try:
-                encrypted = below.receive_nowait(self._receive_size)
+                encrypted = self._below.receive_nowait(self._receive_size)
             except anyio.EndOfStream:
                 self._incoming.write_eof()
             else:
@@ -229,12 +233,12 @@ class TlsStream(Unbuffered, ByteStream):
         self._sending = True
         try:
             await self._checkpoint_if_cancelled()
+            await self._send_left()
             while not self._encrypt(item):
                 await self._feed()  # the peer wants to renegotiate
             while self._flushing:
                 # The receiving task is sending already, and sends what is encrypted now as well.
-                self._flushed = self._flushed or anyio.Event()
-                await self._flushed.wait()
+                await self._until_flushed()
             self._check_writable()
             await self._flush()
         finally:
@@ -243,44 +247,86 @@ class TlsStream(Unbuffered, ByteStream):
     def send_nowait(self, item: bytes | memoryview) -> bool:
         """Send *item* as far as that needs no waiting; return whether all of it has been sent.
 
-        If not, :meth:`drain` has to be awaited before anything else is sent.
+        If not, :meth:`drain` has to be awaited.  What is sent before that is put behind what is
+        left.
         """
         if self._sending:
             raise anyio.BusyResourceError("writing to")
-        timed = self._timed
-        if timed is None or self._flushing or not self._encrypt(item):
-            self._unencrypted = item
+        below = self._below
+        if (
+            below is None
+            or self._flushing
+            or self._unencrypted
+            or below.has_unsent
+            or not self._encrypt(item)
+        ):
+            self._check_writable()
+            self._unencrypted.append(item)
             return False
-        self._flushing = True  # until all has been sent: no other task may send between
-        try:
-            if timed.send_nowait(self._outgoing.read()):
-                self._end_flush()
+        return self._pass_on(below)
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something is left of what :meth:`send_nowait` was given."""
+        return bool(self._unencrypted) or self._has_left_below
+
+    @property
+    def _has_left_below(self) -> bool:
+        """Whether the stream below has not sent all of a record."""
+        return self._below is not None and self._below.has_unsent
+
+    def send_left_nowait(self) -> bool:
+        """Send of what is left as much as needs no waiting; return whether nothing is left."""
+        below = self._below
+        if below is None or self._flushing:
+            return not self.has_unsent
+        while below.send_left_nowait():
+            if not self._unencrypted:
                 return True
-        except BaseException:
-            self._send_failed = True
-            self._end_flush()
-            raise
+            if not self._encrypt(self._unencrypted[0]):
+                break
+            self._unencrypted.popleft()
+            self._pass_on(below)
         return False
 
     async def drain(self) -> None:
-        """Wait until the operating system has taken what :meth:`send_nowait` left over."""
-        item, self._unencrypted = self._unencrypted, b""
-        if item:
-            await self.send(item)
-            return
-        assert self._timed is not None
+        """Wait until the operating system has taken what :meth:`send_nowait` left over.
+
+        After a cancellation any task may call it again, unless the stream below cannot do that.
+        """
+        if self._sending:
+            raise anyio.BusyResourceError("writing to")
         self._sending = True
         try:
-            await self._flush(self._timed.drain())
+            await self._send_left()
         finally:
             self._sending = False
 
+    async def _send_left(self) -> None:
+        below = self._below
+        while not self.send_left_nowait():
+            if self._flushing:
+                await self._until_flushed()
+            elif below is not None and below.has_unsent:
+                await self._flush()
+            elif below is None and self._encrypt(self._unencrypted[0]):
+                self._unencrypted.popleft()
+                await self._flush()
+            else:
+                await self._feed()  # the peer wants to renegotiate
+
+    async def _until_flushed(self) -> None:
+        """Wait for the task that is sending what TLS has to say."""
+        self._flushed = self._flushed or anyio.Event()
+        await self._flushed.wait()
+
     def send_last(self, item: bytes) -> None:
         """Send *item* if no task is sending, as far as that needs no waiting."""
-        timed = self._timed
-        if timed is not None and not (self._sending or self._flushing) and self._encrypt(item):
+        below = self._below
+        busy = self._sending or self._flushing or self._unencrypted
+        if below is not None and not busy and self._encrypt(item):
             self._send_failed = True  # later records could not be decrypted, see _flush()
-            timed.send_nowait(self._outgoing.read())
+            below.send_nowait(self._outgoing.read())
 
     async def send_eof(self) -> None:
         raise NotImplementedError("a TLS stream is closed in both directions or not at all")
@@ -370,7 +416,9 @@ class TlsStream(Unbuffered, ByteStream):
     async def _feed(self, max_bytes: int = RECEIVE_SIZE) -> None:
         """Wait until OpenSSL has been given more bytes, or the end of the stream."""
         broken: anyio.BrokenResourceError | None = None
-        if self._outgoing.pending and not (self._flushing or self._send_failed):
+        if self._outgoing.pending and not (
+            self._flushing or self._send_failed or self._has_left_below
+        ):
             await self._checkpoint_if_cancelled()
             try:
                 await self._flush()
@@ -397,34 +445,44 @@ class TlsStream(Unbuffered, ByteStream):
                 self._fed.set()
                 self._fed = None
 
-    async def _flush(self, begun: Awaitable[None] | None = None) -> None:
-        """Send what OpenSSL has encrypted, including what it encrypts during the sending.
-
-        :param begun: ends a sending that has begun
-        """
+    async def _flush(self) -> None:
+        """Send what OpenSSL has encrypted, including what it encrypts during the sending."""
+        below = self._below
         self._flushing = True
         try:
-            if begun is not None:
-                await begun
+            if below is None:
+                await self._flush_foreign()
+            else:
+                while self._outgoing.pending or below.has_unsent:
+                    if below.has_unsent:
+                        await below.drain()
+                    else:
+                        self._pass_on(below)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            self._send_failed = True
+            raise
+        finally:
+            self._flushing = False
+            if self._flushed is not None:
+                self._flushed.set()
+                self._flushed = None
+
+    async def _flush_foreign(self) -> None:
+        try:
             while self._outgoing.pending:
-                data = self._outgoing.read()
-                if self._timed is None:
-                    await self.transport_stream.send(data)
-                else:
-                    await self._timed.transmit(data)
+                await self.transport_stream.send(self._outgoing.read())
+        except BaseException:
+            self._send_failed = True
+            raise
+
+    def _pass_on(self, below: TimedStream | TlsStream) -> bool:
+        """Give what OpenSSL has encrypted to the stream *below*; return whether it is all sent."""
+        try:
+            return below.send_nowait(self._outgoing.read())
         except BaseException:
             # TLS numbers its records: without this one, the peer cannot decrypt the following ones.
             self._send_failed = True
             raise
-        finally:
-            self._end_flush()
-
-    def _end_flush(self) -> None:
-        """Let other tasks send."""
-        self._flushing = False
-        if self._flushed is not None:
-            self._flushed.set()
-            self._flushed = None
 
 
 def _count_encrypted(flight: bytes) -> int:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from threading import get_ident
 from typing import Final, NoReturn
@@ -52,7 +53,7 @@ class TrioStream(TimedStream):
         self._writing = False
         self._interrupted = False
         # What send_nowait() could not send; drain() sends it.
-        self._unsent: Sequence[memoryview] = ()
+        self._unsent: deque[memoryview] = deque()
         # Set after a request was sent, as the response takes a while, and when everything that has
         # come was received.  An attempt to receive at once would only cost a system call then.
         self._expects_delay = False
@@ -120,10 +121,13 @@ class TrioStream(TimedStream):
         return data
 
     def send_nowait(self, item: bytes | memoryview) -> bool:
-        if self._writing or self._unsent:  # what is left must not be lost
+        if self._writing:
             raise anyio.BusyResourceError("writing to")
         if self.expired:
             raise Expired
+        if self._unsent:
+            self._unsent.append(memoryview(item))
+            return False
         try:
             sent = self._sock.send(item)
         except BlockingIOError:
@@ -133,16 +137,19 @@ class TrioStream(TimedStream):
         self._expects_delay = True
         if sent == len(item):
             return True
-        self._unsent = (memoryview(item)[sent:],)
+        self._unsent.append(memoryview(item)[sent:])
         return False
 
     if sys.platform != "win32":  # which has no sendmsg()
 
         def send_together_nowait(self, *items: bytes | memoryview) -> bool:
-            if self._writing or self._unsent:  # what is left must not be lost
+            if self._writing:
                 raise anyio.BusyResourceError("writing to")
             if self.expired:
                 raise Expired
+            if self._unsent:
+                self._unsent.extend(map(memoryview, items))
+                return False
             try:
                 sent = self._sock.sendmsg(items)
             except BlockingIOError:
@@ -152,23 +159,64 @@ class TrioStream(TimedStream):
             self._expects_delay = True
             if sent == size_of(items):
                 return True
-            self._unsent = after(items, sent)
+            self._unsent.extend(after(items, sent))
             return False
 
+    @property
+    def has_unsent(self) -> bool:
+        return bool(self._unsent)
+
+    def send_left_nowait(self) -> bool:
+        if self._writing:
+            raise anyio.BusyResourceError("writing to")
+        if self.expired:
+            raise Expired
+        try:
+            self._send_left()
+        except OSError as exc:
+            self._fail(exc)
+        return not self._unsent
+
+    def _send_left(self) -> None:
+        unsent = self._unsent
+        with suppress(BlockingIOError):
+            while unsent:
+                item = unsent[0]
+                sent = self._sock.send(item)
+                if sent == len(item):
+                    unsent.popleft()
+                else:
+                    unsent[0] = item[sent:]
+
     async def drain(self) -> None:
-        items, self._unsent = self._unsent, ()
+        if self._writing:
+            raise anyio.BusyResourceError("writing to")
         self._writing = True
         try:
-            for item in items:
-                unsent = item
-                while unsent:
-                    await self._wait_writable()
-                    with suppress(BlockingIOError):
-                        unsent = unsent[self._sock.send(unsent) :]
+            while self._unsent:
+                await self._wait_writable()
+                self._send_left()
         except (OSError, trio.ClosedResourceError) as exc:
             self._fail(exc)
         finally:
             self._writing = False
+
+    async def wait_for_either(self) -> None:
+        if self._reading:
+            raise anyio.BusyResourceError("reading from")
+        if self._writing:
+            raise anyio.BusyResourceError("writing to")
+        self._reading = self._writing = True
+        try:
+            await self._wait(_until_either if self._unsent else wait_readable)
+            if self._interrupted or self.expired:
+                raise Expired
+        except (OSError, trio.ClosedResourceError) as exc:
+            if self._interrupted:
+                raise Expired from None
+            self._fail(exc)
+        finally:
+            self._reading = self._writing = self._interrupted = False
 
     async def _wait(self, wait: Callable[[socket.socket], Awaitable[None]]) -> None:
         if self.expired:
@@ -251,3 +299,20 @@ class TrioStream(TimedStream):
     def has_unread(self) -> bool:
         # trio receives only on request.  Outside of trio the stream cannot be used: report data.
         return self._sock.fileno() < 0 or not in_trio_run()
+
+
+async def _until_either(raw_socket: socket.socket) -> None:
+    """Wait until *raw_socket* can be received from, or sent to.
+
+    Trio lets a task wait for one of the two, so this takes a second task.  An error comes out of
+    what the caller does with the socket next.
+    """
+
+    async def wait(condition: Callable[[socket.socket], Awaitable[None]]) -> None:
+        with suppress(OSError, trio.ClosedResourceError):
+            await condition(raw_socket)
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait, wait_writable)
+        await wait(wait_readable)

@@ -143,6 +143,8 @@ class TimedStream(Unbuffered, SocketStream):
     def send_nowait(self, item: bytes | memoryview) -> bool:
         """Send *item*; return whether the operating system has taken all of it.
 
+        If something is left of earlier items, *item* is put behind it.
+
         :raises BusyResourceError: another task is sending
         :raises ClosedResourceError: the stream has been closed
         :raises BrokenResourceError: the peer is gone
@@ -163,12 +165,34 @@ class TimedStream(Unbuffered, SocketStream):
         """Do what :meth:`send_nowait` does with *items*, by one call of the operating system."""
         return self.send_nowait(b"".join(items))
 
+    @property
+    @abstractmethod
+    def has_unsent(self) -> bool:
+        """Whether something is left of what :meth:`send_nowait` was given."""
+
+    def send_left_nowait(self) -> bool:
+        """Send of what is left as much as needs no waiting; return whether nothing is left.
+
+        The exceptions are those of :meth:`send_nowait`.
+        """
+        return not self.has_unsent
+
     @abstractmethod
     async def drain(self) -> None:
         """Wait until the operating system has taken what was sent.
 
-        This raises the same exceptions as :meth:`send_nowait`.
+        This raises the same exceptions as :meth:`send_nowait`.  After a cancellation any task may
+        call it again: no byte is lost, and none is sent twice.
         """
+
+    async def wait_for_either(self) -> None:
+        """Wait until something can be received, or something of what is left can be sent.
+
+        :raises BusyResourceError: another task receives or drains
+        :raises ClosedResourceError: the stream has been closed
+        :raises Expired: the deadline has passed, or the wait was interrupted
+        """
+        await self.drain()  # by default, as a stream may have nothing left ever
 
     @property
     @abstractmethod

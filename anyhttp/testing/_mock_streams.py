@@ -46,6 +46,7 @@ class _MockStream(TimedStream):
     """
 
     for_one_exchange: ClassVar[bool] = True
+    has_unsent: ClassVar[bool] = False
     _raw_socket: ClassVar[Any] = None
 
     def __init__(self) -> None:

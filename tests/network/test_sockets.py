@@ -367,6 +367,25 @@ class TlsInMemory(ByteStream):
         """Do nothing."""
 
 
+class Stuck(ByteStream):
+    """A stream whose peer never takes anything."""
+
+    async def send(self, item: bytes) -> None:
+        """Wait."""
+        await anyio.sleep_forever()
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Wait."""
+        await anyio.sleep_forever()
+        return b""
+
+    async def send_eof(self) -> None:
+        """Do nothing."""
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
 class TestForeign:
     """Streams that a caller's own connector made."""
 
@@ -407,6 +426,30 @@ class TestForeign:
         stream.send_nowait(b"ping")
         with pytest.raises(ClientOSError):
             await stream.drain()
+
+    async def test_what_is_left(self, pair: tuple[NetworkStream, Any]) -> None:
+        """It is sent together, in order; nobody can tell what has arrived."""
+        stream, other = pair
+        for piece in (b"on", b"e, ", b"two"):
+            assert not stream.send_nowait(piece)
+        assert stream.has_unsent
+        assert stream.receive_nowait() is None
+        await other.send(b"three")
+        assert await stream.receive_draining() is None
+        assert not stream.has_unsent
+        assert await other.receive() == b"one, two"
+        assert await stream.receive() == b"three"
+        await stream.drain()
+
+    async def test_cancelled_in_the_middle(self) -> None:
+        """Nobody can tell how much of it was sent, so no more can be."""
+        stream = NetworkStream(Stuck())
+        stream.send_nowait(b"x")
+        assert await cancel_when(stream.drain, anyio.wait_all_tasks_blocked)
+        for call in (stream.drain, stream.receive_draining):
+            with pytest.raises(ClientConnectionResetError, match="has been cancelled"):
+                await call()
+        await stream.aclose()
 
     async def test_the_deadline(self, pair: tuple[NetworkStream, Any]) -> None:
         """Both directions observe it."""

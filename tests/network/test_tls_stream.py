@@ -135,6 +135,11 @@ class SocketBelow(FakeStream):
             self._pass_on()
         return not self._unsent
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something waits for the gate."""
+        return bool(self._unsent)
+
     async def drain(self) -> None:
         """Wait for the gate."""
         await self.below.gate.wait()

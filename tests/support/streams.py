@@ -72,6 +72,11 @@ class FakeStream(TimedStream):
         """Not used here."""
         raise NotImplementedError
 
+    @property
+    def has_unsent(self) -> bool:
+        """Not used here."""
+        raise NotImplementedError
+
     async def drain(self) -> None:
         """Not used here."""
         raise NotImplementedError
