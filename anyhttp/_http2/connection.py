@@ -94,7 +94,8 @@ class Http2Connection(SharedIO):
     @property
     def has_room(self) -> bool:
         """Whether another exchange can begin now, as far as is known without reading."""
-        return self.is_open and self.exchanges < self._core.max_exchanges
+        has_room = self.exchanges < self._core.max_exchanges and not self.has_backlog
+        return has_room and self.is_open
 
     @property
     def is_usable(self) -> bool:
@@ -291,6 +292,12 @@ class Http2Connection(SharedIO):
     def _tell_change(self) -> None:
         if self.on_change is not None:
             self.on_change()
+
+    def _go_on_sending(self) -> None:
+        had_backlog = self.has_backlog
+        super()._go_on_sending()
+        if had_backlog:
+            self._tell_change()
 
     def _send_bodies(self) -> None:
         senders = self._senders

@@ -28,6 +28,9 @@ __all__ = ("SharedIO", "Wait", "without_frames")
 #: been sent.
 MAX_OWED: Final = 64 * 1024
 
+#: More bytes than these wait for such a peer: no request is begun whose head would wait as well.
+MAX_UNSENT: Final = 128 * 1024
+
 
 class Wait:
     """The wait of one task for something that another one may have to receive for it."""
@@ -66,6 +69,7 @@ class SharedIO(ABC):
         #: whether the system has not taken all that was sent
         self._is_blocked = False
         self._unsent: list[bytes] = []  # what was queued since
+        self._unsent_size = 0
         self._owed = 0  # bytes of answers among that
         stream.set_deadline(math.inf, None)
 
@@ -213,9 +217,19 @@ class SharedIO(ABC):
         if not data:
             return
         if self._is_blocked:
-            self._unsent.append(data)
+            self._keep(data)
         elif self.send_error is None:
             self._send(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep *data* until the system takes more."""
+        self._unsent.append(data)
+        self._unsent_size += len(data)
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether so much waits for the peer to read that no request should be added."""
+        return self._unsent_size > MAX_UNSENT
 
     def _send(self, data: bytes) -> None:
         try:
@@ -230,13 +244,14 @@ class SharedIO(ABC):
             self.send_error = error
         self._is_blocked = False
         self._unsent.clear()
+        self._unsent_size = 0
         self._send_bodies()  # wakes the tasks that send
 
     def _owe(self) -> bool:
         """Keep answers for a peer that does not read; return whether there are too many."""
         data = self._take_output()
         if data:
-            self._unsent.append(data)
+            self._keep(data)
             self._owed += len(data)
         return self._owed > MAX_OWED
 
@@ -261,7 +276,7 @@ class SharedIO(ABC):
         """Send what was queued while the system took nothing, then bodies."""
         self._is_blocked = False
         self._owed = 0
-        unsent, self._unsent = self._unsent, []
+        unsent, self._unsent, self._unsent_size = self._unsent, [], 0
         if unsent:
             self._send(b"".join(unsent))
         if not self._is_blocked:
