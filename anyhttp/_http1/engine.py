@@ -43,6 +43,8 @@ class Engine:
     ends_apart: ClassVar[bool] = False
     #: whether the peer has said that it did nothing with the request, as it can in HTTP/2
     is_unprocessed: ClassVar[bool] = False
+    #: whether it has said that it wants HTTP/1.1
+    needs_http1: ClassVar[bool] = False
 
     #: an error in the body that was received together with a valid head.  It is raised when
     #: the body is read, as it would be if the body had been received later.

@@ -148,6 +148,11 @@ class Exchange:
         return self._engine.is_unprocessed
 
     @property
+    def needs_http1(self) -> bool:
+        """Whether the peer has said that it answers the request by HTTP/1.1 alone."""
+        return self._engine.needs_http1
+
+    @property
     def peer(self) -> object:
         """The address of the peer, as its socket tells it: a host and a port, or a path.
 

@@ -90,6 +90,11 @@ class ExchangeEngine(Protocol):
         """Whether the peer has said that it did nothing with the request."""
         ...
 
+    @property
+    def needs_http1(self) -> bool:
+        """Whether the peer has said that it answers the request by HTTP/1.1 alone."""
+        ...
+
 
 class ExchangeStream(Protocol):
     """The way to the peer: a connection of HTTP/1.1, or one stream of a connection of HTTP/2."""

@@ -451,7 +451,9 @@ class Http2Core:
             return
         code = int.from_bytes(payload, "big")
         state.reset_code = code
-        state.is_unprocessed = code == ErrorCode.REFUSED_STREAM and not state.has_started
+        state.needs_http1 = code == ErrorCode.HTTP_1_1_REQUIRED
+        refuses = code == ErrorCode.REFUSED_STREAM or state.needs_http1
+        state.is_unprocessed = refuses and not state.has_started
         text = f"the server reset the stream: {shown_code(code)}"
         state.fail(ClientConnectionResetError(errno.ECONNRESET, text))
         self._close(state)

@@ -46,6 +46,8 @@ class StreamState:
     reset_code: int | None = None
     #: whether the server has surely done nothing for the request (:rfc:`9113#section-8.7`)
     is_unprocessed: bool = False
+    #: whether the server has said that it wants HTTP/1.1 for the request
+    needs_http1: bool = False
     #: why nothing more will come, if the response is not complete
     failure: Exception | None = None
     #: the same, if the response is malformed

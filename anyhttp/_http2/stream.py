@@ -15,6 +15,7 @@ from anyio.abc import ByteStream
 from .._http1 import BUSY, LentStream, Limits, Phase
 from .._tasks import Expired, clock
 from ..client_exceptions import ClientConnectionResetError, ClientOSError
+from .errors import ErrorCode
 from .shared_io import Wait
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ class Http2Stream(Wait):
     def stream(self) -> Http2Stream:
         """The stream itself: it also sends and receives."""
         return self
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the server had no room for the exchange (:rfc:`9113#section-8.7`)."""
+        return self.is_begun and self.state.reset_code == ErrorCode.REFUSED_STREAM
 
     def public_stream(self) -> ByteStream:
         """Return a stream with the attributes of the connection; its bytes are no program's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Final
 
 from .. import hdrs
 from .._headers import IDEMPOTENT_METHODS
@@ -22,6 +23,10 @@ from ._call_tracing import CallTracer
 from ._hop import version_of
 
 __all__ = ("Attempt", "request_of")
+
+#: How many times a request is sent again that a server has refused by HTTP/2.  A server refuses
+#: what exceeds a limit that the client did not know yet, and whatever comes while it shuts down.
+MAX_REFUSALS: Final = 5
 
 
 def request_of(scope: CallScope) -> ClientRequest:
@@ -46,8 +51,12 @@ def request_of(scope: CallScope) -> ClientRequest:
 class Attempt:
     """One sending of one request, repeated once if the server had closed the kept connection.
 
+    It is also repeated, a few times, if the server says that it did nothing with the request.
+
     The scope of the call holds the exchanges that this opens, and closes them.
     """
+
+    _refusals = 0
 
     def __init__(self, scope: CallScope, tracer: CallTracer | None) -> None:
         self._scope = scope
@@ -100,12 +109,17 @@ class Attempt:
             self.phase = "waiting for the response"
             try:
                 head = await exchange.receive_head()
-            except (ServerDisconnectedError, ClientOSError):
-                if once or not self.may_repeat(request):
+            except ClientConnectionError as exc:
+                if self.was_refused(request):
+                    self._refusals += 1
+                    request.needs_http1 = request.needs_http1 or exchange.needs_http1
+                elif once or not (_says_that_it_is_stale(exc) and self.may_repeat(request)):
                     raise
+                else:
+                    once = True
                 exchange.close()
                 await exchange.wait_stopped()
-                return await self.send(request, once=True)
+                return await self.send(request, once=once)
             except MalformedResponse as exc:
                 raise ClientResponseError(
                     request.request_info, (), status=400, message=str(exc)
@@ -113,6 +127,17 @@ class Attempt:
         finally:
             scope.phase = self.phase
         return self._respond(request, exchange, head, perf_counter() - begun)
+
+    def was_refused(self, request: ClientRequest) -> bool:
+        """Whether the server did nothing with *request*, which can be sent again for that reason.
+
+        By HTTP/2 it says so: it refuses a stream, or closes the connection and names the last
+        request that it has looked at (:rfc:`9113#section-8.7`).  The method does not matter then.
+        """
+        exchange = self.exchange
+        if exchange is None or not exchange.is_unprocessed:
+            return False
+        return self._refusals < MAX_REFUSALS and self._is_repeatable(request)
 
     def may_repeat(self, request: ClientRequest) -> bool:
         """Whether *request*, which failed, can be sent again (:rfc:`9110#section-9.2.2`).
@@ -123,10 +148,15 @@ class Attempt:
         exchange = self.exchange
         if exchange is None or not exchange.reused:
             return False
-        if exchange.upload is not None and exchange.upload.is_broken:
-            return False  # the body or one of its callbacks failed, and not the connection
         if exchange.has_response or request.method not in IDEMPOTENT_METHODS:
             return False
+        return self._is_repeatable(request)
+
+    def _is_repeatable(self, request: ClientRequest) -> bool:
+        """Whether the program allows that, and there is the whole body to send again."""
+        upload = None if self.exchange is None else self.exchange.upload
+        if upload is not None and upload.is_broken:
+            return False  # the body or one of its callbacks failed, and not the connection
         if not self._scope.session.defaults.retry_connections:
             return False
         payload = request.payload
@@ -194,6 +224,11 @@ class Attempt:
             await upload.run()
         finally:
             await self._scope.body_sent()
+
+
+def _says_that_it_is_stale(error: ClientConnectionError) -> bool:
+    """Whether a kept connection may have failed with *error* because the server had closed it."""
+    return isinstance(error, (ServerDisconnectedError, ClientOSError))
 
 
 def _size_of_body(request: ClientRequest) -> int | None:

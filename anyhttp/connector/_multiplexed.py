@@ -121,14 +121,10 @@ class MultiplexedPool(ConnectionPool):
             if held is not None:
                 self.release_slot(held)
             return shared.lend()
-        alone = super().take_idle(key, held)
-        if alone is not None:
-            return alone
         kept = self.idle.newest(origin.kept_as)
-        if kept is None or cast("MultiplexedConnection", kept.http1).needs_check:
-            return None
-        shared = self.take_kept(origin, held)
-        return None if shared is None else shared.lend()
+        if kept is not None and not cast("MultiplexedConnection", kept.http1).needs_check:
+            shared = self.take_kept(origin, held)
+        return super().take_idle(key, held) if shared is None else shared.lend()
 
     def _shared_for_handshake(self, key: ConnectionKey) -> SharedConnection | None:
         """Return a connection that carries WebSockets; none is opened to find out whether it does.
@@ -218,7 +214,7 @@ class MultiplexedPool(ConnectionPool):
             shared.is_retired = not await shared.http2.check()
         is_over = slot.scope.cancel_called
         slot.scope = slot.unchecked = None
-        if not is_over and shared.http2.has_room and not shared.is_retired:
+        if not is_over and shared.has_room:
             slot.connection = shared.lend()
             is_over = True
         if not is_over:

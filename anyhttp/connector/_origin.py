@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import anyio
 
-from .._common import ConnectionKey
+from .._common import ConnectionKey, make_connection_key
 from .._http1 import Connection, ExchangeProtocol, Phase, leave_to_parent
 from .._tasks import current_loop
 from ._slots import Slot, Slots
@@ -24,7 +24,6 @@ __all__ = (
     "HandshakeKey",
     "Http1Key",
     "MultiplexedConnection",
-    "MultiplexedKey",
     "Origin",
     "OriginSlot",
     "SharedConnection",
@@ -36,6 +35,13 @@ MORE_AFTER_FAILURE: Final = 10
 
 #: How many failures in a row are counted.
 MOST_FAILURES: Final = 4
+
+
+class MultiplexedStream(ExchangeProtocol, Protocol):
+    """What an origin needs of one stream."""
+
+    @property
+    def was_refused(self) -> bool: ...
 
 
 class MultiplexedConnection(Protocol):
@@ -56,7 +62,7 @@ class MultiplexedConnection(Protocol):
     def needs_check(self) -> bool: ...
     @property
     def allows_connect_protocol(self) -> bool: ...
-    def open_stream(self) -> ExchangeProtocol: ...
+    def open_stream(self) -> MultiplexedStream: ...
     async def check(self) -> bool: ...
 
 
@@ -70,21 +76,6 @@ class HandshakeKey(Http1Key):
     """That of a WebSocket's handshake, for which some HTTP/2 connections have a way (RFC 8441)."""
 
     __slots__ = ()
-
-
-class MultiplexedKey(ConnectionKey):
-    """The key of an idle HTTP/2 connection, which a request that needs HTTP/1.1 must not get."""
-
-    __slots__ = ()
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is MultiplexedKey and tuple.__eq__(self, other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash((MultiplexedKey, tuple.__hash__(self)))
 
 
 class OriginSlot(Slot):
@@ -130,7 +121,16 @@ class SharedConnection:
     :param whole: the right to use all of it, which is given back when the last stream has been
     """
 
-    __slots__ = ("_origin", "_whole", "http2", "is_being_checked", "is_retired", "key", "leases")
+    __slots__ = (
+        "_most",
+        "_origin",
+        "_whole",
+        "http2",
+        "is_being_checked",
+        "is_retired",
+        "key",
+        "leases",
+    )
 
     def __init__(self, origin: Origin, http2: MultiplexedConnection, whole: Connection) -> None:
         self._origin = origin
@@ -138,22 +138,30 @@ class SharedConnection:
         self.key: ConnectionKey = origin.key
         self.http2: MultiplexedConnection = http2
         #: the rights to use a stream that somebody has at this moment
-        self.leases: dict[ExchangeProtocol, Connection] = {}
+        self.leases: dict[MultiplexedStream, Connection] = {}
+        # How many exchanges there may be, because the server has refused others.
+        self._most = math.inf
         #: whether a request is waiting for a sign of life
         self.is_being_checked: bool = False
         #: whether it takes no more exchanges, because it has given no sign of life
         self.is_retired: bool = False
         http2.on_change = self.changed
 
+    @property
+    def has_room(self) -> bool:
+        """Whether another exchange can begin on the connection."""
+        http2 = self.http2
+        return http2.has_room and http2.exchanges < self._most and not self.is_retired
+
     def lend(self) -> Connection:
         """Return the right to use a new stream."""
         stream = self.http2.open_stream()
         connection = self.leases[stream] = Connection(stream, self, self)
-        if not self.http2.has_room:
+        if not self.has_room:
             self._origin.with_room.pop(self, None)
         return connection
 
-    def take_back(self, place: object, stream: ExchangeProtocol | None) -> None:
+    def take_back(self, place: object, stream: MultiplexedStream | None) -> None:
         """End the exchange on *stream*; ``None``: the stream was detached, and is used further."""
         if stream is None:
             for each in [each for each, lease in self.leases.items() if lease.protocol is None]:
@@ -161,6 +169,8 @@ class SharedConnection:
         else:
             stream.abort()
             del self.leases[stream]
+            # A refused request is sent again, when one of those that the server carries has ended.
+            self._most = max(1, self.http2.exchanges) if stream.was_refused else self._most + 1
         self.changed()
 
     def changed(self) -> None:
@@ -168,7 +178,7 @@ class SharedConnection:
         http2, origin = self.http2, self._origin
         if http2.phase is Phase.CLOSED:
             self._end()
-        elif http2.has_room and not self.is_retired:
+        elif self.has_room:
             origin.note_room(self)
         else:
             origin.with_room.pop(self, None)
@@ -187,7 +197,7 @@ class SharedConnection:
         """Give the whole connection back, for which nobody has a use any more."""
         self._origin.discard(self)
         self.http2.on_change = None
-        if self.http2.has_room and not self.is_retired:
+        if self.has_room:
             self._whole.release()
         else:  # it will take no exchange later either
             self._whole.close()
@@ -226,8 +236,9 @@ class Origin:
 
     def __init__(self, key: ConnectionKey, pool: OriginPool) -> None:
         self.key: ConnectionKey = key
-        #: the key of idle connections by HTTP/2
-        self.kept_as: MultiplexedKey = MultiplexedKey(*key)
+        #: the key of idle connections by HTTP/2, which equals no key of a request: one that needs
+        #: HTTP/1.1 must not get them
+        self.kept_as: ConnectionKey = make_connection_key((*key, "h2"))
         self._pool = pool
         #: the event loop that the connections belong to
         self.loop: object = current_loop()

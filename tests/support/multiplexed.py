@@ -45,7 +45,7 @@ class FakeStream:
         self.phase = IDLE if connection.carried else Phase.FRESH
         self.is_open = True
         self.was_reset = False
-        self.is_unprocessed = False
+        self.was_refused = False
 
     def keep(self, engine: object = None) -> None:
         """End the exchange, which was complete."""
