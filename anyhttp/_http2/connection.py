@@ -87,6 +87,11 @@ class Http2Connection(SharedIO):
         return self._core.max_exchanges
 
     @property
+    def is_greeted(self) -> bool:
+        """Whether the server has said what it allows."""
+        return self._core.is_greeted
+
+    @property
     def is_open(self) -> bool:
         """Whether another exchange can begin now or later, as far as is known without reading."""
         return not self._is_closed and self.send_error is None and self._core.can_open

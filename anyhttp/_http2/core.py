@@ -103,6 +103,11 @@ class Http2Core:
         return max(0, most - len(self._left))
 
     @property
+    def is_greeted(self) -> bool:
+        """Whether the first settings of the server have come."""
+        return self._is_greeted
+
+    @property
     def can_open(self) -> bool:
         """Whether another exchange may be started, if there are not too many."""
         return not self.is_leaving and not self._is_over and self._streams.has_numbers

@@ -59,6 +59,8 @@ class MultiplexedConnection(Protocol):
     @property
     def has_room(self) -> bool: ...
     @property
+    def is_greeted(self) -> bool: ...
+    @property
     def needs_check(self) -> bool: ...
     @property
     def allows_connect_protocol(self) -> bool: ...
@@ -149,9 +151,14 @@ class SharedConnection:
 
     @property
     def has_room(self) -> bool:
-        """Whether another exchange can begin on the connection."""
+        """Whether another exchange can begin on the connection.
+
+        Until the server has said how many it allows, that is one.  It may treat one too many as a
+        fault (:rfc:`9113#section-5.1.2`), after which not every request can be sent again.
+        """
         http2 = self.http2
-        return http2.has_room and http2.exchanges < self._most and not self.is_retired
+        most = self._most if http2.is_greeted else 1
+        return http2.has_room and http2.exchanges < most and not self.is_retired
 
     def lend(self) -> Connection:
         """Return the right to use a new stream."""
@@ -274,7 +281,6 @@ class Origin:
         """Return a connection, which is new or was idle, as one that requests share."""
         shared = SharedConnection(self, http2, whole)
         self.speaks_http1 = False
-        self._failures = 0
         self.in_use[shared] = None
         self.note_room(shared)
         return shared
@@ -282,18 +288,25 @@ class Origin:
     def note_room(self, shared: SharedConnection) -> None:
         """Note that *shared* takes another exchange."""
         self.with_room[shared] = None
-        self._per_connection = shared.http2.max_exchanges
+        if shared.http2.is_greeted:
+            self._per_connection = shared.http2.max_exchanges
+            self._failures = 0
 
     def discard(self, shared: SharedConnection) -> None:
         """Forget a connection that is no longer in use."""
-        self.in_use.pop(shared, None)
         self.with_room.pop(shared, None)
+        if self.in_use.pop(shared, self) is None and not shared.http2.is_greeted:
+            self._failures += 1
 
     # -- requests that wait
 
     def may_open(self) -> bool:
         """Whether a request that comes now may open a connection, ahead of nobody."""
-        return not self.queue and len(self.openers) < self._wanted(1) and not self.with_room
+        return not self.queue and self._coming() < self._wanted(1) and not self.with_room
+
+    def _coming(self) -> int:
+        """Return how many connections are being made or checked, or have yet to say their room."""
+        return len(self.openers) + sum(not shared.http2.is_greeted for shared in self.in_use)
 
     def _wanted(self, more: int = 0) -> int:
         """Return how many requests may open or check a connection at the same time."""
@@ -338,7 +351,7 @@ class Origin:
                 self.end_opening(slot)
                 if slot._wake():
                     slot.connection = shared.lend()
-            while len(self.openers) < self._wanted() and self._let_one_open():
+            while self._coming() < self._wanted() and self._let_one_open():
                 pass
         finally:
             self._is_serving = False

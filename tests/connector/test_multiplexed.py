@@ -304,3 +304,37 @@ async def test_an_idle_connection_after_a_pause(pool: MultiplexedPool, answer: b
         assert set(party.order) == set("abcd")
         await party.end(*"bcd")
         party.assert_over()
+
+
+async def test_one_exchange_until_the_server_has_spoken(pool: MultiplexedPool) -> None:
+    """RFC 9113 §5.1.2: one too many may be a fault, so the others wait for its settings."""
+    async with anyio.create_task_group() as group:
+        party = Party(pool, group)
+        await party.ask(*"abc")
+        await party.dialed(http2 := FakeHttp2(is_greeted=False))
+        assert (party.order, party.dialing) == (["a"], [])
+        await party.ask("d")
+        assert party.dialing == []
+        http2.allow(3)
+        await settled()
+        assert set(party.order) == set("abc")
+        assert party.dialing == ["d"]
+        await party.dialed(FakeHttp2(is_greeted=False))
+        await party.end(*"abcd")
+        party.assert_over()
+
+
+async def test_a_server_that_never_speaks(pool: MultiplexedPool) -> None:
+    """A connection that dies before counts as one that could not be made."""
+    async with anyio.create_task_group() as group:
+        party = Party(pool, group)
+        await party.ask(*(f"{n}" for n in range(20)))
+        await party.dialed(http2 := FakeHttp2(is_greeted=False))
+        http2.die()
+        await settled()
+        assert len(party.dialing) == 10
+        party.got.pop("0").close()
+        while party.dials:
+            await party.dialed(FakeHttp2())
+        await party.end(*list(party.got))
+        party.assert_over()

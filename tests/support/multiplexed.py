@@ -77,7 +77,8 @@ class FakeHttp2:
     usable_until = math.inf
     allows_connect_protocol = False
 
-    def __init__(self, max_exchanges: int = 100) -> None:
+    def __init__(self, max_exchanges: int = 100, *, is_greeted: bool = True) -> None:
+        self.is_greeted = is_greeted
         self.stream = FakeNetworkStream()
         self.streams: set[FakeStream] = set()
         self.max_exchanges = max_exchanges
@@ -145,6 +146,7 @@ class FakeHttp2:
     def allow(self, exchanges: int) -> None:
         """Allow so many exchanges from now on."""
         self.max_exchanges = exchanges
+        self.is_greeted = True
         self._changed()
 
     def go_away(self) -> None:
