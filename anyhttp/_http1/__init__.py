@@ -17,7 +17,7 @@ from .connection import (
 from .engine import Engine
 from .exchange import Exchange, MalformedResponse
 from .heads import CHUNKED, Head, ResponseHead, as_text, content_type_of, text_fields
-from .interfaces import LentStream
+from .interfaces import ExchangeStream, LentStream
 from .request_framing import NO_BODY, Framing, framing_fields, framing_of_request
 from .response_framing import read_content_length
 from .response_grammar import Limits, ParseError, StatusLine
@@ -38,6 +38,7 @@ __all__ = (
     "NO_BODY",
     "Engine",
     "Exchange",
+    "ExchangeStream",
     "ExchangeProtocol",
     "Framing",
     "Head",

@@ -214,7 +214,10 @@ class Http2Connection(SharedIO):
 
     def _reset(self, stream: Http2Stream) -> None:
         self._forget(stream)
-        self._core.reset(stream.state, ErrorCode.CANCEL)
+        if stream.ends_in_order:
+            self._core.leave(stream.state)
+        else:
+            self._core.reset(stream.state, ErrorCode.CANCEL)
         stream.wake_all()
         if not self.stream.is_gone:
             self.flush()

@@ -17,6 +17,7 @@ from .._tasks import Expired, clock
 from ..client_exceptions import ClientConnectionResetError, ClientOSError
 from .errors import ErrorCode
 from .shared_io import Wait
+from .tunnel import Http2Tunnel
 
 if TYPE_CHECKING:
     from .._network import NetworkStream
@@ -147,8 +148,15 @@ class Http2Stream(Wait):
         self.connection.end(self)
 
     def lend_away(self, engine: StreamState) -> tuple[LentStream, bytes]:
-        """Return the stream for another protocol, and what *engine* has received for it."""
-        raise NotImplementedError
+        """Return the stream for another protocol, which gets what *engine* has received for it."""
+        self.phase = Phase.LENT_AWAY
+        return Http2Tunnel(self, engine), b""
+
+    @property
+    def ends_in_order(self) -> bool:
+        """Whether another protocol has used the stream, and nothing of that is left to send."""
+        state = self.state
+        return state.protocol is not None and state.can_send and not self._unsent
 
     def abort(self) -> None:
         """End the exchange, complete or not; the others on the connection go on."""
