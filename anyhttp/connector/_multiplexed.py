@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import anyio
@@ -160,6 +161,7 @@ class MultiplexedPool(ConnectionPool):
         slot = OriginSlot(key, origin)
         if origin.may_open() and not self.idle.newest(origin.kept_as) and self.slots.take(slot):
             origin.make_opener(slot)
+            origin.note_opening(slot)
             self._opening.add(slot)
         return slot
 
@@ -185,6 +187,7 @@ class MultiplexedPool(ConnectionPool):
             self._drop(slot)
             self.check_open()
         if slot.is_held:
+            slot.origin.note_opening(slot)
             self._opening.add(slot)
         elif slot.connection is None:
             self._drop(slot)
@@ -201,8 +204,20 @@ class MultiplexedPool(ConnectionPool):
                 await self._sleep(slot)
 
     async def _sleep(self, slot: OriginSlot) -> None:
-        slot._waiter = make_waiter()
-        await slot._waiter
+        """Wait until *slot* has got something, or the wait has been ended."""
+        origin = slot.origin
+        while slot.waits:
+            deadline = origin.deadline_of(slot)
+            if deadline == math.inf:
+                slot._waiter = make_waiter()
+                await slot._waiter
+                continue
+            with anyio.CancelScope(deadline=deadline):
+                slot._waiter = make_waiter()
+                await slot._waiter
+            slot._waiter = None
+            if slot.waits:
+                origin.look()
 
     async def _check(self, slot: OriginSlot, shared: SharedConnection) -> bool:
         """Wait for a sign of life of *shared*; return whether the wait for *slot* is over.
@@ -222,7 +237,7 @@ class MultiplexedPool(ConnectionPool):
         shared.is_being_checked = False
         origin.end_opening(slot)
         shared.changed()
-        return is_over or slot not in origin.queue
+        return is_over or not slot.waits
 
     def _drop(self, slot: OriginSlot) -> None:
         slot.origin.drop(slot)
@@ -240,7 +255,7 @@ class MultiplexedPool(ConnectionPool):
         slot.key = origin.kept_as
         connection = origin.share(new, whole).lend()
         if isinstance(slot, OriginSlot):
-            slot.origin.end_opening(slot)
+            slot.origin.note_opened(slot)
         origin.serve()
         return connection
 

@@ -4,6 +4,11 @@ A request gets a stream of a connection that has room for it.  If there is none,
 queue of its origin.  One of those who wait may make room: by opening a connection, or by checking
 one of which nothing has been heard for some time.  Nobody else does so meanwhile, as the new
 connection may have room for all.
+
+While there is a connection, and all its streams are used, those who wait get the streams that
+become free.  Another connection is opened only when the queue has not moved for about as long as it
+takes to open one: short requests stay on one connection (:rfc:`9113#section-9.1`), and streams that
+are used for long, such as those of events, do not hold up the others.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ import anyio
 
 from .._common import ConnectionKey, make_connection_key
 from .._http1 import Connection, ExchangeProtocol, Phase, leave_to_parent
-from .._tasks import current_loop
+from .._tasks import clock, current_loop
 from ._slots import Slot, Slots
 
 __all__ = (
@@ -35,6 +40,11 @@ MORE_AFTER_FAILURE: Final = 10
 
 #: How many failures in a row are counted.
 MOST_FAILURES: Final = 4
+
+#: The least and the most seconds that the queue waits for a stream before another connection is
+#: opened.  Between them, it is the time that the last connection took.
+LEAST_PATIENCE: Final = 0.05
+MOST_PATIENCE: Final = 1.0
 
 
 class MultiplexedStream(ExchangeProtocol, Protocol):
@@ -58,6 +68,8 @@ class MultiplexedConnection(Protocol):
     def max_exchanges(self) -> int: ...
     @property
     def has_room(self) -> bool: ...
+    @property
+    def is_open(self) -> bool: ...
     @property
     def is_greeted(self) -> bool: ...
     @property
@@ -87,7 +99,7 @@ class OriginSlot(Slot):
     wait: :attr:`connection`, a slot that is held, or :attr:`unchecked`.
     """
 
-    __slots__ = ("connection", "is_opener", "origin", "scope", "unchecked")
+    __slots__ = ("connection", "is_opener", "opens_since", "origin", "scope", "unchecked")
 
     def __init__(self, key: ConnectionKey, origin: Origin) -> None:
         super().__init__(key)
@@ -96,6 +108,8 @@ class OriginSlot(Slot):
         self.connection: Connection | None = None
         #: whether the request may open or check a connection
         self.is_opener: bool = False
+        #: when it began to open one
+        self.opens_since: float = 0.0
         #: what it has to check
         self.unchecked: SharedConnection | None = None
         #: that of the check
@@ -105,11 +119,20 @@ class OriginSlot(Slot):
         """End the wait; do nothing if the request has got what it waits for."""
         if self.scope is not None:
             self.scope.cancel()
-        elif self._queue is not None or self in self.origin.queue:
+        elif self.waits:
             self._leave()
             self._wake()
 
     cancel = expire
+
+    @property
+    def waits(self) -> bool:
+        """Whether the request has not got anything yet."""
+        return self._queue is not None or self in self.origin.queue
+
+    def look_again(self) -> bool:
+        """Wake the task, which goes on waiting; return false if it will never run."""
+        return self._waiter is None or super()._wake()
 
     def _wake(self) -> bool:
         """Wake the waiting task, which leaves the queue; return false if it will never run."""
@@ -150,6 +173,11 @@ class SharedConnection:
         http2.on_change = self.changed
 
     @property
+    def is_full(self) -> bool:
+        """Whether another exchange can begin when one of the present ones has ended."""
+        return self.http2.is_greeted and self.http2.is_open and not self.is_retired
+
+    @property
     def has_room(self) -> bool:
         """Whether another exchange can begin on the connection.
 
@@ -178,6 +206,7 @@ class SharedConnection:
             del self.leases[stream]
             # A refused request is sent again, when one of those that the server carries has ended.
             self._most = max(1, self.http2.exchanges) if stream.was_refused else self._most + 1
+        self._origin.note_progress()
         self.changed()
 
     def changed(self) -> None:
@@ -229,8 +258,11 @@ class Origin:
     __slots__ = (
         "_failures",
         "_is_serving",
-        "_per_connection",
+        "_is_stalled",
+        "_moved_at",
+        "_patience",
         "_pool",
+        "_timed",
         "in_use",
         "kept_as",
         "key",
@@ -258,10 +290,14 @@ class Origin:
         #: connections in use, and those among them that take another exchange
         self.in_use: dict[SharedConnection, None] = {}
         self.with_room: dict[SharedConnection, None] = {}
-        # How many requests a new connection will probably serve: all, until one has told.
-        self._per_connection = math.inf
         self._failures = 0  # to connect, since a connection was made
         self._is_serving = False
+        self._patience = LEAST_PATIENCE
+        self._moved_at = 0.0  # when the queue last got something
+        self._is_stalled = False  # whether that is so long ago that a connection may be opened
+        # The request whose wait ends when that is so: the last in the queue when it was chosen, so
+        # that it need not be replaced often.
+        self._timed: OriginSlot | None = None
 
     @property
     def is_used(self) -> bool:
@@ -283,13 +319,13 @@ class Origin:
         self.speaks_http1 = False
         self.in_use[shared] = None
         self.note_room(shared)
+        self.note_progress()
         return shared
 
     def note_room(self, shared: SharedConnection) -> None:
         """Note that *shared* takes another exchange."""
         self.with_room[shared] = None
         if shared.http2.is_greeted:
-            self._per_connection = shared.http2.max_exchanges
             self._failures = 0
 
     def discard(self, shared: SharedConnection) -> None:
@@ -302,30 +338,73 @@ class Origin:
 
     def may_open(self) -> bool:
         """Whether a request that comes now may open a connection, ahead of nobody."""
-        return not self.queue and self._coming() < self._wanted(1) and not self.with_room
+        return not (self.queue or self.with_room) and self._coming() < self._wanted()
 
     def _coming(self) -> int:
         """Return how many connections are being made or checked, or have yet to say their room."""
         return len(self.openers) + sum(not shared.http2.is_greeted for shared in self.in_use)
 
-    def _wanted(self, more: int = 0) -> int:
-        """Return how many requests may open or check a connection at the same time."""
-        away = sum(slot not in self.queue for slot in self.openers)
-        needed = math.ceil((len(self.queue) + away + more) / self._per_connection)
+    def _is_full(self) -> bool:
+        """Whether there is a connection that has room as soon as an exchange on it ends."""
+        return any(shared.is_full for shared in self.in_use)
+
+    def _wanted(self) -> int:
+        """Return how many requests may open a connection at the same time."""
+        if self._is_full():
+            return int(self._is_stalled)
         at_once: int = MORE_AFTER_FAILURE ** min(self._failures, MOST_FAILURES)
-        return max(needed, at_once)
+        return at_once
 
     def enter(self, slot: OriginSlot) -> bool:
         """Put *slot* into the queue; return whether it has got at once what it would wait for."""
+        if not self.queue:
+            self.note_progress()
         self.queue[slot] = None
         self.serve()
-        return slot not in self.queue
+        return not slot.waits
 
     def enter_again(self, slot: OriginSlot) -> None:
         """Put *slot*, which has been the first, into the queue again; call :meth:`serve` then."""
         slot._waiter = None
         self.queue[slot] = None
         self.queue.move_to_end(slot, last=False)
+
+    # -- a queue that does not move
+
+    def note_progress(self) -> None:
+        """Note that somebody gets something, or that the queue begins."""
+        self._moved_at = clock()()
+        self._is_stalled = False
+
+    def deadline_of(self, slot: OriginSlot) -> float:
+        """Return when the wait for *slot* is to be interrupted, on anyio's clock."""
+        return self._moved_at + self._patience if slot is self._timed else math.inf
+
+    def look(self) -> None:
+        """Let the first in the queue open a connection if the queue has not moved."""
+        if clock()() >= self._moved_at + self._patience:
+            self.note_progress()
+            self._is_stalled = True
+            self.serve()
+
+    def _choose_timed(self) -> None:
+        """Let another request look at the clock, if the one that did has left the queue."""
+        while self.queue and self._timed not in self.queue and self._is_full():
+            self._timed = next(reversed(self.queue))
+            if not self._timed.look_again():
+                self.drop(self._timed)
+
+    # -- who opens connections
+
+    def note_opening(self, slot: OriginSlot) -> None:
+        """Note that the request of *slot* begins to open a connection."""
+        slot.opens_since = clock()()
+
+    def note_opened(self, slot: OriginSlot) -> None:
+        """Note that it has opened one."""
+        seconds = clock()() - slot.opens_since
+        self._patience = min(max(seconds, LEAST_PATIENCE), MOST_PATIENCE)
+        self.end_opening(slot)
 
     def make_opener(self, slot: OriginSlot) -> None:
         """Let the request of *slot* open or check a connection."""
@@ -351,24 +430,39 @@ class Origin:
                 self.end_opening(slot)
                 if slot._wake():
                     slot.connection = shared.lend()
-            while self._coming() < self._wanted() and self._let_one_open():
+            while self._let_one_check() or self._let_one_open():
                 pass
+            self._choose_timed()
         finally:
             self._is_serving = False
 
-    def _let_one_open(self) -> bool:
-        """Let the first who waits, and may not yet, make room; return whether there is one."""
-        slot = next((each for each in self.queue if not each.is_opener), None)
-        if slot is None:
+    def _first(self) -> OriginSlot | None:
+        """Return the first in the queue that may not make room yet."""
+        return next((slot for slot in self.queue if not slot.is_opener), None)
+
+    def _let_one_check(self) -> bool:
+        """Let the first check a connection; return ``False`` if there is nothing to do."""
+        slot = self._first()
+        if slot is None or self._coming():
+            return False
+        shared = self._unchecked()
+        if shared is None:
             return False
         self.make_opener(slot)
-        slots = self._pool.slots
-        slot.unchecked = shared = self._unchecked()
-        if shared is not None:
-            shared.is_being_checked = True
-        elif not slots.request(slot):
-            return True  # it waits in both queues
+        slot.unchecked = shared
+        shared.is_being_checked = True
         if not slot._wake():
+            self.drop(slot)
+        return True
+
+    def _let_one_open(self) -> bool:
+        """Let the first open a connection when there is a slot; return the same."""
+        slot = self._first()
+        if slot is None or self._coming() >= self._wanted():
+            return False
+        self._is_stalled = False
+        self.make_opener(slot)
+        if self._pool.slots.request(slot) and not slot._wake():
             self.drop(slot)
         return True
 

@@ -6,12 +6,27 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
+from trio.testing import MockClock
 
 from anyhttp._http1 import Connection
 from anyhttp.connector._multiplexed import MultiplexedPool
 from anyhttp.connector._slots import Slot
+from anyhttp.testing import AutojumpEventLoop
 from tests.support.keys import A, B
 from tests.support.multiplexed import FakeHttp2, FakeNetworkStream, finish, make_pool
+
+#: So many times a task has its turn before all that it has caused is done.
+ROUNDS = 10
+
+#: Clocks that jump to the next thing to do, so that waiting takes no time.
+jumping = pytest.mark.parametrize(
+    "anyio_backend",
+    [
+        pytest.param(("asyncio", {"loop_factory": AutojumpEventLoop}), id="asyncio"),
+        pytest.param(("trio", {"clock": MockClock(autojump_threshold=0)}), id="trio"),
+    ],
+)
 
 
 class Party:
@@ -107,8 +122,9 @@ class Dial:
 
 
 async def settled() -> None:
-    """Let everybody who can go on do so."""
-    await anyio.wait_all_tasks_blocked()
+    """Let everybody who can go on do so, in no time."""
+    for _ in range(ROUNDS):
+        await checkpoint()
 
 
 @pytest.fixture
@@ -158,22 +174,92 @@ def http1() -> Any:
     return Http1Connection(FakeNetworkStream(), engine_class("auto"))  # type: ignore[arg-type]
 
 
-async def test_a_request_beyond_what_the_server_allows_opens_another(
-    pool: MultiplexedPool,
-) -> None:
-    """Only one does; those who wait get what comes first, in their order."""
+@jumping
+async def test_requests_beyond_what_the_server_allows(pool: MultiplexedPool) -> None:
+    """They wait for streams, and open another connection when none has become free for long."""
     async with anyio.create_task_group() as group:
         party = Party(pool, group)
-        await party.ask(*"abcde")
-        await party.dialed(first := FakeHttp2(2))
+        await party.ask(*"abcdef")
+        await party.dialed(FakeHttp2(2))
         assert set(party.order) == {"a", "b"}
-        assert set(party.dialing) == {"c", "d"}  # two more connections will be enough for three
+        for name in "ab":
+            await anyio.sleep(0.03)
+            await party.end(name)
+        assert set(party.order) == set("abcd")
+        await anyio.sleep(0.03)
+        assert party.dialing == []  # each 0.03 seconds somebody got something
+        await anyio.sleep(0.03)
+        assert party.dialing == ["e"]
+        await anyio.sleep(3)
+        assert party.dialing == ["e"]  # one at a time
+        await party.end("c")
+        assert party.order[4:] == ["f"]
+        await party.dialed(FakeHttp2(2))
+        await party.end(*"def")
+        party.assert_over()
+
+
+@jumping
+async def test_how_long_the_queue_may_stand(pool: MultiplexedPool) -> None:
+    """As long as it took to open the last connection, up to a second."""
+    async with anyio.create_task_group() as group:
+        party = Party(pool, group)
+        for seconds, patience in ((0.0, 0.05), (0.5, 0.5), (3.0, 1.0)):
+            await party.ask("a")
+            await anyio.sleep(seconds)
+            await party.dialed(http2 := FakeHttp2(1))
+            await party.ask("b")
+            await anyio.sleep(patience - 0.01)
+            assert party.dialing == []
+            await anyio.sleep(0.02)
+            assert party.dialing == ["b"]
+            await party.dialed(other := FakeHttp2(1))
+            other.go_away()
+            http2.go_away()
+            await party.end("a", "b")
+        party.assert_over()
+
+
+@jumping
+async def test_whoever_looks_at_the_clock_leaves_the_queue(pool: MultiplexedPool) -> None:
+    """Another one does so instead, however it left."""
+    async with anyio.create_task_group() as group:
+        party = Party(pool, group)
+        await party.ask(*"abcd")
+        await party.dialed(FakeHttp2(1))
+        (origin,) = pool._origins.values()
+        assert origin._timed is party.slots["d"]
+        party.scopes["d"].cancel()
+        await settled()
+        assert origin._timed is party.slots["c"]
+        party.slots["c"].expire()
+        await settled()
+        assert list(party.errors) == ["c"]
+        await anyio.sleep(1)
+        assert party.dialing == ["b"]
+        await party.dialed(FakeHttp2(1))
+        await party.end("a", "b")
+        party.assert_over()
+
+
+@jumping
+async def test_a_slot_that_comes_late() -> None:
+    """Whoever may open a connection still gets a stream if one is free before a slot is."""
+    pool = make_pool(limit=1)
+    async with anyio.create_task_group() as group:
+        party = Party(pool, group)
+        await party.ask(*"abc")
+        await party.dialed(http2 := FakeHttp2(1))
+        await anyio.sleep(5)
         await party.end("a")
-        assert party.order[2:] == ["e"]
-        await party.dialed(FakeHttp2(2))
-        await party.dialed(FakeHttp2(2))
-        assert first.exchanges == 2
-        await party.end(*"bcde")
+        assert party.order == ["a", "b"]
+        await anyio.sleep(5)
+        http2.go_away()
+        await settled()
+        await party.end("b")
+        assert party.dialing == ["c"]
+        await party.dialed(FakeHttp2(1))
+        await party.end("c")
         party.assert_over()
 
 
@@ -318,8 +404,6 @@ async def test_one_exchange_until_the_server_has_spoken(pool: MultiplexedPool) -
         http2.allow(3)
         await settled()
         assert set(party.order) == set("abc")
-        assert party.dialing == ["d"]
-        await party.dialed(FakeHttp2(is_greeted=False))
         await party.end(*"abcd")
         party.assert_over()
 

@@ -101,9 +101,12 @@ class FakeHttp2:
         return len(self.streams)
 
     @property
+    def is_open(self) -> bool:
+        return not self.is_dead and not self.is_going_away
+
+    @property
     def has_room(self) -> bool:
-        closed = self.is_dead or self.is_going_away
-        return not closed and len(self.streams) < self.max_exchanges
+        return self.is_open and len(self.streams) < self.max_exchanges
 
     @property
     def is_usable(self) -> bool:
