@@ -34,6 +34,7 @@ from .deprecation import (
 from .files import replace_file
 from .growing_bytes import GrowingBytes
 from .hooks import Hooks
+from .http2_options import Http2Options
 from .maps import ChainMapProxy
 from .overriding import is_own_method
 from .placeholders import ResponseHandler, TimerNoop, Unbuffered, is_left_out, sentinel
@@ -81,6 +82,7 @@ __all__ = (
     "FieldsMemo",
     "GrowingBytes",
     "Hooks",
+    "Http2Options",
     "HttpVersion",
     "HttpVersion10",
     "HttpVersion11",

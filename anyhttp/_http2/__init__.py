@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from .._common import Http2Options
 from .connection import Http2Connection
 from .core import Http2Core
 from .errors import ErrorCode
-from .options import Http2Options
 from .state import StreamState
 from .stream import Http2Stream
 

@@ -12,12 +12,12 @@ from typing import Final
 import anyio
 from anyio.abc import ByteStream
 
+from .._common import Http2Options
 from .._http1 import IDLE, Limits, Phase
 from .._network import NetworkStream
 from ..client_exceptions import ClientConnectionError
 from .core import Http2Core
 from .errors import ErrorCode
-from .options import Http2Options
 from .shared_io import SharedIO, Wait
 from .state import StreamState
 from .stream import Http2Stream, SharedBytes

@@ -9,6 +9,7 @@ import errno
 from collections.abc import Callable
 from typing import Final
 
+from .._common import Http2Options
 from .._http1 import Limits, ParseError
 from ..client_exceptions import ClientConnectionResetError, ServerDisconnectedError
 from . import frames
@@ -18,7 +19,6 @@ from .fields import RequestHeads, check_trailers
 from .frames import HEADER_SIZE, FrameReader, frame_header, number_frame
 from .guards import DEAR_SIZE, SMALL_DATA, FloodGuard
 from .heads import Block, BlockReader, ResponseHeads
-from .options import Http2Options
 from .settings import INITIAL_WINDOW, LARGEST_WINDOW, PeerSettings, own_settings
 from .state import StreamState
 from .streams import Streams

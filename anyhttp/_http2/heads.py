@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from .._common import Http2Options
 from .._http1 import Head, Limits
 from . import frames
 from .compression import FieldDecoder, TableMark
 from .errors import ConnectionFault, ErrorCode
 from .fields import read_head
 from .guards import MAX_CONTINUATIONS
-from .options import Http2Options
 
 __all__ = ("Block", "BlockReader", "ResponseHeads")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Final
 
+from .._common import Http2Options
 from . import frames
 from .errors import ConnectionFault, ErrorCode
-from .options import Http2Options
 
 __all__ = ("INITIAL_WINDOW", "LARGEST_WINDOW", "PeerSettings", "own_settings")
 

@@ -176,7 +176,7 @@ class SharedIO(ABC):
             self._drainer = wait
         try:
             if drains:
-                data = await stream.receive_draining(stream.receive_size)  # type: ignore[attr-defined]
+                data = await stream.receive_draining(stream.receive_size)
             else:
                 data = await stream.receive(stream.receive_size)
         except Expired:

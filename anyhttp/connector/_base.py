@@ -16,6 +16,7 @@ import anyio.lowlevel
 from .._common import (
     AsyncWithOnly,
     Hooks,
+    Http2Options,
     check_count,
     check_flag,
     check_seconds,
@@ -124,6 +125,7 @@ class BaseConnector(PackageNames, AsyncWithOnly):
 
     #: whether it speaks HTTP/2, and where
     _http2: Http2Mode = Http2Mode.OFF
+    _http2_options: Http2Options | None = None
 
     #: the proxy of requests that name none
     _proxy_options: ProxyOptions | None = None
@@ -390,9 +392,10 @@ class BaseConnector(PackageNames, AsyncWithOnly):
     ) -> Http1Connection | Http2Connection:
         """Return what speaks the protocol of *stream*, a new one to the endpoint of *req*."""
         if speaks_http2(self._http2, req, stream):
-            from .._http2 import Http2Connection, Http2Options  # few connectors need them
+            from .._http2 import Http2Connection  # few connectors need it
 
-            return Http2Connection(stream, Http2Options(), "https" if req.is_ssl() else "http")
+            options = self._http2_options or Http2Options()
+            return Http2Connection(stream, options, "https" if req.is_ssl() else "http")
         return Http1Connection(stream, self._engine_class)
 
     def _stream_at_once(self, req: ClientRequest, timeout: ClientTimeout) -> NetworkStream | None:

@@ -17,6 +17,7 @@ from yarl import URL
 from .._common import (
     ConnectionKey,
     Hooks,
+    Http2Options,
     SupportsFingerprint,
     check_callable,
     check_count,
@@ -104,6 +105,7 @@ class TCPConnector(BaseConnector):
         to the others; ``"prior-knowledge"`` speaks HTTP/2 without TLS too, with every server.
         An :class:`ssl.SSLContext` given as *ssl* then offers both for each connection, and
         HTTP/1.1 alone afterwards
+    :param http2_options: windows and limits of its HTTP/2 connections
     :raises TypeError: an argument is of a type that it cannot be
     :raises ValueError: more than one of *ssl* and its old names, or a bad value
     :raises RuntimeError: *http2* without the extra ``anyhttp-client[http2]``
@@ -149,10 +151,11 @@ class TCPConnector(BaseConnector):
         timeout_ceil_threshold: float = 5,
         http1: str = "auto",
         http2: Http2Option = False,
+        http2_options: Http2Options | None = None,
     ) -> None:
         tls = fold_ssl(ssl, verify_ssl=verify_ssl, ssl_context=ssl_context, fingerprint=fingerprint)
-        if (mode := http2_mode(http2)) is not Http2Mode.OFF:
-            self._http2 = mode
+        if (mode := http2_mode(http2, http2_options)) is not Http2Mode.OFF:
+            self._http2, self._http2_options = mode, http2_options
         super().__init__(
             keepalive_timeout=keepalive_timeout,
             force_close=force_close,
@@ -494,6 +497,7 @@ class TCPConnectorOptions(TypedDict, total=False):
     timeout_ceil_threshold: float
     http1: str
     http2: Http2Option
+    http2_options: Http2Options | None
 
 
 class ProxyConnector(TCPConnector):
@@ -539,6 +543,7 @@ class UnixConnector(BaseConnector):
     :param path: of the socket; on Linux one that begins with NUL is a name without a file
         (an "abstract" one)
     :param http2: as of a :class:`TCPConnector`
+    :param http2_options: the same
     :raises TypeError: an argument is of a type that it cannot be
     :raises ValueError: *path* is empty, or holds NUL elsewhere
     :raises RuntimeError: the operating system has no Unix sockets, or *http2* is given without the
@@ -563,9 +568,10 @@ class UnixConnector(BaseConnector):
         share_cookies: bool = False,
         http1: str = "auto",
         http2: Http2Option = False,
+        http2_options: Http2Options | None = None,
     ) -> None:
-        if (mode := http2_mode(http2)) is not Http2Mode.OFF:
-            self._http2 = mode
+        if (mode := http2_mode(http2, http2_options)) is not Http2Mode.OFF:
+            self._http2, self._http2_options = mode, http2_options
         if not hasattr(socket, "AF_UNIX"):
             raise RuntimeError("this operating system has no Unix sockets")
         super().__init__(

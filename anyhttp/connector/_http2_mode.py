@@ -6,7 +6,7 @@ from enum import Enum, auto
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
-from .._common import HttpVersion11
+from .._common import Http2Options, HttpVersion11, check_instance
 from .._network import HTTP1, HTTP2_OR_HTTP1, NetworkStream, Protocols
 
 if TYPE_CHECKING:
@@ -36,22 +36,28 @@ class Http2Mode(Enum):
     PRIOR_KNOWLEDGE = auto()
 
 
-def http2_mode(option: Http2Option) -> Http2Mode:
+def http2_mode(option: Http2Option, options: Http2Options | None = None) -> Http2Mode:
     """Return what the option ``http2`` of a connector means.
 
-    :raises TypeError: it is neither a bool nor a text
-    :raises ValueError: it is another text than ``"prior-knowledge"``
+    :param options: the option ``http2_options``, which is checked
+    :raises TypeError: *option* is neither a bool nor a text, or *options* are something else
+    :raises ValueError: *option* is another text than ``"prior-knowledge"``, or there are *options*
+        of what is off
     :raises RuntimeError: the library is not installed; the message names the extra to install
     """
+    if options is not None:
+        check_instance("http2_options", options, Http2Options)
     if option is False:
+        if options is not None:
+            raise ValueError("http2_options without http2: give http2=True too")
         return Http2Mode.OFF
     if not isinstance(option, (bool, str)):
         name = type(option).__name__
         raise TypeError(f'http2 must be True, False or "prior-knowledge", not {name}')
     if option is not True and option != "prior-knowledge":
         raise ValueError(f'http2 must be True, False or "prior-knowledge", not {option!r}')
-    if find_spec("h2") is None:
-        raise RuntimeError("http2 needs h2: pip install 'anyhttp-client[http2]'")
+    if find_spec("hpack") is None:
+        raise RuntimeError("http2 needs hpack: pip install 'anyhttp-client[http2]'")
     return Http2Mode.BY_ALPN if option is True else Http2Mode.PRIOR_KNOWLEDGE
 
 

@@ -18,6 +18,7 @@ from anyhttp import (
     ClientConnectorSSLError,
     ClientSession,
     Fingerprint,
+    Http2Options,
     HttpVersion10,
     TCPConnector,
     UnixConnector,
@@ -31,7 +32,7 @@ from tests.support.peer import Peer, Script, Step
 from tests.support.proxies import Proxies
 from tests.support.tls import Authority
 
-pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+pytest.importorskip("hpack", reason="hpack is not installed (anyhttp-client[http2])")
 
 BOTH = ("h2", "http/1.1")
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
@@ -265,7 +266,18 @@ class TestOption:
     @pytest.mark.parametrize("value", [True, "prior-knowledge"])
     async def test_without_the_library(self, monkeypatch: pytest.MonkeyPatch, value: Any) -> None:
         """The error names what to install."""
-        monkeypatch.setitem(sys.modules, "h2", None)
+        monkeypatch.setitem(sys.modules, "hpack", None)
         with pytest.raises(RuntimeError, match=r"pip install 'anyhttp-client\[http2\]'"):
             TCPConnector(http2=value)
         TCPConnector(http2=False)
+
+    @pytest.mark.once
+    async def test_settings(self) -> None:
+        """They are checked, and need the option that they belong to."""
+        options = Http2Options(stream_window=70_000)
+        TCPConnector(http2=True, http2_options=options)
+        UnixConnector("/x", http2="prior-knowledge", http2_options=options)
+        with pytest.raises(ValueError, match="http2_options without http2"):
+            TCPConnector(http2_options=options)
+        with pytest.raises(TypeError, match="http2_options must be"):
+            TCPConnector(http2=True, http2_options={"stream_window": 70_000})  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ class OneConnection(TCPConnector):
     def __init__(self, port: int, options: Http2Options | None = None) -> None:
         super().__init__()
         self._port = port
-        self._http2_options = options or Http2Options()
+        self._http2_options = options
         self.http2: Http2Connection | None = None
         """The connection, once there is one."""
         self._opening = anyio.Lock()
@@ -46,7 +46,7 @@ class OneConnection(TCPConnector):
         async with self._opening:
             if self.http2 is None:
                 network = await connect_tcp(_address(self._port))
-                self.http2 = Http2Connection(network, self._http2_options, "http")
+                self.http2 = Http2Connection(network, self._http2_options or Http2Options(), "http")
         return self.http2
 
     async def connect(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .._common import check_count
+from .arguments import check_count
 
 __all__ = ("Http2Options",)
 
