@@ -25,5 +25,6 @@ def throw_away_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     )
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(server)
+    server.set_alpn_protocols(["h2", "http/1.1"])
     client = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
     return server, client

@@ -110,6 +110,12 @@ backend_option = click.option(
     help="Go through this proxy (http, https, socks4, socks4a, socks5 or socks5h), "
     "not the environment's.",
 )
+@click.option("--http2", is_flag=True, help="Speak HTTP/2 with servers that choose it, over TLS.")
+@click.option(
+    "--http2-prior-knowledge",
+    is_flag=True,
+    help="Speak HTTP/2 without TLS, too: the server is known to speak it.",
+)
 @insecure_option
 @ca_file_option
 @click.option(
@@ -142,6 +148,8 @@ def fetch_command(
     include: bool,
     fail: bool,
     proxy: str | None,
+    http2: bool,
+    http2_prior_knowledge: bool,
     insecure: bool,
     ca_file: Path | None,
     timeout: float | None,
@@ -177,6 +185,7 @@ def fetch_command(
         include=include,
         fail=fail,
         proxy=proxy,
+        http2="prior-knowledge" if http2_prior_knowledge else http2,
         tls=as_tls(insecure, ca_file),
         timeout=timeout,
         max_redirects=max_redirects,

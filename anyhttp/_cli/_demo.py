@@ -26,6 +26,7 @@ from anyhttp import (
     ClientSession,
     ClientTimeout,
     CookieJar,
+    HttpVersion,
     TCPConnector,
 )
 
@@ -227,6 +228,46 @@ async def use_websocket(demo: DemoContext) -> str:
     return f"{MESSAGES} messages and {MESSAGE_SIZE // MEBIBYTE} MiB in pieces came back"
 
 
+async def share_connection(demo: DemoContext) -> str:
+    """Send everything over one connection of HTTP/2, while some of it is cancelled."""
+    before, version = demo.server.opened, HttpVersion(2, 0)
+    answers = 0
+
+    async def get(session: ClientSession, path: str) -> None:
+        nonlocal answers
+        async with session.get(path) as response:
+            answer = await response.json()
+        check(response.version == version, f"the version is {response.version}")
+        check(answer["path"] == path, f"{path} got the answer to {answer['path']}")
+        answers += 1
+        demo.report(answers, REQUESTS)
+
+    async def stall(session: ClientSession) -> None:
+        async with session.get("/stall"):
+            raise DemoFailure("a stalled request was answered")
+
+    connector = TCPConnector(http2=True, limit=1, ssl=demo.trust)
+    async with ClientSession(demo.server.tls_url, connector=connector) as session:
+        async with anyio.create_task_group() as stalling:
+            for _ in range(STALLED):
+                stalling.start_soon(stall, session)
+            await demo.server.wait_until(lambda: demo.server.stalled == STALLED)
+            async with session.ws_connect("/websocket") as websocket:
+                async with anyio.create_task_group() as tasks:
+                    for number in range(REQUESTS):
+                        tasks.start_soon(get, session, f"/{number}")
+                    for number in range(MESSAGES):
+                        await websocket.send_json({"number": number})
+                        answer = await websocket.receive_json()
+                        check(answer["number"] == number, f"{number} came back as {answer}")
+                    stalling.cancel_scope.cancel()
+        await demo.server.wait_until(lambda: demo.server.stalled == 0)
+    connections = demo.server.opened - before
+    check(answers == REQUESTS, f"{answers} answers")
+    check(connections == 1, f"the server saw {connections} connections")
+    return f"{answers} answers, {STALLED} requests cancelled, {MESSAGES} messages"
+
+
 STEPS: Final[Sequence[tuple[str, Callable[[DemoContext], Awaitable[str]]]]] = (
     ("JSON", get_json),
     ("streamed download", download),
@@ -236,6 +277,7 @@ STEPS: Final[Sequence[tuple[str, Callable[[DemoContext], Awaitable[str]]]]] = (
     ("TLS", use_tls),
     ("WebSocket", use_websocket),
     (f"{REQUESTS} over a pool of {POOL}", share_pool),
+    ("HTTP/2, 1 connection", share_connection),
     ("timeout", time_out),
     ("cancellation", cancel),
 )

@@ -1,7 +1,8 @@
-"""The server for ``anyhttp demo``: it speaks just enough of HTTP/1.1 for the demonstration.
+"""The server for ``anyhttp demo``: it speaks just enough of HTTP for the demonstration.
 
-It listens on loopback, with and without TLS.  It counts connections, so that the demonstration can
-compare what the client says about its pool with what the server saw.
+It listens on loopback, with and without TLS; over TLS it also speaks HTTP/2.  It counts
+connections, so that the demonstration can compare what the client says about its pool with what
+the server saw.
 """
 
 from __future__ import annotations
@@ -119,6 +120,11 @@ class DemoServer:
                 peer: ByteStream = stream
                 if tls:
                     peer = await TLSStream.wrap(stream, server_side=True, ssl_context=tls)
+                    if peer.extra(TLSAttribute.alpn_protocol) == "h2":
+                        # Imported here, as most commands need no server of HTTP/2.
+                        from ._demo_http2 import Http2Connection
+
+                        await Http2Connection(peer, self._answer, self._note_stall).serve()
                 reader = BufferedByteReceiveStream(peer)
                 while True:
                     await self._exchange(reader, peer)
@@ -127,6 +133,14 @@ class DemoServer:
         finally:
             self.closed += 1
             self._note_change()
+
+    def _answer(self, method: str, path: str) -> bytes | None:
+        """Return the answer to a request of HTTP/2; ``None`` if there is to be none."""
+        return None if path == "/stall" else json.dumps({"method": method, "path": path}).encode()
+
+    def _note_stall(self, change: int) -> None:
+        self.stalled += change
+        self._note_change()
 
     async def _exchange(self, reader: BufferedByteReceiveStream, peer: ByteStream) -> None:
         raw = await reader.receive_until(b"\r\n\r\n", HEAD_LIMIT)
@@ -146,13 +160,12 @@ class DemoServer:
 
     async def _stall(self, reader: BufferedByteReceiveStream) -> None:
         """Send no response; return when the client closes the connection."""
-        self.stalled += 1
-        self._note_change()
+        self._note_stall(1)
         try:
             while True:
                 await reader.receive()
         finally:
-            self.stalled -= 1
+            self._note_stall(-1)
 
 
 async def _read_body(reader: BufferedByteReceiveStream, headers: Mapping[str, str]) -> Body:

@@ -9,7 +9,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-__all__ = ("serve_echo",)
+__all__ = ("echo", "serve_echo")
 
 
 async def serve_echo(head: bytes, reader: ByteReceiveStream, stream: ByteStream) -> None:
@@ -25,7 +25,7 @@ async def serve_echo(head: bytes, reader: ByteReceiveStream, stream: ByteStream)
             if isinstance(event, Request):
                 protocol.send_response(protocol.accept(event))
             elif isinstance(event, Frame):
-                _echo(protocol, event)
+                echo(protocol, event)
         for piece in protocol.data_to_send():
             if not piece:  # an empty piece means: end the connection
                 raise anyio.EndOfStream
@@ -33,7 +33,8 @@ async def serve_echo(head: bytes, reader: ByteReceiveStream, stream: ByteStream)
         data = await reader.receive()
 
 
-def _echo(protocol: ServerProtocol, frame: Frame) -> None:
+def echo(protocol: ServerProtocol, frame: Frame) -> None:
+    """Send a frame of a message back."""
     if frame.opcode is Opcode.TEXT:
         protocol.send_text(frame.data, frame.fin)
     elif frame.opcode is Opcode.BINARY:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 from anyio import to_thread
 from multidict import CIMultiDict
@@ -26,6 +26,7 @@ from anyhttp import (
     ClientTimeout,
     InvalidURL,
     NonHttpUrlClientError,
+    TCPConnector,
     TooManyRedirects,
 )
 
@@ -58,6 +59,7 @@ class Options:
     include: bool
     fail: bool
     proxy: str | None
+    http2: bool | Literal["prior-knowledge"]
     tls: ssl.SSLContext | bool
     timeout: float | None
     max_redirects: int
@@ -79,8 +81,9 @@ async def fetch(options: Options) -> int:
 
 async def _fetch(options: Options) -> None:
     timeout = ClientTimeout(total=options.timeout, sock_connect=CONNECT_TIMEOUT)
+    connector = TCPConnector(http2=options.http2)
     with opened(options.body) as data:
-        async with ClientSession(timeout=timeout, trust_env=True) as session:
+        async with ClientSession(timeout=timeout, trust_env=True, connector=connector) as session:
             async with session.request(
                 options.method,
                 options.url,

@@ -31,6 +31,7 @@ import trustme
 import anyhttp
 
 pytest.importorskip("click")
+pytest.importorskip("h2")
 pytest.importorskip("rich")
 pytest.importorskip("trio")
 
@@ -53,6 +54,7 @@ from anyhttp._cli._demo import (
 from anyhttp._cli._demo_server import TABLE, DemoServer
 from anyhttp._cli._run import exit_at_once, run as run_on
 from anyhttp._cli._save import Target
+from tests.support.http2_server import Http2Server
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
@@ -1329,6 +1331,41 @@ def test_certificates_are_verified_unless_told_otherwise(
     assert fetch("-k", url) == (0, POLITE, "")
 
 
+def test_http2(http2_server: Http2Server, tls_ca: Authority, fetch: Fetch, tmp_path: Path) -> None:
+    """``--http2`` lets a server over TLS choose it, and the status line says whether it did."""
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(tls_ca.ca_pem)
+    url = str(http2_server.https_url / "json")
+    status, out, err = fetch("--http2", "-i", "--cacert", str(authority), url)
+    assert (status, err) == (0, "")
+    assert out.startswith(b"HTTP/2 200 OK\r\n")
+    out = fetch("-i", "--cacert", str(authority), url)[1]
+    assert out.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_http2_without_tls(http2_server: Http2Server, fetch: Fetch) -> None:
+    """No server can choose it there, so the option is to know that it speaks it."""
+    url = str(http2_server.url / "json")
+    assert fetch("--http2", "-i", url)[1].startswith(b"HTTP/1.1 200 OK\r\n")
+    out = fetch("--http2-prior-knowledge", "-i", url)[1]
+    assert out.startswith(b"HTTP/2 200 OK\r\n")
+
+
+def test_http2_on_a_terminal(http2_server: Http2Server, on_terminal: Terminal) -> None:
+    """The status line is the same there."""
+    url = str(http2_server.url / "json")
+    shown = on_terminal("--http2-prior-knowledge", "-i", url)[1]
+    assert COLOUR.sub(b"", shown).startswith(b"HTTP/2 200 OK\n")
+
+
+def test_http2_needs_an_extra(monkeypatch: pytest.MonkeyPatch, fetch: Fetch) -> None:
+    """Without it the message names it."""
+    monkeypatch.setattr("anyhttp.connector._http2_mode.find_spec", lambda name: None)
+    status, out, err = fetch("--http2", "https://localhost/")
+    assert (status, out) == (1, b"")
+    assert "pip install 'anyhttp-client[http2]'" in err
+
+
 def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> ssl.SSLObject:
     """Let two contexts shake hands in memory, and return the client's side."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -1389,8 +1426,8 @@ def test_the_demonstration_passes(backend: str, capsys: pytest.CaptureFixture[st
     """Every check holds, one line each, and the exit status says so."""
     assert run(["demo", "--backend", backend]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum("✓" in line or "ok" in line for line in lines) == 11
-    assert lines[-1].startswith("all 11 checks passed in ")
+    assert sum("✓" in line or "ok" in line for line in lines) == 12
+    assert lines[-1].startswith("all 12 checks passed in ")
 
 
 def test_the_demonstration_runs_on_both_backends_and_a_terminal(on_terminal: Terminal) -> None:
@@ -1399,7 +1436,7 @@ def test_the_demonstration_runs_on_both_backends_and_a_terminal(on_terminal: Ter
     assert status == 0
     plain = COLOUR.sub(b"", shown).decode()
     assert plain.index("asyncio") < plain.index("trio")
-    assert "all 22 checks passed" in plain
+    assert "all 24 checks passed" in plain
     assert "━" in plain
 
 
