@@ -102,6 +102,14 @@ def pytest_pycollect_makeitem(
             pytest.mark.usefixtures("anyio_backend", "census_in_loop")(obj)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out WebSockets by HTTP/2 on uvloop: its sockets are the same for both versions."""
+    left_out = [item for item in items if "[uvloop-h2" in item.name and item.path.parent == WIRE]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
 @pytest.fixture(scope="module")
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """Backend and options, for anyio's plugin: asyncio, asyncio with uvloop, or trio."""
@@ -113,6 +121,24 @@ def http1(request: pytest.FixtureRequest) -> str:
     """Each engine, to be given to ``TCPConnector(http1=...)``."""
     engine: str = request.param
     return engine
+
+
+@pytest.fixture(params=["http1", param("h2", "h2", needs="h2")])
+def carried_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The version of HTTP that carries the WebSockets of a test: each one in turn.
+
+    For HTTP/2, the test gets sessions whose requests all go to a gateway, by the names of those
+    that it makes.
+    """
+    if request.param == "h2":
+        from tests.support.http2_gateway import Gateway
+
+        gateway = Gateway(request.getfixturevalue("tls_ca").server)
+        monkeypatch.setattr(request.module, "ClientSession", gateway.session)
+        yield "h2"
+        gateway.stop()
+    else:
+        yield "http1"
 
 
 def spare_survivors() -> None:

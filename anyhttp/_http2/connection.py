@@ -107,8 +107,7 @@ class Http2Connection(SharedIO):
         """Whether another exchange can begin; what the peer has sent is taken first."""
         if self._is_closed:
             return False
-        if self._reader is None:
-            self._poll()
+        self.poll()
         return self.has_room
 
     @property
@@ -237,8 +236,10 @@ class Http2Connection(SharedIO):
     def _take_output(self) -> bytes:
         return self._core.take_output()
 
-    def _poll(self) -> None:
-        """Take what has come, without waiting."""
+    def poll(self) -> None:
+        """Take what has come, without waiting, unless a task waits for it."""
+        if self._is_closed or self._reader is not None:
+            return
         for _ in range(MAX_POLLS):
             data = self.stream.receive_nowait()
             if data is None:

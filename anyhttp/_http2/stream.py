@@ -52,6 +52,9 @@ class Carrier(Protocol):
     def flush(self) -> None:
         """Send what has been queued."""
 
+    def poll(self) -> None:
+        """Take what has come, without waiting, unless a task waits for it."""
+
     def begin(self, stream: Http2Stream, limits: Limits, /) -> StreamState:
         """Return the state of the exchange on *stream*."""
         ...
@@ -150,7 +153,7 @@ class Http2Stream(Wait):
     def lend_away(self, engine: StreamState) -> tuple[LentStream, bytes]:
         """Return the stream for another protocol, which gets what *engine* has received for it."""
         self.phase = Phase.LENT_AWAY
-        return Http2Tunnel(self, engine), b""
+        return Http2Tunnel(self, engine, self.connection.poll), b""
 
     @property
     def ends_in_order(self) -> bool:

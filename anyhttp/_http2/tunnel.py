@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from .._http1 import ExchangeStream, ParseError
-from ..client_exceptions import ClientConnectionError
+from .._http1 import ParseError
+from ..client_exceptions import ClientConnectionError, ClientConnectionResetError, ClientOSError
 
 if TYPE_CHECKING:
+    from .._http1 import ExchangeStream
     from .state import StreamState
 
 __all__ = ("Http2Tunnel",)
@@ -28,17 +29,22 @@ class Http2Tunnel:
 
     :param stream: its exchange goes on to hold it, and ends it
     :param state: gets what the peer sends
+    :param poll: takes what has come for the connection.  If no task waits for that, nobody would
+        notice otherwise that the peer has ended the stream.
     """
 
-    __slots__ = ("_state", "_stream")
+    __slots__ = ("_poll", "_state", "_stream")
 
     #: whether :meth:`send_nowait` sends at once, if there is room for it
     sends_nowait: Final = True
     receive_size: Final = RECEIVE_SIZE
 
-    def __init__(self, stream: ExchangeStream, state: StreamState) -> None:
+    def __init__(
+        self, stream: ExchangeStream, state: StreamState, poll: Callable[[], None]
+    ) -> None:
         self._stream = stream
         self._state = state
+        self._poll = poll
 
     @property
     def checkpoint_if_cancelled(self) -> Callable[[], Awaitable[None]]:
@@ -55,6 +61,11 @@ class Http2Tunnel:
             await self._stream.receive()
         except ParseError as exc:
             raise ClientConnectionError(str(exc)) from exc
+        except ClientConnectionResetError as exc:
+            if self._state.reset_code is None:
+                raise
+            # It stands for the reset of a socket (RFC 8441 §5), so it is the same exception.
+            raise ClientOSError(exc.errno, exc.strerror) from exc
         pieces = self._state.pieces
         if not pieces:
             return b""
@@ -71,6 +82,7 @@ class Http2Tunnel:
 
         :raises ClientConnectionError: the peer takes no more, or the connection has ended
         """
+        self._poll()
         return self._stream.send_nowait(data)
 
     def drain(self) -> Awaitable[None]:

@@ -18,12 +18,14 @@ from typing import Any
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
-from anyhttp import ClientSession
+from anyhttp import ClientRequest, ClientSession
+from anyhttp.connector import Connection
 
 from . import census
 from .http2_client import OneConnection
 from .http2_server import Http2Exchange, Http2Server
-from .links import Gone
+from .links import PATIENCE, Gone
+from .waiting import comes_true
 
 #: Fields that belong to one connection, and the answer to a key that only HTTP/1.1 has.
 _OF_HTTP1 = {"connection", "sec-websocket-accept", "upgrade"}
@@ -34,7 +36,9 @@ class Gateway:
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         settings: dict[SettingCodes | int, int] = {SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
-        self.server = Http2Server(tls, _answer, settings=settings)
+        self.server = Http2Server(tls, self._answer, settings=settings)
+        self.tls_ports: set[int] = set()
+        """Those of the peers that speak TLS."""
 
     @property
     def port(self) -> int:
@@ -52,41 +56,77 @@ class Gateway:
 
         :param options: options of :class:`ClientSession`
         """
-        return ClientSession(connector=_GatewayConnector(self.port), **options)
+        return ClientSession(connector=_GatewayConnector(self), **options)
+
+    @property
+    def has_all(self) -> bool:
+        """Whether it has received the end of each request."""
+        exchanges = self.server.exchanges
+        return all(each.complete or each.reset_code is not None for each in exchanges)
+
+    def _answer(self, exchange: Http2Exchange) -> None:
+        if exchange.protocol is None:
+            exchange.respond()
+            return
+        host, _, port = exchange.head.all("host")[0].rpartition(":")
+        with census.lock:
+            backend = socket.create_connection((host, int(port)))
+            census.adopt(backend)
+        tls = int(port) in self.tls_ports
+        backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            backend = _encrypted(backend)
+        forwarding = threading.Thread(target=_forward, args=[exchange, backend], daemon=True)
+        try:
+            backend.sendall(_request(exchange))
+            head, rest = _take_head(backend)
+            forwarding.start()
+            _back(exchange, backend, head, rest)
+        except OSError:
+            with suppress(Gone):
+                exchange.reset(ErrorCodes.CANCEL)
+        finally:
+            with suppress(OSError):
+                backend.shutdown(socket.SHUT_RDWR)
+            if forwarding.ident is not None:
+                forwarding.join()
+            census.close(backend)
 
 
 class _GatewayConnector(OneConnection):
-    """Closes its connection, too."""
+    """Closes its connection, too, and notes which peers speak TLS."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(gateway.port)
+        self._gateway = gateway
+
+    async def connect(self, req: ClientRequest, *arguments: Any) -> Connection:
+        """Return a stream of the connection."""
+        if req.is_ssl():
+            self._gateway.tls_ports.add(int(req.port or 443))
+        return await super().connect(req, *arguments)
 
     async def close(self, *, abort_ssl: bool = False) -> None:
-        await super().close(abort_ssl=abort_ssl)
-        await self.close_connection()
+        """Close the connection when the gateway has what was sent.
+
+        A socket that is closed while bytes in it are unread makes the peer lose what it was sent.
+        Here these would be the frames that give back windows.
+        """
+        try:
+            await super().close(abort_ssl=abort_ssl)
+            await comes_true(lambda: self._gateway.has_all, seconds=PATIENCE)
+        finally:
+            await self.close_connection()
 
 
-def _answer(exchange: Http2Exchange) -> None:
-    if exchange.protocol is None:
-        exchange.respond()
-        return
-    host, _, port = exchange.head.all("host")[0].rpartition(":")
+def _encrypted(backend: socket.socket) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     with census.lock:
-        backend = socket.create_connection((host, int(port)))
-        census.adopt(backend)
-    backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    forwarding = threading.Thread(target=_forward, args=[exchange, backend], daemon=True)
-    try:
-        backend.sendall(_request(exchange))
-        head, rest = _take_head(backend)
-        forwarding.start()
-        _back(exchange, backend, head, rest)
-    except OSError:
-        with suppress(Gone):
-            exchange.reset(ErrorCodes.CANCEL)
-    finally:
-        with suppress(OSError):
-            backend.shutdown(socket.SHUT_RDWR)
-        if forwarding.ident is not None:
-            forwarding.join()
-        census.close(backend)
+        encrypted = context.wrap_socket(backend, do_handshake_on_connect=False)
+    encrypted.do_handshake()
+    return encrypted
 
 
 def _request(exchange: Http2Exchange) -> bytes:

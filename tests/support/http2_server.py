@@ -331,6 +331,8 @@ class _Connection:
             case h2.events.StreamEnded() if event.stream_id in self._exchanges:
                 self._exchanges[event.stream_id].complete = True
                 self._forget_if_over(self._exchanges[event.stream_id])
+            case h2.events.ConnectionTerminated():
+                self._gone = True  # h2 sends nothing more
             case h2.events.StreamReset() if event.stream_id in self._exchanges:
                 exchange = self._exchanges.pop(event.stream_id)
                 exchange.reset_code = int(event.error_code)

@@ -22,6 +22,11 @@ GET = b"GET / HTTP/1.1\r\n"
 BYE = Frame(websocket.CLOSE, b"\x03\xe8")
 
 
+@pytest.fixture(autouse=True)
+def by_each_version(carried_by: str) -> None:
+    """Run each test over HTTP/2 as well (:rfc:`8441`)."""
+
+
 class Thrown(BaseException):
     """An exception that ends programs, as :exc:`KeyboardInterrupt` does."""
 
