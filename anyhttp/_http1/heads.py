@@ -61,11 +61,11 @@ _VALUE: Final = re.compile(r":[\t ]*+([^\r]*+)\r\n")
 # Without the look behind, a long run inside a value would be tried from each of its characters.
 _SPACE_AT_END: Final = re.compile(r"(?<![\t ])[\t ]++(?=\r)")
 
-# The fields that the client acts on; those of the second line are no lists.
-_NOTED: Final = (
+# The fields that the client acts on; those besides the lists are no lists.
+_LISTS: Final = (
     b"connection", b"content-encoding", b"content-length", b"keep-alive", b"transfer-encoding",
-    b"content-type", b"set-cookie",
 )  # fmt: skip
+_NOTED: Final = frozenset({*_LISTS, b"content-type", b"set-cookie"})
 
 
 # Without __slots__, like all objects that each call makes: Python creates them faster then.
@@ -129,15 +129,15 @@ class Head:
         (:rfc:`9110#section-5.3`).  A cookie is a field by itself.
         """
         self._fields = fields
-        values: dict[bytes, list[bytes]] = {name: [] for name in _NOTED}
+        values: dict[bytes, list[bytes]] = {}
         for name, value in fields:
-            of_name = values.get(name.lower())
-            if of_name is not None:
-                of_name.append(value)
-        self.set_cookies = list(map(decoded, values.pop(b"set-cookie")))
-        types = values.pop(b"content-type")
+            lowered = name.lower()
+            if lowered in _NOTED:
+                values.setdefault(lowered, []).append(value)
+        self.set_cookies = list(map(decoded, values.get(b"set-cookie", ())))
+        types = values.get(b"content-type")
         self.content_type = types[0] if types else None
-        joined = [b",".join(of_name) if of_name else None for of_name in values.values()]
+        joined = [b",".join(values[name]) if name in values else None for name in _LISTS]
         self.connection, encoding, self.lengths, self.idle_options, self.coding = joined
         self.content_encoding = "" if encoding is None else encoding.decode("latin-1")
 

@@ -34,6 +34,7 @@ _SECRET: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]++")
 _VALUE: Final = re.compile(rb"(?:[^\x00\r\n\t ](?:[^\x00\r\n]*+(?<![\t ]))?)?")
 _BROKEN: Final = re.compile(rb"[\x00\r\n]")
+_PLAIN: Final = re.compile(rb"(?:%b\n%b(?:\n|$))*+" % (_NAME.pattern, _VALUE.pattern))
 _STATUS: Final = re.compile(rb"[1-9][0-9][0-9]")
 
 _SPACE: Final = " \t"
@@ -284,6 +285,17 @@ def check_trailers(fields: list[tuple[bytes, bytes]], limits: Limits, max_size: 
 def _check_fields(
     fields: list[tuple[bytes, bytes]], kind: str, limits: Limits, max_size: int
 ) -> None:
+    # Nearly all heads fit this, and it takes a third of the time of looking at field after field.
+    joined = b"\n".join([part for field in fields for part in field])
+    if (
+        len(joined) <= limits.max_field_size
+        and len(fields) <= limits.max_headers
+        and len(joined) + 32 * len(fields) <= max_size
+        and joined.count(b"\n") == max(0, 2 * len(fields) - 1)
+        and _PLAIN.fullmatch(joined) is not None
+        and _OF_CONNECTION.isdisjoint([name for name, _ in fields])
+    ):
+        return
     if len(fields) > limits.max_headers:
         raise _too_large(f"more than {limits.max_headers} {kind} lines")
     total = 0

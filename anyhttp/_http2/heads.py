@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from .._common import Http2Options
 from .._http1 import Head, Limits
 from . import frames
-from .compression import FieldDecoder, TableMark
+from .compression import FieldDecoder
 from .errors import ConnectionFault, ErrorCode
 from .fields import read_head
 from .guards import MAX_CONTINUATIONS
@@ -78,7 +78,7 @@ class BlockReader:
         return None
 
     def _check_size(self, data: bytes) -> None:
-        # The library needs quadratic time.  No head gets larger by being compressed.
+        # No head gets larger by being compressed, if it is done well.
         if len(data) > self._max_size:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "a head that is too large")
 
@@ -87,7 +87,7 @@ class _Known(NamedTuple):
     """A head that may come again, and what it depends on."""
 
     head: Head
-    mark: TableMark
+    state: int  # of the table of the decoder
     method: bytes
     limits: Limits
 
@@ -108,19 +108,18 @@ class ResponseHeads:
         :raises ConnectionFault: it cannot be decompressed
         :raises StreamFault: the fields are not those of a response, or too many or too large
         """
-        table = self._decoder.table
+        before = self._decoder.state
         known = self._known.get(block)
         if (
             known is not None
-            and known.mark.fits(table)
+            and known.state == before
             and known.method == method
             and known.limits is limits
         ):
             return known.head
-        before = TableMark.of(table)
         head = read_head(self._decoder.decode(block), method, limits, self._max_size)
         # A cookie is seldom set twice.
-        if before.fits(table) and len(block) <= _KEPT_SIZE and not head.set_cookies:
+        if before == self._decoder.state and len(block) <= _KEPT_SIZE and not head.set_cookies:
             if len(self._known) >= _KEPT_HEADS:
                 self._known.clear()
             self._known[block] = _Known(head, before, method, limits)
