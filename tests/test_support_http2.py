@@ -18,7 +18,8 @@ from hyperframe.frame import (  # noqa: E402 (only if it is installed)
 )
 
 from tests.support.http2_peer import Http2Connection, Http2Script  # noqa: E402
-from tests.support.peer import Flag, PeerFailed  # noqa: E402
+from tests.support.peer import CLOSE, Flag, Peer, PeerFailed, Wait  # noqa: E402
+from tests.support.responses import CHUNKS, EMPTY, OK, OK_LINE  # noqa: E402
 from tests.support.tls import Authority  # noqa: E402
 
 if TYPE_CHECKING:
@@ -134,3 +135,74 @@ async def test_the_server_answers_many_at_once(
         response = await old.get(str(http2_server.https_url / "json"))
         assert response.http_version == "HTTP/1.1"
     assert http2_server.connections == 2
+
+
+async def test_a_script_of_http1_is_played_over_http2() -> None:
+    """Heads, bodies in every framing, trailers; the requests look like those of HTTP/1.1."""
+    until_the_end = OK_LINE + b"\r\nto the end"
+    peer = Peer(
+        [
+            [
+                (b"GET /a?b HTTP/1.1\r\nHost: ", [b"HTTP/1.1 103 Early\r\n\r\n", OK]),
+                (b"POST /c ", [CHUNKS + b"2\r\nhi\r\n", b"1\r\n!\r\n0\r\nX-Sum: 1\r\n\r\n"]),
+                (b"GET /d ", [until_the_end, CLOSE]),
+            ],
+            [(b"HEAD /e ", OK[:-2]), (b"GET /f ", OK_LINE + b"Connection: close\r\n" + EMPTY[17:])],
+            [(b"GET /g ", CLOSE)],
+        ],
+        http2=True,
+    )
+    async with http2_client() as client:
+        url = str(peer.url)
+        assert (await client.get(f"{url}a?b")).content == b"ok"
+
+        async def body() -> Any:
+            yield b"one"
+            yield b"twelve bytes"
+
+        assert (await client.post(f"{url}c", content=body())).content == b"hi!"
+        assert (await client.get(f"{url}d")).content == b"to the end"
+        assert (await client.head(f"{url}e")).headers["content-length"] == "2"
+        assert (await client.get(f"{url}f")).status_code == 200
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await client.get(f"{url}g")
+    await peer.wait_closed(2)
+    assert peer.requests[0].startswith(b"GET /a?b HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert b"\r\n\r\n3\r\none\r\nc\r\ntwelve bytes\r\n0\r\n\r\nGET /d " in peer.requests[0]
+    peer.stop()
+
+
+async def test_each_exchange_at_a_time_has_its_own_script() -> None:
+    """As in HTTP/1.1, where they have connections."""
+    go_on = Flag()
+    peer = Peer(
+        [[(b"GET /a ", [Wait(go_on), OK]), (b"GET /c ", EMPTY)], [(b"GET /b ", OK)]], http2=True
+    )
+    statuses: list[int] = []
+
+    async def fetch(path: str) -> None:
+        statuses.append((await client.get(str(peer.url / path))).status_code)
+
+    async with http2_client() as client:
+        async with anyio.create_task_group() as group:
+            group.start_soon(fetch, "a")
+            await peer.wait_connections(1)
+            await peer.settled()
+            await fetch("b")
+            go_on.set()
+        peer_of_c = peer.requests[0]
+        await fetch("c")
+    assert statuses == [200, 200, 200]
+    assert b"GET /c " in peer.requests[0][len(peer_of_c) :]
+    peer.stop()
+
+
+@pytest.mark.parametrize("reply", [b"SSH-2.0-x\r\n\r\n", OK + b"more"])
+async def test_what_cannot_be_translated_fails_the_test(reply: bytes) -> None:
+    """Broken framing is a matter of HTTP/1.1."""
+    peer = Peer([[(b"GET ", reply)]], http2=True)
+    async with http2_client() as client:
+        with pytest.raises(httpx2.TransportError):
+            await client.get(str(peer.url))
+    with pytest.raises(PeerFailed, match="connection 1"):
+        peer.stop()

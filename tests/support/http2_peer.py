@@ -67,10 +67,16 @@ class Request:
     fields: list[tuple[str, str]]
     window: int
     """How many bytes of DATA the peer may send."""
-    body: bytearray = field(default_factory=bytearray)
+    pieces: list[bytes] = field(default_factory=list)
+    """The DATA, frame by frame."""
     trailers: list[tuple[str, str]] = field(default_factory=list)
     ended: bool = False
     reset_code: int | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The DATA as a whole."""
+        return b"".join(self.pieces)
 
     def __getitem__(self, name: str) -> str:
         """Return the value of a field; ``"path"`` is the pseudo-header field ``:path``."""
@@ -134,7 +140,7 @@ class Http2Connection:
                 self._frames_taken += 1
                 if isinstance(frame, kind) and stream_id in {None, frame.stream_id}:
                     return frame
-            self._receive()
+            self.receive()
 
     def all(self, kind: type[AnyFrame], stream_id: int | None = None) -> list[AnyFrame]:
         """Return every frame of a *kind* that has come, and perhaps of a stream."""
@@ -147,7 +153,7 @@ class Http2Connection:
     def until(self, condition: Callable[[], object]) -> None:
         """Read what comes until *condition* holds."""
         while not condition():
-            self._receive()
+            self.receive()
 
     def pause(self, flag: threading.Event) -> None:
         """Wait until the test has set *flag*, and read nothing meanwhile."""
@@ -266,7 +272,7 @@ class Http2Connection:
         """Read until the client has closed."""
         try:
             while True:
-                self._receive()
+                self.receive()
         except Gone:
             pass
 
@@ -288,13 +294,21 @@ class Http2Connection:
         if not early:
             self.send(hello)
 
-    def _receive(self) -> None:
+    def receive(self) -> None:
         """Receive one frame."""
+        self.handle(*self.read_frame())
+
+    def read_frame(self) -> tuple[Frame, int]:
+        """Return the next frame and the length of its payload."""
         try:
             frame, length = Frame.parse_frame_header(memoryview(self.link.take(9)))
             frame.parse_body(memoryview(self.link.take(length)))
         except (HyperframeError, ValueError) as exc:
             raise PeerFailed(f"not a frame: {exc!r}") from exc
+        return frame, length
+
+    def handle(self, frame: Frame, length: int) -> None:
+        """Do what belongs to a frame that has come."""
         self._handle(frame, length)
         self.frames.append(frame)
 
@@ -304,7 +318,7 @@ class Http2Connection:
             case HeadersFrame() | ContinuationFrame():
                 self._handle_fields(frame)
             case DataFrame() if request is not None:
-                request.body += frame.data
+                request.pieces.append(frame.data)
                 request.ended |= "END_STREAM" in frame.flags
                 if self.credits and length:
                     self.give_window(length)

@@ -16,6 +16,7 @@ import struct
 import tempfile
 import termios
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -69,15 +70,72 @@ def parse_head(raw: bytes) -> Head:
     return head
 
 
-class Link:
-    """One accepted connection: the received bytes, and methods to respond and to end it."""
+class Inbox(ABC):
+    """The bytes that come from a client."""
 
-    def __init__(self, sock: socket.socket, client: object, tls: ssl.SSLContext | None) -> None:
-        self._client: int | None = None  # the client's descriptor, when it has been found
-        self._client_address = client
+    def __init__(self) -> None:
         self.received = bytearray()
         self.inbox = bytearray()  # the received bytes that have not been taken
         self.waiting = False  # whether the thread waits for the client and has nothing else to do
+
+    @abstractmethod
+    def fill(self) -> bool:
+        """Receive some bytes; return false when the client sends no more."""
+
+    def take(self, count: int) -> bytes:
+        """Return the next *count* bytes."""
+        while len(self.inbox) < count:
+            self._fill_or_raise()
+        data = bytes(self.inbox[:count])
+        del self.inbox[:count]
+        return data
+
+    def take_until(self, marker: bytes) -> bytes:
+        """Return the next bytes up to and including *marker*."""
+        while (at := self.inbox.find(marker)) < 0:
+            self._fill_or_raise()
+        return self.take(at + len(marker))
+
+    def take_body(self, head: Head) -> Iterator[bytes]:
+        """Yield the body of *head* as it arrives."""
+        if head.has("transfer-encoding", "chunked"):
+            yield from self._take_chunks()
+        elif lengths := head.all("content-length"):
+            left = int(lengths[0])
+            while left:
+                if not self.inbox:
+                    self._fill_or_raise()
+                piece = self.take(min(left, len(self.inbox)))
+                left -= len(piece)
+                yield piece
+
+    def _fill_or_raise(self) -> None:
+        if not self.fill():
+            raise Gone("the client closed the connection")
+
+    def _take_chunks(self) -> Iterator[bytes]:
+        while True:
+            line = self.take_until(b"\r\n")[:-2]
+            try:
+                size = int(line, 16)
+            except ValueError:
+                raise BadRequest(f"not a chunk size: {line!r}") from None
+            if not size:
+                break
+            yield self.take(size)
+            if self.take(2) != b"\r\n":
+                raise BadRequest("no line end after a chunk")
+        while self.take_until(b"\r\n") != b"\r\n":  # trailer fields
+            pass
+
+
+class Link(Inbox):
+    """One accepted connection: the received bytes, and methods to respond and to end it."""
+
+    def __init__(self, sock: socket.socket, client: object, tls: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self._client: int | None = None  # the client's descriptor, when it has been found
+        self._client_address = client
         if tls is not None:
             sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.sock = sock
@@ -129,33 +187,6 @@ class Link:
             return None
         except OSError:
             return b""
-
-    def take(self, count: int) -> bytes:
-        """Return the next *count* bytes."""
-        while len(self.inbox) < count:
-            self._fill_or_raise()
-        data = bytes(self.inbox[:count])
-        del self.inbox[:count]
-        return data
-
-    def take_until(self, marker: bytes) -> bytes:
-        """Return the next bytes up to and including *marker*."""
-        while (at := self.inbox.find(marker)) < 0:
-            self._fill_or_raise()
-        return self.take(at + len(marker))
-
-    def take_body(self, head: Head) -> Iterator[bytes]:
-        """Yield the body of *head* as it arrives."""
-        if head.has("transfer-encoding", "chunked"):
-            yield from self._take_chunks()
-        elif lengths := head.all("content-length"):
-            left = int(lengths[0])
-            while left:
-                if not self.inbox:
-                    self._fill_or_raise()
-                piece = self.take(min(left, len(self.inbox)))
-                left -= len(piece)
-                yield piece
 
     def send(self, data: bytes) -> None:
         """Send all of *data*."""
@@ -227,25 +258,6 @@ class Link:
             return not select.select([self.sock], [], [], 0)[0] and self.waiting
         except (OSError, ValueError):  # closed
             return True
-
-    def _fill_or_raise(self) -> None:
-        if not self.fill():
-            raise Gone("the client closed the connection")
-
-    def _take_chunks(self) -> Iterator[bytes]:
-        while True:
-            line = self.take_until(b"\r\n")[:-2]
-            try:
-                size = int(line, 16)
-            except ValueError:
-                raise BadRequest(f"not a chunk size: {line!r}") from None
-            if not size:
-                break
-            yield self.take(size)
-            if self.take(2) != b"\r\n":
-                raise BadRequest("no line end after a chunk")
-        while self.take_until(b"\r\n") != b"\r\n":  # trailer fields
-            pass
 
     def _unread(self) -> bool:
         """Whether the client has unread bytes in its kernel buffer."""

@@ -52,6 +52,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio.lowlevel
 from yarl import URL
@@ -59,6 +60,9 @@ from yarl import URL
 from .links import BadRequest, Gone, Link, Listener, parse_head
 from .waiting import until
 from .websocket import Accept, CloseWith, Frame, take_frame
+
+if TYPE_CHECKING:
+    from .http2_translation import TranslatedLink
 
 
 class PeerFailed(AssertionError):
@@ -138,6 +142,8 @@ class Peer:
     :param unix: listen on a Unix socket
     :param repeat: more connections than scripted may come; each plays the last list again
     :param partial: the client may leave at any step, and need not open every connection
+    :param http2: play the same to clients that begin with the preface of HTTP/2; see
+        :mod:`tests.support.http2_translation`
     """
 
     def __init__(
@@ -148,6 +154,7 @@ class Peer:
         unix: bool = False,
         repeat: bool = False,
         partial: bool = False,
+        http2: bool = False,
     ) -> None:
         for steps in connections:
             _check_ends(steps)
@@ -158,7 +165,9 @@ class Peer:
         self._failures: list[str] = []
         self._stopping = threading.Event()
         self._scheme = "https" if tls else "http"
-        self._listener = Listener(self._play, tls=tls, unix=unix)
+        self._translated: list[tuple[Link, threading.Thread]] = []
+        play = self._play_either if http2 else self._play
+        self._listener = Listener(play, tls=tls, unix=unix)
 
     @property
     def unix_path(self) -> str:
@@ -195,7 +204,11 @@ class Peer:
         The bytes that it has sent are then in the client's kernel buffer.
         """
         await until(
-            lambda: self._listener.quiet and all(player.settled for player in self._players),
+            lambda: (
+                self._listener.quiet
+                and all(link.quiet for link, _ in self._translated)
+                and all(player.settled for player in self._players)
+            ),
             "the peer to come to rest",
         )
 
@@ -217,6 +230,9 @@ class Peer:
         """
         self._listener.stop()
         self._stopping.set()
+        for link, thread in self._translated:
+            link.interrupt()
+            thread.join()
         for player in self._players:
             player.link.interrupt()
         for player in self._players:
@@ -227,8 +243,30 @@ class Peer:
         if self._failures:
             raise PeerFailed("\n".join(self._failures))
 
-    def _play(self, link: Link) -> None:
-        """Start a thread for a new connection; called in the listener's thread."""
+    def _play_either(self, link: Link) -> None:
+        """Start a thread that finds out which version a new connection has."""
+        thread = threading.Thread(target=self._find_version, args=[link], daemon=True)
+        self._translated.append((link, thread))
+        thread.start()
+
+    def _find_version(self, link: Link) -> None:
+        from .http2_translation import TranslatedConnection, begins_http2  # imports parts of h2
+
+        try:
+            link.handshake()
+            is_http2 = begins_http2(link)
+        except Gone:  # the player will see that, too
+            is_http2 = False
+        if is_http2:
+            try:
+                TranslatedConnection(link, self._play, self._stopping).run()
+            except PeerFailed as exc:
+                self._failures.append(str(exc))
+        else:
+            self._play(link)
+
+    def _play(self, link: Link | TranslatedLink) -> None:
+        """Start a thread that plays the next script to *link*."""
         number = len(self._players)
         steps: Sequence[Step] = []
         if number < len(self._scripts):
@@ -248,9 +286,13 @@ class Peer:
 
 
 class Script:
-    """The ``script`` fixture: call it to get a :class:`Peer`."""
+    """The ``script`` fixture: call it to get a :class:`Peer`.
 
-    def __init__(self) -> None:
+    :param http2: whether its peers play to clients that speak HTTP/2, too
+    """
+
+    def __init__(self, *, http2: bool = False) -> None:
+        self._http2 = http2
         self._peers: list[Peer] = []
 
     async def __call__(
@@ -263,7 +305,9 @@ class Script:
     ) -> Peer:
         """Start a peer; its parameters are those of :class:`Peer`."""
         await anyio.lowlevel.checkpoint()
-        peer = Peer(connections, tls=tls, unix=unix, repeat=repeat, partial=partial)
+        peer = Peer(
+            connections, tls=tls, unix=unix, repeat=repeat, partial=partial, http2=self._http2
+        )
         self._peers.append(peer)
         return peer
 
@@ -289,7 +333,7 @@ class _Player:
 
     def __init__(
         self,
-        link: Link,
+        link: Link | TranslatedLink,
         steps: Sequence[Step],
         number: int,
         stopping: threading.Event,
