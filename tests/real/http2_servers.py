@@ -156,7 +156,7 @@ http {{
     uwsgi_temp_path {root}/uwsgi;
     scgi_temp_path {root}/scgi;
     client_max_body_size 0;
-    keepalive_requests 1000;
+    keepalive_requests 5000;
     ssl_certificate {root}/certificate.pem;
     ssl_certificate_key {root}/certificate.pem;
     proxy_http_version 1.1;

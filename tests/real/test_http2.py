@@ -16,6 +16,7 @@ import pytest
 from anyhttp import ClientPayloadError, ClientSession, HttpVersion, TCPConnector
 from tests.real import http2_servers, servers
 from tests.real.http2_servers import Http2Place, Nginx
+from tests.support.busy_program import BusyProgram
 from tests.support.census import assert_no_tokens
 from tests.support.server import Server
 from tests.support.sockets import Sockets
@@ -371,3 +372,21 @@ async def test_fields_as_node_sees_them(node: Http2Place) -> None:
     assert (seen["x-mixed-case"], seen["te"]) == ("Value", "trailers")
     assert sorted(seen["cookie"].split("; ")) == ["one=1", "two=2"]
     assert not {"connection", "host", "transfer-encoding"} & seen.keys()
+
+
+@pytest.mark.parametrize("name", ["nginx", "nghttpd"])
+async def test_a_thousand_requests(
+    name: str, tls_ca: Authority, server_of_session: Server, sockets: Sockets
+) -> None:
+    """A tenth of them cancelled, on one TLS connection; every other one succeeds."""
+    origin = server_of_session.url.port
+    assert origin is not None
+    connector = TCPConnector(http2=True, ssl=tls_ca.client, socket_factory=sockets)
+    with servers.directory(tls_ca) as root, STARTERS[name](root, origin) as place:
+        url = f"https://localhost:{place.tls_port}"
+        async with ClientSession(url, connector=connector) as session:
+            outcome = await BusyProgram(session).run()
+            assert_no_tokens(connector)
+    assert outcome.succeeded | outcome.cancelled == set(range(1000))
+    assert outcome.versions == {(2, 0)}
+    assert len(sockets.made) == 1
