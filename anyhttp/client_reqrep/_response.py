@@ -292,8 +292,9 @@ class ClientResponse(DescribedResponse):
         exchange, content = self._exchange, self._content
         if exchange is None:
             return self._past_trailers
-        # A body with trailers is chunked, and chunked bodies are read by a reader.
-        at_end = isinstance(content, StreamReader) and content.at_eof()
+        # A body that came as a whole has its trailers with it: in HTTP/2 it may have a length, too.
+        is_reader = isinstance(content, StreamReader)
+        at_end = content.at_eof() if is_reader else self._body is not None
         return exchange.trailers if at_end else ()
 
     @property

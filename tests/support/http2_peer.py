@@ -180,7 +180,8 @@ class Http2Connection:
         self, stream: Request | int, fields: Fields, *, end: bool = False
     ) -> list[HeadersFrame | ContinuationFrame]:
         """Return the frames of a header section, compressed in the state of this connection."""
-        block = self.encoder.encode(list(fields))
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+        block = self.encoder.encode(raw)
         number = _number(stream)
         first = HeadersFrame(number, block[:FRAME_SIZE], flags=["END_STREAM"] if end else [])
         frames: list[HeadersFrame | ContinuationFrame] = [first]
