@@ -28,8 +28,8 @@ class AnyhttpTransport(Transport[httpx2.Request, httpx2.Response], httpx2.AsyncB
     :param verify: how certificates are verified, as in httpx2, which makes the TLS context
     :param cert: certificate of the client
     :param trust_env: use the variables of the environment that name trusted certificates
-    :param http1: has to be true
-    :param http2: has to be false: there is no HTTP/2 yet
+    :param http1: offer HTTP/1.1; without it servers are expected to speak HTTP/2, also without TLS
+    :param http2: offer HTTP/2 over TLS
     :param limits: of connections; the default is that of httpx2
     :param proxy: URL of a proxy, or a :class:`!httpx2.Proxy`
     :param uds: path of a Unix socket, to which all connections are made
@@ -37,7 +37,8 @@ class AnyhttpTransport(Transport[httpx2.Request, httpx2.Response], httpx2.AsyncB
     :param retries: how often to try again if a connection cannot be made
     :param socket_options: arguments of :meth:`socket.socket.setsockopt` for each connection
     :raises ValueError: an option has a value that it cannot have
-    :raises ImportError: *proxy* is one of SOCKS, and ``anyhttp-client[socks]`` is not installed
+    :raises ImportError: *proxy* is one of SOCKS, and ``anyhttp-client[socks]`` is not installed,
+        or the same with *http2* and ``anyhttp-client[http2]``
     """
 
     _library: ClassVar[Library] = Library(httpx2, "httpcore2", _ResponseStream)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import anyio
 
-from .._common import HttpVersion10
+from .._common import HttpVersion, HttpVersion10
 from .._http1 import Exchange, Head, Upload
 from .._tasks import CLEAN_UP_SECONDS, TaskOwner, mark_task_of
 from ..connector import Connection, TransportConnector
 from ..streams import DEFAULT_LIMIT, StreamReader
 from .errors import BODY_ERRORS, EXCHANGE_ERRORS, body_error, exchange_error
 from .library import Library
-from .network_stream import TransportStream
+from .network_stream import SharedTransportStream, TransportStream
 from .outgoing import Outgoing
 from .tracing import Step, TraceCallback
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ("Exchanging",)
 
-_VERSIONS: Final = {HttpVersion10: b"HTTP/1.0"}
+_VERSIONS: Final = {HttpVersion10: b"HTTP/1.0", HttpVersion(2, 0): b"HTTP/2"}
 
 
 class _BodyOptions(NamedTuple):
@@ -63,7 +63,8 @@ class Exchanging:
         self._connector = connector
         http1 = connection.protocol
         assert http1 is not None  # it has just been lent
-        self._stream = cast("NetworkStream", http1.stream)  # as it speaks HTTP/1.1
+        self._is_http2 = http1.is_shared
+        self._stream = http1.stream
         self._exchange = exchange
         self._write_seconds = write_seconds
         self._traced = traced
@@ -98,7 +99,8 @@ class Exchanging:
     async def _send(self, outgoing: Outgoing) -> None:
         """Send the request, or start sending its body."""
         exchange = self._exchange
-        upload = await exchange.send(outgoing.target, outgoing.block)
+        fields = outgoing.text_fields() if self._is_http2 else outgoing.block
+        upload = await exchange.send(outgoing.target, fields)
         if self._write_seconds is not None:
             exchange.end_limits()
         if upload is not None:
@@ -136,19 +138,20 @@ class Exchanging:
         if self._traced is None:
             return Step(None, name)
         callback, request = self._traced
-        return Step(callback, f"http11.{name}", {"request": request} if with_request else None)
+        version = "http2" if self._is_http2 else "http11"
+        return Step(callback, f"{version}.{name}", {"request": request} if with_request else None)
 
     # -- the response
 
     def _response(self, outgoing: Outgoing, head: Head) -> Any:
         library, exchange = self._library, self._exchange
         status = head.status
-        network_stream = TransportStream(library, self._stream)
+        network_stream = self._network_stream()
         content: StreamReader | bytes = b""
         if status == 101 or (outgoing.method == "CONNECT" and 200 <= status < 300):
             exchange.end_limits()
             _, received = exchange.lend_away()
-            network_stream = TransportStream(library, self._stream, received)
+            network_stream = self._network_stream(received)
         else:
             content = exchange.open_body(_AS_IT_COMES)
             if not isinstance(content, bytes) and content.at_eof() and content.exception() is None:
@@ -158,16 +161,19 @@ class Exchanging:
             body = library.package.ByteStream(content)
         else:
             body = library.response_stream(self, content)
-        return library.respond(
-            status,
-            head.raw_headers,
-            body,
-            {
-                "http_version": _version(head),
-                "reason_phrase": _reason(head),
-                "network_stream": network_stream,
-            },
-        )
+        extensions: dict[str, object] = {
+            "http_version": _version(head),
+            "network_stream": network_stream,
+        }
+        if not self._is_http2:
+            extensions["reason_phrase"] = _reason(head)
+        return library.respond(status, head.raw_headers, body, extensions)
+
+    def _network_stream(self, received: bytes = b"") -> TransportStream | SharedTransportStream:
+        if self._is_http2:
+            return SharedTransportStream(self._stream)
+        # As it speaks HTTP/1.1.
+        return TransportStream(self._library, cast("NetworkStream", self._stream), received)
 
     @property
     def _is_plain(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ssl import SSLContext
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import anyio
 
@@ -12,7 +12,10 @@ from .._network import NetworkStream, start_tls
 from ..client_exceptions import ClientConnectionError
 from .library import Library
 
-__all__ = ("TransportStream",)
+if TYPE_CHECKING:
+    from .._http1 import ExchangeStream
+
+__all__ = ("SharedTransportStream", "TransportStream")
 
 _NAMES: Final = {
     "ssl_object": "ssl_object",
@@ -99,5 +102,35 @@ class TransportStream:
         """Return ``ssl_object``, ``client_addr``, ``server_addr``, ``socket``, ``is_readable``."""
         if info == "is_readable":
             return not self._stream.is_quiet()
+        name = _NAMES.get(info)
+        return None if name is None else self._stream.extra_info(name)
+
+
+class SharedTransportStream:
+    """The same value for a response of HTTP/2: it tells of the connection, which others use too."""
+
+    def __init__(self, stream: ExchangeStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Raise an error.
+
+        :raises RuntimeError: the bytes belong to all requests on the connection
+        """
+        self._refuse()
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Raise an error, as :meth:`read` does."""
+        self._refuse()
+
+    async def aclose(self) -> None:
+        """Raise an error, as :meth:`read` does."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise RuntimeError("the connection speaks HTTP/2, and its bytes belong to all requests")
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return ``ssl_object``, ``client_addr``, ``server_addr`` or ``socket``."""
         name = _NAMES.get(info)
         return None if name is None else self._stream.extra_info(name)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import anyio
 
 from .._headers import HeaderBlock
-from .._http1 import NO_BODY, Framing
+from .._http1 import NO_BODY, Framing, as_text
 from .._tasks import CLEAN_UP_SECONDS
 
 __all__ = ("CannotBeSent", "Outgoing", "RawFields", "outgoing_request")
@@ -72,12 +72,23 @@ class Outgoing:
         block: HeaderBlock,
         framing: Framing,
         payload: RequestBody | None,
+        fields: RawFields,
     ) -> None:
         self.method: str = method
         self.target: str = target
         self.block: HeaderBlock = block
+        self._fields = fields
         self.framing: Framing = framing
         self.payload: RequestBody | None = payload
+
+    @property
+    def needs_http1(self) -> bool:
+        """Whether HTTP/2 has no such request, or the program could do nothing with the answer."""
+        return self.block.upgrades or self.method == "CONNECT"
+
+    def text_fields(self) -> Sequence[tuple[str, str]]:
+        """Return the header fields, of which the block has only the lines of HTTP/1.1."""
+        return tuple(as_text(self._fields))
 
 
 class _Places(NamedTuple):
@@ -143,7 +154,7 @@ def outgoing_request(
     if _LINES.fullmatch(lines) is None or lines.count(b"\r") != len(fields):
         raise CannotBeSent(f"the header {_first_bad(fields)} is not valid")
     block = HeaderBlock((), lines + b"\r\n", upgrades=places.upgrades, closes=closes)
-    return Outgoing(method, target.decode("latin-1"), block, framing, payload)
+    return Outgoing(method, target.decode("latin-1"), block, framing, payload, fields)
 
 
 def _first_bad(fields: RawFields) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from ssl import SSLContext
 from typing import Final
@@ -13,6 +14,7 @@ from .. import hdrs
 from .._common import ConnectionKey
 from .._targets import BasicAuth, ProxyOptions, checked_proxy, encode_basic_auth, host_error
 from ..client_reqrep import ClientRequest
+from ..connector import http1_key
 from .library import Proxy
 from .outgoing import Outgoing, RawFields
 
@@ -121,6 +123,12 @@ class Routes:
         prefix = str(url.origin()).encode("ascii") if request.is_forwarded else None
         return Route(request, request.connection_key, prefix)
 
+    def by_http1(self, route: Route) -> Route:
+        """Return *route* for a request that HTTP/2 has not got, such as one with ``Upgrade``."""
+        request = copy.copy(route.request)
+        request.needs_http1 = True
+        return replace(route, request=request, key=http1_key(route.key))
+
     def for_one(self, route: Route, outgoing: Outgoing, fields: RawFields) -> Route:
         """Return *route* for one request alone, which stands for itself.
 
@@ -149,6 +157,7 @@ class Routes:
             server_hostname=origin.server_hostname,
         )
         request.is_handshake = origin.is_handshake
+        request.needs_http1 = origin.needs_http1
         if self.proxy is not None:
             request.use_proxy(self.proxy.options)
         return replace(route, request=request)

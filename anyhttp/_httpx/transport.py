@@ -24,6 +24,7 @@ from ..connector import (
     TransportOptions,
     TransportTCPConnector,
     TransportUnixConnector,
+    http2_mode,
     is_network_replaced,
     require_socks,
 )
@@ -107,8 +108,8 @@ class Transport(Generic[RequestT, ResponseT]):
         retries: int = 0,
         socket_options: Iterable[SocketOption] | None = None,
     ) -> None:
-        if http2 or not http1:
-            raise ValueError("http2=True, http1=False: this transport speaks HTTP/1.1 only")
+        if not (http1 or http2):
+            raise ValueError("http1=False, http2=False: one of them has to be true")
         if proxy is not None and uds is not None:
             raise ValueError("uds cannot be combined with proxy")
         check_count("retries", retries)
@@ -119,6 +120,8 @@ class Transport(Generic[RequestT, ResponseT]):
         tls = library.tls_context(verify=verify, cert=cert, trust_env=trust_env)
         given = None if proxy is None else library.proxy(proxy)
         self._routes: Routes = Routes(tls, None if given is None else proxy_route(given))
+        if http2:
+            _require_http2()
         options = TransportOptions(
             limit=chosen.max_connections,
             max_idle=_not_negative(chosen.max_keepalive_connections),
@@ -126,7 +129,9 @@ class Transport(Generic[RequestT, ResponseT]):
             proxy_tls=None if given is None else _proxy_tls(library, given),
             local_addr=None if local_address is None else (local_address, 0),
             socket_options=tuple(socket_options or ()),
+            http2=http2 if http1 else "prior-knowledge",
         )
+        self._speaks_http2: bool = http2
         self._retries: int = retries
         # What the events of "trace" show.
         self._shown: dict[str, Any] = {
@@ -161,6 +166,8 @@ class Transport(Generic[RequestT, ResponseT]):
         try:
             route = self._route_of(request)
             outgoing = self._outgoing_of(request, route)
+            if self._speaks_http2 and (outgoing.needs_http1 or route.request.is_handshake):
+                route = self._routes.by_http1(route)
         except CannotBeSent as exc:
             raise library.error("LocalProtocolError", str(exc)) from exc
         timeouts = _timeouts(extensions)
@@ -268,6 +275,7 @@ class Transport(Generic[RequestT, ResponseT]):
             connect = timeouts.read  # the proxy has to answer, too
         lending = self._connector.lend(
             route.request,
+            route.key,
             wait_seconds=timeouts.pool,
             timeout=ClientTimeout(sock_connect=connect, sock_read=timeouts.read),
             traces=() if trace is None else (trace,),
@@ -345,6 +353,13 @@ def _proxy_tls(library: Library, proxy: Proxy) -> SSLContext | None:
     if context is not None:
         raise RuntimeError("ssl_context of a proxy is for an https:// URL of it")
     return None
+
+
+def _require_http2() -> None:
+    try:
+        http2_mode(True)
+    except RuntimeError as exc:
+        raise ImportError(str(exc)) from exc
 
 
 def _require_socks() -> None:

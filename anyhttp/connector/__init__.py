@@ -9,6 +9,7 @@ from .._http1 import Connection
 from .._network import AddrInfoType, SocketFactoryType
 from ._base import BaseConnector, ConnectorStatistics
 from ._connectors import NamedPipeConnector, ProxyConnector, TCPConnector, UnixConnector
+from ._http2_mode import http2_mode as http2_mode
 from ._lending import lend as lend, lend_nowait as lend_nowait
 from ._session_interface import (
     check_hooks as check_hooks,
@@ -40,6 +41,7 @@ from ._transport_connectors import (
     TransportOptions as TransportOptions,
     TransportTCPConnector as TransportTCPConnector,
     TransportUnixConnector as TransportUnixConnector,
+    http1_key as http1_key,
 )
 from ._tunnel import require_socks as require_socks
 

@@ -19,6 +19,7 @@ from ._base import BaseConnector
 from ._connectors import TCPConnector, UnixConnector
 from ._dial import ConnectLimit
 from ._encryption import tell_or_close
+from ._http2_mode import Http2Mode, Http2Option
 from ._terms import LendingTerms
 from ._tunnel import Way
 
@@ -33,6 +34,7 @@ __all__ = (
     "TransportOptions",
     "TransportTCPConnector",
     "TransportUnixConnector",
+    "http1_key",
 )
 
 
@@ -74,6 +76,7 @@ class TransportOptions:
     :param proxy_tls: how a proxy that is reached over TLS is verified
     :param local_addr: (host, port) to connect from
     :param socket_options: arguments of :meth:`socket.socket.setsockopt`
+    :param http2: as of a :class:`TCPConnector`
     """
 
     limit: int | None
@@ -82,6 +85,7 @@ class TransportOptions:
     proxy_tls: SSLContext | None = None
     local_addr: tuple[str, int] | None = None
     socket_options: Sequence[SocketOption] = ()
+    http2: Http2Option = False
 
 
 class TransportConnector(Protocol):
@@ -91,6 +95,7 @@ class TransportConnector(Protocol):
     async def lend(
         self,
         request: ClientRequest,
+        key: ConnectionKey,
         *,
         wait_seconds: float | None,
         timeout: ClientTimeout,
@@ -120,6 +125,7 @@ class _Lending(BaseConnector):
     async def lend(
         self,
         request: ClientRequest,
+        key: ConnectionKey,
         *,
         wait_seconds: float | None,
         timeout: ClientTimeout,
@@ -127,6 +133,7 @@ class _Lending(BaseConnector):
     ) -> Connection:
         """Wait for a connection for *request*, after :meth:`take_idle` has returned ``None``.
 
+        :param key: of the connections that it can use
         :param wait_seconds: how long to wait until another connection may be opened
         :param timeout: ``sock_connect`` limits the opening
         :raises NoSlotInTime: *wait_seconds* are over
@@ -138,7 +145,7 @@ class _Lending(BaseConnector):
         """
         pool = self._pool
         pool.check_open()
-        slot = pool.reserve(request.connection_key)
+        slot = pool.reserve(key)
         if not slot.is_held:
             with anyio.CancelScope(deadline=deadline_after(wait_seconds)) as scope:
                 await pool.wait(slot)
@@ -165,9 +172,16 @@ class _Lending(BaseConnector):
         await self._pool.finish_closing()
 
 
-def _offer_http1(key: ConnectionKey) -> None:
+def http1_key(key: ConnectionKey) -> ConnectionKey:
+    """Return the key of those connections to the same endpoint that speak HTTP/1.1."""
+    from ._origin import Http1Key
+
+    return Http1Key(*key)
+
+
+def _offer_http1(key: ConnectionKey, mode: Http2Mode) -> None:
     """Offer HTTP/1.1 alone, as another client may have added HTTP/2 to a context that both use."""
-    if isinstance(key.ssl, SSLContext):
+    if mode is Http2Mode.OFF and isinstance(key.ssl, SSLContext):
         key.ssl.set_alpn_protocols(["http/1.1"])
 
 
@@ -180,12 +194,13 @@ class TransportTCPConnector(_Lending, TCPConnector):
             keepalive_timeout=options.keepalive_timeout,
             local_addr=options.local_addr,
             socket_factory=sockets_with(options.socket_options),
+            http2=options.http2,
         )
         self._max_idle = options.max_idle
         self._proxy_tls = options.proxy_tls
 
     def _way(self, key: ConnectionKey, traces: Sequence[Trace], limit: ConnectLimit) -> Way:
-        _offer_http1(key)
+        _offer_http1(key, self._http2)
         return replace(super()._way(key, traces, limit), proxy_tls=self._proxy_tls or True)
 
     async def _encrypt(
@@ -196,7 +211,7 @@ class TransportTCPConnector(_Lending, TCPConnector):
         alpn: Protocols | None,
     ) -> NetworkStream:
         await tell_or_close(stream, traces, TlsStarting(stream))
-        _offer_http1(key)
+        _offer_http1(key, self._http2)
         stream = await super()._encrypt(stream, key, traces, alpn)
         await tell_or_close(stream, traces, TlsDone(stream))
         return stream
@@ -206,14 +221,19 @@ class TransportUnixConnector(_Lending, UnixConnector):
     """Connects to a Unix socket."""
 
     def __init__(self, path: str, options: TransportOptions) -> None:
-        super().__init__(path, limit=options.limit, keepalive_timeout=options.keepalive_timeout)
+        super().__init__(
+            path,
+            limit=options.limit,
+            keepalive_timeout=options.keepalive_timeout,
+            http2=options.http2,
+        )
         self._max_idle = options.max_idle
         self._socket_options = options.socket_options
 
     async def _create_connection(
         self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
     ) -> NetworkStream:
-        _offer_http1(req.connection_key)
+        _offer_http1(req.connection_key, self._http2)
         stream = await super()._create_connection(req, traces, timeout)
         if stream.extra_info("socket") is None:
             return stream  # one in the place of the network's

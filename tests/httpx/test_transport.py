@@ -690,12 +690,6 @@ async def test_a_streamed_body_of_another_length(
 # -- options that cannot be
 
 
-def test_http2_is_refused(library: Library) -> None:
-    """There is none yet; the option is kept for when there is."""
-    with pytest.raises(ValueError, match="only"):
-        library.ours(http2=True)
-
-
 def test_options_that_contradict_each_other(library: Library) -> None:
     """Rather than ignoring one of them, as httpx does."""
     with pytest.raises(ValueError, match="uds"):
