@@ -104,28 +104,35 @@ class MultiplexedPool(ConnectionPool):
         :raises ClientConnectionError: the connector is closed
         :raises RuntimeError: another thread is using the pool
         """
-        if isinstance(held, OriginSlot) and held.connection is not None:
-            connection, held.connection = held.connection, None
-            return connection
+        if not isinstance(held, OriginSlot):
+            return self._take(key, held)
+        connection, held.connection = held.connection, None
+        if connection is None:
+            connection = self._take(key, held)
+            if connection is not None:
+                held.origin.end_opening(held)
+                held.origin.serve()
+        return connection
+
+    def _take(self, key: ConnectionKey, held: Slot | None) -> Connection | None:
         if isinstance(key, HandshakeKey):
             shared = self._shared_for_handshake(key)
-            if shared is not None:
-                if held is not None:
-                    self.release_slot(held)
-                return shared.lend()
-        origin = self._origins.get(key)
-        if origin is None or origin.loop is not current_loop() or not self._may_share(key):
+        else:
+            origin = self._origins.get(key)
+            if origin is None or origin.loop is not current_loop() or not self._may_share(key):
+                return super().take_idle(key, held)
+            self.check_use()
+            shared = origin.ready()
+            if shared is None:
+                kept = self.idle.newest(origin.kept_as)
+                if kept is not None and not cast("MultiplexedConnection", kept.http1).needs_check:
+                    shared = self.take_kept(origin, held)
+        if shared is None:
             return super().take_idle(key, held)
-        self.check_use()
-        shared = origin.ready()
-        if shared is not None:
-            if held is not None:
-                self.release_slot(held)
-            return shared.lend()
-        kept = self.idle.newest(origin.kept_as)
-        if kept is not None and not cast("MultiplexedConnection", kept.http1).needs_check:
-            shared = self.take_kept(origin, held)
-        return super().take_idle(key, held) if shared is None else shared.lend()
+        connection = shared.lend()
+        if held is not None:
+            super().release_slot(held)
+        return connection
 
     def _shared_for_handshake(self, key: ConnectionKey) -> SharedConnection | None:
         """Return a connection that carries WebSockets; none is opened to find out whether it does.
@@ -149,6 +156,8 @@ class MultiplexedPool(ConnectionPool):
         whole = super().take_idle(origin.kept_as, held)
         if whole is None:
             return None
+        if held is not None and held.http1 is whole.protocol:
+            held.key = origin.kept_as  # the slot is that of the connection now
         return origin.share(cast("MultiplexedConnection", whole.protocol), whole)
 
     def reserve(self, key: ConnectionKey) -> Slot:

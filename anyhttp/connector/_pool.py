@@ -192,7 +192,7 @@ class ConnectionPool:
                     idle.put(key, slot, now)
                     return None
                 self._open.remove(slot)
-                return self.lend(http1, other)
+                return self._lend_whole(http1, other)
             slot.lease = lease = Connection(http1, slot, self)
             return lease
         return None
@@ -265,9 +265,12 @@ class ConnectionPool:
 
     def lend(self, new: Http1Connection | Http2Connection, slot: Slot) -> Connection:
         """Return the right to use a new connection; the slot belongs to it from now on."""
+        # What the pool asks for, that of HTTP/2 has as well.
+        return self._lend_whole(cast("Http1Connection", new), slot)
+
+    def _lend_whole(self, http1: Http1Connection, slot: Slot) -> Connection:
         self._opening.discard(slot)
         self._open.add(slot)
-        http1 = cast("Http1Connection", new)  # what the pool asks for, that of HTTP/2 has as well
         slot.http1 = http1
         slot.lease = lease = Connection(http1, slot, self)
         return lease

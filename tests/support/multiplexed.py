@@ -7,10 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+from trio.testing import MockClock
 
-from anyhttp._http1 import IDLE, Phase
+from anyhttp._http1 import IDLE, Connection, Http1Connection, Phase, engine_class
 from anyhttp._http1.connection import BUSY
 from anyhttp.connector._multiplexed import MultiplexedPool
+from anyhttp.connector._slots import Slot
+from anyhttp.testing import AutojumpEventLoop
+from tests.support.keys import A
+
+#: Backends with clocks that jump.
+BACKENDS: dict[str, Callable[[], dict[str, Any]]] = {
+    "asyncio": lambda: {"loop_factory": AutojumpEventLoop},
+    "trio": lambda: {"clock": MockClock(autojump_threshold=0)},
+}
 
 
 class FakeNetworkStream:
@@ -174,3 +186,121 @@ def finish(connection: Any) -> None:
     """End an exchange well."""
     connection.protocol.keep()
     connection.release()
+
+
+def http1() -> Any:
+    """Return a new connection of HTTP/1.1."""
+    return Http1Connection(FakeNetworkStream(), engine_class("auto"))  # type: ignore[arg-type]
+
+
+#: So many times a task has its turn before all that it has caused is done.
+ROUNDS = 10
+
+#: Clocks that jump to the next thing to do, so that waiting takes no time.
+jumping = pytest.mark.parametrize(
+    "anyio_backend",
+    [
+        pytest.param(("asyncio", {"loop_factory": AutojumpEventLoop}), id="asyncio"),
+        pytest.param(("trio", {"clock": MockClock(autojump_threshold=0)}), id="trio"),
+    ],
+)
+
+
+class PoolUser:
+    """Requests to a pool, each a task, and the connections that they open."""
+
+    def __init__(self, pool: MultiplexedPool, group: anyio.abc.TaskGroup) -> None:
+        self.pool = pool
+        self.group = group
+        self.dials: list[Dial] = []
+        self.got: dict[str, Connection] = {}
+        self.order: list[str] = []
+        self.errors: dict[str, BaseException] = {}
+        self.scopes: dict[str, anyio.CancelScope] = {}
+        self.slots: dict[str, Slot] = {}
+        self.cancelled = 0
+
+    async def ask(self, *names: str, key: Any = A) -> None:
+        """Let requests come, one after the other."""
+        for name in names:
+            self.group.start_soon(self._request, name, key)
+            await settled()
+
+    async def _request(self, name: str, key: Any) -> None:
+        with anyio.CancelScope() as self.scopes[name]:
+            try:
+                self.got[name] = await self._get(name, key)
+                self.order.append(name)
+            except RuntimeError as exc:
+                self.errors[name] = exc
+        self.cancelled += self.scopes.pop(name).cancelled_caught
+
+    async def _get(self, name: str, key: Any) -> Connection:
+        pool = self.pool
+        connection = pool.take_idle(key)
+        if connection is not None:
+            return connection
+        self.slots[name] = slot = pool.reserve(key)
+        try:
+            if not slot.is_held:
+                if not await pool.wait(slot):
+                    raise RuntimeError("expired")
+                connection = pool.take_idle(slot.key, slot)
+                if connection is not None:
+                    return connection
+            await pool.make_room()
+            dial = Dial(name)
+            self.dials.append(dial)
+            try:
+                await dial.done.wait()
+                if isinstance(dial.result, BaseException):
+                    raise dial.result
+            finally:
+                self.dials.remove(dial)
+            return pool.lend(dial.result, slot)
+        except BaseException as exc:
+            pool.release_slot(slot, failed=isinstance(exc, Exception))
+            raise
+
+    async def dialed(self, result: Any) -> None:
+        """Let the first connection that is being made succeed, or fail."""
+        dial = self.dials[0]
+        dial.result = result
+        dial.done.set()
+        await settled()
+
+    @property
+    def dialing(self) -> list[str]:
+        """Who is making a connection."""
+        return [dial.name for dial in self.dials]
+
+    async def end(self, *names: str) -> None:
+        """End exchanges."""
+        for name in names:
+            finish(self.got.pop(name))
+            await settled()
+
+    def assert_over(self) -> None:
+        """Check that nothing is left of the requests."""
+        pool = self.pool
+        assert (pool.in_use, pool.slots.waiting, pool.streams) == (0, 0, 0)
+        for origin in pool._origins.values():
+            assert not origin.is_used
+            assert not origin.with_room
+        total = pool.slots._total
+        assert total is None or total.borrowed_tokens == pool.kept_slots
+
+
+class Dial:
+    """A connection that is being made."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.done = anyio.Event()
+        self.result: Any = None
+
+
+async def settled() -> None:
+    """Let everybody who can go on do so, in no time."""
+    for _ in range(ROUNDS):
+        await checkpoint()
