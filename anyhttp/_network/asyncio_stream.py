@@ -263,7 +263,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
 
     async def drain(self) -> None:
         if self._writing_paused:
-            if self._writer.is_begun:
+            if self._writer.is_begun or self._wakes_reader:
                 raise anyio.BusyResourceError("writing to")
             if not await self._wait(self._writer):
                 raise Expired
@@ -273,6 +273,8 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
     async def wait_for_either(self) -> None:
         if self._reader.is_begun:
             raise anyio.BusyResourceError("reading from")
+        if self._writer.is_begun:
+            raise anyio.BusyResourceError("writing to")
         if self.expired:
             raise Expired
         if self._pieces or self._at_eof or self._closed:

@@ -261,7 +261,7 @@ class NetworkStream:
         """Send what :meth:`send_nowait` left over and receive, whichever can be done first.
 
         So a reader can go on sending, and cannot be left waiting for a peer that waits for it to
-        receive.  No other task may receive or drain meanwhile.
+        receive.  No other task may receive or drain meanwhile; one may call :meth:`send_nowait`.
 
         :return: received bytes, ``b""`` when the peer sends no more; ``None`` if nothing is left
 

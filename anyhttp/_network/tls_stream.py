@@ -233,7 +233,8 @@ class TlsStream(Unbuffered, ByteStream):
         self._sending = True
         try:
             await self._checkpoint_if_cancelled()
-            await self._send_left()
+            if self._unencrypted or self._has_left_below:
+                await self._send_left()
             while not self._encrypt(item):
                 await self._feed()  # the peer wants to renegotiate
             while self._flushing:
@@ -281,11 +282,11 @@ class TlsStream(Unbuffered, ByteStream):
         if below is None or self._flushing:
             return not self.has_unsent
         while below.send_left_nowait():
-            if not self._unencrypted:
-                return True
-            if not self._encrypt(self._unencrypted[0]):
-                break
-            self._unencrypted.popleft()
+            self._check_writable()
+            if self._unencrypted and self._encrypt(self._unencrypted[0]):
+                self._unencrypted.popleft()
+            elif not self._outgoing.pending:
+                return not self._unencrypted
             self._pass_on(below)
         return False
 
@@ -308,7 +309,7 @@ class TlsStream(Unbuffered, ByteStream):
             if self._flushing:
                 await self._until_flushed()
             elif below is not None and below.has_unsent:
-                await self._flush()
+                await self._flush(left=True)
             elif below is None and self._encrypt(self._unencrypted[0]):
                 self._unencrypted.popleft()
                 await self._flush()
@@ -445,19 +446,22 @@ class TlsStream(Unbuffered, ByteStream):
                 self._fed.set()
                 self._fed = None
 
-    async def _flush(self) -> None:
-        """Send what OpenSSL has encrypted, including what it encrypts during the sending."""
+    async def _flush(self, *, left: bool = False) -> None:
+        """Send what OpenSSL has encrypted, including what it encrypts during the sending.
+
+        :param left: send first what the stream below has not sent all of
+        """
         below = self._below
         self._flushing = True
         try:
             if below is None:
                 await self._flush_foreign()
             else:
-                while self._outgoing.pending or below.has_unsent:
-                    if below.has_unsent:
+                if left:
+                    await below.drain()
+                while self._outgoing.pending:
+                    if not self._pass_on(below):
                         await below.drain()
-                    else:
-                        self._pass_on(below)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._send_failed = True
             raise

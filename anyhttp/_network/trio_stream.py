@@ -51,6 +51,7 @@ class TrioStream(TimedStream):
         self._token = current_trio_token()
         self._reading = False
         self._writing = False
+        self._waiting_for_either = False
         self._interrupted = False
         # What send_nowait() could not send; drain() sends it.
         self._unsent: deque[memoryview] = deque()
@@ -189,7 +190,7 @@ class TrioStream(TimedStream):
                     unsent[0] = item[sent:]
 
     async def drain(self) -> None:
-        if self._writing:
+        if self._writing or self._waiting_for_either:
             raise anyio.BusyResourceError("writing to")
         self._writing = True
         try:
@@ -206,17 +207,15 @@ class TrioStream(TimedStream):
             raise anyio.BusyResourceError("reading from")
         if self._writing:
             raise anyio.BusyResourceError("writing to")
-        self._reading = self._writing = True
+        self._reading = self._waiting_for_either = True
         try:
-            await self._wait(_until_either if self._unsent else wait_readable)
+            # What is wrong with the socket comes out of what the caller does with it next.
+            with suppress(OSError, trio.ClosedResourceError):
+                await self._wait(_until_either if self._unsent else wait_readable)
             if self._interrupted or self.expired:
                 raise Expired
-        except (OSError, trio.ClosedResourceError) as exc:
-            if self._interrupted:
-                raise Expired from None
-            self._fail(exc)
         finally:
-            self._reading = self._writing = self._interrupted = False
+            self._reading = self._waiting_for_either = self._interrupted = False
 
     async def _wait(self, wait: Callable[[socket.socket], Awaitable[None]]) -> None:
         if self.expired:
@@ -302,10 +301,9 @@ class TrioStream(TimedStream):
 
 
 async def _until_either(raw_socket: socket.socket) -> None:
-    """Wait until *raw_socket* can be received from, or sent to.
+    """Wait until *raw_socket* can be received from, or sent to, or is closed.
 
-    Trio lets a task wait for one of the two, so this takes a second task.  An error comes out of
-    what the caller does with the socket next.
+    Trio lets a task wait for one of the two, so this takes a second task.
     """
 
     async def wait(condition: Callable[[socket.socket], Awaitable[None]]) -> None:

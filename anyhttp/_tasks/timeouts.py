@@ -188,8 +188,9 @@ class TimedStream(Unbuffered, SocketStream):
     async def wait_for_either(self) -> None:
         """Wait until something can be received, or something of what is left can be sent.
 
+        It also returns if the connection is broken or closed.
+
         :raises BusyResourceError: another task receives or drains
-        :raises ClosedResourceError: the stream has been closed
         :raises Expired: the deadline has passed, or the wait was interrupted
         """
         await self.drain()  # by default, as a stream may have nothing left ever

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,12 +18,14 @@ from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute
 
 from anyhttp._common import ConnectionKey
+from anyhttp._network import connect_tcp, start_tls
 from anyhttp._network.tls_sessions import TlsSessions
 from anyhttp._network.tls_stream import RECORD, TlsStream
 from tests.support.cancel import cancel_when
 from tests.support.programs import free_port, program
 from tests.support.streams import FakeStream
 from tests.support.tls import Authority
+from tests.support.waiting import block_until_arrived
 
 
 class Below(ByteStream):
@@ -394,8 +397,10 @@ class TestSendingWithoutWaiting:
     async def test_on_a_stream_that_cannot(self, pair: tuple[TlsStream, Below]) -> None:
         """It has to be awaited."""
         stream, below = pair
+        assert stream.receive_nowait(10) is None
         assert not stream.send_nowait(b"x")
         assert below.received == b""
+        assert stream.has_unsent
         await stream.drain()
         assert below.received == b"x"
 
@@ -570,9 +575,10 @@ def tls_1_2(tls_ca: Authority, tmp_path: Path) -> Iterator[tuple[subprocess.Pope
         server.kill()
 
 
+@pytest.mark.parametrize("nowait", [False, True])
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_another_handshake_in_the_middle(
-    tls_ca: Authority, tls_1_2: tuple[subprocess.Popen[bytes], int], cancelled: bool
+    tls_ca: Authority, tls_1_2: tuple[subprocess.Popen[bytes], int], cancelled: bool, nowait: bool
 ) -> None:
     """TLS 1.2 lets a server ask for one: a send waits for it, whoever receives meanwhile."""
     server, port = tls_1_2
@@ -596,7 +602,11 @@ async def test_another_handshake_in_the_middle(
         server.stdin.flush()
         with anyio.fail_after(20):
             await held.waits.wait()
-        group.start_soon(stream.send, b"during\n")
+        if nowait:
+            assert not stream.send_nowait(b"during\n")
+            group.start_soon(stream.drain)
+        else:
+            group.start_soon(stream.send, b"during\n")
         await anyio.wait_all_tasks_blocked()
         if cancelled:
             receiving.cancel()
@@ -606,6 +616,34 @@ async def test_another_handshake_in_the_middle(
         if not cancelled:
             server.stdin.write(b"hello\n")
             server.stdin.flush()
+    await stream.aclose()
+
+
+@pytest.mark.parametrize("drains", [False, True])
+async def test_another_handshake_without_waiting(
+    tls_ca: Authority, tls_1_2: tuple[subprocess.Popen[bytes], int], drains: bool
+) -> None:
+    """What is sent meanwhile is left, and whoever drains does the handshake."""
+    server, port = tls_1_2
+    assert server.stdin is not None
+    await _until(server, b"ACCEPT")
+    key = ConnectionKey("localhost", port, True, tls_ca.client, None, None, None)
+    address = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
+    stream = await start_tls(await connect_tcp(address), "localhost", key)
+    await stream.send(b"before\n")
+    await _until(server, b"before")
+    server.stdin.write(b"r\n")
+    server.stdin.flush()
+    block_until_arrived(stream.extra_info("socket"))
+    assert stream.receive_nowait() is None
+    for text in (b"dur", b"ing\n"):
+        assert not stream.send_nowait(text)
+    with anyio.fail_after(20):
+        if drains:
+            await stream.drain()
+        else:
+            assert await stream.receive_draining() is None
+    await _until(server, b"during")
     await stream.aclose()
 
 

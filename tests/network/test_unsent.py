@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import AsyncIterator
+from functools import partial
 from itertools import count
 
 import anyio
@@ -148,10 +149,11 @@ class TestCancelling:
         assert stream.has_unsent
         assert await cancel_when(stream.receive_draining, anyio.wait_all_tasks_blocked)
         assert not stream.send_nowait(b"more")
+        assert not stream.send_together_nowait(b" and", b" more")
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(drain, stream)
-            await read_all(peer, len(data) + 4)
-        assert peer.received == data + b"more"
+            tasks.start_soon(stream.send, b", again")
+            await read_all(peer, len(data) + 20)
+        assert peer.received == data + b"more and more, again"
 
 
 class TestBothDirections:
@@ -225,15 +227,20 @@ class TestBothDirections:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stream.drain)
             await anyio.wait_all_tasks_blocked()
-            with pytest.raises(ClientConnectionError, match="another task"):
-                await stream.drain()
+            for call in (stream.drain, partial(stream.send, b"x"), stream.receive_draining):
+                with pytest.raises(ClientConnectionError, match="another task"):
+                    await call()
+            for send in (stream.send_nowait, stream.send_together_nowait):
+                with pytest.raises(ClientConnectionError, match="another task"):
+                    send(b"x")
             tasks.cancel_scope.cancel()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stream.receive_draining)
             await anyio.wait_all_tasks_blocked()
-            for call in (stream.receive, stream.receive_draining):
+            for other in (stream.receive, stream.receive_draining, stream.drain):
                 with pytest.raises(ClientConnectionError, match="another task"):
-                    await call()
+                    await other()
+            assert not stream.send_nowait(b"behind")
             with pytest.raises(ClientConnectionError, match="another task"):
                 stream.receive_nowait()
             tasks.cancel_scope.cancel()
