@@ -217,8 +217,8 @@ class Http2Connection(SharedIO):
             self._core.leave(stream.state)
         else:
             self._core.reset(stream.state, ErrorCode.CANCEL)
-        stream.wake_all()
-        if not self.stream.is_gone:
+        if not self.stream.is_gone:  # an event loop that has ended can wake nobody
+            stream.wake_all()
             self.flush()
             self._close_if_useless()
 
