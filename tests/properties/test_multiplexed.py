@@ -134,7 +134,7 @@ class Run:
             assert (0 if total is None else total.borrowed_tokens) == held
         for origin in self._origins():
             self._check_origin(origin)
-        in_use = {shared.http2 for origin in self._origins() for shared in origin.in_use}
+        in_use: set[Any] = {shared.http2 for origin in self._origins() for shared in origin.in_use}
         for http2 in self.connections:
             assert http2 in in_use or not http2.streams or http2.is_dead
         assert len(pool._opening) == len(user.dials)
