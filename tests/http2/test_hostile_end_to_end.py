@@ -432,7 +432,7 @@ class TestTime:
             with pytest.raises(ClientError):
                 await session.post(peer.url, data=endless())
 
-        peer = await http2_script(deaf, play, settings={4: 2**30}, partial=True)
+        peer = await http2_script(deaf, play, settings={4: 2**30}, repeat=True, partial=True)
         async with session_of() as session, anyio.create_task_group() as group:
             group.start_soon(upload)
             await peer.settled()
