@@ -10,7 +10,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import anyio
 import anyio.lowlevel
@@ -42,6 +42,11 @@ _EXTRA_INFO: Final[Mapping[str, Any]] = {
     "peercert": TLSAttribute.peer_certificate,
     "cipher": TLSAttribute.cipher,
 }
+
+
+class _Checkpoint(Protocol):
+    # A type checker may take a Callable in a slot for a method, which would need a parameter.
+    def __call__(self) -> Awaitable[None]: ...
 
 
 class NetworkStream:
@@ -95,7 +100,7 @@ class NetworkStream:
         self._is_torn = False  # whether it has been sent in part, which is not known
         self._timed = timed
         #: as in :mod:`anyio.lowlevel`
-        self.checkpoint_if_cancelled: Callable[[], Awaitable[None]] = (
+        self.checkpoint_if_cancelled: _Checkpoint = (
             checkpoint_if_cancelled if timed is None else timed.checkpoint_if_cancelled
         )
         self._raw_socket: socket.socket | None = (

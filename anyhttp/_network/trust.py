@@ -202,7 +202,7 @@ def check_protocol(ssl_object: ssl.SSLObject, alpn: Protocols) -> None:
     """
     chosen = ssl_object.selected_alpn_protocol()
     if chosen not in {None, "http/1.1", "http/1.0", *alpn}:
-        wanted = " and ".join(alpn) if len(alpn) > 1 else f"{alpn[0]} alone"
+        wanted = "http/1.1 alone" if alpn == HTTP1 else " and ".join(alpn)
         reason = f"the server chose {chosen!r} by ALPN; the SSLContext must offer {wanted}"
         raise ssl.SSLError(ssl.SSLErrorNumber.SSL_ERROR_SSL, reason)
 

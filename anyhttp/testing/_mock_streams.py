@@ -46,7 +46,6 @@ class _MockStream(TimedStream):
     """
 
     for_one_exchange: ClassVar[bool] = True
-    has_unsent: ClassVar[bool] = False
     _raw_socket: ClassVar[Any] = None
 
     def __init__(self) -> None:
@@ -74,6 +73,10 @@ class _MockStream(TimedStream):
 
     def has_unread(self) -> bool:
         return True  # as it serves no other exchange
+
+    @property
+    def has_unsent(self) -> bool:
+        return False
 
     def leave_to_parent(self) -> None:
         self._is_closed = True

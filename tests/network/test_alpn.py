@@ -7,6 +7,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -257,10 +258,11 @@ class TestOption:
             ("yes", ValueError),
             ("h2", ValueError),
         )
+        value: Any
         for value, error in values:
-            for kind in (TCPConnector, lambda **options: UnixConnector("/x", **options)):
+            for make in (TCPConnector, partial(UnixConnector, "/x")):
                 with pytest.raises(error, match='http2 must be True, False or "prior-knowledge"'):
-                    kind(http2=value)
+                    make(http2=value)
 
     @pytest.mark.once
     @pytest.mark.parametrize("value", [True, "prior-knowledge"])
