@@ -1,11 +1,11 @@
-"""A connector whose requests all go over one HTTP/2 connection, in clear text."""
+"""A connector whose requests all go over one HTTP/2 connection, in clear text or in memory."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -15,6 +15,9 @@ from anyhttp._http2 import Http2Connection, Http2Options, Http2Stream
 from anyhttp._network import connect_tcp
 from anyhttp.connector import Connection
 from anyhttp.tracing import Trace
+
+if TYPE_CHECKING:
+    from .http2_memory import MemoryServer
 
 __all__ = ("OneConnection", "one_connection")
 
@@ -31,7 +34,7 @@ class _Place:
 class OneConnection(TCPConnector):
     """Lends streams of one connection, whatever the limits."""
 
-    def __init__(self, port: int, options: Http2Options | None = None) -> None:
+    def __init__(self, port: int | MemoryServer, options: Http2Options | None = None) -> None:
         super().__init__()
         self._port = port
         self._http2_options = options
@@ -45,7 +48,10 @@ class OneConnection(TCPConnector):
         """Make the connection, if there is none, and return it."""
         async with self._opening:
             if self.http2 is None:
-                network = await connect_tcp(_address(self._port))
+                if isinstance(self._port, int):
+                    network = await connect_tcp(_address(self._port))
+                else:
+                    network = self._port.as_stream()
                 self.http2 = Http2Connection(network, self._http2_options or Http2Options(), "http")
         return self.http2
 
@@ -74,7 +80,11 @@ class OneConnection(TCPConnector):
 
 @asynccontextmanager
 async def one_connection(
-    port: int, options: Http2Options | None = None, *, entered: bool = True, **arguments: Any
+    port: int | MemoryServer,
+    options: Http2Options | None = None,
+    *,
+    entered: bool = True,
+    **arguments: Any,
 ) -> AsyncIterator[tuple[ClientSession, OneConnection]]:
     """Yield a session all of whose requests go over one connection, and its connector."""
     connector = OneConnection(port, options)
