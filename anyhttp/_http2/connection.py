@@ -53,8 +53,12 @@ class Http2Connection(SharedIO):
 
     def __init__(self, stream: NetworkStream, options: Http2Options, scheme: str) -> None:
         super().__init__(stream)
-        self._core = Http2Core(options, scheme)
+        self._core = core = Http2Core(options, scheme)
+        self._output = core.output
         self._is_closed = False
+        self._can_open = True  # what the core says
+        #: how many exchanges the connection can carry at a time
+        self.max_exchanges: int = core.max_exchanges
         #: how many exchanges are open
         self.exchanges: int = 0
         #: whether it has carried an exchange to its end
@@ -82,11 +86,6 @@ class Http2Connection(SharedIO):
         return Phase.BUSY if self.exchanges else IDLE
 
     @property
-    def max_exchanges(self) -> int:
-        """How many exchanges the connection can carry at a time."""
-        return self._core.max_exchanges
-
-    @property
     def is_greeted(self) -> bool:
         """Whether the server has said what it allows."""
         return self._core.is_greeted
@@ -94,13 +93,17 @@ class Http2Connection(SharedIO):
     @property
     def is_open(self) -> bool:
         """Whether another exchange can begin now or later, as far as is known without reading."""
-        return not self._is_closed and self.send_error is None and self._core.can_open
+        return self._can_open and self.send_error is None and not self._is_closed
 
     @property
     def has_room(self) -> bool:
         """Whether another exchange can begin now, as far as is known without reading."""
-        has_room = self.exchanges < self._core.max_exchanges and not self.has_backlog
-        return has_room and self.is_open
+        return (
+            self.exchanges < self.max_exchanges
+            and self._can_open
+            and self.send_error is None
+            and not (self._is_closed or self.has_backlog)
+        )
 
     @property
     def is_usable(self) -> bool:
@@ -183,6 +186,8 @@ class Http2Connection(SharedIO):
     def start(self, state: StreamState, *, end: bool) -> None:
         """Queue the head of the request; *end*: it has no body."""
         self._core.start(state, end=end)
+        if self._core.room_changed:
+            self._note_room()
 
     def consumed(self, state: StreamState) -> None:
         """Let the peer send more, as a part of the body has been taken."""
@@ -215,6 +220,7 @@ class Http2Connection(SharedIO):
         self._forget(stream)
         if stream.ends_in_order:
             self._core.leave(stream.state)
+            self._note_room()
         else:
             self._core.reset(stream.state, ErrorCode.CANCEL)
         if not self.stream.is_gone:  # an event loop that has ended can wake nobody
@@ -270,8 +276,14 @@ class Http2Connection(SharedIO):
             self._lose(core.error or ClientConnectionError())
             return
         if core.room_changed:
-            core.room_changed = False
+            self._note_room()
             self._tell_change()
+
+    def _note_room(self) -> None:
+        """Take over what the core says, which many ask for and which seldom changes."""
+        core = self._core
+        core.room_changed = False
+        self._can_open, self.max_exchanges = core.can_open, core.max_exchanges
 
     def _take_ack(self, last: int) -> None:
         """The peer has answered a PING, and so all that were sent before."""

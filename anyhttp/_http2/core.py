@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from .._common import Http2Options
@@ -81,6 +81,8 @@ class Http2Core:
         self.ping_acked: bytes | None = None
 
         self._output: list[bytes] = [_PREFACE, own_settings(options)]
+        #: the frames that :meth:`take_output` returns, to see whether there are any
+        self.output: Sequence[bytes] = self._output
         self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
             frames.DATA: self._take_data,
             frames.HEADERS: self._take_headers,
@@ -145,6 +147,8 @@ class Http2Core:
             request.coded, request.path, request.length, request.credentials
         )
         number = self._streams.add(state)
+        if not self._streams.has_numbers:
+            self.room_changed = True
         state.window = self._options.stream_window
         state.send_window = self._peer.window
         state.end_sent = end
@@ -208,6 +212,7 @@ class Http2Core:
         self.send_data(state, b"", end=True)
         if not state.is_closed:
             self._left[state] = None
+            self.room_changed = True
             if len(self._left) > MAX_LEFT:
                 self.reset(next(iter(self._left)), ErrorCode.CANCEL)
 

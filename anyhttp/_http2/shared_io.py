@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Final
 
 import anyio
@@ -55,6 +56,9 @@ def without_frames(error: BaseException) -> BaseException:
 class SharedIO(ABC):
     """A network stream that several tasks receive from and send to."""
 
+    #: the frames that have been queued
+    _output: Sequence[bytes]
+
     def __init__(self, stream: NetworkStream) -> None:
         #: the connection below, used by nobody else
         self.stream: NetworkStream = stream
@@ -77,7 +81,7 @@ class SharedIO(ABC):
 
     @abstractmethod
     def _take_output(self) -> bytes:
-        """Return the frames that have been queued."""
+        """Return the frames that have been queued, which are no longer kept then."""
 
     @abstractmethod
     def _take(self, data: bytes) -> None:
@@ -213,9 +217,9 @@ class SharedIO(ABC):
             self.stream.interrupt()
 
     def _send_queued(self) -> None:
-        data = self._take_output()
-        if not data:
+        if not self._output:
             return
+        data = self._take_output()
         if self._is_blocked:
             self._keep(data)
         elif self.send_error is None:

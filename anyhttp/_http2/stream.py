@@ -250,7 +250,12 @@ class Http2Stream(Wait):
             self._is_interrupted = False
             while not self._has_arrived(state):
                 self._raise_if_ended(state)
-                await self._wait(self)
+                if self._is_watched:
+                    self.is_over = False
+                    await self.connection.wait(self)
+                    self._check_deadline()
+                else:
+                    await self._wait(self)
                 if self._is_interrupted:
                     raise Expired
         self._seen = state.head

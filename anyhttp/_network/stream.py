@@ -152,10 +152,17 @@ class NetworkStream:
 
         :raises ClientConnectionError: a task is receiving
         """
-        if self._own is None:
+        own = self._own
+        if own is None:
             return None
+        timed = self._timed
+        if timed is not None:
+            # An attempt in vain costs four times as much as to ask.
+            has_some = own.has_unread() or timed.has_unread()
+            if not has_some and self._is_socket_quiet():
+                return None
         try:
-            return self._own.receive_nowait(max_bytes)
+            return own.receive_nowait(max_bytes)
         except anyio.BusyResourceError as exc:
             raise socket_errors(exc, self._tls_key) from exc
         except (anyio.EndOfStream, *STREAM_ERRORS):
@@ -349,7 +356,12 @@ class NetworkStream:
             return True
         if timed is None and raw_socket.fileno() < 0:
             return False
-        poll = self._poll
+        return self._is_socket_quiet()
+
+    def _is_socket_quiet(self) -> bool:
+        raw_socket, poll = self._raw_socket, self._poll
+        if raw_socket is None:
+            return False
         if poll is None:
             if sys.platform == "win32":  # pragma: no cover
                 return not select.select([raw_socket], [], [], 0)[0]

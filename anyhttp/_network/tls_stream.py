@@ -335,6 +335,13 @@ class TlsStream(Unbuffered, ByteStream):
     async def aclose(self) -> None:
         await self.transport_stream.aclose()
 
+    def has_unread(self) -> bool:
+        """Whether something has been received that :meth:`receive_nowait` has not returned."""
+        below = self.transport_stream
+        if isinstance(below, TlsStream) and below.has_unread():
+            return True
+        return self._unread or self._at_end or self._failure is not None
+
     def keep_session(self) -> None:
         """Leave the session to a later connection; also that of a TLS stream below.
 
