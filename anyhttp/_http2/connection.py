@@ -201,9 +201,10 @@ class Http2Connection(SharedIO):
         """
         self._senders[stream] = None
         self._send_bodies()
-        if not will_wait:
-            self.flush()
-        return stream not in self._senders
+        is_all = stream not in self._senders
+        if is_all or not will_wait:
+            self.flush()  # somebody else has to send what the system has not taken
+        return is_all
 
     def end(self, stream: Http2Stream) -> None:
         """End the exchange of *stream*; the peer is told of that, if it was not complete."""
