@@ -295,6 +295,8 @@ class FieldDecoder:
     def _add(self, field: tuple[bytes, bytes]) -> None:
         """Make an entry; if it is larger than the table, this is emptied (§4.4)."""
         size = len(field[0]) + len(field[1]) + OVERHEAD
+        if size > self._size and not self._entries:
+            return  # nothing changes: so it is with servers that have no use for a table
         self._shrink(max(0, self._size - size))
         if size <= self._size:
             self._entries.appendleft(field)
@@ -304,9 +306,10 @@ class FieldDecoder:
     def _resize(self, size: int) -> None:
         if size > self._allowed:
             raise _cannot_decode()
-        self._size = size
-        self._shrink(size)
-        self.state += 1
+        if size != self._size:
+            self._size = size
+            self._shrink(size)
+            self.state += 1
 
     def _shrink(self, size: int) -> None:
         while self._used > size:

@@ -163,3 +163,14 @@ def test_names_that_change_do_not_fill_the_memory() -> None:
         assert [tuple(field) for field in peer.decode(block, raw=True)] == [field]
     assert len(encoder._values) == 256
     assert len(encoder._numbers) == len(peer.header_table.dynamic_entries)
+
+
+def test_a_server_without_a_table_changes_nothing() -> None:
+    """It may still ask for entries with each head, and say its size: the memo of heads goes on."""
+    encoder, ours = hpack.Encoder(), decoder()
+    encoder.header_table_size = 0
+    ours.decode(encoder.encode([(b"server", b"nginx")]))
+    state = ours.state
+    for block in (encoder.encode([(b"server", b"nginx")]), b"\x20\x40\x01a\x01b"):
+        ours.decode(block)
+    assert ours.state == state
