@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gzip
 import logging
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -29,7 +30,7 @@ from anyhttp import (
     TCPConnector,
 )
 from anyhttp.abc import AbstractResolver, ResolveResult
-from tests.support.client import assert_free
+from tests.support.client import assert_free, wait_free
 from tests.support.http2_peer import Http2Connection, Http2Script, Request
 from tests.support.http2_probe import (
     CONTINUATION,
@@ -42,6 +43,7 @@ from tests.support.http2_probe import (
     goaway,
     number,
     ping,
+    reset,
     settings,
     window_update,
 )
@@ -51,6 +53,8 @@ from tests.support.tls import Authority
 PROTOCOL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR = 1, 3, 5, 6
 REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 7, 8, 9, 11
 SECRET = "nobody-may-read-this"
+#: Compressed sections: a good one most of all.
+BLOCKS = [b"\x88"] * 14 + [b"\x08\x03103", b"\x89", b"\x00\x01A\x01b", b"\x88\x0f\x0d\x043000", b""]
 
 
 def session_of(**options: Any) -> ClientSession:
@@ -597,6 +601,59 @@ class TestSecrets:
         ]
         assert SECRET not in "\n".join(of_client)
         assert SECRET not in "\n".join(shown)
+
+
+def any_frame(chance: random.Random, number: int) -> bytes:
+    """Return a frame that a server may send, on one of the streams that the client has begun."""
+    body = chance.randbytes(chance.choice([0, 1, 100, 3000]))
+    makers: list[Callable[[], bytes]] = [
+        lambda: frame(HEADERS, chance.choice([4, 4, 5]), number, chance.choice(BLOCKS)),
+        lambda: data(number, body, end=chance.random() < 0.2),
+        lambda: data(number, body, padding=9),
+        lambda: settings((chance.choice([1, 3, 4, 99]), chance.choice([0, 1, 100, 65_535]))),
+        lambda: reset(number, chance.choice([0, 1, 2, REFUSED_STREAM, CANCEL])),
+        lambda: goaway(chance.choice([1, 3, 2**31 - 1]), 0),
+        lambda: window_update(chance.choice([0, number]), chance.choice([1, 65_535])),
+        lambda: ping(ack=chance.random() < 0.3),
+        lambda: frame(chance.randrange(14), chance.randrange(256), number, body[:12]),
+    ]
+    (make,) = chance.choices(makers, [30, 30, 5, 5, 3, 1, 5, 3, 1])
+    return make()
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_anything_at_all(seed: int, http2_script: Http2Script) -> None:
+    """Each exchange ends with a documented exception or with its response; nothing is left."""
+    chance = random.Random(seed)
+
+    def play(peer: Http2Connection) -> None:
+        for _ in range(chance.randint(1, 5)):
+            peer.request()
+        for _ in range(chance.randint(1, 60)):
+            peer.send(any_frame(chance, chance.choice(list(peer.requests))))
+        if chance.random() < 0.5:
+            peer.close()
+
+    async def ask(number: int) -> None:
+        timeout = ClientTimeout(total=0.2, sock_read=0.1)
+        body = bytes(200_000) if number % 3 == 0 else None
+        method = ("GET", "POST", "HEAD")[number % 3]
+        try:
+            with anyio.move_on_after(0.02 if number == 9 else 20):
+                async with session.request(
+                    method, peer.url / str(number), data=body, timeout=timeout
+                ) as response:
+                    await response.read()
+        except (ClientError, TimeoutError):
+            pass
+
+    peer = await http2_script(play, repeat=True, partial=True)
+    async with session_of() as session:
+        async with anyio.create_task_group() as group:
+            for number in range(10):
+                group.start_soon(ask, number)
+        await wait_free(session)
+        assert_free(session)
 
 
 def test_every_fault_has_its_code() -> None:
