@@ -189,6 +189,9 @@ class LentStream(Protocol):
     def send_last(self, data: bytes, /) -> None:
         """Send *data* as far as that needs no waiting; the stream is closed afterwards."""
 
+    def finish_sending(self) -> None:
+        """Note that nothing more will be sent, and that the peer ends the protocol."""
+
     def interrupt(self) -> None:
         """End the wait of the task that receives at this moment with ``Expired``."""
 

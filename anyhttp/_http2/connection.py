@@ -219,7 +219,7 @@ class Http2Connection(SharedIO):
 
     def _reset(self, stream: Http2Stream) -> None:
         self._forget(stream)
-        if stream.ends_in_order:
+        if stream.takes_leave():
             self._core.leave(stream.state)
             self._note_room()
         else:

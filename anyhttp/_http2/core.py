@@ -204,13 +204,15 @@ class Http2Core:
             state.is_closed = True
 
     def leave(self, state: StreamState) -> None:
-        """End the client's half of an exchange in good order; what still comes is dropped.
+        """Leave the end of an exchange to the server; what still comes is dropped.
 
-        The server has to end its half.  If it does not do so for some exchanges, the oldest of
-        them are reset.
+        When the server has ended its half, the exchange is reset.  Our half is not ended in another
+        way: there are servers that have forgotten the exchange by then, and take that for an error.
+        If servers do not end some of them, the oldest are reset.
         """
-        self.send_data(state, b"", end=True)
-        if not state.is_closed:
+        if state.complete:
+            self.reset(state, ErrorCode.NO_ERROR)
+        elif not state.is_closed:
             self._left[state] = None
             self.room_changed = True
             if len(self._left) > MAX_LEFT:
@@ -376,8 +378,12 @@ class Http2Core:
 
     def _tell_of_part(self, state: StreamState) -> None:
         """Tell that *state* has changed, and forget it if it has been sent and received."""
-        if state.complete and state.end_sent:
+        if not state.complete:
+            self._tell(state)
+        elif state.end_sent:
             self._close(state)
+        elif state in self._left:
+            self._reset(state, ErrorCode.NO_ERROR)
         else:
             self._tell(state)
 

@@ -98,6 +98,7 @@ class Http2Stream(Wait):
     #: whether :meth:`start` has been called
     is_begun: bool = False
     _upload: Wait | None = None  # the wait of the task that sends
+    _tunnel: Http2Tunnel | None = None
     _unsent: bytes | memoryview = b""
     _ends = False  # whether the body ends with what is left: more may be on its way to this object
     _seen: object = None  # the head that receive() has told of
@@ -153,13 +154,13 @@ class Http2Stream(Wait):
     def lend_away(self, engine: StreamState) -> tuple[LentStream, bytes]:
         """Return the stream for another protocol, which gets what *engine* has received for it."""
         self.phase = Phase.LENT_AWAY
-        return Http2Tunnel(self, engine, self.connection.poll), b""
+        self._tunnel = Http2Tunnel(self, engine, self.connection.poll)
+        return self._tunnel, b""
 
-    @property
-    def ends_in_order(self) -> bool:
-        """Whether another protocol has used the stream, and nothing of that is left to send."""
-        state = self.state
-        return state.protocol is not None and state.can_send and not self._unsent
+    def takes_leave(self) -> bool:
+        """Whether another protocol has used the stream, and all of that has been sent."""
+        tunnel, self._tunnel = self._tunnel, None
+        return tunnel is not None and tunnel.has_sent_all and not self._unsent
 
     def abort(self) -> None:
         """End the exchange, complete or not; the others on the connection go on."""

@@ -33,7 +33,7 @@ class Http2Tunnel:
         notice otherwise that the peer has ended the stream.
     """
 
-    __slots__ = ("_poll", "_state", "_stream")
+    __slots__ = ("_poll", "_state", "_stream", "has_sent_all")
 
     #: whether :meth:`send_nowait` sends at once, if there is room for it
     sends_nowait: Final = True
@@ -45,6 +45,8 @@ class Http2Tunnel:
         self._stream = stream
         self._state = state
         self._poll = poll
+        #: whether nothing more will be sent, and the peer has to end the stream
+        self.has_sent_all: bool = False
 
     @property
     def checkpoint_if_cancelled(self) -> Callable[[], Awaitable[None]]:
@@ -95,6 +97,11 @@ class Http2Tunnel:
     def send_last(self, data: bytes) -> None:
         """Send *data* as far as that needs no waiting; the stream is ended afterwards."""
         self._stream.send_last(data)
+        self.has_sent_all = True
+
+    def finish_sending(self) -> None:
+        """Note that nothing more will be sent, and that the peer ends the stream."""
+        self.has_sent_all = True
 
     def interrupt(self) -> None:
         """End the wait of the task that receives at this moment with :exc:`Expired`."""

@@ -312,6 +312,9 @@ class NetworkStream:
             elif isinstance(stream, TlsStream):
                 stream.send_last(data)
 
+    def finish_sending(self) -> None:
+        """Do nothing: the peer of a socket learns that nothing more is sent when it is closed."""
+
     def unread(self, data: bytes) -> None:
         """Make *data* the first bytes that are received from :attr:`stream`."""
         self.stream = stream = BufferedByteStream(self.stream)

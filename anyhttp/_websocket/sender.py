@@ -303,6 +303,7 @@ class Sender:
         try:
             if self._life.state.connected:
                 await self._transmit(self._frame(FINAL | WSMsgType.CLOSE, payload))
+                self._stream.finish_sending()
         finally:
             lock.release()
 

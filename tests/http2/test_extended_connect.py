@@ -105,8 +105,8 @@ def test_a_refusal_is_a_response_like_any_other() -> None:
     assert (state.complete, b"".join(state.pieces)) == (True, b"no")
 
 
-def test_leaving_ends_one_half_and_leaves_the_other_to_the_server() -> None:
-    """A reset could make the server drop the last frame of the WebSocket unread."""
+def test_leaving_waits_for_the_server() -> None:
+    """A reset at once could make the server drop the last frame of the WebSocket unread."""
     both = Pair()
     state, _ = both.start(HANDSHAKE)
     both.server.send_headers(state.stream_id, [(":status", "200")])
@@ -114,13 +114,25 @@ def test_leaving_ends_one_half_and_leaves_the_other_to_the_server() -> None:
     room = both.core.max_exchanges
     both.core.leave(state)
     both.exchange()
-    assert [event.stream_id for event in both.events if isinstance(event, StreamEnded)] == [1]
+    assert not [event for event in both.events if isinstance(event, (StreamEnded, StreamReset))]
     assert both.core.max_exchanges == room - 1
     both.server.send_data(state.stream_id, b"late", end_stream=True)
     both.exchange()
+    both.exchange()
     assert state.is_closed
     assert both.core.max_exchanges == room
-    assert not [event for event in both.events if isinstance(event, StreamReset)]
+    assert [event.error_code for event in both.events if isinstance(event, StreamReset)] == [0]
+
+
+def test_leaving_what_the_server_has_ended() -> None:
+    """There is nothing to wait for."""
+    both = Pair()
+    state, _ = both.start(HANDSHAKE)
+    both.server.send_headers(state.stream_id, [(":status", "200")], end_stream=True)
+    both.exchange()
+    both.core.leave(state)
+    both.exchange()
+    assert [event.error_code for event in both.events if isinstance(event, StreamReset)] == [0]
 
 
 def test_a_server_that_ends_nothing_gets_resets() -> None:

@@ -39,6 +39,8 @@ class Gateway:
         self.server = Http2Server(tls, self._answer, settings=settings)
         self.tls_ports: set[int] = set()
         """Those of the peers that speak TLS."""
+        self.closing: set[Http2Exchange] = set()
+        """Those whose last bytes look like a CLOSE frame with a code, or without one."""
 
     @property
     def port(self) -> int:
@@ -60,9 +62,11 @@ class Gateway:
 
     @property
     def has_all(self) -> bool:
-        """Whether it has received the end of each request."""
-        exchanges = self.server.exchanges
-        return all(each.complete or each.reset_code is not None for each in exchanges)
+        """Whether it has received the end of each request, or what may be a CLOSE frame."""
+        return all(
+            each.complete or each.reset_code is not None or each in self.closing
+            for each in self.server.exchanges
+        )
 
     def _answer(self, exchange: Http2Exchange) -> None:
         if exchange.protocol is None:
@@ -76,7 +80,7 @@ class Gateway:
         backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             backend = _encrypted(backend)
-        forwarding = threading.Thread(target=_forward, args=[exchange, backend], daemon=True)
+        forwarding = threading.Thread(target=self._forward, args=[exchange, backend], daemon=True)
         try:
             backend.sendall(_request(exchange))
             head, rest = _take_head(backend)
@@ -91,6 +95,22 @@ class Gateway:
             if forwarding.ident is not None:
                 forwarding.join()
             census.close(backend)
+
+    def _forward(self, exchange: Http2Exchange, backend: socket.socket) -> None:
+        """Pass on what the client sends; its reset becomes one, too."""
+        try:
+            for piece in exchange.body():
+                backend.sendall(piece)
+                if b"\x88" in (piece[-8:-7], piece[-6:-5]):
+                    self.closing.add(exchange)
+            backend.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        except Gone:
+            linger = struct.pack("ii", 1, 0)
+            with suppress(OSError):
+                backend.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                backend.shutdown(socket.SHUT_RDWR)
 
 
 class _GatewayConnector(OneConnection):
@@ -172,18 +192,3 @@ def _back(exchange: Http2Exchange, backend: socket.socket, head: bytes, rest: by
         if not rest:
             break
     exchange.end()
-
-
-def _forward(exchange: Http2Exchange, backend: socket.socket) -> None:
-    """Pass on what the client sends; its reset becomes one, too."""
-    try:
-        for piece in exchange.body():
-            backend.sendall(piece)
-        backend.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-    except Gone:
-        linger = struct.pack("ii", 1, 0)
-        with suppress(OSError):
-            backend.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            backend.shutdown(socket.SHUT_RDWR)
