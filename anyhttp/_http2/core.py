@@ -257,12 +257,13 @@ class Http2Core:
         try:
             if len(self._greeting) < HEADER_SIZE:
                 self._check_greeting(data)
+            blocks, handlers = self._blocks, self._handlers
             for kind, flags, number, payload in self._reader.feed(data):
-                if self._blocks.stream and kind != frames.CONTINUATION:
+                if blocks.stream and kind != frames.CONTINUATION:
                     raise ConnectionFault(
                         ErrorCode.PROTOCOL_ERROR, "a frame in the middle of a head"
                     )
-                handler = self._handlers.get(kind)
+                handler = handlers.get(kind)
                 if handler is None:
                     self._guard.count("of unknown types")
                     continue
@@ -399,7 +400,7 @@ class Http2Core:
             self._window += self._unconfirmed
             self._output.append(number_frame(frames.WINDOW_UPDATE, 0, self._unconfirmed))
             self._unconfirmed = 0
-        state = self._streams.find(number)
+        state = self._streams.open.get(number) or self._streams.find(number)
         if state is None:
             self._streams.take_late(number, size)
             if size < SMALL_DATA:
@@ -416,7 +417,10 @@ class Http2Core:
         if not data and not ends:
             self._guard.count("DATA without data")
         state.take_data(data, ends=ends)
-        self._tell_of_part(state)
+        if ends:
+            self._tell_of_part(state)
+        else:
+            self._tell(state)
 
     def _take_window_update(self, flags: int, number: int, payload: bytes) -> None:
         self._guard.count("WINDOW_UPDATE")
