@@ -295,6 +295,7 @@ class MultiplexedPool(ConnectionPool):
         """Close the idle connections, and keep no others; it may be called in any thread."""
         super().close_idle()
         self._origins.clear()  # or pool and origins would refer to each other
+        self._loop = None
 
     def leave_to_parent(self) -> None:
         """Begin anew in a forked child: every connection is the parent's, and so is every wait."""

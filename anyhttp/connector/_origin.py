@@ -206,8 +206,11 @@ class SharedConnection:
             del self.leases[stream]
             # A refused request is sent again, when one of those that the server carries has ended.
             self._most = max(1, self.http2.exchanges) if stream.was_refused else self._most + 1
-        self._origin.note_progress()
-        self.changed()
+        if not self.http2.is_greeted:
+            self.is_retired = True  # nobody else should wait for a server that may be mute
+        if self not in self._origin.with_room or self.http2.exchanges in {0, self._most}:
+            self._origin.note_progress()
+            self.changed()
 
     def changed(self) -> None:
         """Find out whether there is room now, and whether anybody still uses the connection."""
@@ -357,9 +360,10 @@ class Origin:
 
     def enter(self, slot: OriginSlot) -> bool:
         """Put *slot* into the queue; return whether it has got at once what it would wait for."""
-        if not self.queue:
-            self.note_progress()
+        is_first = not self.queue
         self.queue[slot] = None
+        if is_first:
+            self.note_progress()
         self.serve()
         return not slot.waits
 
@@ -372,9 +376,10 @@ class Origin:
     # -- a queue that does not move
 
     def note_progress(self) -> None:
-        """Note that somebody gets something, or that the queue begins."""
-        self._moved_at = clock()()
-        self._is_stalled = False
+        """Note that somebody in the queue gets something, or that the queue begins."""
+        if self.queue:
+            self._moved_at = clock()()
+            self._is_stalled = False
 
     def deadline_of(self, slot: OriginSlot) -> float:
         """Return when the wait for *slot* is to be interrupted, on anyio's clock."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -304,4 +306,42 @@ async def test_a_server_that_never_speaks(pool: MultiplexedPool) -> None:
         while user.dials:
             await user.dialed(FakeHttp2())
         await user.end(*list(user.got))
+        user.assert_over()
+
+
+async def test_a_mute_server(pool: MultiplexedPool) -> None:
+    """Whoever opened the connection has waited in vain: nobody else waits on it after that."""
+    async with anyio.create_task_group() as group:
+        user = PoolUser(pool, group)
+        await user.ask(*(f"{n}" for n in range(20)))
+        await user.dialed(http2 := FakeHttp2(is_greeted=False))
+        user.got.pop("0").close()
+        await settled()
+        assert http2.is_dead
+        assert len(user.dialing) == 10
+        while user.dials:
+            await user.dialed(FakeHttp2())
+        await user.end(*list(user.got))
+        user.assert_over()
+
+
+async def test_a_refused_stream(pool: MultiplexedPool) -> None:
+    """The server carries no more for now; each exchange that ends makes room for one more."""
+    async with anyio.create_task_group() as group:
+        user = PoolUser(pool, group)
+        await user.ask(*"abcd")
+        await user.dialed(http2 := FakeHttp2())
+        for name in "cd":
+            refused: Any = user.got.pop(name)
+            refused.protocol.was_refused = True
+            refused.close()
+        await user.ask("again")
+        assert (user.dialing, http2.exchanges) == ([], 2)
+        await user.end("a")
+        assert http2.exchanges == 2
+        await user.ask("another")
+        await user.end("b")
+        assert http2.exchanges == 2
+        await user.end("again", "another")
+        assert len(pool.idle) == 1
         user.assert_over()
