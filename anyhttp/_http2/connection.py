@@ -259,6 +259,9 @@ class Http2Connection(SharedIO):
     def _take(self, data: bytes) -> None:
         self._heard_at = monotonic()
         core = self._core
+        if not data and self.send_error is not None and not core.is_leaving:
+            self._lose(self.send_error)  # the system tells of a broken connection only once
+            return
         news = core.receive(data) if data else core.receive_eof()
         for state in news:
             stream = self._streams.get(state)
