@@ -76,11 +76,12 @@ def speaks_http2(mode: Http2Mode, req: ClientRequest, stream: NetworkStream) -> 
 
     A proxy that forwards requests to their origins does not.
     """
-    if mode is Http2Mode.OFF or stream.for_one_exchange:
+    if mode is Http2Mode.OFF:
         return False
     if stream.alpn is not None or mode is Http2Mode.BY_ALPN:
         return stream.alpn == "h2"
-    return not (req.is_ssl() or req.is_forwarded or needs_http1(req))
+    by_http1 = req.is_ssl() or req.is_forwarded or stream.for_one_exchange or needs_http1(req)
+    return not by_http1
 
 
 def needs_http1(req: ClientRequest) -> bool:

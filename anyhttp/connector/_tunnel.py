@@ -22,7 +22,7 @@ from yarl import URL
 from .. import hdrs
 from .._common import ConnectionKey, ProxyKey, RequestInfo, SupportsFingerprint, without_zone
 from .._http1 import Engine, Head, Limits, ParseError
-from .._network import NetworkStream, Protocols, SSLOption, TlsSessions
+from .._network import HTTP1, NetworkStream, Protocols, SSLOption, TlsSessions
 from .._targets import HTTP_PROXIES, BasicAuth
 from .._tasks import Expired
 from ..abc import ResolveResult
@@ -140,7 +140,10 @@ async def dial_through_proxy(
                 raise
     if not key.is_ssl:
         return stream
-    inner = await encrypt(stream, key, way.tls_sessions, way.traces, alpn=way.alpn)
+    alpn = way.alpn
+    if stream.for_one_exchange and alpn is not None:
+        alpn = HTTP1  # a connection of HTTP/2 is for many
+    inner = await encrypt(stream, key, way.tls_sessions, way.traces, alpn=alpn)
     inner.for_one_exchange = stream.for_one_exchange
     return inner
 

@@ -142,6 +142,15 @@ class TestChoice:
             assert stream.alpn == "h2"
             assert proxy.seen[-1].asked
 
+    async def test_a_tunnel_for_one_exchange(
+        self, script: Script, tls_ca: Authority, proxies: Proxies
+    ) -> None:
+        """A proxy that is asked to close the connection gets no HTTP/2 through it."""
+        peer = await peer_with(script, server_context(tls_ca))
+        connector = TCPConnector(http2=True, ssl=client_context(tls_ca))
+        options = {"proxy": proxies("http").url, "proxy_headers": {"Connection": "close"}}
+        assert await chosen(connector, peer.url, **options) == "http/1.1"
+
     async def test_of_a_unix_socket(self, script: Script, tls_ca: Authority) -> None:
         """As over TCP."""
         peer = await peer_with(script, server_context(tls_ca), unix=True)
