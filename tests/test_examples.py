@@ -16,13 +16,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.support import websocket
 from tests.support.jobs import FILES as JOBS
+
+if TYPE_CHECKING:
+    from tests.support.http2_server import Http2Server
 
 EXAMPLES: Final = Path(__file__).parent.parent / "examples"
 
@@ -55,6 +58,8 @@ PRINTED: Final = {
     "upload": "8890 bytes\n",
     "upload_tracker": "sent 8890 bytes\n",
 }
+
+HTTP2_PRINTED: Final = "4950 bytes by HTTP/2, 1 connection\n"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -191,7 +196,8 @@ def test_every_example_is_tested() -> None:
     files = {path.stem for path in EXAMPLES.glob("*.py")}
     tests = {name for name in files if name.startswith("test_")}
     alone = {"api"}  # a service, which asks for nothing by itself
-    assert files - tests - alone - set(JOBS) == PRINTED.keys()
+    of_http2 = {"http2"}  # which needs a server of its own
+    assert files - tests - alone - of_http2 - set(JOBS) == PRINTED.keys()
     assert {f"test_{name}" for name in alone} < tests
 
 
@@ -205,13 +211,32 @@ async def test_an_example_works_on_both_backends(
     assert capsys.readouterr().out == PRINTED[name]
 
 
+async def test_that_of_http2_works_on_both_backends(
+    http2_server: Http2Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All requests share the connection."""
+    await load("http2").main(str(http2_server.url))
+    assert capsys.readouterr().out == HTTP2_PRINTED
+    assert http2_server.http2_connections == 1
+
+
+def test_that_of_http2_runs_as_a_script(http2_server: Http2Server) -> None:
+    """As the others do."""
+    run_as_script("http2", str(http2_server.url), HTTP2_PRINTED)
+
+
 @pytest.mark.parametrize("name", PRINTED)
 def test_an_example_runs_as_a_script(name: str, base_url: str) -> None:
     """It ends well, prints what it should, and leaves no warning behind."""
+    run_as_script(name, base_url, PRINTED[name])
+
+
+def run_as_script(name: str, base_url: str, printed: str) -> None:
+    """Run an example in a process of its own, and compare what it prints."""
     command = [sys.executable, "-X", "dev", "-W", "error", str(EXAMPLES / f"{name}.py"), base_url]
     environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     # asyncio's debug mode also tells of slow steps, which a busy machine has.
     said = re.sub(r"(?m)^Executing <.*> took [\d.]+ seconds\n", "", result.stderr)
-    assert (said, result.stdout) == ("", PRINTED[name])
+    assert (said, result.stdout) == ("", printed)
     assert result.returncode == 0
