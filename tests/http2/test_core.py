@@ -521,3 +521,30 @@ def test_heads_in_several_frames() -> None:
     assert state.complete
     assert state.head is not None
     assert state.head.raw_headers == [(b"x-long", b"a" * 1000)]
+
+
+def test_what_is_known_of_cancelled_exchanges_is_bounded() -> None:
+    """Late frames are dropped also for those that are not known any more."""
+    peer = RawPeer()
+    for _ in range(5000):
+        peer.core.reset(get(peer.core), ErrorCode.CANCEL)
+    peer.sent()
+    assert len(peer.core._streams._resets) == 4096
+    assert not peer.data(1, b"x" * 2000)
+    assert not peer.head(9999, ends=True)
+    state = get(peer.core)
+    peer.head(10001, ends=True)
+    assert state.complete
+    peer.data(10001, b"after the end")
+    assert peer.ended() == (5, "a frame for an exchange that has ended")
+
+
+def test_data_for_a_cancelled_exchange_is_bounded_by_its_window() -> None:
+    """The window of the connection alone would be given back for ever."""
+    peer = RawPeer(Http2Options(stream_window=5000))
+    get(peer.core)
+    peer.core.reset(get(peer.core), ErrorCode.CANCEL)
+    peer.data(3, bytes(5000))
+    assert peer.core.error is None
+    peer.data(3, b"x")
+    assert peer.ended() == (3, "more data than the window allows")
