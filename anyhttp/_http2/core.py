@@ -18,7 +18,7 @@ from .errors import ConnectionFault, ErrorCode, StreamFault, shown_code
 from .fields import RequestHeads, check_trailers
 from .frames import HEADER_SIZE, FrameReader, frame_header, number_frame
 from .guards import DEAR_SIZE, SMALL_DATA, FloodGuard
-from .heads import Block, BlockReader, ResponseHeads
+from .heads import BlockReader, ResponseHeads
 from .settings import INITIAL_WINDOW, LARGEST_WINDOW, PeerSettings, own_settings
 from .state import StreamState
 from .streams import Streams
@@ -83,18 +83,6 @@ class Http2Core:
         self._output: list[bytes] = [_PREFACE, own_settings(options)]
         #: the frames that :meth:`take_output` returns, to see whether there are any
         self.output: Sequence[bytes] = self._output
-        self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
-            frames.DATA: self._take_data,
-            frames.HEADERS: self._take_headers,
-            frames.PRIORITY: self._take_priority,
-            frames.RST_STREAM: self._take_reset,
-            frames.SETTINGS: self._take_settings,
-            frames.PUSH_PROMISE: self._take_push,
-            frames.PING: self._take_ping,
-            frames.GOAWAY: self._take_goaway,
-            frames.WINDOW_UPDATE: self._take_window_update,
-            frames.CONTINUATION: self._take_continuation,
-        }
 
     # -- what the connection is asked
 
@@ -257,18 +245,18 @@ class Http2Core:
         try:
             if len(self._greeting) < HEADER_SIZE:
                 self._check_greeting(data)
-            blocks, handlers = self._blocks, self._handlers
+            blocks = self._blocks
             for kind, flags, number, payload in self._reader.feed(data):
                 if blocks.stream and kind != frames.CONTINUATION:
                     raise ConnectionFault(
                         ErrorCode.PROTOCOL_ERROR, "a frame in the middle of a head"
                     )
-                handler = handlers.get(kind)
+                handler = _HANDLERS.get(kind)
                 if handler is None:
                     self._guard.count("of unknown types")
                     continue
                 try:
-                    handler(flags, number, payload)
+                    handler(self, flags, number, payload)
                 except StreamFault as fault:
                     self._refuse(number, fault)
         except ConnectionFault as fault:
@@ -348,33 +336,38 @@ class Http2Core:
 
     def _take_headers(self, flags: int, number: int, payload: bytes) -> None:
         self._streams.check_begun(number)
-        self._take_block(number, self._blocks.begin(flags, number, payload))
+        blocks = self._blocks
+        if flags & ~frames.END_STREAM == frames.END_HEADERS:  # true for nearly all
+            blocks.check_size(payload)
+            self._take_block(number, payload, ends=bool(flags & frames.END_STREAM))
+        elif (block := blocks.begin(flags, number, payload)) is not None:
+            self._take_block(number, block.data, ends=block.ends)
 
     def _take_continuation(self, flags: int, number: int, payload: bytes) -> None:
-        self._take_block(number, self._blocks.go_on(flags, number, payload))
+        block = self._blocks.go_on(flags, number, payload)
+        if block is not None:
+            self._take_block(number, block.data, ends=block.ends)
 
-    def _take_block(self, number: int, block: Block | None) -> None:
+    def _take_block(self, number: int, data: bytes, *, ends: bool) -> None:
         """Take a whole head, or the trailers."""
-        if block is None:
-            return
         state = self._streams.open.get(number)
         if state is None:
-            self._responses.decode(block.data)
+            self._responses.decode(data)
             self._streams.find(number)
-            self._guard.count("for exchanges that have been reset", len(block.data) // DEAR_SIZE)
+            self._guard.count("for exchanges that have been reset", len(data) // DEAR_SIZE)
             return
         if state.complete:
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, "a head after the end of a response")
         if state.has_final_head:
-            fields = self._responses.decode(block.data)
-            if not block.ends:
+            fields = self._responses.decode(data)
+            if not ends:
                 raise StreamFault(ErrorCode.PROTOCOL_ERROR, "trailers before the end of the body")
             check_trailers(fields, state.limits, self._options.max_header_list_size)
             state.take_trailers(fields)
         else:
             assert state.request is not None  # it has been started
-            head = self._responses.read(block.data, state.request.method, state.limits)
-            state.take_head(head, ends=block.ends)
+            head = self._responses.read(data, state.request.method, state.limits)
+            state.take_head(head, ends=ends)
         self._tell_of_part(state)
 
     def _tell_of_part(self, state: StreamState) -> None:
@@ -552,3 +545,18 @@ class Http2Core:
 
     def _take_push(self, flags: int, number: int, payload: bytes) -> None:
         raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a pushed response, which is not allowed")
+
+
+# Not an attribute of each object: methods bound to it would make a reference cycle.
+_HANDLERS: Final[dict[int, Callable[[Http2Core, int, int, bytes], None]]] = {
+    frames.DATA: Http2Core._take_data,
+    frames.HEADERS: Http2Core._take_headers,
+    frames.PRIORITY: Http2Core._take_priority,
+    frames.RST_STREAM: Http2Core._take_reset,
+    frames.SETTINGS: Http2Core._take_settings,
+    frames.PUSH_PROMISE: Http2Core._take_push,
+    frames.PING: Http2Core._take_ping,
+    frames.GOAWAY: Http2Core._take_goaway,
+    frames.WINDOW_UPDATE: Http2Core._take_window_update,
+    frames.CONTINUATION: Http2Core._take_continuation,
+}

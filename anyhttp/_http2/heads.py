@@ -52,7 +52,7 @@ class BlockReader:
             if len(payload) < 5:
                 raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "HEADERS without a priority")
             payload = payload[5:]
-        self._check_size(payload)
+        self.check_size(payload)
         block = Block(payload, ends=bool(flags & frames.END_STREAM))
         if flags & frames.END_HEADERS:
             return block
@@ -68,7 +68,7 @@ class BlockReader:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
         self._frames += 1
         block = self._begun._replace(data=self._begun.data + payload)
-        self._check_size(block.data)
+        self.check_size(block.data)
         if self._frames > MAX_CONTINUATIONS:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "a head in too many frames")
         if flags & frames.END_HEADERS:
@@ -77,7 +77,11 @@ class BlockReader:
         self._begun = block
         return None
 
-    def _check_size(self, data: bytes) -> None:
+    def check_size(self, data: bytes) -> None:
+        """Refuse a compressed head that is too large.
+
+        :raises ConnectionFault: it is
+        """
         # No head gets larger by being compressed, if it is done well.
         if len(data) > self._max_size:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "a head that is too large")

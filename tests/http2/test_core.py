@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 pytest.importorskip("h2", reason="the peers are made with h2")
@@ -548,3 +551,18 @@ def test_data_for_a_cancelled_exchange_is_bounded_by_its_window() -> None:
     assert peer.core.error is None
     peer.data(3, b"x")
     assert peer.ended() == (3, "more data than the window allows")
+
+
+def test_a_connection_is_freed_at_once() -> None:
+    """There is no reference cycle that only the garbage collector could free."""
+    peer = RawPeer()
+    state = get(peer.core)
+    peer.head(1, ends=True)
+    gone = weakref.ref(peer.core)
+    gc.disable()
+    try:
+        del peer.core
+        assert gone() is None
+    finally:
+        gc.enable()
+    assert state.complete
