@@ -293,8 +293,7 @@ class ClientResponse(DescribedResponse):
         if exchange is None:
             return self._past_trailers
         # A body that came as a whole has its trailers with it: in HTTP/2 it may have a length, too.
-        is_reader = isinstance(content, StreamReader)
-        at_end = content.at_eof() if is_reader else self._body is not None
+        at_end = self._body is not None if isinstance(content, bytes) else content.at_eof()
         return exchange.trailers if at_end else ()
 
     @property

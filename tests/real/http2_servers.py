@@ -73,10 +73,15 @@ def granian(root: Path, _: int) -> Iterator[Http2Place]:
     """Granian, with hyper below; one process for each way to listen."""
     tls_port, port = ports()
     base = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "http2_app:app"]
-    tls = ["--ssl-certificate", root / "certificate.pem", "--ssl-keyfile", root / "key.pem"]
+    tls: list[str | Path] = [
+        "--ssl-certificate",
+        root / "certificate.pem",
+        "--ssl-keyfile",
+        root / "key.pem",
+    ]
     with ExitStack() as stack:
         for listening, options in ((port, []), (tls_port, tls)):
-            command = [*base, "--port", str(listening), *options]
+            command: list[str | Path] = [*base, "--port", str(listening), *options]
             stack.enter_context(running(command, listening, cwd=HERE))
         yield Http2Place(
             name="granian",
@@ -125,12 +130,15 @@ def nghttpd(root: Path, _: int) -> Iterator[Http2Place]:
     for size in (1, 1000, 16_384, 65_535, 100_000, 5_000_000):
         content = (bytes(range(256)) * (size // 256 + 1))[:size]
         (files / "bytes" / str(size)).write_bytes(content)
-    options = ["--htdocs", files, "--echo-upload", "--trailer", "x-sum: 42", "--padding", "50"]
-    command = [program("nghttpd", "nghttp2-server"), "-a", "127.0.0.1", *options]
+    command: list[str | Path] = [
+        program("nghttpd", "nghttp2-server"),
+        *("-a", "127.0.0.1", "--htdocs", files, "--echo-upload"),
+        *("--trailer", "x-sum: 42", "--padding", "50"),
+    ]
     with ExitStack() as stack:
         stack.enter_context(running([*command, "--no-tls", str(port)], port))
-        certificate = [root / "certificate.pem"] * 2
-        stack.enter_context(running([*command, str(tls_port), *certificate], tls_port))
+        pem = root / "certificate.pem"
+        stack.enter_context(running([*command, str(tls_port), pem, pem], tls_port))
         yield Http2Place(
             name="nghttpd",
             tls_port=tls_port,

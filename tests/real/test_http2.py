@@ -298,12 +298,12 @@ async def test_more_requests_than_streams(
     """Beyond SETTINGS_MAX_CONCURRENT_STREAMS they open connections up to the limit, or wait."""
     connector = TCPConnector(http2=True, ssl=tls_ca.client, socket_factory=sockets, limit=limit)
     sizes: list[int] = []
-
-    async def ask() -> None:
-        sizes.append(len(await read(session, "/bytes/100000")))
-
     url = f"https://localhost:{nginx.few_port}"
     async with ClientSession(url, connector=connector) as session:
+
+        async def ask() -> None:
+            sizes.append(len(await read(session, "/bytes/100000")))
+
         async with anyio.create_task_group() as group:
             for _ in range(30):
                 group.start_soon(ask)
@@ -321,7 +321,7 @@ async def test_nginx_refuses_an_upload(nginx: Nginx, tls_ca: Authority, sockets:
             {"data": pieces(LARGE), "headers": {"Content-Length": str(len(LARGE))}},
             {"data": pieces(LARGE)},
         ):
-            async with session.post("/refused", **options) as response:  # type: ignore[arg-type]
+            async with session.post("/refused", **options) as response:
                 assert (response.status, response.version) == (413, HTTP2)
             assert await read(session, "/bytes/1000") == counting(1000)
     assert len(sockets.made) == 1
