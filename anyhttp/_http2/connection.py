@@ -61,7 +61,7 @@ class Http2Connection(SharedIO):
         self.max_exchanges: int = core.max_exchanges
         #: how many exchanges are open
         self.exchanges: int = 0
-        #: whether it has carried an exchange to its end
+        #: whether an exchange has ended on it that had a response, complete or not
         self.carried: bool = False
         #: called when there may be more or less room, other than by the end of an exchange
         self.on_change: Callable[[], None] | None = None

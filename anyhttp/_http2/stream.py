@@ -169,6 +169,8 @@ class Http2Stream(Wait):
         is_open = self.phase is not Phase.IDLE or not self.is_begun
         self.phase = Phase.CLOSED
         if is_open:
+            if self.is_begun and self.state.has_started:
+                self.connection.carried = True
             self.connection.end(self)
 
     def leave_to_parent(self) -> None:
