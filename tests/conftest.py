@@ -47,6 +47,8 @@ ASYNCIO = param(("asyncio", {"use_uvloop": False}), "asyncio")
 UVLOOP = param(("asyncio", {"use_uvloop": True}), "uvloop", needs="uvloop")
 TRIO = param(("trio", {}), "trio")
 ENGINES = [param("auto", "auto"), param("h11", "h11")]
+# In the place of an engine: the same test over HTTP/2, if it is not about HTTP/1.1 alone.
+HTTP2 = param("http2", "http2", needs="h2")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,6 +64,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers for the backends."""
     config.addinivalue_line("markers", "once: one backend (asyncio) says enough")
     config.addinivalue_line("markers", "uvloop: also run on uvloop")
+    config.addinivalue_line(
+        "markers", "http1_only(reason): not over HTTP/2, as the other tests of tests/wire are"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -72,22 +77,22 @@ def pytest_sessionfinish() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # so that its name comes first in the test's
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each async test on the backends that it is meant for."""
-    if "anyio_backend" not in metafunc.fixturenames:
-        return
+    """Run each test on the backends and with the engines that it is meant for."""
     test = metafunc.definition
-    if any("anyio_backend" in str(mark.args[:1]) for mark in test.iter_markers("parametrize")):
-        return  # the test has its own parameters
-    backends = [ASYNCIO, TRIO]
-    if test.get_closest_marker("once"):
-        backends = [ASYNCIO]
-    elif (
-        test.get_closest_marker("uvloop")
-        or WIRE in test.path.parents
-        or metafunc.config.getoption("--uvloop")
+    own = {str(mark.args[0]) for mark in test.iter_markers("parametrize")}  # parameters of the test
+    is_wire = WIRE in test.path.parents
+    if "anyio_backend" in metafunc.fixturenames and not any(
+        "anyio_backend" in each for each in own
     ):
-        backends = [ASYNCIO, UVLOOP, TRIO]
-    metafunc.parametrize("anyio_backend", backends, indirect=True, scope="module")
+        backends = [ASYNCIO, TRIO]
+        if test.get_closest_marker("once"):
+            backends = [ASYNCIO]
+        elif test.get_closest_marker("uvloop") or is_wire or metafunc.config.getoption("--uvloop"):
+            backends = [ASYNCIO, UVLOOP, TRIO]
+        metafunc.parametrize("anyio_backend", backends, indirect=True, scope="module")
+    if "http1" in metafunc.fixturenames and "http1" not in own:
+        engines = [*ENGINES, HTTP2] if is_wire else ENGINES
+        metafunc.parametrize("http1", engines, indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -103,11 +108,24 @@ def pytest_pycollect_makeitem(
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out WebSockets by HTTP/2 on uvloop: its sockets are the same for both versions."""
-    left_out = [item for item in items if "[uvloop-h2" in item.name and item.path.parent == WIRE]
+    """Leave out what has no meaning over HTTP/2: whole tests, or some of their parameters.
+
+    And leave out uvloop there: its sockets are the same for both versions.
+    """
+    left_out = {item for item in items if _is_left_out(item)}
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or item.path.parent != WIRE:
+        return False
+    is_on_uvloop = "[uvloop-" in item.name
+    if callspec.params.get("http1") == "http2":
+        return is_on_uvloop or item.get_closest_marker("http1_only") is not None
+    return is_on_uvloop and callspec.params.get("carried_by") == "h2"
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +134,13 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture
 def http1(request: pytest.FixtureRequest) -> str:
-    """Each engine, to be given to ``TCPConnector(http1=...)``."""
+    """Each engine, to be given to ``TCPConnector(http1=...)``; in tests/wire also ``http2``.
+
+    Sessions of :func:`tests.support.client.client` speak HTTP/2 then, and the peers of the
+    fixture ``script`` play to them what they play over HTTP/1.1.
+    """
     engine: str = request.param
     return engine
 
@@ -139,6 +161,11 @@ def carried_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         gateway.stop()
     else:
         yield "http1"
+
+
+def is_over_http2(request: pytest.FixtureRequest) -> bool:
+    """Whether the sessions of a test of tests/wire speak HTTP/2."""
+    return "http1" in request.fixturenames and request.getfixturevalue("http1") == "http2"
 
 
 def spare_survivors() -> None:
@@ -192,9 +219,9 @@ def api() -> Iterator[Api]:
 
 
 @pytest.fixture
-def script() -> Iterator[Script]:
+def script(request: pytest.FixtureRequest) -> Iterator[Script]:
     """Start scripted peers; see :mod:`tests.support.peer`."""
-    script = Script()
+    script = Script(http2=is_over_http2(request))
     yield script
     script.stop()
 
@@ -253,7 +280,10 @@ def server_of_session(tls_ca: Authority) -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(server_of_session: Server) -> Server:
+def server(request: pytest.FixtureRequest, server_of_session: Server) -> Server:
     """A general HTTP server, with its counters at zero; see :mod:`tests.support.server`."""
+    if is_over_http2(request):
+        http2_server: Server = request.getfixturevalue("http2_server")
+        return http2_server
     server_of_session.reset()
     return server_of_session

@@ -268,6 +268,7 @@ class TestCensus:
             in_use: int = 0
             idle: int = 0
             waiting: int = 0
+            streams: int = 0
             limit: int = 0
             limit_per_host: int = 0
 
@@ -280,7 +281,7 @@ class TestCensus:
 
         assert_no_tokens(Counts(idle=3))
         assert_no_tokens(Counts(idle=3), idle=3)
-        for bad in (Counts(in_use=1), Counts(waiting=1)):
+        for bad in (Counts(in_use=1), Counts(waiting=1), Counts(streams=1)):
             with pytest.raises(AssertionError, match="lent or wanted"):
                 assert_no_tokens(bad)
         with pytest.raises(AssertionError, match="2 idle"):

@@ -41,6 +41,8 @@ class Statistics(Protocol):
     def idle(self) -> int: ...
     @property
     def waiting(self) -> int: ...
+    @property
+    def streams(self) -> int: ...
 
 
 class Connector(Protocol):
@@ -59,7 +61,8 @@ def assert_no_tokens(connector: Connector, *, idle: int | None = None) -> None:
     :param idle: expected number of idle connections, if that matters
     """
     now = connector.statistics()
-    assert (now.in_use, now.waiting) == (0, 0), f"connections still lent or wanted: {now}"
+    held = now.in_use, now.waiting, now.streams
+    assert held == (0, 0, 0), f"connections or streams still lent or wanted: {now}"
     assert idle is None or now.idle == idle, f"{idle} idle connections expected: {now}"
     slots, kept = connector._pool.slots, connector._pool.kept_slots
     total = 0 if slots._total is None else slots._total.borrowed_tokens

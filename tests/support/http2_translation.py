@@ -64,7 +64,7 @@ class TranslatedConnection:
         self._start = start
         self._links: list[TranslatedLink] = []
         self._given = 0
-        self._resetting = False
+        self._ended = self._resetting = False
 
     def run(self) -> None:
         """Read until the client closes."""
@@ -87,8 +87,9 @@ class TranslatedConnection:
         frame, length = self.http2.read_frame()
         with self.changed:
             self.http2.handle(frame, length)
-            for request in list(self.http2.requests.values())[self._given :]:
-                self._give(request)
+            if not self._ended:  # else the client has yet to find out
+                for request in list(self.http2.requests.values())[self._given :]:
+                    self._give(request)
             self.changed.notify_all()
 
     def _give(self, request: Request) -> None:
@@ -107,9 +108,14 @@ class TranslatedConnection:
         self._links.remove(link)
         self._links.append(link)
 
+    def half_close(self, *, notify: bool) -> None:
+        """End the server's bytes; a request that comes later is not looked at."""
+        self._ended = True
+        self.link.half_close(notify=notify)
+
     def reset(self) -> None:
         """Have the thread that reads close with RST."""
-        self._resetting = True
+        self._ended = self._resetting = True
         with suppress(OSError):
             socket.socket.shutdown(self.link.sock, socket.SHUT_RD)
 
@@ -184,6 +190,8 @@ class TranslatedLink(Inbox):
         """Send the bytes of a response as frames, in one piece as far as the windows allow."""
         with self._changed:
             request = self._request
+            if self._is_over:
+                raise Gone("the client has reset the stream or left")
             if request is None or self._response.complete:
                 raise BadRequest(f"no request that {data!r} could respond to")
             frames: list[Frame] = []
@@ -212,7 +220,7 @@ class TranslatedLink(Inbox):
                 self._over = True
                 self._send([DataFrame(self._request.stream_id, flags=["END_STREAM"])])
                 return
-            self._connection.link.half_close(notify=notify)
+            self._connection.half_close(notify=notify)
 
     def reset(self) -> None:
         """Close the connection with RST."""
@@ -230,8 +238,10 @@ class TranslatedLink(Inbox):
         self._connection.link.interrupt()
 
     def close(self) -> None:
-        """Take no other exchange; the connection is closed when the client closes it."""
+        """Take no other exchange; one that is not complete breaks off with the connection."""
         with self._changed:
+            if not (self._is_over or self.takes_another or self._response.complete):
+                self._connection.reset()
             self._over = True
 
     # -- inside ----------------------------------------------------------------------------
@@ -318,7 +328,7 @@ class TranslatedLink(Inbox):
                 )
                 if self._is_over:
                     raise Gone("the client has reset the stream or left")
-            size = min(http2.window, request.window, FRAME_SIZE)
+            size = min(http2.window, request.window, FRAME_SIZE, len(view))
             frames.append(DataFrame(request.stream_id, bytes(view[:size])))
             view = view[size:]
             http2.window -= size

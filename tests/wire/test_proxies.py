@@ -45,6 +45,8 @@ from tests.support.requests import AUTOMATIC
 from tests.support.responses import OK
 from tests.support.tls import Authority
 
+pytestmark = pytest.mark.http1_only("the way to a proxy is HTTP/1.1")
+
 pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"

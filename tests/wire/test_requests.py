@@ -70,6 +70,7 @@ class TestHead:
             await session.get(peer.url.join(URL("/a%20b?x=1&y=%26#part")))
         assert peer.requests == [start("GET", "/a%20b?x=1&y=%26", peer) + AUTOMATIC + b"\r\n"]
 
+    @pytest.mark.http1_only("names are in lower case in HTTP/2")
     async def test_given_headers_come_before_the_automatic_ones(
         self, http1: str, script: Script
     ) -> None:
@@ -125,6 +126,7 @@ class TestHead:
         assert found["authorization"] == "Basic dXNlcjpwYXNz"
         assert found["host"] == f"127.0.0.1:{peer.port}"
 
+    @pytest.mark.http1_only("HTTP/2 has no field Connection")
     @pytest.mark.parametrize("force_close", [False, True])
     @pytest.mark.parametrize("version", [(1, 0), (1, 1)])
     async def test_connection_is_named_where_it_is_not_the_default(
@@ -196,6 +198,7 @@ class TestHead:
 
 
 class TestBody:
+    @pytest.mark.http1_only("Content-Length is the last field in HTTP/2")
     @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET", "OPTIONS"])
     async def test_no_body(self, method: str, http1: str, script: Script) -> None:
         """``Content-Length: 0`` outside GET, HEAD, OPTIONS and TRACE (RFC 9110 §8.6)."""
@@ -237,6 +240,7 @@ class TestBody:
         assert fields(head)["content-length"] == str(len(body))
         assert "transfer-encoding" not in fields(head)
 
+    @pytest.mark.http1_only("frames of DATA are no chunks")
     async def test_an_unknown_length_is_sent_in_chunks(self, http1: str, script: Script) -> None:
         """RFC 9112 §7.1: one chunk for each piece; an empty one would be the end."""
         peer = await script([(b"POST ", OK), (b"GET ", OK)])
@@ -250,6 +254,7 @@ class TestBody:
         assert fields(head)["transfer-encoding"] == "chunked"
         assert "content-length" not in fields(head)
 
+    @pytest.mark.http1_only("HTTP/2 has no chunks")
     async def test_chunks_can_be_asked_for(self, http1: str, script: Script) -> None:
         """By the option, or by the header; also without a body."""
         peer = await script([(b"POST ", OK), (b"POST ", OK), (b"POST ", OK)])
@@ -423,8 +428,13 @@ class TestUpload:
             b"HTTP/1.1 500 Oh\r\nConnection: close\r\nContent-Length: 5\r\n\r\n",
             b"HTTP/1.1 304 Known\r\n\r\n",
             b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
-            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n",
-            b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n",
+            *(
+                pytest.param(head, marks=pytest.mark.http1_only("HTTP/2 says nothing like that"))
+                for head in (
+                    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n",
+                    b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n",
+                )
+            ),
         ],
     )
     async def test_a_refusal_ends_a_bare_upload(
@@ -671,6 +681,7 @@ class TestRetry:
             with pytest.raises(ServerDisconnectedError):
                 await session.request(method, peer.url / "b")
 
+    @pytest.mark.http1_only("HTTP/2 has no part of a head")
     @pytest.mark.parametrize("start", [b"H", b"HTTP/1.1 200 OK\r\n", CONTINUE])
     async def test_not_after_a_byte_of_response(
         self, start: bytes, http1: str, script: Script
@@ -920,6 +931,7 @@ class TestRedirect:
         assert all(request.endswith(b"\r\n\r\nhello") for request in peer.requests)
         assert all(b"Content-Length: 5\r\n" in request for request in peer.requests)
 
+    @pytest.mark.http1_only("HTTP/2 resets the stream of a body that has not come")
     async def test_the_body_of_a_redirect_is_passed_over(self, http1: str, script: Script) -> None:
         """If it is small, the connection goes on; if it is cut short, another one does."""
         head = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 5\r\n\r\n"

@@ -90,6 +90,7 @@ class TestFraming:
             async with session.get(peer.url / "b") as response:
                 assert await response.read() == b""
 
+    @pytest.mark.http1_only("HTTP/2 tells the end of every body")
     async def test_read_until_eof_false_takes_such_a_body_for_none(
         self, http1: str, script: Script
     ) -> None:
@@ -123,6 +124,7 @@ class TestFraming:
             async with session.get(peer.url) as response:
                 assert response.status == 200
 
+    @pytest.mark.http1_only("what follows cannot be a next response")
     @pytest.mark.parametrize(
         "reply",
         [
@@ -169,6 +171,7 @@ class TestFraming:
                 await session.get(peer.url)
             assert caught.value.status == 400
 
+    @pytest.mark.http1_only("status line and names are not like that in HTTP/2")
     async def test_the_head_is_shown_as_it_came(self, http1: str, script: Script) -> None:
         """``raw_headers`` has order, case and bytes of the wire; ``headers`` has text."""
         head = b"HTTP/1.0 299 Sehr gr\xc3\xbcn\r\nx-ONE: 1\r\nX-Two:\t2 \r\nx-one: \xff\r\n"
@@ -185,6 +188,7 @@ class TestFraming:
                 )
                 assert response.headers.getall("X-One") == ["1", "\udcff"]
 
+    @pytest.mark.http1_only("frames of DATA are no chunks")
     async def test_chunks_can_be_told_apart(self, http1: str, script: Script) -> None:
         """``iter_chunks`` gives the pieces and says which of them end a chunk."""
         go = Flag()
@@ -220,7 +224,10 @@ class TestEarlyEnd:
         async with client(http1) as session:
             with pytest.raises((ServerDisconnectedError, ClientOSError)) as caught:
                 await session.post(peer.url)
-            assert isinstance(caught.value, ServerDisconnectedError if end is CLOSE else OSError)
+            if end is CLOSE or http1 != "http2":  # else an acknowledgement may meet the reset first
+                assert isinstance(
+                    caught.value, ServerDisconnectedError if end is CLOSE else OSError
+                )
             assert_free(session, idle=0)
 
     @pytest.mark.parametrize("start", [b"H", OK, TWO[:-4]])
@@ -286,6 +293,7 @@ class TestEarlyEnd:
 
 
 class TestGarbage:
+    @pytest.mark.http1_only("bytes of HTTP/1.1")
     @pytest.mark.parametrize(
         "reply",
         [
@@ -313,6 +321,7 @@ class TestGarbage:
             await peer.wait_closed()
             assert_free(session, idle=0)
 
+    @pytest.mark.http1_only("bytes of HTTP/1.1")
     @pytest.mark.parametrize(
         "body", [b"g\r\n", b"-2\r\nhi", b"2\r\nhixx", b"2\n", b"0\r\nX : y\r\n", b"2 2\r\n"]
     )
@@ -332,6 +341,7 @@ class TestGarbage:
                     await response.read()
                 await peer.wait_closed()
 
+    @pytest.mark.http1_only("bytes of HTTP/1.1")
     async def test_chunks_before_the_malformed_one_can_be_read(
         self, http1: str, script: Script
     ) -> None:
@@ -523,6 +533,7 @@ class TestKeepAlive:
         reply = head + b"Content-Length: 2\r\n\r\nhi"
         await ask_twice(await script([(b"GET /a ", reply), (b"GET /b ", EMPTY)]), http1)
 
+    @pytest.mark.http1_only("HTTP/2 has no field Connection")
     @pytest.mark.parametrize(
         "reply",
         [
@@ -538,6 +549,7 @@ class TestKeepAlive:
         """After ``Connection: close`` nothing more is sent on it (RFC 9112 §9.6)."""
         await ask_twice(await script([(b"GET /a ", reply)], [(b"GET /b ", EMPTY)]), http1)
 
+    @pytest.mark.http1_only("streams have no such bytes")
     @pytest.mark.parametrize(
         "reply",
         [
@@ -560,6 +572,7 @@ class TestKeepAlive:
             async with session.get(peer.url / "b") as response:
                 assert (response.status, await response.read()) == (200, b"")
 
+    @pytest.mark.http1_only("bytes of HTTP/1.1")
     @pytest.mark.parametrize("news", [SendUnasked(TWO), SendUnasked(b"x"), CLOSE, RESET])
     async def test_news_on_an_idle_connection_end_it(
         self, news: Action, http1: str, script: Script
@@ -603,6 +616,7 @@ class TestKeepAlive:
             async with session.get(peer.url / "b"):
                 pass
 
+    @pytest.mark.http1_only("HTTP/2 has no field Connection")
     async def test_force_close(self, http1: str, script: Script) -> None:
         """The request says so, and no connection is kept."""
         peer = await script([(b"GET /a ", TWO)], [(b"GET /b ", TWO)])
@@ -738,6 +752,7 @@ class TestDecoding:
                 else:
                     assert await response.read() == TEXT
 
+    @pytest.mark.http1_only("it ends no other stream in HTTP/2")
     @pytest.mark.parametrize("body", [b"\xff" * 100, gzip.compress(TEXT)[:-1]], ids=["bad", "cut"])
     @pytest.mark.parametrize("framed", ["length", "chunked"])
     async def test_a_body_that_cannot_be_decoded_ends_the_connection(

@@ -10,6 +10,8 @@ from tests.support.peer import CLOSE, STALL, Script
 from tests.support.tolerated import OK, TOLERATED, TWO
 from tests.support.websocket import TEXT, Accept, Frame
 
+pytestmark = pytest.mark.http1_only("broken grammar of HTTP/1.1")
+
 GOOD = OK + TWO
 
 

@@ -8,10 +8,13 @@ import pytest
 from anyio.abc import ByteStream, SocketAttribute
 
 from anyhttp import ClientResponse, ClientTimeout, Connection, TCPConnector
+from anyhttp._network import NetworkStream
 from anyhttp._tasks import TimedStream
 from tests.support.client import assert_free, client
 from tests.support.peer import CLOSE, Exact, Script
 from tests.support.tls import Authority
+
+pytestmark = pytest.mark.http1_only("HTTP/2 has no Upgrade (RFC 9113 §8.6)")
 
 SWITCH = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
 ASKED = {"Connection": "Upgrade", "Upgrade": "tcp"}
@@ -94,7 +97,9 @@ async def test_the_limits_of_the_request_end(script: Script, http1: str) -> None
         async with session.get(peer.url, headers=ASKED) as response:
             connection = connection_of(response)
             assert connection.protocol is not None
-            timed = connection.protocol.stream.stream
+            stream = connection.protocol.stream
+            assert isinstance(stream, NetworkStream)
+            timed = stream.stream
             assert isinstance(timed, TimedStream)
             assert timed.deadline == math.inf
             assert not timed.expired

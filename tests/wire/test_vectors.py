@@ -12,6 +12,8 @@ from tests.support.client import client
 from tests.support.engines import Answer, Refused, agreed
 from tests.support.peer import CLOSE, STALL, Script
 
+pytestmark = pytest.mark.http1_only("bytes of HTTP/1.1")
+
 LLHTTP = vectors.llhttp()
 
 # Where we refuse what llhttp accepts, and why.

@@ -55,6 +55,8 @@ from tests.support.tls import Authority
 from tests.support.waiting import until
 from tests.support.websocket import BINARY, PING, PONG, TEXT, Accept, CloseWith, Frame
 
+pytestmark = pytest.mark.http1_only("handshakes of HTTP/1.1; RFC 8441 has its own tests")
+
 GET = b"GET / HTTP/1.1\r\n"
 OPEN: Step = (GET, Accept())
 BYE = Frame(websocket.CLOSE, b"\x03\xe8")

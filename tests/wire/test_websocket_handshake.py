@@ -28,6 +28,8 @@ from tests.support.proxies import Proxies
 from tests.support.tls import Authority
 from tests.support.websocket import Accept, Frame
 
+pytestmark = pytest.mark.http1_only("handshakes of HTTP/1.1; RFC 8441 has its own tests")
+
 GET = b"GET / HTTP/1.1\r\n"
 BYE = Frame(websocket.CLOSE, b"\x03\xe8")
 FAREWELL: Step = (BYE, websocket.close(1000))
