@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 import anyio
@@ -48,6 +48,7 @@ from anyhttp import (
     ClientSession,
     ClientTimeout,
     RetryMiddleware,
+    TCPConnector,
     UnixConnector,
     WSServerHandshakeError,
     __version__,
@@ -60,6 +61,9 @@ from tests.support.client import get
 from tests.support.peer import CLOSE, Script
 from tests.support.server import Server
 from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from tests.support.http2_server import Http2Server
 
 API: Final = "https://api.test/"
 
@@ -247,6 +251,16 @@ async def test_the_peer_of_a_socket(telemetry: Telemetry, server: Server) -> Non
     assert kept["network.peer.address"] == kept["server.address"] == server.url.host
     assert kept["network.peer.port"] == kept["server.port"] == server.url.port
     assert "network.peer.address" not in closed or closed["network.peer.port"] == server.url.port
+
+
+async def test_http2(telemetry: Telemetry, http2_server: Http2Server) -> None:
+    """The conventions have "2" for its version; the rest is the same."""
+    connector = TCPConnector(http2="prior-knowledge")
+    async with ClientSession(connector=connector, middlewares=[telemetry.middleware()]) as session:
+        await get(session, http2_server.url / "json")
+    attributes = attributes_of(telemetry.span)
+    assert attributes["network.protocol.version"] == "2"
+    assert attributes["network.peer.port"] == http2_server.url.port
 
 
 async def test_the_peer_of_a_unix_socket(telemetry: Telemetry, server: Server) -> None:

@@ -63,7 +63,7 @@ async def open_stream(
     """Return a new stream for *req*, made as *connector* makes one; the caller has to close it.
 
     It is for connectors around other ones: the limits of *connector* do not apply, and it keeps
-    nothing of the stream.
+    nothing of the stream.  These read HTTP/1.1, so that is what the stream speaks.
 
     :raises ClientConnectionError: the connector is closed
     :raises ClientConnectorError: no connection could be made
@@ -72,6 +72,7 @@ async def open_stream(
     After cancellation no socket is open.
     """
     connector._pool.check_open()
+    req.needs_http1 = True
     limit = ConnectLimit(timeout.sock_connect)
     with suppress(Expired), limit.scope:
         await start(connector)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -51,6 +51,9 @@ from tests.support.peer import Flag, Script, Wait
 from tests.support.server import Server
 from tests.support.tls import Authority
 from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from tests.support.http2_server import Http2Server
 
 URL_A = "http://api.test/a"
 
@@ -1007,3 +1010,13 @@ def test_deflate_is_that_of_zlib() -> None:
     assert zlib.decompress(encoded_body(b"hello", "deflate") or b"") == b"hello"
     assert encoded_body(b"hello", "gzip, nonsense") is None
     assert encoded_body(b"hello", " identity ") == b"hello"
+
+
+async def test_what_is_around_a_connector_of_http2_speaks_http1(
+    http2_server: Http2Server, tls_ca: Authority, path: str
+) -> None:
+    """It reads what passes, which is HTTP/1.1; the server would choose the other version."""
+    recorder = Recorder(path, TCPConnector(http2=True, ssl=tls_ca.client))
+    async with ClientSession(connector=recorder) as session:
+        async with session.get(http2_server.https_url / "json") as response:
+            assert (response.status, response.version) == (200, HttpVersion11)
