@@ -14,7 +14,11 @@ from anyio.abc import ByteStream
 
 from .._http1 import BUSY, LentStream, Limits, Phase
 from .._tasks import Expired, clock
-from ..client_exceptions import ClientConnectionResetError, ClientOSError
+from ..client_exceptions import (
+    ClientConnectionError,
+    ClientConnectionResetError,
+    ClientOSError,
+)
 from .errors import ErrorCode
 from .shared_io import Wait
 from .tunnel import Http2Tunnel
@@ -88,8 +92,8 @@ class Http2Stream(Wait):
     """
 
     #: whether other exchanges use the connection at the same time
-    is_shared: Final = True
-    for_one_exchange: Final = False
+    is_shared: bool = True
+    for_one_exchange: bool = False
     #: bytes for another protocol: never, as they are in the body
     unread: bytes = b""
 
@@ -106,6 +110,7 @@ class Http2Stream(Wait):
     _is_watched = True  # whether a watchdog ends the waits
     _is_expired = False
     _is_interrupted = False
+    _is_receiving = False
 
     def __init__(self, connection: Carrier) -> None:
         #: what the stream is a part of
@@ -249,18 +254,24 @@ class Http2Stream(Wait):
         if self._has_arrived(state):
             self.has_waited = False
             await self.checkpoint_if_cancelled()
+        elif self._is_receiving:
+            raise ClientConnectionError("another task is using the connection at the same time")
         else:
+            self._is_receiving = True
             self._is_interrupted = False
-            while not self._has_arrived(state):
-                self._raise_if_ended(state)
-                if self._is_watched:
-                    self.is_over = False
-                    await self.connection.wait(self)
-                    self._check_deadline()
-                else:
-                    await self._wait(self)
-                if self._is_interrupted:
-                    raise Expired
+            try:
+                while not self._has_arrived(state):
+                    self._raise_if_ended(state)
+                    if self._is_watched:  # as _wait() does
+                        self.is_over = False
+                        await self.connection.wait(self)
+                        self._check_deadline()
+                    else:
+                        await self._wait(self)
+                    if self._is_interrupted:
+                        raise Expired
+            finally:
+                self._is_receiving = False
         self._seen = state.head
         return NEWS
 

@@ -36,8 +36,8 @@ class Http2Tunnel:
     __slots__ = ("_poll", "_state", "_stream", "has_sent_all")
 
     #: whether :meth:`send_nowait` sends at once, if there is room for it
-    sends_nowait: Final = True
-    receive_size: Final = RECEIVE_SIZE
+    sends_nowait: bool = True
+    receive_size: int = RECEIVE_SIZE
 
     def __init__(
         self, stream: ExchangeStream, state: StreamState, poll: Callable[[], None]

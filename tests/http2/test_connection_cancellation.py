@@ -187,8 +187,8 @@ async def test_no_other_exchange_notices(held: Held, how: How, operation: Operat
             assert http2.exchanges == 10 - others.ended
             assert connector.lent == http2.exchanges
 
+        others = Others(session, held)
         async with anyio.create_task_group() as group:
-            others = Others(session, held)
             await others.start(group)
             with anyio.fail_after(30):
                 assert await cancel_at_every_checkpoint(run, after=after, how=how)

@@ -359,6 +359,34 @@ class TestEnds:
         assert len(failures) == 3
 
 
+class TestMisuse:
+    async def test_two_tasks_read_one_body(self, http2_script: Http2Script) -> None:
+        """The second gets an error, as with HTTP/1.1; it does not wait for ever."""
+
+        def play(peer: Peer) -> None:
+            request = peer.request()
+            peer.send(*peer.head(request))
+            peer.frame(RstStreamFrame)
+
+        peer = await http2_script(play)
+        errors: list[Exception] = []
+
+        async def read() -> None:
+            try:
+                await response.content.readany()
+            except (ClientConnectionError, ClientPayloadError, RuntimeError) as exc:
+                errors.append(exc)
+
+        async with one_connection(peer.port) as (session, _):
+            async with session.get(peer.url) as response:
+                with anyio.fail_after(5):
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(read)
+                        group.start_soon(read)
+                        await until(lambda: errors, "an error")
+                        group.cancel_scope.cancel()
+
+
 class TestLostConnections:
     async def lose(
         self, http2_script: Http2Script, end: Callable[[Peer], None]
