@@ -145,7 +145,7 @@ def test_an_equal_head_is_coded_once() -> None:
 def test_values_that_change_are_put_into_no_table() -> None:
     """They would take the place of those that come again."""
     encoder, peer = FieldEncoder(), hpack.Decoder()
-    same = (b"user-agent", b"test")
+    same, block = (b"user-agent", b"test"), b""
     for number in range(1000):
         fields = [same, (b"x-request-id", b"%036d" % number)]
         block = encoder.encode(CodedFields(fields), None, None)

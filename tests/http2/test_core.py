@@ -499,7 +499,9 @@ def test_the_size_of_the_compressor_s_table() -> None:
             pair.request("GET", f"/{size}", (*FIELDS, ("X-Repeated", "value")))
             pair.request("GET", f"/{size}", (*FIELDS, ("X-Repeated", "value")))
     requests = [event for event in pair.events if isinstance(event, RequestReceived)]
-    assert [dict(event.headers)["x-repeated"] for event in requests] == ["value"] * 6
+    assert [("x-repeated", "value") in list(map(tuple, event.headers)) for event in requests] == (
+        [True] * 6
+    )
     assert not any(isinstance(event, StreamReset) for event in pair.events)
 
 
