@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -125,7 +125,7 @@ class MultiplexedPool(ConnectionPool):
             shared = origin.ready()
             if shared is None:
                 kept = self.idle.newest(origin.kept_as)
-                if kept is not None and not cast("MultiplexedConnection", kept.http1).needs_check:
+                if kept is not None and not _needs_check(kept.http1):
                     shared = self.take_kept(origin, held)
         if shared is None:
             return super().take_idle(key, held)
@@ -156,9 +156,10 @@ class MultiplexedPool(ConnectionPool):
         whole = super().take_idle(origin.kept_as, held)
         if whole is None:
             return None
-        if held is not None and held.http1 is whole.protocol:
+        http2: Any = whole.protocol
+        if held is not None and held.http1 is http2:
             held.key = origin.kept_as  # the slot is that of the connection now
-        return origin.share(cast("MultiplexedConnection", whole.protocol), whole)
+        return origin.share(http2, whole)
 
     def reserve(self, key: ConnectionKey) -> Slot:
         """Return a slot for one more connection; if it is not held, call :meth:`wait`."""
@@ -304,6 +305,11 @@ class MultiplexedPool(ConnectionPool):
                 shared.leave_to_parent()
         self._origins.clear()
         super().leave_to_parent()
+
+
+def _needs_check(http2: Any) -> bool:
+    connection: MultiplexedConnection = http2
+    return connection.needs_check
 
 
 def _carries_websockets(http2: Any) -> bool:

@@ -208,8 +208,11 @@ class SharedConnection:
             self._most = max(1, self.http2.exchanges) if stream.was_refused else self._most + 1
         if not self.http2.is_greeted:
             self.is_retired = True  # nobody else should wait for a server that may be mute
-        if self not in self._origin.with_room or self.http2.exchanges in {0, self._most}:
-            self._origin.note_progress()
+        origin, exchanges = self._origin, self.http2.exchanges
+        if not (exchanges or origin.queue or self.is_being_checked):
+            self._end()  # what follows would do no more, and each request of a loop comes here
+        elif self not in origin.with_room or exchanges in {0, self._most}:
+            origin.note_progress()
             self.changed()
 
     def changed(self) -> None:
