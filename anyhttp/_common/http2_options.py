@@ -22,9 +22,10 @@ class Http2Options:
     """Settings of HTTP/2 connections.
 
     :param stream_window: how many bytes of one response the server may send before the program
-        reads them.  So much memory can be taken by each response that is not read.  A larger
-        window lets a single download be fast over a long distance: about as many bytes as this are
-        on their way per round trip.
+        reads them.  So much memory can be taken by each response that is not read.  At most as
+        many bytes as this come per round trip, so a program that waits for the rest of a long
+        body gets a window that doubles with each half of it that has been read, up to 16 times
+        of this: 16 MiB with the default, enough for 100 MB/s at 160 ms.
     :param connection_window: how many bytes the server may send on the whole connection before
         their arrival is confirmed.  They are confirmed when they arrive, so that a response that is
         not read never stops the others.

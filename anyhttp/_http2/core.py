@@ -27,6 +27,9 @@ __all__ = ("Http2Core",)
 
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
+#: How many times as large as at first the window of a body can get that the program reads quickly.
+GROWTH: Final = 16
+
 #: With which number the server says that it will still answer all requests.
 _LAST_NUMBER: Final = 2**31 - 1
 
@@ -137,7 +140,7 @@ class Http2Core:
         number = self._streams.add(state)
         if not self._streams.has_numbers:
             self.room_changed = True
-        state.window = self._options.stream_window
+        state.window = state.window_size = self._options.stream_window
         state.send_window = self._peer.window
         state.end_sent = end
         flags = frames.END_STREAM if end else 0
@@ -212,10 +215,18 @@ class Http2Core:
             return
         unread = sum(map(len, state.pieces))
         taken = state.received - state.credited - unread
-        if 2 * taken >= self._options.stream_window:
+        if 2 * taken >= state.window_size:
+            more = taken
+            largest = min(GROWTH * self._options.stream_window, LARGEST_WINDOW)
+            if not unread and state.window_size < largest:
+                # The program has to wait for what the server may not send: over a long distance
+                # the window says how fast a body comes.
+                grown = min(2 * state.window_size, largest)
+                more += grown - state.window_size
+                state.window_size = grown
             state.credited += taken
-            state.window += taken
-            self._output.append(number_frame(frames.WINDOW_UPDATE, state.stream_id, taken))
+            state.window += more
+            self._output.append(number_frame(frames.WINDOW_UPDATE, state.stream_id, more))
 
     def ping(self, data: bytes) -> None:
         """Queue a PING with eight bytes, which :attr:`ping_acked` has when it is answered.

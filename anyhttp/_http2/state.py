@@ -80,7 +80,9 @@ class StreamState:
     _left = CHUNKED  # bytes of the body that have been announced and not received
     _later_heads: deque[Head] | None = None
 
-    #: bytes that the server may still send, and what it has sent and been given back
+    #: bytes that the server may send before the program reads, what is left of them, what it has
+    #: sent, and what it has been given back
+    window_size: int = 0
     window: int = 0
     received: int = 0
     credited: int = 0

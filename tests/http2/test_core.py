@@ -275,14 +275,35 @@ def test_a_stream_window_follows_what_the_program_reads() -> None:
     peer.data(1, bytes(600))
     peer.core.consumed(state)
     assert peer.sent() == []
-    state.pieces.clear()
+    state.pieces[0] = b"unread"
     peer.core.consumed(state)
     peer.core.consumed(state)
-    assert [frame.window_increment for frame in peer.sent()] == [600]
-    peer.data(1, bytes(1000))
+    assert [frame.window_increment for frame in peer.sent()] == [594]
+    peer.data(1, bytes(994))
     assert state.failure is None
     assert peer.data(1, b"x") == [state]
     assert peer.resets() == [(1, ErrorCode.FLOW_CONTROL_ERROR)]
+    assert "window" in str(state.failure)
+
+
+def test_the_window_of_a_body_that_is_waited_for_grows() -> None:
+    """It doubles whenever all has been read that has come, up to 16 times its first size."""
+    peer = RawPeer(Http2Options(stream_window=1000))
+    state = get(peer.core)
+    peer.head(1)
+    peer.sent()
+    left = 1000
+    sizes = []
+    for _ in range(8):
+        peer.data(1, bytes(left))
+        state.pieces.clear()
+        peer.core.consumed(state)
+        (frame,) = [frame for frame in peer.sent() if frame.stream_id == 1]
+        left = frame.window_increment
+        sizes.append(left)
+    assert sizes == [2000, 4000, 8000, 16000, 16000, 16000, 16000, 16000]
+    assert state.failure is None
+    assert peer.data(1, bytes(left + 1)) == [state]
     assert "window" in str(state.failure)
 
 
