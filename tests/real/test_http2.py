@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -316,11 +317,12 @@ async def test_nginx_refuses_an_upload(nginx: Nginx, tls_ca: Authority, sockets:
     """413 before the body is up; the stream ends with it, and not the connection."""
     connector = TCPConnector(http2=True, ssl=tls_ca.client, socket_factory=sockets)
     async with ClientSession(f"https://localhost:{nginx.tls_port}", connector=connector) as session:
-        for options in (
+        variants: list[dict[str, Any]] = [
             {"data": io.BytesIO(LARGE)},
             {"data": pieces(LARGE), "headers": {"Content-Length": str(len(LARGE))}},
             {"data": pieces(LARGE)},
-        ):
+        ]
+        for options in variants:
             async with session.post("/refused", **options) as response:
                 assert (response.status, response.version) == (413, HTTP2)
             assert await read(session, "/bytes/1000") == counting(1000)

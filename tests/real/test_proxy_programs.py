@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from yarl import URL
 
@@ -21,6 +23,7 @@ from anyhttp import (
     ClientHttpProxyError,
     ClientProxyConnectionError,
     ClientSession,
+    HttpVersion,
     TCPConnector,
 )
 from tests.support import programs
@@ -29,6 +32,9 @@ from tests.support.peer import Script
 from tests.support.server import Server
 from tests.support.targets import ANSWERS, exchange, make_origin
 from tests.support.tls import Authority
+
+if TYPE_CHECKING:
+    from tests.support.http2_server import Http2Server
 
 LOGIN = BasicAuth("user", "secret")
 WRONG = BasicAuth("user", "wrong-password")
@@ -310,3 +316,42 @@ async def test_a_socks_proxy_that_refuses(
                 await session.get("http://localhost:1/")
             with pytest.raises(ClientProxyConnectionError, match="does not accept"):
                 await session.get("http://localhost:1/", proxy_auth=WRONG)
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [
+        ("squid", "http"),
+        ("squid", "https"),
+        ("tinyproxy", "http"),
+        ("danted", "socks5h"),
+        ("microsocks", "socks5"),
+    ],
+)
+async def test_http2_in_a_tunnel(
+    http2_server: Http2Server, tls_ca: Authority, start: StartProgram, name: str, scheme: str
+) -> None:
+    """ALPN is the origin's: one tunnel carries all requests, and the proxy speaks HTTP/1.1."""
+    if scheme.startswith("socks"):
+        pytest.importorskip("socksio", reason="socksio is not installed (anyhttp-client[socks])")
+    program = start(name)
+    connector = TCPConnector(ssl=tls_ca.client, http2=True)
+    auth = None if name == "danted" else LOGIN
+    sent = bytes(20_000)
+
+    async def exchange_both_ways() -> None:
+        async with session.post(http2_server.https_url / "echo-body", data=sent) as response:
+            assert await response.read() == sent
+            assert response.version == HttpVersion(2, 0)
+
+    async with ClientSession(
+        connector=connector, proxy=program.url(scheme), proxy_auth=auth
+    ) as session:
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(exchange_both_ways)
+        await fetch(session, http2_server.https_url)
+        assert http2_server.connections == http2_server.http2_connections == 1
+        await fetch(session, http2_server.url)  # forwarded, or in a tunnel without ALPN
+        assert http2_server.http2_connections == 1
+        assert_no_tokens(connector, idle=2)

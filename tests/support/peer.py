@@ -469,12 +469,13 @@ class _Player:
 
     def _finish(self) -> None:
         """Wait until the client closes; it must not send more bytes."""
-        while not self.link.inbox or self._body_open:
-            self.link.inbox.clear()
+        inbox = self.link.inbox
+        while not inbox or self._body_open:
+            inbox.clear()
             if not self.link.fill():
                 self.link.half_close(notify=self._notify)
                 return
-        raise PeerFailed(f"unexpected bytes after the last step: {bytes(self.link.inbox)!r}")
+        raise PeerFailed(f"unexpected bytes after the last step: {bytes(inbox)!r}")
 
 
 def _actions(step: Step) -> Sequence[Action]:
