@@ -27,7 +27,7 @@ from anyhttp import (
 from anyhttp._network import NetworkStream
 from anyhttp._tasks import ClientTimeout
 from anyhttp.client_reqrep import ClientRequest
-from anyhttp.connector import BaseConnector, open_stream
+from anyhttp.connector import BaseConnector
 from tests.support.client import get
 from tests.support.peer import Peer, Script, Step
 from tests.support.proxies import Proxies
@@ -62,8 +62,14 @@ async def peer_with(script: Script, context: ssl.SSLContext | None, **options: A
 
 async def dial(connector: BaseConnector, url: URL | str, **options: Any) -> NetworkStream:
     """Return a new stream of *connector* to the endpoint of *url*."""
-    request = ClientRequest("GET", URL(url), **options)
-    return await open_stream(connector, request, (), ClientTimeout())
+    return await made(connector, ClientRequest("GET", URL(url), **options))
+
+
+async def made(connector: BaseConnector, request: ClientRequest) -> NetworkStream:
+    """Return a new stream of *connector* for *request*."""
+    stream = await connector._create_connection(request, (), ClientTimeout())
+    assert isinstance(stream, NetworkStream)
+    return stream
 
 
 async def chosen(connector: BaseConnector, url: URL | str, **options: Any) -> str | None:
@@ -119,7 +125,7 @@ class TestChoice:
         for name in ("is_handshake", "needs_http1"):
             request = ClientRequest("GET", peer.url)
             setattr(request, name, True)
-            stream = await open_stream(connector, request, (), ClientTimeout())
+            stream = await made(connector, request)
             await stream.aclose()
             assert stream.alpn == "http/1.1"
 
