@@ -22,7 +22,7 @@ from .request_framing import NO_BODY, Framing, framing_fields, framing_of_reques
 from .response_framing import read_content_length
 from .response_grammar import Limits, ParseError, StatusLine
 from .unread import OpenExchanges
-from .upload import Outgoing, SendTimeout, Upload, goes_inline
+from .upload import SendTimeout, Upload, goes_inline
 from .upload_tracker import (
     UploadComplete,
     UploadProgress,

@@ -40,9 +40,9 @@ class Engine:
 
     name: ClassVar[str] = "auto"
     #: whether the stream has to be told of the end of a body, which is no bytes
-    ends_apart: ClassVar[bool] = False
+    ends_apart: bool = False
     #: whether the peer has said that it did nothing with the request, as it can in HTTP/2
-    is_unprocessed: ClassVar[bool] = False
+    is_unprocessed: bool = False
     #: whether it has said that it wants HTTP/1.1
     needs_http1: ClassVar[bool] = False
 

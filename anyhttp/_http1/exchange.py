@@ -34,11 +34,11 @@ from .heads import UNTIL_EOF, Head
 from .response_body import BodyOptions, ResponseBody, whole_body
 from .response_grammar import Limits, ParseError
 from .unread import OpenExchanges, UnreadBody
-from .upload import Outgoing, Upload, inline_body
+from .upload import Upload, inline_body
 
 if TYPE_CHECKING:
     from .._tasks import HelperTasks, Watchdog
-    from .interfaces import LentStream
+    from .interfaces import LentStream, Outgoing
 
 __all__ = (
     "Exchange",

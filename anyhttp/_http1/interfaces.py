@@ -1,4 +1,4 @@
-"""What an exchange needs of what speaks the protocol for it, HTTP/1.1 or HTTP/2."""
+"""What an exchange needs of a request, and of what speaks HTTP/1.1 or HTTP/2 for it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,33 @@ from .response_grammar import ParseError
 
 if TYPE_CHECKING:
     from .._tasks import Watchdog
+    from .request_framing import Framing
 
-__all__ = ("ExchangeEngine", "ExchangeStream", "LentStream")
+__all__ = ("ExchangeEngine", "ExchangeStream", "LentStream", "Outgoing", "SendableBody")
+
+
+class SendableBody(Protocol):
+    """What an exchange needs of the body of a request."""
+
+    def in_memory(self) -> bytes | None:
+        """Return the whole body if it is in memory, else ``None``."""
+        ...
+
+    async def write_with_length(self, writer: Any, content_length: int | None, /) -> None:
+        """Write the body, but no more than *content_length* bytes of it."""
+
+
+class Outgoing(Protocol):
+    """What an exchange needs of a request, checked and ready to be sent."""
+
+    method: str
+    framing: Framing
+    keep_alive: bool
+
+    @property
+    def payload(self) -> SendableBody | None: ...
+    @property
+    def http10(self) -> bool: ...
 
 
 class ExchangeEngine(Protocol):

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -21,13 +21,11 @@ from ..client_exceptions import ClientConnectionError, ClientOSError, ClientPayl
 
 if TYPE_CHECKING:
     from .._tasks import HelperTasks, TaskScope
-    from .interfaces import ExchangeEngine, ExchangeStream
+    from .interfaces import ExchangeEngine, ExchangeStream, SendableBody
     from .request_framing import Framing
 
 __all__ = (
-    "Outgoing",
     "SendTimeout",
-    "SendableBody",
     "Upload",
     "UploadState",
     "goes_inline",
@@ -64,30 +62,6 @@ CONTINUE_SECONDS: Final = 5.0
 
 class SendTimeout(Exception):
     """The peer took no byte of the body for too long; see :attr:`Upload.send_seconds`."""
-
-
-class SendableBody(Protocol):
-    """What an exchange needs of the body of a request."""
-
-    def in_memory(self) -> bytes | None:
-        """Return the whole body if it is in memory, else ``None``."""
-        ...
-
-    async def write_with_length(self, writer: Any, content_length: int | None, /) -> None:
-        """Write the body, but no more than *content_length* bytes of it."""
-
-
-class Outgoing(Protocol):
-    """What an exchange needs of a request, checked and ready to be sent."""
-
-    method: str
-    framing: Framing
-    keep_alive: bool
-
-    @property
-    def payload(self) -> SendableBody | None: ...
-    @property
-    def http10(self) -> bool: ...
 
 
 def goes_inline(body: SendableBody | None, compress: str | None, expect100: bool) -> bool:

@@ -267,8 +267,8 @@ class Http2Connection(SharedIO):
             stream = self._streams.get(state)
             if stream is not None:
                 stream.take_news()
-        if self._pings and core.ping_acked is not None:
-            self._take_ack(int.from_bytes(core.ping_acked, "big"))
+        if self._pings:
+            self._take_ack()
         if not data or core.error is not None:
             self._send_queued()
             self._close()
@@ -289,8 +289,9 @@ class Http2Connection(SharedIO):
         core.room_changed = False
         self._can_open, self.max_exchanges = core.can_open, core.max_exchanges
 
-    def _take_ack(self, last: int) -> None:
-        """The peer has answered a PING, and so all that were sent before."""
+    def _take_ack(self) -> None:
+        """End the waits for an answer: the peer has answered a PING, and so all before it."""
+        last = int.from_bytes(self._core.ping_acked or b"", "big")
         for number in [number for number in self._pings if number <= last]:
             self.wake(self._pings.pop(number))
 

@@ -35,7 +35,7 @@ class StreamState:
 
     name: ClassVar[str] = "http2"
     #: whether the stream has to be told of the end of a body, which is no bytes
-    ends_apart: ClassVar[bool] = True
+    ends_apart: bool = True
 
     #: its number on the connection, 0 until the request has been started
     stream_id: int = 0
