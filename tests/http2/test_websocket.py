@@ -21,8 +21,10 @@ from anyhttp import (
 )
 from anyhttp.http import HttpVersion11
 from tests.support import websocket
+from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.http2_gateway import Gateway
 from tests.support.peer import STALL, Script, Step
+from tests.support.programs import websocket_server
 from tests.support.tls import Authority
 from tests.support.waiting import until
 from tests.support.websocket import BINARY, TEXT, Accept, Frame
@@ -169,6 +171,35 @@ class TestBesideOthers:
                 message = await ws.receive()
                 assert message.type is WSMsgType.CLOSED
                 assert ws.close_code == 1006
+
+
+@pytest.fixture(scope="module")
+def echo_url() -> Iterator[str]:
+    """The URL of a server that sends messages back, in a process of its own."""
+    with websocket_server() as port:
+        yield f"ws://127.0.0.1:{port}/echo"
+
+
+@pytest.mark.parametrize("how", ["scope", "native"])
+async def test_cancelled_everywhere(echo_url: str, gateway: Gateway, how: How) -> None:
+    """Neither a WebSocket nor a request beside it on the connection notices anything."""
+    async with gateway.session() as session, session.ws_connect(echo_url) as other:
+
+        async def operation() -> None:
+            async with session.ws_connect(echo_url, heartbeat=30, compress=15) as ws:
+                await ws.send_str("x" * 10_000)
+                assert len(await ws.receive_str()) == 10_000
+
+        async def after() -> None:
+            await other.send_str("still there")
+            assert await other.receive_str() == "still there"
+            async with session.get(gateway.server.url) as response:
+                assert response.status == 200
+
+        points = await cancel_at_every_checkpoint(operation, after=after, how=how)
+        assert points >= 4
+        await operation()
+    assert gateway.server.http2_connections == 1
 
 
 async def test_without_the_option_it_is_http1(script: Script) -> None:
