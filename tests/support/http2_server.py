@@ -232,6 +232,7 @@ class _Connection:
             initial: Any = {SettingCodes.MAX_CONCURRENT_STREAMS: 100} | self._server.settings
             settings = Settings(client=False, initial_values=initial)
             self._h2.local_settings = settings
+            self._h2.max_inbound_frame_size = settings.max_frame_size
             self._h2.initiate_connection()
             if self._server.window > 65_535:
                 self._h2.increment_flow_control_window(self._server.window - 65_535)
@@ -241,6 +242,7 @@ class _Connection:
             while self._take(received) and self._flush():
                 self._wait()
                 received = self._read()
+            self._linger()
         finally:
             with self._changed:
                 self._gone = True
@@ -251,6 +253,20 @@ class _Connection:
             os.close(self._wake_writer)
             with suppress(OSError):
                 self._link.sock.setblocking(True)
+
+    def _linger(self) -> None:
+        """End the server's bytes, and wait until the client has read them and closed.
+
+        Closing with bytes of the client unread would take away what it has not read.
+        """
+        if self._aborted or not self._going_away:
+            return
+        self._link.half_close()
+        self._link.sock.setblocking(False)
+        while self._read() is not None:
+            self._link.waiting = True
+            select.select([self._link.sock], [], [])
+            self._link.waiting = False
 
     def _wait(self) -> None:
         """Wait until there is something to read, or something to write and room for it."""
