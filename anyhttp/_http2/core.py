@@ -177,7 +177,7 @@ class Http2Core:
                 break
         state.send_window -= taken
         self._send_window -= taken
-        self._guard.take_sent(1 + taken // most)
+        self._guard.take_sent(taken)
         if state.end_sent and state.complete:
             self._streams.remove(state)
         return taken
@@ -418,9 +418,10 @@ class Http2Core:
         state.received += size
         data = frames.without_padding(payload) if flags & frames.PADDED else payload
         ends = bool(flags & frames.END_STREAM)
+        state.take_data(data, ends=ends)
         if not data and not ends:
             self._guard.count("DATA without data")
-        state.take_data(data, ends=ends)
+            self.consumed(state)  # there may be padding, which no program reads
         if ends:
             self._tell_of_part(state)
         else:

@@ -22,11 +22,16 @@ DEAR_SIZE: Final = 64
 #: How many frames without use may come more than are forgiven.
 _ALLOWED: Final = 1000
 
-#: How many are forgiven whenever bytes are received, when a request is started, and when a frame
-#: of its body is sent.  Many servers answer each of these frames with two of WINDOW_UPDATE.
+#: How many are forgiven whenever bytes are received, when a request is started, and when a piece
+#: of its body is sent.
 _PER_READ: Final = 8
 _PER_REQUEST: Final = 20
-_PER_SENT: Final = 4
+_PER_PIECE: Final = 4
+
+#: For so many bytes of a body another one is forgiven.  Many servers send WINDOW_UPDATE for what
+#: their program has read at a time, which may be 512 bytes: one for the stream, and one for the
+#: connection.
+_SENT_SIZE: Final = 128
 
 #: How many may be forgiven before they come, as answers to frames come later.
 _SAVED: Final = 10_000
@@ -64,6 +69,6 @@ class FloodGuard:
         """Forgive some frames, as a request has been started."""
         self._count = max(-_SAVED, self._count - _PER_REQUEST)
 
-    def take_sent(self, frames: int) -> None:
-        """Forgive some frames, as *frames* with a part of a body have been sent."""
-        self._count = max(-_SAVED, self._count - _PER_SENT * frames)
+    def take_sent(self, size: int) -> None:
+        """Forgive some frames, as *size* bytes of a body have been sent."""
+        self._count = max(-_SAVED, self._count - _PER_PIECE - size // _SENT_SIZE)

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from .._headers import HeaderBlock
 from .._http1 import CHUNKED, Head, Limits, ParseError
+from .compression import OVERHEAD
 from .errors import ErrorCode, StreamFault
 from .fields import RequestHead, RequestHeads, websocket_fields
 
@@ -18,6 +19,10 @@ LARGE: Final = 256 * 1024
 
 #: Informational heads that may wait for the program to look at them.
 MAX_INFORMATIONAL: Final = 32
+
+#: Most bytes of the fields of all informational heads of one exchange, as those of one head are
+#: counted.  A few bytes on the way can stand for many fields that are in a table.
+MAX_INFORMATIONAL_SIZE: Final = 64 * 1024
 
 #: A piece of a body is joined with the one before if both together have at most so many bytes.  So
 #: a server cannot fill the memory with the objects for many small pieces.
@@ -79,6 +84,7 @@ class StreamState:
     _has_final_head = False
     _left = CHUNKED  # bytes of the body that have been announced and not received
     _later_heads: deque[Head] | None = None
+    _informational_size = 0
 
     #: bytes that the server may send before the program reads, what is left of them, what it has
     #: sent, and what it has been given back
@@ -172,6 +178,7 @@ class StreamState:
         if head.status < 200:
             if ends:
                 raise _malformed("the response ends with an informational head")
+            self._take_informational(head)
         else:
             self._has_final_head = True
             self._left = head.length
@@ -187,6 +194,16 @@ class StreamState:
                 ErrorCode.ENHANCE_YOUR_CALM, f"more than {MAX_INFORMATIONAL} informational heads"
             )
         self._later_heads.append(head)
+
+    def _take_informational(self, head: Head) -> None:
+        self._informational_size += sum(
+            [len(name) + len(value) + OVERHEAD for name, value in head.raw_headers]
+        )
+        if self._informational_size > MAX_INFORMATIONAL_SIZE:
+            raise StreamFault(
+                ErrorCode.ENHANCE_YOUR_CALM,
+                f"more than {MAX_INFORMATIONAL_SIZE} bytes of informational heads",
+            )
 
     def take_data(self, data: bytes, *, ends: bool) -> None:
         """Take a piece of the body.

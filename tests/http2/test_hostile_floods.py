@@ -122,6 +122,20 @@ class TestFloods:
         assert probe.reset_of(state) in {1, ENHANCE_YOUR_CALM}
         answers(probe, other)
 
+    def test_so_is_what_they_hold(self) -> None:
+        """A byte stands for a large field that is in the table, and each head has many of these."""
+        probe = Probe()
+        state, other = probe.request(), probe.request()
+        large = [("link", "x" * 3000)] * 6
+        first, *heads = [probe.head(1, 103, *large) for _ in range(8)]
+        probe.feed(first, *heads[:2])
+        assert state.failure is None
+        assert max(map(len, heads)) < 20
+        probe.feed(b"".join(heads[2:]))
+        assert state.error is not None
+        assert probe.reset_of(state) == ENHANCE_YOUR_CALM
+        answers(probe, other)
+
     def test_trailers_come_once(self) -> None:
         """Empty HEADERS as well (CVE-2019-9518)."""
         probe = Probe()
@@ -211,6 +225,17 @@ class TestMemory:
             probe.core.consumed(state)
             size += 1
         assert b"".join(state.pieces) == b"x" * 1000
+        assert probe.core.error is None
+
+    def test_padding_alone_is_credited_at_once(self) -> None:
+        """The program waits for data, and does not read before there are any."""
+        probe = Probe(Http2Options(stream_window=1000))
+        state = probe.request()
+        probe.feed(probe.head(1))
+        for _ in range(500):
+            probe.feed(data(1, padding=255))
+        probe.feed(data(1, b"whole", end=True))
+        assert state.complete
         assert probe.core.error is None
 
     def test_streams_that_are_over_are_forgotten(self) -> None:
@@ -397,6 +422,20 @@ class TestWindows:
             assert calls < 100_000
             assert before < sent
         assert probe.went_away == ENHANCE_YOUR_CALM
+
+    @pytest.mark.parametrize("step", [512, 4096])
+    def test_windows_may_open_as_the_server_s_program_reads(self, step: int) -> None:
+        """Many servers tell of each small read, for the stream and for the connection."""
+        window = 2**20
+        probe = Probe(settings={4: window})
+        probe.feed(window_update(0, window - 65_535))
+        state = probe.request("POST", end=False)
+        credit = (window_update(0, step) + window_update(1, step)) * (window // step)
+        for _ in range(10):
+            assert probe.core.send_data(state, bytes(window), end=False) == window
+            for start in range(0, len(credit), READ):
+                probe.feed(credit[start : start + READ])
+            assert probe.core.error is None
 
     def test_news_of_windows_wake_those_who_wait(self) -> None:
         """The connection's window, opened again, is news for every upload."""
