@@ -35,6 +35,7 @@ from .._tasks import (
     current_loop,
     deadline_after,
 )
+from ..client_exceptions import ClientConnectorError, ConnectionTimeoutError
 from ..tracing import (
     Trace,
     TraceConnectionCreateEndParams,
@@ -321,7 +322,31 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         raise timed_out(req)
 
     async def _open(self, req: ClientRequest, slot: Slot, terms: LendingTerms) -> Connection:
-        """Return a connection that takes *slot*; wait for the slot first if it is not held."""
+        """Return a connection that takes *slot*; wait for the slot first if it is not held.
+
+        A connection in use may have room later for a request that has failed to open another one.
+        """
+        try:
+            return await self._open_once(req, slot, terms)
+        except (ClientConnectorError, ConnectionTimeoutError):
+            again = self._pool.reserve_again(slot)
+            if again is None:
+                raise
+        return await terms.within(self._go_on_waiting(req, again, terms))
+
+    async def _go_on_waiting(
+        self, req: ClientRequest, slot: Slot, terms: LendingTerms
+    ) -> Connection:
+        while True:
+            try:
+                return await self._open_once(req, slot, terms)
+            except (ClientConnectorError, ConnectionTimeoutError):
+                again = self._pool.reserve_again(slot)
+                if again is None:
+                    raise
+                slot = again
+
+    async def _open_once(self, req: ClientRequest, slot: Slot, terms: LendingTerms) -> Connection:
         pool, traces = self._pool, terms.traces
         try:
             if not slot.is_held:

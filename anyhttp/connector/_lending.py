@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
-
-import anyio
 
 from .._http1 import Connection
 from .._tasks import Expired
@@ -50,13 +47,13 @@ async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingT
     """
     terms.check_open()
     if terms.traces or terms.timeout.connect or _has_own_connect(connector):
-        return await _within(terms, connector.connect(request, terms.traces, terms.timeout))
+        return await terms.within(connector.connect(request, terms.traces, terms.timeout))
     pool = connector._pool
     pool.check_open()
     slot = pool.reserve(pool_key(pool, request))
     if not slot.is_held:
         if terms.watchdog is None:
-            return await _within(terms, connector._open(request, slot, terms))
+            return await terms.within(connector._open(request, slot, terms))
         connection = await _wait_watched(connector, slot, terms)
         if connection is not None:
             return connection
@@ -91,15 +88,3 @@ async def _wait_watched(
     if not held:
         raise terms.ended() or Expired
     return pool.take_idle(slot.key, slot)
-
-
-async def _within(terms: LendingTerms, work: Awaitable[Connection]) -> Connection:
-    """Await *work* within the ``total`` time and the life of the session."""
-    assert terms.waits is not None
-    with anyio.CancelScope(deadline=terms.total_at) as scope:
-        terms.waits.add(scope)
-        try:
-            return await work
-        finally:
-            terms.waits.discard(scope)
-    raise terms.ended() or Expired

@@ -175,6 +175,15 @@ class MultiplexedPool(ConnectionPool):
             self._opening.add(slot)
         return slot
 
+    def reserve_again(self, slot: Slot) -> Slot | None:
+        """Return a slot to wait for, if the request of *slot* need not open a connection.
+
+        It will then be the first in the queue, as it was before.
+        """
+        if self.closed or not isinstance(slot, OriginSlot) or not slot.origin.has_other():
+            return None
+        return OriginSlot(slot.key, slot.origin, is_first=True)
+
     async def wait(self, slot: Slot) -> bool:
         """Wait until *slot* is held, or :meth:`take_idle` returns a connection for it.
 

@@ -99,10 +99,20 @@ class OriginSlot(Slot):
     wait: :attr:`connection`, a slot that is held, or :attr:`unchecked`.
     """
 
-    __slots__ = ("connection", "is_opener", "opens_since", "origin", "scope", "unchecked")
+    __slots__ = (
+        "connection",
+        "is_first",
+        "is_opener",
+        "opens_since",
+        "origin",
+        "scope",
+        "unchecked",
+    )
 
-    def __init__(self, key: ConnectionKey, origin: Origin) -> None:
+    def __init__(self, key: ConnectionKey, origin: Origin, *, is_first: bool = False) -> None:
         super().__init__(key)
+        #: whether the request has been the first in the queue before
+        self.is_first: bool = is_first
         self.origin: Origin = origin
         #: the right to one exchange, if the request has got one while it waited
         self.connection: Connection | None = None
@@ -354,6 +364,10 @@ class Origin:
         """Whether there is a connection that has room as soon as an exchange on it ends."""
         return any(shared.is_full for shared in self.in_use)
 
+    def has_other(self) -> bool:
+        """Whether a request that has failed to open a connection can wait for another one."""
+        return bool(self.with_room) or self._is_full()
+
     def _wanted(self) -> int:
         """Return how many requests may open a connection at the same time."""
         if self._is_full():
@@ -363,9 +377,11 @@ class Origin:
 
     def enter(self, slot: OriginSlot) -> bool:
         """Put *slot* into the queue; return whether it has got at once what it would wait for."""
-        is_first = not self.queue
+        was_empty = not self.queue
         self.queue[slot] = None
-        if is_first:
+        if slot.is_first:
+            self.queue.move_to_end(slot, last=False)
+        if was_empty:
             self.note_progress()
         self.serve()
         return not slot.waits
@@ -416,6 +432,7 @@ class Origin:
 
     def make_opener(self, slot: OriginSlot) -> None:
         """Let the request of *slot* open or check a connection."""
+        self._is_stalled = False
         slot.is_opener = True
         self.openers.add(slot)
 
@@ -424,7 +441,10 @@ class Origin:
         if slot.is_opener:
             slot.is_opener = False
             self.openers.discard(slot)
-            self._failures += failed
+            if failed and self._is_full():  # those who wait need not try so soon again
+                self._patience = min(2 * self._patience, MOST_PATIENCE)
+            else:
+                self._failures += failed
 
     def serve(self) -> None:
         """Give what there is to those who wait, first come first served."""
@@ -468,7 +488,6 @@ class Origin:
         slot = self._first()
         if slot is None or self._coming() >= self._wanted():
             return False
-        self._is_stalled = False
         self.make_opener(slot)
         if self._pool.slots.request(slot) and not slot._wake():
             self.drop(slot)

@@ -224,6 +224,13 @@ class ConnectionPool:
             self._opening.add(slot)
         return slot
 
+    def reserve_again(self, slot: Slot) -> Slot | None:
+        """Return a slot to wait for, if the request of *slot* need not open a connection.
+
+        ``None``: it needs the connection that it has failed to open with *slot*.
+        """
+        return None
+
     async def wait(self, slot: Slot) -> bool:
         """Wait until *slot* is held.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 import anyio
 
+from .._http1 import Connection
 from .._tasks import ClientTimeout, Expired, PendingWaits, Watchdog
 from ..client_exceptions import ClientConnectionError
 from ..tracing import Trace
@@ -50,3 +51,19 @@ class LendingTerms:
         if self.session_is_closed:
             return ClientConnectionError("Session is closed")
         return Expired() if anyio.current_time() >= self.total_at else None
+
+    async def within(self, work: Awaitable[Connection]) -> Connection:
+        """Await *work* within the ``total`` time and the life of the session.
+
+        :raises ClientConnectionError: the session is closed
+        :raises Expired: the ``total`` time is over
+        """
+        with anyio.CancelScope(deadline=self.total_at) as scope:
+            if self.waits is not None:
+                self.waits.add(scope)
+            try:
+                return await work
+            finally:
+                if self.waits is not None:
+                    self.waits.discard(scope)
+        raise self.ended() or Expired

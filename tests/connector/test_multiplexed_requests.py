@@ -154,8 +154,9 @@ async def test_a_server_that_always_refuses(http2_script: Http2Script) -> None:
     def play(peer: Http2Connection) -> None:
         nonlocal refused
         while True:
-            peer.reset_stream(peer.request(), ErrorCodes.REFUSED_STREAM)
+            request = peer.request()
             refused += 1
+            peer.reset_stream(request, ErrorCodes.REFUSED_STREAM)
 
     peer = await http2_script(play, partial=True)
     async with session() as client:
