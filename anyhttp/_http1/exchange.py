@@ -195,6 +195,8 @@ class Exchange:
             await stream.send(data)
         except ClientOSError as exc:
             self._send_error = exc
+            if engine.is_unprocessed:
+                return None  # the whole body is left for another connection
         return upload
 
     def attach(self, upload: Upload, tasks: HelperTasks) -> None:

@@ -110,15 +110,13 @@ class Attempt:
             try:
                 head = await exchange.receive_head()
             except ClientConnectionError as exc:
-                if self.was_refused(request):
-                    self._refusals += 1
-                    request.needs_http1 = request.needs_http1 or exchange.needs_http1
-                elif once or not (_says_that_it_is_stale(exc) and self.may_repeat(request)):
-                    raise
-                else:
+                refused = self.was_refused(request)
+                if not refused:
+                    if once or not (_says_that_it_is_stale(exc) and self.may_repeat(request)):
+                        raise
                     once = True
-                exchange.close()
-                await exchange.wait_stopped()
+                if not await self._end_exchange(request, exchange, refused=refused):
+                    raise
                 return await self.send(request, once=once)
             except MalformedResponse as exc:
                 raise ClientResponseError(
@@ -127,6 +125,18 @@ class Attempt:
         finally:
             scope.phase = self.phase
         return self._respond(request, exchange, head, perf_counter() - begun)
+
+    async def _end_exchange(
+        self, request: ClientRequest, exchange: Exchange, *, refused: bool
+    ) -> bool:
+        """End *exchange*; return whether all of the body is still there for another one."""
+        if refused:
+            self._refusals += 1
+            request.needs_http1 = request.needs_http1 or exchange.needs_http1
+        exchange.close()
+        await exchange.wait_stopped()
+        # The task that sends the body may have begun only now.
+        return request.payload is None or not request.payload.consumed
 
     def was_refused(self, request: ClientRequest) -> bool:
         """Whether the server did nothing with *request*, which can be sent again for that reason.

@@ -20,11 +20,14 @@ from anyhttp import (
     ClientSession,
     HttpVersion,
     TCPConnector,
+    TraceConfig,
 )
 from tests.support.census import assert_no_tokens
 from tests.support.http2_peer import Http2Connection, Http2Script
 from tests.support.http2_server import Http2Exchange, Http2Server
+from tests.support.peer import Flag
 from tests.support.tls import Authority
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.routes import Exchange
@@ -41,10 +44,14 @@ def connector(**options: Any) -> TCPConnector:
 @asynccontextmanager
 async def session(url: Any = None, **options: Any) -> AsyncIterator[ClientSession]:
     """Be a session with such a connector, and check that nothing is left at its end."""
-    retries = options.pop("retry_connections", True)
+    own = {
+        name: options.pop(name)
+        for name in ("retry_connections", "trace_configs")
+        if name in options
+    }
     async with (
         connector(**options) as shared,
-        ClientSession(url, connector=shared, retry_connections=retries) as session,
+        ClientSession(url, connector=shared, **own) as session,
     ):
         yield session
         assert_no_tokens(shared)
@@ -208,6 +215,45 @@ async def test_requests_beyond_a_goaway_go_elsewhere(http2_script: Http2Script) 
             for _ in range(3):
                 group.start_soon(post)
         assert sorted(bodies) == ["first", "second", "second"]
+
+
+async def test_a_goaway_before_anything_was_sent(http2_script: Http2Script) -> None:
+    """Then even a body that can be sent only once has not been touched."""
+    flag, ended = Flag(), anyio.Event()
+
+    def first(peer: Http2Connection) -> None:
+        request = peer.request()
+        peer.pause(flag)
+        peer.go_away(request.stream_id)
+        peer.respond(request, body=b"first")
+        peer.wait_closed()
+
+    def second(peer: Http2Connection) -> None:
+        request = peer.whole_request()
+        peer.respond(request, body=request.body)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"second"
+
+    async def before(client: Any, context: Any, params: Any) -> None:
+        if params.method == "POST":
+            flag.set()
+            await ended.wait()
+
+    peer = await http2_script(first, second)
+    trace = TraceConfig()
+    trace.on_request_headers_sent.append(before)
+    async with session(trace_configs=[trace]) as client, anyio.create_task_group() as group:
+
+        async def get() -> None:
+            async with client.get(peer.url) as response:
+                assert await response.text() == "first"
+            ended.set()
+
+        group.start_soon(get)
+        await until(lambda: peer.connections and peer.connections[0].paused, "the request")
+        async with client.post(peer.url, data=body()) as response:
+            assert await response.text() == "second"
 
 
 async def test_a_kept_connection_that_the_server_has_closed(http2_script: Http2Script) -> None:
