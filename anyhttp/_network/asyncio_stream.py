@@ -144,6 +144,10 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             self._raise_end()
         return self._take(max_bytes)
 
+    @property
+    def is_receiving(self) -> bool:
+        return self._reader.is_begun
+
     def receive_nowait(self, max_bytes: int) -> bytes | None:
         if self._reader.is_begun:
             raise anyio.BusyResourceError("reading from")

@@ -158,8 +158,9 @@ class NetworkStream:
         timed = self._timed
         if timed is not None:
             # An attempt in vain costs four times as much as to ask.
+            is_receiving = own.is_receiving or timed.is_receiving
             has_some = own.has_unread() or timed.has_unread()
-            if not has_some and self._is_socket_quiet():
+            if not (is_receiving or has_some) and self._is_socket_quiet():
                 return None
         try:
             return own.receive_nowait(max_bytes)

@@ -205,13 +205,18 @@ class TlsStream(Unbuffered, ByteStream):
             self._receiving = False
         return data
 
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a task is receiving, or what is sent waits for bytes of the peer."""
+        return self._receiving or self._feeding
+
     def receive_nowait(self, max_bytes: int) -> bytes | None:
         """Return what has arrived already, decrypted; ``None`` if no whole record has.
 
         What TLS has to say to it is sent when something else is.  The exceptions are those of
         :meth:`receive`.
         """
-        if self._receiving or self._feeding:
+        if self.is_receiving:
             raise anyio.BusyResourceError("reading from")
         while not (self._unread and (data := self._decrypt(max_bytes))):
             if self._below is None:

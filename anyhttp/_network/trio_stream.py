@@ -108,6 +108,10 @@ class TrioStream(TimedStream):
         await cancel_shielded_checkpoint()
         return data
 
+    @property
+    def is_receiving(self) -> bool:
+        return self._reading
+
     def receive_nowait(self, max_bytes: int) -> bytes | None:
         if self._reading:
             raise anyio.BusyResourceError("reading from")

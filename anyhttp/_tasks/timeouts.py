@@ -151,6 +151,11 @@ class TimedStream(Unbuffered, SocketStream):
         :raises Expired: the deadline has passed
         """
 
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a task is receiving, as far as that is known."""
+        return False
+
     def receive_nowait(self, max_bytes: int) -> bytes | None:
         """Return what has arrived already; ``None`` if nothing has, or if that is not known.
 
