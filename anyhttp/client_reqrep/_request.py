@@ -83,6 +83,8 @@ class BaseRequest:
     is_handshake: bool = False
     #: whether it is sent by HTTP/1.1, also where HTTP/2 is spoken otherwise: the server wants that
     needs_http1: bool = False
+    #: whether this handshake may open a connection by HTTP/2, to learn what the server takes there
+    may_open_http2: bool = False
     #: whether its class is derived from ours, so that its constructor may have changed it
     _is_derived: ClassVar[bool] = False
     #: that of the URL with which the request was made or, after a change, settled

@@ -64,7 +64,7 @@ def http2_mode(option: Http2Option, options: Http2Options | None = None) -> Http
 def offered_protocols(mode: Http2Mode, req: ClientRequest) -> Protocols | None:
     """Return what the TLS handshake with the origin of *req* offers, as ``start_tls()`` takes it.
 
-    A connection for a WebSocket speaks HTTP/1.1, and so does one for a request of HTTP/1.0.
+    A connection for a WebSocket offers HTTP/1.1, and so does one for a request of HTTP/1.0.
     """
     if mode is Http2Mode.OFF:
         return None
@@ -85,5 +85,7 @@ def speaks_http2(mode: Http2Mode, req: ClientRequest, stream: NetworkStream) -> 
 
 
 def needs_http1(req: ClientRequest) -> bool:
-    """Whether *req* has to be sent by HTTP/1.1."""
+    """Whether *req* needs a connection by HTTP/1.1, if it has to open one."""
+    if req.may_open_http2:
+        return False
     return req.is_handshake or req.needs_http1 or req.version < HttpVersion11

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import anyio
+
+from .._common import HttpVersion11
 from .._http1 import Connection
-from .._tasks import Expired
+from .._tasks import Expired, deadline_after
 from ._base import BaseConnector
+from ._foreign import timed_out
 from ._making_pools import pool_key
 from ._slots import Slot
 from ._terms import LendingTerms
@@ -46,6 +50,37 @@ async def lend(connector: BaseConnector, request: ClientRequest, terms: LendingT
     After cancellation no slot is taken and no socket is open.
     """
     terms.check_open()
+    if request.is_handshake and connector._pool.must_ask_for_websockets(request.connection_key):
+        return await _lend_to_handshake(connector, request, terms)
+    return await _lend(connector, request, terms)
+
+
+async def _lend_to_handshake(
+    connector: BaseConnector, request: ClientRequest, terms: LendingTerms
+) -> Connection:
+    """Wait for a stream of an HTTP/2 connection, and for the server to say what it takes there.
+
+    If that is no WebSockets (:rfc:`8441`), wait for a connection by HTTP/1.1.
+    """
+    with anyio.CancelScope(deadline=deadline_after(terms.timeout.connect)):
+        request.may_open_http2 = request.version >= HttpVersion11
+        try:
+            connection = await _lend(connector, request, terms)
+        finally:
+            request.may_open_http2 = False
+        is_taken = False
+        try:
+            is_taken = await terms.within(connector._pool.takes_websockets(connection))
+        finally:
+            if not is_taken:
+                connection.release()
+        return connection if is_taken else await _lend(connector, request, terms)
+    raise timed_out(request)
+
+
+async def _lend(
+    connector: BaseConnector, request: ClientRequest, terms: LendingTerms
+) -> Connection:
     if terms.traces or terms.timeout.connect or _has_own_connect(connector):
         return await terms.within(connector.connect(request, terms.traces, terms.timeout))
     pool = connector._pool

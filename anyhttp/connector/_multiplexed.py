@@ -135,10 +135,7 @@ class MultiplexedPool(ConnectionPool):
         return connection
 
     def _shared_for_handshake(self, key: ConnectionKey) -> SharedConnection | None:
-        """Return a connection that carries WebSockets; none is opened to find out whether it does.
-
-        That is :rfc:`8441`.
-        """
+        """Return an open connection that carries WebSockets (:rfc:`8441`)."""
         self.check_use()
         origin = self._origins.get(key)
         if origin is None or origin.loop is not current_loop():
@@ -290,6 +287,39 @@ class MultiplexedPool(ConnectionPool):
             if connection is not None:
                 connection.release()
             slot.origin.serve()
+
+    # -- WebSockets
+
+    def must_ask_for_websockets(self, key: ConnectionKey) -> bool:
+        """Whether *key* is taken to speak HTTP/2 only, and has not said what it takes there."""
+        if key.is_ssl or not self._may_share(key):
+            return False
+        origin = self._origins.get(key)
+        if origin is None or origin.loop is not current_loop():
+            return True
+        return not origin.speaks_http1 and not any(
+            http2.is_greeted and not http2.allows_connect_protocol
+            for http2 in self._open_to(origin)
+        )
+
+    def _open_to(self, origin: Origin) -> list[MultiplexedConnection]:
+        kept: Any = self.idle.newest(origin.kept_as)
+        found = [shared.http2 for shared in origin.in_use]
+        return found if kept is None else [*found, kept.http1]
+
+    async def takes_websockets(self, connection: Connection) -> bool:
+        """Return whether *connection*, which is lent, can open a WebSocket.
+
+        A new server has the time of a PING to say so (:rfc:`8441#section-3`).  The caller still has
+        the connection, also after cancellation.
+        """
+        stream: Any = connection.protocol
+        if stream is None or not stream.is_shared:
+            return True
+        http2: MultiplexedConnection = stream.connection
+        if not http2.is_greeted:
+            await http2.check()
+        return http2.allows_connect_protocol
 
     # -- closing
 

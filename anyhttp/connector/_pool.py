@@ -291,6 +291,19 @@ class ConnectionPool:
             self._opening.remove(slot)
             self.slots.release(slot)
 
+    # -- WebSockets
+
+    def must_ask_for_websockets(self, key: ConnectionKey) -> bool:
+        """Whether only the server can tell if a WebSocket has to be opened by HTTP/2."""
+        return False
+
+    async def takes_websockets(self, connection: Connection) -> bool:
+        """Return whether *connection*, which is lent, can open a WebSocket.
+
+        The caller still has it, also after cancellation.
+        """
+        return True
+
     # -- taking back
 
     def take_back(self, slot: Slot, http1: Http1Connection | None) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import anyio
 
-from .._http1 import Connection
 from .._tasks import ClientTimeout, Expired, PendingWaits, Watchdog
 from ..client_exceptions import ClientConnectionError
 from ..tracing import Trace
 
 __all__ = ("LendingTerms",)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class LendingTerms:
             return ClientConnectionError("Session is closed")
         return Expired() if anyio.current_time() >= self.total_at else None
 
-    async def within(self, work: Awaitable[Connection]) -> Connection:
+    async def within(self, work: Awaitable[T]) -> T:
         """Await *work* within the ``total`` time and the life of the session.
 
         :raises ClientConnectionError: the session is closed
