@@ -58,4 +58,4 @@ class Http2Options:
             value = getattr(self, name)
             check_count(name, value, least=least)
             if value > most:
-                raise ValueError(f"{name} must be at most {most}, not {value}")
+                raise ValueError(f"{name} must be at most {most}, got {value}")

@@ -115,6 +115,10 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: (" + _TEX
 #: How many bytes are needed to see whether a peer speaks HTTP.
 START_SIZE: Final = len(_START)
 
+#: What follows the length in the first frame of a server that speaks HTTP/2: it is SETTINGS,
+#: without flags, and the number of its stream begins with zeros (:rfc:`9113#section-3.4`).
+_HTTP2_SETTINGS: Final = b"\x04\x00\x00\x00"
+
 
 def check_start(beginning: bytes | bytearray) -> None:
     """Refuse a peer that does not speak HTTP as soon as its first bytes have been received.
@@ -123,6 +127,8 @@ def check_start(beginning: bytes | bytearray) -> None:
     """
     is_empty_line = beginning[0] == 10 or beginning[:2] == b"\r\n" or beginning == b"\r"
     if not is_empty_line and not _START.startswith(beginning[:START_SIZE]):
+        if beginning[3:START_SIZE] == _HTTP2_SETTINGS:
+            raise ParseError('the server speaks HTTP/2: give the connector http2="prior-knowledge"')
         raise ParseError(f"not an HTTP/1.x response: it starts with {bytes(beginning[:20])!r}")
 
 

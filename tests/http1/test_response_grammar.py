@@ -67,6 +67,14 @@ def test_beginnings(beginning: bytes, allowed: bool) -> None:
         check_start(beginning)
 
 
+def test_the_beginning_of_http2() -> None:
+    """A server that speaks HTTP/2 says so by a frame, SETTINGS; the message says what to do."""
+    with pytest.raises(ParseError, match='speaks HTTP/2: give the connector http2="prior-knowl'):
+        check_start(b"\x00\x00\x06\x04\x00\x00\x00")
+    with pytest.raises(ParseError, match="it starts with"):
+        check_start(b"\x00\x00\x06\x06\x00\x00\x00")
+
+
 @pytest.mark.parametrize(
     ("line", "name", "value", "tolerated"),
     [

@@ -530,7 +530,7 @@ def test_options_are_checked() -> None:
     """The error names the option."""
     with pytest.raises(ValueError, match="connection_window must be at least 65535"):
         Http2Options(connection_window=65534)
-    with pytest.raises(ValueError, match="max_frame_size must be at most 16777215, not 16777216"):
+    with pytest.raises(ValueError, match="max_frame_size must be at most 16777215, got 16777216"):
         Http2Options(max_frame_size=2**24)
     with pytest.raises(TypeError, match="stream_window"):
         Http2Options(stream_window="large")  # type: ignore[arg-type]
