@@ -54,22 +54,24 @@ class Attempt:
     It is also repeated, a few times, if the server says that it did nothing with the request.
 
     The scope of the call holds the exchanges that this opens, and closes them.
+
+    :param once: do not send it again if a kept connection turns out to be closed
     """
 
     _refusals = 0
 
-    def __init__(self, scope: CallScope, tracer: CallTracer | None) -> None:
+    def __init__(self, scope: CallScope, tracer: CallTracer | None, *, once: bool = False) -> None:
         self._scope = scope
         self._tracer = tracer
+        self._once = once
         #: the exchange in which the request is sent; ``None`` until there is a connection
         self.exchange: Exchange | None = None
         #: what the attempt is doing, for the message of a timeout
         self.phase: str = "preparing the request"
 
-    async def send(self, request: ClientRequest, *, once: bool = False) -> ClientResponse:
+    async def send(self, request: ClientRequest) -> ClientResponse:
         """Send *request*, and return the response when its head has been received.
 
-        :param once: do not send it again if a kept connection turns out to be closed
         :raises Expired: the ``total`` time is over
         """
         scope, tracer = self._scope, self._tracer
@@ -110,14 +112,11 @@ class Attempt:
             try:
                 head = await exchange.receive_head()
             except ClientConnectionError as exc:
-                refused = self.was_refused(request)
-                if not refused:
-                    if once or not (_says_that_it_is_stale(exc) and self.may_repeat(request)):
-                        raise
-                    once = True
-                if not await self._end_exchange(request, exchange, refused=refused):
+                if not (
+                    self._may_send_again(request, exc) and await self._begin_anew(request, exchange)
+                ):
                     raise
-                return await self.send(request, once=once)
+                return await self.send(request)
             except MalformedResponse as exc:
                 raise ClientResponseError(
                     request.request_info, (), status=400, message=str(exc)
@@ -126,13 +125,19 @@ class Attempt:
             scope.phase = self.phase
         return self._respond(request, exchange, head, perf_counter() - begun)
 
-    async def _end_exchange(
-        self, request: ClientRequest, exchange: Exchange, *, refused: bool
-    ) -> bool:
-        """End *exchange*; return whether all of the body is still there for another one."""
-        if refused:
+    def _may_send_again(self, request: ClientRequest, error: ClientConnectionError) -> bool:
+        """Whether *request*, which failed with *error*, may be sent again; if so, count that."""
+        if self.was_refused(request):
             self._refusals += 1
-            request.needs_http1 = request.needs_http1 or exchange.needs_http1
+            return True
+        if self._once or not (_says_that_it_is_stale(error) and self.may_repeat(request)):
+            return False
+        self._once = True
+        return True
+
+    async def _begin_anew(self, request: ClientRequest, exchange: Exchange) -> bool:
+        """End *exchange*; return whether all of the body is still there for another one."""
+        request.needs_http1 = request.needs_http1 or exchange.needs_http1
         exchange.close()
         await exchange.wait_stopped()
         # The task that sends the body may have begun only now.

@@ -134,12 +134,12 @@ class Handler:
         request.settle(self._scope.connector.allowed_protocol_schema_set)
         self._settle_cookies(request)
         streamed = self._check_body(request.payload)
-        attempt = Attempt(self._scope, self._tracer)
+        attempt = Attempt(self._scope, self._tracer, once=True)
         self._scope.sent += 1
         self._streamed = self._streamed or streamed
         self._repeatable = self._repeatable and request.method in IDEMPOTENT_METHODS
         try:
-            response = await attempt.send(request, once=True)
+            response = await attempt.send(request)
         except GeneratorExit:
             raise  # the coroutine is being closed and cannot await: CallScope.close() does the rest
         except BaseException as exc:
