@@ -48,7 +48,6 @@ __all__ = (
     "Limits",
     "MalformedResponse",
     "OpenExchanges",
-    "Outgoing",
     "ParseError",
     "Phase",
     "ResponseHead",

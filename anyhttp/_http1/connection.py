@@ -17,7 +17,7 @@ import enum
 import math
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .._common import ConnectionKey, EventLoop, running_loop
 from .response_grammar import Limits
@@ -74,7 +74,7 @@ class Http1Connection:
     #: exchanges that the connection can carry at a time; HTTP/2 would allow more
     max_exchanges: Final = 1
     #: whether other exchanges use the connection at the same time
-    is_shared: ClassVar[bool] = False
+    is_shared: bool = False
 
     def __init__(self, stream: NetworkStream, engine_class: type[Engine]) -> None:
         self.stream: NetworkStream = stream

@@ -44,7 +44,7 @@ class Engine:
     #: whether the peer has said that it did nothing with the request, as it can in HTTP/2
     is_unprocessed: bool = False
     #: whether it has said that it wants HTTP/1.1
-    needs_http1: ClassVar[bool] = False
+    needs_http1: bool = False
 
     #: an error in the body that was received together with a valid head.  It is raised when
     #: the body is read, as it would be if the body had been received later.

@@ -11,7 +11,7 @@ import pytest
 from multidict import CIMultiDict
 
 from anyhttp import ClientConnectionError, ClientRequest, ClientTimeout, TCPConnector
-from anyhttp._http1.connection import BUSY, IDLE
+from anyhttp._http1 import BUSY, IDLE, Http1Connection
 from anyhttp._tasks import Expired, PendingWaits, Watchdog
 from anyhttp.connector import AddrInfoType, Connection, LendingTerms, lend, lend_nowait
 from tests.support.census import assert_no_tokens
@@ -54,7 +54,7 @@ def request_(server: Server) -> ClientRequest:
 def make_idle(connection: Connection) -> None:
     """Give *connection* back as if it had carried a request."""
     http1 = connection.protocol
-    assert http1 is not None
+    assert isinstance(http1, Http1Connection)
     http1.move(BUSY)
     http1.move(IDLE)
     connection.release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,8 @@ def test_get() -> None:
     pair = Pair()
     state = pair.request()
     (request,) = [event for event in pair.events if isinstance(event, RequestReceived)]
-    assert [tuple(field) for field in request.headers] == [
+    received: list[Any] = [tuple(field) for field in request.headers]
+    assert received == [
         (":path", "/"),
         (":method", "GET"),
         (":scheme", "https"),
@@ -519,7 +521,7 @@ def test_the_size_of_the_compressor_s_table() -> None:
         if size in {4096, 50}:
             pair.request("GET", f"/{size}", (*FIELDS, ("X-Repeated", "value")))
             pair.request("GET", f"/{size}", (*FIELDS, ("X-Repeated", "value")))
-    requests = [event for event in pair.events if isinstance(event, RequestReceived)]
+    requests: list[Any] = [event for event in pair.events if isinstance(event, RequestReceived)]
     assert [("x-repeated", "value") in list(map(tuple, event.headers)) for event in requests] == (
         [True] * 6
     )

@@ -68,7 +68,7 @@ def test_the_server_receives_what_was_meant(requests: list[Any], order: Any, win
                 ended.add(event.stream_id)
             elif isinstance(event, RequestReceived):
                 target, fields, _ = meant[event.stream_id]
-                received = [tuple(field) for field in event.headers]
+                received: list[Any] = [tuple(field) for field in event.headers]
                 assert received[0] == (":path", target)
                 wanted = [(name.lower(), value) for name, value in fields]
                 assert [field for field in received if field in wanted] == wanted

@@ -149,8 +149,8 @@ class TestBesideOthers:
         deaf = await script([OPEN, STALL])
         fine = await script([OPEN, (Frame(TEXT, b"up"), websocket.frame(TEXT, b"down")), FAREWELL])
         async with gateway.session() as session, session.ws_connect(fine.url) as ws:
+            broken = await session.ws_connect(deaf.url)
             async with anyio.create_task_group() as tasks:
-                broken = await session.ws_connect(deaf.url)
                 tasks.start_soon(broken.send_bytes, bytes(50_000_000))
                 await until(lambda: not broken._stream.send_nowait(b""), "the windows to be full")
                 tasks.cancel_scope.cancel()

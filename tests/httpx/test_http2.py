@@ -99,9 +99,9 @@ async def test_one_of_many_is_cancelled(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.get, str(url / "hang"))
             await until(lambda: len(http2_server.exchanges) == 2, "the request")
-            responses = [await client.get(str(url / "json")) for _ in range(3)]
+            for _ in range(3):
+                assert (await client.get(str(url / "json"))).status_code == 200
             tasks.cancel_scope.cancel()
-        assert [response.status_code for response in responses] == [200] * 3
         assert (await client.get(str(url / "json"))).status_code == 200
         assert http2_server.http2_connections == 1
     assert http2_server.exchanges[1].reset_code == 8  # CANCEL

@@ -12,14 +12,16 @@ import socket
 import ssl
 import struct
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
-from anyhttp import ClientRequest, ClientSession
+from anyhttp import ClientRequest, ClientSession, ClientTimeout
 from anyhttp.connector import Connection
+from anyhttp.tracing import Trace
 
 from . import census
 from .http2_client import OneConnection
@@ -29,6 +31,8 @@ from .waiting import comes_true
 
 #: Fields that belong to one connection, and the answer to a key that only HTTP/1.1 has.
 _OF_HTTP1 = {"connection", "sec-websocket-accept", "upgrade"}
+
+_NO_LIMITS: Final = ClientTimeout()
 
 
 class Gateway:
@@ -120,11 +124,13 @@ class _GatewayConnector(OneConnection):
         super().__init__(gateway.port)
         self._gateway = gateway
 
-    async def connect(self, req: ClientRequest, *arguments: Any) -> Connection:
+    async def connect(
+        self, req: ClientRequest, traces: Sequence[Trace] = (), timeout: ClientTimeout = _NO_LIMITS
+    ) -> Connection:
         """Return a stream of the connection."""
         if req.is_ssl():
             self._gateway.tls_ports.add(int(req.port or 443))
-        return await super().connect(req, *arguments)
+        return await super().connect(req, traces, timeout)
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close the connection when the gateway has what was sent.

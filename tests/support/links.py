@@ -74,8 +74,8 @@ class Inbox(ABC):
     """The bytes that come from a client."""
 
     def __init__(self) -> None:
-        self.received = bytearray()
-        self.inbox = bytearray()  # the received bytes that have not been taken
+        self.received: bytearray = bytearray()
+        self.inbox: bytearray = bytearray()  # the received bytes that have not been taken
         self.waiting = False  # whether the thread waits for the client and has nothing else to do
 
     @abstractmethod
