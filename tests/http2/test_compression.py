@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from random import Random
+
 import pytest
 from hypothesis import example, given, strategies as st
 
@@ -10,6 +13,7 @@ pytest.importorskip("hpack", reason="heads are compressed by means of hpack")
 import hpack
 from hpack.exceptions import HPACKError
 
+from anyhttp._http2 import compression
 from anyhttp._http2.compression import CodedFields, FieldDecoder, FieldEncoder, never_indexed
 from anyhttp._http2.errors import ConnectionFault, ErrorCode
 
@@ -100,6 +104,21 @@ def test_the_examples_of_the_standard() -> None:
     assert [head[b":status"] for head in heads] == [b"302", b"307", b"200"]
     assert [head[b"location"] for head in heads[:2]] == [b"https://www.example.com"] * 2
     assert heads[2][b"set-cookie"] == (b"foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1")
+
+
+def test_what_is_decoded_again_takes_no_more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever bytes a server codes by Base64: identifiers, signatures, most cookies."""
+    monkeypatch.setattr(compression, "_steps", {})
+    numbers = Random(1)
+    encoder = hpack.Encoder()
+    values = [base64.b64encode(numbers.randbytes(48)) for _ in range(3000)]
+    blocks = [encoder.encode([hpack.NeverIndexedHeaderTuple(b"x-a", value)]) for value in values]
+    ours = decoder()
+    assert [ours.decode(block) for block in blocks] == [[(b"x-a", value)] for value in values]
+    steps = dict(compression._steps)
+    for block in blocks:
+        ours.decode(block)
+    assert compression._steps == steps
 
 
 def test_a_smaller_table_is_kept_to() -> None:
