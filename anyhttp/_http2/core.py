@@ -505,6 +505,8 @@ class Http2Core:
                     f"the server ended the connection before the request{self._goaway_text}",
                 )
             )
+            # Some servers answer all the same, which is no reason to end the other exchanges.
+            self._streams.remove_reset(state)
             self._close(state)
 
     # -- the connection

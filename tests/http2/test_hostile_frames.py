@@ -542,6 +542,20 @@ class TestGoAway:
         assert states[1].head is None
         assert states[1].failure is not None
 
+    def test_what_comes_above_the_last_stream_is_dropped(self) -> None:
+        """The exchange has been given up, and those below it go on."""
+        probe = Probe()
+        first, second = probe.request(), probe.request()
+        probe.feed(goaway(1))
+        assert second.is_unprocessed
+        probe.feed(probe.head(3, 200, ("x-late", "value")), data(3, b"late", end=True))
+        assert not second.complete
+        probe.feed(probe.head(1, 200, ("x-late", "value")), data(1, b"whole", end=True))
+        assert first.complete
+        assert first.head is not None
+        assert dict(first.head.raw_headers)[b"x-late"] == b"value"
+        assert probe.core.error is None
+
     def test_zero_is_for_all(self) -> None:
         """None was processed."""
         probe = Probe()
