@@ -78,7 +78,7 @@ def held(http2_script: Http2Script) -> Held:
             peer.respond(request, body=b"first")
             peer.respond(peer.request(), body=b"next")
 
-        settings = {SettingCodes.MAX_CONCURRENT_STREAMS: 1}
+        settings = {int(SettingCodes.MAX_CONCURRENT_STREAMS): 1}
         return await http2_script(play, settings=settings, partial=True)
 
     return start
@@ -172,7 +172,7 @@ async def test_a_connection_that_ends_meanwhile(
         peer.pause(flag)
         peer.close()
 
-    settings = {SettingCodes.MAX_CONCURRENT_STREAMS: 1}
+    settings = {int(SettingCodes.MAX_CONCURRENT_STREAMS): 1}
     peer = await http2_script(play, settings=settings, partial=True)
 
     async def fail(session: ClientSession, error: type[Exception]) -> None:
