@@ -61,8 +61,8 @@ class Http2Connection(SharedIO):
         self.max_exchanges: int = core.max_exchanges
         #: how many exchanges are open
         self.exchanges: int = 0
-        #: whether an exchange has ended on it that had a response, complete or not
-        self.carried: bool = False
+        #: how many exchanges have ended on it that had a response, complete or not
+        self.carried: int = 0
         #: called when there may be more or less room, other than by the end of an exchange
         self.on_change: Callable[[], None] | None = None
         self._streams: dict[StreamState, Http2Stream] = {}
@@ -112,6 +112,11 @@ class Http2Connection(SharedIO):
             return False
         self.poll()
         return self.has_room
+
+    @property
+    def answers(self) -> int:
+        """To how many requests on it the server has responded, or has begun to."""
+        return self.carried + sum(state.has_started for state in self._streams)
 
     @property
     def allows_connect_protocol(self) -> bool:

@@ -40,7 +40,7 @@ class Carrier(Protocol):
 
     stream: NetworkStream
     send_error: Exception | None
-    carried: bool
+    carried: int
 
     @property
     def phase(self) -> Phase: ...
@@ -153,7 +153,7 @@ class Http2Stream(Wait):
     def keep(self, engine: StreamState) -> None:
         """End the exchange, whose response has been received."""
         self.phase = Phase.IDLE
-        self.connection.carried = True
+        self.connection.carried += 1
         self.connection.end(self)
 
     def lend_away(self, engine: StreamState) -> tuple[LentStream, bytes]:
@@ -175,7 +175,7 @@ class Http2Stream(Wait):
         self.phase = Phase.CLOSED
         if is_open:
             if self.is_begun and self.state.has_started:
-                self.connection.carried = True
+                self.connection.carried += 1
             self.connection.end(self)
 
     def leave_to_parent(self) -> None:

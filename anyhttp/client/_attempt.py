@@ -16,7 +16,7 @@ from ..client_exceptions import (
     ServerDisconnectedError,
 )
 from ..client_reqrep import ClientRequest, ClientResponse, make_request, make_response
-from ..connector import Connection, LendingTerms, lend, lend_nowait
+from ..connector import Connection, LendingTerms, answers_to, lend, lend_nowait
 from ..cookiejar import cookie_header
 from ._call_scope import CallScope
 from ._call_tracing import CallTracer
@@ -24,9 +24,13 @@ from ._hop import version_of
 
 __all__ = ("Attempt", "request_of")
 
-#: How many times a request is sent again that a server has refused by HTTP/2.  A server refuses
-#: what exceeds a limit that the client did not know yet, and whatever comes while it shuts down.
-MAX_REFUSALS: Final = 5
+#: How many times a request is sent again that a server has refused by HTTP/2, while the server
+#: answers others.  A server refuses what exceeds a limit that the client did not know yet, and
+#: whatever comes after the last request that it takes on a connection.
+MAX_REFUSALS: Final = 100
+
+#: How many times it is sent again while the server answers no request at all.
+MAX_REFUSALS_IN_VAIN: Final = 5
 
 
 def request_of(scope: CallScope) -> ClientRequest:
@@ -58,7 +62,9 @@ class Attempt:
     :param once: do not send it again if a kept connection turns out to be closed
     """
 
-    _refusals = 0
+    _refusals = 0  # how many times the server has refused the request
+    _refusals_in_vain = 0  # of these, the last ones, during which it has answered no other
+    _answers = 0  # how many requests it had answered at the last refusal
 
     def __init__(self, scope: CallScope, tracer: CallTracer | None, *, once: bool = False) -> None:
         self._scope = scope
@@ -75,52 +81,54 @@ class Attempt:
         :raises Expired: the ``total`` time is over
         """
         scope, tracer = self._scope, self._tracer
-        begun = perf_counter()
         try:
-            target, fields = request.target(), request.header_block()
-            if fields.upgrades:
-                request.needs_http1 = True  # HTTP/2 has no upgrade to another protocol
-            if scope.progress is not None:
-                scope.progress.begin_attempt(_size_of_body(request))
-            # Handlers that are told of connections are awaited when an idle one is used again.
-            connection = None
-            if not (scope.session.ended or (tracer is not None and tracer.of_connections)):
-                connection = lend_nowait(scope.connector, request)
-            if connection is None:
-                connection = await self._wait_for_connection(request)
-            session, settings = scope.session, scope.settings
-            self.exchange = exchange = Exchange(
-                connection,
-                request,
-                settings.limits,
-                scope.total_at,
-                settings.timeout.sock_read,
-                session.watchdog,
-                session.exchanges,
-            )
-            scope.hold(exchange)
-            if tracer is not None:
-                self.phase = "running trace handlers"
-                await tracer.send(request)
-            self.phase = "sending the request"
-            upload = await exchange.send(target, fields)
-            if upload is not None:
-                self._start_upload(upload, request, exchange)
-            elif scope.progress is not None:
-                _report_sent(scope.progress, request, exchange)
-            self.phase = "waiting for the response"
-            try:
-                head = await exchange.receive_head()
-            except ClientConnectionError as exc:
-                if not (
-                    self._may_send_again(request, exc) and await self._begin_anew(request, exchange)
-                ):
-                    raise
-                return await self.send(request)
-            except MalformedResponse as exc:
-                raise ClientResponseError(
-                    request.request_info, (), status=400, message=str(exc)
-                ) from exc
+            while True:
+                begun = perf_counter()
+                target, fields = request.target(), request.header_block()
+                if fields.upgrades:
+                    request.needs_http1 = True  # HTTP/2 has no upgrade to another protocol
+                if scope.progress is not None:
+                    scope.progress.begin_attempt(_size_of_body(request))
+                # Handlers that are told of connections are awaited when an idle one is used again.
+                connection = None
+                if not (scope.session.ended or (tracer is not None and tracer.of_connections)):
+                    connection = lend_nowait(scope.connector, request)
+                if connection is None:
+                    connection = await self._wait_for_connection(request)
+                session, settings = scope.session, scope.settings
+                self.exchange = exchange = Exchange(
+                    connection,
+                    request,
+                    settings.limits,
+                    scope.total_at,
+                    settings.timeout.sock_read,
+                    session.watchdog,
+                    session.exchanges,
+                )
+                scope.hold(exchange)
+                if tracer is not None:
+                    self.phase = "running trace handlers"
+                    await tracer.send(request)
+                self.phase = "sending the request"
+                upload = await exchange.send(target, fields)
+                if upload is not None:
+                    self._start_upload(upload, request, exchange)
+                elif scope.progress is not None:
+                    _report_sent(scope.progress, request, exchange)
+                self.phase = "waiting for the response"
+                try:
+                    head = await exchange.receive_head()
+                    break
+                except ClientConnectionError as exc:
+                    if not (
+                        self._may_send_again(request, exc)
+                        and await self._begin_anew(request, exchange)
+                    ):
+                        raise
+                except MalformedResponse as exc:
+                    raise ClientResponseError(
+                        request.request_info, (), status=400, message=str(exc)
+                    ) from exc
         finally:
             scope.phase = self.phase
         return self._respond(request, exchange, head, perf_counter() - begun)
@@ -128,7 +136,10 @@ class Attempt:
     def _may_send_again(self, request: ClientRequest, error: ClientConnectionError) -> bool:
         """Whether *request*, which failed with *error*, may be sent again; if so, count that."""
         if self.was_refused(request):
+            before, self._answers = self._answers, answers_to(self._scope.connector, request)
+            self._refusals_in_vain = self._refusals_in_vain + 1 if self._answers == before else 1
             self._refusals += 1
+            request.refusals = self._refusals
             return True
         if self._once or not (_says_that_it_is_stale(error) and self.may_repeat(request)):
             return False
@@ -152,7 +163,11 @@ class Attempt:
         exchange = self.exchange
         if exchange is None or not exchange.is_unprocessed:
             return False
-        return self._refusals < MAX_REFUSALS and self._is_repeatable(request)
+        if not self._is_repeatable(request):
+            return False
+        if answers_to(self._scope.connector, request) == self._answers:
+            return self._refusals_in_vain < MAX_REFUSALS_IN_VAIN
+        return self._refusals < MAX_REFUSALS
 
     def may_repeat(self, request: ClientRequest) -> bool:
         """Whether *request*, which failed, can be sent again (:rfc:`9110#section-9.2.2`).

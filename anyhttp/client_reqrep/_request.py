@@ -85,6 +85,8 @@ class BaseRequest:
     needs_http1: bool = False
     #: whether this handshake may open a connection by HTTP/2, to learn what the server takes there
     may_open_http2: bool = False
+    #: how many times a server has refused it by HTTP/2 so far, with nothing done for it
+    refusals: int = 0
     #: whether its class is derived from ours, so that its constructor may have changed it
     _is_derived: ClassVar[bool] = False
     #: that of the URL with which the request was made or, after a change, settled

@@ -10,7 +10,7 @@ from .._network import AddrInfoType, SocketFactoryType
 from ._base import BaseConnector, ConnectorStatistics
 from ._connectors import NamedPipeConnector, ProxyConnector, TCPConnector, UnixConnector
 from ._http2_mode import http2_mode as http2_mode
-from ._lending import lend as lend, lend_nowait as lend_nowait
+from ._lending import answers_to as answers_to, lend as lend, lend_nowait as lend_nowait
 from ._session_interface import (
     check_hooks as check_hooks,
     check_uses_proxies as check_uses_proxies,

@@ -308,7 +308,7 @@ class BaseConnector(PackageNames, AsyncWithOnly):
         with anyio.CancelScope(deadline=deadline_after(timeout.connect)):
             connection = pool.take_idle(key)
             if connection is None:
-                slot = pool.reserve(key)
+                slot = pool.reserve(key, req.refusals)
                 terms = LendingTerms(traces=traces, timeout=timeout)
                 return await self._open(req, slot, terms)
             await self._tell_of(connection, traces, TraceConnectionReuseconnParams())

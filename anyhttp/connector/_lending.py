@@ -18,7 +18,7 @@ from ._terms import LendingTerms
 if TYPE_CHECKING:
     from ..client_reqrep import ClientRequest
 
-__all__ = ("lend", "lend_nowait")
+__all__ = ("answers_to", "lend", "lend_nowait")
 
 _CONNECT: Final = BaseConnector.connect
 
@@ -85,7 +85,7 @@ async def _lend(
         return await terms.within(connector.connect(request, terms.traces, terms.timeout))
     pool = connector._pool
     pool.check_open()
-    slot = pool.reserve(pool_key(pool, request))
+    slot = pool.reserve(pool_key(pool, request), request.refusals)
     if not slot.is_held:
         if terms.watchdog is None:
             return await terms.within(connector._open(request, slot, terms))
@@ -93,6 +93,12 @@ async def _lend(
         if connection is not None:
             return connection
     return await connector._open(request, slot, terms)
+
+
+def answers_to(connector: BaseConnector, request: ClientRequest) -> int:
+    """Return how many requests by HTTP/2 the server of *request* has answered so far."""
+    pool = connector._pool
+    return pool.answers_of(pool_key(pool, request))
 
 
 def _has_own_connect(connector: BaseConnector) -> bool:

@@ -158,14 +158,22 @@ class MultiplexedPool(ConnectionPool):
             held.key = origin.kept_as  # the slot is that of the connection now
         return origin.share(http2, whole)
 
-    def reserve(self, key: ConnectionKey) -> Slot:
-        """Return a slot for one more connection; if it is not held, call :meth:`wait`."""
+    def answers_of(self, key: ConnectionKey) -> int:
+        """Return to how many requests by HTTP/2 the server of *key* has responded so far."""
+        origin = self._origins.get(key)
+        return 0 if origin is None else origin.answers
+
+    def reserve(self, key: ConnectionKey, refusals: int = 0) -> Slot:
+        """Return a slot for one more connection; if it is not held, call :meth:`wait`.
+
+        :param refusals: how many times the server has refused the request
+        """
         if not self._may_share(key):
             return super().reserve(key)
         origin = self._origin_of(key)
         if origin.speaks_http1:
             return super().reserve(key)
-        slot = OriginSlot(key, origin)
+        slot = OriginSlot(key, origin, refusals)
         if origin.may_open() and not self.idle.newest(origin.kept_as) and self.slots.take(slot):
             origin.make_opener(slot)
             origin.note_opening(slot)
@@ -179,7 +187,7 @@ class MultiplexedPool(ConnectionPool):
         """
         if self.closed or not isinstance(slot, OriginSlot) or not slot.origin.has_other():
             return None
-        return OriginSlot(slot.key, slot.origin, is_first=True)
+        return OriginSlot(slot.key, slot.origin, slot.refusals, is_first=True)
 
     async def wait(self, slot: Slot) -> bool:
         """Wait until *slot* is held, or :meth:`take_idle` returns a connection for it.

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Final, Protocol
 
 import anyio
@@ -65,6 +66,8 @@ class MultiplexedConnection(Protocol):
     @property
     def exchanges(self) -> int: ...
     @property
+    def answers(self) -> int: ...
+    @property
     def max_exchanges(self) -> int: ...
     @property
     def has_room(self) -> bool: ...
@@ -105,15 +108,20 @@ class OriginSlot(Slot):
         "is_opener",
         "opens_since",
         "origin",
+        "refusals",
         "scope",
         "unchecked",
     )
 
-    def __init__(self, key: ConnectionKey, origin: Origin, *, is_first: bool = False) -> None:
+    def __init__(
+        self, key: ConnectionKey, origin: Origin, refusals: int, *, is_first: bool = False
+    ) -> None:
         super().__init__(key)
         #: whether the request has been the first in the queue before
         self.is_first: bool = is_first
         self.origin: Origin = origin
+        #: how many times the server has refused the request
+        self.refusals: int = refusals
         #: the right to one exchange, if the request has got one while it waited
         self.connection: Connection | None = None
         #: whether the request may open or check a connection
@@ -157,6 +165,7 @@ class SharedConnection:
     """
 
     __slots__ = (
+        "_answers_before",
         "_most",
         "_origin",
         "_whole",
@@ -170,6 +179,7 @@ class SharedConnection:
     def __init__(self, origin: Origin, http2: MultiplexedConnection, whole: Connection) -> None:
         self._origin = origin
         self._whole = whole
+        self._answers_before = http2.answers  # when it was idle
         self.key: ConnectionKey = origin.key
         self.http2: MultiplexedConnection = http2
         #: the rights to use a stream that somebody has at this moment
@@ -181,6 +191,11 @@ class SharedConnection:
         #: whether it takes no more exchanges, because it has given no sign of life
         self.is_retired: bool = False
         http2.on_change = self.changed
+
+    @property
+    def answers(self) -> int:
+        """To how many requests the server has responded since the connection is in use."""
+        return self.http2.answers - self._answers_before
 
     @property
     def is_full(self) -> bool:
@@ -272,6 +287,7 @@ class Origin:
     """
 
     __slots__ = (
+        "_answers_before",
         "_failures",
         "_is_serving",
         "_is_stalled",
@@ -307,6 +323,7 @@ class Origin:
         self.in_use: dict[SharedConnection, None] = {}
         self.with_room: dict[SharedConnection, None] = {}
         self._failures = 0  # to connect, since a connection was made
+        self._answers_before = 0  # on connections that are no longer in use
         self._is_serving = False
         self._patience = LEAST_PATIENCE
         self._moved_at = 0.0  # when the queue last got something
@@ -319,6 +336,11 @@ class Origin:
     def is_used(self) -> bool:
         """Whether anybody uses a connection, or waits for one."""
         return bool(self.in_use or self.queue or self.openers)
+
+    @property
+    def answers(self) -> int:
+        """To how many requests the server has responded, or has begun to."""
+        return self._answers_before + sum(shared.answers for shared in self.in_use)
 
     # -- connections
 
@@ -347,8 +369,10 @@ class Origin:
     def discard(self, shared: SharedConnection) -> None:
         """Forget a connection that is no longer in use."""
         self.with_room.pop(shared, None)
-        if self.in_use.pop(shared, self) is None and not shared.http2.is_greeted:
-            self._failures += 1
+        if shared in self.in_use:
+            del self.in_use[shared]
+            self._answers_before += shared.answers
+            self._failures += not shared.http2.is_greeted
 
     # -- requests that wait
 
@@ -379,12 +403,23 @@ class Origin:
         """Put *slot* into the queue; return whether it has got at once what it would wait for."""
         was_empty = not self.queue
         self.queue[slot] = None
-        if slot.is_first:
-            self.queue.move_to_end(slot, last=False)
         if was_empty:
             self.note_progress()
+        elif slot.is_first:
+            self.queue.move_to_end(slot, last=False)
+        elif slot.refusals:
+            self._put_forward(slot)
         self.serve()
         return not slot.waits
+
+    def _put_forward(self, slot: OriginSlot) -> None:
+        """Let *slot* overtake those that have been refused less often.
+
+        Else chance decided how often a request is refused while a server changes connections.
+        """
+        ahead = [*takewhile(lambda each: each.refusals >= slot.refusals, self.queue), slot]
+        for each in reversed(ahead):
+            self.queue.move_to_end(each, last=False)
 
     def enter_again(self, slot: OriginSlot) -> None:
         """Put *slot*, which has been the first, into the queue again; call :meth:`serve` then."""

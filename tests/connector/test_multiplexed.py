@@ -345,3 +345,21 @@ async def test_a_refused_stream(pool: MultiplexedPool) -> None:
         await user.end("again", "another")
         assert len(pool.idle) == 1
         user.assert_over()
+
+
+async def test_those_that_were_refused_come_first(pool: MultiplexedPool) -> None:
+    """And first those that were refused most often."""
+    async with anyio.create_task_group() as group:
+        user = PoolUser(pool, group)
+        await user.ask("opens")
+        await user.ask("new", "another")
+        await user.ask("once", refusals=1)
+        await user.ask("twice", refusals=2)
+        await user.ask("also once", refusals=1)
+        await user.ask("newest")
+        await user.dialed(FakeHttp2(1))
+        while len(user.order) < 7:
+            await user.end(user.order[-1])
+        assert user.order == ["opens", "twice", "once", "also once", "new", "another", "newest"]
+        await user.end("newest")
+        user.assert_over()

@@ -312,3 +312,57 @@ async def test_a_refused_request_waits_for_room(http2_script: Http2Script) -> No
     async with session(limit=1) as client:
         responses = await get_many(client, peer.url, 2)
         assert len(responses) == 2
+
+
+async def test_a_server_that_changes_connections_often(tls_ca: Authority) -> None:
+    """Each takes three requests and refuses the others, many times as long as it answers some."""
+
+    def answer(exchange: Http2Exchange) -> None:
+        exchange.respond(body=b"".join(exchange.body()))
+
+    async def post(client: ClientSession, number: int) -> None:
+        body = str(number).encode()
+        async with client.post("/", data=body) as response:
+            assert await response.read() == body
+
+    with serving(tls_ca, answer, go_away_after=3) as server:
+        async with (
+            session(server.https_url, ssl=tls_ca.client) as client,
+            anyio.create_task_group() as group,
+        ):
+            for number in range(60):
+                group.start_soon(post, client, number)
+        assert server.http2_connections >= 20
+        assert len(server.exchanges) == 60
+
+
+async def test_a_request_that_is_refused_while_others_are_answered(
+    http2_script: Http2Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent again more often, and not for ever."""
+    monkeypatch.setattr("anyhttp.client._attempt.MAX_REFUSALS", 20)
+    refused = 0
+    over = anyio.Event()
+
+    def play(peer: Http2Connection) -> None:
+        nonlocal refused
+        while True:
+            request = peer.request()
+            if request["path"] == "/good":
+                peer.respond(request)
+            else:
+                refused += 1
+                peer.reset_stream(request, ErrorCodes.REFUSED_STREAM)
+
+    async def get_others() -> None:
+        while not over.is_set():
+            async with client.get(peer.url.with_path("/good")) as response:
+                assert response.status == 200
+
+    peer = await http2_script(play, partial=True)
+    async with session() as client, anyio.create_task_group() as group:
+        group.start_soon(get_others)
+        with pytest.raises(ClientConnectionResetError, match="REFUSED_STREAM"):
+            await client.get(peer.url.with_path("/bad"))
+        over.set()
+    assert 6 < refused <= 21

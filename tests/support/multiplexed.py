@@ -98,6 +98,7 @@ class FakeHttp2:
         self.needs_check = False
         self.is_going_away = False
         self.carried = False
+        self.answers = 0
         self.is_dead = False
         self.checks: list[anyio.Event] = []
         self.answer = True  # of a check
@@ -220,27 +221,27 @@ class PoolUser:
         self.slots: dict[str, Slot] = {}
         self.cancelled = 0
 
-    async def ask(self, *names: str, key: Any = A) -> None:
+    async def ask(self, *names: str, key: Any = A, refusals: int = 0) -> None:
         """Let requests come, one after the other."""
         for name in names:
-            self.group.start_soon(self._request, name, key)
+            self.group.start_soon(self._request, name, key, refusals)
             await settled()
 
-    async def _request(self, name: str, key: Any) -> None:
+    async def _request(self, name: str, key: Any, refusals: int) -> None:
         with anyio.CancelScope() as self.scopes[name]:
             try:
-                self.got[name] = await self._get(name, key)
+                self.got[name] = await self._get(name, key, refusals)
                 self.order.append(name)
             except RuntimeError as exc:
                 self.errors[name] = exc
         self.cancelled += self.scopes.pop(name).cancelled_caught
 
-    async def _get(self, name: str, key: Any) -> Connection:
+    async def _get(self, name: str, key: Any, refusals: int) -> Connection:
         pool = self.pool
         connection = pool.take_idle(key)
         if connection is not None:
             return connection
-        self.slots[name] = slot = pool.reserve(key)
+        self.slots[name] = slot = pool.reserve(key, refusals)
         try:
             if not slot.is_held:
                 if not await pool.wait(slot):
