@@ -198,8 +198,8 @@ class SharedConnection:
         return self.http2.answers - self._answers_before
 
     @property
-    def is_full(self) -> bool:
-        """Whether another exchange can begin when one of the present ones has ended."""
+    def will_have_room(self) -> bool:
+        """Whether another exchange can begin, at the latest when one of the present ones ends."""
         return self.http2.is_greeted and self.http2.is_open and not self.is_retired
 
     @property
@@ -384,17 +384,17 @@ class Origin:
         """Return how many connections are being made or checked, or have yet to say their room."""
         return len(self.openers) + sum(not shared.http2.is_greeted for shared in self.in_use)
 
-    def _is_full(self) -> bool:
-        """Whether there is a connection that has room as soon as an exchange on it ends."""
-        return any(shared.is_full for shared in self.in_use)
+    def _will_have_room(self) -> bool:
+        """Whether there is a connection with room, at the latest when an exchange on it ends."""
+        return any(shared.will_have_room for shared in self.in_use)
 
     def has_other(self) -> bool:
         """Whether a request that has failed to open a connection can wait for another one."""
-        return bool(self.with_room) or self._is_full()
+        return bool(self.with_room) or self._will_have_room()
 
     def _wanted(self) -> int:
         """Return how many requests may open a connection at the same time."""
-        if self._is_full():
+        if self._will_have_room():
             return int(self._is_stalled)
         at_once: int = MORE_AFTER_FAILURE ** min(self._failures, MOST_FAILURES)
         return at_once
@@ -448,7 +448,7 @@ class Origin:
 
     def _choose_timed(self) -> None:
         """Let another request look at the clock, if the one that did has left the queue."""
-        while self.queue and self._timed not in self.queue and self._is_full():
+        while self.queue and self._timed not in self.queue and self._will_have_room():
             self._timed = next(reversed(self.queue))
             if not self._timed.look_again():
                 self.drop(self._timed)
@@ -476,7 +476,7 @@ class Origin:
         if slot.is_opener:
             slot.is_opener = False
             self.openers.discard(slot)
-            if failed and self._is_full():  # those who wait need not try so soon again
+            if failed and self._will_have_room():  # those who wait need not try so soon again
                 self._patience = min(2 * self._patience, MOST_PATIENCE)
             else:
                 self._failures += failed

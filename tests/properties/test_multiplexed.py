@@ -144,13 +144,13 @@ class Run:
         if origin._failures:
             self.mixed.add(origin.key)
         if origin.key not in self.mixed:
-            assert len(dialing) <= 1 or any(shared.is_full for shared in origin.in_use)
+            assert len(dialing) <= 1 or any(shared.will_have_room for shared in origin.in_use)
         for shared in origin.in_use:
             assert shared in origin.with_room or not shared.has_room
             assert shared.http2.exchanges or shared.is_being_checked
         if origin.queue:
             assert origin.ready() is None
-            comes = origin._coming() or (origin._timed in origin.queue and origin._is_full())
+            comes = origin._coming() or (origin._timed in origin.queue and origin._will_have_room())
             assert comes, "nothing will ever happen for those who wait"
 
     def _check_order(self, origin: Origin, before: list[OriginSlot]) -> None:
