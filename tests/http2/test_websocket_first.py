@@ -107,7 +107,8 @@ async def greet(session: ClientSession, url: Any, **options: Any) -> HttpVersion
     """Open a WebSocket, take a message, and return the version of the handshake."""
     async with session.ws_connect(url, **options) as ws:
         assert await ws.receive_str() == "hello"
-        return ws._response.version
+        version: HttpVersion = ws._response.version
+        return version
 
 
 @pytest.mark.uvloop
