@@ -18,6 +18,9 @@ from tests.support.multiplexed import (
     settled,
 )
 
+# Else a slow machine would let a queue wait for too long, and open another connection.
+pytestmark = jumping
+
 
 @pytest.fixture
 async def pool() -> MultiplexedPool:
@@ -59,7 +62,6 @@ async def test_http1_goes_its_way_after_the_first_connection(pool: MultiplexedPo
         user.assert_over()
 
 
-@jumping
 async def test_requests_beyond_what_the_server_allows(pool: MultiplexedPool) -> None:
     """They wait for streams, and open another connection when none has become free for long."""
     async with anyio.create_task_group() as group:
@@ -84,7 +86,6 @@ async def test_requests_beyond_what_the_server_allows(pool: MultiplexedPool) -> 
         user.assert_over()
 
 
-@jumping
 async def test_how_long_the_queue_may_stand(pool: MultiplexedPool) -> None:
     """As long as it took to open the last connection, up to a second."""
     async with anyio.create_task_group() as group:
@@ -105,7 +106,6 @@ async def test_how_long_the_queue_may_stand(pool: MultiplexedPool) -> None:
         user.assert_over()
 
 
-@jumping
 async def test_whoever_looks_at_the_clock_leaves_the_queue(pool: MultiplexedPool) -> None:
     """Another one does so instead, however it left."""
     async with anyio.create_task_group() as group:
@@ -127,7 +127,6 @@ async def test_whoever_looks_at_the_clock_leaves_the_queue(pool: MultiplexedPool
         user.assert_over()
 
 
-@jumping
 async def test_a_slot_that_comes_late() -> None:
     """Whoever may open a connection still gets a stream if one is free before a slot is."""
     pool = make_pool(limit=1)
