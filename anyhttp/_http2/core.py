@@ -92,8 +92,11 @@ class Http2Core:
     @property
     def max_exchanges(self) -> int:
         """How many exchanges may be open at a time."""
-        most = min(self._peer.max_exchanges, self._options.max_exchanges)
-        return max(0, most - len(self._left))
+        return max(0, self._most_exchanges - len(self._left))
+
+    @property
+    def _most_exchanges(self) -> int:
+        return min(self._peer.max_exchanges, self._options.max_exchanges)
 
     @property
     def is_greeted(self) -> bool:
@@ -199,14 +202,15 @@ class Http2Core:
 
         When the server has ended its half, the exchange is reset.  Our half is not ended in another
         way: there are servers that have forgotten the exchange by then, and take that for an error.
-        If servers do not end some of them, the oldest are reset.
+        If servers do not end some of them, the oldest are reset: those that are left count among
+        the exchanges that the server allows, and never take more than half of these.
         """
         if state.complete:
             self.reset(state, ErrorCode.NO_ERROR)
         elif not state.is_closed:
             self._left[state] = None
             self.room_changed = True
-            if len(self._left) > MAX_LEFT:
+            if len(self._left) > min(MAX_LEFT, self._most_exchanges // 2):
                 self.reset(next(iter(self._left)), ErrorCode.CANCEL)
 
     def consumed(self, state: StreamState) -> None:

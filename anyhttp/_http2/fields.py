@@ -189,6 +189,8 @@ def _regular_fields(
             raise ValueError(f"headers: {name!r} is not a valid header name")
         value = _checked(name, text)
         if name == b"host":
+            if not value:
+                raise ValueError("headers: HTTP/2 has no request with an empty Host")
             authority = value
         elif name == b"content-length":
             length = value

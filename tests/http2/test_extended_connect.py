@@ -147,6 +147,19 @@ def test_a_server_that_ends_nothing_gets_resets() -> None:
     assert not states[1].is_closed
 
 
+@pytest.mark.parametrize(("allowed", "kept"), [(1, 0), (2, 1), (5, 2)])
+def test_what_was_left_does_not_take_all_room(allowed: int, kept: int) -> None:
+    """Of few exchanges that a server allows, at most half wait for it to end them."""
+    both = Pair()
+    both.server.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: allowed})
+    both.exchange()
+    both.exchange()
+    for _ in range(allowed):
+        both.core.leave(both.start(HANDSHAKE)[0])
+        both.exchange()
+    assert both.core.max_exchanges == allowed - kept
+
+
 def test_another_upgrade_is_left_out() -> None:
     """RFC 9113 §8.6: HTTP/2 has no ``Upgrade``."""
     _, received = Pair().start((("Host", "a"), ("Upgrade", "h2c"), ("Connection", "Upgrade")))

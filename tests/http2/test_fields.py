@@ -105,6 +105,12 @@ def test_a_value_with_a_line_break_is_refused(name: str, value: str) -> None:
         RequestHeads("https").make("GET", "/", ((name, value),))
 
 
+def test_an_empty_host_is_refused() -> None:
+    """An origin has a host, so ``:authority`` is not empty (§8.3.1)."""
+    with pytest.raises(ValueError, match="an empty Host"):
+        RequestHeads("https").make("GET", "/", (("Host", " "),))
+
+
 @pytest.mark.parametrize("name", ["", ":path", "x y", "x:", "ä", "x\r\ny"])
 def test_a_malformed_name_is_refused(name: str) -> None:
     """Pseudo headers cannot be given by hand."""
