@@ -47,6 +47,10 @@ MOST_FAILURES: Final = 4
 LEAST_PATIENCE: Final = 0.05
 MOST_PATIENCE: Final = 1.0
 
+#: How many seconds a server may take to say what it allows.  If the first exchange ends later than
+#: that, and it has not, nobody else waits for it.
+MOST_SILENCE: Final = 1.0
+
 
 class MultiplexedStream(ExchangeProtocol, Protocol):
     """What an origin needs of one stream."""
@@ -166,6 +170,7 @@ class SharedConnection:
 
     __slots__ = (
         "_answers_before",
+        "_made_at",
         "_most",
         "_origin",
         "_whole",
@@ -180,6 +185,7 @@ class SharedConnection:
         self._origin = origin
         self._whole = whole
         self._answers_before = http2.answers  # when it was idle
+        self._made_at = clock()()
         self.key: ConnectionKey = origin.key
         self.http2: MultiplexedConnection = http2
         #: the rights to use a stream that somebody has at this moment
@@ -231,7 +237,7 @@ class SharedConnection:
             del self.leases[stream]
             # A refused request is sent again, when one of those that the server carries has ended.
             self._most = max(1, self.http2.exchanges) if stream.was_refused else self._most + 1
-        if not self.http2.is_greeted:
+        if not self.http2.is_greeted and clock()() - self._made_at >= MOST_SILENCE:
             self.is_retired = True  # nobody else should wait for a server that may be mute
         origin, exchanges = self._origin, self.http2.exchanges
         if not (exchanges or origin.queue or self.is_being_checked):
@@ -372,7 +378,7 @@ class Origin:
         if shared in self.in_use:
             del self.in_use[shared]
             self._answers_before += shared.answers
-            self._failures += not shared.http2.is_greeted
+            self._failures += not (shared.http2.is_greeted or shared.has_room)
 
     # -- requests that wait
 

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from anyhttp.connector._multiplexed import MultiplexedPool
+from anyhttp.connector._origin import MOST_SILENCE
 from tests.support.keys import B
 from tests.support.multiplexed import (
     FakeHttp2,
@@ -314,6 +315,7 @@ async def test_a_mute_server(pool: MultiplexedPool) -> None:
         user = PoolUser(pool, group)
         await user.ask(*(f"{n}" for n in range(20)))
         await user.dialed(http2 := FakeHttp2(is_greeted=False))
+        await anyio.sleep(MOST_SILENCE)
         user.got.pop("0").close()
         await settled()
         assert http2.is_dead
@@ -321,6 +323,21 @@ async def test_a_mute_server(pool: MultiplexedPool) -> None:
         while user.dials:
             await user.dialed(FakeHttp2())
         await user.end(*list(user.got))
+        user.assert_over()
+
+
+async def test_an_early_end_is_no_sign_of_a_mute_server(pool: MultiplexedPool) -> None:
+    """If the first request is cancelled at once, the next one takes its place."""
+    async with anyio.create_task_group() as group:
+        user = PoolUser(pool, group)
+        await user.ask(*"abc")
+        await user.dialed(http2 := FakeHttp2(is_greeted=False))
+        user.got.pop("a").close()
+        await settled()
+        assert (user.order, user.dialing) == (["a", "b"], [])
+        http2.allow(3)
+        await settled()
+        await user.end(*"bc")
         user.assert_over()
 
 

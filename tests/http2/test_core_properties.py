@@ -183,7 +183,10 @@ def test_any_split_of_bytes_has_the_same_outcome(frames: list[Any], cuts: list[i
 )
 @settings(max_examples=100)
 def test_windows_are_given_back(steps: list[tuple[str, int, int]]) -> None:
-    """What is given back is what has been received, and not what waits to be read."""
+    """What is given back is what has been received, and not what waits to be read.
+
+    Beside that, a window may have grown.
+    """
     options = Http2Options(stream_window=1000, connection_window=65535)
     peer = RawPeer(options)
     states = {state.stream_id: state for state in (get(peer.core), get(peer.core))}
@@ -222,7 +225,8 @@ def test_windows_are_given_back(steps: list[tuple[str, int, int]]) -> None:
         assert windows[0] == 65535 - received[0] + given[0]
         if not state.is_closed:
             unread = sum(map(len, state.pieces))
-            assert given[stream] <= received[stream] - unread
+            given_back = given[stream] - (state.window_size - options.stream_window)
+            assert given_back <= received[stream] - unread
             assert state.window == windows[stream]
             if kind == "consumed":
-                assert received[stream] - unread - given[stream] < 500
+                assert received[stream] - unread - given_back < state.window_size / 2

@@ -512,10 +512,12 @@ class TestUpload:
         script: Script,
     ) -> None:
         """The caller learns why, and the peer gets no end that would make the body look whole."""
-        peer = await script([(Head(b"POST "), STALL)])
+        came = Flag()
+        peer = await script([(Head(b"POST "), [Tell(came), STALL])])
 
         async def failing() -> AsyncIterator[bytes]:
             yield b"some"
+            await came.until_set()
             raise error
 
         async with client(http1) as session:
