@@ -9,13 +9,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+
 from anyhttp import ClientSession
 from tests.support.http2_client import OneConnection, one_connection
-from tests.support.tls import Authority
-
-pytest.importorskip("h2", reason="h2 is not installed")
-
 from tests.support.http2_server import Handler, Http2Exchange, Http2Server
+from tests.support.tls import Authority
 
 pytestmark = pytest.mark.uvloop
 

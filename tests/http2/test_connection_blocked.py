@@ -10,15 +10,14 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from anyhttp._http2 import Http2Options
-from tests.support.http2_client import one_connection
-from tests.support.waiting import until
-
-pytest.importorskip("hyperframe", reason="hyperframe is not installed")
+pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
 
 from hyperframe.frame import SettingsFrame
 
+from anyhttp._http2 import Http2Options
+from tests.support.http2_client import one_connection
 from tests.support.http2_peer import FRAME_SIZE, Http2Connection as Peer, Http2Script
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 

@@ -14,15 +14,14 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
+pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+
 from anyhttp import ClientSession
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.http2_client import OneConnection, one_connection
+from tests.support.http2_server import Http2Exchange, Http2Server
 from tests.support.tls import Authority
 from tests.support.waiting import until
-
-pytest.importorskip("h2", reason="h2 is not installed")
-
-from tests.support.http2_server import Http2Exchange, Http2Server
 
 pytestmark = pytest.mark.uvloop
 

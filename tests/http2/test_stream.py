@@ -14,6 +14,10 @@ import anyio.to_thread
 import pytest
 from anyio.abc import SocketAttribute
 
+pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+
+from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame
+
 from anyhttp import (
     ClientConnectionError,
     ClientConnectionResetError,
@@ -27,13 +31,8 @@ from anyhttp import (
     SocketTimeoutError,
 )
 from tests.support.http2_client import one_connection
-from tests.support.waiting import until
-
-pytest.importorskip("hyperframe", reason="hyperframe is not installed")
-
-from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame
-
 from tests.support.http2_peer import Http2Connection as Peer, Http2Script
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 

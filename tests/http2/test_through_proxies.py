@@ -5,13 +5,13 @@ from __future__ import annotations
 import anyio
 import pytest
 
+pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+
 from anyhttp import ClientSession, HttpVersion, HttpVersion11, TCPConnector
 from tests.support.http2_server import Http2Server
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
-
-pytest.importorskip("h2", reason="h2 is not installed")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import ssl
 import threading
 from collections import deque
@@ -262,11 +263,14 @@ class _Connection:
         if self._aborted or not self._going_away:
             return
         self._link.half_close()
-        self._link.sock.setblocking(False)
-        while self._read() is not None:
-            self._link.waiting = True
-            select.select([self._link.sock], [], [])
-            self._link.waiting = False
+        sock = self._link.sock
+        sock.setblocking(True)
+        self._link.waiting = True
+        with suppress(OSError):
+            # Below TLS, which may take no more bytes of the client after that.
+            while socket.socket.recv(sock, 65_536):
+                pass
+        self._link.waiting = False
 
     def _wait(self) -> None:
         """Wait until there is something to read, or something to write and room for it."""
