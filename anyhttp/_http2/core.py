@@ -92,11 +92,8 @@ class Http2Core:
     @property
     def max_exchanges(self) -> int:
         """How many exchanges may be open at a time."""
-        return max(0, self._most_exchanges - len(self._left))
-
-    @property
-    def _most_exchanges(self) -> int:
-        return min(self._peer.max_exchanges, self._options.max_exchanges)
+        most = min(self._peer.max_exchanges, self._options.max_exchanges)
+        return max(0, most - len(self._left))
 
     @property
     def is_greeted(self) -> bool:
@@ -210,7 +207,7 @@ class Http2Core:
         elif not state.is_closed:
             self._left[state] = None
             self.room_changed = True
-            if len(self._left) > min(MAX_LEFT, self._most_exchanges // 2):
+            if len(self._left) > min(MAX_LEFT, self.max_exchanges):
                 self.reset(next(iter(self._left)), ErrorCode.CANCEL)
 
     def consumed(self, state: StreamState) -> None:
