@@ -156,7 +156,7 @@ class Transport(Generic[RequestT, ResponseT]):
         :raises WriteTimeout: the peer took no byte of the request for too long
         :raises ReadTimeout: no byte of the response came for too long
         :raises ReadError: the connection broke
-        :raises RemoteProtocolError: the peer left, or its response is not HTTP/1.1
+        :raises RemoteProtocolError: the peer left, or its response breaks the rules of HTTP
         :raises LocalProtocolError: the request cannot be sent, or its body has another length
             than its headers say
         :raises UnsupportedProtocol: the scheme of the URL is not http or https
