@@ -206,6 +206,17 @@ def downstream(session: nox.Session) -> None:
     session.run("python", "-m", "tests.downstream", "--folder", str(folder), *session.posargs)
 
 
+@nox.session(python="3.13")  # atheris has no newer one
+def fuzz(session: nox.Session) -> None:
+    """Attack parsers and readers by inputs that a fuzzer makes: ``-- [SECONDS] [TARGET …]``.
+
+    Without arguments each target has a minute.  The seed is printed, and ``--seed`` takes it back;
+    an input that fails is printed as the command that tries it again.
+    """
+    install(session, "fuzz")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Count instructions, or with ``cpu`` compare CPU time; neither ever fails a build.
