@@ -110,6 +110,23 @@ def tests_lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def shuffle(session: nox.Session) -> None:
+    """Run the tests in random order and under load: once, or as often as the first argument says.
+
+    Each run prints the seed of its order, and ``--randomly-seed=SEED`` repeats that order.
+    Further arguments go to pytest.
+    """
+    install(session, "tests", "sdks", "shuffle")
+    times, further = 1, session.posargs
+    if further and further[0].isdecimal():
+        times, further = int(further[0]), further[1:]
+    # With so many processes for each core, every test is kept waiting again and again.
+    command = ("python", "-m", "pytest", f"--numprocesses={3 * (os.cpu_count() or 1)}", *further)
+    for _ in range(times):
+        session.run(*command, env={"PYTHONDONTWRITEBYTECODE": None})
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build the distributions into ``dist/``, check them, and use the wheel as users do.
 
