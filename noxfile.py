@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -77,15 +78,16 @@ def install(session: nox.Session, *groups: str, package: str = EXTRAS, pins: str
     session.install("--editable", package, *needed, *constraints)
 
 
-def run_tests(session: nox.Session, *places: str) -> None:
+def run_tests(session: nox.Session, *places: str, options: Sequence[str] = ()) -> None:
     """Run the tests; if the session ``coverage`` follows, what they cover stays in a file for it.
 
     :param places: what is run, unless the session was given arguments
+    :param options: of pytest, in any case
     """
     # Measuring makes the tests take half as long again, so that is done only if it is asked for.
     measure = ("coverage", "run") if "coverage" in sys.argv else ("python",)
     # Three at a time, also on two cores: a good part of the time of the tests is waiting.
-    command = (*measure, "-m", "pytest", "--numprocesses=3", *(session.posargs or places))
+    command = (*measure, "-m", "pytest", "--numprocesses=3", *options, *(session.posargs or places))
     # Many tests start another Python, which would compile the package anew without its bytecode.
     session.run(*command, env={"PYTHONDONTWRITEBYTECODE": None})
 
@@ -209,6 +211,18 @@ def compat(session: nox.Session) -> None:
     """
     install(session, "compat")
     run_tests(session, "tests/compat", "tests/as_aiohttp", "tests/test_ported.py")
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Let each fault of a peer happen at every byte, and write ``docs/explanation/faults.md``.
+
+    That is on every backend, with both engines, and in each kind of session; plain ``nox`` tries
+    some of these cases.
+    """
+    install(session, "tests")
+    session.run("python", "-m", "tests.faults")
+    run_tests(session, "tests/faults", options=["--every-fault"])
 
 
 @nox.session

@@ -52,11 +52,16 @@ HTTP2 = param("http2", "http2", needs="h2")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add an option for the backends."""
+    """Add options for how much is run."""
     parser.addoption(
         "--uvloop",
         action="store_true",
         help="run each async test on uvloop too, not only those of tests/wire",
+    )
+    parser.addoption(
+        "--every-fault",
+        action="store_true",
+        help="in tests/faults, let each fault happen at every byte, on every backend",
     )
 
 
@@ -64,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers for the backends."""
     config.addinivalue_line("markers", "once: one backend (asyncio) says enough")
     config.addinivalue_line("markers", "uvloop: also run on uvloop")
+    config.addinivalue_line("markers", "own_backends: the module chooses the backends itself")
     config.addinivalue_line(
         "markers", "http1_only(reason): not over HTTP/2, as the other tests of tests/wire are"
     )
@@ -81,8 +87,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     test = metafunc.definition
     own = {str(mark.args[0]) for mark in test.iter_markers("parametrize")}  # parameters of the test
     is_wire = WIRE in test.path.parents
-    if "anyio_backend" in metafunc.fixturenames and not any(
-        "anyio_backend" in each for each in own
+    if (
+        "anyio_backend" in metafunc.fixturenames
+        and not test.get_closest_marker("own_backends")
+        and not any("anyio_backend" in each for each in own)
     ):
         backends = [ASYNCIO, TRIO]
         if test.get_closest_marker("once"):

@@ -1,0 +1,97 @@
+"""Conversations: what a good server says, and how a program calls it."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from anyhttp import BaseConnector, ClientResponse, ClientSession, ClientTimeout, TCPConnector
+from tests.support.tls import Authority
+from tests.support.waiting import until
+
+from .model import Fault
+
+if TYPE_CHECKING:
+    from .server import FaultyServer
+    from .wire import Wire
+
+
+@dataclass
+class Program:
+    """One call of a program, and what it has got.
+
+    :param name: of the request; each has another one, and no answer belongs to two of them
+    :param reads_pieces: read the body piece by piece, instead of as a whole
+    """
+
+    session: ClientSession
+    server: FaultyServer
+    name: str
+    timeout: ClientTimeout
+    reads_pieces: bool = False
+    got: bytearray = field(default_factory=bytearray)
+
+    @property
+    def url(self) -> str:
+        """The URL of the request on the server."""
+        return f"http://127.0.0.1:{self.server.port}/{self.name}"
+
+    async def read(self, response: ClientResponse) -> None:
+        """Read the body of *response*."""
+        if self.reads_pieces:
+            async for piece in response.content.iter_any():
+                self.got += piece
+        else:
+            self.got += await response.read()
+
+
+class Conversation(ABC):
+    """What a server says on each connection, and how a program calls it."""
+
+    #: whether the connections speak HTTP/1.1, so that each reader is tried
+    has_readers: bool = True
+
+    @abstractmethod
+    def sizes(self, part: str, fault: Fault) -> list[int]:
+        """Return the sizes of the elements that *part* has, in bytes.
+
+        Where no bytes are said, they are the numbers of places that the server reaches.
+        """
+
+    @abstractmethod
+    def serve(self, wire: Wire, server: FaultyServer) -> None:
+        """Serve one connection until it ends, in a thread of its own."""
+
+    @abstractmethod
+    async def call(self, program: Program) -> None:
+        """Do what the phase is about; what comes of the answer goes to ``program.got``."""
+
+    @abstractmethod
+    def content(self, name: str) -> bytes:
+        """Return the right answer to the request called *name*."""
+
+    def connector(self, reader: str, authority: Authority) -> BaseConnector:
+        """Return a new connector for the calls."""
+        return TCPConnector(http1=reader, ssl=authority.client)
+
+
+class Signal:
+    """What the program waits for the server to do, while no call runs."""
+
+    def __init__(self) -> None:
+        self._go, self._done = threading.Event(), threading.Event()
+
+    async def raise_and_wait(self) -> None:
+        """Let the server do it, and wait until it has."""
+        self._go.set()
+        await until(self._done.is_set, "the server to act between the calls")
+
+    def wait(self) -> None:
+        """Wait, in the server's thread, for the program."""
+        assert self._go.wait(10), "the program did not come so far"
+
+    def tell(self) -> None:
+        """Tell the program that it is done."""
+        self._done.set()

@@ -1,0 +1,138 @@
+"""What a row and a cell of the table are: phases of a conversation, faults, and outcomes."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .conversation import Conversation
+
+
+class Fault(enum.Enum):
+    """What the peer does; the value is the heading of its column."""
+
+    CLOSE = "closes"
+    RESET = "resets"
+    HALF_CLOSE = "half-closes"
+    STALL = "stalls"
+    STALL_TOTAL = "stalls, with `total`"
+    GARBAGE = "sends garbage"
+    DRIP = "sends byte by byte"
+    SPLIT = "splits its bytes"
+    JOIN = "joins its bytes"
+    ANSWER_EARLY = "answers unasked"
+    ANSWER_TWICE = "answers twice"
+    ALERT = "sends a TLS alert"
+    REFUSE = "refuses"
+
+
+#: Faults that do not depend on a position.
+WHOLE: Final = frozenset(
+    {Fault.DRIP, Fault.JOIN, Fault.ANSWER_EARLY, Fault.ANSWER_TWICE, Fault.REFUSE}
+)
+
+
+class Returned(enum.Enum):
+    """What a call returns in spite of a fault."""
+
+    ANSWER = "the answer"
+    """The whole answer to this request."""
+    BEGINNING = "what had come"
+    """The beginning of the answer: nothing tells that there would have been more."""
+
+
+ANSWER, BEGINNING = Returned
+
+Outcome = type[BaseException] | Returned
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What the program sees.
+
+    :param outcomes: the exact classes of exceptions, or what is returned; more than one if the
+        position of the fault decides
+    :param why: the reason, where it is not obvious
+    """
+
+    outcomes: tuple[Outcome, ...]
+    why: str = ""
+
+
+def sees(*outcomes: Outcome, why: str = "") -> Cell:
+    """Return a cell with these *outcomes*."""
+    return Cell(outcomes, why)
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """A row of the table: a part of what a good server says, in which a fault happens.
+
+    :param name: the heading of the row; unique in its group
+    :param part: the name by which the conversation says these bytes
+    :param cells: the outcome of each fault that is possible here
+    :param first: how many bytes of the part are sent before the first position
+    :param last: the last position; negative ones count from the end of the part
+    :param limit: which limit of time ends a stall
+    """
+
+    group: str
+    name: str
+    conversation: Conversation
+    part: str
+    cells: Mapping[Fault, Cell]
+    first: int = 0
+    last: int = -1
+    limit: str = "sock_read"
+
+    @property
+    def title(self) -> str:
+        """A name that is unique in the table."""
+        return f"{self.group}: {self.name}"
+
+    def positions(self, fault: Fault, *, every: bool) -> list[int]:
+        """Return after how many bytes of the part *fault* happens.
+
+        :param every: all of them, instead of the first and the last two and the middle of each
+            element
+        """
+        sizes = self.conversation.sizes(self.part, fault)
+        total = sum(sizes)
+        last = total + self.last if self.last < 0 else self.last
+        if fault in WHOLE or not total:
+            return [self.first]
+        if every:
+            return list(range(self.first, last + 1))
+        ends = list(accumulate(sizes))
+        middles = {end - (size + 1) // 2 for end, size in zip(ends, sizes, strict=True)}
+        chosen = {self.first, self.first + 1, last - 1, last} | middles
+        return sorted(place for place in chosen if self.first <= place <= last)
+
+
+@dataclass
+class Plan:
+    """One fault of one connection.
+
+    :param name: of the request whose answer the fault is in
+    :param garbage: what is sent in place of the rest
+    """
+
+    fault: Fault
+    part: str
+    position: int
+    name: str
+    garbage: bytes = b""
+    said: int = 0
+    """How many bytes of the part have been sent."""
+    has_happened: bool = False
+    is_over: bool = False
+    answer_again: Callable[[], bytes] | None = field(default=None, repr=False)
+
+
+def by_phase(phases: Sequence[Phase]) -> list[tuple[Phase, Fault]]:
+    """Return every cell of *phases*, in the order of the table."""
+    return [(phase, fault) for phase in phases for fault in Fault if fault in phase.cells]

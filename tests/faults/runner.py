@@ -1,0 +1,195 @@
+"""Runs one cell of the table at one position, and checks what is left of it."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Final
+
+import anyio
+
+from anyhttp import (
+    ClientHandlerType,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    RetryMiddleware,
+    TraceConfig,
+)
+from tests.support import census
+from tests.support.census import assert_no_tokens
+from tests.support.tls import Authority
+from tests.support.waiting import comes_true, until
+
+from .conversation import Program
+from .model import ANSWER, BEGINNING, Fault, Outcome, Phase, Plan
+from .server import FaultyServer
+
+#: How long a stall lasts before a limit ends it, and how long a call may take that no limit of
+#: its own ends, in seconds.  Where the short time is over before the stall, as on a busy machine,
+#: a longer one is tried.
+SHORT: Final = (0.05, 0.5, 5.0)
+LONG: Final = 20.0
+
+#: Nothing that a peer says in any protocol begins or goes on with this.
+GARBAGE: Final = b"\x00\xff\r\x00\n" * 20 + b"\r\n\r\n"
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How the session is made."""
+
+    name: str
+    entered: bool = True
+    traced: bool = False
+    middlewares: bool = False
+    reads_pieces: bool = False
+
+
+MODES: Final = (
+    Mode("entered"),
+    Mode("unentered", entered=False, reads_pieces=True),
+    Mode("traced", traced=True, reads_pieces=True),
+    Mode("middlewares", middlewares=True),
+)
+
+
+class Traces:
+    """Trace handlers for each signal; counts calls that began and calls that ended."""
+
+    def __init__(self) -> None:
+        self.config = TraceConfig()
+        self.seen: list[str] = []
+        for name in vars(TraceConfig):
+            if name.startswith("on_"):
+                getattr(self.config, name).append(self._noting(name))
+
+    def _noting(self, name: str) -> Any:
+        async def note(*_: object) -> None:
+            self.seen.append(name)
+
+        return note
+
+    def check(self) -> None:
+        """Assert that each call that began has come to one end."""
+        ends = self.seen.count("on_request_end") + self.seen.count("on_request_exception")
+        assert self.seen.count("on_request_start") == ends, self.seen
+
+
+async def _pass_on(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    return await handler(request)
+
+
+def new_name() -> str:
+    """Return a name that no request had before."""
+    return f"r{next(_numbers):06d}"
+
+
+def limits(phase: Phase, fault: Fault, short: float) -> ClientTimeout:
+    """Return the limits of time for a call with *fault*."""
+    if fault is Fault.STALL:
+        return ClientTimeout(total=LONG, **{phase.limit: short})
+    return ClientTimeout(total=short if fault is Fault.STALL_TOTAL else LONG)
+
+
+async def run_case(
+    phase: Phase, fault: Fault, position: int, *, reader: str, mode: Mode, authority: Authority
+) -> None:
+    """Let *fault* happen at *position* of *phase*; check what comes of it and what is left."""
+    for short in SHORT if fault in {Fault.STALL, Fault.STALL_TOTAL} else (LONG,):
+        if await _happens(phase, fault, position, short, reader, mode, authority):
+            return
+    raise AssertionError("the fault did not happen")
+
+
+async def _happens(
+    phase: Phase,
+    fault: Fault,
+    position: int,
+    short: float,
+    reader: str,
+    mode: Mode,
+    authority: Authority,
+) -> bool:
+    """Run the case, and return whether the fault has happened."""
+    name = new_name()
+    plan = Plan(fault, phase.part, position, name, GARBAGE)
+    conversation = phase.conversation
+    server = FaultyServer(conversation, plan, authority)
+    traces = Traces() if mode.traced else None
+    before = census.Census()
+    session = ClientSession(
+        connector=conversation.connector(reader, authority),
+        trace_configs=[traces.config] if traces else None,
+        middlewares=[RetryMiddleware(attempts=1), _pass_on] if mode.middlewares else (),
+    )
+    try:
+        async with session if mode.entered else nullcontext():
+            program = Program(session, server, name, limits(phase, fault, short), mode.reads_pieces)
+            outcome = await outcome_of(phase, program)
+            check_outcome(phase, fault, outcome, program)
+            await check_rest(session, before, failed=not isinstance(outcome, type(ANSWER)))
+            again = Program(session, server, new_name(), ClientTimeout(total=LONG))
+            await conversation.call(again)
+            assert bytes(again.got) == conversation.content(again.name), "the next answer is wrong"
+            assert_no_tokens(_connector(session))
+    finally:
+        await session.close()
+        server.stop()
+    assert not server.errors, server.errors
+    if traces:
+        traces.check()
+    await until(lambda: left(before) == [], "the session to leave nothing")
+    return plan.has_happened
+
+
+async def outcome_of(phase: Phase, program: Program) -> Outcome:
+    """Call, and return what came of it."""
+    with anyio.move_on_after(LONG) as scope:
+        try:
+            await phase.conversation.call(program)
+        except AssertionError:
+            raise
+        except Exception as exc:  # noqa: BLE001  (that is what is looked at)
+            return type(exc)
+        whole = phase.conversation.content(program.name)
+        return ANSWER if bytes(program.got) == whole else BEGINNING
+    raise AssertionError(f"the call hangs: {scope.cancelled_caught}")
+
+
+def check_outcome(phase: Phase, fault: Fault, outcome: Outcome, program: Program) -> None:
+    """Assert that *outcome* is what the table says, and no byte is of another answer."""
+    allowed = phase.cells[fault].outcomes
+    assert outcome in allowed, f"{outcome} and not {allowed}"
+    whole = phase.conversation.content(program.name)
+    assert whole.startswith(bytes(program.got)), f"wrong bytes: {bytes(program.got)!r}"
+
+
+async def check_rest(session: ClientSession, before: census.Census, *, failed: bool) -> None:
+    """Assert that slot, descriptor and task of the call are gone.
+
+    A session on trio has one task for the limits of time of all its calls.
+    """
+    assert_no_tokens(_connector(session), idle=0 if failed else None)
+
+    def left_by_call() -> list[str]:
+        return [each for each in left(before, sockets=failed) if "TrioAlarm" not in each]
+
+    assert await comes_true(lambda: not left_by_call(), seconds=5), left_by_call()
+
+
+def left(before: census.Census, *, sockets: bool = True) -> list[str]:
+    """Describe the tasks that are left since *before*, and the sockets."""
+    found = [census._describe_task(task) for task in before._new_tasks()]
+    if sockets:
+        found += [census._describe_socket(*each) for each in before._new_sockets().items()]
+    return found
+
+
+def _connector(session: ClientSession) -> Any:
+    assert session.connector is not None
+    return session.connector

@@ -1,0 +1,14 @@
+"""The declared table: what a program sees of each fault in each phase.
+
+A row is a :class:`~tests.faults.model.Phase`; the modules ``rows_…`` have those of one group each.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .model import Phase
+from .rows_http1 import HTTP1
+
+#: The groups of rows, in the order of the page.
+TABLE: Final[tuple[Phase, ...]] = (*HTTP1,)

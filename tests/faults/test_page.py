@@ -1,0 +1,11 @@
+"""The page of faults is what the table says."""
+
+from __future__ import annotations
+
+from .page import PAGE, rendered
+from .table import TABLE
+
+
+def test_the_page_is_up_to_date() -> None:
+    """The documented promise is the tested one: ``python -m tests.faults`` writes the page."""
+    assert PAGE.read_text("utf-8") == rendered(TABLE)
