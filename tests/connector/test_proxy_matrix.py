@@ -61,7 +61,10 @@ def observed(seen: Seen | None, *, proxy_tls: bool, origin_tls: bool) -> str:
 async def test_each_pair_works(
     script: Script, tls_ca: Authority, proxies: Proxies, proxy: str, target: str
 ) -> None:
-    """The answer arrives; the first byte in a tunnel is a TLS record's for https and wss."""
+    """The answer arrives; the first byte in a tunnel is a TLS record's for https and wss.
+
+    CVE-2026-84381.
+    """
     origin_tls = target in {"https", "wss"}
     origin = await make_origin(script, target, tls_ca)
     url = URL(f"{target}://localhost:{origin.port}/path")

@@ -73,7 +73,10 @@ FLOODS: dict[str, Callable[[Probe], bytes]] = {
 class TestFloods:
     @pytest.mark.parametrize("kind", FLOODS)
     def test_a_flood_ends_the_connection(self, kind: str) -> None:
-        """CVE-2019-9511 to -9518 and later ones: ENHANCE_YOUR_CALM, little kept, little sent."""
+        """ENHANCE_YOUR_CALM, little kept, little sent.
+
+        CVE-2019-9511, CVE-2019-9512, CVE-2019-9513, CVE-2019-9514, CVE-2019-9515, CVE-2019-9518.
+        """
         probe = Probe()
         state, closed = probe.request(), probe.request()
         probe.feed(probe.head(1))

@@ -283,7 +283,7 @@ class TestViolations:
 class TestSize:
     @pytest.mark.parametrize("limit", [5, 125, 126, 1000, 70000])
     def test_exactly_the_limit_passes_and_one_more_fails_at_its_header(self, limit: int) -> None:
-        """The size is checked when it is announced: no byte of the payload is waited for."""
+        """CVE-2026-59881: it is checked when it is announced, and no byte of it is waited for."""
         assert list(read(reader(limit), peer.frame(BINARY, bytes(limit)))) == [(2, bytes(limit))]
         with pytest.raises(WebSocketError, match="limit") as caught:
             list(read(reader(limit), peer.frame(BINARY, bytes(limit + 1))[: -limit - 1]))
