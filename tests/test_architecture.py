@@ -11,7 +11,8 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Set as AbstractSet
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -145,7 +146,15 @@ def name_of(path: Path) -> str:
 
 
 MODULES: Final = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-by_module = pytest.mark.parametrize("module", MODULES)
+
+
+# Each rule is one test of all modules, which names those that break it: a test for each of them
+# would take longer to start than to run.
+
+
+def breaches(found: Callable[[str], AbstractSet[str]]) -> dict[str, AbstractSet[str]]:
+    """The modules for which *found* returns something, and what."""
+    return {module: wrong for module in MODULES if (wrong := found(module))}
 
 
 def room(module: str) -> str:
@@ -169,26 +178,67 @@ def imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
             yield from (str(arg.value) for arg in node.args if isinstance(arg, ast.Constant))
 
 
-# What is found in a module is kept, since many tests ask for it, but not its tree: each search for
-# garbage would go through that.
+def calls(tree: ast.AST, imported: Iterable[str]) -> Iterator[str]:
+    """What *tree* calls, by the full names that it *imported*, and ``.name`` for each method."""
+    origins = {name.rpartition(".")[2]: name for name in imported}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            first, dot, rest = ast.unparse(node.func).partition(".")
+            yield f"{origins.get(first, first)}{dot}{rest}"
+            yield f".{rest.rpartition('.')[2]}"
 
 
-def tree_of(module: str) -> ast.Module:
-    """The syntax tree of one of our modules."""
-    return ast.parse(MODULES[module].read_text("utf-8"))
+def private_attributes(tree: ast.AST) -> Iterator[str]:
+    """The names with one underscore that *tree* reads or writes as attributes of anything."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr):
+            yield node.attr
 
 
-@cache
-def imported_by(module: str) -> frozenset[str]:
-    """Absolute names that one of our modules imports."""
+def definitions(tree: ast.AST) -> Iterator[str]:
+    """The names that *tree* defines: functions, methods, slots, attributes of self."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in {"self", "cls"}
+        ):
+            yield node.attr
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the rules ask about a module."""
+
+    imports: frozenset[str]
+    calls: frozenset[str]
+    private_attributes: frozenset[str]
+    definitions: frozenset[str]
+
+
+@cache  # the tree itself is not kept: each search for garbage would go through it
+def contents(module: str) -> Contents:
+    """Read one of our modules."""
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
     package = MODULES[module].relative_to(PACKAGE.parent).parts[:-1]
-    return frozenset(imports(tree_of(module), package))
+    imported = frozenset(imports(tree, package))
+    return Contents(
+        imported,
+        frozenset(calls(tree, imported)),
+        frozenset(private_attributes(tree)),
+        frozenset(definitions(tree)),
+    )
 
 
 def ours(module: str) -> set[str]:
     """Those of our modules that *module* imports."""
     found = set()
-    for name in imported_by(module):
+    for name in contents(module).imports:
         top, *rest = name.split(".")
         if top != PACKAGE.name:
             continue
@@ -196,17 +246,6 @@ def ours(module: str) -> set[str]:
         stems = [".".join(rest[:length]) for length in range(len(rest), 0, -1)]
         found.add(next((stem for stem in stems if stem in MODULES or stem in STOREY), "__init__"))
     return found - {module}
-
-
-def calls(module: str) -> set[str]:
-    """What *module* calls, by the full names it imported, and ``.name`` for each method."""
-    origins = {name.rpartition(".")[2]: name for name in imported_by(module)}
-    found = set()
-    for node in ast.walk(tree_of(module)):
-        if isinstance(node, ast.Call):
-            first, dot, rest = ast.unparse(node.func).partition(".")
-            found |= {f"{origins.get(first, first)}{dot}{rest}", f".{rest.rpartition('.')[2]}"}
-    return found
 
 
 def storeys(plan: tuple[tuple[str, ...], ...]) -> dict[str, int]:
@@ -240,36 +279,41 @@ def late():
     }
 
 
-@by_module
-def test_every_module_has_a_place_in_the_plan(module: str) -> None:
+def test_every_module_has_a_place_in_the_plan() -> None:
     """A new room is put on a storey before it is used."""
-    assert room(module) in STOREY
+    assert {room(module) for module in MODULES} <= STOREY.keys()
 
 
-@by_module
-def test_imports_point_down(module: str) -> None:
+def test_imports_point_down() -> None:
     """Nothing imports from a storey above its own."""
-    own = STOREY[room(module)]
-    assert not {name for name in ours(module) if STOREY[room(name)] < own}
+
+    def above(module: str) -> set[str]:
+        own = STOREY[room(module)]
+        return {name for name in ours(module) if STOREY[room(name)] < own}
+
+    assert not breaches(above)
 
 
-@by_module
-def test_imports_point_down_inside_http1(module: str) -> None:
+def test_imports_point_down_inside_http1() -> None:
     """A connection drives an engine; engines know neither it nor each other."""
-    if room(module) != "_http1":
-        return
 
     def storey(name: str) -> int:
         return HTTP1_STOREY[name.removeprefix("_http1.") if "." in name else "__init__"]
 
-    inner = {name for name in ours(module) if room(name) == "_http1"}
-    assert not {name for name in inner if storey(name) <= storey(module)}
+    def above(module: str) -> set[str]:
+        if room(module) != "_http1":
+            return set()
+        inner = {name for name in ours(module) if room(name) == "_http1"}
+        return {name for name in inner if storey(name) <= storey(module)}
+
+    assert not breaches(above)
 
 
-@by_module
-def test_other_rooms_are_entered_by_their_doors(module: str) -> None:
+def test_other_rooms_are_entered_by_their_doors() -> None:
     """What a room holds in its files is its own affair: others import from its ``__init__``."""
-    assert not {name for name in ours(module) if "." in name and room(name) != room(module)}
+    assert not breaches(
+        lambda module: {name for name in ours(module) if "." in name and room(name) != room(module)}
+    )
 
 
 def test_nothing_in_a_public_room_is_public_but_its_door() -> None:
@@ -281,37 +325,11 @@ def test_nothing_in_a_public_room_is_public_but_its_door() -> None:
     }
 
 
-def private_attributes(tree: ast.AST) -> set[str]:
-    """The names with one underscore that *tree* reads or writes as attributes of anything."""
-    return {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr)
-    }
-
-
-def private_definitions(tree: ast.AST) -> set[str]:
-    """The names with one underscore that *tree* defines: methods, slots, attributes of self."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif (
-            isinstance(node, ast.Attribute)
-            and isinstance(node.ctx, ast.Store)
-            and ast.unparse(node.value) in {"self", "cls"}
-        ):
-            found.add(node.attr)
-    return found
-
-
 @cache
-def privates_of(room_name: str) -> set[str]:
-    """What the modules of a room define with one underscore."""
+def defined_in(room_name: str) -> frozenset[str]:
+    """What the modules of a room define."""
     modules = (module for module in MODULES if room(module) == room_name)
-    return set().union(*(private_definitions(tree_of(module)) for module in modules))
+    return frozenset().union(*(contents(module).definitions for module in modules))
 
 
 # Those of the standard library: sys._getframe(), os._exit(), namedtuple._replace(), zlib._Compress,
@@ -319,11 +337,13 @@ def privates_of(room_name: str) -> set[str]:
 THEIR_PRIVATES: Final = {"_Compress", "_exit", "_getframe", "_replace", "_run_module_as_main"}
 
 
-@by_module
-def test_no_module_touches_the_private_attributes_of_another_room(module: str) -> None:
+def test_no_module_touches_the_private_attributes_of_another_room() -> None:
     """An underscore says that a name is the affair of the room that defines it."""
-    own = THEIR_PRIVATES | privates_of(room(module))
-    assert not private_attributes(tree_of(module)) - own
+    assert not breaches(
+        lambda module: (
+            contents(module).private_attributes - THEIR_PRIVATES - defined_in(room(module))
+        )
+    )
 
 
 def test_the_plugin_for_pytest_imports_the_package_late_and_by_its_doors() -> None:
@@ -345,32 +365,36 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     assert not waiting, f"a circle runs through some of these: {sorted(waiting)}"
 
 
-@by_module
-def test_each_outside_library_has_one_door(module: str) -> None:
+def test_each_outside_library_has_one_door() -> None:
     """A library can be replaced, or its errors renamed, in the one module that imports it."""
-    libraries = {room(name) for name in imported_by(module)} & DOORS.keys()
-    assert not {name for name in libraries if not {module, room(module)} & DOORS[name]}
+
+    def elsewhere(module: str) -> set[str]:
+        libraries = {room(name) for name in contents(module).imports} & DOORS.keys()
+        return {name for name in libraries if not {module, room(module)} & DOORS[name]}
+
+    assert not breaches(elsewhere)
 
 
-@by_module
-def test_only_the_network_room_opens_sockets_and_tls(module: str) -> None:
+def test_only_the_network_room_opens_sockets_and_tls() -> None:
     """Deadlines and names of errors are kept in one place, so nobody goes around it."""
-    if room(module) in MAY_OPEN:
-        return
-    assert not calls(module) & OPENERS
+    assert not breaches(
+        lambda module: set() if room(module) in MAY_OPEN else contents(module).calls & OPENERS
+    )
 
 
 TESTS: Final = Path(__file__).parent
 
 
-@pytest.mark.parametrize(
-    "path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS))
-)
-def test_no_test_module_imports_from_another(path: Path) -> None:
+def test_no_test_module_imports_from_another() -> None:
     """What several of them need is in ``tests/support``."""
-    package = path.relative_to(TESTS.parent).parts[:-1]
-    found = imports(ast.parse(path.read_text("utf-8")), package)
-    assert not {name for name in found if re.match(r"tests\.(?:.*\.)?test_", name)}
+    modules = {path.stem for path in TESTS.rglob("test_*.py")}
+    for path in TESTS.rglob("*.py"):
+        text = path.read_text("utf-8")
+        if modules.isdisjoint(re.findall(r"\w+", text)):
+            continue  # to parse them all takes longer
+        package = path.relative_to(TESTS.parent).parts[:-1]
+        found = imports(ast.parse(text), package)
+        assert not {name for name in found if re.match(r"tests\.(?:.*\.)?test_", name)}, path
 
 
 def undocumented(module: str) -> Iterator[str]:
