@@ -202,18 +202,28 @@ class _BrotliStage(_Stage):
         super().__init__()
         self._error: type[Exception] = module.error
         self._decompressor: Any = module.Decompressor()
+        # The decompressor keeps to a limit in whole blocks only: it returns up to twice as much,
+        # and never less than 32 KiB.  This is what it has returned, and how much of it is used.
+        self._output = b""
+        self._used = 0
 
     def _decode(self, limit: int) -> bytes:
         self._started = True
-        # While it holds output, the decompressor may accept no new input.
-        data = self._take() if self._decompressor.can_accept_more_data() else b""
-        try:
-            output: bytes = self._decompressor.process(data, output_buffer_limit=limit)
-        except self._error as exc:
-            raise DecodingError(str(exc)) from exc
+        if self._used == len(self._output):
+            self._output, self._used = self._decompress(limit), 0
+        output = self._output[self._used : self._used + limit]
+        self._used += len(output)
         # After output, the decompressor may hold more of it, even if it has used all input.
         self.needs_input = not (output or self._has_data())
         return output
+
+    def _decompress(self, limit: int) -> bytes:
+        # While it holds output, the decompressor may accept no new input.
+        data = self._take() if self._decompressor.can_accept_more_data() else b""
+        try:
+            return bytes(self._decompressor.process(data, output_buffer_limit=limit))
+        except self._error as exc:
+            raise DecodingError(str(exc)) from exc
 
     def _is_complete(self) -> bool:
         return bool(self._decompressor.is_finished())

@@ -139,6 +139,14 @@ class TestWork:
             bomb = gzip.compress(bomb)
         assert decoded(codings, bomb, limit=STEP) == bytes(5_000_000)
 
+    @pytest.mark.parametrize("limit", [1, 1000, 2**16, 2**20])
+    def test_no_step_of_brotli_returns_more_than_it_may(self, limit: int) -> None:
+        """Its library keeps to a limit in whole blocks only: it returns up to twice as much."""
+        compress = pytest.importorskip("brotli").compress
+        plain = bytes(min(200 * limit, 3_000_000))
+        assert decoded("br", compress(plain), limit=limit) == plain
+        assert decoded("br", *singly(compress(TEXT)), limit=limit) == TEXT
+
     def test_bytes_that_cannot_be_compressed(self) -> None:
         """They are taken in steps, too."""
         stored = zlib.compress(TEXT * 100, 0)
