@@ -20,7 +20,7 @@ FOLDER: Final = Path(__file__).parent
 
 #: Calls and bytes that an input may take whatever its size: objects are made, caches are filled.
 BASE_CALLS: Final = 20_000
-BASE_MEMORY: Final = 512 * 1024
+BASE_MEMORY: Final = 2 * 1024 * 1024
 
 #: Seconds of processor time that an input may take, which has some thousand bytes at most.
 MAX_SECONDS: Final = 0.5
