@@ -31,6 +31,8 @@ class Call:
         self.in_block: bool = False
         #: the response that this ``async with`` block has entered
         self.entered: ClientResponse | None = None
+        # An error, while the beginning of its body is awaited.
+        self._awaits_body_of: ClientResponse | None = None
 
     async def run(self) -> ClientResponse:
         """Return the final response, entered already if an ``async with`` block runs the call.
@@ -84,6 +86,8 @@ class Call:
             return await self._run_steps()
         with self.scope.limited():
             return await self._run_steps()
+        if self._awaits_body_of is not None:
+            self._awaits_body_of.raise_for_status()  # with what has come
         raise Expired
 
     async def _run_steps(self) -> ClientResponse:
@@ -131,6 +135,7 @@ class Call:
             await judge(response)
             return
         if not response.ok:
+            self._awaits_body_of = response
             await read_error_body(response, scope.total_at)
         response.raise_for_status()
 

@@ -6,19 +6,33 @@ import copy
 import gzip
 import pickle
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import pytest
 
-from anyhttp import ClientPayloadError, ClientResponseError, ClientTimeout
+from anyhttp import (
+    ClientHandlerType,
+    ClientPayloadError,
+    ClientRequest,
+    ClientResponse,
+    ClientResponseError,
+    ClientTimeout,
+    TraceConfig,
+)
 from anyhttp.client_reqrep import read_error_body
 from tests.support.cancel import cancel_at_every_checkpoint
-from tests.support.client import assert_free, client
+from tests.support.client import assert_free, client, opened
 from tests.support.peer import CLOSE, DEAF, STALL, Action, Flag, Head, Script, Wait
 from tests.support.responses import OK
 
 BAD = b"HTTP/1.1 400 Bad Request\r\n"
 LONG = b"0123456789abcdef" * 1024  # 16 KiB
+
+
+async def pass_on(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Be a middleware that changes nothing."""
+    return await handler(request)
 
 
 def chunked(*pieces: bytes) -> bytes:
@@ -92,6 +106,22 @@ class TestTheOption:
         peer = await script([(b"GET ", [BAD + b"Content-Length: 99\r\n\r\n", b"half", STALL])])
         async with client(http1, raise_for_status=True, timeout=timeout) as session:
             with anyio.fail_after(5), pytest.raises(ClientResponseError) as caught:
+                await session.get(peer.url)
+            assert caught.value.body == b"half"
+            assert_free(session, idle=0)
+            await peer.wait_closed()
+
+    @pytest.mark.parametrize(
+        "options", [{"trace_configs": [TraceConfig()]}, {"middlewares": [pass_on]}]
+    )
+    async def test_total_ends_the_wait_whatever_code_of_the_program_runs(
+        self, options: dict[str, Any], entered: bool, http1: str, script: Script
+    ) -> None:
+        """With trace handlers or middlewares, too, the error is raised when ``total`` is over."""
+        peer = await script([(b"GET ", [BAD + b"Content-Length: 99\r\n\r\n", b"half", STALL])])
+        session = client(http1, raise_for_status=True, timeout=ClientTimeout(total=0.9), **options)
+        async with opened(session, entered=entered):
+            with pytest.raises(ClientResponseError, match="400") as caught:
                 await session.get(peer.url)
             assert caught.value.body == b"half"
             assert_free(session, idle=0)
