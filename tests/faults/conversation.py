@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from anyhttp import BaseConnector, ClientResponse, ClientSession, ClientTimeout, TCPConnector
 from tests.support.tls import Authority
@@ -16,6 +17,16 @@ from .model import Fault
 if TYPE_CHECKING:
     from .server import FaultyServer
     from .wire import Wire
+
+#: How long a call may take that no limit of its own ends, in seconds.
+LONG: Final = 20.0
+
+_numbers = itertools.count(1)
+
+
+def new_name() -> str:
+    """Return a name that no request had before."""
+    return f"r{next(_numbers):06d}"
 
 
 @dataclass
@@ -38,6 +49,10 @@ class Program:
         """The URL of the request on the server."""
         return f"http://127.0.0.1:{self.server.port}/{self.name}"
 
+    def another(self) -> Program:
+        """Return a call of the same session, with a name of its own and without a short limit."""
+        return replace(self, name=new_name(), timeout=ClientTimeout(total=LONG), got=bytearray())
+
     async def read(self, response: ClientResponse) -> None:
         """Read the body of *response*."""
         if self.reads_pieces:
@@ -59,6 +74,10 @@ class Conversation(ABC):
 
         Where no bytes are said, they are the numbers of places that the server reaches.
         """
+
+    def records(self, part: str) -> int:
+        """Return how many TLS records *part* has."""
+        raise NotImplementedError
 
     @abstractmethod
     def serve(self, wire: Wire, server: FaultyServer) -> None:

@@ -78,6 +78,9 @@ class Phase:
     :param first: how many bytes of the part are sent before the first position
     :param last: the last position; negative ones count from the end of the part
     :param limit: which limit of time ends a stall
+    :param every: the positions, where they cannot be computed, as of a TLS handshake; negative
+        ones count from its end
+    :param few: some of these
     """
 
     group: str
@@ -88,6 +91,8 @@ class Phase:
     first: int = 0
     last: int = -1
     limit: str = "sock_read"
+    every: Sequence[int] = ()
+    few: Sequence[int] = ()
 
     @property
     def title(self) -> str:
@@ -100,11 +105,15 @@ class Phase:
         :param every: all of them, instead of the first and the last two and the middle of each
             element
         """
+        if fault in WHOLE:
+            return [self.first]
+        if fault is Fault.ALERT:
+            return [0, 1] if not every else list(range(self.conversation.records(self.part)))
+        if self.every:
+            return list(self.every if every else self.few)
         sizes = self.conversation.sizes(self.part, fault)
         total = sum(sizes)
         last = total + self.last if self.last < 0 else self.last
-        if fault in WHOLE or not total:
-            return [self.first]
         if every:
             return list(range(self.first, last + 1))
         ends = list(accumulate(sizes))

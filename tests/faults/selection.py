@@ -40,10 +40,15 @@ class Case:
 
     @property
     def runs(self) -> list[tuple[int, Mode]]:
-        """Each position with its mode: the modes take turns, so that each comes to a position."""
+        """Each position with its mode.
+
+        The modes take turns, and begin with another one for each backend and reader.
+        """
         if len(self.positions) == 1:
             return [(self.positions[0], mode) for mode in self.modes]
-        return list(zip(self.positions, cycle(self.modes)))
+        start = self.positions[0] + 2 * READERS.index(self.reader) + len(self.backend)
+        modes = cycle(self.modes[start % len(self.modes) :] + self.modes[: start % len(self.modes)])
+        return list(zip(self.positions, modes, strict=False))
 
 
 def installed_backends() -> list[str]:

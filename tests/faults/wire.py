@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import struct
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 from tests.support.links import Head, Inbox, Link, parse_head
@@ -12,6 +13,10 @@ from .model import Fault, Plan
 
 #: A TLS alert: fatal, handshake_failure (RFC 8446 §6).
 ALERT: Final = b"\x15\x03\x03\x00\x02\x02\x28"
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class Over(Exception):
@@ -28,6 +33,10 @@ class Wire(Inbox):
         super().__init__()
         self.link = link
         self.plan = plan
+        #: called when all of a fault that ends the conversation has been done
+        self.when_done: Callable[[], None] = _nothing
+        #: whether nothing is read after a fault
+        self.is_deaf: bool = False
         self._held = b""  # what is to be joined with the bytes after it
 
     # -- what servers call
@@ -50,6 +59,8 @@ class Wire(Inbox):
             self.send(self._take_held() + data)
             return
         place = plan.position - plan.said
+        if plan.position < 0:
+            place = len(data) + plan.position
         if plan.fault is Fault.ALERT:
             place = 0  # the position counts records
         if place >= len(data):
@@ -77,6 +88,9 @@ class Wire(Inbox):
 
         :raises Over: always
         """
+        self.when_done()
+        if self.is_deaf:
+            self.link.wait_hangup()
         while self.link.fill():
             self.link.inbox.clear()
         raise Over
@@ -103,16 +117,15 @@ class Wire(Inbox):
                 self._send_read(before)
                 self.end()
                 self.link.close()
-                raise Over
+                self._leave()
             case Fault.HALF_CLOSE:
                 self._send_read(before)
-                self.end()
                 self.link.half_close()
                 self.until_gone()
             case Fault.RESET:
                 self._send_read(before)
                 self.link.reset()
-                raise Over
+                self._leave()
             case Fault.GARBAGE:
                 self._send_read(before)
                 self.send(plan.garbage)
@@ -128,6 +141,10 @@ class Wire(Inbox):
                 self.until_gone()
             case _:
                 raise AssertionError(f"{plan.fault} is nothing that a wire does")
+
+    def _leave(self) -> NoReturn:
+        self.when_done()
+        raise Over
 
     def end(self) -> None:
         """Tell that nothing more is sent, if the protocol has a way to."""
@@ -197,7 +214,7 @@ class TlsWire(Wire):
     def send(self, data: bytes) -> None:
         if data:
             self._ssl.write(data)
-            self._below.send(self._outgoing.read())
+            self._below.say("records", self._outgoing.read())
 
     def end(self) -> None:
         """Send close-notify."""
