@@ -36,7 +36,8 @@ _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unic
 # A parameter, or the malformed text in its place: everything from a semicolon to the next one
 # outside of quotes.  A missing closing quote counts as one at the end, as in browsers.
 _PARAMETER: Final = re.compile(
-    rf';[ \t]*+(?:({TOKEN})[ \t]*+=[ \t]*+(?:"((?:[^"\\]++|\\.?)*+)|([^;]*+)))?+[^;]*+', re.DOTALL
+    rf';[ \t]*+(?>(?:({TOKEN})[ \t]*+=[ \t]*+(?:"((?>(?:[^"\\]++|\\.?)*))|([^;]*+)))?)[^;]*+',
+    re.DOTALL,
 )
 _MEDIA_TYPE: Final = re.compile(rf"{TOKEN}/{TOKEN}")
 # What follows the media type is not looked at: some servers separate parameters by commas, or name

@@ -1,7 +1,8 @@
 """Tokens, quoted strings and control characters, as in :rfc:`9110#section-5.6`.
 
-The expressions are possessive (``++``, ``*+``): they never backtrack, so no text makes them
-slow.
+The expressions are possessive (``++``, ``*+``) or atomic (``(?>...)``): they never backtrack, so no
+text makes them slow.  Groups are repeated in atomic ones: Python before 3.11.5 misreads possessive
+repetitions of a group (gh-106052).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 
 #: Expression for text in quotes (:rfc:`9110#section-5.6.4`).  Its group is the text between the
 #: quotes, for :func:`unescaped`.
-QUOTED_STRING: Final = r'"((?:[^"\\]++|\\(?s:.))*+)"'
+QUOTED_STRING: Final = r'"((?>(?:[^"\\]++|\\(?s:.))*))"'
 
 #: Control characters, for use inside the brackets of an expression.
 CONTROL_RANGE: Final = r"\x00-\x1f\x7f"

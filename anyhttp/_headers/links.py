@@ -17,14 +17,14 @@ __all__ = ("parse_links",)
 _MAX_TEXT: Final = 32 * 1024
 
 # A parameter of a link.  Single quotes have no meaning in HTTP, but some servers write them.
-# The expression never backtracks ("*+"), so the time is linear in the length of the header.
+# The expression never backtracks ("*+", "(?>"), so the time is linear in the length of the header.
 _PARAMETER: Final = (
     rf"\s*+;\s*+({TOKEN})\s*+"
-    rf"""(?:=\s*+(?:{QUOTED_STRING}|'([^']*+)'(?=\s*+(?:[;,]|$))|([^\s;,"]*+)))?+"""
+    rf"""(?>(?:=\s*+(?:{QUOTED_STRING}|'([^']*+)'(?=\s*+(?:[;,]|$))|([^\s;,"]*+)))?)"""
 )
 _LINK_PARAMETER: Final = re.compile(_PARAMETER)
 _LINK: Final = re.compile(
-    rf"<(?P<url>[^<>]*+)>(?P<parameters>(?:{re.sub(r'[(](?![?])', '(?:', _PARAMETER)})*+)"
+    rf"<(?P<url>[^<>]*+)>(?P<parameters>(?>(?:{re.sub(r'[(](?![?])', '(?:', _PARAMETER)})*))"
 )
 
 

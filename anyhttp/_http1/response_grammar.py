@@ -109,7 +109,7 @@ def without_end(line: bytes) -> bytes:
 # -- the status line (RFC 9112 §4) -----------------------------------------------------
 
 _START: Final = b"HTTP/1."
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: (" + _TEXT + rb"))?+")
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?>(?: (" + _TEXT + rb"))?)")
 
 
 #: How many bytes are needed to see whether a peer speaks HTTP.
@@ -192,8 +192,8 @@ def _once(name: bytes, group: int) -> bytes:
 #: The names begin with sets of characters as Python's :mod:`re` looks at such a set before it
 #: tries an alternative.
 PLAIN_HEAD: Final = re.compile(
-    rb"(HTTP/1\.[01] [1-9][0-9]{2}(?: " + _TEXT + rb")?+)"
-    rb"(?:\r\n(?:[Cc][Oo][Nn](?:"
+    rb"(HTTP/1\.[01] [1-9][0-9]{2}(?>(?: " + _TEXT + rb")?))"
+    rb"(?>(?:\r\n(?:[Cc][Oo][Nn](?:"
     + _once(rb"[Tt](?i:ent-type)", 2) + rb"|"
     + _once(rb"[Tt](?i:ent-length)", 3) + rb"|"
     + _once(rb"[Nn](?i:ection)", 4) + rb"|"
@@ -201,7 +201,7 @@ PLAIN_HEAD: Final = re.compile(
     + _once(rb"[Kk](?i:eep-alive)", 6) + rb"|"
     + _once(rb"[Tt](?i:ransfer-encoding)", 7) + rb"|"
     rb"[Ss](?i:et-cookie)():" + _TEXT + rb"|"
-    + _TOKEN + rb":" + _TEXT + rb"))*+\r\n\r\n"
+    + _TOKEN + rb":" + _TEXT + rb"))*)\r\n\r\n"
 )  # fmt: skip
 
 
@@ -242,14 +242,14 @@ def shown_line(line: bytes) -> str:
 
 # -- chunk-size lines (RFC 9112 §7.1) --------------------------------------------------
 
-_QUOTED: Final = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+_QUOTED: Final = rb'"(?>(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*)"'
 
 
 def _chunk_line(space: bytes, size: bytes) -> re.Pattern[bytes]:
     """Return the pattern of a chunk-size line, with *space* wherever white space is tolerated."""
     value = rb"(?:" + _TOKEN + rb"|" + _QUOTED + rb")"
-    extension = space.join((b"", b";", _TOKEN, b"(?:=", value + b")?+"))
-    return re.compile(space + rb"(" + size + rb")(?:" + extension + rb")*+" + space)
+    extension = space.join((b"", b";", _TOKEN, b"(?>(?:=", value + b")?)"))
+    return re.compile(space + rb"(" + size + rb")(?>(?:" + extension + rb")*)" + space)
 
 
 _CHUNK_LINE: Final = _chunk_line(b"", rb"[0-9A-Fa-f]{1,16}")

@@ -34,7 +34,7 @@ _SECRET: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]++")
 _VALUE: Final = re.compile(rb"(?:[^\x00\r\n\t ](?:[^\x00\r\n]*+(?<![\t ]))?)?")
 _BROKEN: Final = re.compile(rb"[\x00\r\n]")
-_PLAIN: Final = re.compile(rb"(?:%b\n%b(?:\n|$))*+" % (_NAME.pattern, _VALUE.pattern))
+_PLAIN: Final = re.compile(rb"(?>(?:%b\n%b(?:\n|$))*)" % (_NAME.pattern, _VALUE.pattern))
 _STATUS: Final = re.compile(rb"[1-9][0-9][0-9]")
 
 _SPACE: Final = " \t"

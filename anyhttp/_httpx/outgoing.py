@@ -18,8 +18,8 @@ __all__ = ("CannotBeSent", "Outgoing", "RawFields", "outgoing_request")
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _METHOD: Final = re.compile(_TOKEN.decode())
 _TARGET: Final = re.compile(rb"[\x21-\x7e]++")
-_VALUE: Final = rb"(?:[\x21-\x7e\x80-\xff][\t\x20-\x7e\x80-\xff]*+(?<![\t\x20]))?+"
-_LINES: Final = re.compile(rb"(?:" + _TOKEN + rb": " + _VALUE + rb"\r\n)*+")
+_VALUE: Final = rb"(?>(?:[\x21-\x7e\x80-\xff][\t\x20-\x7e\x80-\xff]*+(?<![\t\x20]))?)"
+_LINES: Final = re.compile(rb"(?>(?:" + _TOKEN + rb": " + _VALUE + rb"\r\n)*)")
 _LENGTH: Final = re.compile(rb"[0-9]{1,19}+")
 
 #: Fields as httpx has them.

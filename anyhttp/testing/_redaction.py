@@ -66,11 +66,11 @@ SECRET_FIELDS: Final = frozenset({
 _URL_HEADERS: Final = frozenset({"content-location", "location", "referer"})
 
 # What URLs in other headers, and in messages of errors, may hold: a user, and fields of queries.
-_USER_IN_TEXT: Final = re.compile(r"""(?<=://)(?:[^/?#\s@<>"']*+@)++""")
+_USER_IN_TEXT: Final = re.compile(r"""(?<=://)(?>(?:[^/?#\s@<>"']*+@)+)""")
 _FIELD_IN_TEXT: Final = re.compile(
     r"""(?<![^\s?&#;,<>"'])[^\s?&#;,<>"'=]++="""
     # The value may be a URL with a query of its own.
-    r"""(?:(?!\?[^\s?&#;,<>"'=]++=)[^\s&#;,<>"'])++"""
+    r"""(?>(?:(?!\?[^\s?&#;,<>"'=]++=)[^\s&#;,<>"'])+)"""
 )
 
 _NAME_OF_PART: Final = re.compile(rb'(?i)\bname=(?:"([^"\r\n]*+)"|([^\s;"]++))')
