@@ -97,10 +97,12 @@ def _objection_to(target: URL, websocket: URL | None) -> str | None:
     is_complete = target.port is not None and str(target.raw_host).isascii()
     if (credentials := BasicAuth.from_url(target)) is not None:
         credentials.encode()
-    target.raw_path_qs.encode()
+    # A fragment is not sent, but kept, and shown with the URL.
+    rest = f"{target.raw_path_qs}#{target.raw_fragment}"
+    rest.encode()
     if websocket is not None and is_secure(websocket) and not is_secure(target):
         return "a WebSocket over TLS is redirected to one without TLS"
     reason = host_error(target.raw_host)
     if reason is None and not is_complete:
         reason = "the host or the port is invalid"
-    return reason or target_error(target.raw_path_qs)
+    return reason or target_error(rest)

@@ -144,6 +144,17 @@ def test_a_target_that_would_split_the_request(location: str) -> None:
         redirect_target(ASKED, CIMultiDict({"Location": location}), requote=False)
 
 
+@pytest.mark.parametrize("location", ["/x#\udce9", "/x?\udce9", "/x#a b", "/x#\x1b[31m", "#\x01"])
+def test_a_target_that_cannot_be_shown(location: str) -> None:
+    """Without *requote*: the fragment is not sent, but ``str(response.url)`` holds it."""
+    with pytest.raises(InvalidUrlRedirectClientError):
+        redirect_target(ASKED, CIMultiDict({"Location": location}), requote=False)
+    target = redirect_target(ASKED, CIMultiDict({"Location": location}), requote=True)
+    assert target is not None
+    assert str(target).isascii()
+    assert str(target).isprintable()
+
+
 @pytest.mark.parametrize("location", ["ftp://host/", "file:///etc/passwd", "mailto:me@host"])
 def test_a_target_of_another_protocol(location: str) -> None:
     """It is never followed."""
