@@ -335,6 +335,8 @@ class Http2Connection(SharedIO):
         while senders and not self._is_blocked:
             has_sent = False
             for stream in tuple(senders):
+                if stream not in senders:
+                    continue  # sending for another one has failed, and this was called for all
                 del senders[stream]
                 taken, is_all = stream.send_share(self._core, SHARE)
                 if not is_all:

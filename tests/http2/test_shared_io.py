@@ -17,6 +17,7 @@ pytest.importorskip("h2", reason="h2 is not installed")
 
 from tests.support.http2_client import OneConnection, one_connection
 from tests.support.http2_memory import MemoryServer
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 
@@ -193,3 +194,38 @@ async def test_the_end_while_the_system_takes_nothing() -> None:
             server.has_ended = True
             server.interrupt()
         assert failed == 4
+
+
+async def test_sending_that_fails_while_several_bodies_are_sent() -> None:
+    """Those fail whose turn would have come next; the one whose bytes were gone is answered."""
+    server = MemoryServer()
+    heads_are_sent = anyio.Event()
+    outcomes: list[str] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        await heads_are_sent.wait()
+        yield LARGE[:9000]
+
+    async def upload() -> None:
+        try:
+            async with session.post(ROOT, data=body()) as response:
+                await response.read()
+                outcomes.append("answered")
+        except ClientConnectionError as exc:
+            outcomes.append(str(exc))
+
+    async with one_connection(server) as (session, connector):
+        http2 = await connector.open()
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(upload)
+            await until(lambda: http2.exchanges == 4 and http2._sleepers, "the heads to be sent")
+            server.is_full = True
+            heads_are_sent.set()
+            await until(lambda: len(http2._senders) == 3, "all but one to wait for their turn")
+            server.is_broken = True
+            server.take_more()
+            await until(lambda: http2.send_error is not None, "the failure")
+            server.has_ended = True
+            server.interrupt()
+        assert sorted(outcomes) == ["answered", "broken", "broken", "broken"]

@@ -18,6 +18,7 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.settings import SettingCodes, Settings
 
+from anyhttp import ClientConnectionResetError
 from anyhttp._network import NetworkStream
 from anyhttp._tasks import Expired
 
@@ -57,6 +58,8 @@ class MemoryServer:
         """Whether the system takes no more bytes."""
         self.has_ended = False
         """Whether the server has closed the connection."""
+        self.is_broken = False
+        """Whether the system refuses to send."""
         self.receiving = self.draining = 0
         """How many tasks do so."""
         self.resets = 0
@@ -140,6 +143,8 @@ class MemoryServer:
 
     def send_nowait(self, data: bytes) -> bool:
         assert not self._left, "a frame would be torn"
+        if self.is_broken:
+            raise ClientConnectionResetError("broken")
         if self.is_full:
             self._left += data
             return False
