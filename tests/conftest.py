@@ -14,7 +14,20 @@ import hypothesis
 import pytest
 
 # An example may take as long as it likes: a test depends on no speed.
-hypothesis.settings.register_profile("no deadline", hypothesis.settings(), deadline=None)
+hypothesis.settings.register_profile(
+    "no deadline",
+    hypothesis.settings(),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+# For long runs: --hypothesis-profile=thorough --timeout=0, and perhaps --hypothesis-seed=NUMBER.
+hypothesis.settings.register_profile(
+    "thorough",
+    hypothesis.settings.get_profile("no deadline"),
+    max_examples=2000,
+    derandomize=False,
+    print_blob=True,
+)
 hypothesis.settings.load_profile("no deadline")
 
 pytest.register_assert_rewrite("tests.support")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from yarl import URL
 
 from anyhttp import CookieJar
@@ -27,6 +27,7 @@ from anyhttp.cookiejar._netscape import (
     netscape_line,
     read_netscape,
 )
+from tests.support.examples import examples
 
 SITE = URL("https://www.example.com/x/y")
 TITLE = "# Netscape HTTP Cookie File\n"
@@ -262,7 +263,7 @@ class TestWriting:
             CookieJar().save(file, format=unknown)
         assert not file.exists()
 
-    @settings(max_examples=50)
+    @examples(50)
     @given(
         name=st.text("aZ09!#$%&'*+-.^_`|~\"\\()/:<>?@[]{}кé \xa0", min_size=1, max_size=5),
         value=st.text(st.characters(exclude_categories=["C"]), max_size=5),

@@ -6,13 +6,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 pytest.importorskip("h2", reason="the peers are made with h2")
 
 from h2.events import DataReceived, RequestReceived, StreamEnded
 
 from anyhttp._http2 import ErrorCode, Http2Options, StreamState
+from tests.support.examples import examples
 from tests.support.http2_core import (
     DATA,
     END_HEADERS,
@@ -43,7 +44,7 @@ REQUESTS = st.lists(
 
 
 @given(requests=REQUESTS, order=st.randoms(use_true_random=False), window=st.integers(100, 5000))
-@settings(max_examples=60)
+@examples(60)
 def test_the_server_receives_what_was_meant(requests: list[Any], order: Any, window: int) -> None:
     """Requests of all kinds, whose bodies take turns in any order, in any windows."""
     pair = Pair()
@@ -151,7 +152,6 @@ def bytes_of(peer: RawPeer, frames: list[Any]) -> bytes:
 
 
 @given(frames=SERVER_FRAMES, cuts=st.lists(st.integers(0, 400), max_size=8))
-@settings(max_examples=100)
 def test_any_split_of_bytes_has_the_same_outcome(frames: list[Any], cuts: list[int]) -> None:
     """Also byte by byte; and what is sent in answer is the same."""
     outcomes = []
@@ -181,7 +181,6 @@ def test_any_split_of_bytes_has_the_same_outcome(frames: list[Any], cuts: list[i
         max_size=60,
     )
 )
-@settings(max_examples=100)
 def test_windows_are_given_back(steps: list[tuple[str, int, int]]) -> None:
     """What is given back is what has been received, and not what waits to be read.
 

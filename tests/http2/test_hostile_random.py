@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings as examples, strategies as st
+from hypothesis import given, strategies as st
 
 pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
 
+from tests.support.examples import examples
 from tests.support.http2_hostile import asked, check, seen
 from tests.support.http2_probe import Probe, data, frame, settings
 
@@ -43,7 +44,7 @@ setups = st.lists(known_settings, max_size=3).map(lambda values: settings(*value
 SERVERS = st.lists(st.one_of(heads, heads, bodies, bodies, setups, frames_of_any_kind), max_size=12)
 
 
-@examples(max_examples=120)
+@examples(120)
 @given(SERVERS, st.randoms(use_true_random=False))
 def test_any_frames_in_any_pieces(sent: list[bytes], chance: random.Random) -> None:
     """The outcome does not depend on how the bytes are divided."""
@@ -60,7 +61,7 @@ def test_any_frames_in_any_pieces(sent: list[bytes], chance: random.Random) -> N
     check(*apart, len(whole))
 
 
-@examples(max_examples=80)
+@examples(80)
 @given(st.lists(st.binary(max_size=60), max_size=8), st.booleans())
 def test_any_bytes(sent: list[bytes], greeted: bool) -> None:
     """Frames or not, from the first byte or later."""

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from anyhttp import BearerToken, OAuth2Error
+from tests.support.examples import examples
 
 NOW = 1_800_000_000.0
 
@@ -67,7 +68,7 @@ class TestToken:
             BearerToken(**arguments)
         assert "secret" not in str(caught.value)
 
-    @settings(max_examples=30)
+    @examples(30)
     @given(st.text("azAZ059-._~+/", min_size=1), st.integers(0, 3))
     def test_all_that_the_rfc_allows(self, text: str, padding: int) -> None:
         """RFC 6750 §2.1: ``b64token``."""

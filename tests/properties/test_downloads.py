@@ -7,10 +7,11 @@ import re
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from anyhttp import ClientPayloadError, ClientSession, download
 from anyhttp.testing import Answer, MockConnector, ReceivedRequest
+from tests.support.examples import examples
 
 #: what a server does with one request
 STEPS = st.sampled_from([
@@ -70,7 +71,7 @@ class Server:
     cuts=st.lists(st.integers(0, 199), max_size=12),
     attempts=st.integers(1, 3),
 )
-@settings(max_examples=30)
+@examples(30)
 async def test_a_download_gives_a_file_that_was_there(
     steps: list[str], cuts: list[int], attempts: int
 ) -> None:

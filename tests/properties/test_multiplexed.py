@@ -7,9 +7,10 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from anyhttp.connector._origin import Origin, OriginSlot
+from tests.support.examples import examples
 from tests.support.keys import A, B
 from tests.support.multiplexed import (
     BACKENDS,
@@ -186,7 +187,7 @@ class Run:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("limits", [(0, 0), (2, 0), (3, 1)])
-@settings(max_examples=25)
+@examples(25)
 @given(events=st.lists(EVENTS, min_size=5, max_size=40))
 def test_any_sequence_of_events(
     backend: str, limits: tuple[int, int], events: list[tuple[Any, ...]]

@@ -33,6 +33,7 @@ class Answer:
     body: bytes
     chunk_ends: tuple[int, ...]
     """How many bytes of the body there were at the end of each chunk."""
+    trailers: RawHeaders
     keep_alive: bool | float
     content_encoding: str
     set_cookies: tuple[str, ...]
@@ -104,6 +105,7 @@ def receive(
         headers=tuple(head.raw_headers),
         body=b"".join(engine.pieces),
         chunk_ends=tuple(engine.chunk_ends),
+        trailers=tuple(engine.trailers),
         keep_alive=engine.keep_alive,
         content_encoding=head.content_encoding,
         set_cookies=tuple(head.set_cookies),

@@ -24,6 +24,7 @@ from anyhttp.testing._memory import memory_connection
 from anyhttp.testing._observed import ExchangeObserver, ObservedStream, decoded_request
 from anyhttp.testing._replay import encoded_body, response_bytes, without_codings
 from anyhttp.testing._replay_stream import ReplayStream
+from tests.support.examples import examples
 
 # -- codings ----------------------------------------------------------------------------
 
@@ -36,7 +37,7 @@ ALL_CODINGS = ["gzip", "x-gzip", "deflate", "br", "zstd"]
     ),
     st.lists(st.sampled_from(ALL_CODINGS), min_size=1, max_size=3).map(", ".join),
 )
-@hypothesis.settings(max_examples=60)
+@examples(60)
 def test_any_body_can_be_put_into_any_coding(body: bytes, coding: str) -> None:
     """Also where the library that would compress it is missing."""
     encoded = encoded_body(body, coding)
