@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ SPECIAL = [
     *(b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 05\r\n"),
     *(b"\n\n", b"\n ", b"\n\r\n", b"X: a\n", b"X:\r\n a\r\n", b"\x0b", b"\x0c"),
     *(b"\x01", b" ;", b"; "),
+    *(b"\r\nTransfer-Encoding: chunked", b"\r\nTransfer-Encoding: gzip, chunked"),
+    *(b"\r\nContent-Length: 5", b"\r\n\r\nHTTP/1.1 200 OK"),
     *(b"Transfer-Encoding: identity\r\n", b"HTTP/1.7 ", b"Content-Length:\r\n\t5\r\n"),
     *(b"Connection: upgrade\r\n", b"Upgrade: a\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 "),
 ]
@@ -79,7 +82,7 @@ def messages(draw: st.DrawFn) -> Message:
     body = draw(bodies)
     ends: tuple[int, ...] = ()
     trailers: RawHeaders = ()
-    framing = draw(st.sampled_from(["length", "twice", "chunked", "eof"]))
+    framing = draw(st.sampled_from(["length", "twice", "chunked", "chunked", "eof"]))
     extra: list[tuple[bytes, bytes]] = []
     sent = body
     if framing == "chunked":
@@ -97,11 +100,10 @@ def messages(draw: st.DrawFn) -> Message:
     raw = b"\r\n".join([*lines, b"", sent])
     interim: list[Interim] = []
     for _ in range(draw(st.integers(0, 2))):
-        interim.insert(
-            0, Interim(draw(st.sampled_from([100, 102, 103, 199])), "", draw(some_fields))
-        )
-        head = [b"HTTP/1.1 %d " % interim[0].status]
-        head += [name + b": " + value for name, value in interim[0].headers]
+        before = Interim(draw(st.sampled_from([100, 102, 103, 199])), "", draw(some_fields))
+        interim.insert(0, before)
+        head = [b"HTTP/1.1 %d " % before.status]
+        head += [name + b": " + value for name, value in before.headers]
         raw = b"\r\n".join([*head, b"", raw])
     return Message(raw, status, reason, tuple(fields), body, ends, trailers, tuple(interim))
 
@@ -131,12 +133,34 @@ def test_a_valid_response_means_what_was_written(message: Message, at: list[int]
             assert answer.surplus == b""
 
 
+@examples(50)
+@given(reason=texts, fields=some_fields, trailers=some_fields, extension=texts, at=places)
+def test_each_limit_is_met_exactly(
+    reason: bytes, fields: RawHeaders, trailers: RawHeaders, extension: bytes, at: list[int]
+) -> None:
+    """What is as long as a limit is read, and one byte or one line more is not."""
+    lines = [b"HTTP/1.1 200 " + reason, b'1;a="%b"' % re.sub(rb'["]', b"", extension)]
+    head = [name + b": " + value for name, value in (*fields, (b"Transfer-Encoding", b"chunked"))]
+    tail = [name + b": " + value for name, value in trailers]
+    raw = b"\r\n".join([lines[0], *head, b"", lines[1], b"a", b"0", *tail, b"", b""])
+    line = max(map(len, lines))
+    field = max(map(len, [*head, *tail])) - len(": ")
+    count = len(head) + len(tail)
+    for name in NAMES:
+        for pieces in ways(raw, at):
+            assert receive(name, pieces, limits=Limits(line, field, count))
+            assert not receive(name, pieces, limits=Limits(line - 1, field, count))
+            assert not receive(name, pieces, limits=Limits(line, field - 1, count))
+            assert not receive(name, pieces, limits=Limits(line, field, count - 1))
+
+
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
     """Return a response with up to three things wrong with it."""
     raw = bytearray(draw(messages()).raw)
     for _ in range(draw(st.integers(1, 3))):
-        place = draw(st.integers(0, len(raw)))
+        marks = [index for index, byte in enumerate(raw) if byte in b"\r\n:; "]
+        place = draw(st.one_of(st.sampled_from([*marks, 0]), st.integers(0, len(raw))))
         match draw(st.sampled_from(["insert", "replace", "delete", "repeat", "flip"])):
             case "insert":
                 raw[place:place] = draw(st.sampled_from(SPECIAL))
@@ -168,7 +192,7 @@ small = st.one_of(
 methods = st.sampled_from(["GET", "HEAD", "CONNECT"])
 
 
-@examples(300)
+@examples(150)
 @given(raw=whatever, at=places, method=methods, upgrade=st.booleans(), limits=small)
 @example(  # a space after a value is no part of it
     raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
@@ -267,7 +291,7 @@ class Llhttp:
         self.complete += 1
 
 
-@examples(200)
+@examples(120)
 @given(raw=st.one_of(messages().map(lambda message: message.raw), whatever))
 def test_before_a_connection_is_kept_llhttp_reads_the_same(raw: bytes) -> None:
     """What anyone else between here and the server could read differently ends the connection."""
