@@ -9,7 +9,6 @@ from typing import Any
 from unittest import mock
 
 from hypothesis import example, given, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from yarl import URL
 
 from anyhttp._headers.set_cookie import parse_date
@@ -19,122 +18,108 @@ from tests.support.examples import examples
 
 NOW = 1_700_000_000.0
 
+HOSTS = [
+    *("example.com", "example.com", "www.example.com", "www.example.com", "a.www.example.com"),
+    *("evilexample.com", "WWW.example.com:8080", "com"),
+]
+PATHS = ["", "/", "/a", "/a/", "/a/b", "/a/b", "/ab", "/a/b/c?/d/"]
+ATTRIBUTES = [
+    *("Secure", "Secure", "secure=no", "HttpOnly", "SameSite=None", "", " ", "Unknown=1"),
+    *("Path=/", "Path=/", "Path=/a", "path = /a/", "Path=/a/b", "Path=a", "Path=", "Path"),
+    *("Domain=example.com", "Domain=example.com", "domain=.EXAMPLE.com", "Domain=www.example.com"),
+    *("Domain=com", "Domain=", "Domain=.", "Domain=example.com.", "Domain=ample.com"),
+    *("Max-Age=0", "Max-Age=1", "max-age=60", "Max-Age=-1", "Max-Age=", "Max-Age=+5"),
+    *("Max-Age=5x", "Max-Age=-", "Max-Age=00060", "Max-Age=\u0665"),
+    *("Expires=never", "Expires=1 jan 2001 0:0:0"),
+    *(f"Expires={formatdate(NOW + seconds, usegmt=True)}" for seconds in (-1, 0, 1, 60, 10**9)),
+]
+NAMES = ["a", "a", "a", "b", "A", "__Host-a", "__Secure-a", "__host-b"]
+PAIRS = [
+    *("{}=1", "{}=2", "{}=3", "{}=", " {} = 4 ", '{}="5 6"', "{}=7=8", "{}=\udce4"),
+    *("{}", "={}", "{}=\x01", "{}=8\t9", "{}=" + "x" * 4095, "{}=" + "x" * 4096),
+]
+
 urls = st.builds(
     lambda scheme, host, path: URL(f"{scheme}://{host}{path}", encoded=True),
     st.sampled_from(["http", "https", "https", "ws", "wss"]),
-    st.sampled_from(
-        [
-            *("example.com", "www.example.com", "www.example.com", "a.www.example.com"),
-            *("evilexample.com", "WWW.example.com:8080", "com", "localhost"),
-        ]
-    ),
-    st.sampled_from(["", "/", "/a", "/a/", "/a/b", "/ab", "/a/b/c?/d/", "/A"]),
+    st.sampled_from(HOSTS),
+    st.sampled_from(PATHS),
 )
-ages = st.sampled_from([*("0", "1", "60", "-1", "", "+5", "5x", "-", "00060", "\u0665")])
-dates = st.sampled_from([-1, 0, 1, 60, 10**9]).map(
-    lambda seconds: formatdate(NOW + seconds, usegmt=True)
+fields = st.builds(
+    lambda pair, name, between, more: between.join([pair.format(name), *more]),
+    st.one_of(st.just(PAIRS[0]), st.sampled_from(PAIRS)),
+    st.sampled_from(NAMES),
+    st.sampled_from(["; ", ";", " ;\t"]),
+    st.lists(st.sampled_from(ATTRIBUTES), max_size=4),
 )
-attributes = st.one_of(
-    st.sampled_from(
-        [
-            *("Secure", "secure", "HttpOnly", "Secure=no", "SameSite=None", "", " ", "Unknown=1"),
-            *("Path=/", "Path=/a", "path = /a/", "Path=/a/b", "Path=a", "Path=", "Path"),
-            *("Domain=example.com", "domain=.EXAMPLE.com", "Domain=www.example.com", "Domain=com"),
-            *("Domain=", "Domain=.", "Domain=example.com.", "Domain=ample.com", "Domain=localhost"),
-            *("Expires=never", "Expires=1 jan 2001 0:0:0"),
-        ]
-    ),
-    ages.map("Max-Age={}".format),
-    dates.map("Expires={}".format),
-)  # fmt: skip
-names = st.sampled_from(["a", "a", "b", "__Host-a", "__Secure-a", "__host-b", "A", "", " a\t"])
-values = st.sampled_from(
-    ["", "1", "2", " 3 ", '"4 5"', "6=7", "\x01", "8\t9", "\udce4", "x" * 4096]
+responses = st.tuples(st.just("respond"), urls, st.lists(fields, min_size=1, max_size=4))
+events = st.one_of(
+    *[responses] * 4,
+    st.tuples(st.just("wait"), st.sampled_from([0.5, 1.0, 59.0, 60.0, 10.0**9]), st.none()),
+    st.tuples(st.sampled_from(["forget", "restart"]), st.sampled_from(HOSTS), st.none()),
 )
 
 
-@st.composite
-def fields(draw: st.DrawFn) -> str:
-    """Return one value of ``Set-Cookie``."""
-    pair = draw(st.sampled_from(["{}={}", "{}={}", "{}={}", "{}{}", " {} = {} "]))
-    pieces = [pair.format(draw(names), draw(values)), *draw(st.lists(attributes, max_size=4))]
-    return draw(st.sampled_from([";", "; ", " ;\t"])).join(pieces)
-
-
-class JarModel(RuleBasedStateMachine):
-    """A jar, a model, and one clock for both."""
+class Run:
+    """A jar and a model, with one clock for both."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.jar = CookieJar()
         self.model = ModelJar()
         self.now = NOW
-        self.clock = mock.patch("time.time", side_effect=lambda: self.now)
-        self.clock.start()
 
-    def teardown(self) -> None:
-        """Give the time back."""
-        self.clock.stop()
+    def happen(self, what: str, where: Any, fields: list[str]) -> None:
+        """Let something happen to both."""
+        match what:
+            case "respond":
+                self.jar.update_cookies_from_headers(fields, where)
+                for field in fields:
+                    self.model.receive(field, where, self.now)
+                self.model.expire(self.now)
+            case "wait":
+                self.now += where
+                self.model.expire(self.now)
+            case "forget":
+                self.jar.clear_domain(where)
+                kept = [
+                    cookie
+                    for cookie in self.model.cookies
+                    if not f".{cookie.domain}".endswith(f".{where}")
+                ]
+                self.model.cookies = kept
+            case _:
+                with tempfile.TemporaryDirectory() as directory:
+                    path = Path(directory) / "jar"
+                    self.jar.save(path)
+                    self.jar = CookieJar()
+                    self.jar.load(path)
 
-    @rule(received=st.lists(fields(), min_size=1, max_size=4), url=urls)
-    def respond(self, received: list[str], url: URL) -> None:
-        """A server sets cookies."""
-        self.jar.update_cookies_from_headers(received, url)
-        for field in received:
-            self.model.receive(field, url, self.now)
-            self.model.expire(self.now)
-
-    @rule(seconds=st.sampled_from([0.5, 1.0, 59.0, 60.0, 10.0**9]))
-    def wait(self, seconds: float) -> None:
-        """Time goes by."""
-        self.now += seconds
-        self.model.expire(self.now)
-
-    @rule(url=urls)
-    def ask(self, url: URL) -> None:
-        """The next request has the cookies that the document says, in its order."""
-        assert (cookie_header(self.jar, url) or "") == self.model.header(url)
-
-    @rule()
-    def ask_everywhere(self) -> None:
-        """So does one for each host."""
-        for scheme in ("http", "https"):
-            for host in ("example.com", "www.example.com", "com", "localhost"):
-                self.ask(URL(f"{scheme}://{host}/a/b"))
-
-    @rule(domain=st.sampled_from(["example.com", "www.example.com"]))
-    def clear_domain(self, domain: str) -> None:
-        """A program forgets what hosts have set."""
-        self.jar.clear_domain(domain)
-        self.model.cookies = [
-            cookie
-            for cookie in self.model.cookies
-            if not f".{cookie.domain}".endswith(f".{domain}")
-        ]
-
-    @rule()
-    def restart(self) -> None:
-        """A jar that is saved and loaded is the same jar."""
-        with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "jar"
-            self.jar.save(path)
-            self.jar = CookieJar()
-            self.jar.load(path)
-
-    @invariant()
-    def has_as_many(self) -> None:
-        """Nothing is kept that has expired, and nothing is lost."""
-        assert len(self.jar) == len(self.model.cookies)
-        assert {(c.key, c["domain"], c["path"]) for c in self.jar} == {
-            (c.name, c.domain, c.path) for c in self.model.cookies
-        }
-        assert len(self.jar.host_only_cookies) == len(
-            {(c.domain, c.path.rstrip("/"), c.name) for c in self.model.cookies if c.host_only}
-        )
+    def check(self) -> None:
+        """Compare what is stored, and what is sent where."""
+        stored = {(cookie.name, cookie.domain, cookie.path) for cookie in self.model.cookies}
+        assert {(each.key, each["domain"], each["path"]) for each in self.jar} == stored
+        assert len(self.jar) == len(self.model.cookies) == len(stored)
+        for url in ASKED:
+            assert (cookie_header(self.jar, url) or "") == self.model.header(url), url
 
 
-TestJarModel: Any = JarModel.TestCase
-TestJarModel.settings = examples(60, stateful_step_count=20)
+ASKED = [
+    URL(f"{origin}{path}", encoded=True)
+    for origin in ("http://example.com", "https://www.example.com", "wss://a.www.example.com")
+    for path in ("/", "/a/b", "/ab")
+] + [URL("http://com/a/"), URL("https://evilexample.com/"), URL("https://www.example.com:8080/a")]
+
+
+@examples(80)
+@given(happening=st.lists(events, min_size=4, max_size=25))
+def test_a_jar_is_that_of_the_document(happening: list[tuple[Any, ...]]) -> None:
+    """RFC 6265bis §5: whatever servers set, however time passes, and over restarts."""
+    run = Run()
+    with mock.patch("time.time", side_effect=lambda: run.now):
+        for event in happening:
+            run.happen(*event)
+            run.check()
+
 
 pieces_of_dates = st.lists(
     st.sampled_from(
