@@ -1,4 +1,4 @@
-"""Whatever the arguments: one request goes out that a strict reader takes for one, or none."""
+"""Whatever the arguments: one request goes out that strict readers take for one, or none."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ from anyhttp import (
     FormData,
 )
 from tests.support.engines import NAMES
+from tests.support.examples import examples
+from tests.support.server_parsers import read_by_h11, read_by_llhttp
 
 REPLY = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 FIRST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Z]+ [^\x00-\x20\x7f]+ HTTP/1\.1")
+METHOD = re.compile(rb"(?:GET|POST) ")
 FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ([^\x00-\x08\x0a-\x1f\x7f]*)")
 
 # What means something somewhere between here and there.
@@ -158,6 +161,13 @@ def check(sent: bytes) -> None:
     assert b"evil" not in found
     assert [name for name in found if name == b"host"] == [b"host"]
     assert not {b"content-length", b"transfer-encoding"} <= found.keys()
+    # And by those of h11's server and of llhttp, which has a list of the methods that there are.
+    same = [(field[1].lower(), field[2].strip()) for field in fields if field]
+    readers = [read_by_h11, read_by_llhttp] if METHOD.match(sent) else [read_by_h11]
+    for read in (reader(sent) for reader in readers):
+        assert first == b" ".join([read.method, read.target, b"HTTP/" + read.version])
+        assert [(name, value.strip()) for name, value in read.fields] == same
+        assert read.body == body or b"transfer-encoding" in found
     if b"transfer-encoding" in found:
         assert found[b"transfer-encoding"] == b"chunked"
         assert body.endswith(b"0\r\n\r\n")
@@ -182,3 +192,31 @@ async def test_one_request_or_none(http1: str, drawn: tuple[str, Any, dict[str, 
             assert not connector.sent
         else:
             check(bytes(connector.sent))
+
+
+@pytest.mark.once
+@examples(60)
+@given(drawn=requests())
+async def test_one_request_or_none_over_http2(drawn: tuple[str, Any, dict[str, Any]]) -> None:
+    """What h2 takes for one, and what could be translated to HTTP/1.1 without another meaning."""
+    pytest.importorskip("h2", reason="the server is made with h2")
+    from tests.support.http2_client import one_connection
+    from tests.support.http2_memory import KeepingServer
+
+    method, url, options = drawn
+    server = KeepingServer()
+    async with one_connection(server) as (session, _):
+        try:
+            await make(session, method, url, options)
+        except (ClientError, ValueError, TypeError):
+            assert not server.fields
+            return
+    (fields,) = server.fields
+    names = sorted(name for name, _ in fields if name.startswith(b":"))
+    assert names == [b":authority", b":method", b":path", b":scheme"]
+    pseudo = dict(fields)
+    assert FIRST_LINE.fullmatch(b"%b %b HTTP/1.1" % (pseudo[b":method"], pseudo[b":path"]))
+    for name, value in fields[4:]:
+        assert FIELD.fullmatch(name + b": " + value)
+        assert name not in {b"evil", b"host", b"connection", b"transfer-encoding"}
+    assert len(server.body) == int(pseudo.get(b"content-length", len(server.body)))

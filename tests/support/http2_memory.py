@@ -22,7 +22,7 @@ from anyhttp import ClientConnectionResetError
 from anyhttp._network import NetworkStream
 from anyhttp._tasks import Expired
 
-__all__ = ("MemoryServer",)
+__all__ = ("KeepingServer", "MemoryServer")
 
 #: What the client may send before the server has read it.
 WINDOW = 2**24
@@ -225,3 +225,21 @@ class MemoryServer:
     async def aclose(self) -> None:
         self.abort()
         await anyio.lowlevel.checkpoint()
+
+
+class KeepingServer(MemoryServer):
+    """Keeps what h2 has read of requests; h2 raises an error for what is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fields: list[list[tuple[bytes, bytes]]] = []
+        """The fields of each head."""
+        self.body = b""
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, RequestReceived):
+            fields = cast("list[tuple[str, str]]", list(event.headers))
+            self.fields.append([(n.encode("latin-1"), v.encode("latin-1")) for n, v in fields])
+        elif isinstance(event, DataReceived):
+            self.body += event.data
+        super()._handle(event)
