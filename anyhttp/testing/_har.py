@@ -25,7 +25,14 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from .. import hdrs
-from .._common import __version__, parsed_url, printable, replace_file, without_user_info
+from .._common import (
+    GrowingBytes,
+    __version__,
+    parsed_url,
+    printable,
+    replace_file,
+    without_user_info,
+)
 from .._headers import is_token, parse_content_type
 from ._har_messages import RecordedSocket, read_socket, socket_record
 from ._json import json_value
@@ -48,6 +55,9 @@ Record: TypeAlias = dict[str, Any]
 
 #: Largest file that is read, in bytes: the whole of it is held in memory.
 MAX_FILE: Final = 512 * 1024 * 1024
+
+#: How much of it is read at a time.
+READ_SIZE: Final = 1024 * 1024
 
 #: Longest URL of an entry that can be replayed, in characters; browsers write pictures as URLs.
 MAX_URL: Final = 64 * 1024
@@ -221,11 +231,7 @@ def read_har(path: str) -> HarFile:
     :raises FileNotFoundError: there is no such file
     :raises OSError: it cannot be read
     """
-    with open(path, "rb") as file:
-        content = file.read(MAX_FILE + 1)
-    if len(content) > MAX_FILE:
-        raise CassetteError(path, f"the file is larger than {MAX_FILE} bytes")
-    log = _log_of(path, content)
+    log = _log_of(path, _content_of(path))
     entries = log.pop("entries")
     return HarFile(
         log=log,
@@ -234,6 +240,19 @@ def read_har(path: str) -> HarFile:
             for number, record in enumerate(entries)
         ),
     )
+
+
+def _content_of(path: str) -> bytes:
+    """Return what is in a file; room is made for what it has, and not for the most that it may."""
+    content = GrowingBytes()
+    size = 0
+    with open(path, "rb") as file:
+        while piece := file.read(READ_SIZE):
+            size += len(piece)
+            if size > MAX_FILE:
+                raise CassetteError(path, f"the file is larger than {MAX_FILE} bytes")
+            content.extend((piece,))
+    return content.getvalue()
 
 
 def _log_of(path: str, content: bytes) -> Record:

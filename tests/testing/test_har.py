@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,26 @@ def test_a_file_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("anyhttp.testing._har.MAX_FILE", 10)
     with pytest.raises(CassetteError, match="larger than 10 bytes"):
         read_har(saved(tmp_path))
+
+
+def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
+    """No room is made for the largest file that there may be: a process may not get it."""
+    path = saved(tmp_path)
+    tracemalloc.start()
+    try:
+        read_har(path)
+        _, memory = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert memory < 4 * 2**20
+
+
+def test_a_file_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together they are the file."""
+    path = saved(tmp_path, entry())
+    whole = read_har(path)
+    monkeypatch.setattr("anyhttp.testing._har.READ_SIZE", 7)
+    assert read_har(path) == whole
 
 
 def test_a_url_is_shown_without_its_password(tmp_path: Path) -> None:
