@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -220,23 +220,60 @@ async def test_that_of_http2_works_on_both_backends(
     assert http2_server.http2_connections == 1
 
 
-def test_that_of_http2_runs_as_a_script(http2_server: Http2Server) -> None:
+def test_that_of_http2_runs_as_a_script(http2_server: Http2Server, tmp_path: Path) -> None:
     """As the others do."""
-    run_as_script("http2", str(http2_server.url), HTTP2_PRINTED)
+    ended = run_as_scripts(["http2"], str(http2_server.url), tmp_path)
+    assert ended == {"http2": (0, HTTP2_PRINTED, "")}
 
 
-@pytest.mark.parametrize("name", PRINTED)
-def test_an_example_runs_as_a_script(name: str, base_url: str) -> None:
-    """It ends well, prints what it should, and leaves no warning behind."""
-    run_as_script(name, base_url, PRINTED[name])
+@pytest.mark.timeout(300)  # they run one after the other, which may take long on a busy machine
+def test_the_examples_run_as_scripts(base_url: str, tmp_path: Path) -> None:
+    """They end well, print what they should, and leave no warning behind."""
+    ended = run_as_scripts(PRINTED, base_url, tmp_path)
+    assert ended == {name: (0, printed, "") for name, printed in PRINTED.items()}
 
 
-def run_as_script(name: str, base_url: str, printed: str) -> None:
-    """Run an example in a process of its own, and compare what it prints."""
-    command = [sys.executable, "-X", "dev", "-W", "error", str(EXAMPLES / f"{name}.py"), base_url]
+# Each script is a fork of one process, which has imported what they all import: that takes longest.
+RUN_SCRIPTS: Final = """
+import os, runpy, sys
+import anyhttp, anyio._backends._asyncio
+base_url, *scripts = sys.argv[1:]
+for script in scripts:
+    child = os.fork()
+    if not child:
+        for number, kind in ((1, "printed"), (2, "said")):
+            name = os.path.basename(script) + "." + kind
+            os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY), number)
+        sys.argv = [script, base_url]
+        runpy.run_path(script, run_name="__main__")
+        break
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(status, flush=True)
+"""
+
+
+def run_as_scripts(
+    names: Iterable[str], base_url: str, folder: Path
+) -> dict[str, tuple[int, str, str]]:
+    """Run examples, each in a process of its own.
+
+    :param folder: where what they print is kept
+    :return: the status that each ended with, what it printed, and what it said besides
+    """
+    scripts = [EXAMPLES / f"{name}.py" for name in names]
+    command: list[str | Path] = [
+        sys.executable, "-X", "dev", "-W", "error", "-c", RUN_SCRIPTS, base_url, *scripts,
+    ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    # asyncio's debug mode also tells of slow steps, which a busy machine has.
-    said = re.sub(r"(?m)^Executing <.*> took [\d.]+ seconds\n", "", result.stderr)
-    assert (said, result.stdout) == ("", printed)
-    assert result.returncode == 0
+    done = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True, env=environment
+    )
+    ended = {}
+    for script, status in zip(scripts, done.stdout.split(), strict=True):
+        printed, said = (
+            (folder / f"{script.name}.{kind}").read_text("utf-8") for kind in ("printed", "said")
+        )
+        # asyncio's debug mode also tells of slow steps, which a busy machine has.
+        said = re.sub(r"(?m)^Executing <.*> took [\d.]+ seconds\n", "", said)
+        ended[script.stem] = int(status), printed, said
+    return ended

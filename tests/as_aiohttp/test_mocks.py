@@ -11,6 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 import anyhttp
+from anyhttp.testing import mock_requests
 from tests.support.server import Server
 
 
@@ -106,3 +107,13 @@ async def test_a_session_with_a_store(stand_in: None, server: Server) -> None:
                 assert await response.content.read() == plain
     assert len(server.requests) == 2
     assert session.store == {str(url): (plain, False)}
+
+
+async def test_requests_are_mocked_as_those_of_this_package(stand_in: None) -> None:
+    """What a program for aiohttp gets is the same session."""
+    aiohttp = imported("aiohttp")
+    with mock_requests() as mock:
+        mock.get("http://api.test/users", json=["Ann"])
+        async with aiohttp.ClientSession() as session:
+            async with session.get("http://api.test/users") as response:
+                assert await response.json() == ["Ann"]

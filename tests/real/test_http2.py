@@ -130,16 +130,16 @@ async def test_bodies_up_and_down(
     """Of a known length and of none; what comes back is the same."""
     for size in SIZES:
         body = echoed(place, size)
-        for data in (io.BytesIO(body), pieces(body)):
+        # the large one is read while it is sent: that takes the servers longest
+        for data in (pieces(body), io.BytesIO(body))[: 1 if size == len(LARGE) else 2]:
             async with session.post("echo-body", data=data) as response:
                 assert (response.status, response.version) == (200, HTTP2)
                 assert await response.read() == body
     if place.has_routes:
         digest = hashlib.sha256(LARGE).hexdigest()
-        for data in (io.BytesIO(LARGE), pieces(LARGE)):
-            async with session.post("upload", data=data) as response:
-                answer = await response.json(content_type=None)
-            assert answer == {"length": len(LARGE), "sha256": digest}
+        async with session.post("upload", data=io.BytesIO(LARGE)) as response:
+            answer = await response.json(content_type=None)
+        assert answer == {"length": len(LARGE), "sha256": digest}
     assert len(sockets.made) == 1
 
 

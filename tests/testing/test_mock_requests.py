@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import importlib
 import inspect
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
@@ -172,18 +171,6 @@ class TestWhatIsCovered:
                 async with session.ws_connect("ws://api.test/feed") as ws:
                     await ws.send_str("hello")
                     assert await ws.receive_str() == "hello"
-
-    async def test_the_stand_in_for_aiohttp(self) -> None:
-        """What a program for aiohttp gets is the same session."""
-        anyhttp.install_as_aiohttp()
-        try:
-            aiohttp = importlib.import_module("aiohttp")
-            with mock_requests() as mock:
-                mock.get(USERS, json=["Ann"])
-                async with aiohttp.ClientSession() as session:
-                    assert await get(session, USERS) == b'["Ann"]'
-        finally:
-            anyhttp.uninstall_as_aiohttp()
 
     async def test_a_connector_in_memory_is_not_covered(self) -> None:
         """It has nothing of the network's to be replaced."""

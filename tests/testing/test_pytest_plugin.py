@@ -127,9 +127,9 @@ def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Folder:
     return Folder(tmp_path, request.param)
 
 
-@pytest.fixture(params=RUNNERS)
-def folder_of_each_kind(tmp_path: Path, request: pytest.FixtureRequest) -> Folder:
-    """The same, also with the settings by which these plugins run all async tests."""
+@pytest.fixture(params=["anyio, auto", "asyncio, auto", "trio, auto"])
+def folder_without_marks(tmp_path: Path, request: pytest.FixtureRequest) -> Folder:
+    """The same with the settings by which these plugins run all async tests."""
     return Folder(tmp_path, request.param)
 
 
@@ -198,9 +198,9 @@ def test_nothing_is_imported_in_a_run_without_a_fixture(one_folder: Folder) -> N
     assert endings(reports) == {"test_passes": "passed", "test_fails": "failed in call"}
 
 
-def test_requests_of_tests_fixtures_and_threads_are_answered(folder_of_each_kind: Folder) -> None:
+def test_requests_of_tests_fixtures_and_threads_are_answered(folder_without_marks: Folder) -> None:
     """By the mock, whatever runs them, and in which context."""
-    reports = folder_of_each_kind.run(
+    reports = folder_without_marks.run(
         FETCH
         + """
 import threading

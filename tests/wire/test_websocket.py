@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import threading
 import warnings
-import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -34,6 +33,7 @@ from anyhttp import (
     WSServerHandshakeError,
 )
 from tests.support import websocket
+from tests.support.bombs import blocks_of_zeros
 from tests.support.cancel import cancel_when
 from tests.support.census import running_tasks
 from tests.support.client import assert_free, client, wait_free
@@ -703,8 +703,7 @@ class TestManyFrames:
         self, script: Script, read: int
     ) -> None:
         """A little input may inflate to much, which is only thrown away."""
-        compressor = zlib.compressobj(wbits=-15)
-        data = compressor.compress(bytes(60_000_000)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        data = blocks_of_zeros(60)
         frames = websocket.frame(BINARY, data.removesuffix(b"\x00\x00\xff\xff"), reserved=4)
         fields = ("Sec-WebSocket-Extensions: permessage-deflate",)
         accept = Accept(fields=fields)
