@@ -168,11 +168,16 @@ class Exchange(Conversation):
 
     async def send(self, program: Program, **options: Any) -> None:
         """Send the request, and read the answer."""
+        options = {"url": self.url(program), **self.options(program), **options}
         async with program.session.request(
-            self._method, program.url, timeout=program.timeout, **self.options(program), **options
+            self._method, timeout=program.timeout, **options
         ) as response:
             assert response.headers["X-Name"] == program.name
             await program.read(response)
+
+    def url(self, program: Program) -> str:
+        """Return the URL of the request."""
+        return program.url
 
     def options(self, program: Program) -> dict[str, Any]:
         """Return further options of the request."""

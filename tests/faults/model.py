@@ -63,6 +63,13 @@ class Cell:
     why: str = ""
 
 
+#: Why a close can look like a reset.
+UNREAD: Final = (
+    "A system that closes a connection with unread bytes resets it. What of this is seen first "
+    "decides."
+)
+
+
 def sees(*outcomes: Outcome, why: str = "") -> Cell:
     """Return a cell with these *outcomes*."""
     return Cell(outcomes, why)
@@ -108,7 +115,8 @@ class Phase:
         if fault in WHOLE:
             return [self.first]
         if fault is Fault.ALERT:
-            return [0, 1] if not every else list(range(self.conversation.records(self.part)))
+            records = self.conversation.records(self.part)
+            return list(range(records if every else min(records, 2)))
         if self.every:
             return list(self.every if every else self.few)
         sizes = self.conversation.sizes(self.part, fault)

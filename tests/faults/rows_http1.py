@@ -26,7 +26,7 @@ from .http1 import (
     until_eof,
     with_trailers,
 )
-from .model import ANSWER, BEGINNING, Cell, Fault, Phase, sees
+from .model import ANSWER, BEGINNING, UNREAD, Cell, Fault, Phase, sees
 
 _GROUP: Final = "HTTP/1.1"
 
@@ -62,13 +62,8 @@ _BODY: Final[Mapping[Fault, Cell]] = {
 
 _TWICE: Final = sees(ANSWER, why="The surplus is never read as the answer to another request.")
 
-_UNREAD: Final = (
-    "A system that closes a connection with unread bytes resets it. What of this is seen first "
-    "decides."
-)
-
 _SENDING: Final[Mapping[Fault, Cell]] = {
-    Fault.CLOSE: sees(ServerDisconnectedError, ClientOSError, why=_UNREAD),
+    Fault.CLOSE: sees(ServerDisconnectedError, ClientOSError, why=UNREAD),
     Fault.RESET: sees(ClientOSError),
     Fault.HALF_CLOSE: sees(ServerDisconnectedError),
     Fault.STALL: sees(
@@ -108,7 +103,7 @@ HTTP1: Final = (
         _BY_LENGTH,
         "connection",
         {
-            Fault.CLOSE: sees(ServerDisconnectedError, ClientOSError, why=_UNREAD),
+            Fault.CLOSE: sees(ServerDisconnectedError, ClientOSError, why=UNREAD),
             Fault.RESET: sees(
                 ClientOSError,
                 ClientConnectorError,

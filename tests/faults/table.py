@@ -8,7 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 from .model import Phase
+from .rows_connecting import CONNECTING, HTTP_PROXIES, SOCKS_PROXIES, TLS
 from .rows_http1 import HTTP1
 
 #: The groups of rows, in the order of the page.
-TABLE: Final[tuple[Phase, ...]] = (*HTTP1,)
+TABLE: Final[tuple[Phase, ...]] = (
+    *CONNECTING,
+    *TLS,
+    *HTTP_PROXIES,
+    *SOCKS_PROXIES,
+    *HTTP1,
+)

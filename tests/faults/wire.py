@@ -133,7 +133,7 @@ class Wire(Inbox):
             case Fault.ALERT:
                 start = record_starts(before + after)[plan.position]
                 self._send_read((before + after)[:start])
-                self.link.send(ALERT)
+                self.send(ALERT)
                 self.link.half_close()
                 self.until_gone()
             case Fault.STALL | Fault.STALL_TOTAL:
@@ -195,8 +195,10 @@ class TlsWire(Wire):
                 self._say_below(part)
                 if not self._fill_below():
                     raise Over from None
-            except ssl.SSLError:  # the client has refused
-                raise Over from None
+            except ssl.SSLError:  # the client or this server refuses
+                self._below.send(self._outgoing.read())
+                self.link.half_close()
+                self.until_gone()
         self._say_below(f"{part}, end")
 
     def _say_below(self, part: str) -> None:
