@@ -249,6 +249,17 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Make requests of all kinds for minutes on each event loop; fail unless everything is flat.
+
+    Arguments are the minutes on each event loop, five without any, and the seed of an earlier run.
+    The plots and figures of ``docs/explanation/soak.md`` are written.
+    """
+    install(session, "tests")
+    session.run("python", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Count instructions, or with ``cpu`` compare CPU time; neither ever fails a build.
 

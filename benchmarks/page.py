@@ -27,6 +27,7 @@ from .instructions import (
     row_cells,
     scale_cells,
 )
+from .marks import filled
 from .measure import Sample
 from .report import duration, figures
 from .rows import ROWS, SCALE, Row
@@ -267,15 +268,6 @@ def scale_block(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 # -- the page --------------------------------------------------------------------------
-
-
-def filled(page: str, block: str, lines: Iterable[str]) -> str:
-    """Return *page* with *lines* between the marks of *block*."""
-    text = "\n".join(lines)
-    marks = re.compile(rf"(<!-- begin: {block} -->\n).*?(<!-- end: {block} -->)", re.DOTALL)
-    if not marks.search(page):
-        raise SystemExit(f"the page has no marks for {block}")
-    return marks.sub(lambda match: f"{match[1]}\n{text.strip()}\n\n{match[2]}", page)
 
 
 def main() -> None:

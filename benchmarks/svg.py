@@ -1,4 +1,4 @@
-"""Two kinds of plots, as SVG that needs nothing to be shown."""
+"""Three kinds of plots, as SVG that needs nothing to be shown."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ COLOURS: Final = {
 }
 OTHER: Final = "#b08968"
 
+# Of lines in one panel that are no libraries.
+LINES: Final = ("#2563a8", "#d0742b", "#3d9970")
+BAND: Final = "#f3e3c3"
+PANEL: Final = 78  # its height
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -38,6 +43,14 @@ class Group:
 
     title: str
     bars: Sequence[tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Lines with one scale, which begins at zero; their points have the same distances."""
+
+    title: str
+    series: Mapping[str, Sequence[float]]
 
 
 def _colour(client: str) -> str:
@@ -133,3 +146,56 @@ def lines(
         last = max(y, last + 15)  # lines may end close together, names must not
         parts.append(_text(right + 12, last + 4, client))
     return _document(max(370.0, last + 20), title, parts)
+
+
+def timelines(
+    title: str, minutes: float, panels: Sequence[Panel], bands: Sequence[tuple[float, float]] = ()
+) -> str:
+    """Draw *panels* below each other, over the same time.
+
+    :param minutes: how long that is
+    :param bands: parts of the time that are marked in all of them, in minutes
+    """
+    left, right, top = 60.0, WIDTH - 110.0, 40.0
+    scale = (right - left) / minutes
+    bottom = top + len(panels) * (PANEL + 2 * GAP)
+    parts = [_text(10, 22, title, "title")]
+    for begin, end in bands:
+        width = max(1.5, (end - begin) * scale)
+        parts.append(
+            f'<rect x="{left + begin * scale:.1f}" y="{top:.0f}" width="{width:.1f}" '
+            f'height="{bottom - top - GAP:.0f}" fill="{BAND}"/>'
+        )
+    for number, panel in enumerate(panels):
+        ground = top + (number + 1) * (PANEL + 2 * GAP) - GAP
+        parts += _panel(panel, left, right, ground)
+    step = next(step for step in (0.5, 1, 2, 5, 10, 30, 60, 240) if minutes / step <= 12)
+    for tick in range(int(minutes / step) + 1):
+        x = left + tick * step * scale
+        parts += [_line(x, bottom - GAP, x, bottom - GAP + 4)]
+        parts.append(_text(x, bottom + 6, f"{tick * step:g}", "middle"))
+    parts.append(_text(right + 12, bottom + 6, "minutes"))
+    return _document(bottom + 16, title, parts)
+
+
+def _panel(panel: Panel, left: float, right: float, ground: float) -> list[str]:
+    largest = max((value for row in panel.series.values() for value in row), default=0.0) or 1.0
+    parts = [
+        _text(left, ground - PANEL - 5, panel.title),
+        _line(left, ground, right, ground),
+        _line(left, ground - PANEL, right, ground - PANEL),
+        _text(left - 8, ground + 4, "0", "right"),
+        _text(left - 8, ground - PANEL + 4, f"{largest:.3g}", "right"),
+    ]
+    ends = list[tuple[float, str]]()
+    for colour, (name, row) in zip(LINES, panel.series.items(), strict=False):
+        step = (right - left) / max(1, len(row) - 1)
+        heights = [ground - PANEL * value / largest for value in row]
+        path = " ".join(f"{left + i * step:.1f},{y:.1f}" for i, y in enumerate(heights))
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}"/>')
+        ends.append((heights[-1], name))
+    last = -math.inf
+    for y, name in sorted(ends):
+        last = max(y, last + 13)
+        parts.append(_text(right + 12, last + 4, name))
+    return parts

@@ -140,6 +140,7 @@ class Http2Server(Server):
     :param window: what the client may send on each connection before it must wait
     :param go_away_after: how many requests a connection takes before GOAWAY; later ones of the
         client are not looked at
+    :param ports: as of a :class:`Server`
     """
 
     def __init__(
@@ -150,8 +151,9 @@ class Http2Server(Server):
         settings: dict[SettingCodes | int, int] | None = None,
         window: int = 65_535,
         go_away_after: int | None = None,
+        ports: tuple[int, int] = (0, 0),
     ) -> None:
-        super().__init__(tls)
+        super().__init__(tls, ports=ports)
         self.handler = handler
         self.settings = settings or {}
         self.window = window

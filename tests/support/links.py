@@ -347,6 +347,7 @@ class Listener:
     :param on_link: called in that thread with each connection
     :param tls: speak TLS with this server context
     :param unix: listen on a Unix socket in a directory of its own
+    :param port: the TCP port, which an earlier listener may have had; 0 for any that is free
     """
 
     def __init__(
@@ -355,6 +356,7 @@ class Listener:
         *,
         tls: ssl.SSLContext | None = None,
         unix: bool = False,
+        port: int = 0,
     ) -> None:
         self._on_link = on_link
         self._tls = tls
@@ -367,7 +369,9 @@ class Listener:
             self.unix_path = Path(tempfile.mkdtemp(prefix="anyhttp-")) / "socket"
             self._sock.bind(str(self.unix_path))
         else:
-            self._sock.bind(("127.0.0.1", 0))
+            if port:  # connections of the earlier listener may linger
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._sock.bind(("127.0.0.1", port))
         self._sock.listen(128)
         self._sock.setblocking(False)
         self._accepting = False

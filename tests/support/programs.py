@@ -26,9 +26,14 @@ STARTING = 30.0  # seconds
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
+def find_program(name: str) -> str | None:
+    """Return the path of a program, or nothing if it is not installed."""
+    return shutil.which(name, path=_PATH)
+
+
 def program(name: str, package: str) -> str:
     """Return the path of a program; without it, skip the test and name its Debian package."""
-    found = shutil.which(name, path=_PATH)
+    found = find_program(name)
     if found is None:
         pytest.skip(f"{name} is not installed (Debian: apt-get install {package})")
     return found
@@ -48,14 +53,17 @@ def running(
     *listening: int | Path,
     cwd: Path | None = None,
     logs: Path | None = None,
+    said: Path | None = None,
 ) -> Iterator[None]:
     """Run *command* until the block ends.
 
     :param listening: TCP ports and Unix sockets; the program is ready when all accept connections
     :param logs: directory of log files, shown with the output if the program does not start
+    :param said: file that the output is added to, instead of being dropped
     """
     with (
-        tempfile.TemporaryFile() as output,  # not a pipe, which could fill up
+        # not a pipe, which could fill up
+        open(said, "a+b") if said else tempfile.TemporaryFile() as output,
         subprocess.Popen(
             command,
             cwd=cwd,
@@ -71,9 +79,9 @@ def running(
                     process.kill()
                     process.wait()
                     output.seek(0)
-                    said = [output.read().decode(errors="replace")]
-                    said += [path.read_text("utf-8", "replace") for path in _files_in(logs)]
-                    text = "\n".join(said)
+                    texts = [output.read().decode(errors="replace")]
+                    texts += [path.read_text("utf-8", "replace") for path in _files_in(logs)]
+                    text = "\n".join(texts)
                     raise AssertionError(f"{command[0]} does not listen at {place}:\n{text}")
             yield
         finally:

@@ -21,15 +21,18 @@ SETTLING = 2.0  # seconds
 
 
 class Server:
-    """Listens for http, for https, and for http on a Unix socket, until it is stopped."""
+    """Listens for http, for https, and for http on a Unix socket, until it is stopped.
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    :param ports: for http and for https; 0 for any that is free
+    """
+
+    def __init__(self, tls: ssl.SSLContext, *, ports: tuple[int, int] = (0, 0)) -> None:
         self._lock = threading.Lock()
         self._links = LinkThreads(self._serve)
         self.requests: list[str] = []
         """The first two words of each request."""
-        self._plain = Listener(self._links.start)
-        self._tls = Listener(self._links.start, tls=tls)
+        self._plain = Listener(self._links.start, port=ports[0])
+        self._tls = Listener(self._links.start, tls=tls, port=ports[1])
         self._unix = Listener(self._links.start, unix=True)
 
     @property
