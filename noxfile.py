@@ -259,6 +259,19 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-m", "tests.soak", *session.posargs)
 
 
+@nox.session(python="3.13")
+def mutation(session: nox.Session) -> None:
+    """Change parts of the package in one place after the other, and see that a test notices.
+
+    Arguments name targets of ``tests/mutation/targets.py``, without any all are tried.  It fails
+    if less than 85 % of the changes of a target are noticed, or one that is not has no reason in
+    ``tests/mutation/survivors/``.
+    """
+    install(session, "tests", "mutation")
+    folder = str(session.cache_dir / "mutation")
+    session.run("python", "-m", "tests.mutation", "--folder", folder, *session.posargs)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Count instructions, or with ``cpu`` compare CPU time; neither ever fails a build.

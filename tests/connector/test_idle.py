@@ -119,6 +119,33 @@ def test_no_timeout_keeps_for_ever() -> None:
     assert pool.take(A) == "one"
 
 
+def test_what_would_be_taken_can_be_looked_at(pool: IdleConnections[str]) -> None:
+    """The newest to that endpoint, whether or not it is the newest of all; it stays."""
+    assert pool.newest(A) is None
+    pool.put(A, "one", now=0.0)
+    pool.put(A, "two", now=0.0)
+    assert pool.newest(A) == "two"
+    assert pool.newest(B) is None
+    pool.put(B, "three", now=0.0)
+    assert [pool.newest(each) for each in (A, B, C)] == ["two", "three", None]
+    assert [pool.take(each) for each in (A, B, C)] == ["two", "three", None]
+    assert pool.newest(A) == "one"  # the newest of all has been taken
+
+
+def test_a_new_time_counts_from_now_on(pool: IdleConnections[str]) -> None:
+    """For those that are there already it only shortens what is left of theirs."""
+    pool.put(A, "one", now=0.0)  # until 15
+    pool.put(B, "two", now=10.0)  # until 25
+    pool.keep_for(10.0, now=10.0)
+    assert pool.due == 15.0
+    assert pool.with_expiry() == [("one", 15.0), ("two", 20.0)]
+    pool.put(C, "three", now=11.0)
+    assert pool.with_expiry()[-1] == ("three", 21.0)
+    pool.keep_for(1.0, now=11.0)
+    assert pool.due == 12.0
+    assert [expiry for _, expiry in pool.with_expiry()] == [12.0, 12.0, 12.0]
+
+
 @pytest.mark.parametrize("size", [10, 10_000])
 def test_the_cost_does_not_grow_with_the_number_kept(size: int) -> None:
     """Take, put and evict look at a fixed number of connections (counted by their hashes)."""

@@ -7,12 +7,14 @@ import gc
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 import pytest
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 
+from anyhttp._tasks import make_waiter
 from anyhttp._tasks.event_loop import on_asyncio
 from anyhttp.connector._slots import Slot, Slots
 from tests.support.keys import A, B, C
@@ -165,6 +167,52 @@ class TestTotal:
         for slot in held:
             slots.release(slot)
         assert_untouched(slots)
+
+
+def test_a_new_slot_is_not_held() -> None:
+    """It belongs to no connection, and nobody uses one by it."""
+    slot = Slot(A)
+    assert slot.is_held is False
+    assert slot.http1 is None
+    assert slot.lease is None
+
+
+async def test_a_slot_can_be_asked_for_by_whoever_waits_in_another_way() -> None:
+    """It is held at once, or stands in the queue, and its waiter is told when it is held."""
+    slots = make(limit=1)
+    first, second = Slot(A), Slot(B)
+    assert slots.request(first) is True
+    assert first.is_held
+    assert slots.request(second) is False
+    assert not second.is_held
+    second._waiter = make_waiter()
+    slots.release(first)
+    assert second.is_held
+    await second._waiter
+    slots.release(second)
+    assert_untouched(slots)
+
+
+def test_tasks_that_are_about_to_wait_are_counted() -> None:
+    """Each for as long as its block lasts, however that ends."""
+    slots = make(limit=1)
+    with slots.about_to_wait():
+        assert slots.waiting == 1
+        with suppress(ValueError), slots.about_to_wait():
+            assert slots.waiting == 2
+            raise ValueError
+        assert slots.waiting == 1
+    assert slots.waiting == 0
+
+
+async def test_a_pool_that_is_closed_makes_no_room() -> None:
+    """It has no idle connection any more."""
+    slots = make(limit=1, evict=lambda: True)
+    first = taken(slots)
+    slots.keep_idle()
+    refused(slots)
+    slots.release(first)
+    assert_untouched(slots)
 
 
 class TestPerHost:
@@ -335,10 +383,12 @@ def test_whoever_waits_in_an_event_loop_that_is_closed(ends: bool) -> None:
     """Closing is not held up by those who will never know, and what they get is not lost."""
     slots = make(limit=1)
     waits: list[asyncio.Task[bool]] = []
+    lost: list[Slot] = []
 
     async def begin() -> Slot:
         first = taken(slots)
-        waits.extend(asyncio.create_task(slots.wait(refused(slots))) for _ in range(2))
+        lost.extend(refused(slots) for _ in range(2))
+        waits.extend(asyncio.create_task(slots.wait(slot)) for slot in lost)
         await settled()
         return first
 
@@ -346,7 +396,9 @@ def test_whoever_waits_in_an_event_loop_that_is_closed(ends: bool) -> None:
         if ends:
             slots.cancel_all()
         slots.release(first)
+        assert [slot.is_held for slot in lost] == [False, False]
         waits.clear()
+        lost.clear()
         gc.collect()
 
     loop = asyncio.new_event_loop()

@@ -1,0 +1,45 @@
+"""What is mutated, and the tests that are meant to notice: see :data:`TARGETS`.
+
+To add a target, write it here and run ``python -m tests.mutation --folder FOLDER NAME``.  That
+prints the survivors.  Write tests of the rules that they break, into the folder of the room, and
+run it with ``--again``.  What is left goes into ``survivors/NAME.toml`` as it was printed, with the
+reason for which no test can or need notice it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+PACKAGE: Final = ROOT / "anyhttp"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Files of the package that are mutated together.
+
+    :param files: their paths, below ``anyhttp/``
+    :param tests: files and folders, below ``tests/``; of these, a mutant is tried by those that
+        run one of its lines, so fast ones are best
+    """
+
+    name: str
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+POOL: Final = (
+    "connector/test_slots.py",
+    "connector/test_idle.py",
+    "connector/test_lending.py",
+    "connector/test_connectors.py",
+)
+
+TARGETS: Final = (
+    Target("slots", ("connector/_slots.py",), POOL),
+    Target("idle", ("connector/_idle.py",), POOL),
+    Target("pool", ("connector/_pool.py",), POOL),
+    Target("lending", ("connector/_lending.py",), POOL),
+)
