@@ -32,6 +32,9 @@ MAX_REFUSALS: Final = 100
 #: How many times it is sent again while the server answers no request at all.
 MAX_REFUSALS_IN_VAIN: Final = 5
 
+#: What a kept connection may fail with because the server had closed it.
+_STALE: Final = (ServerDisconnectedError, ClientOSError)
+
 
 def request_of(scope: CallScope) -> ClientRequest:
     """Build the request of the present hop, with the cookies that the jar has now."""
@@ -141,7 +144,7 @@ class Attempt:
             self._refusals += 1
             request.refusals = self._refusals
             return True
-        if self._once or not (_says_that_it_is_stale(error) and self.may_repeat(request)):
+        if self._once or not self.found_it_stale(request, error):
             return False
         self._once = True
         return True
@@ -169,14 +172,14 @@ class Attempt:
             return self._refusals_in_vain < MAX_REFUSALS_IN_VAIN
         return self._refusals < MAX_REFUSALS
 
-    def may_repeat(self, request: ClientRequest) -> bool:
-        """Whether *request*, which failed, can be sent again (:rfc:`9110#section-9.2.2`).
+    def found_it_stale(self, request: ClientRequest, error: BaseException) -> bool:
+        """Whether *request*, which failed with *error*, can be sent again for that reason.
 
-        It can if its method is idempotent, and it failed because the server had closed a
-        connection that was kept from an earlier request.
+        It can if its method is idempotent (:rfc:`9110#section-9.2.2`), and it failed because the
+        server had closed a connection that was kept from an earlier request.
         """
         exchange = self.exchange
-        if exchange is None or not exchange.reused:
+        if exchange is None or not exchange.reused or not isinstance(error, _STALE):
             return False
         if exchange.has_response or request.method not in IDEMPOTENT_METHODS:
             return False
@@ -254,11 +257,6 @@ class Attempt:
             await upload.run()
         finally:
             await self._scope.body_sent()
-
-
-def _says_that_it_is_stale(error: ClientConnectionError) -> bool:
-    """Whether a kept connection may have failed with *error* because the server had closed it."""
-    return isinstance(error, (ServerDisconnectedError, ClientOSError))
 
 
 def _size_of_body(request: ClientRequest) -> int | None:

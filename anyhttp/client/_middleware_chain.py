@@ -143,7 +143,7 @@ class Handler:
         except GeneratorExit:
             raise  # the coroutine is being closed and cannot await: CallScope.close() does the rest
         except BaseException as exc:
-            if self._repeatable and attempt.may_repeat(request):
+            if self._repeatable and attempt.found_it_stale(request, exc):
                 self.stale = exc
             await self._scope.aclose_exchange(attempt.exchange)
             if isinstance(exc, Expired):

@@ -42,6 +42,7 @@ from anyhttp import (
     ServerDisconnectedError,
     SocketTimeoutError,
     TraceConfig,
+    TraceRequestHeadersSentParams,
     TraceRequestRetryParams,
     UploadAbortedError,
     WSServerHandshakeError,
@@ -49,7 +50,7 @@ from anyhttp import (
 from anyhttp.testing import Answer, AutojumpEventLoop, MockConnector, WebSocketPeer, stall
 from tests.support.cancel import cancel_at_every_checkpoint
 from tests.support.client import assert_free, client, get
-from tests.support.peer import CLOSE, DEAF, Head, Script, Until
+from tests.support.peer import CLOSE, DEAF, STALL, Head, Script, Until
 from tests.support.responses import OK
 
 API = "https://api.test/"
@@ -708,6 +709,29 @@ class TestConnections:
             await get(session, peer.url / "a")
             await get(session, peer.url / "b")
         assert not told
+
+    @pytest.mark.parametrize("where", ["server", "trace handler"])
+    async def test_another_failure_on_a_kept_connection_is_one(
+        self, where: str, script: Script, http1: str
+    ) -> None:
+        """Only a connection that the server closed is replaced: not silence, or code that fails."""
+
+        async def fail(
+            session: object, context: object, params: TraceRequestHeadersSentParams
+        ) -> None:
+            if params.url.path == "/b" and where == "trace handler":
+                raise ValueError("the handler's own")
+
+        config = TraceConfig()
+        config.on_request_headers_sent.append(fail)
+        peer = await script([(b"GET /a ", OK), (b"GET /b ", STALL)], partial=True)
+        options: Any = {"middlewares": [RetryMiddleware(attempts=1)], "trace_configs": [config]}
+        async with client(http1, **options) as session:
+            await get(session, peer.url / "a")
+            with pytest.raises(SocketTimeoutError if where == "server" else ValueError):
+                await get(session, peer.url / "b", timeout=ClientTimeout(sock_read=0.05))
+            assert_free(session, idle=0)
+        assert peer.connections == 1
 
     async def test_a_stale_connection_is_replaced_once(self, script: Script, http1: str) -> None:
         """The session does not begin anew behind the middleware's back."""
