@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib.util
 import inspect
-import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
     from tests.support.http2_server import Http2Server
 
 WIRE = Path(__file__).parent / "wire"
-
-started = itertools.count(1)  # tests
 
 
 def param(value: object, name: str, *, needs: str = "") -> Any:
@@ -189,24 +186,12 @@ def is_over_http2(request: pytest.FixtureRequest) -> bool:
     return "http1" in request.fixturenames and request.getfixturevalue("http1") == "http2"
 
 
-def spare_survivors() -> None:
-    """Make the check for leaks fast: objects that exist before a test are no garbage of it."""
-    gc.collect()
-    gc.freeze()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def survivors() -> None:
-    """Spare what has survived the tests of other modules."""
-    spare_survivors()
-
-
 @pytest.fixture(autouse=True)
 def census() -> Iterator[None]:
     """Fail a test that leaves a socket open, or drops one without closing it."""
-    # pytest keeps a report of each test, so there are more and more objects to search.
-    if next(started) % 10 == 0:
-        spare_survivors()
+    # Objects that exist before a test are no garbage of it: each search is among few objects.
+    gc.collect()
+    gc.freeze()
     before = Census()
     yield
     before.check()

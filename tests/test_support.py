@@ -131,7 +131,9 @@ CONFTEST = "from tests.conftest import *\n"
 def run(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
     """Run the tests of *pytester* in a process of their own, with this project's settings."""
     pytester.copy_example(str(ROOT / "pyproject.toml"))
-    return pytester.runpytest_subprocess(f"--override-ini=pythonpath={ROOT}", ".", *args)
+    # in the order of the file, also where the plugin is installed that shuffles
+    options = ("-p", "no:randomly", f"--override-ini=pythonpath={ROOT}")
+    return pytester.runpytest_subprocess(*options, ".", *args)
 
 
 def collect(pytester: pytest.Pytester, source: str, *args: str) -> list[str]:

@@ -109,22 +109,29 @@ def factory(headers: Any = None, timeout: Any = None, auth: Any = None) -> Any:
     return http_client(**{name: value for name, value in options.items() if value is not None})
 
 
-@pytest.mark.parametrize("kind", ["streamable_http", "sse"])
-async def test_mcp(kind: str) -> None:
+@pytest.fixture(scope="module", params=["streamable_http", "sse"])
+def mcp_server(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """A server of the Model Context Protocol: how it is talked to, and its address."""
+    pytest.importorskip("mcp", reason="mcp is not installed (group sdks)")
+    with served(f"tests.support.sdk_app:{request.param}()") as url:
+        yield request.param, url
+
+
+async def test_mcp(mcp_server: tuple[str, str]) -> None:
     """A session of the Model Context Protocol: tools are listed and called."""
-    mcp = pytest.importorskip("mcp", reason="mcp is not installed (group sdks)")
+    mcp = pytest.importorskip("mcp")
     from mcp.client.sse import sse_client
     from mcp.client.streamable_http import streamable_http_client
 
-    with served(f"tests.support.sdk_app:{kind}()") as url:
-        async with http_client() as client:
-            if kind == "sse":
-                transport: Any = sse_client(f"{url}/sse", httpx_client_factory=factory)
-            else:
-                transport = streamable_http_client(f"{url}/mcp", http_client=client)
-            async with transport as streams, mcp.ClientSession(*streams[:2]) as session:
-                await session.initialize()
-                tools = await session.list_tools()
-                assert [tool.name for tool in tools.tools] == ["add"]
-                result = await session.call_tool("add", {"first": 2, "second": 3})
-                assert result.content[0].text == "5"
+    kind, url = mcp_server
+    async with http_client() as client:
+        if kind == "sse":
+            transport: Any = sse_client(f"{url}/sse", httpx_client_factory=factory)
+        else:
+            transport = streamable_http_client(f"{url}/mcp", http_client=client)
+        async with transport as streams, mcp.ClientSession(*streams[:2]) as session:
+            await session.initialize()
+            tools = await session.list_tools()
+            assert [tool.name for tool in tools.tools] == ["add"]
+            result = await session.call_tool("add", {"first": 2, "second": 3})
+            assert result.content[0].text == "5"
