@@ -9,6 +9,7 @@ import argparse
 import ast
 import random
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -80,9 +81,9 @@ def attack(target: Target, seconds: int, seed: int, *, keep: bool) -> Report:
         )  # fmt: skip
 
 
-def _run(target: Target, *options: str) -> str:
+def _run(target: Target, *options: str, program: str | Path = "attack") -> str:
     """Run libFuzzer, and return what it says."""
-    command = [sys.executable, "-m", "tests.fuzz.attack", target.name, *options]
+    command = [sys.executable, "-m", "tests.fuzz.attack", target.name, str(program), *options]
     process = subprocess.run(
         command, cwd=ROOT, text=True, errors="replace", check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -94,8 +95,17 @@ def _keep(target: Target, folder: Path) -> None:
     """Replace the corpus by the smallest one that reaches the same."""
     merged = folder / "merged"
     merged.mkdir()
-    _run(target, "-merge=1", f"-max_len={target.max_size}", str(merged), str(folder / "inputs"))
-    write_corpus(target.corpus, read_folder(merged))
+    # libFuzzer does this in processes of its own, which it starts by the name of the program.
+    program = folder / "program"
+    command = shlex.join([sys.executable, "-m", "tests.fuzz.attack", target.name])
+    program.write_text(f'#!/bin/sh\nexec {command} "$0" "$@"\n')
+    program.chmod(0o700)
+    size = f"-max_len={target.max_size}"
+    output = _run(target, "-merge=1", size, str(merged), str(folder / "inputs"), program=program)
+    kept = read_folder(merged)
+    if not kept:
+        raise RuntimeError(output)
+    write_corpus(target.corpus, kept)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,6 +1,7 @@
-"""Attacks one target by atheris in this process: ``python -m tests.fuzz.attack NAME OPTION…``.
+"""Attacks one target by atheris in this process; ``python -m tests.fuzz`` starts this.
 
-The options are those of libFuzzer.  ``python -m tests.fuzz`` starts this.
+``python -m tests.fuzz.attack NAME PROGRAM OPTION…``: the options are those of libFuzzer, which
+starts *PROGRAM* where it needs another process.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def checked(target: Target) -> Callable[[bytes], None]:
 
 def main() -> None:
     """Run until an input fails, or until the options say so."""
-    name = sys.argv.pop(1)
-    atheris.Setup(sys.argv, checked(TARGETS[name]))
+    _, name, *arguments = sys.argv
+    atheris.Setup(arguments, checked(TARGETS[name]))
     atheris.Fuzz()
 
 
