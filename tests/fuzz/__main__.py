@@ -9,7 +9,6 @@ import argparse
 import ast
 import random
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -39,9 +38,9 @@ class Report:
     runs: str
     covered: str
     kept: str
-    #: the traceback, if an input failed
+    #: what the attack has said, if it has failed
     failure: str
-    #: that input
+    #: the input at which that was, if it was at one
     data: bytes | None
 
     def __str__(self) -> str:
@@ -52,7 +51,7 @@ class Report:
 def attack(target: Target, seconds: int, seed: int, *, keep: bool) -> Report:
     """Attack one target.
 
-    :param keep: write inputs that have reached something new into the corpus
+    :param keep: add inputs that have reached something new to the corpus
     """
     with tempfile.TemporaryDirectory(prefix=f"fuzz-{target.name}-") as name:
         folder = Path(name)
@@ -67,56 +66,36 @@ def attack(target: Target, seconds: int, seed: int, *, keep: bool) -> Report:
             f"-artifact_prefix={folder / 'found-'}",
             "-print_final_stats=1",
         ]
-        output = _run(target, *options, str(inputs))
+        command = [sys.executable, "-m", "tests.fuzz.attack", target.name, *options, str(inputs)]
+        process = subprocess.run(
+            command, cwd=ROOT, text=True, errors="replace", check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        output = process.stdout
         found = sorted(folder.glob("found-*"))
-        if keep and not found:
-            _keep(target, folder)
+        if keep and process.returncode == 0:
+            write_corpus(target.corpus, read_folder(inputs))
         seen = _DONE.findall(output) or [("?", "?", "?")]
         runs = _RUNS.findall(output) or ["?"]
         begin = output.find("=== Uncaught Python exception")
         return Report(
             target.name, runs[0], seen[-1][0], seen[-1][2],
-            output[max(begin, 0) :] if found else "",
+            output[max(begin, 0) :] if process.returncode else "",
             found[0].read_bytes() if found else None,
         )  # fmt: skip
 
 
-def _run(target: Target, *options: str, program: str | Path = "attack") -> str:
-    """Run libFuzzer, and return what it says."""
-    command = [sys.executable, "-m", "tests.fuzz.attack", target.name, str(program), *options]
-    process = subprocess.run(
-        command, cwd=ROOT, text=True, errors="replace", check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    return process.stdout
-
-
-def _keep(target: Target, folder: Path) -> None:
-    """Replace the corpus by the smallest one that reaches the same."""
-    merged = folder / "merged"
-    merged.mkdir()
-    # libFuzzer does this in processes of its own, which it starts by the name of the program.
-    program = folder / "program"
-    command = shlex.join([sys.executable, "-m", "tests.fuzz.attack", target.name])
-    program.write_text(f'#!/bin/sh\nexec {command} "$0" "$@"\n')
-    program.chmod(0o700)
-    size = f"-max_len={target.max_size}"
-    output = _run(target, "-merge=1", size, str(merged), str(folder / "inputs"), program=program)
-    kept = read_folder(merged)
-    if not kept:
-        raise RuntimeError(output)
-    write_corpus(target.corpus, kept)
-
-
 def main(arguments: Sequence[str]) -> int:
-    """Attack targets one after the other; return 1 if an input failed."""
+    """Attack targets one after the other; return 1 if one has failed."""
     targets = all_targets()
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("seconds", type=int, nargs="?", default=60, help="for each target")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(targets))
     parser.add_argument("--seed", type=int, help="repeats a run, as far as its time goes")
     parser.add_argument("--input", metavar="BYTES", help="check this input alone: b'...'")
-    parser.add_argument("--keep", action="store_true", help="write the corpora anew")
+    parser.add_argument(
+        "--keep", action="store_true", help="add to the corpora what has reached something new"
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.targets) - set(targets):
         parser.error(f"there is no target {', '.join(sorted(unknown))}")
@@ -132,9 +111,10 @@ def main(arguments: Sequence[str]) -> int:
     for target in chosen:
         report = attack(target, options.seconds, seed, keep=options.keep)
         print(report, flush=True)
-        if report.data is not None:
+        if report.failure:
             failed += 1
             print(report.failure)
+        if report.data is not None:
             print(f"python -m tests.fuzz --input={str(report.data)!r} 1 {target.name}")
     print(f"{len(chosen) - failed} passed, {failed} failed")
     return 1 if failed else 0

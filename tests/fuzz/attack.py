@@ -1,7 +1,6 @@
-"""Attacks one target by atheris in this process; ``python -m tests.fuzz`` starts this.
+"""Attacks one target by atheris in this process: ``python -m tests.fuzz.attack NAME OPTION…``.
 
-``python -m tests.fuzz.attack NAME PROGRAM OPTION…``: the options are those of libFuzzer, which
-starts *PROGRAM* where it needs another process.
+The options are those of libFuzzer.  ``python -m tests.fuzz`` starts this.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ def checked(target: Target) -> Callable[[bytes], None]:
 
 def main() -> None:
     """Run until an input fails, or until the options say so."""
-    _, name, *arguments = sys.argv
-    atheris.Setup(arguments, checked(TARGETS[name]))
+    name = sys.argv.pop(1)
+    atheris.Setup(sys.argv, checked(TARGETS[name]))
     atheris.Fuzz()
 
 
