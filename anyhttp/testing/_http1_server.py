@@ -118,11 +118,13 @@ class Http1Server:
     begins anew, if :attr:`can_go_on`.
     """
 
-    __slots__ = ("_buffer", "_left", "_reading", "_sending", "_to_send", "can_go_on",
+    __slots__ = ("_buffer", "_left", "_reading", "_searched", "_sending", "_to_send", "can_go_on",
                  "expects_continue", "head", "is_switched", "status")  # fmt: skip
 
     def __init__(self) -> None:
-        self._buffer = b""
+        # Deleting from the front of a bytearray does not move the rest.
+        self._buffer = bytearray()
+        self._searched = 0  # so many of these bytes hold no end of what is being read
         #: the head of the request, when it has been received
         self.head: RequestHead | None = None
         #: the status of the response, when it has been started
@@ -142,7 +144,7 @@ class Http1Server:
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the client."""
-        self._buffer = self._buffer + data if self._buffer else bytes(data)
+        self._buffer += data
 
     @property
     def is_idle(self) -> bool:
@@ -179,19 +181,32 @@ class Http1Server:
 
     def take_rest(self) -> bytes:
         """Return the bytes that belong to no request, after the connection has left HTTP."""
-        rest, self._buffer = self._buffer, b""
-        return rest
+        return self._take(len(self._buffer))
+
+    def _take(self, size: int, *, skip: int = 0) -> bytes:
+        """Take *size* bytes, and drop the next *skip* bytes."""
+        taken = bytes(self._buffer[:size])
+        del self._buffer[: size + skip]
+        self._searched = 0
+        return taken
+
+    def _take_until(self, end: bytes) -> bytes | None:
+        """Take the bytes up to *end*, and drop that; ``None`` if it has not come."""
+        at = self._buffer.find(end, self._searched)
+        if at < 0:
+            self._searched = max(len(self._buffer) - len(end) + 1, 0)
+            return None
+        return self._take(at, skip=len(end))
 
     def _read_head(self) -> RequestHead | None:
         buffer = self._buffer
-        # Empty lines before a request are ignored (RFC 9112 §2.2).
-        end = buffer.find(b"\r\n\r\n", 0 if buffer[:1] != b"\r" else _skipped(buffer))
-        if end < 0:
+        if buffer.startswith((b"\r", b"\n")):
+            # Empty lines before a request are ignored (RFC 9112 §2.2).
+            self._take(len(buffer) - len(buffer.lstrip(b"\r\n")))
+        received = self._take_until(b"\r\n\r\n")
+        if received is None:
             return None
-        self._buffer = buffer[end + 4 :]
-        first, *lines = (
-            buffer[:end].lstrip(b"\r\n").decode("utf-8", "surrogateescape").split("\r\n")
-        )
+        first, *lines = received.decode("utf-8", "surrogateescape").split("\r\n")
         matched = _REQUEST_LINE.fullmatch(first)
         if matched is None:
             raise MalformedRequest(f"not a request line: {first!r}")
@@ -229,15 +244,11 @@ class Http1Server:
 
     def _read_payload(self, after: _Reading) -> bytes | RequestEnd | None:
         """Return the next part of a body or a chunk, after which comes *after*."""
-        buffer, left = self._buffer, self._left
-        if not buffer:
+        if not self._buffer:
             return None
-        if len(buffer) <= left:
-            piece, self._buffer = buffer, b""
-        else:
-            piece, self._buffer = buffer[:left], buffer[left:]
-        self._left = left = left - len(piece)
-        if not left:
+        piece = self._take(self._left)
+        self._left -= len(piece)
+        if not self._left:
             self._reading = after
         return piece
 
@@ -246,22 +257,23 @@ class Http1Server:
         if self._reading is _Reading.CHUNK:
             return self._read_payload(_Reading.CHUNK_END)
         if self._reading is _Reading.CHUNK_END:
-            if not b"\r\n".startswith(self._buffer[:2]):
-                raise MalformedRequest(f"no end of line after a chunk: {self._buffer[:20]!r}")
-            if len(self._buffer) < 2:
+            end = bytes(self._buffer[:20])
+            if not b"\r\n".startswith(end[:2]):
+                raise MalformedRequest(f"no end of line after a chunk: {end!r}")
+            if len(end) < 2:
                 return None
-            self._buffer = self._buffer[2:]
+            self._take(2)
             self._reading = _Reading.CHUNK_SIZE
         if self._reading is _Reading.CHUNK_SIZE:
-            line, found, rest = self._buffer.partition(b"\r\n")
-            if not found:
-                if len(line) > _LONGEST_LINE:
-                    raise MalformedRequest(f"not the size of a chunk: {line[:20]!r}...")
+            line = self._take_until(b"\r\n")
+            if line is None:
+                if len(self._buffer) > _LONGEST_LINE:
+                    begun = bytes(self._buffer[:20])
+                    raise MalformedRequest(f"not the size of a chunk: {begun!r}...")
                 return None
             matched = _CHUNK_SIZE.fullmatch(line)
             if matched is None:
                 raise MalformedRequest(f"not the size of a chunk: {line[:100]!r}")
-            self._buffer = rest
             self._left = int(matched[1], 16)
             if self._left:
                 self._reading = _Reading.CHUNK
@@ -271,13 +283,12 @@ class Http1Server:
 
     def _read_trailers(self) -> RequestEnd | None:
         if self._buffer.startswith(b"\r\n"):
-            self._buffer = self._buffer[2:]
+            self._take(2)
             self._reading = _Reading.OVER
             return _END
-        lines, found, rest = self._buffer.partition(b"\r\n\r\n")
-        if not found:
+        lines = self._take_until(b"\r\n\r\n")
+        if lines is None:
             return None
-        self._buffer = rest
         self._reading = _Reading.OVER
         fields = _fields(lines.decode("utf-8", "surrogateescape").split("\r\n"))
         return RequestEnd(CIMultiDictProxy(fields))
@@ -451,11 +462,6 @@ class Http1Server:
         self._reading, self._sending = _Reading.HEAD, _Body.UNSTARTED
         self.head = self.status = None
         return True
-
-
-def _skipped(buffer: bytes) -> int:
-    """Return how many bytes of empty lines *buffer* begins with."""
-    return len(buffer) - len(buffer.lstrip(b"\r\n"))
 
 
 def _fields(lines: list[str]) -> CIMultiDict[str]:
