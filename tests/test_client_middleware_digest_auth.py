@@ -33,7 +33,6 @@ from anyhttp.testing import Answer
 from tests.support.api import Api
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.client import assert_free
-from tests.support.cost import cheap
 from tests.support.digest import DigestServer, Guard, Policy
 from tests.support.peer import Script
 from tests.support.server import Server
@@ -734,17 +733,6 @@ class TestParser:
         """RFC 7616 §3.5."""
         parsed = parse_parameters('nextnonce="a, b", nc=00000001, junk, =, x="')
         assert parsed == {"nextnonce": "a, b", "nc": "00000001"}
-
-    @pytest.mark.parametrize(
-        "piece",
-        ['"', "\\", " ", ",", "=", "a", "a=", 'a="', 'a="\\', "a ", "A a=,", 'A a="b" c, ', "~="],
-    )
-    @pytest.mark.parametrize("start", ["Digest ", 'Digest a="', "Digest a=", "Digest a"])
-    def test_no_header_is_slow(self, start: str, piece: str) -> None:
-        """CVE-2025-69229: cost is linear in the length of what a peer sends."""
-        with cheap():
-            parse_challenges([start + piece * 50_000])
-            parse_parameters(start + piece * 50_000)
 
 
 def test_a_subclass_with_a_step_of_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:

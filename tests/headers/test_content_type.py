@@ -9,7 +9,6 @@ import pytest
 
 from anyhttp._headers import codec_name, json_encoding, parse_content_type
 from anyhttp.payload import StringPayload
-from tests.support.cost import cheap
 
 
 @pytest.mark.parametrize(
@@ -193,33 +192,6 @@ def test_few_and_short_ones_are_kept() -> None:
     for number in range(1000):
         parse_content_type(f"text/{number}")
     assert len(memo) <= 64
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        'a/b; x="' + '\\"' * 100_000,
-        "a/b" + "; " * 100_000,
-        "a/b" + ";" * 100_000,
-        "a/b" + "; x" * 100_000,
-        "a/b; x" + " " * 200_000,
-        "a/b; x*=" + "'" * 200_000 + '"',
-        'a/b; x="' + '"' * 200_000,
-        "a/b" + ';x="' * 100_000,
-        "a/b" + ';x="\\' * 100_000,
-        " " * 200_000 + "?",
-        "application/" + "x" * 200_000,
-        "application/" + "x+" * 100_000,
-        "a/b; charset=" + "x " * 100_000,
-    ],
-    ids=range(13),
-)
-def test_no_header_is_slow(header: str) -> None:
-    """CVE-2025-69229: cost is linear in the length of what a peer sends."""
-    with cheap():
-        read = parse_content_type(header)
-        assert not read.is_json
-        assert read.encoding is None
 
 
 def test_a_body_to_send_is_read_alike() -> None:

@@ -1,12 +1,65 @@
-"""Limits for the processor time of a piece of code."""
+"""What a piece of code costs, in numbers that do not depend on the machine as far as possible.
+
+Three things are measured, as none of them shows every kind of work:
+
+* :func:`calls_of` counts calls, and :func:`work_of` the instructions of Python's virtual machine.
+  They are the same each time, and show loops written in Python.
+* :func:`work_of` also counts the bytes of the objects that are made.  They show copying, such as
+  ``buffer = buffer[n:]``, which is one instruction however much there is to copy.
+* :func:`seconds_of` is the time of the processor.  It shows what neither of the others does: a
+  search that begins anew with each byte, and a regular expression that tries again and again.  A
+  test only compares two of these times, which were measured one right after the other.
+"""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType
+from typing import Any, NamedTuple, TypeAlias
+
+#: Returns the work for an input of so many items, with the input made already.
+Prepare: TypeAlias = Callable[[int], Callable[[], object]]
+
+#: How much larger the second input is.
+LARGER = 4
+
+#: How much more it may cost.  Linear work takes 4 times as much, and quadratic work 16 times.
+MOST = 5.0
+
+#: What the smaller input has to take, to be measured.
+LEAST_INSTRUCTIONS = 1000
+
+#: The largest first input: some work is one instruction, whatever its size.
+LARGEST = 2000
+
+#: The same for the time: 16 times as long is right, 256 times would be quadratic.
+MUCH_LARGER = 16
+MOST_SECONDS = 40.0
+
+#: What the smaller input has to take, in seconds.
+LEAST_SECONDS = 0.0005
+
+#: So large may the smaller input become for that.
+MOST_ITEMS = 20_000
+
+_TOOL = 4  # one of the numbers that Python leaves to whoever wants it
+
+
+class Work(NamedTuple):
+    """What a piece of code has done.
+
+    :param instructions: of Python's virtual machine
+    :param bytes_made: what objects took that were made; of those that one instruction made and
+        forgot again, the largest together
+    """
+
+    instructions: int
+    bytes_made: int
 
 
 @contextmanager
@@ -36,3 +89,112 @@ def calls_of(function: Callable[[], object]) -> int:
     finally:
         sys.setprofile(before)
     return calls
+
+
+def work_of(function: Callable[[], object]) -> Work:
+    """Return what this thread does in *function*."""
+    instructions = made = last = 0
+    least = sys.maxsize  # what step() takes itself each time
+
+    def step() -> None:
+        nonlocal instructions, made, last, least
+        instructions += 1
+        current, peak = tracemalloc.get_traced_memory()
+        made += peak - last
+        least = min(least, peak - last)
+        tracemalloc.reset_peak()
+        last = current
+
+    tracemalloc.start()
+    try:
+        _watched(function, step)
+    finally:
+        tracemalloc.stop()
+    return Work(instructions, made - instructions * least)
+
+
+def seconds_of(function: Callable[[], object]) -> float:
+    """Return the processor time of this thread."""
+    start = time.thread_time()
+    function()
+    return time.thread_time() - start
+
+
+def assert_linear(prepare: Prepare, size: int = 2) -> None:
+    """Fail if an input that is four times as large costs more than five times as much.
+
+    :param size: of the first input, which is made larger until most of the cost is that of its
+        items
+    """
+    prepare(1)()  # what is imported or compiled once
+    small = work_of(prepare(size))
+    while small.instructions < LEAST_INSTRUCTIONS and size < LARGEST:
+        size *= 2
+        small = work_of(prepare(size))
+    large = work_of(prepare(size * LARGER))
+    found = f"{small} for {size} items, {large} for {size * LARGER}"
+    assert large.instructions < MOST * small.instructions, found
+    assert large.bytes_made < MOST * small.bytes_made, found
+
+
+def assert_linear_time(prepare: Prepare, size: int = 16) -> None:
+    """Fail if an input that is 16 times as large takes more than 40 times as long.
+
+    :param size: of the first input, which is made larger until it takes so long that it can be
+        measured
+    """
+    prepare(1)()
+    while (small := seconds_of(prepare(size))) < LEAST_SECONDS and size < MOST_ITEMS:
+        size *= 2
+    large = seconds_of(prepare(size * MUCH_LARGER))
+    for _ in range(3):  # what else the machine does can only make it longer
+        if large < MOST_SECONDS * small:
+            break
+        small = max(small, seconds_of(prepare(size)))
+        large = min(large, seconds_of(prepare(size * MUCH_LARGER)))
+    assert large < MOST_SECONDS * small, (
+        f"{small:.4f} seconds for {size} items, {large:.4f} for {size * MUCH_LARGER}"
+    )
+
+
+def _watched(function: Callable[[], object], step: Callable[[], None]) -> None:
+    """Run *function*, and *step* before each instruction of it that this thread runs."""
+    if sys.version_info >= (3, 12):
+        _monitored(function, step)
+    else:
+        _traced(function, step)
+
+
+def _monitored(function: Callable[[], object], step: Callable[[], None]) -> None:
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]  # from 3.12 on
+    kind = monitoring.events.INSTRUCTION
+    thread = threading.get_ident()
+
+    def see(code: CodeType, place: int) -> None:
+        if threading.get_ident() == thread:
+            step()
+
+    monitoring.use_tool_id(_TOOL, "tests.support.cost")
+    try:
+        monitoring.register_callback(_TOOL, kind, see)
+        monitoring.set_events(_TOOL, kind)
+        function()
+    finally:
+        monitoring.set_events(_TOOL, 0)
+        monitoring.register_callback(_TOOL, kind, None)
+        monitoring.free_tool_id(_TOOL)
+
+
+def _traced(function: Callable[[], object], step: Callable[[], None]) -> None:
+    def see(frame: FrameType, event: str, arg: object) -> Any:
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "opcode":
+            step()
+        return see
+
+    before = sys.gettrace()
+    sys.settrace(see)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
