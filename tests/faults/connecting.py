@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import anyio
 
@@ -103,8 +104,8 @@ class Resolving(Exchange):
 
     has_readers = False
 
-    def connector(self, reader: str, authority: Authority) -> BaseConnector:
-        return TCPConnector(resolver=_Resolver())
+    def connector(self, reader: str, authority: Authority, **options: Any) -> BaseConnector:
+        return TCPConnector(resolver=_Resolver(), **options)
 
     async def call(self, program: Program) -> None:
         plan = program.server.plan

@@ -6,7 +6,7 @@ import itertools
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from anyhttp import BaseConnector, ClientResponse, ClientSession, ClientTimeout, TCPConnector
 from tests.support.tls import Authority
@@ -43,6 +43,7 @@ class Program:
     timeout: ClientTimeout
     reads_pieces: bool = False
     got: bytearray = field(default_factory=bytearray)
+    is_over: bool = False
 
     @property
     def url(self) -> str:
@@ -51,7 +52,9 @@ class Program:
 
     def another(self) -> Program:
         """Return a call of the same session, with a name of its own and without a short limit."""
-        return replace(self, name=new_name(), timeout=ClientTimeout(total=LONG), got=bytearray())
+        return replace(
+            self, name=new_name(), timeout=ClientTimeout(total=LONG), got=bytearray(), is_over=False
+        )
 
     async def read(self, response: ClientResponse) -> None:
         """Read the body of *response*."""
@@ -67,6 +70,8 @@ class Conversation(ABC):
 
     #: whether the connections speak HTTP/1.1, so that each reader is tried
     has_readers: bool = True
+    #: whether each call has a connection of its own, for whose slot the next call can wait
+    has_waiters: bool = False
 
     @abstractmethod
     def sizes(self, part: str, fault: Fault) -> list[int]:
@@ -91,9 +96,12 @@ class Conversation(ABC):
     def content(self, name: str) -> bytes:
         """Return the right answer to the request called *name*."""
 
-    def connector(self, reader: str, authority: Authority) -> BaseConnector:
-        """Return a new connector for the calls."""
-        return TCPConnector(http1=reader, ssl=authority.client)
+    def connector(self, reader: str, authority: Authority, **options: Any) -> BaseConnector:
+        """Return a new connector for the calls.
+
+        :param options: further options, if ``has_waiters`` is true
+        """
+        return TCPConnector(http1=reader, ssl=authority.client, **options)
 
 
 class Signal:

@@ -86,6 +86,8 @@ class Exchange(Conversation):
     :param kept: whether the fault is in the second request of the connection
     """
 
+    has_waiters = True
+
     def __init__(
         self,
         frame: Frame = by_length,
@@ -246,6 +248,8 @@ async def _pieces() -> AsyncIterator[bytes]:
 
 class Idle(Exchange):
     """The connection is kept after a request, and the fault comes before the next one."""
+
+    has_waiters = False
 
     def sizes(self, part: str, fault: Fault) -> list[int]:
         return [1]

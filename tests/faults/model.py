@@ -27,12 +27,20 @@ class Fault(enum.Enum):
     ANSWER_EARLY = "answers unasked"
     ANSWER_TWICE = "answers twice"
     ALERT = "sends a TLS alert"
+    CERTIFICATE = "shows another certificate"
     REFUSE = "refuses"
 
 
 #: Faults that do not depend on a position.
 WHOLE: Final = frozenset(
-    {Fault.DRIP, Fault.JOIN, Fault.ANSWER_EARLY, Fault.ANSWER_TWICE, Fault.REFUSE}
+    {
+        Fault.DRIP,
+        Fault.JOIN,
+        Fault.ANSWER_EARLY,
+        Fault.ANSWER_TWICE,
+        Fault.CERTIFICATE,
+        Fault.REFUSE,
+    }
 )
 
 

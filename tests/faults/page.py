@@ -27,6 +27,7 @@ _COLUMNS: Final = {
     Fault.ANSWER_EARLY: "answers before it has read the request",
     Fault.ANSWER_TWICE: "sends an answer, and another one that nobody asked for",
     Fault.ALERT: "sends a fatal TLS alert, and closes the connection",
+    Fault.CERTIFICATE: "shows a certificate for another name",
     Fault.REFUSE: "refuses, as its protocol provides for",
 }
 

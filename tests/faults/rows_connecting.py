@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from anyhttp import (
+    ClientConnectorCertificateError,
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientConnectorSSLError,
@@ -92,6 +93,12 @@ _HANDSHAKE: Final[Mapping[Fault, Cell]] = {
     Fault.ALERT: sees(ClientConnectorSSLError),
 }
 
+#: In a flight that has the certificate of the server.
+_WITH_CERTIFICATE: Final[Mapping[Fault, Cell]] = {
+    **_HANDSHAKE,
+    Fault.CERTIFICATE: sees(ClientConnectorCertificateError),
+}
+
 _NO_NOTIFY: Final = (
     "Servers often end TLS without close-notify, so this is an end like any other: the framing of "
     "HTTP tells whether something is missing."
@@ -103,7 +110,7 @@ TLS: Final = (
         "in the handshake of TLS 1.3",
         Secured(),
         "TLS",
-        _HANDSHAKE,
+        _WITH_CERTIFICATE,
         limit="sock_connect",
         every=_FLIGHT,
         few=_FEW,
@@ -113,7 +120,7 @@ TLS: Final = (
         "in the handshake of TLS 1.2",
         Secured(version=ssl.TLSVersion.TLSv1_2),
         "TLS",
-        _HANDSHAKE,
+        _WITH_CERTIFICATE,
         limit="sock_connect",
         every=_FLIGHT,
         few=_FEW,
@@ -249,7 +256,7 @@ HTTP_PROXIES: Final = (
         "in TLS with the origin",
         Proxied("http"),
         "TLS",
-        _HANDSHAKE,
+        _WITH_CERTIFICATE,
         limit="sock_connect",
         every=_FLIGHT,
         few=_FEW,
@@ -259,7 +266,7 @@ HTTP_PROXIES: Final = (
         "in the handshake with an `https` proxy",
         Proxied("https"),
         "TLS with the proxy",
-        {**_HANDSHAKE, **_breaks(ClientProxyConnectionError)},
+        {**_WITH_CERTIFICATE, **_breaks(ClientProxyConnectionError)},
         limit="sock_connect",
         every=_FLIGHT,
         few=_FEW,
@@ -277,7 +284,7 @@ HTTP_PROXIES: Final = (
         "in TLS with the origin through an `https` proxy",
         Proxied("https"),
         "TLS",
-        _HANDSHAKE,
+        _WITH_CERTIFICATE,
         limit="sock_connect",
         every=_FLIGHT,
         few=_FEW,
@@ -359,7 +366,7 @@ SOCKS_PROXIES: Final = (
         "in TLS with the origin through `socks5`",
         Proxied("socks5"),
         "TLS",
-        _HANDSHAKE,
+        _WITH_CERTIFICATE,
         limit="sock_connect",
         every=_FLIGHT,
         few=_FEW,

@@ -23,7 +23,7 @@ from tests.support.tls import Authority
 from tests.support.waiting import comes_true, until
 
 from .conversation import LONG, Program, new_name
-from .model import ANSWER, BEGINNING, Fault, Outcome, Phase, Plan
+from .model import ANSWER, BEGINNING, Fault, Outcome, Phase, Plan, Returned
 from .server import FaultyServer
 
 #: How long a stall lasts before a limit ends it, in seconds.  Where the short time is over before
@@ -43,6 +43,8 @@ class Mode:
     traced: bool = False
     middlewares: bool = False
     reads_pieces: bool = False
+    is_waited_for: bool = False
+    """Whether the next request waits for the slot already, as the only one of the connector."""
 
 
 MODES: Final = (
@@ -50,6 +52,7 @@ MODES: Final = (
     Mode("unentered", entered=False, reads_pieces=True),
     Mode("traced", traced=True, reads_pieces=True),
     Mode("middlewares", middlewares=True),
+    Mode("waited for", is_waited_for=True),
 )
 
 
@@ -112,20 +115,24 @@ async def _happens(
     server = FaultyServer(conversation, plan, authority)
     traces = Traces() if mode.traced else None
     before = census.Census()
+    is_waited_for = mode.is_waited_for and conversation.has_waiters
+    options = {"limit": 1} if is_waited_for else {}
     session = ClientSession(
-        connector=conversation.connector(reader, authority),
+        connector=conversation.connector(reader, authority, **options),
         trace_configs=[traces.config] if traces else None,
         middlewares=[RetryMiddleware(attempts=1), _pass_on] if mode.middlewares else (),
     )
     try:
         async with session if mode.entered else nullcontext():
             program = Program(session, server, name, limits(phase, fault, short), mode.reads_pieces)
-            outcome = await outcome_of(phase, program)
+            async with anyio.create_task_group() as tasks:
+                if is_waited_for:
+                    tasks.start_soon(call_behind, phase, program)
+                outcome = await outcome_of(phase, program)
             check_outcome(phase, fault, outcome, program)
-            await check_rest(session, before, failed=not isinstance(outcome, type(ANSWER)))
-            again = Program(session, server, new_name(), ClientTimeout(total=LONG))
-            await conversation.call(again)
-            assert bytes(again.got) == conversation.content(again.name), "the next answer is wrong"
+            failed = not isinstance(outcome, Returned)
+            await check_rest(session, before, failed=failed and not is_waited_for)
+            await call_again(phase, program)
             assert_no_tokens(_connector(session))
     finally:
         await session.close()
@@ -146,9 +153,25 @@ async def outcome_of(phase: Phase, program: Program) -> Outcome:
             raise
         except Exception as exc:  # noqa: BLE001  (that is what is looked at)
             return type(exc)
+        finally:
+            program.is_over = True
         whole = phase.conversation.content(program.name)
         return ANSWER if bytes(program.got) == whole else BEGINNING
     raise AssertionError(f"the call hangs: {scope.cancelled_caught}")
+
+
+async def call_again(phase: Phase, program: Program) -> None:
+    """Make another call, and assert that its answer is the right one."""
+    again, conversation = program.another(), phase.conversation
+    await conversation.call(again)
+    assert bytes(again.got) == conversation.content(again.name), "the next answer is wrong"
+
+
+async def call_behind(phase: Phase, program: Program) -> None:
+    """Do the same as soon as the call of *program* has the only slot, and wait for that."""
+    statistics = _connector(program.session).statistics
+    await until(lambda: statistics().in_use or program.is_over, "the first call to have the slot")
+    await call_again(phase, program)
 
 
 def check_outcome(phase: Phase, fault: Fault, outcome: Outcome, program: Program) -> None:

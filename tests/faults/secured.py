@@ -9,7 +9,7 @@ from tests.support.tls import Authority
 
 from .conversation import Program
 from .http1 import ANY_NAME, Exchange, Frame, by_length
-from .model import Fault
+from .model import Fault, Plan
 from .server import FaultyServer
 from .wire import TlsWire, Wire
 
@@ -25,9 +25,20 @@ RECORDS: Final = {
 }
 
 
-def context_of(authority: Authority, version: ssl.TLSVersion) -> ssl.SSLContext:
-    """Return what a server speaks that knows one *version* of TLS."""
+def context_of(
+    authority: Authority, version: ssl.TLSVersion, plan: Plan | None, part: str
+) -> ssl.SSLContext:
+    """Return what a server speaks that knows one *version* of TLS.
+
+    :param part: the name of its handshake, in which the fault of *plan* may be
+    """
     context = authority.server_with("http/1.1")
+    if plan is not None and (plan.fault, plan.part) == (Fault.CERTIFICATE, part):
+        plan.has_happened = plan.is_over = True
+        context = authority.server_for("another.test")
+    if plan is not None and (plan.fault, plan.part) == (Fault.ALERT, f"{part}, end"):
+        plan.has_happened = plan.is_over = True
+        context.verify_mode = ssl.CERT_REQUIRED  # and the client has none
     context.minimum_version = context.maximum_version = version
     return context
 
@@ -59,11 +70,7 @@ class Secured(Exchange):
         return super().sizes(part, fault)
 
     def serve(self, wire: Wire, server: FaultyServer) -> None:
-        context = context_of(server.authority, self._version)
-        plan = wire.plan
-        if plan is not None and (plan.fault, plan.part) == (Fault.ALERT, "TLS, end"):
-            plan.has_happened = plan.is_over = True
-            context.verify_mode = ssl.CERT_REQUIRED  # and the client has none
+        context = context_of(server.authority, self._version, wire.plan, "TLS")
         super().serve(TlsWire(wire, context, "TLS"), server)
 
     def url(self, program: Program) -> str:
@@ -80,8 +87,6 @@ class Proxied(Exchange):
     :param refuses: whether the first connection is refused by the proxy
     """
 
-    has_readers = False
-
     def __init__(
         self,
         scheme: str,
@@ -92,6 +97,7 @@ class Proxied(Exchange):
         refuses: bool = False,
     ) -> None:
         super().__init__()
+        self.has_readers = scheme in {"http", "https"}
         self._scheme = scheme
         self._inner = inner
         self._forwarded = forwarded
@@ -114,9 +120,8 @@ class Proxied(Exchange):
         return super().sizes(part, fault) if said is None else [len(said)]
 
     def serve(self, wire: Wire, server: FaultyServer) -> None:
-        context = context_of(server.authority, ssl.TLSVersion.TLSv1_3)
         if self._scheme == "https":
-            wire = TlsWire(wire, context, "TLS with the proxy")
+            wire = self._secure(wire, server, "TLS with the proxy")
         if self._scheme.startswith("socks4"):
             wire.take(8)
             for _ in range(2 if self._scheme == "socks4a" else 1):
@@ -132,8 +137,12 @@ class Proxied(Exchange):
                 wire.until_gone()
             self._say(wire, "answer to CONNECT")
         if self._inner == "https":
-            wire = TlsWire(wire, context, "TLS")
+            wire = self._secure(wire, server, "TLS")
         super().serve(wire, server)
+
+    def _secure(self, wire: Wire, server: FaultyServer, part: str) -> Wire:
+        version = ssl.TLSVersion.TLSv1_3
+        return TlsWire(wire, context_of(server.authority, version, wire.plan, part), part)
 
     def _speak_socks5(self, wire: Wire) -> None:
         wire.take(1)
