@@ -73,6 +73,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="in tests/faults, let each fault happen at every byte, on every backend",
     )
+    parser.addoption(
+        "--every-point",
+        action="store_true",
+        help="in tests/cancellation, cancel at each point, in each way",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -177,10 +177,12 @@ class LoopbackServer(RequestRoutes):
         try:
             await self._owner.leave(raised)
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._listener.aclose()  # if the task had no time to start
-            if self._connections.application is not None:
-                await self._connections.application.stop(raised)
+            try:
+                with anyio.CancelScope(shield=True):
+                    await self._listener.aclose()  # if the task had no time to start
+            finally:  # asyncio's own cancellation knows no shield
+                if self._connections.application is not None:
+                    await self._connections.application.stop(raised)
 
     def note_failures(self, exc: BaseException) -> None:
         """Add to *exc*, as notes, what functions, scripts and the application have raised."""

@@ -38,15 +38,15 @@ async def cancel_at_every_checkpoint(
     """
     if how == "native" and trio.lowlevel.in_trio_task():
         pytest.skip("trio has no cancellation but scopes")
-    run = {"scope": _in_scope, "every-task": _in_any_task, "native": _in_asyncio_task}[how]
+    run = {"scope": in_scope, "every-task": in_any_task, "native": in_asyncio_task}[how]
     for point in range(1, TOO_MANY):
         try:
-            reached = await run(operation, point)
+            countdown = await run(operation, point)
             await after()
         except BaseException as exc:
             exc.add_note(f"cancelled at suspension point {point} ({how})")
             raise
-        if not reached:
+        if not countdown.reached:
             return point - 1
     raise AssertionError(f"the operation has more than {TOO_MANY} suspension points")
 
@@ -83,7 +83,7 @@ async def act_at_every_checkpoint(
     """
     for point in range(1, TOO_MANY):
         reached = anyio.Event()
-        countdown = _Countdown(point, reached.set)
+        countdown = Countdown(point, reached.set)
         async with prepare() as (operation, action), anyio.create_task_group() as group:
 
             async def act(reached: anyio.Event = reached, action: Operation = action) -> None:
@@ -92,7 +92,7 @@ async def act_at_every_checkpoint(
 
             group.start_soon(act)
             try:
-                await _watched(operation(), countdown)
+                await watched(operation(), countdown)
             except BaseException as exc:
                 exc.add_note(f"another task acted at suspension point {point}")
                 raise
@@ -129,7 +129,7 @@ async def _disturbed(
     operation: Operation, disturb: Callable[[], Awaitable[object]], point: int
 ) -> bool:
     now = anyio.Event()
-    countdown = _Countdown(point, now.set)
+    countdown = Countdown(point, now.set)
 
     async def other() -> None:
         await now.wait()
@@ -140,30 +140,37 @@ async def _disturbed(
         group.start_soon(other)
         await anyio.wait_all_tasks_blocked()
         try:
-            await _watched(operation(), countdown)
+            await watched(operation(), countdown)
         finally:
             now.set()
     return countdown.reached
 
 
-class _Countdown:
+class Countdown:
     """Counts steps, and calls *cancel* at the given step."""
 
     def __init__(self, steps: int, cancel: Callable[[], object]) -> None:
-        self._steps = steps
+        self._at = steps
         self._cancel = cancel
+        #: how many steps there were
+        self.steps = 0
         self.reached = False
 
+    def suspended(self, awaited: object) -> None:
+        """Count that the task waits for *awaited*, which the event loop gets next."""
+        self.step()
+
     def step(self) -> None:
-        self._steps -= 1
-        if not self._steps:
+        """Count one more."""
+        self.steps += 1
+        if self.steps == self._at:
             self.reached = True
             self._cancel()
 
 
 @types.coroutine
-def _watched(
-    coroutine: Coroutine[Any, Any, object], countdown: _Countdown
+def watched(
+    coroutine: Coroutine[Any, Any, object], countdown: Countdown
 ) -> Generator[Any, Any, object]:
     """Run *coroutine*, and call *countdown* whenever it suspends.
 
@@ -177,7 +184,7 @@ def _watched(
             yielded = step(value)
         except StopIteration as exc:
             return exc.value
-        countdown.step()
+        countdown.suspended(yielded)
         try:
             value = yield yielded
             step = coroutine.send
@@ -186,33 +193,35 @@ def _watched(
             step = coroutine.throw
 
 
-async def _in_scope(operation: Operation, point: int) -> bool:
+async def in_scope(operation: Operation, point: int) -> Countdown:
+    """Cancel a scope around *operation* at a suspension point of its own task."""
     scope = anyio.CancelScope()
-    countdown = _Countdown(point, scope.cancel)
+    countdown = Countdown(point, scope.cancel)
     with scope:
-        await _watched(operation(), countdown)
-    return countdown.reached
+        await watched(operation(), countdown)
+    return countdown
 
 
-async def _in_any_task(operation: Operation, point: int) -> bool:
+async def in_any_task(operation: Operation, point: int) -> Countdown:
+    """Cancel a scope around *operation* at a suspension point of any of its tasks."""
     scope = anyio.CancelScope()
-    countdown = _Countdown(point, scope.cancel)
+    countdown = Countdown(point, scope.cancel)
     with scope:
         if trio.lowlevel.in_trio_task():
-            with _trio_steps(countdown):
+            with trio_steps(countdown):
                 await operation()
         else:
-            with _asyncio_steps(countdown):
-                await _watched(operation(), countdown)
-    return countdown.reached
+            with asyncio_steps(countdown):
+                await watched(operation(), countdown)
+    return countdown
 
 
 @contextmanager
-def _asyncio_steps(countdown: _Countdown) -> Iterator[None]:
+def asyncio_steps(countdown: Countdown) -> Iterator[None]:
     """Count the steps of each task that is started inside this context."""
 
     async def run(coroutine: Coroutine[Any, Any, Any]) -> object:
-        return await _watched(coroutine, countdown)
+        return await watched(coroutine, countdown)
 
     def start(
         loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
@@ -229,7 +238,7 @@ def _asyncio_steps(countdown: _Countdown) -> Iterator[None]:
 
 
 @contextmanager
-def _trio_steps(countdown: _Countdown) -> Iterator[None]:
+def trio_steps(countdown: Countdown) -> Iterator[None]:
     """Count the steps of this task, and of the tasks that it starts inside this context."""
     instrument = _Steps(trio.lowlevel.current_task(), countdown)
     trio.lowlevel.add_instrument(instrument)
@@ -240,7 +249,7 @@ def _trio_steps(countdown: _Countdown) -> Iterator[None]:
 
 
 class _Steps(trio.abc.Instrument):
-    def __init__(self, top: trio.lowlevel.Task, countdown: _Countdown) -> None:
+    def __init__(self, top: trio.lowlevel.Task, countdown: Countdown) -> None:
         self._top = top
         self._countdown = countdown
 
@@ -255,14 +264,16 @@ class _Steps(trio.abc.Instrument):
             self._countdown.step()
 
 
-async def _in_asyncio_task(operation: Operation, point: int) -> bool:
-    async def run() -> object:
-        return await _watched(operation(), countdown)
+async def in_asyncio_task(operation: Operation, point: int) -> Countdown:
+    """Cancel the asyncio task of *operation* at one of its suspension points."""
 
-    countdown = _Countdown(point, lambda: task.cancel())
+    async def run() -> object:
+        return await watched(operation(), countdown)
+
+    countdown = Countdown(point, lambda: task.cancel())
     task = asyncio.create_task(run())
     await asyncio.wait({task})
     if not task.cancelled():
         task.result()
         assert not countdown.reached, "the cancellation was swallowed"
-    return countdown.reached
+    return countdown
