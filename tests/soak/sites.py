@@ -113,9 +113,11 @@ async def opened(ports: Ports, certificate: Path) -> AsyncIterator[Sites]:
             Site("peer-late", peer, late, ("peer",), is_fragile=True),
             Site("peer-fragile", peer_tls, fragile, ("peer",), is_http2=True, is_fragile=True),
         ]
+        nginx, nginx_tls = (
+            f"http://127.0.0.1:{ports.nginx}/",
+            f"https://localhost:{ports.nginx_tls}/",
+        )
         if ports.nginx:
-            nginx = f"http://127.0.0.1:{ports.nginx}/"
-            nginx_tls = f"https://localhost:{ports.nginx_tls}/"
             both = ("peer", "nginx")
             sites += [
                 Site("nginx", nginx, plain, both),

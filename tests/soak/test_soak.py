@@ -7,13 +7,17 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import anyio
 import pytest
 
+from benchmarks.svg import BAND
+
 from .client import Outcome, Place, run
 from .kinds import KINDS, Errand, Kind, WrongAnswer
 from .load import Failure, Load
+from .page import kind_lines, plot, run_lines
 from .samples import Sample
 from .servers import Servers, started
 from .verdict import ENOUGH, Restart, Run, grown
@@ -135,13 +139,15 @@ async def test_a_connection_that_is_not_given_back_is_reported(place: Place) -> 
 
 async def test_a_task_that_goes_on_is_reported(place: Place) -> None:
     """By its name."""
-    async with anyio.create_task_group() as group:
+    group = anyio.create_task_group()
 
-        async def leave_a_task(errand: Errand) -> None:
-            group.start_soon(anyio.sleep_forever, name="the one that was left")
+    async def leave_a_task(errand: Errand) -> None:
+        group.start_soon(anyio.sleep_forever, name="the one that was left")
 
-        outcome = await run(Load(1, 1, lambda begun: begun < 1), place, print, only(leave_a_task))
-        group.cancel_scope.cancel()
+    await group.__aenter__()
+    outcome = await run(Load(1, 1, lambda begun: begun < 1), place, print, only(leave_a_task))
+    group.cancel_scope.cancel()
+    await group.__aexit__(None, None, None)
     assert "the one that was left" in outcome.left[0]
     assert outcome.after[1] == outcome.before[1] + 1
 
@@ -172,7 +178,7 @@ def test_a_flat_run_has_no_flaw() -> None:
     [
         ("memory", lambda second: {"memory": 10**8 + second * 500 * 200}),
         ("objects", lambda second: {"objects": 300_000 + second * 500}),
-        ("descriptors", lambda second: {"descriptors": 100 + second // 4}),
+        ("descriptors of no connection", lambda second: {"descriptors": 100 + second // 4}),
         ("tasks", lambda second: {"tasks": 210 + second // 2}),
         ("median latency", lambda second: {"median": 1e-6 * second**3}),
         ("processor time per request", lambda second: {"cpu": 0.005 * second**2}),
@@ -240,3 +246,28 @@ def test_growth_is_that_of_most_of_the_time() -> None:
     values = [float(second) for second in range(101)]
     values[30], values[70] = 10_000.0, -10_000.0
     assert grown(values) == 100.0
+
+
+# -- the page
+
+
+def test_the_plot_has_each_figure_and_the_restarts() -> None:
+    """It is SVG without anything that would have to be loaded."""
+    run = dataclasses.replace(run_of(lambda _: {}), restarts=[Restart("nginx", 50.0, 51.0)])
+    drawn = ElementTree.fromstring(plot(run))
+    assert len(drawn.findall("{*}polyline")) == 10
+    assert len([each for each in drawn.findall("{*}rect") if each.get("fill") == BAND]) == 1
+    texts = [each.text for each in drawn.findall("{*}text")]
+    assert {"tasks", "open descriptors", "requests a second", "waiting", "99 %"} <= set(texts)
+
+
+def test_the_tables_have_a_column_for_each_run() -> None:
+    """And say how the run can be made again."""
+    runs = [run_of(lambda _: {}), dataclasses.replace(run_of(lambda _: {}), backend="trio")]
+    lines = list(run_lines(runs, minutes=5.0, seed=1811, in_flight=200))
+    assert "`nox -s soak -- 5 1811`" in lines[0]
+    rows = [line for line in lines if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {4}
+    assert "| tasks: growth | +0 (≤ 31) | +0 (≤ 31) |" in rows
+    assert "| tasks before, at most, after | 1, 210, 1 | 1, 210, 1 |" in rows
+    assert "| `websocket` | nginx | 1 | 1 |" in list(kind_lines(runs))

@@ -68,14 +68,16 @@ def cpu_per_request(samples: Sequence[Sample]) -> list[float]:
 BOUNDS: Final = (
     Bound(
         "memory", "MiB", MEBIBYTE, _each(lambda sample: sample.memory),
-        fixed=2 * MEBIBYTE, per_request=64,
+        fixed=4 * MEBIBYTE, per_request=32,
     ),
     Bound(
         "objects", "thousand", 1000, _each(lambda sample: sample.objects),
         fixed=3000, per_request=0.2,
     ),
     Bound(
-        "descriptors", "", 1, _each(lambda sample: sample.descriptors), fixed=10, share=0.1,
+        # how many connections there are depends on what the requests happen to be
+        "descriptors of no connection", "", 1,
+        _each(lambda sample: sample.descriptors - sample.in_use - sample.idle), fixed=10,
     ),
     Bound("tasks", "", 1, _each(lambda sample: sample.tasks), fixed=10, share=0.1),
     Bound(
