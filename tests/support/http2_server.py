@@ -358,7 +358,10 @@ class _Connection:
             case h2.events.StreamReset() if event.stream_id in self._exchanges:
                 exchange = self._exchanges.pop(event.stream_id)
                 exchange.reset_code = int(event.error_code)
+                # What came before is still read, as it is from a connection of HTTP/1.1.
+                pieces = [(piece, 0) for piece, _ in exchange.pieces]
                 self._credit_all(exchange)
+                exchange.pieces.extend(pieces)
 
     def _start(self, stream_id: int, fields: list[tuple[str, str]]) -> None:
         """Start a thread for a request, unless the client was told that no more is taken."""
