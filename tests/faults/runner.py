@@ -125,10 +125,8 @@ async def _happens(
     try:
         async with session if mode.entered else nullcontext():
             program = Program(session, server, name, limits(phase, fault, short), mode.reads_pieces)
-            async with anyio.create_task_group() as tasks:
-                if is_waited_for:
-                    tasks.start_soon(call_behind, phase, program)
-                outcome = await outcome_of(phase, program)
+            call = outcome_before_waiter if is_waited_for else outcome_of
+            outcome = await call(phase, program)
             check_outcome(phase, fault, outcome, program)
             failed = not isinstance(outcome, Returned)
             await check_rest(session, before, failed=failed and not is_waited_for)
@@ -160,6 +158,15 @@ async def outcome_of(phase: Phase, program: Program) -> Outcome:
     raise AssertionError(f"the call hangs: {scope.cancelled_caught}")
 
 
+async def outcome_before_waiter(phase: Phase, program: Program) -> Outcome:
+    """Do the same, while another call waits for the slot; it must get its own answer."""
+    outcomes: list[Outcome] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(call_behind, phase, program)
+        outcomes.append(await outcome_of(phase, program))
+    return outcomes[0]
+
+
 async def call_again(phase: Phase, program: Program) -> None:
     """Make another call, and assert that its answer is the right one."""
     again, conversation = program.another(), phase.conversation
@@ -168,7 +175,7 @@ async def call_again(phase: Phase, program: Program) -> None:
 
 
 async def call_behind(phase: Phase, program: Program) -> None:
-    """Do the same as soon as the call of *program* has the only slot, and wait for that."""
+    """Make the other call when that of *program* has the only slot."""
     statistics = _connector(program.session).statistics
     await until(lambda: statistics().in_use or program.is_over, "the first call to have the slot")
     await call_again(phase, program)
