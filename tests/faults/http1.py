@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from anyhttp import ClientResponseError
+from anyhttp import ClientResponseError, RetryMiddleware
 
 from .conversation import Conversation, Program
 from .model import Fault
@@ -129,7 +129,7 @@ class Exchange(Conversation):
             name = head.target.rpartition("/")[2]
             for _ in wire.take_body(head):
                 pass
-            self.respond(wire, name)
+            self.respond(wire, name, server)
 
     def begin(self, wire: Wire, server: FaultyServer) -> None:
         """Do what comes before the first request."""
@@ -140,7 +140,7 @@ class Exchange(Conversation):
             wire.take_head()
         wire.reach("connection", 0)
 
-    def respond(self, wire: Wire, name: str) -> None:
+    def respond(self, wire: Wire, name: str, server: FaultyServer) -> None:
         """Send the answer; the fault is in the answer to one request only."""
         plan = wire.plan
         is_faulty = plan is not None and plan.name == name
@@ -221,7 +221,7 @@ class Upload(Exchange):
                 wire.received.clear()
                 if read // third > before:
                     self._reach(wire, "body of the request", read // third, name)
-            self.respond(wire, name)
+            self.respond(wire, name, server)
 
     def _reach(self, wire: Wire, part: str, place: int, name: str) -> None:
         plan = wire.plan
@@ -257,26 +257,18 @@ class Idle(Exchange):
     def begin(self, wire: Wire, server: FaultyServer) -> None:
         """Wait for the request."""
 
-    def respond(self, wire: Wire, name: str) -> None:
-        super().respond(wire, name)
+    def respond(self, wire: Wire, name: str, server: FaultyServer) -> None:
+        super().respond(wire, name, server)
         plan = wire.plan
         if plan is None or plan.is_over:
             return
-        assert self._server is not None
-        signal = self._server.signal
-        signal.wait()
-        wire.when_done = signal.tell
+        server.signal.wait()
+        wire.when_done = server.signal.tell
         if plan.fault is Fault.ANSWER_EARLY:
             plan.has_happened = plan.is_over = True
             wire.send(self.bytes_for(ANY_NAME))
             wire.until_gone()
         wire.reach("idle", 0)
-
-    _server: FaultyServer | None = None
-
-    def serve(self, wire: Wire, server: FaultyServer) -> None:
-        self._server = server
-        super().serve(wire, server)
 
     async def call(self, program: Program) -> None:
         if program.server.plan.has_happened:
@@ -297,6 +289,25 @@ class Redirect(Exchange):
         body = b"This is no answer."
         lines = [b"HTTP/1.1 302 Found", location, b"Content-Length: %d" % len(body), b"", b""]
         return [("head", b"\r\n".join(lines)), ("body", body)]
+
+
+class Retried(Exchange):
+    """An error of the server, whose body has the fault, and the answer to the next attempt."""
+
+    def answer(self, name: str) -> Parts:
+        fields, body = by_length(b"Come again.")
+        lines = [b"HTTP/1.1 503 Service Unavailable", fields, b"", b""]
+        return [("head", b"\r\n".join(lines)), *body]
+
+    def respond(self, wire: Wire, name: str, server: FaultyServer) -> None:
+        if name in server.asked:
+            wire.send(b"".join(data for _, data in super().answer(name)))
+        else:
+            server.asked.add(name)
+            super().respond(wire, name, server)
+
+    def options(self, program: Program) -> dict[str, Any]:
+        return {"middlewares": [RetryMiddleware(attempts=2, backoff=0)]}
 
 
 class Refusal(Exchange):

@@ -231,6 +231,8 @@ _REFUSAL: Final = sees(
     ClientHttpProxyError, why="Its `body` is what had come, for which one second is waited at most."
 )
 
+_SHORTER: Final = "The limit is shorter than that second here."
+
 HTTP_PROXIES: Final = (
     Phase(
         _HTTP_PROXY,
@@ -247,7 +249,8 @@ HTTP_PROXIES: Final = (
         "body of the refusal",
         {
             **dict.fromkeys((Fault.CLOSE, Fault.RESET, Fault.HALF_CLOSE), _REFUSAL),
-            **_TIMES,
+            Fault.STALL: sees(ConnectionTimeoutError, why=_SHORTER),
+            Fault.STALL_TOTAL: sees(TimeoutError, why=_SHORTER),
         },
         limit="sock_connect",
     ),

@@ -19,6 +19,7 @@ from .http1 import (
     Idle,
     Redirect,
     Refusal,
+    Retried,
     Upload,
     chunked,
     compressed,
@@ -91,6 +92,16 @@ _DRAINED: Final = sees(
     why="Nobody asks for this body: what is left of it is awaited for one second at most, and the "
     "connection closed.",
 )
+
+_UNWANTED: Final[Mapping[Fault, Cell]] = {
+    Fault.CLOSE: _DRAINED,
+    Fault.RESET: _DRAINED,
+    Fault.HALF_CLOSE: _DRAINED,
+    Fault.STALL: _DRAINED,
+    Fault.STALL_TOTAL: sees(TimeoutError),
+    Fault.DRIP: sees(ANSWER),
+    Fault.SPLIT: sees(ANSWER),
+}
 
 _REFUSED: Final = sees(
     ClientResponseError, why="Its `body` is what had come, for which one second is waited at most."
@@ -228,15 +239,15 @@ HTTP1: Final = (
         "in the body of a redirect",
         Redirect(),
         "body",
-        {
-            Fault.CLOSE: _DRAINED,
-            Fault.RESET: _DRAINED,
-            Fault.HALF_CLOSE: _DRAINED,
-            Fault.STALL: _DRAINED,
-            Fault.STALL_TOTAL: sees(TimeoutError),
-            Fault.DRIP: sees(ANSWER),
-            Fault.SPLIT: sees(ANSWER),
-        },
+        _UNWANTED,
+        last=1,
+    ),
+    Phase(
+        _GROUP,
+        "in the body of an error that `RetryMiddleware` answers",
+        Retried(),
+        "body",
+        _UNWANTED,
         last=1,
     ),
     Phase(

@@ -23,6 +23,8 @@ class FaultyServer:
         self.plan = plan
         self.signal = Signal()
         self.errors: list[str] = []
+        self.asked: set[str] = set()
+        """Names of requests, for conversations that answer one differently when it comes again."""
         self._conversation = conversation
         self._links = LinkThreads(self._serve)
         self._first: Link | None = None
