@@ -26,6 +26,7 @@ from tests.mutation.survivors import Survivor, as_table, read_survivors
 from tests.mutation.targets import ROOT, TARGETS, Target
 
 LEAST_KILLED: Final = 0.85
+EACH: Final = 50
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,20 @@ def mutate(target: Target, options: argparse.Namespace) -> Outcome:
     record = Record(options.folder / f"{target.name}.json")
     done = record.killed(mutants) if options.again else []
     known = {id(verdict.mutant) for verdict in done}
-    plugin = Plugin([it for it in mutants if id(it) not in known], options.processes)
+    verdicts = list(done)
+
+    def note(verdict: Verdict) -> None:
+        verdicts.append(verdict)
+        if len(verdicts) % EACH == 0:  # so that a run that was ended can be gone on with
+            record.write(verdicts)
+            print(f"{target.name}: {len(verdicts)} of {len(mutants)}", file=sys.stderr, flush=True)
+
+    plugin = Plugin([it for it in mutants if id(it) not in known], options.processes, note)
     # The seed: hypothesis shows each mutant the same examples.
     command = ["-qq", "-s", "-pno:cacheprovider", "-pno:randomly", "--hypothesis-seed=0"]
     status = pytest.main([*command, *(f"tests/{test}" for test in target.tests)], [plugin])
     if status != 0 or plugin.failed:
         raise SystemExit(f"{target.name}: {plugin.failed or 'pytest has failed'}")
-    verdicts = [*done, *plugin.verdicts]
     record.write(verdicts)
     for reason in plugin.left_out:
         print(f"left out: {reason}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -38,13 +38,18 @@ class Verdict:
 
 
 class Plugin:
-    """The plugin; ``verdicts`` is what it has found, unless it has ``failed``."""
+    """The plugin; ``failed`` says why there are no verdicts.
 
-    def __init__(self, mutants: Sequence[Mutant], processes: int) -> None:
+    :param told: is called for each verdict
+    """
+
+    def __init__(
+        self, mutants: Sequence[Mutant], processes: int, told: Callable[[Verdict], object]
+    ) -> None:
+        self._told = told
         self._mutants = mutants
         self._processes = processes
         self._killers: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self.verdicts: list[Verdict] = []
         self.left_out: list[str] = []
         self.failed: str = ""
 
@@ -91,7 +96,7 @@ class Plugin:
         else:
             self._killers[mutant.file, mutant.function].insert(0, result)
             killer = session.items[result].nodeid
-        self.verdicts.append(Verdict(mutant, killer, len(order)))
+        self._told(Verdict(mutant, killer, len(order)))
 
     def _tests_for(self, mutant: Mutant, observed: Sequence[Observed]) -> list[int]:
         """Return the tests that run the lines of a mutant, or its function if they have no code."""

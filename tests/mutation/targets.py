@@ -41,5 +41,40 @@ TARGETS: Final = (
     Target("slots", ("connector/_slots.py",), POOL),
     Target("idle", ("connector/_idle.py",), POOL),
     Target("pool", ("connector/_pool.py",), POOL),
-    Target("lending", ("connector/_lending.py",), POOL),
+    Target(
+        "lending",
+        ("connector/_lending.py",),
+        (
+            "connector/test_lending.py",
+            "connector/test_multiplexed.py",
+            "connector/test_multiplexed_requests.py",
+            "http2/test_websocket_first.py",
+        ),
+    ),
+    Target(
+        "heads",
+        ("_http1/heads.py", "_http1/lines.py", "_http1/response_grammar.py"),
+        (
+            "http1/test_heads.py",
+            "http1/test_response_grammar.py",
+            "http1/test_tolerated.py",
+            "http1/test_engine.py",
+        ),
+    ),
+    Target(
+        "framing",
+        ("_http1/response_framing.py", "_http1/chunks.py", "_http1/request_framing.py"),
+        (
+            "http1/test_response_framing.py",
+            "http1/test_request_framing.py",
+            "http1/test_tolerated.py",
+            "http1/test_engine.py",
+        ),
+    ),
+    Target("bodies", ("_http1/response_body.py",), ("http1/test_exchange.py",)),
+    Target(
+        "redirects",
+        ("client/_redirects.py", "client/_hop.py"),
+        ("client/test_redirects.py", "client/test_another_origin.py"),
+    ),
 )
