@@ -268,6 +268,8 @@ def mutation(session: nox.Session) -> None:
     ``tests/mutation/survivors/``.
     """
     install(session, "tests", "mutation")
+    if not session.posargs:
+        session.run("python", "-m", "pytest", "tests/mutation")  # the instrument itself
     folder = str(session.cache_dir / "mutation")
     session.run("python", "-m", "tests.mutation", "--folder", folder, *session.posargs)
 

@@ -20,6 +20,9 @@ from tests.mutation.swap import NotPossible, functions_of, module_of, put_in_pla
 CPU_FACTOR: Final = 10
 CPU_SECONDS: Final = 10
 
+#: What a test takes that is not tried if there are others.
+SLOW_SECONDS: Final = 1.0
+
 TIME: Final = "time"
 NOBODY: Final = -1
 
@@ -99,13 +102,16 @@ class Plugin:
         self._told(Verdict(mutant, killer, len(order)))
 
     def _tests_for(self, mutant: Mutant, observed: Sequence[Observed]) -> list[int]:
-        """Return the tests that run the lines of a mutant, or its function if they have no code."""
+        """Return the tests that run the lines of a mutant, or its function if they have no code.
+
+        Slow tests are left out where there are others.
+        """
         first, last = mutant.lines
-        of_lines = {(mutant.file, line) for line in range(first, last + 1)}
-        if tests := [number for number, it in enumerate(observed) if it.lines & of_lines]:
-            return tests
-        of_function = {(mutant.file, line) for line in range(mutant.line, last + 1)}
-        return [number for number, it in enumerate(observed) if it.lines & of_function]
+        for start in (first, mutant.line):
+            lines = {(mutant.file, line) for line in range(start, last + 1)}
+            if tests := [number for number, it in enumerate(observed) if it.lines & lines]:
+                return [it for it in tests if observed[it].seconds <= SLOW_SECONDS] or tests
+        return []
 
     def _fast_first(
         self, mutant: Mutant, tests: Sequence[int], observed: Sequence[Observed]

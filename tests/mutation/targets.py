@@ -46,7 +46,6 @@ TARGETS: Final = (
         ("connector/_lending.py",),
         (
             "connector/test_lending.py",
-            "connector/test_multiplexed.py",
             "connector/test_multiplexed_requests.py",
             "http2/test_websocket_first.py",
         ),
