@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from http.cookies import CookieError
+from operator import itemgetter
 from typing import Any, Final
 
 from .._common import replace_file
@@ -49,10 +50,13 @@ def write_cookies(file_path: PathLikeStr, cookies: Iterable[Cookie], file_format
     replace_file(os.fsdecode(file_path), content, mode=0o600)
 
 
+def _in_order(cookies: Iterable[Cookie]) -> list[Cookie]:
+    """Return *cookies* in the order in which they were set, as that is how they are sent."""
+    return sorted(cookies, key=lambda cookie: cookie.created)
+
+
 def _netscape(cookies: Iterable[Cookie]) -> bytes:
-    # Cookies are sent in the order in which they were set.
-    in_order = sorted(cookies, key=lambda cookie: cookie.created)
-    lines = [netscape_line(cookie) for cookie in in_order]
+    lines = [netscape_line(cookie) for cookie in _in_order(cookies)]
     written = [line for line in lines if line is not None]
     if len(written) < len(lines):
         logger.warning(
@@ -63,8 +67,10 @@ def _netscape(cookies: Iterable[Cookie]) -> bytes:
 
 def _json(cookies: Iterable[Cookie]) -> bytes:
     data: dict[str, dict[str, dict[str, object]]] = {}
-    for cookie in cookies:
-        data.setdefault(f"{cookie.domain}|{cookie.path}", {})[cookie.name] = _record(cookie)
+    for number, cookie in enumerate(_in_order(cookies)):
+        # Each place has its cookies together, so the order among all of them is written, too.
+        record = {**_record(cookie), "order": number}
+        data.setdefault(f"{cookie.domain}|{cookie.path}", {})[cookie.name] = record
     return json.dumps(data, indent=2).encode()
 
 
@@ -111,14 +117,20 @@ def read_cookies(file_path: PathLikeStr, now: float) -> Iterator[Cookie]:
         raise ValueError(f"{path!r} is no file of cookies: {exc}") from exc
 
 
-def _read_json(content: bytes, now: float) -> Iterator[Cookie]:
+def _read_json(content: bytes, now: float) -> list[Cookie]:
+    found: list[tuple[int, Cookie]] = []
     for place, records in json.loads(content.decode("utf-8")).items():
         domain, bar, _ = place.partition("|")
         if not bar:
             raise ValueError("a key without path")
         for record in records.values():
             if cookie := _restored(domain, record, now):
-                yield cookie
+                order = record.get("order", 0)  # older files have none
+                if not isinstance(order, int):
+                    raise TypeError("order is no whole number")
+                found.append((order, cookie))
+    found.sort(key=itemgetter(0))
+    return [cookie for _, cookie in found]
 
 
 def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:

@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 from yarl import URL
@@ -975,13 +975,42 @@ def test_a_saved_jar_comes_back_whole(tmp_path: Path, clock: Clock) -> None:
     loaded = jar_with("old=1")
     loaded.load(str(tmp_path / "jar"))
     url = "https://example.com/x/"
-    assert sorted(sent(loaded, url).split("; ")) == sorted(sent(jar, url).split("; "))
+    assert sent(loaded, url) == sent(jar, url)
     assert sent(loaded, url).count("=") == 7
     assert loaded.host_only_cookies == jar.host_only_cookies
     assert sent(loaded, "https://sub.example.com/x/") == "b=\udce9; shared=1"
     assert loaded.cookies["example.com", ""]["a"]["samesite"] == "Lax"
     clock.now += 60
     assert "c=3" not in sent(loaded, url)
+
+
+@pytest.mark.parametrize("file_format", ["json", "netscape"])
+def test_a_saved_jar_sends_in_the_same_order(
+    tmp_path: Path, file_format: Literal["json", "netscape"]
+) -> None:
+    """RFC 6265bis §5.8.3: of equal paths, what was set first; also what was replaced since."""
+    url = "https://www.example.com/"
+    fields = ("d=1; Domain=example.com", "a=1", "c=1; Domain=example.com", "b=1", "a=2")
+    jar = jar_with(*fields, url=url)
+    jar.save(tmp_path / "jar", format=file_format)
+    loaded = CookieJar()
+    loaded.load(tmp_path / "jar")
+    assert sent(loaded, url) == sent(jar, url) == "d=1; a=2; c=1; b=1"
+
+
+def test_older_files_have_no_order(tmp_path: Path) -> None:
+    """Their cookies are sent as they stand there."""
+    path, url = tmp_path / "jar", "https://www.example.com/"
+    fields = ("a=1; Domain=example.com", "b=1", "c=1; Domain=example.com")
+    jar_with(*fields, url=url).save(path)
+    data = json.loads(path.read_text())
+    for records in data.values():
+        for record in records.values():
+            del record["order"]
+    path.write_text(json.dumps(data))
+    jar = CookieJar()
+    jar.load(path)
+    assert sent(jar, url) == "a=1; c=1; b=1"
 
 
 def test_attributes_that_are_numbers_are_saved(tmp_path: Path) -> None:
@@ -1168,6 +1197,7 @@ GOOD_RECORD = {"key": "a", "value": "1", "coded_value": "1"}
         json.dumps({"h|/": {"b": GOOD_RECORD, "a": GOOD_RECORD | {"coded_value": "x\r\nsecret"}}}),
         json.dumps({"h|/": {"a": GOOD_RECORD | {"path": []}}}),
         json.dumps({"h|/": {"a": GOOD_RECORD | {"expires_timestamp": "soon"}}}),
+        json.dumps({"h|/": {"a": GOOD_RECORD | {"order": "first"}}}),
         '{"h|/": {"a": {"key": "a", "value": "", "coded_value": "", "expires_timestamp": NaN}}}',
         json.dumps({"h|/": {"a": GOOD_RECORD | {"expires_timestamp": 10**400}}}),
         '{"h|/": {"a": {"key": "a", "value": "", "coded_value": "", "version": NaN}}}',
