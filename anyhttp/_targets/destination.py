@@ -16,6 +16,10 @@ __all__ = ("Destination", "destination_of")
 
 _TLS_SCHEMES: Final = frozenset({"https", "wss"})
 
+#: Longest URL that is kept, in characters; of a :class:`URL` all but the origin counts.  Long ones
+#: seldom come again, and thousands of them would take much memory.
+LONGEST_KEPT: Final = 1024
+
 
 class Destination:
     """A URL, and what requests to it send of it.
@@ -51,14 +55,22 @@ class Destination:
 def destination_of(
     url: StrOrURL, schemes: frozenset[str], base_url: URL | None = None
 ) -> Destination:
-    """Return the destination of requests to *url*; it is kept, unless it holds credentials.
+    """Return the destination of requests to *url*.
+
+    It is kept, unless it holds credentials or is longer than :data:`LONGEST_KEPT`.
 
     This raises what :func:`checked_url` raises.
     """
     if isinstance(url, str):
-        if "@" not in url:  # may hold a password, which must not be kept
+        # With an "@" it may hold a password, which must not be kept.
+        if "@" not in url and len(url) <= LONGEST_KEPT:
             return _known_destination(url, schemes, base_url)
-    elif isinstance(url, URL) and url.raw_user is None and url.raw_password is None:
+    elif (
+        isinstance(url, URL)
+        and url.raw_user is None
+        and url.raw_password is None
+        and len(url.raw_path) + len(url.raw_query_string) + len(url.raw_fragment) <= LONGEST_KEPT
+    ):
         return _known_destination(url, schemes, base_url)
     return _destination(url, schemes, base_url)
 

@@ -28,7 +28,8 @@ from anyhttp._headers.retry_after import parse_retry_after
 from anyhttp._http1 import Limits
 from anyhttp._http1.heads import names
 from anyhttp._http1.response_grammar import status_lines
-from anyhttp._targets import Destination
+from anyhttp._targets import Destination, destination_of
+from anyhttp._targets.destination import LONGEST_KEPT
 from anyhttp._websocket import FrameReader, Inflater
 from anyhttp._websocket.deflate import MAX_STREAMS
 from anyhttp.client._event_source import LONGEST_ID, _is_sendable
@@ -192,6 +193,19 @@ def test_literal_addresses(over: int) -> None:
     """A longer text is no address, and is not remembered either."""
     host = "fe80::1%" + "0" * (MAX_LITERAL + over - len("fe80::1%"))
     assert (literal_address(host, 80) is None) == (over > 0)
+
+
+@around
+@pytest.mark.parametrize("kind", [str, URL])
+@pytest.mark.parametrize("part", ["", "?", "#"])
+def test_long_urls_are_not_remembered(part: str, kind: type[URL | str], over: int) -> None:
+    """What is known of a URL is kept for the next request, and long ones seldom come again."""
+    start = f"https://a.test/{part}"
+    # Of a URL, only what comes behind the origin counts, without the marks.
+    before = len(start) if kind is str else len("/")
+    url = kind(start + "x" * (LONGEST_KEPT + over - before))
+    schemes = frozenset({"https"})
+    assert (destination_of(url, schemes) is destination_of(url, schemes)) == (over <= 0)
 
 
 # -- texts
