@@ -57,8 +57,9 @@ def _colour(client: str) -> str:
     return COLOURS.get(client.partition("-")[0], OTHER)
 
 
-def _text(x: float, y: float, text: str, kind: str = "") -> str:
-    return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}">{escape(text)}</text>'
+def _text(x: float, y: float, text: str, kind: str = "", style: str = "") -> str:
+    own = f' style="{style}"' if style else ""
+    return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}"{own}>{escape(text)}</text>'
 
 
 def _line(x1: float, y1: float, x2: float, y2: float) -> str:
@@ -185,17 +186,21 @@ def _panel(panel: Panel, left: float, right: float, ground: float) -> list[str]:
         _line(left, ground, right, ground),
         _line(left, ground - PANEL, right, ground - PANEL),
         _text(left - 8, ground + 4, "0", "right"),
-        _text(left - 8, ground - PANEL + 4, f"{largest:.3g}", "right"),
+        _text(left - 8, ground - PANEL + 4, _shown(largest), "right"),
     ]
-    ends = list[tuple[float, str]]()
+    ends = list[tuple[float, str, str]]()
     for colour, (name, row) in zip(LINES, panel.series.items(), strict=False):
         step = (right - left) / max(1, len(row) - 1)
         heights = [ground - PANEL * value / largest for value in row]
         path = " ".join(f"{left + i * step:.1f},{y:.1f}" for i, y in enumerate(heights))
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}"/>')
-        ends.append((heights[-1], name))
+        ends.append((heights[-1], name, colour))
     last = -math.inf
-    for y, name in sorted(ends):
+    for y, name, colour in sorted(ends):
         last = max(y, last + 13)
-        parts.append(_text(right + 12, last + 4, name))
+        parts.append(_text(right + 12, last + 4, name, style=f"fill:{colour}"))
     return parts
+
+
+def _shown(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"

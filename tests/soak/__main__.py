@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import json
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,37 +30,41 @@ MINUTES: Final = 5.0
 IN_FLIGHT: Final = 200
 
 #: Beyond its time, a client may need so long for its last requests, in seconds.
-GRACE: Final = 120.0
+GRACE: Final = 300.0
 
 
 def restart_sometimes(
-    servers: Servers, client: subprocess.Popen[bytes], seed: int, seconds: float
+    servers: Servers, client: subprocess.Popen[bytes], given: argparse.Namespace, into: Path
 ) -> list[Restart]:
-    """Restart one server after the other, at random times, until *client* is over."""
-    chance = random.Random(seed)
+    """Restart a server now and then, at random times, until *client* is over.
+
+    The first one after the client has begun to write *into* its file.
+    """
+    chance = random.Random(given.seed)
     restarts: list[Restart] = []
-    end = time.monotonic() + seconds + GRACE
+    end = time.monotonic() + given.minutes * 60 + GRACE
     while time.monotonic() < end:
         try:
             client.wait(timeout=chance.uniform(10, 30))
             return restarts
         except subprocess.TimeoutExpired:
-            name = chance.choice(servers.names)
-            stopped = time.monotonic()
-            servers.stop(name)
-            time.sleep(chance.uniform(0, 0.5))
-            servers.start(name)
-            restarts.append(Restart(name, stopped, time.monotonic()))
+            if not (into.exists() and into.stat().st_size):
+                continue
+        name = chance.choice(servers.names)
+        stopped = time.monotonic()
+        servers.stop(name)
+        time.sleep(chance.uniform(0, 0.5))
+        servers.start(name)
+        restarts.append(Restart(name, stopped, time.monotonic()))
     client.kill()
     return restarts
 
 
 def run(servers: Servers, backend: str, given: argparse.Namespace, into: Path) -> Run:
     """Run the client on one event loop, and read what it has written."""
-    seconds = given.minutes * 60
     command: list[str | Path] = [
         sys.executable, "-m", "tests.soak.client", backend,
-        "--seconds", str(seconds),
+        "--seconds", str(given.minutes * 60),
         "--in-flight", str(given.in_flight),
         "--seed", str(given.seed),
         "--ports", json.dumps(dataclasses.asdict(servers.ports)),
@@ -68,7 +73,7 @@ def run(servers: Servers, backend: str, given: argparse.Namespace, into: Path) -
     ]  # fmt: skip
     with subprocess.Popen(command, cwd=ROOT) as client:
         try:
-            restarts = restart_sometimes(servers, client, given.seed, seconds)
+            restarts = restart_sometimes(servers, client, given, into)
         finally:
             client.kill()
     return read(backend, into, restarts)
@@ -106,6 +111,7 @@ def main() -> int:
     parser.add_argument("--backend", choices=BACKENDS, help="this one alone; no page is written")
     parser.add_argument("--in-flight", type=int, default=IN_FLIGHT, help="requests at a time")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # and end the servers
     print(f"seed {given.seed}", flush=True)
     runs, flaws = list[Run](), list[str]()
     with (

@@ -81,7 +81,7 @@ async def run(
     before = descriptors(), len(running_tasks())
     async with opened(place.ports, place.certificate) as sites:
         async with anyio.create_task_group() as group:
-            group.start_soon(take_samples, sites.connectors, tally, keep)
+            group.start_soon(take_samples, load, sites.connectors, tally, keep)
             await make_requests(load, sites.sites, tally, place.folder, kinds)
             group.cancel_scope.cancel()
         for connector in sites.connectors:
@@ -116,7 +116,7 @@ def main() -> None:
     load = Load(given.in_flight, given.seed, lambda _: time.monotonic() < end)
     with (
         tempfile.TemporaryDirectory(prefix="anyhttp-soak-") as folder,
-        given.into.open("w", encoding="utf-8") as file,
+        given.into.open("w", encoding="utf-8", buffering=1) as file,
     ):
 
         def write(found: Sample | Failure | Outcome) -> None:

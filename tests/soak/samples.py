@@ -18,7 +18,7 @@ import anyio
 from anyhttp import BaseConnector
 from tests.support.census import running_tasks
 
-from .load import Tally
+from .load import Load, Tally
 
 #: Between two samples, in seconds.
 INTERVAL: Final = 1.0
@@ -39,7 +39,7 @@ class Sample:
     :param idle: connections that are kept for later
     :param waiting: requests that wait for a connection
     :param requests: how many are over since the beginning
-    :param cpu: seconds of the processor since the beginning
+    :param cpu: seconds of the processor since the beginning, but for those that samples took
     :param median: of the times that requests took since the last sample, in seconds
     :param slow: the 99th percentile of these times
     """
@@ -75,7 +75,7 @@ def give_back_memory() -> None:
         trim(0)
 
 
-def take_sample(connectors: Iterable[BaseConnector], tally: Tally) -> Sample:
+def take_sample(connectors: Iterable[BaseConnector], tally: Tally, cpu: float) -> Sample:
     """Look at everything, after what is garbage has been collected, and free memory given back.
 
     Else the number of objects would say when the collector has run last, and the memory how much
@@ -95,7 +95,7 @@ def take_sample(connectors: Iterable[BaseConnector], tally: Tally) -> Sample:
         idle=sum(pool.idle for pool in pools),
         waiting=sum(pool.waiting for pool in pools),
         requests=tally.total,
-        cpu=time.process_time(),
+        cpu=cpu,
         median=percentile(taken, 50),
         slow=percentile(taken, 99),
     )
@@ -107,11 +107,16 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 
 async def take_samples(
-    connectors: Sequence[BaseConnector], tally: Tally, keep: Callable[[Sample], None]
+    load: Load,
+    connectors: Sequence[BaseConnector],
+    tally: Tally,
+    keep: Callable[[Sample], None],
 ) -> None:
-    """Take a sample once a second, until cancelled."""
-    due = time.monotonic()
-    while True:
+    """Take a sample once a second, until no other request begins."""
+    due, own_cpu = time.monotonic(), 0.0
+    while load.goes_on(tally.total):
         due += INTERVAL
         await anyio.sleep(max(0.0, due - time.monotonic()))
-        keep(take_sample(connectors, tally))
+        began = time.process_time()
+        keep(take_sample(connectors, tally, began - own_cpu))
+        own_cpu += time.process_time() - began

@@ -181,7 +181,7 @@ def test_a_flat_run_has_no_flaw() -> None:
         ("descriptors of no connection", lambda second: {"descriptors": 100 + second // 4}),
         ("tasks", lambda second: {"tasks": 210 + second // 2}),
         ("median latency", lambda second: {"median": 1e-6 * second**3}),
-        ("processor time per request", lambda second: {"cpu": 0.005 * second**2}),
+        ("processor time per request", lambda second: {"cpu": 1e-6 * second**4}),
     ],
 )
 def test_growth_is_a_flaw(name: str, change: Callable[[int], dict[str, Any]]) -> None:

@@ -83,7 +83,7 @@ BOUNDS: Final = (
     Bound(
         "median latency", "ms", 0.001, _each(lambda sample: sample.median), fixed=0.05, share=1.0
     ),
-    Bound("processor time per request", "ms", 0.001, cpu_per_request, share=0.25),
+    Bound("processor time per request", "ms", 0.001, cpu_per_request, share=1.0),
 )  # fmt: skip
 
 
