@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import anyio
@@ -14,6 +14,7 @@ from anyhttp import ClientConnectionError, ClientRequest, ClientTimeout, TCPConn
 from anyhttp._http1 import BUSY, IDLE, Http1Connection
 from anyhttp._tasks import Expired, PendingWaits, Watchdog
 from anyhttp.connector import AddrInfoType, Connection, LendingTerms, lend, lend_nowait
+from anyhttp.tracing import Trace
 from tests.support.census import assert_no_tokens
 from tests.support.server import Server
 from tests.support.waiting import DEADLINE
@@ -152,3 +153,52 @@ async def test_a_slot_that_comes_as_the_session_is_closed(
             await terms.waits.cancel_all()
         assert_no_tokens(connector)
     assert len(made) == 1
+
+
+class Own(TCPConnector):
+    """A connector of a program, which has a ``connect()`` of its own."""
+
+    told: tuple[Any, ...] = ()
+
+    async def connect(
+        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+    ) -> Connection:
+        """Note what was told, and make a connection."""
+        self.told = req, traces, timeout
+        return await super().connect(req, traces, timeout)
+
+
+async def test_a_connect_of_the_program_is_asked_each_time(
+    request_: ClientRequest, terms: LendingTerms
+) -> None:
+    """For idle connections too; it is told of the handlers and the time limits of the call."""
+    terms = changed(terms, timeout=ClientTimeout(connect=DEADLINE))
+    async with Own() as connector:
+        make_idle(await lend(connector, request_, terms))
+        assert connector.told == (request_, terms.traces, terms.timeout)
+        assert lend_nowait(connector, request_) is None
+        again = await lend(connector, request_, terms)
+        assert again.reused
+        make_idle(again)
+        assert_no_tokens(connector, idle=1)
+
+
+async def test_what_stands_for_a_connector_may_have_another_connect(
+    request_: ClientRequest, terms: LendingTerms
+) -> None:
+    """An object that passes everything on is not asked for less than it might do itself."""
+
+    class Proxy:
+        def __init__(self, connector: TCPConnector) -> None:
+            self._connector = connector
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connector, name)
+
+    async with TCPConnector() as connector:
+        proxy: Any = Proxy(connector)
+        make_idle(await lend(proxy, request_, terms))
+        assert lend_nowait(proxy, request_) is None
+        lent = lend_nowait(connector, request_)
+        assert lent is not None
+        make_idle(lent)
