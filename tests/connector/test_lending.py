@@ -20,6 +20,7 @@ from tests.support.server import Server
 from tests.support.waiting import DEADLINE
 
 SHORT = 0.5
+NO_TIMEOUT = ClientTimeout()
 
 
 @pytest.fixture(params=["watched", "in a scope"])
@@ -161,7 +162,10 @@ class Own(TCPConnector):
     told: tuple[Any, ...] = ()
 
     async def connect(
-        self, req: ClientRequest, traces: Sequence[Trace], timeout: ClientTimeout
+        self,
+        req: ClientRequest,
+        traces: Sequence[Trace] = (),
+        timeout: ClientTimeout = NO_TIMEOUT,
     ) -> Connection:
         """Note what was told, and make a connection."""
         self.told = req, traces, timeout

@@ -34,7 +34,7 @@ def test_targets_are_there(target: Target) -> None:
     for file in target.files:
         assert (PACKAGE / file).is_file(), file
     for test in target.tests:
-        assert (ROOT / "tests" / test).exists(), test
+        assert (ROOT / "tests" / test.partition("::")[0]).exists(), test
 
 
 @each_target
