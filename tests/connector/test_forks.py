@@ -27,6 +27,7 @@ from tests.support.forks import fork, in_child
 from tests.support.peer import STALL, Exact, Flag, Script, Tell, Until, Wait
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.waiting import DEADLINE
 from tests.support.websocket import Accept
 
 pytestmark = [
@@ -188,7 +189,7 @@ async def test_an_upload_in_a_child_that_was_forked_in_the_middle_of_another(
             assert await response.read() == b"ok"
 
     async def close() -> str:
-        with anyio.fail_after(2):
+        with anyio.fail_after(DEADLINE):
             await session.close()
         return "done"
 

@@ -31,7 +31,7 @@ from tests.support.client import assert_free, wait_free
 from tests.support.peer import DEAF, RESET, STALL, Flag, Head, Script, Tell, Until, Wait
 from tests.support.responses import OK
 from tests.support.server import Server
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.uvloop
 
@@ -168,8 +168,7 @@ class TestTime:
         """
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
         peer = await script([(Head(b"POST "), [head, DEAF])])
-        begin = anyio.current_time()
-        with anyio.fail_after(5):
+        with anyio.fail_after(DEADLINE):
             async with opened(ClientSession(), entered=entered) as session:
                 if entered:
                     response = await session.post(peer.url, data=body(), timeout=8 * SHORT)
@@ -179,7 +178,6 @@ class TestTime:
                     with pytest.raises(TimeoutError, match="total timeout"):
                         await session.post(peer.url, data=body(), timeout=8 * SHORT)
                 assert_free(session)
-        assert anyio.current_time() - begin < 4
 
     async def test_sock_read_begins_with_the_end_of_the_upload(
         self, script: Script, entered: bool
@@ -195,12 +193,12 @@ class TestTime:
             await anyio.sleep(3 * SHORT)  # the time limit does not run here
             uploaded_at = anyio.current_time()
 
-        timeout = ClientTimeout(total=10, sock_read=2 * SHORT)
+        timeout = ClientTimeout(total=2 * DEADLINE, sock_read=2 * SHORT)
         async with opened(ClientSession(timeout=timeout), entered=entered) as session:
             async with session.post(peer.url, data=body()) as response:
                 with pytest.raises(anyhttp.SocketTimeoutError):
                     await response.read()
-                assert 1.9 * SHORT < anyio.current_time() - uploaded_at < 2
+                assert 1.9 * SHORT < anyio.current_time() - uploaded_at < DEADLINE
 
     async def test_a_file_that_blocks_does_not_outlast_total(
         self, script: Script, entered: bool

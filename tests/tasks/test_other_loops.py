@@ -20,7 +20,7 @@ from tests.support.census import open_sockets
 from tests.support.client import get
 from tests.support.peer import STALL, Head, Script
 from tests.support.server import Server
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 from tests.support.websocket import Accept
 
 
@@ -111,7 +111,7 @@ def test_a_session_of_a_loop_that_ended_in_the_middle_of_its_requests(
         await until(lambda: connector.statistics().waiting == 1, "the third to wait")
 
     async def end() -> None:
-        with anyio.fail_after(2):
+        with anyio.fail_after(DEADLINE):
             await session.close()
 
     loop = asyncio.new_event_loop()
