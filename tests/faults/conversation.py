@@ -41,8 +41,12 @@ class Program:
     server: FaultyServer
     name: str
     timeout: ClientTimeout
+    short: float = LONG
+    """What a limit is that is no part of *timeout*, in a stall."""
     reads_pieces: bool = False
     got: bytearray = field(default_factory=bytearray)
+    sees: str = ""
+    """What the program has found in objects, if it is not what a good server brings about."""
     is_over: bool = False
 
     @property

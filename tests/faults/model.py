@@ -28,6 +28,7 @@ class Fault(enum.Enum):
     ANSWER_TWICE = "answers twice"
     ALERT = "sends a TLS alert"
     CERTIFICATE = "shows another certificate"
+    WRONG_KEY = "has another key"
     REFUSE = "refuses"
 
 
@@ -39,6 +40,7 @@ WHOLE: Final = frozenset(
         Fault.ANSWER_EARLY,
         Fault.ANSWER_TWICE,
         Fault.CERTIFICATE,
+        Fault.WRONG_KEY,
         Fault.REFUSE,
     }
 )
@@ -55,7 +57,8 @@ class Returned(enum.Enum):
 
 ANSWER, BEGINNING = Returned
 
-Outcome = type[BaseException] | Returned
+#: A text is what the program finds in objects, where nothing is raised.
+Outcome = type[BaseException] | Returned | str
 
 
 @dataclass(frozen=True)

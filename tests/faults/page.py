@@ -28,6 +28,7 @@ _COLUMNS: Final = {
     Fault.ANSWER_TWICE: "sends an answer, and another one that nobody asked for",
     Fault.ALERT: "sends a fatal TLS alert, and closes the connection",
     Fault.CERTIFICATE: "shows a certificate for another name",
+    Fault.WRONG_KEY: "accepts a WebSocket by the key of another handshake",
     Fault.REFUSE: "refuses, as its protocol provides for",
 }
 
@@ -73,6 +74,8 @@ def _cell(cell: Cell | None, reasons: list[str]) -> str:
 def _outcome(outcome: Outcome) -> str:
     if isinstance(outcome, Returned):
         return outcome.value
+    if isinstance(outcome, str):
+        return outcome
     if outcome.__module__ == "builtins":
         return f"`{outcome.__name__}`"
     return f"{{exc}}`~anyhttp.{outcome.__name__}`"

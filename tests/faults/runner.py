@@ -84,7 +84,7 @@ async def _pass_on(request: ClientRequest, handler: ClientHandlerType) -> Client
 
 def limits(phase: Phase, fault: Fault, short: float) -> ClientTimeout:
     """Return the limits of time for a call with *fault*."""
-    if fault is Fault.STALL:
+    if fault is Fault.STALL and not phase.limit.startswith("ws_"):
         return ClientTimeout(total=LONG, **{phase.limit: short})
     return ClientTimeout(total=short if fault is Fault.STALL_TOTAL else LONG)
 
@@ -117,14 +117,16 @@ async def _happens(
     before = census.Census()
     is_waited_for = mode.is_waited_for and conversation.has_waiters
     options = {"limit": 1} if is_waited_for else {}
+    timeout = limits(phase, fault, short)
     session = ClientSession(
+        timeout=timeout,
         connector=conversation.connector(reader, authority, **options),
         trace_configs=[traces.config] if traces else None,
         middlewares=[RetryMiddleware(attempts=1), _pass_on] if mode.middlewares else (),
     )
     try:
         async with session if mode.entered else nullcontext():
-            program = Program(session, server, name, limits(phase, fault, short), mode.reads_pieces)
+            program = Program(session, server, name, timeout, short, mode.reads_pieces)
             call = outcome_before_waiter if is_waited_for else outcome_of
             outcome = await call(phase, program)
             check_outcome(phase, fault, outcome, program)
@@ -153,6 +155,8 @@ async def outcome_of(phase: Phase, program: Program) -> Outcome:
             return type(exc)
         finally:
             program.is_over = True
+        if program.sees:
+            return program.sees
         whole = phase.conversation.content(program.name)
         return ANSWER if bytes(program.got) == whole else BEGINNING
     raise AssertionError(f"the call hangs: {scope.cancelled_caught}")

@@ -10,6 +10,7 @@ from typing import Final
 from .model import Phase
 from .rows_connecting import CONNECTING, HTTP_PROXIES, SOCKS_PROXIES, TLS
 from .rows_http1 import HTTP1
+from .rows_websocket import WEBSOCKET
 
 #: The groups of rows, in the order of the page.
 TABLE: Final[tuple[Phase, ...]] = (
@@ -18,4 +19,5 @@ TABLE: Final[tuple[Phase, ...]] = (
     *HTTP_PROXIES,
     *SOCKS_PROXIES,
     *HTTP1,
+    *WEBSOCKET,
 )
