@@ -94,7 +94,13 @@ def socks_answers(data: bytes) -> None:
     for other in others:
         assert other == first
     if first is not None:
-        assert isinstance(first, bytes)
-        assert raw.endswith(first)
-        least = 8 if scheme.startswith("socks4") else 2 + 4 + 2
-        assert len(raw) - len(first) >= least
+        assert first == raw[_size(raw, scheme) :]
+
+
+def _size(raw: bytes, scheme: str) -> int:
+    """Return the size of what the proxy says itself (:rfc:`1928#section-6`)."""
+    if scheme.startswith("socks4"):
+        return 8
+    start = 4 if raw[1] == 2 else 2  # with the answer to a password
+    size = {1: 4, 4: 16}.get(raw[start + 3], raw[start + 4] + 1)
+    return start + 4 + size + 2
