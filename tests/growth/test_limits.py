@@ -12,30 +12,55 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 
 import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
-from anyhttp import ClientPayloadError, ClientSession, CookieJar, TooManyRedirects, WebSocketError
+from anyhttp import (
+    ClientPayloadError,
+    ClientSession,
+    CookieJar,
+    MultipartReader,
+    TooManyRedirects,
+    WebSocketError,
+    download,
+)
 from anyhttp._codings import DecodingError, decoder_for
+from anyhttp._common import HttpVersion11
 from anyhttp._common.urls import MAX_HOST, MAX_SHOWN, UnparsedURL, parsed_url, shortened
 from anyhttp._common.values import FieldsMemo
+from anyhttp._downloads.notes import LONGEST, Notes, digest_of_url
 from anyhttp._event_stream import EventStream, TextLines
-from anyhttp._headers import codec_name, parse_content_type, parse_links, response_cookies
+from anyhttp._headers import (
+    codec_name,
+    parse_challenges,
+    parse_content_type,
+    parse_links,
+    response_cookies,
+)
 from anyhttp._headers.retry_after import parse_retry_after
 from anyhttp._http1 import Limits
 from anyhttp._http1.heads import names
+from anyhttp._http1.response_framing import _read_idle_seconds, _says_keep, keeps_alive
 from anyhttp._http1.response_grammar import status_lines
-from anyhttp._targets import Destination, destination_of
+from anyhttp._targets import Destination, destination_of, host_error, origin_of
 from anyhttp._targets.destination import LONGEST_KEPT
-from anyhttp._websocket import FrameReader, Inflater
-from anyhttp._websocket.deflate import MAX_STREAMS
+from anyhttp._targets.urls import _known_host_error
+from anyhttp._websocket import FrameReader, Inflater, Lifecycle, Sender
+from anyhttp._websocket.deflate import MAX_STREAMS, WINDOW_SLACK
+from anyhttp._websocket.sender import MAX_PONGS
 from anyhttp.client._event_source import LONGEST_ID, _is_sendable
-from anyhttp.client_middleware_digest_auth import MAX_DOMAIN, DigestAuthMiddleware
+from anyhttp.client_middleware_digest_auth import (
+    MAX_DOMAIN,
+    DigestAuthMiddleware,
+    digest_challenge,
+)
 from anyhttp.client_reqrep import prepared_headers
 from anyhttp.client_reqrep._prepared import _MAX_HOSTS
+from anyhttp.cookiejar._jar import _domains
 from anyhttp.cookiejar._store import MAX_COOKIES_PER_DOMAIN
 from anyhttp.http_exceptions import LineTooLong
 from anyhttp.middlewares._bearer_token import MAX_SHOWN as MAX_TOLD, _shown
@@ -43,6 +68,7 @@ from anyhttp.resolver import MAX_LITERAL, DnsCache, literal_address
 from anyhttp.streams import MAX_CHUNK_ENDS, StreamReader
 from anyhttp.testing import CassetteError, MockConnector
 from anyhttp.testing._har import MAX_URL, read_har, write_har
+from anyhttp.testing._http1_server import _LONGEST_LINE, Http1Server, MalformedRequest
 from tests.support import websocket as peer
 from tests.support.engines import NAMES, receive, started
 from tests.support.responses import CHUNKS, OK_LINE as OK
@@ -208,6 +234,31 @@ def test_long_urls_are_not_remembered(part: str, kind: type[URL | str], over: in
     assert (destination_of(url, schemes) is destination_of(url, schemes)) == (over <= 0)
 
 
+@around
+def test_long_hosts_are_not_remembered(over: int) -> None:
+    """Redirects name hosts too."""
+    host = ("x" * 60 + ".").ljust(64 + over, "y")
+    memories: list[tuple[Any, Callable[[], object]]] = [
+        (_known_host_error, lambda: host_error(host)),
+        (_domains, lambda: CookieJar()._domains(host)),
+    ]
+    for memory, use in memories:
+        memory.cache_clear()
+        use()
+        assert memory.cache_info().currsize == (0 if over > 0 else 1)
+
+
+@around
+def test_long_options_of_connections_are_not_remembered(over: int) -> None:
+    """A server chooses them."""
+    _read_idle_seconds.cache_clear()
+    _says_keep.cache_clear()
+    option = b"x" * (64 + over)
+    assert keeps_alive(HttpVersion11, option, None, option)
+    for memory in (_read_idle_seconds, _says_keep):
+        assert memory.cache_info().currsize == (0 if over > 0 else 1)
+
+
 # -- texts
 
 
@@ -297,6 +348,33 @@ def test_the_protection_space_of_digest(over: int) -> None:
     assert len(space) == min(MAX_DOMAIN + over, MAX_DOMAIN)
 
 
+def test_challenges_of_digest() -> None:
+    """A new one of the first origin makes those of others be forgotten, which it has named."""
+    digest = DigestAuthMiddleware("a", "b")
+    digest._origin = origin_of(BASE)
+
+    def answer(url: str, nonce: str, domain: str = "") -> None:
+        text = f'Digest realm="x", nonce="{nonce}", domain="{domain}"'
+        (challenge,) = parse_challenges([text])
+        digest._remember(URL(url), digest_challenge(challenge))
+
+    for number in range(100):
+        answer("https://a.test/", f"{number}", "https://b.test/ https://c.test/")
+        answer("https://b.test/", f"{number}")
+        answer("https://c.test/", f"{number}")
+        assert len(digest._challenges) == 3
+
+
+@around
+def test_times_when_cookies_expire(over: int) -> None:
+    """A cookie that is set again leaves the time of the one before, up to a number of these."""
+    jar = CookieJar()
+    kept = 100 + 2 * 1 + over
+    for number in range(kept):
+        jar.update_cookies_from_headers([f"a={number}; Max-Age=1000"], BASE)
+    assert len(jar._store._expiries) == (1 if over > 0 else kept)
+
+
 # -- bodies
 
 
@@ -365,7 +443,54 @@ def test_fields(where: str, engine: str, over: int) -> None:
         assert bool(receive(engine, given, limits=limits)) == (over <= 0)
 
 
+@around
+async def test_blanks_behind_a_boundary(over: int) -> None:
+    """RFC 2046 §5.1.1: 256 of them; with more, the line is none that ends a part."""
+    content = StreamReader()
+    content.feed_data(b"--:" + b" " * (256 + over) + b"\r\n\r\nbody\r\n--:--")
+    content.feed_eof()
+    multipart = MultipartReader({"Content-Type": 'multipart/mixed; boundary=":"'}, content)
+    part = await multipart.next()
+    assert (part is None) == (over > 0)
+
+
+@around
+def test_sizes_of_chunks_in_requests(over: int) -> None:
+    """The server of the test tools waits no longer for the end of such a line."""
+    server = Http1Server()
+    server.receive_data(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert server.next_event() is not None
+    server.receive_data(b"1;".ljust(_LONGEST_LINE + over, b"x"))
+    with refused(MalformedRequest, over):
+        assert server.next_event() is None
+
+
+@around
+async def test_notes_of_a_download(over: int, tmp_path: Path) -> None:
+    """A longer file is another one, and the part beside it is left alone."""
+    url = BASE / "file"
+    notes = Notes(url=digest_of_url(url), validator='"a"', total=10).to_bytes()
+    mock = MockConnector()
+    mock.get(url, body=b"0123456789", headers={"ETag": '"a"'})
+    (tmp_path / "file.part").write_bytes(b"0123")
+    (tmp_path / "file.part.json").write_bytes(notes.ljust(LONGEST + over))
+    async with ClientSession(connector=mock) as session:
+        with refused(FileExistsError, over):
+            await download(session, url, tmp_path / "file")
+
+
 # -- WebSockets
+
+
+@around
+def test_the_window_of_deflate(over: int) -> None:
+    """Of what has been inflated, the last 32 KiB are kept, and some more that are not cut yet."""
+    compressor = zlib.compressobj(wbits=-15)
+    inflater = Inflater(15, takes_over=True)
+    for size in [*[1024] * 32, WINDOW_SLACK + over]:
+        inflater.feed(compressor.compress(bytes(size)) + compressor.flush(zlib.Z_SYNC_FLUSH))
+        assert len(inflater.read(0)) == size
+    assert len(inflater._window) == (2**15 if over > 0 else 2**15 + WINDOW_SLACK + over)
 
 
 @around
@@ -409,6 +534,17 @@ def test_streams_of_deflate(over: int) -> None:
         message = reader.next_message()
         assert message is not None
         assert message.data == b""
+
+
+@around
+def test_pings_that_wait_for_an_answer(over: int) -> None:
+    """RFC 6455 §5.5.3: of many, the last ones are answered."""
+    stream: Any = SimpleNamespace(sends_nowait=True)
+    sender = Sender(stream, Lifecycle.__new__(Lifecycle), None, 1.0)
+    for number in range(MAX_PONGS + over):
+        sender.note_ping(b"%d" % number)
+    assert len(sender.pongs) == min(MAX_PONGS + over, MAX_PONGS)
+    assert sender.pongs[-1] == b"%d" % (MAX_PONGS + over - 1)
 
 
 # -- requests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import pytest
 
@@ -10,10 +10,18 @@ pytest.importorskip("h2", reason="the tests speak HTTP/2 by means of h2")
 
 from anyhttp._http1 import Limits
 from anyhttp._http2 import Http2Options
-from anyhttp._http2.compression import MAX_NAMES, MAX_VALUES, TABLE_SIZE, CodedFields, FieldEncoder
+from anyhttp._http2.compression import (
+    MAX_NAMES,
+    MAX_VALUES,
+    TABLE_SIZE,
+    CodedFields,
+    FieldDecoder,
+    FieldEncoder,
+)
 from anyhttp._http2.core import Http2Core
 from anyhttp._http2.errors import ConnectionFault
-from anyhttp._http2.guards import _ALLOWED, MAX_CONTINUATIONS, FloodGuard
+from anyhttp._http2.fields import _KEPT_FIELDS, RequestHeads
+from anyhttp._http2.guards import _ALLOWED, _SAVED, MAX_CONTINUATIONS, FloodGuard
 from anyhttp._http2.heads import _KEPT_HEADS, _KEPT_SIZE, ResponseHeads
 from anyhttp._http2.state import MAX_INFORMATIONAL, MAX_INFORMATIONAL_SIZE
 from anyhttp._http2.streams import _KEPT_RESETS
@@ -184,3 +192,34 @@ def test_the_window_of_a_body_that_nobody_reads(over: int) -> None:
     probe.feed(probe.head(1), data(1, bytes(1000 + over)))
     assert (probe.reset_of(state) is None) == (over <= 0)
     assert sum(map(len, state.pieces)) <= 1000
+
+
+@around
+def test_heads_of_many_fields_are_not_remembered(over: int) -> None:
+    """What a program sends may differ each time."""
+    heads = RequestHeads("https")
+    heads.make("GET", "/", [("Host", "a.test")] + [("X", "y")] * (_KEPT_FIELDS + over - 1))
+    assert len(heads._known) == (0 if over > 0 else 1)
+
+
+@around
+def test_steps_of_the_huffman_code(over: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a byte does in a state is remembered of so many; the server chooses which."""
+    steps: dict[int, tuple[int, bytes, bool]] = {}
+    monkeypatch.setattr("anyhttp._http2.compression._steps", steps)
+    text = b"\x1c\x64"
+    monkeypatch.setattr("anyhttp._http2.compression._MAX_STEPS", 2 - over)
+    with suppress(ConnectionFault):
+        FieldDecoder(65536, 4096).decode(b"\x00\x82" + text + b"\x00")
+    assert len(steps) == (1 if over > 0 else 2)
+
+
+@around
+def test_frames_that_are_forgiven_before_they_come(over: int) -> None:
+    """What the program does forgives a number of frames in advance, and no more."""
+    guard = FloodGuard()
+    for _ in range(_SAVED):
+        guard.take_request()
+    guard.count("PING", _SAVED + _ALLOWED - 2)
+    with pytest.raises(ConnectionFault) if over > 0 else nullcontext():
+        guard.count("PING", over)
