@@ -32,6 +32,9 @@ IN_FLIGHT: Final = 200
 #: Beyond its time, a client may need so long for its last requests, in seconds.
 GRACE: Final = 300.0
 
+#: So many flaws are shown of each run; the first ones tell most.
+SHOWN: Final = 50
+
 
 def restart_sometimes(
     servers: Servers, client: subprocess.Popen[bytes], given: argparse.Namespace, into: Path
@@ -123,11 +126,11 @@ def main() -> int:
         for backend in [given.backend] if given.backend else BACKENDS:
             runs.append(run(servers, backend, given, Path(folder) / f"{backend}.jsonl"))
             found = [f"{backend}: {flaw}" for flaw in runs[-1].flaws()]
-            print(f"{backend}: {runs[-1].summary}; {len(found)} flaws", flush=True)
+            print(f"{backend}: {runs[-1].summary}; {len(found)} flaws")
+            print(*found[:SHOWN], sep="\n", flush=True)
             flaws += found
         flaws += servers.complaints()
-    for flaw in flaws[:100]:
-        print(flaw)
+        print(*servers.complaints()[:SHOWN], sep="\n")
     if not given.backend and all(each.growths() for each in runs):
         write_page(runs, minutes=given.minutes, seed=given.seed, in_flight=given.in_flight)
     elif not all(each.growths() for each in runs):

@@ -286,7 +286,7 @@ async def websocket(errand: Errand) -> None:
         for number in range(errand.chance.randrange(1, 6)):
             text = f"{errand.ident} {number} " * errand.chance.choice([1, 100, 10_000])
             await ws.send_str(text)
-            message = await ws.receive(timeout=120)
+            message = await ws.receive(timeout=200)
             if message.type is not WSMsgType.TEXT:
                 raise Unavailable(f"{message}, {ws.close_code}")
             errand.must_be(message.data, text)
@@ -296,11 +296,11 @@ async def websocket_cut(errand: Errand) -> None:
     """A WebSocket whose connection ends without a word."""
     async with errand.site.session.ws_connect(errand.url("websocket-cut")) as ws:
         await ws.send_str(errand.ident)
-        message = await ws.receive(timeout=120)
+        message = await ws.receive(timeout=200)
         if message.type is not WSMsgType.TEXT:
             raise Unavailable(f"{message}, {ws.close_code}")
         errand.must_be(message.data, errand.ident)
-        message = await ws.receive(timeout=120)
+        message = await ws.receive(timeout=200)
         errand.must_be((message.type, ws.close_code), (WSMsgType.CLOSED, 1006))
 
 
@@ -359,7 +359,7 @@ def fails(
 async def stall(errand: Errand) -> None:
     """GET of a body that stops in the middle."""
     with must_raise(SocketTimeoutError):
-        await fetch(errand, "stall", timeout=ClientTimeout(total=120, sock_read=0.2))
+        await fetch(errand, "stall", timeout=ClientTimeout(total=200, sock_read=0.2))
 
 
 async def drip(errand: Errand) -> None:

@@ -68,6 +68,9 @@ from .bodies import EVENTS, LARGE, LINES, PACKED, UNTIL_EOF, body_of, cookies_of
 #: After so many requests an HTTP/2 connection ends with GOAWAY.
 REQUESTS_PER_CONNECTION: Final = 500
 
+#: What clients may send on an HTTP/2 connection; many uploads would wait for each other with less.
+WINDOW: Final = 2**20
+
 JSON: Final = "Content-Type: application/json"
 
 Route = Callable[[routes.Exchange, str], None]
@@ -402,6 +405,7 @@ class Peer(Http2Server):
             tls,
             answer,
             settings={SettingCodes.ENABLE_CONNECT_PROTOCOL: 1},
+            window=WINDOW,
             go_away_after=REQUESTS_PER_CONNECTION,
             ports=ports,
         )

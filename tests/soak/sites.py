@@ -27,7 +27,7 @@ from .servers import Ports
 LIMIT: Final = 40
 
 #: For each request that is not given another one: a busy machine does not reach it.
-PATIENCE: Final = ClientTimeout(total=120)
+PATIENCE: Final = ClientTimeout(total=200)
 
 
 @dataclass(frozen=True)
