@@ -226,6 +226,17 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def cancellation(session: nox.Session) -> None:
+    """Cancel every operation of the public API at each of its points, in every way.
+
+    Also twice, and two tasks that share something; plain ``nox`` tries a selection of points.
+    """
+    install(session, "tests")
+    every = ["--every-point", "--uvloop", "--timeout=1800"]
+    run_tests(session, "tests/cancellation", options=every)
+
+
+@nox.session
 def downstream(session: nox.Session) -> None:
     """Drive packages that use aiohttp's client, with anyhttp in its place.
 

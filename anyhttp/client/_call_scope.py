@@ -184,9 +184,15 @@ class CallScope:
         self.replaced.append(body)
 
     async def close_replaced(self) -> None:
-        """Close the bodies that have been replaced by others."""
+        """Close the bodies that have been replaced by others, all of them, even if cancelled."""
+        cancelled: BaseException | None = None
         while self.replaced:
-            await _close(self.replaced.pop())
+            try:
+                await _close(self.replaced.pop())
+            except anyio.get_cancelled_exc_class() as exc:
+                cancelled = exc
+        if cancelled is not None:
+            raise cancelled
 
     async def _close_body(self) -> None:
         """Close the body, unless a task is sending it: that task closes it at its end."""
@@ -234,12 +240,16 @@ class CallScope:
                 exchange.close()
             if self._has_to_wait():
                 with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
-                    for exchange in self._exchanges:
-                        await exchange.wait_stopped()
-                    await finish_closing(self.connector)
-                    await self.close_replaced()
-                    await self._close_body()
-        finally:  # a shield does not stop task.cancel() of asyncio
+                    try:
+                        for exchange in self._exchanges:
+                            await exchange.wait_stopped()
+                        await finish_closing(self.connector)
+                    finally:  # a shield does not stop task.cancel() of asyncio
+                        try:
+                            await self.close_replaced()
+                        finally:
+                            await self._close_body()
+        finally:
             self._ended = True
             try:
                 await self.end_tasks(raised)

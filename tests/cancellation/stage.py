@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Set as AbstractSet,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,7 +179,7 @@ async def checked(
     async def after() -> None:
         sockets = dict[int, int]()
         for _ in range(operation.grace):
-            sockets = open_sockets(known=sockets_before)
+            sockets = connections(known=sockets_before)
             if len(sockets) == connector.statistics().idle and running_tasks() <= tasks_before:
                 break
             await anyio.lowlevel.checkpoint()
@@ -181,6 +188,9 @@ async def checked(
         assert running_tasks() <= tasks_before
         # What a thread was doing when its task was cancelled, it does to the end.
         assert await comes_true(lambda: not open_files(stage.folder), seconds=5)
+        assert await comes_true(
+            lambda: open_sockets(known=sockets_before | sockets.keys()) == {}, seconds=5
+        )
         with anyio.fail_after(5):
             assert b'"anyhttp"' in await get(session, "/json")
         assert_no_tokens(connector)
@@ -200,6 +210,22 @@ async def checked(
         yield run, after
     await stage.settled()
     assert open_sockets().keys() <= sockets_before
+
+
+def connections(*, known: AbstractSet[int]) -> dict[int, int]:
+    """Return the open sockets that are connections; a thread that asks for a name has others."""
+    return {inode: fd for inode, fd in open_sockets(known=known).items() if _is_connection(fd)}
+
+
+def _is_connection(fd: int) -> bool:
+    try:
+        sock = socket.socket(fileno=fd)
+    except OSError:  # closed meanwhile
+        return False
+    try:
+        return sock.type == socket.SOCK_STREAM
+    finally:
+        sock.detach()  # the descriptor belongs to others
 
 
 def open_files(directory: Path) -> list[str]:

@@ -16,7 +16,16 @@ import pytest
 
 from .catalog import OPERATIONS
 from .stage import Operation, Stage, checked
-from .ways import MOMENTS, SUSPENSIONS, Selection, TwoWays, Way, explore
+from .ways import (
+    MOMENTS,
+    SUSPENSIONS,
+    TWICE,
+    Selection,
+    TwoWays,
+    Way,
+    explore,
+    explore_twice,
+)
 
 pytestmark = pytest.mark.uvloop
 
@@ -75,8 +84,13 @@ def points(request: pytest.FixtureRequest, backend: str) -> Points:
 async def test_nothing_is_left_wherever_it_is_cancelled(
     stage: Stage, operation: Operation, points: Points
 ) -> None:
-    """Whenever a task waits, or what it waits for has come, or between any two turns of others."""
+    """Whenever a task waits, or what it waits for has come, or between any two turns of others.
+
+    And cancelled again while it handles that: the task that closes things is interrupted then.
+    """
     for entered in points.entered(operation):
         async with checked(operation, stage, entered=entered) as (run, after):
             for way in [*points.ways(SUSPENSIONS, 2), *points.ways(MOMENTS, 1)]:
                 assert await explore(way, run, after, points.some(5))
+            for pair in points.ways(TWICE, 1):
+                assert await explore_twice(pair, run, after, points.some(3), points.some(2))

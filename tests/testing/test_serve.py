@@ -780,6 +780,38 @@ async def test_cancellation_at_each_step(how: Any) -> None:
     assert await cancel_at_every_checkpoint(run, after=nothing, how=how)
 
 
+@pytest.mark.parametrize("how", ["scope", "every-task", "native"])
+async def test_cancellation_at_each_step_of_an_application(how: Any) -> None:
+    """The application has ended, too."""
+    running = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        running.append(scope["type"])
+        try:
+            if scope["type"] == "lifespan":
+                await receive()
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                await send({"type": "lifespan.shutdown.complete"})
+            else:
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b"hi"})
+        finally:
+            running.remove(scope["type"])
+
+    async def run() -> None:
+        async with serve(app) as server, ClientSession(server.url) as session:
+            async with session.get("/") as response:
+                await response.read()
+
+    async def after() -> None:
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        assert running == []
+
+    assert await cancel_at_every_checkpoint(run, after=after, how=how)
+
+
 async def test_a_server_that_is_cancelled_while_it_ends() -> None:
     """It ends at once."""
 
