@@ -21,7 +21,9 @@ def pool() -> IdleConnections[str]:
 
 
 def test_an_empty_pool_gives_nothing(pool: IdleConnections[str]) -> None:
-    """Whoever finds nothing dials."""
+    """Whoever finds nothing dials; and there is nothing that could expire."""
+    assert len(pool) == 0
+    assert pool.due == math.inf
     assert pool.take(A) is None
     assert pool.evict() is None
     assert pool.clear() == []
@@ -52,6 +54,12 @@ def test_endpoints_do_not_share_connections(pool: IdleConnections[str]) -> None:
     assert pool.take(A) == "a"
 
 
+def test_equal_keys_are_of_one_endpoint(pool: IdleConnections[str]) -> None:
+    """Each request may have made its key anew."""
+    pool.put(key("a.test"), "a", now=0.0)
+    assert pool.take(key("a.test")) == "a"
+
+
 def test_an_expired_connection_is_closed_not_handed_out(pool: IdleConnections[str]) -> None:
     """What was idle for the keep-alive time is named for closing, what was not is used."""
     pool.put(A, "old", now=0.0)
@@ -78,6 +86,7 @@ def test_a_connection_expires_at_the_end_of_its_time(pool: IdleConnections[str])
     assert pool.next_expiry() == 15.0
     assert pool.expire(now=14.9) == []
     assert pool.expire(now=15.0) == ["one"]
+    assert pool.due == math.inf
     assert pool.expire(now=99.0) == []
 
 
@@ -108,6 +117,7 @@ def test_clearing_names_everything(pool: IdleConnections[str]) -> None:
     pool.put(B, "two", now=0.0)
     assert pool.clear() == ["one", "two"]
     assert len(pool) == 0
+    assert pool.due == math.inf
     assert pool.take(A) is None
 
 

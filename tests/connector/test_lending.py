@@ -206,3 +206,47 @@ async def test_what_stands_for_a_connector_may_have_another_connect(
         lent = lend_nowait(connector, request_)
         assert lent is not None
         make_idle(lent)
+
+
+async def test_whoever_has_waited_gets_a_connection(
+    request_: ClientRequest, terms: LendingTerms
+) -> None:
+    """A new one if the one before was closed, else that one."""
+    async with TCPConnector(limit=1) as connector:
+        held = await lend(connector, request_, terms)
+        for closes in (True, False):
+            async with anyio.create_task_group() as group:
+
+                async def wait() -> None:
+                    nonlocal held
+                    held = await lend(connector, request_, terms)
+
+                group.start_soon(wait)
+                await anyio.wait_all_tasks_blocked()
+                assert connector.statistics().waiting == 1
+                if closes:
+                    held.close()
+                else:
+                    make_idle(held)
+            assert held.reused is not closes
+        make_idle(held)
+        assert_no_tokens(connector, idle=1)
+
+
+async def test_a_pool_knows_how_often_a_request_was_refused(
+    request_: ClientRequest, terms: LendingTerms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may choose another connection then."""
+    request_.refusals = 2
+    told = []
+    async with TCPConnector() as connector:
+        pool = type(connector._pool)
+        reserve = pool.reserve
+
+        def noted(self: Any, key: Any, refusals: int = 0) -> Any:
+            told.append(refusals)
+            return reserve(self, key, refusals)
+
+        monkeypatch.setattr(pool, "reserve", noted)
+        (await lend(connector, request_, terms)).close()
+    assert told == [2]

@@ -72,9 +72,10 @@ TARGETS: Final = (
             "http1/test_request_framing.py",
             "http1/test_tolerated.py",
             "http1/test_engine.py",
+            "http1/test_heads.py",
         ),
     ),
-    Target("bodies", ("_http1/response_body.py",), ("http1/test_exchange.py",)),
+    Target("bodies", ("_http1/response_body.py",), ("http1/test_response_body.py",)),
     Target(
         "redirects",
         ("client/_redirects.py", "client/_hop.py"),
