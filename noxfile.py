@@ -123,7 +123,8 @@ def shuffle(session: nox.Session) -> None:
     if further and further[0].isdecimal():
         times, further = int(further[0]), further[1:]
     # With so many processes for each core, every test is kept waiting again and again.
-    command = ("python", "-m", "pytest", f"--numprocesses={3 * (os.cpu_count() or 1)}", *further)
+    load = (f"--numprocesses={3 * (os.cpu_count() or 1)}", "--timeout=300")
+    command = ("python", "-m", "pytest", *load, *further)
     for _ in range(times):
         session.run(*command, env={"PYTHONDONTWRITEBYTECODE": None})
 
