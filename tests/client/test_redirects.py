@@ -169,3 +169,55 @@ def test_the_error_does_not_show_credentials() -> None:
         redirect_target(ASKED, headers, requote=True)
     assert "secret" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("location", "requote", "description"),
+    [
+        ("http://host:x/", True, "the server redirects to something that is not a URL"),
+        ("http://host:99999/", True, "the server redirects to something that is not a URL"),
+        ("http://.host/", True, "host"),
+        ("/x y", False, "spaces"),
+        ("http://" + "a" * 2000 + "/", True, "host"),
+    ],
+)
+def test_the_error_says_where_to_and_why(location: str, requote: bool, description: str) -> None:
+    """With the target as the server has sent it, cut if it is very long."""
+    with pytest.raises(InvalidUrlRedirectClientError) as caught:
+        redirect_target(ASKED, CIMultiDict({"Location": location}), requote=requote)
+    assert str(caught.value.url)[:50] == location[:50]
+    assert description in str(caught.value.description)
+
+
+def test_the_error_of_another_protocol_says_where_to() -> None:
+    """There is no more to say."""
+    with pytest.raises(NonHttpUrlRedirectClientError) as caught:
+        redirect_target(ASKED, CIMultiDict({"Location": "ftp://host/"}), requote=True)
+    assert str(caught.value) == "ftp://host/"
+
+
+class TestWebSocket:
+    """A handshake that is redirected."""
+
+    PLAIN, TLS = URL("ws://host/"), URL("wss://host/")
+
+    @pytest.mark.parametrize("scheme", ["ws", "wss", "http", "https"])
+    def test_to_any_scheme(self, scheme: str) -> None:
+        """A request that is none cannot be redirected to the first two."""
+        headers = CIMultiDict({"Location": f"{scheme}://other/"})
+        target = URL(headers["Location"])
+        assert redirect_target(self.PLAIN, headers, requote=True, websocket=True) == target
+        if scheme in {"ws", "wss"}:
+            with pytest.raises(NonHttpUrlRedirectClientError):
+                redirect_target(ASKED, headers, requote=True)
+
+    @pytest.mark.parametrize("scheme", ["ws", "wss", "http", "https"])
+    def test_never_from_tls_to_none(self, scheme: str) -> None:
+        """What is said on it would be said to everybody."""
+        headers = CIMultiDict({"Location": f"{scheme}://other/"})
+        if scheme in {"wss", "https"}:
+            target = redirect_target(self.TLS, headers, requote=True, websocket=True)
+            assert target == URL(headers["Location"])
+        else:
+            with pytest.raises(InvalidUrlRedirectClientError, match="without TLS"):
+                redirect_target(self.TLS, headers, requote=True, websocket=True)

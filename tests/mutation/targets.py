@@ -79,6 +79,6 @@ TARGETS: Final = (
     Target(
         "redirects",
         ("client/_redirects.py", "client/_hop.py"),
-        ("client/test_redirects.py", "client/test_another_origin.py"),
+        ("client/test_redirects.py", "client/test_hop.py"),
     ),
 )
