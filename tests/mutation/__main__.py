@@ -21,6 +21,7 @@ from typing import Final
 import pytest
 
 from tests.mutation.mutants import Mutant, make_mutants
+from tests.mutation.page import write_rows
 from tests.mutation.plugin import TIME, Plugin, Verdict
 from tests.mutation.survivors import Survivor, as_table, read_survivors
 from tests.mutation.targets import ROOT, TARGETS, Target
@@ -62,6 +63,14 @@ class Outcome:
     def is_enough(self) -> bool:
         """Whether the tests have noticed what they are meant to."""
         return self.killed >= LEAST_KILLED * len(self.verdicts) and not self.unnamed
+
+    @property
+    def cells(self) -> list[str]:
+        """What the page says of it."""
+        timed_out = sum(verdict.killer == TIME for verdict in self.verdicts)
+        noticed = f"{self.killed} ({self.killed / len(self.verdicts):.1%})"
+        of_all = (len(self.verdicts), noticed, timed_out, len(self.survivors))
+        return [self.target.name, *map(str, of_all)]
 
     @property
     def summary(self) -> str:
@@ -161,7 +170,7 @@ def select(names: Sequence[str]) -> list[Target]:
 
 
 def main() -> int:
-    """Mutate what was asked for, and return the status to exit with."""
+    """Mutate what was asked for, write the figures, and return the status to exit with."""
     options = arguments()
     os.chdir(ROOT)
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(options.folder)  # else /tmp, whose folders it shares
@@ -176,6 +185,7 @@ def main() -> int:
             print(as_table(outcome.unnamed), flush=True)
         for one in outcome.outdated:
             print(f"no longer survives: {one.function}: {one.was!r} to {one.now!r}")
+    write_rows((outcome.cells for outcome in outcomes), [target.name for target in TARGETS])
     return 0 if all(outcome.is_enough for outcome in outcomes) else 1
 
 
