@@ -76,6 +76,8 @@ class Conversation(ABC):
     has_readers: bool = True
     #: whether each call has a connection of its own, for whose slot the next call can wait
     has_waiters: bool = False
+    #: whether other calls go on with the connection of one that has failed
+    shares_connections: bool = False
 
     @abstractmethod
     def sizes(self, part: str, fault: Fault) -> list[int]:

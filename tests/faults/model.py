@@ -29,6 +29,8 @@ class Fault(enum.Enum):
     ALERT = "sends a TLS alert"
     CERTIFICATE = "shows another certificate"
     WRONG_KEY = "has another key"
+    CANCEL = "resets the stream"
+    GO_AWAY = "goes away"
     REFUSE = "refuses"
 
 
@@ -41,6 +43,8 @@ WHOLE: Final = frozenset(
         Fault.ANSWER_TWICE,
         Fault.CERTIFICATE,
         Fault.WRONG_KEY,
+        Fault.CANCEL,
+        Fault.GO_AWAY,
         Fault.REFUSE,
     }
 )

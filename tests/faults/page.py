@@ -29,6 +29,8 @@ _COLUMNS: Final = {
     Fault.ALERT: "sends a fatal TLS alert, and closes the connection",
     Fault.CERTIFICATE: "shows a certificate for another name",
     Fault.WRONG_KEY: "accepts a WebSocket by the key of another handshake",
+    Fault.CANCEL: "sends `RST_STREAM` with `INTERNAL_ERROR`",
+    Fault.GO_AWAY: "sends `GOAWAY` as if it had seen no request, and closes the connection",
     Fault.REFUSE: "refuses, as its protocol provides for",
 }
 

@@ -10,6 +10,7 @@ from typing import Final
 from .model import Phase
 from .rows_connecting import CONNECTING, HTTP_PROXIES, SOCKS_PROXIES, TLS
 from .rows_http1 import HTTP1
+from .rows_http2 import HTTP2
 from .rows_websocket import WEBSOCKET
 
 #: The groups of rows, in the order of the page.
@@ -20,4 +21,5 @@ TABLE: Final[tuple[Phase, ...]] = (
     *SOCKS_PROXIES,
     *HTTP1,
     *WEBSOCKET,
+    *HTTP2,
 )

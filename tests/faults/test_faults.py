@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+
 from tests.support.tls import Authority
 
 from .model import by_phase

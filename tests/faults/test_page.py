@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+
 from .page import PAGE, rendered
 from .table import TABLE
 
