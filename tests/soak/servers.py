@@ -32,39 +32,49 @@ http {{
     uwsgi_temp_path {root}/uwsgi;
     scgi_temp_path {root}/scgi;
     default_type application/octet-stream;
-    keepalive_requests 300;
     ssl_certificate {root}/certificate.pem;
     ssl_certificate_key {root}/certificate.pem;
     upstream peer {{ server 127.0.0.1:{peer}; keepalive 32; }}
     map $http_upgrade $upgraded {{ default upgrade; "" ""; }}
     server {{
         listen 127.0.0.1:{port} backlog=1024;
-        listen 127.0.0.1:{tls_port} ssl http2 backlog=1024;
-        root {root}/files;
-        location = /small {{
-            default_type application/json;
-            add_header X-Id $arg_id;
-            return 200 '{{"id": "$arg_id"}}';
-        }}
-        location = /static {{ add_header X-Id $arg_id; }}
-        location = /static-packed {{
-            add_header X-Id $arg_id;
-            gzip on;
-            gzip_types *;
-            gzip_comp_level 1;
-            gzip_proxied any;
-            rewrite .* /static break;
-        }}
-        location / {{
-            client_max_body_size 0;
-            proxy_http_version 1.1;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $upgraded;
-            proxy_buffering off;
-            proxy_next_upstream off;
-            proxy_pass http://peer;
-        }}
+        keepalive_requests 300;
+        include {root}/routes.conf;
     }}
+    server {{
+        # An HTTP/2 connection that nginx ends may break while bodies are on their way, which is
+        # an error of those requests; the peer waits for them when it ends one.
+        listen 127.0.0.1:{tls_port} ssl http2 backlog=1024;
+        keepalive_requests 1000000000;
+        include {root}/routes.conf;
+    }}
+}}
+"""
+
+ROUTES: Final = """
+root {root}/files;
+location = /small {{
+    default_type application/json;
+    add_header X-Id $arg_id;
+    return 200 '{{"id": "$arg_id"}}';
+}}
+location = /static {{ add_header X-Id $arg_id; }}
+location = /static-packed {{
+    add_header X-Id $arg_id;
+    gzip on;
+    gzip_types *;
+    gzip_comp_level 1;
+    gzip_proxied any;
+    rewrite .* /static break;
+}}
+location / {{
+    client_max_body_size 0;
+    proxy_http_version 1.1;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $upgraded;
+    proxy_buffering off;
+    proxy_next_upstream off;
+    proxy_pass http://peer;
 }}
 """
 
@@ -161,6 +171,7 @@ class Servers:
                 root=root, peer=ports.peer, port=ports.nginx, tls_port=ports.nginx_tls
             )
             (root / "nginx.conf").write_text(text)
+            (root / "routes.conf").write_text(ROUTES.format(root=root))
             (root / "nginx-error.log").touch()
             command: list[str | Path] = [
                 nginx, "-c", root / "nginx.conf", "-p", root, "-e", root / "nginx-error.log"

@@ -196,11 +196,13 @@ def test_what_grows_in_the_first_half_alone_is_no_flaw() -> None:
 
 
 def test_a_short_run_says_nothing_about_growth() -> None:
-    """And all else that it found counts."""
+    """Of few samples or of few requests; and all else that it found counts."""
     run = run_of(lambda second: {"memory": 10**6 * second}, left=["a task"])
     short = dataclasses.replace(run, samples=run.samples[: ENOUGH - 1])
-    assert short.growths() == []
-    assert list(short.flaws()) == ["a task"]
+    slow = run_of(lambda second: {"requests": 100 * second}, left=["a task"])
+    for each in (short, slow):
+        assert each.growths() == []
+        assert list(each.flaws()) == ["a task"]
 
 
 def test_what_does_not_go_back_to_the_start_is_a_flaw() -> None:

@@ -13,8 +13,9 @@ from .kinds import KINDS
 from .load import Failure
 from .samples import Sample
 
-#: A run with fewer samples says nothing about growth.
+#: A run with fewer samples, or fewer requests, says nothing about growth: caches have to be full.
 ENOUGH: Final = 100
+ENOUGH_REQUESTS: Final = 20_000
 
 #: Of how many points the growth is computed at most; each is the mean of some samples.
 POINTS: Final = 120
@@ -128,7 +129,7 @@ class Run:
 
     def growths(self) -> list[Growth]:
         """Return what can be said about growth; nothing if the run was too short."""
-        if len(self.samples) < ENOUGH:
+        if len(self.samples) < ENOUGH or self.samples[-1].requests < ENOUGH_REQUESTS:
             return []
         half = self.second_half
         requests = half[-1].requests - half[0].requests
