@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import email
 import io
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
+from email.encoders import encode_base64
 from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
 from itertools import pairwise
@@ -79,7 +80,7 @@ def by_werkzeug(boundary: str, body: bytes) -> list[Part]:
 async def by_starlette(boundary: str, body: bytes, pieces: Iterable[bytes]) -> list[Part]:
     """Read a form as FastAPI does, by python-multipart."""
 
-    async def stream() -> AsyncIterator[bytes]:
+    async def stream() -> AsyncGenerator[bytes, None]:
         for piece in pieces:
             yield piece
 
@@ -165,7 +166,7 @@ async def test_what_others_write_is_read(form: list[Part], places: list[int]) ->
     for number, part in enumerate(form):
         attachment = MIMEBase("application", "octet-stream")
         attachment.set_payload(part.data)
-        email.encoders.encode_base64(attachment)
+        encode_base64(attachment)
         attachment.add_header(
             "Content-Disposition", "form-data", name=str(number), filename=("utf-8", "", part.name)
         )
