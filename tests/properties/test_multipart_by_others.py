@@ -6,6 +6,7 @@ import email
 import io
 from collections.abc import AsyncGenerator, Iterable
 from email.encoders import encode_base64
+from email.message import Message
 from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
 from itertools import pairwise
@@ -103,7 +104,7 @@ def by_email(boundary: str, body: bytes) -> list[Part]:
     assert not message.defects
     found = []
     for part in message.get_payload():
-        assert isinstance(part, email.message.Message)
+        assert isinstance(part, Message)
         payload: Any = part.get_payload(decode=True)
         name: Any = part.get_param("name", header="content-disposition")
         found.append(Part(name, part.get_filename(), payload))
