@@ -73,14 +73,14 @@ blocks = st.builds(
     Block,
     st.sampled_from(["1", "2", "3", None]),
     st.sampled_from([None, None, "7", "8", ""]),
-    st.sampled_from([None, None, None, 0, 100_000, 300_000]),
+    st.sampled_from([None, None, 0, 300_000, 300_000]),
 )
 streams = st.one_of(
     st.builds(Stream, st.lists(blocks, max_size=3).map(tuple), st.booleans()),
     st.builds(
         Stream,
-        status=st.sampled_from([503, 503, 429, 500, 404, 204]),
-        retry_after=st.sampled_from([0, 0, 100, 900]),
+        status=st.sampled_from([503, 503, 503, 503, 429, 500, 404, 204]),
+        retry_after=st.sampled_from([0, 100, 100, 900]),
     ),
 )
 
@@ -124,10 +124,10 @@ def expected(script: list[Stream], attempts: int | None, first_id: str, limit: f
 
 @examples(50)
 @given(
-    script=st.lists(streams, max_size=6),
-    attempts=st.sampled_from([None, 1, 2, 3]),
+    script=st.lists(streams, min_size=1, max_size=6),
+    attempts=st.sampled_from([None, None, 1, 2, 3]),
     first_id=st.sampled_from(["", "5"]),
-    limit=st.sampled_from([0.0, 200.0, 10_000.0]),
+    limit=st.sampled_from([0.0, 200.0, 10_000.0, 10_000.0]),
 )
 async def test_connections_are_those_of_the_model(
     script: list[Stream], attempts: int | None, first_id: str, limit: float
