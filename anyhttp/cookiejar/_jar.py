@@ -24,7 +24,7 @@ from ..typedefs import LooseCookies, PathLikeStr, StrOrURL
 from ._file import read_cookies, write_cookies
 from ._given import morsels_of
 from ._matching import Cookie, Place, domain_matches, is_ip, is_secure, scoped
-from ._store import Store
+from ._store import SecureCookies, Store
 from ._view import CookiesByPlace
 
 __all__ = ("CookieJar", "DummyCookieJar")
@@ -185,17 +185,20 @@ class CookieJar(AbstractCookieJar):
         if origin.host is not None and is_ip(origin.host) and not self._unsafe:
             return
         now = time.time()
+        secure = None
+        if origin.host is not None and not origin.secure:
+            secure = SecureCookies(self._store, origin.host)
         for morsel in morsels:
             cookie = scoped(morsel, origin, now)
-            if cookie is None or not self._admit(cookie, origin, now):
+            if cookie is None or not self._admit(cookie, secure, now):
                 refused += 1
         self._store.expire(now)
         if refused:
             # One log line for all of them.
             logger.debug("refused %d cookies of %s", refused, origin.host)
 
-    def _admit(self, cookie: Cookie, origin: Place, now: float) -> bool:
-        if origin.host is not None and not origin.secure and self._store.overlaid(cookie):
+    def _admit(self, cookie: Cookie, secure: SecureCookies | None, now: float) -> bool:
+        if secure is not None and secure.forbid(cookie):
             return False
         return self._store.put(cookie, now)
 

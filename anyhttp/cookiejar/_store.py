@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from ._matching import Cookie, domain_matches, path_matches
+from ._matching import Cookie, domain_matches, is_ip, path_matches
 
-__all__ = ("Store",)
+__all__ = ("SecureCookies", "Store")
 
 # The limits are Firefox's.  When a domain has reached the first number, cookies are evicted until
 # there are as many as the second number, including the new cookie.
@@ -28,8 +29,8 @@ class Store:
         self._ticks = 0
         # All cookies by their protection, so that a full jar is not searched for each new one.
         self._kinds: tuple[dict[Cookie, None], ...] = ({}, {}, {})
-        # Secure cookies by name, for overlaid(), the one rule that looks at all domains.
-        self._secure: dict[str, set[Cookie]] = {}
+        #: the Secure cookies by name, for the one rule that looks at all domains
+        self.secure: dict[str, set[Cookie]] = {}
         # A heap of (expiry, tick, cookie); a removed cookie stays in it until its expiry.
         self._expiries: list[tuple[float, int, Cookie]] = []
 
@@ -62,7 +63,7 @@ class Store:
         self._kinds[cookie.protection][cookie] = None
         self.count += 1
         if cookie.secure:
-            self._secure.setdefault(cookie.name, set()).add(cookie)
+            self.secure.setdefault(cookie.name, set()).add(cookie)
         if cookie.expires is not None:
             heapq.heappush(self._expiries, (cookie.expires, cookie.used, cookie))
         return True
@@ -76,10 +77,10 @@ class Store:
         del self._kinds[cookie.protection][cookie]
         self.count -= 1
         if cookie.secure:
-            namesakes = self._secure[cookie.name]
+            namesakes = self.secure[cookie.name]
             namesakes.remove(cookie)
             if not namesakes:
-                del self._secure[cookie.name]
+                del self.secure[cookie.name]
 
     def _holds(self, cookie: Cookie) -> bool:
         return self.sites.get(cookie.domain, {}).get(cookie.key) is cookie
@@ -95,17 +96,6 @@ class Store:
         if len(expiries) > 100 + 2 * self.count:
             expiries[:] = [entry for entry in expiries if self._holds(entry[2])]
             heapq.heapify(expiries)
-
-    def overlaid(self, cookie: Cookie) -> bool:
-        """Whether *cookie*, set without TLS, would overlay a Secure cookie (§5.7)."""
-        return any(
-            (
-                domain_matches(cookie.domain, other.domain)
-                or domain_matches(other.domain, cookie.domain)
-            )
-            and path_matches(cookie.path, other.path)
-            for other in self._secure.get(cookie.name, ())
-        )
 
     def _make_room(self, cookie: Cookie, now: float) -> bool:
         """Evict as many cookies as *cookie* needs; False if *cookie* must be refused instead.
@@ -141,3 +131,55 @@ class Store:
         for cookie in heapq.nsmallest(surplus, stale, key=lambda cookie: cookie.used):
             self.remove(cookie)
         return True
+
+
+class SecureCookies:
+    """The Secure cookies that no cookie of one response without TLS may overlay (§5.7).
+
+    All that have the name of a cookie are looked at once, whatever number of cookies the response
+    sets by that name.
+
+    :param host: that has sent the response
+    """
+
+    def __init__(self, store: Store, host: str) -> None:
+        self._store = store
+        self._host = host
+        self._found: dict[str, dict[str, float]] = {}  # by name, then by path
+
+    def forbid(self, cookie: Cookie) -> bool:
+        """Whether *cookie* would overlay one of them."""
+        found = self._found.get(cookie.name)
+        if found is None:
+            found = self._found[cookie.name] = self._longest_domains(cookie.name)
+        size, path = len(cookie.domain), cookie.path
+        if path.count("/") < len(found):
+            return any(size <= found.get(prefix, -1) for prefix in _prefixes(path))
+        return any(size <= most and path_matches(path, prefix) for prefix, most in found.items())
+
+    def _longest_domains(self, name: str) -> dict[str, float]:
+        """Return how long the domain of a cookie may be that overlays one with a path."""
+        found: dict[str, float] = {}
+        for cookie in self._store.secure.get(name, ()):
+            most = self._longest_domain(cookie.domain)
+            if most:
+                found[cookie.path] = max(most, found.get(cookie.path, 0))
+        return found
+
+    def _longest_domain(self, domain: str) -> float:
+        """Return how long a domain of the host may be that is above or below *domain*."""
+        if domain_matches(self._host, domain):
+            return math.inf
+        rest = "" if is_ip(domain) else domain.partition(".")[2]
+        while rest and not domain_matches(self._host, rest):
+            rest = rest.partition(".")[2]
+        return len(rest)
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    """Yield the paths that match *path* (§5.1.4)."""
+    yield path
+    for end, char in enumerate(path):
+        if char == "/":
+            yield path[:end]
+            yield path[: end + 1]

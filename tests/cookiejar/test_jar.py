@@ -654,6 +654,46 @@ def test_a_full_jar_is_not_searched_for_each_new_cookie(plain: int) -> None:
     assert len(jar) == 3300
 
 
+def test_many_secure_cookies_of_a_name_cost_no_more_than_few() -> None:
+    """CVE-2026-34513: they are looked at once for a response, and not for each of its cookies."""
+    jar = CookieJar()
+    for number in range(1500):
+        url = f"https://h{number}.example.com/"
+        jar_with(f"x=1; Secure; Path=/{number}", "y=1; Secure", url=url, jar=jar)
+    url = "http://example.com/"
+
+    def cost(count: int) -> int:
+        headers = [f"x=1; Path=/{number}{'/a' * 10}" for number in range(count)]
+        return calls_of(lambda: jar_with(*headers, url=url, jar=jar))
+
+    assert cost(50) < cost(1) + 50 * 300
+    assert {cookie.key for cookie in jar if not cookie["secure"]} == set()
+
+
+@pytest.mark.parametrize(
+    ("domain", "path", "is_kept"),
+    [
+        ("example.com", "/a", False),
+        ("example.com", "/a/", False),
+        ("example.com", "/a/b/c", False),
+        ("example.com", "/ab", True),
+        ("example.com", "/", True),
+        ("www.example.com", "/a/b", False),
+        ("sub.www.example.com", "/a/b", False),
+        ("other.example.com", "/a/b", True),
+        ("", "/a/b", True),
+    ],
+)
+def test_a_cookie_overlays_one_of_the_same_line_of_hosts(
+    domain: str, path: str, is_kept: bool
+) -> None:
+    """RFC 6265bis §5.7: of a host above it or below it, and at its path or below that."""
+    jar = jar_with("x=1; Secure; Path=/a", url="https://www.example.com/a")
+    url = f"http://{domain or 'far.example.org'}/a"
+    jar_with(f"x=2; Path={path}{f'; Domain={domain}' if domain else ''}", url=url, jar=jar)
+    assert len(jar) == 1 + is_kept
+
+
 def test_what_the_application_gives_has_no_limits() -> None:
     """``Cookie`` headers and ``cookies=`` are exempt from the limits."""
     given = {f"c{number}": "x" * 100 for number in range(200)}

@@ -317,7 +317,10 @@ BOUNDED_BY: Final[dict[str, str]] = {
     "cookiejar._store:MAX_COOKIES": "tests/cookiejar/test_jar.py::test_the_whole_jar_is_bounded",
     "cookiejar._store:TOTAL_QUOTA": "tests/cookiejar/test_jar.py::test_the_whole_jar_is_bounded",
     "cookiejar._store:sites": "tests/cookiejar/test_jar.py::test_the_whole_jar_is_bounded",
-    "cookiejar._store:_secure": "tests/cookiejar/test_jar.py::test_the_whole_jar_is_bounded",
+    "cookiejar._store:secure": "tests/cookiejar/test_jar.py::test_the_whole_jar_is_bounded",
+    "cookiejar._store:_found": (
+        "tests/cookiejar/test_jar.py::test_many_secure_cookies_of_a_name_cost_no_more_than_few"
+    ),
     "cookiejar._store:_expiries": _LIMITS + "test_times_when_cookies_expire",
     "middlewares._bearer_token:MAX_SHOWN": _LIMITS + "test_descriptions_of_refused_tokens",
     "middlewares._rate_limit:MAX_HOSTS": "tests/middlewares/test_rate_limit.py::test_many_hosts",
