@@ -207,6 +207,8 @@ class TestWebSocket:
         headers = CIMultiDict({"Location": f"{scheme}://other/"})
         target = URL(headers["Location"])
         assert redirect_target(self.PLAIN, headers, requote=True, websocket=True) == target
+        if scheme == "http":
+            assert redirect_target(URL("https://host/"), headers, requote=True) == target
         if scheme in {"ws", "wss"}:
             with pytest.raises(NonHttpUrlRedirectClientError):
                 redirect_target(ASKED, headers, requote=True)
@@ -219,5 +221,8 @@ class TestWebSocket:
             target = redirect_target(self.TLS, headers, requote=True, websocket=True)
             assert target == URL(headers["Location"])
         else:
-            with pytest.raises(InvalidUrlRedirectClientError, match="without TLS"):
+            with pytest.raises(
+                InvalidUrlRedirectClientError,
+                match="- a WebSocket over TLS is redirected to one without TLS",
+            ):
                 redirect_target(self.TLS, headers, requote=True, websocket=True)

@@ -675,6 +675,16 @@ class TestLimits:
                 assert len(accepted(raw, limits=limits).headers) == 3
 
     @pytest.mark.parametrize("over", [0, 1])
+    def test_short_header_lines(self, over: int) -> None:
+        """They are counted, however few bytes they have."""
+        raw = OK + b"Content-Length: 0\r\n" + b"a:\r\n" * (999 + over) + b"\r\n"
+        limits = Limits(max_headers=1000)
+        if over:
+            assert "more than 1000 header lines" in refused(raw, limits=limits)
+        else:
+            assert len(accepted(raw, limits=limits).headers) == 1000
+
+    @pytest.mark.parametrize("over", [0, 1])
     def test_trailer_lines_count_with_the_headers(self, over: int) -> None:
         """One header and two trailers are three lines."""
         raw = CHUNKS + b"0\r\n" + b"X: y\r\n" * (2 + over) + b"\r\n"

@@ -30,6 +30,7 @@ class Mutant:
     :param file: path below ``anyhttp/``
     :param function: its name, with that of its class
     :param line: the first line of the function
+    :param end: its last line
     :param lines: the first and the last line that is changed
     :param was: these lines, without indentation and comments
     :param now: what they are changed to
@@ -39,6 +40,7 @@ class Mutant:
     file: str
     function: str
     line: int
+    end: int
     lines: tuple[int, int]
     was: str
     now: str
@@ -66,7 +68,7 @@ class _Changes(MutationVisitor):
     def __init__(self) -> None:
         super().__init__(mutation_operators, IgnoredCode(set(), set(), set()))
         self.found: list[_Change] = []
-        self.places: dict[cst.FunctionDef, tuple[str, int]] = {}
+        self.places: dict[cst.FunctionDef, tuple[str, int, int]] = {}
         self._classes: list[str] = []
         self._messages: set[cst.CSTNode] = set()
 
@@ -78,7 +80,8 @@ class _Changes(MutationVisitor):
         elif isinstance(node, cst.FunctionDef):
             first = node.decorators[0] if node.decorators else node
             line = self.get_metadata(PositionProvider, first).start.line
-            self.places[node] = ".".join([*self._classes, node.name.value]), line
+            end = self.get_metadata(PositionProvider, node).end.line
+            self.places[node] = ".".join([*self._classes, node.name.value]), line, end
         return super().on_visit(node)
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
@@ -131,9 +134,9 @@ def mutants_of(source: str, file: str) -> Iterator[Mutant]:
     for change in changes.found:
         changed = _apply(change, wrapper.module, source, starts)
         if changed is not None and changed != source:
-            function, first = changes.places[change.function]
+            function, first, end = changes.places[change.function]
             lines, was, now = _difference(source.splitlines(), changed.splitlines())
-            yield Mutant(file, function, first, lines, was, now, changed)
+            yield Mutant(file, function, first, end, lines, was, now, changed)
 
 
 def _apply(change: _Change, module: cst.Module, source: str, starts: Sequence[int]) -> str | None:

@@ -102,13 +102,12 @@ class Plugin:
         self._told(Verdict(mutant, killer, len(order)))
 
     def _tests_for(self, mutant: Mutant, observed: Sequence[Observed]) -> list[int]:
-        """Return the tests that run the lines of a mutant, or its function if they have no code.
+        """Return the tests that run the lines of a mutant, or its function if these have no code.
 
         Slow tests are left out where there are others.
         """
-        first, last = mutant.lines
-        for start in (first, mutant.line):
-            lines = {(mutant.file, line) for line in range(start, last + 1)}
+        for first, last in (mutant.lines, (mutant.line, mutant.end)):
+            lines = {(mutant.file, line) for line in range(first, last + 1)}
             if tests := [number for number, it in enumerate(observed) if it.lines & lines]:
                 return [it for it in tests if observed[it].seconds <= SLOW_SECONDS] or tests
         return []

@@ -59,6 +59,8 @@ TARGETS: Final = (
         ("_http1/heads.py", "_http1/lines.py", "_http1/response_grammar.py"),
         (
             "http1/test_heads.py",
+            "http1/test_lines.py",
+            "http1/test_response_framing.py",
             "http1/test_response_grammar.py",
             "http1/test_tolerated.py",
             "http1/test_engine.py",

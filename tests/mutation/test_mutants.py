@@ -78,7 +78,7 @@ def test_a_mutant_is_what_is_run() -> None:
     source = (PACKAGE / file).read_text("utf-8")
     line = next(i for i, text in enumerate(source.splitlines(), 1) if "def take(" in text)
     changed = source.replace("newest = self._newest\n", 'return "another one"\n')
-    mutant = Mutant(file, "IdleConnections.take", line, (line, line), "", "", changed)
+    mutant = Mutant(file, "IdleConnections.take", line, line, (line, line), "", "", changed)
     idle = IdleConnections[str](1.0)
 
     def take() -> object:
