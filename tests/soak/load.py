@@ -27,6 +27,10 @@ HANG: Final = 240.0
 PAUSE: Final = 0.05
 
 
+#: A time limit that no request keeps, however fast the machine, in seconds.
+TOO_LITTLE: Final = 1e-6
+
+
 @dataclass(frozen=True)
 class Failure:
     """A request that failed, and when; a server that was restarted meanwhile excuses some.
@@ -124,10 +128,12 @@ async def make_requests(
         chance = random.Random(f"{load.seed} {number}")
         for kind, site, ident in waiting:
             hurried = chance.random() < load.hurried
-            timeout = ClientTimeout(total=chance.expovariate(20)) if hurried else None
+            little = chance.choice([TOO_LITTLE, chance.expovariate(20)])
+            timeout = ClientTimeout(total=little) if hurried else None
             errand = Errand(site, ident, chance, timeout, folder)
-            patience = chance.expovariate(20) if chance.random() < load.cancelled else None
-            await _run(kind, errand, patience, tally)
+            patience = chance.choice([0.0, *(chance.expovariate(20) for _ in range(3))])
+            is_cancelled = chance.random() < load.cancelled
+            await _run(kind, errand, patience if is_cancelled else None, tally)
 
     async with anyio.create_task_group() as group:
         for number in range(load.in_flight):
