@@ -176,13 +176,20 @@ async def checked(
     connector = session.connector
     assert connector is not None
 
-    async def after() -> None:
+    async def after(*, patient: bool = False) -> None:
+        """Look at what is left.
+
+        :param patient: a task may still wait for a thread, as its own wait cannot be shielded from
+            a second cancellation by asyncio
+        """
         sockets = dict[int, int]()
         for _ in range(operation.grace):
             sockets = connections(known=sockets_before)
             if len(sockets) == connector.statistics().idle and running_tasks() <= tasks_before:
                 break
             await anyio.lowlevel.checkpoint()
+        if patient:
+            await comes_true(lambda: running_tasks() <= tasks_before, seconds=5)
         assert_no_tokens(connector)
         assert len(sockets) == connector.statistics().idle
         assert running_tasks() <= tasks_before
