@@ -5,16 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from hyperframe.exceptions import InvalidDataError, InvalidFrameError, InvalidPaddingError
+from hyperframe.frame import Frame
+
 from anyhttp._http2 import StreamState
 from tests.fuzz.target import target
 from tests.support.engines import splits
 from tests.support.http2_hostile import asked, check, seen
-from tests.support.http2_probe import CONTINUATION, END_HEADERS, HEADERS, Probe, frame
+from tests.support.http2_probe import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    GOAWAY,
+    HEADERS,
+    PING,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Probe,
+    frame,
+)
 
 #: What a byte stands for: streams that are there, that have ended, and that cannot be.
 _STREAMS: Final = (0, 1, 3, 5, 7, 2, 9, 2**31 - 1)
 
 _RAW: Final = b"r"
+
+#: Kinds of frames that end the connection if their size is wrong, or less than their padding.
+_EXACT: Final = frozenset({DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE})
 
 
 def _frames(data: bytes) -> bytes:
@@ -28,12 +46,29 @@ def _frames(data: bytes) -> bytes:
     return made + data
 
 
-def _fed(pieces: Iterable[bytes], size: int) -> list[object]:
+def _has_broken_frame(raw: bytes) -> bool:
+    """Whether hyperframe sees a frame that is shorter than its parts, or longer (§4.2, §6)."""
+    while len(raw) >= 9:
+        size = int.from_bytes(raw[:3])
+        if raw[3] in _EXACT and len(raw) >= 9 + size:
+            try:
+                one, _ = Frame.parse_frame_header(memoryview(raw[:9]))
+                one.parse_body(memoryview(raw[9 : 9 + size]))
+            except (InvalidFrameError, InvalidPaddingError):
+                return True
+            except InvalidDataError:  # a number that is too large or too small
+                pass
+        raw = raw[9 + size :]
+    return False
+
+
+def _fed(pieces: Iterable[bytes], raw: bytes) -> list[object]:
     probe, states = asked()
     for piece in pieces:
         probe.feed(piece)
     found = seen(probe, states)
-    check(probe, states, size)
+    check(probe, states, len(raw))
+    assert probe.core.error is not None or not _has_broken_frame(raw)
     return found
 
 
@@ -45,7 +80,7 @@ def http2_frames(data: bytes) -> None:
     """
     raw = data[1:] if data[:1] == _RAW else _frames(data[1:])
     if raw:
-        first, *others = [_fed(pieces, len(raw)) for pieces in splits(raw, 1)]
+        first, *others = [_fed(pieces, raw) for pieces in splits(raw, 1)]
         for other in others:
             assert other == first
 
