@@ -109,7 +109,7 @@ async def _happens(
     mode: Mode,
     authority: Authority,
 ) -> bool:
-    """Run the case, and return whether the fault has happened."""
+    """Run the case, and return whether the fault has happened, and the program has seen it."""
     name = new_name()
     plan = Plan(fault, phase.part, position, name, GARBAGE)
     conversation = phase.conversation
@@ -130,6 +130,8 @@ async def _happens(
             program = Program(session, server, name, timeout, short, mode.reads_pieces)
             call = outcome_before_waiter if is_waited_for else outcome_of
             outcome = await call(phase, program)
+            if is_too_early(outcome, phase.cells[fault].outcomes, short):
+                return False
             check_outcome(phase, fault, outcome, program)
             failed = not isinstance(outcome, Returned)
             ends = failed and not (is_waited_for or conversation.shares_connections)
@@ -144,6 +146,12 @@ async def _happens(
         traces.check()
     await until(lambda: left(before) == [], "the session to leave nothing")
     return plan.has_happened
+
+
+def is_too_early(outcome: Outcome, allowed: tuple[Outcome, ...], short: float) -> bool:
+    """Whether a limit of *short* seconds was over before the program came to where the stall is."""
+    is_timeout = isinstance(outcome, type) and issubclass(outcome, TimeoutError)
+    return is_timeout and outcome not in allowed and short < SHORT[-1]
 
 
 async def outcome_of(phase: Phase, program: Program) -> Outcome:
