@@ -20,6 +20,7 @@ from yarl import URL
 from anyhttp import BasicAuth, ClientSession, CookieJar, Fingerprint, TCPConnector
 from anyhttp.connector import replaced_network
 from tests.support.canned import Canned, CannedSource
+from tests.support.examples import examples
 from tests.support.responses import EMPTY, redirect
 
 CONTEXT: Final = ssl.create_default_context()
@@ -76,7 +77,7 @@ class Asked:
     cookie_header: bool = False
     host: bool = False
     proxy_header: bool = False
-    proxy: bool = False
+    proxy: str = ""
     netrc: bool = False
     ssl: Any = True
     server_hostname: str | None = None
@@ -119,8 +120,8 @@ askings = st.builds(
     cookie_header=st.booleans(),
     host=st.booleans(),
     proxy_header=st.booleans(),
-    proxy=st.booleans(),
-    netrc=st.booleans(),
+    proxy=st.sampled_from(["", "with a login", "without"]),
+    netrc=st.sampled_from([False, False, True]),  # it is read in a thread
     ssl=st.sampled_from([True, False, CONTEXT, Fingerprint(bytes(32))]),
     server_hostname=st.sampled_from([None, "name.test"]),
     method=st.sampled_from(["GET", "POST", "PUT"]),
@@ -172,7 +173,9 @@ def for_proxy(asked: Asked, place: Place, *, is_at_home: bool) -> str | None:
     """Tell what the proxy is told: only where it reads the request, which is without TLS."""
     if not asked.proxy or place.scheme == "https":
         return None
-    return GIVEN_TO_PROXY if asked.proxy_header and is_at_home else PROXY_LOGIN.encode()
+    if asked.proxy == "with a login":  # which goes before a header
+        return PROXY_LOGIN.encode()
+    return GIVEN_TO_PROXY if asked.proxy_header and is_at_home else None
 
 
 def first_authorization(asked: Asked) -> str | None:
@@ -258,7 +261,7 @@ async def seen(asked: Asked, chain: list[Step]) -> list[Seen]:
     if asked.cookies:
         options["cookies"] = {"option": "1"}
     if asked.proxy:
-        options.update(proxy=PROXY, proxy_auth=PROXY_LOGIN)
+        options.update(proxy=PROXY, proxy_auth=PROXY_LOGIN if "with a" in asked.proxy else None)
     if asked.method != "GET":
         options["data"] = b"body"
     login = f"{IN_URL.login}:{IN_URL.password}@" if asked.auth == "url" else ""
@@ -322,7 +325,8 @@ def environment() -> Iterator[None]:
 
 
 @pytest.mark.once
-@given(asked=askings, chain=st.lists(steps, max_size=5))
+@examples(60)
+@given(asked=askings, chain=st.lists(steps, min_size=1, max_size=4))
 async def test_who_sees_what(asked: Asked, chain: list[Step]) -> None:
     """CVE-2018-18074 and all that followed: what was given for one origin is for that one alone."""
     if asked.auth and asked.session_auth:
