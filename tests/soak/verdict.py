@@ -20,8 +20,9 @@ ENOUGH_REQUESTS: Final = 20_000
 #: Of how many points the growth is computed at most; each is the mean of some samples.
 POINTS: Final = 120
 
-#: After a restart, so long some connections still turn out to be dead, in seconds.
-AFTERMATH: Final = 1.0
+#: After a restart, so long some connections still turn out to be dead, in seconds: one turn of the
+#: event loop can take a second where 200 requests share a busy machine.
+AFTERMATH: Final = 5.0
 
 MEBIBYTE: Final = 1024 * 1024
 
@@ -158,9 +159,20 @@ class Run:
                 yield f"{after} {name} after the run, {before} before it"
         for failure in self.failures:
             if not (failure.excusable and self._is_excused(failure)):
-                yield f"{failure.kind} at {failure.site}: {failure.error}"
+                yield f"{failure.kind} at {failure.site}, {self._when(failure)}: {failure.error}"
         done = self.outcome.right
         yield from (f"no {kind.name} was right" for kind in KINDS if kind.name not in done)
+
+    def _when(self, failure: Failure) -> str:
+        """Say when that was, and when a server on the way was back last."""
+        start = self.samples[0].at
+        back = [
+            restart.started - start
+            for restart in self.restarts
+            if restart.server in failure.servers and restart.started <= failure.ended
+        ]
+        last = f", {back[-1]:.1f} s being the end of the last restart" if back else ""
+        return f"{failure.began - start:.1f} to {failure.ended - start:.1f} s{last}"
 
     def _is_excused(self, failure: Failure) -> bool:
         """Whether a server on the way was away while the request ran."""
