@@ -45,6 +45,7 @@ FRAMINGS: Final[list[tuple[Payload | None, dict[str, str], dict[str, Any], Frami
     (THREE, {}, {"anticipates_content": False}, Framing(content_length=3)),
     (THREE, {}, {"chunked": False, "version": HttpVersion10}, Framing(content_length=3)),
     (THREE, LENGTH, {}, Framing(content_length=2)),
+    (THREE, {"Content-Length": "3"}, {}, Framing(content_length=3)),
     (THREE, {}, {"chunked": True}, Framing(chunked=True)),
     (THREE, {"Transfer-Encoding": " Chunked"}, {}, Framing(chunked=True)),
     (THREE, {}, {"compress": "gzip"}, Framing(chunked=True, compress="gzip")),

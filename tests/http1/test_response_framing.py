@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from anyhttp import HttpVersion10, HttpVersion11
-from anyhttp._http1 import ParseError, response_framing
-from anyhttp._http1.heads import CHUNKED, UNTIL_EOF
+from anyhttp._http1 import Engine, ParseError, response_framing
+from anyhttp._http1.heads import CHUNKED, UNTIL_EOF, Head
 from anyhttp._http1.response_framing import (
     announced_length,
+    announces_identity,
     body_length,
     has_odd_framing,
     idle_seconds,
@@ -16,6 +17,7 @@ from anyhttp._http1.response_framing import (
     keeps_alive,
     read_content_length,
 )
+from tests.support.engines import started
 
 
 @pytest.mark.parametrize(
@@ -203,3 +205,110 @@ def test_what_is_long_is_not_kept() -> None:
     for number in range(10):
         assert keeps_alive(HttpVersion11, b"%d" % number * 100, None)
     assert response_framing._says_keep.cache_info().currsize == before
+
+
+@pytest.mark.parametrize(
+    ("connection", "idle", "expected"),
+    [
+        (None, b"timeout=5", 4.0),
+        (b"keep-alive", b"timeout=5", 4.0),
+        (b"close", b"timeout=5", False),
+        (None, b"max=0", 0.0),
+        (None, b"max=5", True),
+    ],
+)
+def test_a_server_says_for_how_long(
+    connection: bytes | None, idle: bytes, expected: float | bool
+) -> None:
+    """It counts only if the connection is kept at all."""
+    assert keeps_alive(HttpVersion11, connection, None, idle) == expected
+
+
+def test_what_is_long_in_keep_alive_is_not_kept_either() -> None:
+    """A peer can fill no memory by it."""
+    known = response_framing._read_idle_seconds.cache_info().misses
+    assert idle_seconds(b"timeout=5".ljust(65)) == 4.0
+    assert response_framing._read_idle_seconds.cache_info().misses == known
+
+
+@pytest.mark.parametrize(
+    ("status", "lengths", "odd"), [(204, b"1", True), (204, b"0", False), (304, b"1", False)]
+)
+def test_a_body_of_one_byte_is_odd_where_there_is_none(
+    status: int, lengths: bytes, odd: bool
+) -> None:
+    """RFC 9110 §8.6: a 204 announces none, and a 304 what a 200 would have."""
+    assert has_odd_framing(status, lengths, None) is odd
+
+
+def head_of(http1: str, raw: bytes, *, upgrade: bool = False, size: int | None = None) -> Engine:
+    """Return an engine that has read *raw*, in pieces of *size* bytes."""
+    engine = started(http1, upgrade=upgrade)
+    size = size or len(raw)
+    for start in range(0, len(raw), size):
+        engine.receive(raw[start : start + size])
+    assert engine.head is not None
+    return engine
+
+
+@pytest.mark.parametrize("size", [None, 1])
+class TestHeads:
+    """What is noted with a head, whether it came in one piece or byte by byte."""
+
+    def test_another_protocol(self, http1: str, size: int | None) -> None:
+        """After 101 nothing else can be asked on the connection."""
+        raw = b"HTTP/1.1 101 Switching\r\nUpgrade: thing\r\nConnection: upgrade\r\n\r\n"
+        head = head_of(http1, raw, upgrade=True, size=size).head
+        assert head is not None
+        assert head.switches is True
+        assert head.keep_alive is False
+
+    @pytest.mark.parametrize(
+        ("fields", "keep_alive"),
+        [
+            (b"Keep-Alive: timeout=5", 4.0),
+            (b"Keep-Alive: timeout=5\r\nConnection: close", False),
+            (b"Connection: close", False),
+            (b"X: y", True),
+        ],
+    )
+    def test_whether_it_is_kept(
+        self, http1: str, size: int | None, fields: bytes, keep_alive: float | bool
+    ) -> None:
+        """As the fields say that are about it."""
+        raw = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%b\r\n\r\n" % fields
+        engine = head_of(http1, raw, size=size)
+        assert engine.keep_alive == keep_alive
+        assert engine.head is not None
+        assert engine.head.keep_alive == keep_alive
+
+    def test_a_body_where_there_is_none(self, http1: str, size: int | None) -> None:
+        """It may follow all the same: no other response is read from the connection."""
+        raw = b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"
+        engine = head_of(http1, raw, size=size)
+        assert engine.head is not None
+        assert engine.head.tolerated is True
+        assert not engine.keep_alive
+
+    def test_identity(self, http1: str, size: int | None) -> None:
+        """It is announced by that word only."""
+        for fields, announced in (
+            (b"X: y", False),
+            (b"Transfer-Encoding: chunked", False),
+            (b"Transfer-Encoding: identity", True),
+        ):
+            engine = head_of(http1, b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % fields, size=size)
+            assert isinstance(engine.head, Head)
+            assert announces_identity(engine.head) is announced
+
+    def test_trailers(self, http1: str, size: int | None) -> None:
+        """They are there when all of them have come, and not before."""
+        raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+        engine = head_of(http1, raw, size=size)
+        assert list(engine.trailers) == []
+        engine.receive(b"0\r\nA: b\r\n")
+        assert list(engine.trailers) == []
+        engine.receive(b"C: d\r\n\r\n")
+        assert list(engine.trailers) == [(b"A", b"b"), (b"C", b"d")]
+        without = head_of(http1, raw + b"0\r\n\r\n", size=size)
+        assert list(without.trailers) == []
