@@ -155,6 +155,7 @@ class TestSizes:
         [
             frame(PING, 0, 0, b"1234567"),
             frame(PING, ACK, 0, b"123456789"),
+            frame(HEADERS, END_HEADERS | PRIORITIZED, 1, b"1234"),
             frame(RST_STREAM, 0, 1, b"123"),
             frame(RST_STREAM, 0, 1, b"12345"),
             frame(SETTINGS, 0, 0, b"12345"),
@@ -172,6 +173,15 @@ class TestSizes:
         probe.feed(wrong)
         assert has_failed(probe, state)
         assert probe.went_away == FRAME_SIZE_ERROR
+
+    @pytest.mark.parametrize("wrong", [b"", b"1234", b"123456"])
+    def test_a_priority_of_the_wrong_size_ends_its_exchange(self, wrong: bytes) -> None:
+        """RFC 9113 §6.3: it is an error of that stream alone."""
+        probe = Probe()
+        state, other = probe.request(), probe.request()
+        probe.feed(frame(PRIORITY, 0, state.stream_id, wrong))
+        assert state.error is not None or state.failure is not None
+        answers(probe, other)
 
     @pytest.mark.parametrize(
         "wrong",
