@@ -43,8 +43,8 @@ def parsed_url(text: str, *, encoded: bool = False) -> URL:
     """Return *text*, which may come from anybody, as a URL.
 
     :param encoded: leave its percent-encoding as it is; otherwise it is normalised
-    :raises UnparsedURL: its host is so long that IDNA would take too much time, or it holds a lone
-        surrogate
+    :raises UnparsedURL: its host is so long that IDNA would take too much time, it holds a lone
+        surrogate, or brackets stand where its host is missing
     :raises ValueError: it is no URL; the message may show any part of it
     """
     authority = _AUTHORITY.match(text)
@@ -52,7 +52,10 @@ def parsed_url(text: str, *, encoded: bool = False) -> URL:
         raise UnparsedURL("the host is too long")
     if not (encoded or text.isascii()):
         text = _without_surrogates(text, 0 if authority is None else authority.end())
-    return URL(text, encoded=encoded)
+    try:
+        return URL(text, encoded=encoded)
+    except IndexError:  # from yarl, for brackets in the user info and no host behind it
+        raise UnparsedURL("the URL has no host") from None
 
 
 # Bytes that are not UTF-8, as "surrogateescape" decodes them, and lone surrogates of any kind.

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from yarl import URL
 
-from .._common import check_str
+from .._common import check_str, parsed_url
 
 __all__ = ("Hosts",)
 
@@ -38,7 +38,7 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
     """Return the host and port that *text* names; ``None`` for any port."""
     check_str("a host", text)
     with suppress(ValueError):
-        url = URL(f"//{text}")
+        url = parsed_url(f"//{text}")
         host = url.raw_host
         if host and url.raw_path in {"", "/"} and url.raw_user is None:
             return host, url.explicit_port

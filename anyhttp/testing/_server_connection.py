@@ -10,6 +10,7 @@ from anyio.streams.buffered import BufferedByteStream
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from .._common import parsed_url
 from ._client_stream import ClientDisconnected, ClientStream
 from ._http1_server import (
     Headers,
@@ -145,12 +146,12 @@ class ServerExchange:
     def _url(self) -> URL:
         target = self.head.target
         if self.head.method == "CONNECT":
-            return URL(f"//{target}", encoded=True)
+            return parsed_url(f"//{target}", encoded=True)
         if not target.startswith(("/", "*")):
-            return URL(target, encoded=True)  # as a proxy gets it
+            return parsed_url(target, encoded=True)  # as a proxy gets it
         host = self.head.headers.get("Host", "")
         path = "" if target == "*" else target
-        return URL(f"{self.connection.scheme}://{host}{path}", encoded=True)
+        return parsed_url(f"{self.connection.scheme}://{host}{path}", encoded=True)
 
     @property
     def is_for_proxy(self) -> bool:

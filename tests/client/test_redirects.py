@@ -126,6 +126,7 @@ def test_an_old_name_of_the_header() -> None:
         pytest.param("https:path", id="another scheme alone"),
         pytest.param("https:/path", id="another scheme alone, and a path"),
         pytest.param("http://[::1/", id="half an IPv6 address"),
+        pytest.param("http://[::1]@/", id="brackets in the user info"),
         pytest.param("http://ho st/", id="a space in the host"),
         pytest.param("http://host\udce9/", id="bytes in the host"),
     ],

@@ -31,6 +31,15 @@ def test_where_the_authority_ends(text: str, rest: str) -> None:
     assert text[authority_end(text) :] == rest
 
 
+@pytest.mark.parametrize("encoded", [True, False])
+@pytest.mark.parametrize("text", ["http://[]@/", "//[:]\x01@/x", "http://[::1]a:b@?x", "ws://u[]@"])
+def test_brackets_without_a_host(text: str, encoded: bool) -> None:
+    """It is no URL, whatever the parser makes of brackets in the user info."""
+    with pytest.raises(ValueError, match="host"):
+        parsed_url(text, encoded=encoded)
+    assert "@" not in without_user_info(text)
+
+
 def test_long_hosts_are_noticed_before_they_are_parsed() -> None:
     """CVE-2026-45409: IDNA takes quadratic time; a path may be as long as it likes."""
     for host in ("a" * 513, "a" * 513 + ":80", "user:word@" + "\N{SNOWMAN}" * 513):
