@@ -38,6 +38,7 @@ TARGETS: Final = (
         "pool",
         ("connector/_pool.py",),
         (
+            "connector/test_pool.py",
             "connector/test_lending.py",
             "connector/test_connectors.py::TestLimit",
             "connector/test_connectors.py::TestLimitPerHost",
