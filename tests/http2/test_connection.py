@@ -15,6 +15,7 @@ from anyhttp import ClientSession
 from tests.support.http2_client import OneConnection, one_connection
 from tests.support.http2_server import Handler, Http2Exchange, Http2Server
 from tests.support.tls import Authority
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.uvloop
 
@@ -92,3 +93,20 @@ class TestBodies:
             async with anyio.create_task_group() as group:
                 for number in range(30):
                     group.start_soon(post, number * 2000)
+
+
+async def test_what_is_shown_of_connections_and_streams(
+    serve: Callable[[Handler], Http2Server],
+) -> None:
+    """In logs and debuggers: what they are for, and in which state they are."""
+    server = serve(Http2Exchange.hang)
+    async with one_connection(server.url.port or 0) as (session, connector):
+        async with anyio.create_task_group() as group:
+            group.start_soon(session.get, server.url)
+            await until(lambda: server.exchanges, "the request")
+            connection = connector.http2
+            assert connection is not None
+            assert repr(connection) == "<Http2Connection BUSY: 1 exchanges>"
+            (stream,) = connection._streams.values()
+            assert repr(stream) == "<Http2Stream 1 BUSY: one exchange in flight>"
+            group.cancel_scope.cancel()
