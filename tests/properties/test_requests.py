@@ -163,7 +163,9 @@ def check(sent: bytes) -> None:
     assert not {b"content-length", b"transfer-encoding"} <= found.keys()
     # And by those of h11's server and of llhttp, which has a list of the methods that there are.
     same = [(field[1].lower(), field[2].strip()) for field in fields if field]
-    readers = [read_by_h11, read_by_llhttp] if METHOD.match(sent) else [read_by_h11]
+    # h11 refuses octets beyond ASCII in a target, which only encoded=True can put there.
+    readers = [read_by_h11] if first.isascii() else []
+    readers += [read_by_llhttp] if METHOD.match(sent) and first.isascii() else []
     for read in (reader(sent) for reader in readers):
         assert first == b" ".join([read.method, read.target, b"HTTP/" + read.version])
         assert [(name, value.strip()) for name, value in read.fields] == same
