@@ -182,6 +182,9 @@ async def checked(
         :param patient: a task may still wait for a thread, as its own wait cannot be shielded from
             a second cancellation by asyncio
         """
+        # What a thread was doing when its task was cancelled, it does to the end, and the task that
+        # has sent a file waits for the thread that closes it.
+        patient |= bool(open_files(stage.folder))
         sockets = dict[int, int]()
         for _ in range(operation.grace):
             sockets = connections(known=sockets_before)
@@ -193,7 +196,6 @@ async def checked(
         assert_no_tokens(connector)
         assert len(sockets) == connector.statistics().idle
         assert running_tasks() <= tasks_before
-        # What a thread was doing when its task was cancelled, it does to the end.
         assert await comes_true(lambda: not open_files(stage.folder), seconds=5)
         assert await comes_true(
             lambda: open_sockets(known=sockets_before | sockets.keys()) == {}, seconds=5
