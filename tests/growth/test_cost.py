@@ -49,8 +49,14 @@ from anyhttp.testing._har import read_har
 from anyhttp.testing._http1_server import Http1Server
 from anyhttp.testing._redaction import Filters
 from tests.support import websocket as peer
-from tests.support.cost import Prepare, assert_linear, assert_linear_time
-from tests.support.engines import NAMES, receive
+from tests.support.cost import (
+    MakeFeed,
+    Prepare,
+    assert_linear,
+    assert_linear_time,
+    assert_pieces_cost_alike,
+)
+from tests.support.engines import NAMES, receive, started
 from tests.support.responses import CHUNKS, EMPTY, OK_LINE as OK
 
 #: Limits that no input here reaches.
@@ -427,6 +433,151 @@ def har(path: Path, *, many: bool) -> Prepare:
         return lambda: read_har(str(path))
 
     return prepare
+
+
+# -- what takes bytes as they come
+
+
+def response_feed(engine: str) -> MakeFeed:
+    """Take a response."""
+
+    def make() -> Callable[[bytes], object]:
+        one = started(engine, limits=UNLIMITED)
+
+        def feed(piece: bytes) -> None:
+            one.receive(piece)
+            while one.head is not None and one.head.status < 200:
+                one.next_response()
+
+        return feed
+
+    return make
+
+
+def request_feed() -> Callable[[bytes], object]:
+    """Take a request in the server of :mod:`anyhttp.testing`."""
+    server = Http1Server()
+
+    def feed(piece: bytes) -> None:
+        server.receive_data(piece)
+        while server.next_event() is not None:
+            pass
+
+    return feed
+
+
+def gzip_feed() -> Callable[[bytes], object]:
+    """Take a body that is compressed."""
+    decoder = decoder_for("gzip")
+    assert decoder is not None
+
+    def feed(piece: bytes) -> None:
+        decoder.feed(piece)
+        while not decoder.needs_input:
+            decoder.step(1024)
+
+    return feed
+
+
+def part_feed(transfer_encoding: str) -> MakeFeed:
+    """Take a part of a multipart."""
+
+    def make() -> Callable[[bytes], object]:
+        decoder = PartDecoder(transfer_encoding, "")
+        return lambda piece: list(decoder.feed(piece))
+
+    return make
+
+
+def lines_feed() -> Callable[[bytes], object]:
+    """Take a text."""
+    found = TextLines("utf-8", "replace", 10**9, "")
+
+    def feed(piece: bytes) -> None:
+        found.feed(piece)
+        while found.next_line() is not None:
+            pass
+
+    return feed
+
+
+def events_feed() -> Callable[[bytes], object]:
+    """Take server-sent events."""
+    stream = EventStream(10**9, "")
+
+    def feed(piece: bytes) -> None:
+        stream.feed(piece)
+        while stream.next_event() is not None:
+            pass
+
+    return feed
+
+
+def frames_feed() -> Callable[[bytes], object]:
+    """Take the frames of a WebSocket."""
+    target = FrameReader(0, None, decode_text=True)
+
+    def feed(piece: bytes) -> None:
+        target.feed(piece)
+        while target.next_message() is not None or not target.frames_left:
+            target.frames_left = FRAMES_IN_A_ROW
+            target.messages_left = 64
+
+    return feed
+
+
+def stream_feed() -> Callable[[bytes], object]:
+    """Take a body that nobody reads."""
+    reader = StreamReader(None, 10**9)
+
+    def feed(piece: bytes) -> None:
+        reader.feed_data(piece)
+        reader.end_chunk()
+
+    return feed
+
+
+LONG_FRAME: Final = b"\x81\x7f" + (2**30).to_bytes(8)
+FEEDS: Final[dict[str, tuple[MakeFeed, bytes, bytes]]] = {
+    **{
+        f"response ({engine}): {name}": (response_feed(engine), begin, item)
+        for engine in NAMES
+        for name, (begin, item, _) in RESPONSES.items()
+    },
+    **{
+        f"request: {name}": (request_feed, begin, item)
+        for name, (begin, item, _) in REQUESTS.items()
+    },
+    "request: one long line": (request_feed, b"GET /", b"x"),
+    "gzip": (gzip_feed, b"", gzip.compress(b"x", mtime=0)),
+    "part: base64": (part_feed("base64"), b"", b"QUJD\r\n"),
+    "part: no base64": (part_feed("base64"), b"", b"\r"),
+    "part: quoted-printable": (part_feed("quoted-printable"), b"", b"=41=\r\n"),
+    "part: plain": (part_feed("quoted-printable"), b"", b"x"),
+    "lines": (lines_feed, b"", b"ab\r\n"),
+    "lines: one long one": (lines_feed, b"", b"x"),
+    "events: data": (events_feed, b"", b"data: x\n"),
+    "events: comments": (events_feed, b"", b": x\n"),
+    "events: ids": (events_feed, b"", b"id: x\n"),
+    "events: events": (events_feed, b"", b"data: x\nid: 1\nevent: y\n\n"),
+    "events: one long line": (events_feed, b"", b"x"),
+    "frames: short messages": (frames_feed, b"", peer.frame(peer.TEXT, b"x")),
+    "frames: fragments": (
+        frames_feed, peer.frame(peer.TEXT, b"", last=False), peer.frame(0, b"x", last=False)
+    ),
+    "frames: PINGs within a message": (
+        frames_feed, peer.frame(peer.TEXT, b"", last=False), peer.frame(peer.PING, b"x")
+    ),
+    "frames: one long message": (frames_feed, LONG_FRAME, b"x"),
+    "stream": (stream_feed, b"", b"xy"),
+    "stream: large": (stream_feed, b"", b"x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FEEDS)
+def test_a_byte_costs_as_much_after_many_as_after_few(name: str) -> None:
+    """Nothing that has come is copied or searched again for each piece: CVE-2025-69229."""
+    assert_pieces_cost_alike(*FEEDS[name])
 
 
 # -- the tables

@@ -25,6 +25,12 @@ from typing import Any, NamedTuple, TypeAlias
 #: Returns the work for an input of so many items, with the input made already.
 Prepare: TypeAlias = Callable[[int], Callable[[], object]]
 
+#: Returns what takes the bytes that come.
+MakeFeed: TypeAlias = Callable[[], Callable[[bytes], object]]
+
+#: How many bytes are measured that come one by one, at least.
+BYTES_MEASURED = 24
+
 #: How much larger the second input is.
 LARGER = 4
 
@@ -135,6 +141,48 @@ def assert_linear(prepare: Prepare, size: int = 2) -> None:
     found = f"{small} for {size} items, {large} for {size * LARGER}"
     assert large.instructions < MOST * small.instructions, found
     assert large.bytes_made < MOST * small.bytes_made, found
+
+
+def assert_pieces_cost_alike(make: MakeFeed, begin: bytes, item: bytes) -> None:
+    """Fail if single bytes cost more after much has come than after little.
+
+    :param make: returns what takes the bytes
+    :param begin: the first bytes
+    :param item: what they go on with, again and again
+    """
+    few, many = (_cost_of_bytes(make, begin + item * count, item) for count in (4, _many(item)))
+    found = f"{few} after little, {many} after much"
+    assert many.work.instructions < 1.3 * few.work.instructions + 50, found
+    assert many.work.bytes_made < 2 * few.work.bytes_made + 20_000, found
+    assert many.seconds < 10 * few.seconds + 0.0002, found
+
+
+def _many(item: bytes) -> int:
+    """Return how many items are much.
+
+    Those of a byte are no work of their own.  So there may be so many that a look at all of them,
+    which is fast, takes longer than all else.
+    """
+    return 2**20 if len(item) == 1 else 3000
+
+
+class _Cost(NamedTuple):
+    work: Work
+    seconds: float
+
+
+def _cost_of_bytes(make: MakeFeed, begun: bytes, item: bytes) -> _Cost:
+    """Return what the bytes of a few items cost, which come one by one behind *begun*."""
+    feed = make()
+    feed(begun)
+    pieces = [bytes([byte]) for byte in item * (1 + BYTES_MEASURED // len(item))]
+
+    def work() -> None:
+        for piece in pieces:
+            feed(piece)
+
+    work()  # what is only done once
+    return _Cost(work_of(work), min(seconds_of(work) for _ in range(3)))
 
 
 def assert_linear_time(prepare: Prepare, size: int = 16) -> None:
