@@ -12,8 +12,9 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
+from types import coroutine
 from typing import Any, Final
 
 import pytest
@@ -44,6 +45,7 @@ from anyhttp._websocket import FRAMES_IN_A_ROW, FrameReader, Inflater
 from anyhttp.cookiejar import CookieJar
 from anyhttp.cookiejar._file import read_cookies
 from anyhttp.multipart._encodings import PartDecoder
+from anyhttp.multipart._scanner import PartSource, Scanner
 from anyhttp.streams import StreamReader
 from anyhttp.testing._har import read_har
 from anyhttp.testing._http1_server import Http1Server
@@ -537,6 +539,55 @@ def stream_feed() -> Callable[[bytes], object]:
     return feed
 
 
+class Arriving:
+    """A body whose pieces a test gives, and that is waited for without an event loop."""
+
+    def __init__(self) -> None:
+        self._piece = b""
+
+    async def read(self, most: int) -> bytes:
+        """Return the next piece, when there is one."""
+        while not self._piece:
+            await _step()
+        piece, self._piece = self._piece[:most], self._piece[most:]
+        return piece
+
+    def feeding(self, reading: Coroutine[Any, Any, object]) -> Callable[[bytes], object]:
+        """Return what gives a piece to *reading*, which goes on as far as it can."""
+        reading.send(None)
+
+        def feed(piece: bytes) -> None:
+            self._piece = piece
+            reading.send(None)
+
+        return feed
+
+
+@coroutine
+def _step() -> Iterator[None]:
+    yield
+
+
+def headers_feed() -> Callable[[bytes], object]:
+    """Take the headers of a part."""
+    content: Any = Arriving()
+    scanner = Scanner(content)
+    scanner.data.clear()  # of the line break that is supplied before the first delimiter
+    return content.feeding(scanner.headers(10**9, 10**9))  # type: ignore[no-any-return]
+
+
+def delimiter_feed() -> Callable[[bytes], object]:
+    """Take the body of a part."""
+    content: Any = Arriving()
+    source = PartSource(Scanner(content), b"\r\n--:", None)
+
+    async def read() -> None:
+        while True:
+            await source._until_delimiter()
+
+    return content.feeding(read())  # type: ignore[no-any-return]
+
+
 LONG_FRAME: Final = b"\x81\x7f" + (2**30).to_bytes(8)
 FEEDS: Final[dict[str, tuple[MakeFeed, bytes, bytes]]] = {
     **{
@@ -554,6 +605,11 @@ FEEDS: Final[dict[str, tuple[MakeFeed, bytes, bytes]]] = {
     "part: no base64": (part_feed("base64"), b"", b"\r"),
     "part: quoted-printable": (part_feed("quoted-printable"), b"", b"=41=\r\n"),
     "part: plain": (part_feed("quoted-printable"), b"", b"x"),
+    "multipart: headers": (headers_feed, b"X: y\r\n", b"X: y\r\n"),
+    "multipart: folded headers": (headers_feed, b"X: y\r\n", b" z\r\n"),
+    "multipart: one header": (headers_feed, b"X: ", b"x"),
+    "multipart: one part": (delimiter_feed, b"", b"x"),
+    "multipart: almost delimiters": (delimiter_feed, b"", b"\r\n--"),
     "lines": (lines_feed, b"", b"ab\r\n"),
     "lines: one long one": (lines_feed, b"", b"x"),
     "events: data": (events_feed, b"", b"data: x\n"),
