@@ -12,9 +12,8 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from pathlib import Path
-from types import coroutine
 from typing import Any, Final
 
 import pytest
@@ -548,7 +547,7 @@ class Arriving:
     async def read(self, most: int) -> bytes:
         """Return the next piece, when there is one."""
         while not self._piece:
-            await _step()
+            await _Pause()
         piece, self._piece = self._piece[:most], self._piece[most:]
         return piece
 
@@ -563,9 +562,11 @@ class Arriving:
         return feed
 
 
-@coroutine
-def _step() -> Iterator[None]:
-    yield
+class _Pause:
+    """Lets whoever runs the coroutine go on."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
 
 
 def headers_feed() -> Callable[[bytes], object]:
