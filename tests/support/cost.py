@@ -29,7 +29,7 @@ Prepare: TypeAlias = Callable[[int], Callable[[], object]]
 MakeFeed: TypeAlias = Callable[[], Callable[[bytes], object]]
 
 #: How many bytes are measured that come one by one, at least.
-BYTES_MEASURED = 24
+BYTES_MEASURED = 16
 
 #: How much larger the second input is.
 LARGER = 4
