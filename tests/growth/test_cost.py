@@ -439,20 +439,16 @@ def har(path: Path, *, many: bool) -> Prepare:
 # -- what takes bytes as they come
 
 
-def response_feed(engine: str) -> MakeFeed:
-    """Take a response."""
+def response_feed() -> Callable[[bytes], object]:
+    """Take a response; the engines have all but a few lines in common."""
+    engine = started("auto", limits=UNLIMITED)
 
-    def make() -> Callable[[bytes], object]:
-        one = started(engine, limits=UNLIMITED)
+    def feed(piece: bytes) -> None:
+        engine.receive(piece)
+        while engine.head is not None and engine.head.status < 200:
+            engine.next_response()
 
-        def feed(piece: bytes) -> None:
-            one.receive(piece)
-            while one.head is not None and one.head.status < 200:
-                one.next_response()
-
-        return feed
-
-    return make
+    return feed
 
 
 def request_feed() -> Callable[[bytes], object]:
@@ -592,8 +588,7 @@ def delimiter_feed() -> Callable[[bytes], object]:
 LONG_FRAME: Final = b"\x81\x7f" + (2**30).to_bytes(8)
 FEEDS: Final[dict[str, tuple[MakeFeed, bytes, bytes]]] = {
     **{
-        f"response ({engine}): {name}": (response_feed(engine), begin, item)
-        for engine in NAMES
+        f"response: {name}": (response_feed, begin, item)
         for name, (begin, item, _) in RESPONSES.items()
     },
     **{
