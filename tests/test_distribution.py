@@ -29,7 +29,9 @@ WRONG_COMMAND: Final = re.compile(
 
 def texts() -> Iterator[Path]:
     """Every text of the project, generated ones left out."""
-    yield from (path for path in ROOT.iterdir() if path.is_file() and path.suffix in TEXTS)
+    for path in ROOT.iterdir():
+        if path.is_file() and path.suffix in TEXTS and not path.name.startswith(".coverage"):
+            yield path
     for directory in DIRECTORIES:
         for path in (ROOT / directory).rglob("*"):
             if path.is_file() and path.suffix in TEXTS and "_build" not in path.parts:

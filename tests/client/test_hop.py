@@ -212,6 +212,7 @@ def test_what_runs_code_that_does_not_watch_the_time() -> None:
     """The environment is read, middlewares of a program, and functions that look at a status."""
 
     def settings(**options: Any) -> bool:
+        given: dict[str, Any] = {"raise_for_status": False} | options
         made = Settings(
             timeout=ClientTimeout(),
             limits=Limits(),
@@ -219,7 +220,7 @@ def test_what_runs_code_that_does_not_watch_the_time() -> None:
             auto_decompress=True,
             max_body_size=None,
             request=RequestSettings(),
-            **({"raise_for_status": False} | options),
+            **given,
         )
         return made.runs_other_code
 

@@ -135,8 +135,8 @@ def of_fields() -> Memory:
 
 
 def hosts_of_a_session() -> Memory:
-    """The heads that a session has made ready."""
-    prepared = prepared_headers(CIMultiDict(), frozenset())
+    """The heads that a session has made ready; all sessions without headers share theirs."""
+    prepared = prepared_headers(CIMultiDict({"X": "a"}), frozenset())
     return Memory(
         lambda text: prepared.block(Destination(URL(f"http://{text}/")), (), ()),
         lambda: len(prepared._by_host),

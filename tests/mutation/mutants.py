@@ -79,10 +79,14 @@ class _Changes(MutationVisitor):
             self._messages.update(arg.value for arg in node.exc.args if _is_text(arg.value))
         elif isinstance(node, cst.FunctionDef):
             first = node.decorators[0] if node.decorators else node
-            line = self.get_metadata(PositionProvider, first).start.line
-            end = self.get_metadata(PositionProvider, node).end.line
+            line, end = self._range(first).start.line, self._range(node).end.line
             self.places[node] = ".".join([*self._classes, node.name.value]), line, end
         return super().on_visit(node)
+
+    def _range(self, node: cst.CSTNode) -> CodeRange:
+        found = self.get_metadata(PositionProvider, node)
+        assert isinstance(found, CodeRange)
+        return found
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
         if isinstance(original_node, cst.ClassDef):

@@ -183,7 +183,7 @@ def _cost_of_bytes(make: MakeFeed, begun: bytes, item: bytes) -> _Cost:
     work()  # what is only done once
     # A buffer that grows by a part of itself is moved now and then, and not twice in a row.
     done = min((work_of(work) for _ in range(2)), key=lambda each: each.bytes_made)
-    return _Cost(done, min(seconds_of(work) for _ in range(3)))
+    return _Cost(done, min(seconds_of(work) for _ in range(10)))
 
 
 def assert_linear_time(prepare: Prepare, size: int = 16) -> None:
