@@ -237,7 +237,7 @@ def cancellation(session: nox.Session) -> None:
     run_tests(session, "tests/cancellation", options=every)
 
 
-@nox.session
+@nox.session(python="3.13")  # some of the packages need 3.12
 def downstream(session: nox.Session) -> None:
     """Drive packages that use aiohttp's client, with anyhttp in its place.
 
