@@ -120,7 +120,15 @@ TLS: Final = (
         "in the handshake of TLS 1.2",
         Secured(version=ssl.TLSVersion.TLSv1_2),
         "TLS",
-        _WITH_CERTIFICATE,
+        {
+            **_WITH_CERTIFICATE,
+            Fault.GARBAGE: sees(
+                ClientConnectorSSLError,
+                ClientConnectorCertificateError,
+                why="The certificate is sent in the clear, so garbage may spoil the certificate "
+                "alone.",
+            ),
+        },
         limit="sock_connect",
         every=_FLIGHT,
         few=_FEW,
