@@ -62,6 +62,7 @@ class Http2Core:
         self._is_greeted = False  # whether the settings of the server have been received
 
         self._send_window = INITIAL_WINDOW
+        self._window = options.connection_window
         self._unconfirmed = 0  # bytes that have been received and not been given back
         #: states that wait for room in a window
         self._blocked: dict[StreamState, None] = {}
@@ -396,10 +397,13 @@ class Http2Core:
 
     def _take_data(self, flags: int, number: int, payload: bytes) -> None:
         size = len(payload)  # padding counts (§6.1)
-        # The window of the connection is never used up: it is given back when half of it is used,
-        # and that is more than a frame.  Those of the exchanges are what bounds their data.
+        # It is given back when half of it is used, so only a frame larger than that exceeds it.
+        self._window -= size
+        if self._window < 0:
+            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "more data than the window allows")
         self._unconfirmed += size
         if 2 * self._unconfirmed >= self._options.connection_window:
+            self._window += self._unconfirmed
             self._output.append(number_frame(frames.WINDOW_UPDATE, 0, self._unconfirmed))
             self._unconfirmed = 0
         state = self._streams.open.get(number) or self._streams.find(number)

@@ -324,6 +324,15 @@ class TestWindows:
         assert state.failure is not None or state.error is not None
         answers(probe, other)
 
+    @pytest.mark.parametrize("over", [0, 1])
+    def test_more_data_than_the_window_of_the_connection(self, over: int) -> None:
+        """RFC 9113 §6.9: one frame may be too much, where frames may be as large as the window."""
+        probe = Probe(Http2Options(connection_window=65_535, max_frame_size=65_536))
+        state = probe.request()
+        probe.feed(probe.head(1) + data(1, bytes(65_535 + over)))
+        assert probe.went_away == (FLOW_CONTROL_ERROR if over else None)
+        assert (state.failure is not None) == bool(over)
+
     def test_one_that_overflows_ends_the_connection(self) -> None:
         """RFC 9113 §6.9.1."""
         probe = Probe()

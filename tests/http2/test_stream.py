@@ -261,10 +261,10 @@ class TestEnds:
             assert connector.http2 is not None
             core = connector.http2._core
             connection = peer.connections[0]
-            window = core._options.connection_window - core._unconfirmed
+            assert core._window + core._unconfirmed == core._options.connection_window
             assert core._unconfirmed == 25_004
             await until(lambda: connection.link.quiet, "the peer to read")
-            assert connection.window - 25_000 == window  # that of frames sent by hand
+            assert connection.window - 25_000 == core._window  # that of frames sent by hand
 
     @pytest.mark.parametrize("elsewhere", [False, True])
     async def test_a_response_that_is_forgotten(
