@@ -125,6 +125,7 @@ class DemoServer:
                         from ._demo_http2 import Http2Connection
 
                         await Http2Connection(peer, self._answer, self._note_stall).serve()
+                        return
                 reader = BufferedByteReceiveStream(peer)
                 while True:
                     await self._exchange(reader, peer)

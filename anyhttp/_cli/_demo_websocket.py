@@ -24,7 +24,8 @@ async def serve_echo(head: bytes, reader: ByteReceiveStream, stream: ByteStream)
         for event in protocol.events_received():
             if isinstance(event, Request):
                 protocol.send_response(protocol.accept(event))
-            elif isinstance(event, Frame):
+            else:
+                assert isinstance(event, Frame)
                 echo(protocol, event)
         for piece in protocol.data_to_send():
             if not piece:  # an empty piece means: end the connection

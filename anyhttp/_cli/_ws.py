@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import ssl
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,8 +115,9 @@ class _Conversation:
     async def send_lines(self) -> None:
         """Send standard input; after its end, wait for the last messages, then close."""
         try:
-            async for line in read_lines():
-                await self._websocket.send_str(line)
+            async with aclosing(read_lines()) as lines:
+                async for line in lines:
+                    await self._websocket.send_str(line)
             if not sys.stdin.isatty():
                 await self._wait_for_silence()
             await self._websocket.close()
@@ -171,7 +173,7 @@ def shown(message: WSMessage) -> bytes:
     return b"[%d bytes]\n" % len(data) if sys.stdout.isatty() else data
 
 
-async def read_lines() -> AsyncIterator[str]:
+async def read_lines() -> AsyncGenerator[str, None]:
     """Yield the lines of standard input as they arrive, without their line ends."""
     rest: list[bytes] = []  # joined once a line is complete: the cost is linear
     while piece := await _read_piece(sys.stdin.fileno()):

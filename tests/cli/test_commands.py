@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import importlib
 import io
 import json
 import os
@@ -35,7 +36,14 @@ pytest.importorskip("h2")
 pytest.importorskip("rich")
 pytest.importorskip("trio")
 
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated, DataReceived, Event, StreamEnded
 from rich.console import Console
+from websockets.client import ClientProtocol
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
 from anyhttp._cli import _certificate, main
 from anyhttp._cli._commands import run
@@ -48,17 +56,22 @@ from anyhttp._cli._demo import (
     count_sockets,
     find_leaks,
     reason,
+    share_connection,
     time_out,
     use_tls,
 )
+from anyhttp._cli._demo_http2 import Http2Connection
 from anyhttp._cli._demo_server import TABLE, DemoServer
 from anyhttp._cli._run import exit_at_once, run as run_on
 from anyhttp._cli._save import Target
+from tests.support.canned import Canned
+from tests.support.http2_probe import frames_of
 from tests.support.http2_server import Http2Server
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
-from tests.support.waiting import until_in_thread
+from tests.support.waiting import DEADLINE, until_in_thread
+from tests.support.websocket import TEXT, close, frame
 
 BACKENDS = ("asyncio", "trio")
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
@@ -1492,6 +1505,29 @@ def test_an_answer_where_none_should_come_fails_the_check(
     assert "DemoFailure: a stalled request was answered" in reason(caught.value)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_answer_over_http2_where_none_should_come_fails_the_check(backend: str) -> None:
+    """So can that of a connection that is shared."""
+    server_tls, trust = _certificate.throw_away_contexts()
+
+    class Ready(DemoServer):
+        def _answer(self, method: str, path: str) -> bytes:
+            return b"{}"
+
+    async def run_step() -> None:
+        server = Ready(server_tls)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(server.serve)
+            async with anyhttp.ClientSession() as session:
+                demo = DemoContext(server, session, trust, "", lambda done, total: None)
+                with pytest.raises(ExceptionGroup) as caught:
+                    await share_connection(demo)
+            assert reason(caught.value) == "DemoFailure: a stalled request was answered"
+            tasks.cancel_scope.cancel()
+
+    anyio.run(run_step, backend=backend)
+
+
 def test_accepting_an_unknown_certificate_fails_the_check() -> None:
     """The demonstration of TLS can fail: here the session does not verify."""
     server_tls, trust = _certificate.throw_away_contexts()
@@ -1563,3 +1599,118 @@ def test_the_demonstration_compresses_only_on_request() -> None:
             tasks.cancel_scope.cancel()
 
     anyio.run(fetch_table)
+
+
+def http2_client() -> H2Connection:
+    """A client that has nothing but its preface to send yet."""
+    client = H2Connection(H2Configuration(header_encoding="utf-8"))
+    client.initiate_connection()
+    return client
+
+
+def seen_over_http2(client: H2Connection, more: bytes = b"") -> tuple[list[Event], list[str]]:
+    """Let the demonstration answer *client*, which closes then: what it sees, and the requests.
+
+    :param more: bytes that are no more than bytes
+    """
+    stream, asked = Canned(client.data_to_send() + more), []
+
+    def answer(method: str, path: str) -> bytes | None:
+        asked.append(f"{method} {path}")
+        return None if path == "/stall" else b"{}"
+
+    def on_stall(change: int) -> None:
+        asked.append(f"{change:+}")
+
+    async def serve() -> None:
+        with contextlib.suppress(anyio.EndOfStream):
+            await Http2Connection(stream, answer, on_stall).serve()
+        asked.append("end")
+
+    anyio.run(serve)
+    return client.receive_data(stream.sent), asked
+
+
+def fields(method: str, path: str, **more: str) -> list[tuple[str, str]]:
+    """The head of a request of HTTP/2."""
+    pseudo = {"method": method, "scheme": "https", "authority": "a.test", "path": path, **more}
+    return [(f":{name}", value) for name, value in pseudo.items()]
+
+
+def test_the_server_of_the_demonstration_takes_bodies_over_http2() -> None:
+    """A request is answered when its body has come, and not as a WebSocket would be."""
+    client = http2_client()
+    client.send_headers(1, fields("POST", "/upload"))
+    client.send_data(1, b"body", end_stream=True)
+    events, asked = seen_over_http2(client)
+    assert asked == ["POST /upload", "end"]
+    assert [each.data for each in events if isinstance(each, DataReceived)] == [b"{}"]
+    assert isinstance(events[-1], StreamEnded)
+
+
+def test_a_websocket_over_http2_ends_with_its_stream() -> None:
+    """The server answers CLOSE, and ends its side of the stream when the client has ended its."""
+    client = http2_client()
+    websocket = ClientProtocol(parse_uri("wss://a.test/"), state=State.OPEN)
+    websocket.send_text(b"hello")
+    websocket.send_close(1000)
+    client.send_headers(1, fields("CONNECT", "/websocket", protocol="websocket"))
+    for piece in websocket.data_to_send():
+        client.send_data(1, piece)
+    client.end_stream(1)
+    events, asked = seen_over_http2(client)
+    assert asked == ["end"]
+    sent = [each.data for each in events if isinstance(each, DataReceived)]
+    assert b"".join(sent) == frame(TEXT, b"hello") + close(1000)
+    assert isinstance(events[-1], StreamEnded)
+
+
+def test_a_connection_that_ends_leaves_no_request_without_an_answer() -> None:
+    """What the demonstration counts as stalled is over when its connection is."""
+    client = http2_client()
+    for number in (1, 3):
+        client.send_headers(number, fields("GET", "/stall"), end_stream=True)
+    assert seen_over_http2(client)[1] == ["GET /stall", "+1", "GET /stall", "+1", "-1", "-1", "end"]
+
+
+def test_a_mistake_ends_the_connection_of_the_demonstration() -> None:
+    """The client is told which one, by GOAWAY."""
+    too_short = bytes([0, 0, 1, 8, 0, 0, 0, 0, 1, 0])  # WINDOW_UPDATE without a window
+    events, asked = seen_over_http2(http2_client(), too_short)
+    assert asked == ["end"]
+    assert isinstance(events[-1], ConnectionTerminated)
+    assert events[-1].error_code == ErrorCodes.FRAME_SIZE_ERROR
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_demonstration_hangs_up_after_a_mistake(backend: str) -> None:
+    """Nothing that comes after it is taken for HTTP/1.1."""
+    server_tls, trust = _certificate.throw_away_contexts()
+    trust.set_alpn_protocols(["h2"])
+
+    async def make_mistake() -> bytes:
+        server = DemoServer(server_tls)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(server.serve)
+            port = int(server.tls_url.rpartition(":")[2])
+            async with await anyio.connect_tcp(
+                "localhost", port, ssl_context=trust, tls_standard_compatible=False
+            ) as stream:
+                await stream.send(b"GET / HTTP/1.1\r\n\r\n" * 3)
+                received = b""
+                with contextlib.suppress(anyio.EndOfStream), anyio.fail_after(DEADLINE):
+                    while True:
+                        received += await stream.receive()
+            tasks.cancel_scope.cancel()
+        return received
+
+    received = anyio.run(make_mistake, backend=backend)
+    kinds = [type(each).__name__ for each in frames_of(received)]
+    assert kinds == ["SettingsFrame"]  # and no answer
+
+
+def test_importing_the_command_runs_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """What lists the modules of a package may import ``anyhttp.__main__``, too."""
+    module = importlib.import_module("anyhttp.__main__")
+    assert module.main is main
+    assert capfd.readouterr() == ("", "")

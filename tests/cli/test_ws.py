@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from anyhttp import ClientConnectionResetError, ClientSession, WSMessage, WSMsgType
+from anyhttp.testing import MockConnector, WebSocketPeer
+from tests.support.peer import CLOSE, Peer, Step
 from tests.support.programs import websocket_server
+from tests.support.websocket import BINARY, PING, PONG, Accept, CloseWith, Frame, close, frame
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
 pytest.importorskip("trio")
+
+from anyhttp._cli._commands import run
+from anyhttp._cli._ws import Options, _Conversation, shown
 
 ROOT = Path(__file__).parent.parent.parent
 BACKENDS = ("asyncio", "trio")
@@ -35,6 +43,38 @@ def ws(*args: str, lines: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         command, cwd=ROOT, input=lines, capture_output=True, timeout=30, check=False
     )
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A pipe that is the standard input of this process: what is written here can be read there."""
+    ours, theirs = os.pipe()
+    with open(ours, encoding="utf-8") as stdin, open(theirs, "wb", 0):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield theirs
+
+
+Talk = Callable[..., tuple[int, bytes, str]]
+
+
+@pytest.fixture(params=BACKENDS)
+def talk(
+    request: pytest.FixtureRequest, typed: int, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Talk:
+    """Talk, in this process, with a peer that plays *steps*: exit status, stdout, stderr."""
+
+    def talk(steps: Sequence[Step], *args: str) -> tuple[int, bytes, str]:
+        peer = Peer([steps])
+        try:
+            url = str(peer.url.with_scheme("ws"))
+            status = run(["ws", url, *args, "--backend", request.param])
+        finally:
+            peer.stop()
+        sys.stderr.flush()
+        out, err = capfdbinary.readouterr()
+        return status, out, err.decode()
+
+    return talk
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -148,3 +188,71 @@ def test_ctrl_d_closes_at_once_on_a_terminal(address: str, backend: str) -> None
         os.write(main, b"\x04")
         assert process.wait(30) == 0
     os.close(main)
+
+
+@pytest.mark.parametrize(
+    ("last", "answer", "status", "said"),
+    [
+        (close(1000, b"bye"), 1000, 0, ""),
+        (close(1001), 1001, 0, ""),
+        (close(1008, b"too \x1b[31mred"), 1008, 1, "1008 too \u241b[31mred"),
+    ],
+)
+def test_the_close_code_of_the_server_is_the_exit_status(
+    talk: Talk, last: bytes, answer: int, status: int, said: str
+) -> None:
+    """It is an error unless the server has nothing more to say, or goes away."""
+    shown = talk([(b"GET / ", Accept(last)), (CloseWith(answer), CLOSE)])
+    assert shown == (status, b"", f"anyhttp: closed by the server: {said}\n" if said else "")
+
+
+def test_pings_and_pongs_are_shown_on_request(talk: Talk) -> None:
+    """With ``--verbose``, on stderr; a PING is answered with what it holds."""
+    begin = (b"GET / ", Accept(frame(PING, b"\x1b1") + frame(PONG, b"2")))
+    steps: list[Step] = [begin, (Frame(PONG, b"\x1b1"), close(1000)), (CloseWith(1000), CLOSE)]
+    status, out, err = talk(steps, "-v")
+    assert (status, out) == (0, b"")
+    assert err.splitlines()[1:] == [
+        r"< ping b'\x1b1'", "< pong b'2'", "* closed, code 1000",
+    ]  # fmt: skip
+    assert talk(steps) == (0, b"", "")
+
+
+def test_bytes_are_printed_as_they_are(talk: Talk) -> None:
+    """Nothing is added to a binary message on its way into a file or a pipe."""
+    begin = (b"GET / ", Accept(frame(BINARY, b"\x1b\n\xff") + frame(BINARY, b"\0") + close(1000)))
+    assert talk([begin, (CloseWith(1000), CLOSE)]) == (0, b"\x1b\n\xff\0", "")
+
+
+def test_bytes_are_only_counted_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They could command it."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert shown(WSMessage(WSMsgType.BINARY, b"\x1b[31m", None)) == b"[5 bytes]\n"
+
+
+async def test_a_line_that_comes_too_late_is_no_error(
+    typed: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The task that receives tells why the WebSocket is closed, if that is worth a word."""
+
+    async def serve(peer: WebSocketPeer) -> None:
+        await peer.close(1000)
+
+    mock = MockConnector()
+    mock.ws("ws://a.test/", serve)
+    options = Options(
+        url="ws://a.test/", headers=(), login=None, protocols=(), compress=False, tls=True,
+        verbose=True, wait=0, max_size=0,
+    )  # fmt: skip
+    async with ClientSession(connector=mock) as session:
+        async with session.ws_connect(options.url) as websocket:
+            conversation = _Conversation(websocket, options)
+            assert await conversation.show() == 0
+            os.write(typed, b"too late\n")
+            with pytest.raises(ClientConnectionResetError):
+                await websocket.send_str("too late, too")
+            await conversation.send_lines()
+            assert select.select([sys.stdin], [], [], 0)[0] == []  # the line has been read
+    assert capfd.readouterr() == ("", "")
