@@ -269,7 +269,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
         if self._writing_paused:
             if self._writer.is_begun or self._wakes_reader:
                 raise anyio.BusyResourceError("writing to")
-            if not await self._wait(self._writer):
+            if self.expired or not await self._wait(self._writer):
                 raise Expired
             if self._closed or self._lost or self._error is not None:
                 self._raise_unwritable()

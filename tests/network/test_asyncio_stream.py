@@ -357,6 +357,10 @@ class TestDeadline(ReadsAhead, stream_contract.Deadlines):
         assert all(handle.cancelled() for handle in scheduled)
 
 
+class TestWaitingForEither(ReadsAhead, stream_contract.WaitingForEither):
+    pass
+
+
 class TestWrapping(ReadsAhead, stream_contract.Wrapping):
     @pytest.mark.parametrize("rounds_before", range(1, 6))
     async def test_a_native_cancellation_closes_the_socket_once(self, rounds_before: int) -> None:

@@ -97,6 +97,8 @@ class TestClosing(stream_contract.Closing):
         with pytest.raises(Expired):
             stream.send_nowait(b"a")
         with pytest.raises(Expired):
+            stream.send_left_nowait()
+        with pytest.raises(Expired):
             await stream.send(b"b")
         stream.expired = False
         await stream.send(b"c")
@@ -120,6 +122,10 @@ class TestDeadline(stream_contract.Deadlines):
         stream, _ = link
         stream.deadline = anyio.current_time() + 100
         assert await cancel_when(stream.receive, anyio.wait_all_tasks_blocked)
+
+
+class TestWaitingForEither(stream_contract.WaitingForEither):
+    pass
 
 
 class TestWatched:

@@ -11,7 +11,7 @@ import math
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -20,7 +20,7 @@ from anyio.abc import SocketAttribute
 
 from anyhttp._tasks.timeouts import Expired, TimedStream
 
-from .waiting import DEADLINE, block_until_arrived, until_arrived
+from .waiting import DEADLINE, block_until_arrived, until_arrived, until_full
 
 Stream = TypeVar("Stream", bound=TimedStream)
 Pair = tuple[TimedStream, socket.socket]
@@ -28,12 +28,48 @@ Pair = tuple[TimedStream, socket.socket]
 FLOOD = b"x" * 65536
 
 
+class FickleSocket(socket.socket):
+    """A socket that says for a while that it has no room, or has received nothing."""
+
+    is_full = False
+    #: how many calls find nothing
+    found_empty = 0
+
+    def send(self, *args: Any) -> int:
+        """Send, unless there is no room."""
+        self._check_room()
+        return super().send(*args)
+
+    def sendmsg(self, *args: Any) -> int:
+        """Send, unless there is no room."""
+        self._check_room()
+        return super().sendmsg(*args)
+
+    def recv(self, *args: Any) -> bytes:
+        """Receive, unless nothing is found."""
+        if self.found_empty:
+            self.found_empty -= 1
+            raise BlockingIOError
+        return super().recv(*args)
+
+    def _check_room(self) -> None:
+        if self.is_full:
+            raise BlockingIOError
+
+
+def fickle(stream: TimedStream) -> FickleSocket:
+    """Return the socket of *stream*, which :func:`connected` has made."""
+    assert isinstance(stream._raw_socket, FickleSocket)
+    return stream._raw_socket
+
+
 async def connected(
     wrap: Callable[[socket.socket], Awaitable[Stream]],
 ) -> AsyncIterator[tuple[Stream, socket.socket]]:
     """Yield a stream, and the plain non-blocking socket of its peer."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        ours = socket.create_connection(listener.getsockname())
+        ours = FickleSocket()
+        ours.connect(listener.getsockname())
         peer, _ = listener.accept()
     ours.setblocking(False)
     peer.setblocking(False)
@@ -136,6 +172,14 @@ class Receiving(Contract):
                 await stream.receive()
             peer.send(b"x")
 
+    async def test_woken_for_nothing(self, link: Pair) -> None:
+        """Linux may discard a packet after it has reported it: the reader waits on."""
+        stream, peer = link
+        peer.send(b"x")
+        block_until_arrived(stream._raw_socket)  # the event loop has not received it yet
+        fickle(stream).found_empty = 2
+        assert await stream.receive() == b"x"
+
     async def test_cancelling_loses_no_bytes(self, link: Pair) -> None:
         """Cancellation loses no bytes, not even those that arrive at that moment."""
         stream, peer = link
@@ -196,6 +240,19 @@ class Sending(Contract):
                 except BlockingIOError:
                     continue
         assert received == data
+
+    async def test_pieces_for_which_there_is_no_room(self, link: Pair) -> None:
+        """They are kept, and arrive in order."""
+        stream, peer = link
+        fickle(stream).is_full = True
+        stream.send_together_nowait(b"ab", memoryview(b"c"))  # uvloop has a way past this object
+        stream.send_together_nowait(b"d", b"ef")
+        fickle(stream).is_full = False
+        with anyio.fail_after(DEADLINE):
+            await stream.drain()
+        assert not stream.has_unsent
+        await until_arrived(peer)
+        assert peer.recv(100) == b"abcdef"
 
     async def test_a_peer_that_leaves_wakes_the_sender(self, link: Pair) -> None:
         """A send that waits fails when the peer closes."""
@@ -307,6 +364,58 @@ class Deadlines(Contract):
         stream.deadline = anyio.current_time() + 0.05
         with pytest.raises(Expired):
             await send_on(stream)
+
+    async def test_nothing_is_done_after_it(self, link: Pair) -> None:
+        """Whoever asks is told that the time is over, and no byte is lost."""
+        stream, peer = link
+        stream.watched = True
+        sent = len(FLOOD)
+        while stream.send_nowait(FLOOD):
+            sent += len(FLOOD)
+        stream.expire()
+        for send in (stream.send_nowait, stream.send_together_nowait):
+            with pytest.raises(Expired):
+                send(b"x")
+        for wait in (stream.drain, stream.wait_for_either, stream.receive):
+            with anyio.fail_after(DEADLINE), pytest.raises(Expired):
+                await wait()
+        stream.expired = False
+        received = 0
+        async with anyio.create_task_group() as group:
+            group.start_soon(stream.drain)
+            while received < sent:
+                await until_arrived(peer)
+                received += len(peer.recv(1 << 20))
+        assert received == sent
+        assert not stream.has_unsent
+
+
+class WaitingForEither(Contract):
+    async def test_what_has_arrived_already(self, link: Pair) -> None:
+        """There is nothing to wait for, and it is still there."""
+        stream, peer = link
+        peer.send(b"x")
+        await self.until_there(stream)
+        with anyio.fail_after(DEADLINE):
+            await stream.wait_for_either()
+        assert await stream.receive() == b"x"
+
+    async def test_while_another_task_waits(self, link: Pair) -> None:
+        """Neither the one that receives nor the one that drains is woken in its place."""
+        stream, peer = link
+        async with anyio.create_task_group() as group:
+            group.start_soon(stream.receive)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(anyio.BusyResourceError, match="reading"):
+                await stream.wait_for_either()
+            peer.send(b"x")
+        async with anyio.create_task_group() as group:
+            group.start_soon(send_on, stream)
+            await until_full(stream._raw_socket)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(anyio.BusyResourceError, match="writing"):
+                await stream.wait_for_either()
+            group.cancel_scope.cancel()
 
 
 class Wrapping(Contract):
