@@ -243,7 +243,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             self._receive_rest()
         return not self._writing_paused
 
-    if sys.platform != "win32":  # which has no sendmsg()
+    if sys.platform != "win32":  # pragma: no branch  (Windows has no sendmsg())
 
         def send_together_nowait(self, *items: bytes | memoryview) -> bool:
             self._check_sendable()

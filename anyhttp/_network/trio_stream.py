@@ -145,7 +145,7 @@ class TrioStream(TimedStream):
         self._unsent.append(memoryview(item)[sent:])
         return False
 
-    if sys.platform != "win32":  # which has no sendmsg()
+    if sys.platform != "win32":  # pragma: no branch  (Windows has no sendmsg())
 
         def send_together_nowait(self, *items: bytes | memoryview) -> bool:
             if self._writing:

@@ -126,7 +126,7 @@ def _verified_context(alpn: Protocols) -> ssl.SSLContext:
     """Return the default context: the operating system's trust store, TLS 1.2 or newer."""
     context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _set_defaults(context, alpn)
-    if sys.platform not in {"win32", "darwin"}:
+    if sys.platform not in {"win32", "darwin"}:  # pragma: no branch  (Windows, macOS)
         # Here OpenSSL itself verifies, and truststore's context would only read the whole trust
         # store again for each connection, which takes longer than all the rest of it (70 ms).
         # The first object has made it read the store into the plain context that it wraps.
