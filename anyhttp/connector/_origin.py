@@ -536,10 +536,8 @@ class Origin:
 
     def _unchecked(self) -> SharedConnection | None:
         """Return a connection that would have room if it gives a sign of life."""
-        for shared in self.with_room:
-            if not shared.is_being_checked:
-                return shared
-        return self._pool.take_kept(self)
+        # None of these is being checked: whoever does that is one of the openers.
+        return next(iter(self.with_room), None) or self._pool.take_kept(self)
 
     def drop(self, slot: OriginSlot) -> None:
         """Take everything back that *slot* has got; call :meth:`serve` afterwards."""
@@ -563,7 +561,6 @@ class Origin:
                 self.end_opening(slot)
                 del self.queue[slot]
             elif slots.request(slot):
-                if not slot._wake():
-                    slots.release(slot)
+                slot._wake()  # in this event loop, as the caller runs in that of the origin
             else:
                 del self.queue[slot]
