@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import os
 import threading
+from contextvars import copy_context
 from typing import Any
+from weakref import ref
 
 import pytest
 
 from anyhttp._http1 import IDLE
+from anyhttp._network import TlsSessions
+from anyhttp._tasks import asyncio_loop
 from anyhttp.client_exceptions import ClientConnectionError
+from anyhttp.connector import _pool, replaced_network
 from anyhttp.connector._pool import ConnectionPool
+from tests.support.canned import CannedSource
+from tests.support.forks import fork
 from tests.support.keys import A, B, C
+
+TWO_THREADS = "a session, or a connector, is being used by two threads at once"
 
 
 class Stream:
@@ -32,6 +43,16 @@ class Stream:
 
     def leave_to_parent(self) -> None:
         self.left = True
+
+
+class Loop:
+    """An event loop of asyncio."""
+
+    def __init__(self, *, ended: bool) -> None:
+        self._ended = ended
+
+    def is_closed(self) -> bool:
+        return self._ended
 
 
 class Whole:
@@ -56,6 +77,32 @@ class Whole:
 def make(limit: int = 10, per_host: int = 0, keepalive: float = 15.0) -> ConnectionPool:
     """Return a pool that has no connection."""
     return ConnectionPool(limit, per_host, keepalive)
+
+
+def tell_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let the pool's clock stand at a time."""
+    monkeypatch.setattr(_pool, "monotonic", lambda: seconds)
+
+
+def in_a_thread(work: Any) -> None:
+    """Call *work* in a new thread, and wait until that has ended."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def use_in_a_thread(pool: ConnectionPool) -> str:
+    """Return how the use of *pool* in a new thread has gone: nothing, or the error."""
+    found: list[str] = []
+
+    def use() -> None:
+        try:
+            pool.check_use()
+        except RuntimeError as error:
+            found.append(str(error).partition(":")[0])
+
+    in_a_thread(use)
+    return "".join(found)
 
 
 def lend(pool: ConnectionPool, key: Any = A, stream: Stream | None = None) -> tuple[Any, Any]:
@@ -90,6 +137,42 @@ async def test_which_connection_is_lent() -> None:
     assert (pool.kept_slots, len(pool.idle), pool.in_use) == (0, 0, 1)
     assert pool.lent == [lease]
     assert slot.is_held is False
+
+
+async def test_when_a_connection_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the moment that its server has named, or when it was idle for the time of the pool."""
+    tell_time(monkeypatch, 100.0)
+    pool = make(keepalive=15.0)
+    for until, is_lent in ((100.0, False), (100.5, True)):
+        whole, _ = idle(pool)
+        whole.usable_until = until
+        lease: Any = pool.take_idle(A)
+        assert (lease is not None, whole.aborted) == (is_lent, not is_lent)
+    lease.release()
+    whole.usable_until = math.inf
+    other, _ = idle(pool, B)
+    tell_time(monkeypatch, 115.0)
+    assert pool.take_idle(C) is None  # a request to any endpoint closes what is too old
+    assert (whole.aborted, other.aborted) == (True, True)
+    assert (len(pool.idle), pool.kept_slots) == (0, 0)
+
+
+async def test_connections_of_the_network_are_left_where_it_is_replaced() -> None:
+    """In that context only; a pool of other connections lends them there too."""
+    of_network = ConnectionPool(10, 0, 15.0, uses_network=True)
+    of_others = make()
+    for pool in (of_network, of_others):
+        idle(pool)
+    with replaced_network(CannedSource()):
+        assert of_network.take_idle(A) is None
+        lease = of_others.take_idle(A)
+        assert lease is not None
+    elsewhere = copy_context()
+    block = replaced_network(CannedSource())
+    elsewhere.run(block.__enter__)
+    assert elsewhere.run(of_network.take_idle, A) is None
+    assert of_network.take_idle(A) is not None
+    elsewhere.run(block.__exit__, None, None, None)
 
 
 async def test_a_slot_that_is_not_needed_is_given_back() -> None:
@@ -133,6 +216,49 @@ async def test_room_is_made_by_idle_connections() -> None:
     assert old.stream.is_gone
     assert pool.has_room
     pool.release_slot(slot)
+
+
+async def test_idle_connections_without_a_slot_make_room_too() -> None:
+    """What counts is how many are open, and how many are being opened."""
+    pool = make(limit=2, per_host=1)
+    old, _ = idle(pool, A)
+    young, _ = idle(pool, B)
+    assert pool.has_room
+    slot = pool.reserve(C)
+    assert slot.is_held
+    assert not old.aborted
+    assert not pool.has_room
+    await pool.make_room()
+    assert (old.aborted, young.aborted) == (True, False)
+    assert old.stream.is_gone
+    assert pool.has_room
+
+
+@pytest.mark.parametrize(("limit", "is_awaited"), [(1, True), (2, False)])
+async def test_a_socket_that_closes_soon_may_be_the_last_that_is_allowed(
+    limit: int, is_awaited: bool
+) -> None:
+    """Together with the connections in use, that which is being made included."""
+    pool = make(limit=limit)
+    whole, _ = idle(pool, A)
+    pool.evict_idle()
+    assert pool.reserve(B).is_held
+    await pool.make_room()
+    assert whole.stream.is_gone is is_awaited
+
+
+async def test_what_cannot_be_kept_is_closed() -> None:
+    """Its socket counts until it is gone, which some are at once."""
+    for is_gone in (False, True):
+        pool = make(keepalive=0.0)
+        whole, _ = lend(pool)
+        whole.stream.is_gone = is_gone
+        lease = pool.lent[0]
+        lease.release()
+        assert whole.aborted
+        assert pool.is_empty
+        assert pool.has_room is is_gone
+        assert pool.is_closing is not is_gone
 
 
 async def test_sockets_that_close_by_awaiting_are_awaited() -> None:
@@ -198,11 +324,13 @@ async def test_how_long_connections_are_kept() -> None:
 async def test_closed() -> None:
     """Nothing is lent, and nothing kept."""
     pool = make()
+    assert pool.closed is False
     kept, _ = idle(pool)
     whole, slot = lend(pool)
-    sessions = pool.tls_sessions
-    assert pool.tls_sessions is sessions
+    found = []
+    slot.lease.add_callback(lambda: found.append(pool.closed))
     pool.close()
+    assert found == [True]  # whoever is told that his connection is closed finds that of the pool
     assert pool.closed is True
     assert kept.aborted
     assert whole.aborted
@@ -211,6 +339,43 @@ async def test_closed() -> None:
     with pytest.raises(ClientConnectionError, match="Connector is closed"):
         pool.check_use()
     assert slot.lease is None
+
+
+async def test_tls_sessions_are_those_of_the_pool() -> None:
+    """They are made when they are asked for, and hold nothing once the pool is closed."""
+    pool = make()
+    sessions = pool.tls_sessions
+    assert isinstance(sessions, TlsSessions)
+    assert pool.tls_sessions is sessions
+
+
+async def test_the_event_loop_of_the_connections() -> None:
+    """One that has ended counts if all have; without a connection it is the running one."""
+    try:
+        running = asyncio_loop()
+    except RuntimeError:
+        running = None
+    pool = make()
+    assert pool.loop is running
+    lend(pool)
+    assert pool.loop is running  # its stream belongs to none
+    pool = make()
+    loops: list[Any] = [Loop(ended=True), Loop(ended=True), Loop(ended=False)]
+    lent = []
+    for loop in loops:
+        whole, slot = lend(pool)
+        whole.stream.asyncio_loop = loop
+        lent.append((slot, whole))
+        assert pool.loop in (loops[:2] if loop.is_closed() else loops[2:])
+    pool.take_back(*lent.pop())
+    assert pool.loop is loops[2]  # that of an idle connection
+    pool.close_idle()
+    assert pool.loop in loops[:2]
+
+
+def test_no_event_loop_is_running() -> None:
+    """And there is no connection."""
+    assert make().loop is None
 
 
 async def test_a_forked_child_begins_anew() -> None:
@@ -232,31 +397,71 @@ async def test_a_forked_child_begins_anew() -> None:
         pool.release_slot(slot)
 
 
-async def test_another_thread_may_go_on_when_nobody_uses_the_pool() -> None:
-    """Or when the thread that did has ended."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the operating system cannot fork")
+@pytest.mark.filterwarnings("ignore:.* use of fork:DeprecationWarning")
+def test_every_pool_is_told_that_the_process_is_a_child() -> None:
+    """And begins anew there, while that of the parent stays as it is."""
+    pools = [make(limit=0), make(limit=0)]  # limits need an event loop
+    kept = [idle(pool)[0] for pool in pools]
+
+    def look() -> str:
+        return f"{[len(pool.idle) for pool in pools]}, {[whole.left for whole in kept]}"
+
+    assert fork(look) == "[0, 0], [True, True]"
+    assert look() == "[1, 1], [False, False]"
+
+
+async def test_a_pool_that_has_just_gone_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All others of the child begin anew."""
+    pools = [make(), make()]
+    kept = [idle(pool)[0] for pool in pools]
+    monkeypatch.setattr(_pool, "_pools", {ref(pools[0]), ref(make()), ref(pools[1])})
+    _pool._leave_all_to_parent()
+    assert [whole.left for whole in kept] == [True, True]
+    assert [len(pool.idle) for pool in pools] == [0, 0]
+
+
+def test_a_pool_that_is_gone_is_not_remembered() -> None:
+    """A program may make many of them."""
+    gc.collect()
+    before = len(_pool._pools)
     pool = make()
-    found: list[object] = []
+    assert len(_pool._pools) == before + 1
+    del pool
+    gc.collect()
+    assert len(_pool._pools) == before
+
+
+async def test_a_forked_child_uses_the_pool_in_one_thread_too() -> None:
+    """The one in which it was forked."""
+    pool = make()
+    in_a_thread(pool.check_use)
+    pool.leave_to_parent()
+    lend(pool)
+    assert use_in_a_thread(pool) == TWO_THREADS
+
+
+async def test_another_thread_may_go_on_when_nobody_uses_the_pool() -> None:
+    """Nobody has a connection of it, or waits for one."""
+    pool = make()
+    whole, slot = lend(pool)
+    assert use_in_a_thread(pool) == TWO_THREADS
+    pool.take_back(slot, whole)
+    assert use_in_a_thread(pool) == ""
+
+
+async def test_another_thread_may_go_on_when_the_one_before_has_ended() -> None:
+    """Even if it has left a connection in use."""
+    pool = make(limit=0)  # limits need an event loop
 
     def use() -> None:
-        try:
-            pool.check_use()
-            found.append("used")
-        except RuntimeError as error:
-            found.append(str(error).partition(":")[0])
+        pool.check_use()
+        lend(pool)
 
-    def in_a_thread() -> None:
-        thread = threading.Thread(target=use)
-        thread.start()
-        thread.join()
-
-    whole, slot = lend(pool)
-    in_a_thread()
-    assert found == ["a session, or a connector, is being used by two threads at once"]
-    pool.take_back(slot, whole)
-    in_a_thread()
-    assert found[1:] == ["used"]
-    pool.check_use()  # that thread has ended
-    assert pool._thread == threading.get_ident()
+    in_a_thread(use)
+    assert pool.in_use == 1
+    pool.check_use()
+    assert use_in_a_thread(pool) == TWO_THREADS
 
 
 async def test_what_only_pools_of_http2_have() -> None:
