@@ -84,4 +84,15 @@ TARGETS: Final = (
         ("client/_redirects.py", "client/_hop.py"),
         ("client/test_redirects.py", "client/test_hop.py"),
     ),
+    Target(
+        "states",
+        ("_http2/state.py", "_http2/streams.py", "_http2/settings.py"),
+        (
+            "http2/test_state.py",
+            "http2/test_streams.py",
+            "http2/test_settings.py",
+            "http2/test_core.py",
+            "http2/test_extended_connect.py",
+        ),
+    ),
 )

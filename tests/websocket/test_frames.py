@@ -620,6 +620,94 @@ class TestReadingAhead:
             assert len(target.ready) == count - 1
             assert target.messages_left <= 0
 
+    @pytest.mark.parametrize(
+        ("behind", "found"),
+        [
+            (peer.frame(BINARY, bytes(70_000)), [(2, bytes(70_000))]),
+            (peer.frame(BINARY, b"e" * 200)[:50], []),
+            (peer.frame(BINARY, b"e" * 20)[:5], []),
+            (peer.frame(BINARY, b"e" * 65_535) * 2, [(2, b"e" * 65_535)] * 2),
+            (peer.frame(PING, b"1"), [(9, b"1")]),
+            (peer.frame(TEXT, b"a", last=False) + peer.frame(0, b"b"), [(1, "ab")]),
+            (b"\x82", []),
+        ],
+        ids=["long", "begun", "begun short", "enough", "control", "fragments", "half a header"],
+    )
+    def test_what_is_behind_them_costs_no_message(
+        self, behind: bytes, found: list[tuple[int, object]]
+    ) -> None:
+        """Reading ahead stops at it; each message is returned once, with an empty ``extra``."""
+        target = reader()
+        target.feed(peer.frame(BINARY, b"1") + peer.frame(TEXT, b"2") + behind)
+        messages = []
+        while (message := target.next_message()) is not None:
+            messages.append(message)
+        assert [(message.type, message.data) for message in messages] == [
+            (2, b"1"), (1, "2"), *found
+        ]  # fmt: skip
+        assert {message.extra for message in messages} == {""}
+
+    @pytest.mark.parametrize(
+        ("behind", "code"),
+        [
+            (b"\x82\x7e\x00\x7d" + bytes(125), 1002),
+            (peer.frame(TEXT, b"\xff"), 1007),
+            (peer.frame(3), 1002),
+        ],
+        ids=["16 bits for 125", "no UTF-8", "reserved"],
+    )
+    def test_what_is_wrong_behind_them_is_told_after_them(self, behind: bytes, code: int) -> None:
+        """Those before it are returned first."""
+        target = reader()
+        target.feed(peer.frame(BINARY, b"1") + peer.frame(TEXT, b"2") + behind)
+        assert target.next_message() == WSMessage(WSMsgType.BINARY, b"1", "")
+        assert target.next_message() == WSMessage(WSMsgType.TEXT, "2", "")
+        with pytest.raises(WebSocketError) as caught:
+            target.next_message()
+        assert caught.value.code == code
+
+    def test_a_length_of_64_bits_is_not_taken_for_one_of_16(self) -> None:
+        """Its first two bytes may look like one."""
+        target = reader()
+        target.feed(b"\x82\x7f\x00\x7e" + bytes(6) + b"x" * 200)
+        assert target.next_message() is None
+        assert not target.ready
+
+    def test_messages_that_are_read_singly_count_as_well(self) -> None:
+        """One of 64 KiB as 64 others: so other tasks run in between, whatever the frames."""
+        target = reader()
+        for size, left in ((0, 63), (65_535, 62), (65_536, -2)):
+            target.feed(peer.frame(BINARY, bytes(size), last=False) + peer.frame(0))
+            assert target.next_message() == WSMessage(WSMsgType.BINARY, bytes(size), "")
+            assert target.messages_left == left
+
+
+class TestNothingToRead:
+    def test_before_the_first_byte(self) -> None:
+        """Each method says that more is needed."""
+        target = reader()
+        assert target.buffered == 0
+        found = [target.next_message(), target.next_start(), target.next_control()]
+        assert found == [None] * 3
+        assert target.skip_to_close() is None
+
+    @pytest.mark.parametrize(
+        "wire",
+        [
+            peer.frame(PING, b"1"),
+            peer.frame(BINARY, b"1"),
+            peer.frame(TEXT, b"1", last=False) + peer.frame(0, b"2"),
+            peer.frame(BINARY, bytes(70_000)),
+        ],
+        ids=["control", "short", "fragments", "long"],
+    )
+    def test_no_bytes_are_kept_that_have_been_read(self, wire: bytes) -> None:
+        """A WebSocket that is silent for hours would keep what came last."""
+        target = reader()
+        target.feed(wire)
+        assert target.next_message() is not None
+        assert target.data == b""
+
 
 class TestControlAndClose:
     @pytest.mark.parametrize("frames", [b"\x8a\0", b"\0\0", b"\0\1x"])
