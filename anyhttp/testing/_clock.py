@@ -25,13 +25,17 @@ Events = list[tuple[selectors.SelectorKey, int]]
 #: How many sockets a loop watches for itself: the one by which other threads wake it.
 _OWN_SOCKETS: Final = 1
 
+#: The time at which a loop begins, always the same.  Zero would be "never" to some programs.
+_BEGIN: Final = 1000.0
+
 
 class AutojumpEventLoop(asyncio.SelectorEventLoop):
     """An event loop whose time jumps forward when every task waits for time alone.
 
     It is for tests: ``anyio.sleep(3600)``, a :class:`.ClientTimeout` and :func:`asyncio.wait_for`
-    take no real time.  Tasks run in the same order as with real time, and the clocks of the loop
-    and of anyio go forward by what was waited for; ``time.monotonic()`` does not.
+    take no real time.  Tasks run in the same order as with real time.  The clocks of the loop and
+    of anyio stand still while a task runs, and go forward by exactly what was waited for: a test
+    has the same result on a slow machine.  ``time.monotonic()`` is not changed.
 
     ::
 
@@ -42,12 +46,13 @@ class AutojumpEventLoop(asyncio.SelectorEventLoop):
 
     Time does not jump while a thread works for a task: one of :func:`asyncio.to_thread`, of
     ``loop.run_in_executor()``, of :func:`anyio.to_thread.run_sync` with its usual limiter, or one
-    that looks up a name for a connector.
+    that looks up a name for a connector.  What others wait for meanwhile takes real time.
     Nobody can know whether something will arrive at a socket.  So while a task or a server waits
     for one, and something has run since the last such wait, the loop waits for *patience* seconds
-    of real time first; then time jumps.
+    of real time first, also if a task waits for less time than that; then time jumps.
 
-    What waits for no time and for nothing real waits for ever, as in any event loop.  On trio,
+    What waits for no time and for nothing real waits for ever, as in any event loop, and so does
+    a task that looks at the clock in a loop without waiting.  On trio,
     ``trio.testing.MockClock(autojump_threshold=0)`` does the same.
 
     :param patience: how long to wait for a socket before time jumps, in real seconds
@@ -56,7 +61,7 @@ class AutojumpEventLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, *, patience: float = 0.1) -> None:
-        self._jumped = 0.0
+        self._now = _BEGIN
         self._patience = patience
         self._calls: set[object] = set()  # those that threads do for tasks
         self._limiters: tuple[CapacityLimiter, ...] = ()  # of other threads
@@ -69,23 +74,23 @@ class AutojumpEventLoop(asyncio.SelectorEventLoop):
             raise
 
     def time(self) -> float:
-        """Return the time of the loop, in seconds: real time, and all that was jumped over."""
-        return super().time() + self._jumped
+        """Return the time of the loop, in seconds: the sum of all that was waited for."""
+        return self._now
 
     def _wait(self, selector: _JumpingSelector, timeout: float) -> Events:
-        """Wait for sockets and threads; if there are none, let *timeout* seconds be over."""
+        """Wait for sockets and threads; if nothing comes, let *timeout* seconds be over."""
         if self._calls or any(limiter.borrowed_tokens for limiter in self._limiters):
-            return selector.wait(timeout)
-        patience = 0.0
-        if self._has_run and len(selector.get_map()) > _OWN_SOCKETS:
-            patience = min(timeout, self._patience)
-        self._has_run = False
-        # Without patience too: another thread may have called call_soon_threadsafe().
-        events = selector.wait(patience)
+            real = timeout
+        elif self._has_run and len(selector.get_map()) > _OWN_SOCKETS:
+            real = self._patience
+            self._has_run = False
+        else:
+            real = 0.0  # another thread may have called call_soon_threadsafe()
+        events = selector.wait(real)
         if events:
             self._has_run = True
         else:
-            self._jumped += timeout - patience
+            self._now += timeout
         return events
 
     def call_soon(
