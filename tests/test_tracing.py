@@ -45,7 +45,7 @@ from tests.support.cancel import cancel_when
 from tests.support.census import assert_no_tokens
 from tests.support.client import assert_free, get
 from tests.support.names import Names
-from tests.support.peer import CLOSE, Head, Script
+from tests.support.peer import CLOSE, STALL, Head, Script
 from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.waiting import DEADLINE
@@ -1314,6 +1314,27 @@ class TestCancellation:
             assert task.cancelled()
             assert told
             assert_free(session, idle=0)
+
+    async def test_a_body_that_ends_as_a_generator_does(self, script: Script) -> None:
+        """A ``GeneratorExit`` of the body is no end of the coroutine: handlers are told of it."""
+        seen: list[BaseException] = []
+
+        async def handler(_: Any, context: Any, params: Any) -> None:
+            await anyio.lowlevel.checkpoint()
+            seen.append(params.exception)
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"x"
+            raise GeneratorExit
+
+        peer = await script([(Head(b"POST "), STALL)])
+        config = one_handler("on_request_exception", handler)
+        session = await ClientSession(trace_configs=[config]).__aenter__()
+        with pytest.raises(GeneratorExit) as caught:
+            await session.post(peer.url, data=body())
+        assert seen == [caught.value]
+        with pytest.raises(GeneratorExit):  # once more, as it ends programs
+            await session.close()
 
     async def test_a_handler_that_raises_the_cancellation(self, server: Server) -> None:
         """Raising what it was told changes nothing."""

@@ -241,10 +241,9 @@ class Transport(Generic[RequestT, ResponseT]):
         if route.prefix is not None and proxy is not None:
             if target.startswith(b"/"):
                 target = route.prefix + target
-            if proxy.fields:
-                own = {name.lower() for name, _ in fields}
-                others = [field for field in proxy.fields if field[0].lower() not in own]
-                fields = [*others, *fields]
+            own = {name.lower() for name, _ in fields}
+            others = [field for field in proxy.fields if field[0].lower() not in own]
+            fields = [*others, *fields]
         data = library.body_in_memory(stream)
         return outgoing_request(request.method, target, fields, stream, data)
 

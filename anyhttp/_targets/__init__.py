@@ -15,6 +15,7 @@ from .destination import Destination, destination_of
 from .proxies import HTTP_PROXIES, ProxyOptions, checked_proxy, environment_proxy, proxy_options
 from .query import with_params
 from .urls import (
+    NO_PORT,
     Origin,
     checked_server_hostname,
     checked_url,
@@ -31,6 +32,7 @@ __all__ = (
     "BasicAuth",
     "Destination",
     "HTTP_PROXIES",
+    "NO_PORT",
     "NetrcCredentials",
     "Origin",
     "OriginCredentials",

@@ -16,6 +16,7 @@ from ..client_exceptions import InvalidUrlClientError, NonHttpUrlClientError
 from ..typedefs import StrOrURL
 
 __all__ = (
+    "NO_PORT",
     "REQUESTS_OF",
     "checked_server_hostname",
     "checked_url",
@@ -30,6 +31,9 @@ __all__ = (
 
 #: Longest host, in characters, for which the result of the check is cached.
 MAX_KNOWN_HOST: Final = 64
+
+#: What is wrong with a URL whose scheme has no default port.
+NO_PORT: Final = "the URL has no port, and its scheme has no default one"
 
 # A host with a port, such as "localhost:8080/path", looks like a scheme with a path.
 _HOST_AND_PORT: Final = re.compile(r"[A-Za-z0-9\-.]+:[0-9]+(?:[/?#]|\Z)")

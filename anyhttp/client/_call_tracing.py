@@ -187,8 +187,6 @@ class CallTracer:
         *error* is a cancellation, the handlers are shielded from it, and their errors are only
         logged, so that the call ends with the cancellation.
         """
-        if isinstance(error, GeneratorExit):
-            return  # the coroutine is being closed and cannot await
         hop = self._scope.hop
         params = TraceRequestExceptionParams(hop.method, hop.url, self._headers(), error)
         failed = isinstance(error, Exception)

@@ -263,10 +263,8 @@ def _data_payload(data: Any) -> Payload:
 # -- checks ----------------------------------------------------------------------------
 
 
-def checked_names(names: Iterable[str] | None) -> Iterable[str]:
+def checked_names(names: Iterable[str]) -> Iterable[str]:
     """Return the names that ``skip_auto_headers`` holds."""
-    if names is None:
-        return ()
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise TypeError(
             f"skip_auto_headers must be an iterable of header names, not {type(names).__name__}"

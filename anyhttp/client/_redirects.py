@@ -9,7 +9,7 @@ from yarl import URL
 
 from .. import hdrs
 from .._common import UnparsedURL, authority_end, parsed_url, shortened
-from .._targets import BasicAuth, host_error, is_secure, target_error
+from .._targets import NO_PORT, BasicAuth, host_error, is_secure, target_error
 from ..client_exceptions import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
 
 __all__ = ("CREDENTIAL_HEADERS", "next_method", "redirect_target", "without_body_headers")
@@ -94,7 +94,7 @@ def _objection_to(target: URL, websocket: URL | None) -> str | None:
     :raises ValueError: a part of *target* cannot be parsed
     """
     # yarl parses port and credentials only when they are read, so an error shows only then.
-    is_complete = target.port is not None and str(target.raw_host).isascii()
+    port = target.port
     if (credentials := BasicAuth.from_url(target)) is not None:
         credentials.encode()
     # A fragment is not sent, but kept, and shown with the URL.
@@ -103,6 +103,6 @@ def _objection_to(target: URL, websocket: URL | None) -> str | None:
     if websocket is not None and is_secure(websocket) and not is_secure(target):
         return "a WebSocket over TLS is redirected to one without TLS"
     reason = host_error(target.raw_host)
-    if reason is None and not is_complete:
-        reason = "the host or the port is invalid"
+    if reason is None and port is None:
+        reason = NO_PORT
     return reason or target_error(rest)

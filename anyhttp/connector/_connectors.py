@@ -42,10 +42,14 @@ from .._network import (
     fold_ssl,
     ssl_option,
 )
-from .._targets import BasicAuth, ProxyOptions, checked_proxy, proxy_options
+from .._targets import NO_PORT, BasicAuth, ProxyOptions, checked_proxy, proxy_options
 from .._tasks import ClientTimeout, Expired
 from ..abc import AbstractResolver, ResolveResult
-from ..client_exceptions import ClientConnectorDNSError, UnixClientConnectorError
+from ..client_exceptions import (
+    ClientConnectorDNSError,
+    InvalidUrlClientError,
+    UnixClientConnectorError,
+)
 from ..resolver import DefaultResolver, DnsCache, literal_address
 from ..tracing import (
     Trace,
@@ -294,11 +298,12 @@ class TCPConnector(BaseConnector):
                 replaced = await substitute_for(req, traces, timeout)
             if replaced is not None:
                 return replaced
+        if key.port is None:
+            raise InvalidUrlClientError(req.url, NO_PORT)
         if key.proxy is not None:
             asked = self._update_proxy_auth_header_and_build_proxy_req(req)
             way = self._way_for(req, asked, self._way(key, traces, limit))
             return await dial_through_proxy(req, way, asked.headers)
-        assert key.port is not None
         effective = key
         if key.is_ssl:
             option = self._verification(req, self._ssl if key.ssl is True else key.ssl)

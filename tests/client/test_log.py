@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import anyio
 import pytest
@@ -12,6 +14,7 @@ from yarl import URL
 
 import anyhttp
 from anyhttp import (
+    BaseConnector,
     BasicAuth,
     ClientHandlerType,
     ClientPayloadError,
@@ -23,9 +26,12 @@ from anyhttp import (
     NonHttpUrlClientError,
     ServerDisconnectedError,
     TCPConnector,
+    TraceConnectionTlsEndParams,
 )
 from anyhttp.client_middlewares import tell_of_retry
+from anyhttp.tracing import Trace, tell
 from tests.support.api import Api
+from tests.support.canned import Canned
 from tests.support.client import assert_free, get
 from tests.support.names import Names
 from tests.support.peer import CLOSE, STALL, Script
@@ -253,6 +259,26 @@ class TestAtDebug:
             "is sent again in T s, attempt 3: LookupError",
             "is sent again in T s, attempt 4",
         ]
+
+    async def test_what_is_told_too_late(self, lines: Lines) -> None:
+        """The log keeps no call alive, and says nothing of one that is gone."""
+        kept: list[Sequence[Trace]] = []
+
+        class Keeping(BaseConnector):
+            async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
+                kept.append(traces)
+                await tell(traces, TraceConnectionTlsEndParams("a.test"))
+                return Canned(OK)
+
+        async with ClientSession(connector=Keeping()) as session:
+            await get(session, "http://a.test/")
+        gc.collect()
+        before = list(lines.seen)
+        assert "DEBUG GET http://a.test/ has TLS" in before
+        (traces,) = kept
+        assert len(traces) == 1
+        await tell(traces, TraceConnectionTlsEndParams("a.test"))
+        assert lines.seen == before
 
 
 class Broken(logging.Handler):

@@ -47,6 +47,7 @@ from anyhttp.testing import Answer
 from tests.support.api import Api
 from tests.support.client import assert_free, client, opened, wait_free
 from tests.support.peer import CLOSE, DEAF, STALL, Flag, Head, Script, Until, Wait
+from tests.support.requests import fields, requests_of
 from tests.support.responses import OK
 from tests.support.server import Server
 from tests.support.tls import Authority
@@ -276,6 +277,26 @@ class TestOrder:
                 await response.read()
             async with session.put("", data=body, middlewares=[in_brackets]) as response:
                 assert await response.read() == b"ok"
+
+    async def test_a_body_they_have_removed_is_given_back(self, script: Script, http1: str) -> None:
+        """It is removed once more, in place of a stale connection."""
+        seen: list[object] = []
+
+        async def remove(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            body = request.body
+            seen.append(await body.as_bytes() if isinstance(body, Payload) else body)
+            await request.update_body(None)
+            return await handler(request)
+
+        peer = await script([(b"GET / ", OK), (b"PUT / ", CLOSE)], [(b"PUT / ", OK)])
+        async with client(http1, base_url=peer.url) as session:
+            async with session.get("") as response:
+                await response.read()
+            async with session.put("", data=b"body", middlewares=[remove]) as response:
+                assert await response.read() == b"ok"
+        assert seen == [b"body", b"body"]
+        (request,) = requests_of(peer.requests[1])
+        assert fields(request)["content-length"] == "0"
 
     async def test_a_body_they_have_closed_is_not_sent_again(
         self, script: Script, tmp_path: Path
@@ -1321,6 +1342,73 @@ class TestTheRestOfTheCall:
         with anyio.fail_after(5), pytest.raises(TimeoutError, match="waiting for the response"):
             await fetch(session, "GET", "", entered=entered, in_block=False, timeout=0.2)
         assert len(errors) == 1
+
+    async def test_total_holds_while_an_answer_is_given_back(
+        self, script: Script, entered: bool
+    ) -> None:
+        """A middleware that shields itself learns it there, too, as the same error."""
+        errors: list[str] = []
+
+        async def shield(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            with anyio.CancelScope(shield=True):
+                await handler(request)
+                try:
+                    return await handler(request)
+                except TimeoutError as exc:
+                    errors.append(str(exc))
+                    raise
+            raise AssertionError
+
+        peer = await script([(b"GET / ", [b"HTTP/1.1 401 No\r\nContent-Length: 9\r\n\r\n", STALL])])
+        session = ClientSession(peer.url, middlewares=[shield])
+        with anyio.fail_after(5), pytest.raises(TimeoutError):
+            await fetch(session, "GET", "", entered=entered, in_block=False, timeout=0.2)
+        (error,) = errors
+        assert "total timeout of 0.2 s" in error
+        assert "a middleware was at work" in error
+
+    async def test_the_task_of_a_body_that_was_dropped_ends(
+        self, script: Script, in_block: bool
+    ) -> None:
+        """A middleware may send no body in the end, after one that needed a task."""
+        closed: list[bool] = []
+
+        async def body() -> AsyncIterator[bytes]:
+            try:
+                yield b"first"
+                yield b"second"
+            finally:
+                closed.append(True)
+
+        async def drop(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            await request.update_body(body())
+            await handler(request)
+            await request.update_body(None)
+            return await handler(request)
+
+        peer = await script([(b"POST / ", OK), (b"POST / ", OK)])
+        session = ClientSession(peer.url, middlewares=[drop])
+        assert await fetch(session, "POST", "", entered=False, in_block=in_block) == b"ok"
+        _, sent, second = requests_of(peer.requests[0])
+        assert sent == b"5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n"
+        assert fields(second)["content-length"] == "0"
+        assert closed == [True]
+
+    async def test_cookies_that_are_gone_are_not_sent(self, script: Script) -> None:
+        """The jar is asked once more before each sending; a header that others have set stays."""
+
+        async def forget(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            await handler(request)
+            session.cookie_jar.clear()
+            return await handler(request)
+
+        peer = await script([(b"GET / ", OK), (b"GET / ", OK)])
+        async with ClientSession(peer.url, cookies={"a": "b"}, middlewares=[forget]) as session:
+            async with session.get("") as response:
+                await response.read()
+        first, second = (fields(each) for each in requests_of(peer.requests[0]))
+        assert first["cookie"] == "a=b"
+        assert "cookie" not in second
 
     async def test_a_block_may_be_left_elsewhere(self, api: Api) -> None:
         """Without an upload, the block of a session that is not entered has no task group."""

@@ -227,3 +227,13 @@ class TestWebSocket:
                 match="- a WebSocket over TLS is redirected to one without TLS",
             ):
                 redirect_target(self.TLS, headers, requote=True, websocket=True)
+
+
+def test_a_target_without_a_port() -> None:
+    """A connector may take schemes that have none of their own."""
+    headers = CIMultiDict({"Location": "//other/x"})
+    asked = URL("rtsp://host:554/")
+    with pytest.raises(InvalidUrlRedirectClientError, match="the URL has no port"):
+        redirect_target(asked, headers, requote=True)
+    headers["Location"] = "//other:554/x"
+    assert redirect_target(asked, headers, requote=True) == URL("rtsp://other:554/x")

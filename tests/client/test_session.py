@@ -19,6 +19,7 @@ import anyhttp
 from anyhttp import (
     BasicAuth,
     ClientConnectionError,
+    ClientHandlerType,
     ClientRequest,
     ClientResponse,
     ClientSession,
@@ -288,6 +289,39 @@ async def test_request_without_a_block_closes_its_session(server: Server, way: s
     else:
         getattr(response, way)()
     assert response.closed
+
+
+async def test_request_without_a_block_leaves_a_connector_open(server: Server) -> None:
+    """The one that it is given is used again, and whoever forgets to close it is warned."""
+    connector = TCPConnector()
+    for _ in range(2):
+        response = await anyhttp.request("GET", server.url / "json", connector=connector)
+        assert await response.read()
+        assert not connector.closed
+        assert connector.statistics().idle == 1
+    assert server.connections == 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del connector, response
+        gc.collect()
+    assert ["Unclosed connector" in str(each.message) for each in caught] == [True]
+
+
+async def test_request_without_a_block_ends_with_its_last_exchange(server: Server) -> None:
+    """A middleware may have sent something else with its session, and not have read it yet."""
+    sessions: list[ClientSession] = []
+    others: list[ClientResponse] = []
+
+    async def ask_more(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        sessions.append(request.session)
+        others.append(await request.session.get(server.url / "bytes/1000000"))
+        return await handler(request)
+
+    response = await anyhttp.request("GET", server.url / "bytes/300000", middlewares=[ask_more])
+    assert len(await response.read()) == 300_000
+    assert not sessions[0].closed
+    assert len(await others[0].read()) == 1_000_000
+    assert sessions[0].closed
 
 
 async def test_request_takes_the_options_of_a_session(server: Server) -> None:

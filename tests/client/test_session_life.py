@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -16,11 +16,13 @@ import pytest
 
 import anyhttp
 from anyhttp import (
+    BaseConnector,
     ClientHandlerType,
     ClientRequest,
     ClientResponse,
     ClientSession,
     TCPConnector,
+    UploadTracker,
 )
 from tests.support.census import assert_no_tokens, running_tasks
 from tests.support.client import get
@@ -208,6 +210,20 @@ async def stream() -> AsyncIterator[bytes]:
     await anyio.sleep_forever()
 
 
+async def run_until(came: Flag, request: Coroutine[Any, Any, object]) -> None:
+    """Run *request*, as a task of asyncio does, until the peer says that it came."""
+
+    def over(future: Any) -> bool:
+        return future.done() or came.is_set()
+
+    while not came.is_set():
+        future = request.send(None)
+        await asyncio.sleep(0)
+        if future is not None:
+            future._asyncio_future_blocking = False
+            await until(partial(over, future), "a step")
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("entered", [False, True])
 @pytest.mark.parametrize(
@@ -234,18 +250,79 @@ async def test_a_request_with_tasks_that_is_thrown_away(
         if entered:
             await stack.enter_async_context(session)
 
-        def over(future: Any) -> bool:
-            return future.done() or came.is_set()
-
         with anyio.CancelScope():
             request = session.post(peer.url, data=body())
-            while not came.is_set():  # what a task does
-                future = request.send(None)
-                await asyncio.sleep(0)
-                if future is not None:
-                    future._asyncio_future_blocking = False
-                    await until(partial(over, future), "a step")
+            await run_until(came, request)
             request.close()
             assert_no_tokens(connector)
     await anyio.wait_all_tasks_blocked()
     assert running_tasks() == before
+
+
+async def test_a_forgotten_session_of_a_connector_of_others(server: Server) -> None:
+    """It is warned about, too; and so is the connector, which is not the session's."""
+    connector = TCPConnector()
+    session = ClientSession(server.url, connector=connector, connector_owner=False)
+    await get(session)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del session
+        gc.collect()
+    assert ["Unclosed client session" in str(each.message) for each in caught] == [True]
+    assert not connector.closed
+    assert connector.statistics().idle == 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del connector
+        gc.collect()
+    assert ["Unclosed connector" in str(each.message) for each in caught] == [True]
+
+
+def test_an_end_of_a_session_that_is_thrown_away(server: Server) -> None:
+    """A coroutine that is closed cannot await anything: the sockets are closed all the same."""
+
+    async def main() -> None:
+        session = ClientSession(server.url)
+        await get(session)
+        connector = session.connector
+        assert connector is not None
+        end = session.close()
+        end.send(None)
+        end.close()
+        assert session.closed
+        assert_no_tokens(connector, idle=0)
+
+    asyncio.run(main())
+
+
+@pytest.mark.once
+async def test_a_beginning_of_a_session_that_is_thrown_away() -> None:
+    """A session that was not entered is still to be closed."""
+
+    class Starting(BaseConnector):
+        async def _start_up(self) -> None:
+            await anyio.sleep_forever()
+
+    session = ClientSession(connector=Starting())
+    beginning = session.__aenter__()
+    beginning.send(None)
+    beginning.close()
+    assert not session.closed
+    await session.close()
+    assert session.closed
+
+
+@pytest.mark.once
+async def test_an_upload_that_is_thrown_away_is_over(script: Script) -> None:
+    """Whoever watches its progress learns that nothing more will be sent."""
+    came = Flag()
+    peer = await script([(b"POST / ", [Tell(came), STALL])])
+    tracker = UploadTracker()
+    connector = TCPConnector()
+    async with ClientSession(peer.url, connector=connector) as session:
+        request = session.post("", data=b"body", upload_tracker=tracker)
+        await run_until(came, request)
+        assert (tracker.bytes_written, tracker.upload_complete.done()) == (4, False)
+        request.close()
+        assert tracker.upload_complete.done()
+        assert_no_tokens(connector)

@@ -6,6 +6,7 @@ attribute of what they wrap, and put a proxy in the place of the session's conne
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from yarl import URL
 
 import anyhttp
 from anyhttp import (
+    BaseConnector,
     ClientRequest,
     ClientResponse,
     ClientSession,
@@ -32,6 +34,7 @@ from anyhttp.client_middlewares import ClientHandlerType
 from anyhttp.client_reqrep import take_exchange
 from anyhttp.testing import WebSocketPeer
 from tests.support.api import Api
+from tests.support.client import assert_free
 from tests.support.server import Server
 
 wrapt: Any = pytest.importorskip("wrapt")
@@ -562,3 +565,25 @@ class TestSending:
         assert not server.requests
         with pytest.raises(TypeError, match="only a session sends a request"):
             await ClientRequest("GET", server.url).send(None)
+
+
+@pytest.mark.once
+async def test_a_websocket_in_a_task_of_its_own(socket_url: URL) -> None:
+    """What ``ws_connect()`` returns is a coroutine: a task may run it, and be cancelled."""
+
+    class Slow(BaseConnector):
+        async def _create_connection(self, *_: object) -> Any:
+            await anyio.sleep_forever()
+
+    async with ClientSession() as session:
+        websocket = await asyncio.create_task(session.ws_connect(socket_url))
+        assert await websocket.receive_str() == "hello"
+        await websocket.close()
+    async with ClientSession(connector=Slow()) as session:
+        task = asyncio.create_task(session.ws_connect("ws://a.test/"))
+        await anyio.wait_all_tasks_blocked()
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert_free(session, idle=0)

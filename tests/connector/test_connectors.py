@@ -1665,6 +1665,16 @@ class TestUnix:
             assert_no_tokens(connector)
 
 
+@pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1", "socks5://127.0.0.1:1"])
+async def test_a_url_without_a_port(proxy: str | None) -> None:
+    """``tcp`` has no default one, so that there is nothing to connect to."""
+    async with ClientSession(connector=TCPConnector(limit=1)) as session:
+        for _ in range(2):
+            with pytest.raises(anyhttp.InvalidUrlClientError, match="the URL has no port"):
+                await session.get("tcp://127.0.0.1/", proxy=proxy)
+            assert_free(session)
+
+
 def test_a_connector_needs_no_event_loop() -> None:
     """SDKs build clients before there is one."""
     assert TCPConnector(limit=5).limit == 5
