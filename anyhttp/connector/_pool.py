@@ -283,10 +283,10 @@ class ConnectionPool:
         return self._lend_whole(cast("Http1Connection", new), slot)
 
     def _lend_whole(self, http1: Http1Connection, slot: Slot) -> Connection:
-        self._opening.discard(slot)
-        self._open.add(slot)
         slot.http1 = http1
         slot.lease = lease = Connection(http1, slot, self)
+        self._opening.discard(slot)
+        self._open.add(slot)
         return lease
 
     def release_slot(self, slot: Slot, *, failed: bool = False) -> None:
@@ -347,10 +347,10 @@ class ConnectionPool:
         return False
 
     def evict_idle(self) -> None:
-        """Close the connection that has been idle longest, if there is one."""
+        """Close the connection that has been idle longest; there has to be one."""
         oldest = self.idle.evict()
-        if oldest is not None:
-            self._close(oldest)
+        assert oldest is not None
+        self._close(oldest)
 
     def _close(self, slot: Slot) -> None:
         """Close the connection of *slot*, which was idle."""
@@ -396,7 +396,8 @@ class ConnectionPool:
         for slot in self._open:
             if slot.lease is not None:
                 leave_to_parent(slot.lease)
-            elif slot.http1 is not None:
+            else:
+                assert slot.http1 is not None
                 slot.http1.leave_to_parent()
         for stream in self._closing:
             stream.leave_to_parent()
@@ -448,5 +449,5 @@ def _leave_all_to_parent() -> None:
             pool.leave_to_parent()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+if hasattr(os, "register_at_fork"):  # pragma: no branch  (Windows cannot fork)
     os.register_at_fork(after_in_child=_leave_all_to_parent)

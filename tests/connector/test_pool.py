@@ -261,6 +261,20 @@ async def test_what_cannot_be_kept_is_closed() -> None:
         assert pool.is_closing is not is_gone
 
 
+async def test_room_is_made_only_by_those_that_have_a_slot() -> None:
+    """Older ones that have given theirs away are closed on the way, as they make no room."""
+    pool = make(limit=2)
+    old, slot = lend(pool, A)
+    with pool.slots.about_to_wait():
+        pool.take_back(slot, old)
+    young, _ = idle(pool, B)
+    lend(pool, C)
+    assert (len(pool.idle), pool.kept_slots, pool.in_use) == (2, 1, 1)
+    assert pool.reserve(C).is_held
+    assert (old.aborted, young.aborted) == (True, True)
+    assert (len(pool.idle), pool.kept_slots, pool.in_use) == (0, 0, 2)
+
+
 async def test_sockets_that_close_by_awaiting_are_awaited() -> None:
     """Whatever room there is; others only if they are too many."""
     for by_itself, limit in ((True, 5), (False, 5), (False, 0), (True, 0)):

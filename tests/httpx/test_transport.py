@@ -28,6 +28,7 @@ from tests.support.peer import CLOSE, STALL, Exact, Head, Script, SendUnasked, U
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.waiting import until
 from tests.support.websocket import TEXT, Accept, CloseWith, Frame
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -242,6 +243,24 @@ async def test_connections_may_be_closed_after_each_request(
     async with library.package.AsyncClient(transport=transport) as client:
         await client.get(str(server.url / "json"))
         assert transport._connector.statistics().idle == 0
+
+
+async def test_a_connection_that_is_closed_makes_room(library: Library, script: Script) -> None:
+    """Whoever has waited for one opens another, as there is none to take over."""
+    begun = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+    peer = await script([(b"GET /first ", [begun, STALL])], [(b"GET /second ", [OK])])
+    transport = library.ours(limits=library.package.Limits(max_connections=1), verify=False)
+
+    async def get_second() -> None:
+        assert (await client.get(str(peer.url / "second"))).content == b"ok"
+
+    async with (
+        library.package.AsyncClient(transport=transport) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        async with client.stream("GET", str(peer.url / "first")):
+            tasks.start_soon(get_second)
+            await until(lambda: transport._connector.statistics().waiting == 1, "the second")
 
 
 async def test_no_limits(library: Library, server: Server) -> None:

@@ -27,6 +27,7 @@ from anyhttp import (
     ClientRequest,
     ClientSession,
     ClientTimeout,
+    ConnectionTimeoutError,
     HttpVersion,
     HttpVersion10,
     HttpVersion11,
@@ -47,7 +48,7 @@ from anyhttp.testing._har import read_har
 from anyhttp.testing._replay import encoded_body
 from tests.support.cancel import cancel_at_every_checkpoint
 from tests.support.canned import Canned, CannedConnector
-from tests.support.peer import Flag, Script, Wait
+from tests.support.peer import STALL, Flag, Script, Wait
 from tests.support.server import Server
 from tests.support.tls import Authority
 from tests.support.waiting import until
@@ -846,6 +847,17 @@ async def test_cancelling_a_request_leaves_nothing_open(path: str) -> None:
             assert recorders[-1].statistics().in_use == 0
 
         await cancel_at_every_checkpoint(run, after=after)
+
+
+async def test_the_time_to_connect_is_limited(path: str, script: Script) -> None:
+    """``sock_connect`` holds for a connection that a recorder makes."""
+    peer = await script([STALL])  # it does not take part in the handshake
+    recorder = Recorder(path, connector=TCPConnector(ssl=False))
+    async with ClientSession(connector=recorder) as session:
+        with pytest.raises(ConnectionTimeoutError):
+            await session.get(
+                peer.url.with_scheme("https"), timeout=ClientTimeout(sock_connect=0.05)
+            )
 
 
 async def test_limits_hold_for_replays_too(path: str) -> None:
