@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from anyhttp import (
+    BaseConnector,
     BasicAuth,
     ClientConnectorError,
     ClientOSError,
@@ -48,7 +49,7 @@ from anyhttp.testing._har import read_har
 from anyhttp.testing._replay import encoded_body
 from tests.support.cancel import cancel_at_every_checkpoint
 from tests.support.canned import Canned, CannedConnector
-from tests.support.peer import STALL, Flag, Script, Wait
+from tests.support.peer import Flag, Script, Wait
 from tests.support.server import Server
 from tests.support.tls import Authority
 from tests.support.waiting import until
@@ -63,6 +64,13 @@ URL_A = "http://api.test/a"
 def path(tmp_path: Path) -> str:
     """Where the cassette is."""
     return str(tmp_path / "some.har")
+
+
+class StallingConnector(BaseConnector):
+    """Never makes a connection."""
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
+        await anyio.sleep_forever()
 
 
 def answering(*answers: bytes) -> CannedConnector:
@@ -712,6 +720,22 @@ async def test_new_episodes_that_cannot_be_sent(path: str) -> None:
             await ask(session)
 
 
+async def test_new_episodes_that_take_too_long_to_connect(path: str) -> None:
+    """``sock_connect`` limits it, whether the head or only the body shows that it is needed."""
+    mock = MockConnector()
+    mock.post(URL_A)
+    async with ClientSession(connector=Recorder(path, mock)) as session:
+        await ask(session, method="POST", data=b"1")
+    real = StallingConnector()
+    recorder = Recorder(path, real, mode="new_episodes", match_on=("method", "url", "body"))
+    timeout = ClientTimeout(sock_connect=0.02)
+    async with ClientSession(connector=recorder, timeout=timeout) as session:
+        with pytest.raises(ConnectionTimeoutError):
+            await ask(session)
+        with pytest.raises(ClientOSError, match="Connection timeout to host"):
+            await ask(session, method="POST", data=b"2")
+
+
 async def test_an_entry_that_cannot_be_replayed_is_named(path: str) -> None:
     """Browsers save without content, too."""
     entry = {
@@ -847,17 +871,6 @@ async def test_cancelling_a_request_leaves_nothing_open(path: str) -> None:
             assert recorders[-1].statistics().in_use == 0
 
         await cancel_at_every_checkpoint(run, after=after)
-
-
-async def test_the_time_to_connect_is_limited(path: str, script: Script) -> None:
-    """``sock_connect`` holds for a connection that a recorder makes."""
-    peer = await script([STALL])  # it does not take part in the handshake
-    recorder = Recorder(path, connector=TCPConnector(ssl=False))
-    async with ClientSession(connector=recorder) as session:
-        with pytest.raises(ConnectionTimeoutError):
-            await session.get(
-                peer.url.with_scheme("https"), timeout=ClientTimeout(sock_connect=0.05)
-            )
 
 
 async def test_limits_hold_for_replays_too(path: str) -> None:
