@@ -420,12 +420,12 @@ class NetworkStream:
         HTTP's own framing tells whether a message is complete.
         """
         self.abort()
-        if self._timed is not None:
-            await self._timed.aclose()
-        else:
+        transport = self._transport
+        if isinstance(transport, _ForeignStream):
             await anyio.aclose_forcefully(self.stream)
-            if isinstance(self._transport, _ForeignStream):
-                self._transport.raise_abort_error()
+            transport.raise_abort_error()
+        else:
+            await transport.aclose()
 
 
 class _ForeignStream(ByteStream):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 import socket
@@ -55,6 +56,7 @@ from tests.support.peer import (
     SendUnasked,
     Tell,
 )
+from tests.support.streams import FakeStream
 from tests.support.tls import Authority
 from tests.support.waiting import until, until_full
 
@@ -451,6 +453,55 @@ class TestForeign:
                 await call()
         await stream.aclose()
 
+    async def test_last_words(self, pair: tuple[NetworkStream, Any]) -> None:
+        """There are none, as sending them could take long."""
+        stream, other = pair
+        stream.send_last(b"bye")
+        await stream.send(b"ping")
+        assert await other.receive() == b"ping"
+
+    async def test_an_interruption(self, pair: tuple[NetworkStream, Any]) -> None:
+        """It ends the wait of a reader, if there is one."""
+        stream, other = pair
+        stream.interrupt()
+        await other.send(b"pong")
+        assert await stream.receive() == b"pong"
+        async with anyio.create_task_group() as group:
+
+            async def receive() -> None:
+                with pytest.raises(Expired):
+                    await stream.receive()
+
+            group.start_soon(receive)
+            await anyio.wait_all_tasks_blocked()
+            stream.interrupt()
+        stream.interrupt()
+        await other.send(b"more")
+        assert await stream.receive() == b"more"
+
+    async def test_a_call_in_its_event_loop(self, pair: tuple[NetworkStream, Any]) -> None:
+        """Nobody knows which one that is, so the call is made at once."""
+        called: list[str] = []
+        pair[0].call_in_loop(lambda: called.append("called"))
+        assert called == ["called"]
+
+    async def test_a_forked_child(self, pair: tuple[NetworkStream, Any]) -> None:
+        """Without a socket there is nothing that it would share with its parent."""
+        stream, other = pair
+        stream.leave_to_parent()
+        await other.send(b"pong")
+        assert await stream.receive() == b"pong"
+
+    async def test_a_closed_socket_is_not_quiet(self, script: Script) -> None:
+        """Nobody can use it, whoever closed it."""
+        peer = await script([])
+        theirs = await anyio.connect_tcp("127.0.0.1", peer.port)
+        stream = NetworkStream(theirs)
+        assert stream.is_quiet()
+        await theirs.aclose()
+        assert not stream.is_quiet()
+        await stream.aclose()
+
     async def test_the_deadline(self, pair: tuple[NetworkStream, Any]) -> None:
         """Both directions observe it."""
         stream, _ = pair
@@ -565,6 +616,99 @@ async def test_tls_under_a_wrapper_is_looked_into(script: Script, tls_ca: Author
     assert await stream.receive(4) == b"pong"
     assert not stream.is_quiet()
     await stream.aclose()
+
+
+class TestForeignTls:
+    """TLS of anyio that a caller's own connector made, on a stream that nobody knows."""
+
+    @pytest.fixture(params=[1, 2], ids=["tls", "tls-in-tls"])
+    async def pair(
+        self, request: pytest.FixtureRequest, tls_ca: Authority
+    ) -> AsyncIterator[tuple[NetworkStream, Any]]:
+        """A stream that has received an answer, and its other end."""
+        ends = _memory()
+        layers: list[ByteStream] = [*ends]
+
+        async def wrap(side: int, **options: Any) -> None:
+            for _ in range(request.param):
+                layers[side] = await TLSStream.wrap(
+                    layers[side], standard_compatible=False, **options
+                )
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(wrap, 0, hostname="localhost", ssl_context=tls_ca.client))
+            group.start_soon(partial(wrap, 1, server_side=True, ssl_context=tls_ca.server))
+        stream, other = NetworkStream(layers[0]), layers[1]
+        await other.send(b"pong")
+        assert await stream.receive() == b"pong"
+        yield stream, other
+        await stream.aclose()
+        for end in ends:
+            await end.aclose()
+
+    async def test_news(self, pair: tuple[NetworkStream, Any]) -> None:
+        """What its TLS has decrypted, and nobody has read, ends a connection."""
+        stream, other = pair
+        assert stream.is_quiet()
+        await other.send(b"surplus")
+        assert await stream.receive(4) == b"surp"
+        assert not stream.is_quiet()
+
+    async def test_the_deadline(self, pair: tuple[NetworkStream, Any]) -> None:
+        """It holds below TLS, and nothing is lost by it."""
+        stream, other = pair
+        stream.set_deadline(anyio.current_time() + 0.01, None)
+        with pytest.raises(Expired):
+            await stream.receive()
+        stream.set_deadline(math.inf, None)
+        await other.send(b"late")
+        assert await stream.receive() == b"late"
+
+
+async def test_our_tls_on_a_foreign_stream(tls_ca: Authority) -> None:
+    """What has been decrypted is there without waiting; what is below nobody can tell."""
+    server = TlsInMemory(tls_ca.server)
+    stream = await start_tls(NetworkStream(server), "localhost", KEY._replace(ssl=False))
+    assert stream.receive_nowait() is None
+    server.answer(b"pong", "bytes")
+    assert stream.receive_nowait() is None
+    assert await stream.receive(1) == b"p"
+    assert stream.receive_nowait() == b"ongz"
+    await stream.aclose()
+
+
+class Bare(FakeStream):
+    """A stream with a deadline that can only do what every such stream can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unsent: list[bytes | memoryview] = []
+
+    def send_nowait(self, item: bytes | memoryview) -> bool:
+        """Keep all of it."""
+        self.unsent.append(item)
+        return False
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something was kept."""
+        return bool(self.unsent)
+
+    async def drain(self) -> None:
+        """Send it."""
+        await anyio.lowlevel.checkpoint()
+        self.unsent.clear()
+
+
+async def test_a_stream_that_cannot_tell_what_has_arrived() -> None:
+    """It is not asked for it: who receives in between only sends what is left."""
+    below = Bare()
+    stream = NetworkStream(below)
+    assert stream.receive_nowait() is None
+    assert not stream.send_together_nowait(b"a", b"b")
+    assert below.unsent == [b"ab"]
+    assert await stream.receive_draining() is None
+    assert not stream.has_unsent
 
 
 class TestTlsInsideTls:

@@ -15,6 +15,8 @@ import pytest
 from anyio.abc import ByteStream
 
 from anyhttp import ClientConnectorSSLError, ClientSession, TCPConnector, TraceConfig
+from anyhttp._common import ConnectionKey
+from anyhttp._network import NetworkStream, start_tls
 from anyhttp._network.tls_stream import TlsRefused, TlsStream
 from tests.support.client import assert_free
 from tests.support.links import Gone, Link, LinkThreads, Listener
@@ -219,3 +221,12 @@ async def test_an_alert_before_the_last_send_of_tls13(tls_ca: Authority) -> None
     with pytest.raises(TlsRefused) as caught:
         await TlsStream.wrap(below, tls_ca.client, "localhost")
     assert "ALERT" in str(caught.value.__cause__)
+
+
+async def test_a_refusal_while_a_connection_is_made(tls_ca: Authority) -> None:
+    """Whoever connects learns which host refused, and by which alert."""
+    below = Broken(tls_ca.server_for("localhost"), sends=1, objects=True)
+    key = ConnectionKey("name.test", 443, True, tls_ca.client, None, None, None)
+    with pytest.raises(ClientConnectorSSLError, match=r"name\.test:443") as caught:
+        await start_tls(NetworkStream(below), "localhost", key)
+    assert "ALERT" in str(caught.value.os_error)

@@ -101,6 +101,13 @@ class Below(ByteStream):
         self._ended = True
         self._wake()
 
+    def refuse(self) -> None:
+        """Have the server end the connection by an alert."""
+        self._incoming.write(b"\x17\x03\x03\x00\x05wrong")
+        with pytest.raises(ssl.SSLError):
+            self.tls.read()
+        self._wake()
+
     def ask_for_certificate(self) -> None:
         """Have the client authenticate itself, which makes it send in order to receive."""
         self.tls.verify_client_post_handshake()
@@ -203,6 +210,25 @@ class TestResumption:
         stream.keep_session()
         assert len(sessions) == 0
 
+    @pytest.mark.parametrize("fails", [True, False])
+    async def test_after_a_failure(
+        self, pair: tuple[TlsStream, Below], tls_ca: Authority, fails: bool
+    ) -> None:
+        """The session of a connection that ended by a fatal alert is not resumed."""
+        stream, below = pair
+        sessions = TlsSessions()
+        key = ConnectionKey("localhost", 443, True, True, None, None, None)
+        sessions.resumption(key, "localhost", tls_ca.client)
+        stream.resumption = sessions.resumption(key, "localhost", tls_ca.client)
+        below.write(b"good")
+        assert await stream.receive() == b"good"
+        if fails:
+            below.refuse()
+            with pytest.raises(anyio.BrokenResourceError):
+                await stream.receive()
+        stream.keep_session()
+        assert len(sessions) == (0 if fails else 1)
+
 
 class TestReceiving:
     async def test_all_that_has_arrived_comes_at_once(self, pair: tuple[TlsStream, Below]) -> None:
@@ -259,6 +285,23 @@ class TestReceiving:
         for _ in range(2):
             with pytest.raises(anyio.EndOfStream):
                 await stream.receive()
+
+    @pytest.mark.parametrize("properly", [True, False])
+    async def test_sending_after_the_end(
+        self, pair: tuple[TlsStream, Below], properly: bool
+    ) -> None:
+        """A peer that has said goodbye may still receive; one that was cut off has failed."""
+        stream, below = pair
+        below.end(properly=properly)
+        with pytest.raises(anyio.EndOfStream):
+            await stream.receive()
+        if properly:
+            await stream.send(b"x")
+        else:
+            with pytest.raises(anyio.BrokenResourceError) as caught:
+                await stream.send(b"x")
+            assert isinstance(caught.value.__cause__, ssl.SSLError)
+        assert below.received == (b"x" if properly else b"")
 
     async def test_a_record_that_was_tampered_with(self, pair: tuple[TlsStream, Below]) -> None:
         """What came before it counts; from there on all is an error, and nothing ever an end."""
@@ -403,6 +446,21 @@ class TestSendingWithoutWaiting:
         assert stream.has_unsent
         await stream.drain()
         assert below.received == b"x"
+
+    async def test_last_words(self, sockets: tuple[TlsStream, SocketBelow]) -> None:
+        """They go out at once, or never: nothing is put in the middle of what is being sent."""
+        stream, below = sockets[0], sockets[1].below
+        below.gate = anyio.Event()
+        assert not stream.send_nowait(b"x")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stream.drain)
+            await anyio.wait_all_tasks_blocked()
+            stream.send_last(b"bye")
+            below.gate.set()
+        assert not stream.has_unsent
+        assert below.received == b"x"
+        stream.send_last(b"bye")
+        assert below.received == b"xbye"
 
     @pytest.mark.parametrize("when", ["at once", "later"])
     async def test_a_lost_peer(self, sockets: tuple[TlsStream, SocketBelow], when: str) -> None:
