@@ -128,6 +128,10 @@ class Http2Connection(SharedIO):
         """Whether the peer has been silent for so long that it may be gone without a word."""
         return monotonic() - self._heard_at > CHECK_AFTER
 
+    def doubt(self) -> None:
+        """Take the peer for silent until it sends something: an exchange has waited in vain."""
+        self._heard_at = -math.inf
+
     async def check(self) -> bool:
         """Return whether the peer answers a PING soon.
 

@@ -53,6 +53,9 @@ class Carrier(Protocol):
     def wake(self, wait: Wait, /) -> None:
         """End *wait*."""
 
+    def doubt(self) -> None:
+        """Check the connection before it is used again, unless something comes from the peer."""
+
     def flush(self) -> None:
         """Send what has been queued."""
 
@@ -233,10 +236,17 @@ class Http2Stream(Wait):
         else:
             with anyio.CancelScope(deadline=self._deadline) as scope:
                 await self.connection.wait(wait)
-            if scope.cancelled_caught:
-                raise Expired
+            self._is_expired |= scope.cancelled_caught
         if self._is_expired:
-            raise Expired
+            self._give_up()
+
+    def _give_up(self) -> NoReturn:
+        """End a wait in vain: nobody knows whether only this exchange is stuck, or the peer gone.
+
+        :raises Expired: always
+        """
+        self.connection.doubt()
+        raise Expired
 
     # -- receiving
 
@@ -265,7 +275,8 @@ class Http2Stream(Wait):
                     if self._is_watched:  # as _wait() does
                         self.is_over = False
                         await self.connection.wait(self)
-                        self._check_deadline()
+                        if self._is_expired:
+                            self._give_up()
                     else:
                         await self._wait(self)
                     if self._is_interrupted:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
+
+from hyperframe.frame import PingFrame, RstStreamFrame
 
 from anyhttp import (
     ClientConnectionError,
@@ -20,6 +23,7 @@ from anyhttp import (
     ClientTimeout,
     ConnectionTimeoutError,
     HttpVersion,
+    SocketTimeoutError,
     TCPConnector,
     TraceConfig,
 )
@@ -27,7 +31,7 @@ from anyhttp.connector import ConnectorStatistics
 from tests.support.cancel import How, cancel_at_every_checkpoint
 from tests.support.census import assert_no_tokens, open_sockets
 from tests.support.forks import in_child
-from tests.support.http2_peer import Http2Connection, Http2Peer, Http2Script
+from tests.support.http2_peer import FIRST_WINDOW, Http2Connection, Http2Peer, Http2Script
 from tests.support.peer import Flag
 from tests.support.waiting import until
 
@@ -142,6 +146,65 @@ async def test_cancellation_of_a_check(http2_server: Http2Server) -> None:
     async with connector() as shared, ClientSession(connector=shared) as session:
         assert await cancel_at_every_checkpoint(work, after=after) > 2
         assert shared.statistics().idle == 1
+
+
+# -- after a limit has ended an exchange
+
+
+@pytest.mark.parametrize("entered", [True, False])
+@pytest.mark.parametrize("waits_for", ["head", "body", "window"])
+async def test_a_living_peer_that_has_let_one_wait(
+    http2_script: Http2Script, waits_for: str, *, entered: bool
+) -> None:
+    """The next request shares the connection as soon as its peer has answered a PING."""
+
+    def play(peer: Http2Connection) -> None:
+        peer.credits = False
+        request = peer.request()
+        if waits_for == "body":
+            peer.send(*peer.head(request), peer.data(request, b"some"))
+        peer.frame(RstStreamFrame)
+        peer.frame(PingFrame)
+        assert len(peer.requests) == 1
+        peer.respond(peer.request(), body=b"next")
+
+    peer = await http2_script(play)
+    data = bytes(FIRST_WINDOW + 1) if waits_for == "window" else None
+    async with session_of(connector(), entered=entered) as session:
+        with pytest.raises(TimeoutError):
+            await get(session, peer.url, data=data, timeout=ClientTimeout(total=0.1))
+        assert await get(session, peer.url) == "next"
+
+
+@pytest.mark.parametrize("entered", [True, False])
+async def test_a_dead_peer_that_has_let_one_wait(
+    http2_script: Http2Script, monkeypatch: pytest.MonkeyPatch, *, entered: bool
+) -> None:
+    """Later requests do not wait for it in vain, too: they have another connection."""
+    monkeypatch.setattr("anyhttp._http2.connection.CHECK_SECONDS", 0.05)
+
+    def dead(peer: Http2Connection) -> None:
+        peer.acknowledges = False
+        peer.wait_closed()
+        assert len(peer.requests) == 1
+
+    peer = await http2_script(dead, lambda peer: peer.respond(peer.request(), body=b"next"))
+    async with session_of(connector(), entered=entered) as session:
+        with pytest.raises(SocketTimeoutError):
+            await get(session, peer.url, timeout=ClientTimeout(sock_read=0.05))
+        assert await get(session, peer.url) == "next"
+
+
+@asynccontextmanager
+async def session_of(shared: TCPConnector, *, entered: bool) -> AsyncIterator[ClientSession]:
+    """Yield a session with this connector, *entered* or not."""
+    async with shared, AsyncExitStack() as stack:
+        session = ClientSession(connector=shared)
+        if entered:
+            await stack.enter_async_context(session)
+        else:
+            stack.push_async_callback(session.close)
+        yield session
 
 
 # -- what ends a wait for a stream

@@ -520,3 +520,20 @@ class TestChecks:
             with anyio.move_on_after(0):
                 await http2.check()
             assert not http2._pings
+
+    async def test_a_sign_of_life_after_a_limit(self, http2_script: Http2Script) -> None:
+        """A peer that has let one wait in vain is to be asked, unless it has spoken since then."""
+
+        def play(peer: Peer) -> None:
+            peer.request()
+            peer.respond(peer.request(), body=b"other")
+
+        peer = await http2_script(play)
+        async with one_connection(peer.port) as (session, connector):
+            http2 = await connector.open()
+            with pytest.raises(SocketTimeoutError):
+                await session.get(peer.url, timeout=ClientTimeout(sock_read=0.05))
+            assert http2.needs_check
+            async with session.get(peer.url) as response:
+                assert await response.read() == b"other"
+            assert not http2.needs_check
