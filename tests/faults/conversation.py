@@ -12,7 +12,7 @@ from anyhttp import BaseConnector, ClientResponse, ClientSession, ClientTimeout,
 from tests.support.tls import Authority
 from tests.support.waiting import until
 
-from .model import Fault
+from .model import Fault, Outcome, Returned
 
 if TYPE_CHECKING:
     from .server import FaultyServer
@@ -45,7 +45,7 @@ class Program:
     """What a limit is that is no part of *timeout*, in a stall."""
     reads_pieces: bool = False
     got: bytearray = field(default_factory=bytearray)
-    sees: str = ""
+    sees: Outcome = ""
     """What the program has found in objects, if it is not what a good server brings about."""
     is_over: bool = False
 
@@ -59,6 +59,10 @@ class Program:
         return replace(
             self, name=new_name(), timeout=ClientTimeout(total=LONG), got=bytearray(), is_over=False
         )
+
+    def beside(self, word: str) -> Program:
+        """Return a call that is made at the same time, whose name ends with *word*."""
+        return replace(self, name=f"{self.name}-{word}", got=bytearray(), is_over=False)
 
     async def read(self, response: ClientResponse) -> None:
         """Read the body of *response*."""
@@ -76,8 +80,6 @@ class Conversation(ABC):
     has_readers: bool = True
     #: whether each call has a connection of its own, for whose slot the next call can wait
     has_waiters: bool = False
-    #: whether other calls go on with the connection of one that has failed
-    shares_connections: bool = False
 
     @abstractmethod
     def sizes(self, part: str, fault: Fault) -> list[int]:
@@ -101,6 +103,10 @@ class Conversation(ABC):
     @abstractmethod
     def content(self, name: str) -> bytes:
         """Return the right answer to the request called *name*."""
+
+    def leaves_nothing(self, outcome: Outcome) -> bool:
+        """Whether no connection is left after *outcome*."""
+        return not isinstance(outcome, Returned)
 
     def connector(self, reader: str, authority: Authority, **options: Any) -> BaseConnector:
         """Return a new connector for the calls.

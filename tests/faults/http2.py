@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.exceptions
 
 from anyhttp import BaseConnector, TCPConnector
 from tests.support.tls import Authority
 
+from .breaches import goaway, reset
 from .http1 import Exchange, Parts
-from .model import Fault
+from .model import Fault, Outcome
 from .server import FaultyServer
 from .wire import Wire
 
@@ -27,23 +30,17 @@ class Http2(Exchange):
 
     has_readers = False
     has_waiters = False
-    shares_connections = True
+
+    def leaves_nothing(self, outcome: Outcome) -> bool:
+        return False  # other calls go on with the connection of one that has failed
 
     def connector(self, reader: str, authority: Authority, **options: Any) -> BaseConnector:
         return TCPConnector(http2="prior-knowledge", **options)
 
     def answer(self, name: str) -> Parts:
         """Return the frames of an answer on the first stream."""
-        connection = _connection()
-        connection.initiate_connection()
-        said: Parts = [("settings", connection.data_to_send())]
-        client = h2.connection.H2Connection()
-        client.initiate_connection()
-        names = (":method", ":scheme", ":authority", ":path")
-        client.send_headers(1, zip(names, ("GET", "http", "a.test", "/"), strict=True), True)
-        connection.receive_data(client.data_to_send())
-        connection.clear_outbound_data_buffer()
-        return [*said, *self._frames(connection, 1, name)]
+        settings, connection = asked(1)
+        return [("settings", settings), *self._frames(connection, 1, name)]
 
     def _frames(
         self, connection: h2.connection.H2Connection, stream: int, name: str
@@ -51,7 +48,9 @@ class Http2(Exchange):
         """Yield the frames of an answer; each is made when it is to be sent."""
         content = self.content(name)
         half = len(content) // 2
-        connection.send_headers(stream, [(":status", "200"), ("x-name", name)])
+        size = str(len(content))
+        fields = [(":status", "200"), ("x-name", name), ("content-length", size)]
+        connection.send_headers(stream, fields)
         yield "head", connection.data_to_send()
         for piece, ends in ((content[:half], False), (content[half:], True)):
             connection.send_data(stream, piece, end_stream=ends)
@@ -63,7 +62,11 @@ class Http2(Exchange):
         return super().sizes(part, fault)
 
     def serve(self, wire: Wire, server: FaultyServer) -> None:
-        connection = _connection()
+        with suppress(h2.exceptions.StreamClosedError):  # a limit was over before the fault
+            self._serve(wire, server)
+
+    def _serve(self, wire: Wire, server: FaultyServer) -> None:
+        connection = new_connection()
         connection.initiate_connection()
         wire.say("settings", connection.data_to_send())
         names: dict[int, str] = {}
@@ -78,10 +81,16 @@ class Http2(Exchange):
                     names[event.stream_id] = dict(event.headers)[b":path"].decode()[1:]
                 elif isinstance(event, h2.events.StreamEnded):
                     assert event.stream_id is not None
-                    self._respond(wire, connection, event.stream_id, names.pop(event.stream_id))
+                    name = names.pop(event.stream_id)
+                    self._respond(wire, connection, event.stream_id, name, server)
 
     def _respond(
-        self, wire: Wire, connection: h2.connection.H2Connection, stream: int, name: str
+        self,
+        wire: Wire,
+        connection: h2.connection.H2Connection,
+        stream: int,
+        name: str,
+        server: FaultyServer,
     ) -> None:
         plan = wire.plan
         is_faulty = plan is not None and plan.name == name
@@ -100,11 +109,11 @@ class Http2(Exchange):
             return False
         plan.has_happened = plan.is_over = True
         if plan.fault is Fault.REFUSE:
-            wire.send(_frame(3, stream, int(h2.errors.ErrorCodes.REFUSED_STREAM).to_bytes(4)))
+            wire.send(reset(stream, h2.errors.ErrorCodes.REFUSED_STREAM))
         elif plan.fault is Fault.CANCEL:
-            wire.send(_frame(3, stream, int(h2.errors.ErrorCodes.INTERNAL_ERROR).to_bytes(4)))
+            wire.send(reset(stream, h2.errors.ErrorCodes.INTERNAL_ERROR))
         elif plan.fault is Fault.GO_AWAY:
-            wire.send(_frame(7, 0, bytes(8)))
+            wire.send(goaway(0))
             wire.link.half_close()
             wire.until_gone()
         else:
@@ -112,10 +121,23 @@ class Http2(Exchange):
         return True
 
 
-def _connection() -> h2.connection.H2Connection:
+def asked(streams: int) -> tuple[bytes, h2.connection.H2Connection]:
+    """Return the settings of a server, and its connection with requests on so many streams."""
+    connection = new_connection()
+    connection.initiate_connection()
+    settings = connection.data_to_send()
+    client = h2.connection.H2Connection()
+    client.initiate_connection()
+    names = (":method", ":scheme", ":authority", ":path")
+    for number in range(streams):
+        fields = zip(names, ("GET", "http", "a.test", "/"), strict=True)
+        client.send_headers(2 * number + 1, fields, True)
+    connection.receive_data(client.data_to_send())
+    connection.clear_outbound_data_buffer()
+    return settings, connection
+
+
+def new_connection() -> h2.connection.H2Connection:
+    """Return the server's side of a connection."""
     config = h2.config.H2Configuration(client_side=False, validate_inbound_headers=False)
     return h2.connection.H2Connection(config)
-
-
-def _frame(kind: int, stream: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3) + bytes([kind, 0]) + stream.to_bytes(4) + payload

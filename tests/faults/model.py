@@ -32,6 +32,7 @@ class Fault(enum.Enum):
     CANCEL = "resets the stream"
     GO_AWAY = "goes away"
     REFUSE = "refuses"
+    BREAK = "breaks the protocol"
 
 
 #: Faults that do not depend on a position.
@@ -61,8 +62,35 @@ class Returned(enum.Enum):
 
 ANSWER, BEGINNING = Returned
 
+
+@dataclass(frozen=True)
+class Together:
+    """What each of several exchanges sees that share a connection.
+
+    :param own: of the exchange that has the fault
+    :param others: of the others, in the order in which they were begun; one stands for all
+    """
+
+    own: type[BaseException] | Returned
+    others: tuple[type[BaseException] | Returned, ...]
+
+    @property
+    def all(self) -> set[type[BaseException] | Returned]:
+        """The different ones."""
+        return {self.own, *self.others}
+
+
 #: A text is what the program finds in objects, where nothing is raised.
-Outcome = type[BaseException] | Returned | str
+Outcome = type[BaseException] | Returned | Together | str
+
+
+def of_all(
+    own: type[BaseException] | Returned, *others: type[BaseException] | Returned
+) -> Together | type[BaseException] | Returned:
+    """Return the shortest outcome that says what each of several exchanges sees."""
+    if {own} == set(others):
+        return own
+    return Together(own, others[:1] if len(set(others)) == 1 else others)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from .model import Cell, Fault, Outcome, Phase, Returned
+from .model import Cell, Fault, Outcome, Phase, Returned, Together
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "faults.md"
 
@@ -30,8 +30,10 @@ _COLUMNS: Final = {
     Fault.CERTIFICATE: "shows a certificate for another name",
     Fault.WRONG_KEY: "accepts a WebSocket by the key of another handshake",
     Fault.CANCEL: "sends `RST_STREAM` with `INTERNAL_ERROR`",
-    Fault.GO_AWAY: "sends `GOAWAY` as if it had seen no request, and closes the connection",
+    Fault.GO_AWAY: "sends `GOAWAY` as if it had seen no request, or none after the second of "
+    "three; it answers those before, and closes the connection",
     Fault.REFUSE: "refuses, as its protocol provides for",
+    Fault.BREAK: "sends frames that break a rule, which are of many kinds, or a flood of them",
 }
 
 
@@ -76,6 +78,9 @@ def _cell(cell: Cell | None, reasons: list[str]) -> str:
 def _outcome(outcome: Outcome) -> str:
     if isinstance(outcome, Returned):
         return outcome.value
+    if isinstance(outcome, Together):
+        others = ", ".join(_outcome(other) for other in outcome.others)
+        return f"{_outcome(outcome.own)} (the others: {others})"
     if isinstance(outcome, str):
         return outcome
     if outcome.__module__ == "builtins":

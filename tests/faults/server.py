@@ -25,6 +25,8 @@ class FaultyServer:
         self.errors: list[str] = []
         self.asked: set[str] = set()
         """Names of requests, for conversations that answer one differently when it comes again."""
+        self.streams: dict[str, int] = {}
+        """The streams of the first connection by the names of requests that wait for others."""
         self._conversation = conversation
         self._links = LinkThreads(self._serve)
         self._first: Link | None = None
@@ -39,6 +41,11 @@ class FaultyServer:
     def connections(self) -> int:
         """How many connections there were."""
         return self._links.opened
+
+    @property
+    def open(self) -> int:
+        """How many of them are open."""
+        return self._links.open
 
     def stop(self) -> None:
         """Close everything."""

@@ -11,6 +11,7 @@ from .model import Phase
 from .rows_connecting import CONNECTING, HTTP_PROXIES, SOCKS_PROXIES, TLS
 from .rows_http1 import HTTP1
 from .rows_http2 import HTTP2
+from .rows_multiplexed import MULTIPLEXED
 from .rows_websocket import WEBSOCKET
 
 #: The groups of rows, in the order of the page.
@@ -22,4 +23,5 @@ TABLE: Final[tuple[Phase, ...]] = (
     *HTTP1,
     *WEBSOCKET,
     *HTTP2,
+    *MULTIPLEXED,
 )
