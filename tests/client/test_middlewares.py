@@ -1153,6 +1153,18 @@ class TestChanges:
                 seen = await response.json()
         assert ["Cookie", "a=1"] in seen["headers"]
 
+    async def test_a_host_that_was_removed(self, api: Api) -> None:
+        """RFC 9112 §3.2: no request goes without one, whatever a middleware does."""
+
+        async def remove(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            del request.headers["Host"]
+            return await handler(request)
+
+        async with ClientSession(middlewares=[remove]) as session:
+            async with session.get(api.url / "echo") as response:
+                headers = dict((await response.json())["headers"])
+        assert headers["Host"] == f"127.0.0.1:{api.url.port}"
+
     async def test_url_twice(self, api: Api) -> None:
         """The header follows each change, unless it was set on purpose."""
 

@@ -18,6 +18,7 @@ from yarl import URL
 
 from anyhttp import (
     ClientConnectionError,
+    ClientRequest,
     ClientResponse,
     ClientResponseError,
     ClientSession,
@@ -462,3 +463,15 @@ class TestReaders:
         response = bare()
         response.content = Stream(b"body")
         assert await response.read() == b"body"
+
+
+def test_cookies_that_are_not_for_this_url() -> None:
+    """A Secure one is not added to a request without TLS, and those that are there stay."""
+    cookies = SimpleCookie("a=b; Secure")
+    for headers in ({}, {"Cookie": "c=d"}):
+        request = ClientRequest("GET", URL("http://host.test/"), headers)
+        request.update_cookies(cookies)
+        assert dict(request.fields()).get("Cookie") == headers.get("Cookie")
+        secure = ClientRequest("GET", URL("https://host.test/"), headers)
+        secure.update_cookies(cookies)
+        assert dict(secure.fields())["Cookie"] == "; ".join([*headers.values(), "a=b"])

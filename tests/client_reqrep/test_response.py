@@ -515,3 +515,13 @@ async def test_how_long_it_took(script: Script) -> None:
         request = ClientRequest("GET", peer.url, session=session)
         assert ClientResponse.for_request(request).elapsed == timedelta(0)
         assert pickle.loads(pickle.dumps(response)).elapsed == timedelta(0)
+
+
+async def test_the_stream_of_a_body_that_has_been_read(api: Api) -> None:
+    """It is at its end, however the body came, and still tells how long that was."""
+    async with ClientSession(api.url) as session, session.get("json") as response:
+        body = await response.read()
+        assert len(body) > 0
+        assert response.content.at_eof()
+        assert await response.content.read() == b""
+        assert response.content.total_raw_bytes == len(body)

@@ -356,6 +356,15 @@ def test_a_secure_cookie_is_left_alone_by_plain_http() -> None:
     assert sent(jar, "https://example.com/x") == "a=3; b=2"
 
 
+def test_another_path_than_those_of_secure_cookies_is_free() -> None:
+    """Whatever number of them there is by the same name."""
+    jar = jar_with(*(f"a=1; Secure; Path=/{name}" for name in ("x", "y", "z", "z/z")))
+    jar_with("a=2; Path=/", "a=2; Path=/w/x", "a=2; Path=/z/y", url="http://example.com/", jar=jar)
+    assert sorted((cookie["path"], cookie.value) for cookie in jar) == [
+        ("/", "2"), ("/w/x", "2"), ("/x", "1"), ("/y", "1"), ("/z", "1"), ("/z/z", "1"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("header", "kept"),
     [

@@ -816,7 +816,8 @@ async def test_json_and_forms() -> None:
     """A part is parsed as asked for, whatever it says that it is; nothing is no JSON."""
     multipart = reader(
         b'--:\r\n\r\n{"a": "\xc3\xa4"}\r\n--:\r\n\r\n\r\n'
-        b"--:\r\n\r\na=b&c=%C3%A4&d\r\n\r\n--:\r\n\r\n\r\n--:\r\n\r\na=%E4\r\n--:\r\n\r\n1\r\n--:--"
+        b"--:\r\n\r\na=b&c=%C3%A4&d\r\n\r\n--:\r\n\r\n\r\n--:\r\n\r\na=%E4\r\n--:\r\n\r\n1\r\n"
+        b'--:\r\n\r\n"\xe4"\r\n--:--'
     )
     parts = aiter(multipart)
 
@@ -831,6 +832,7 @@ async def test_json_and_forms() -> None:
     assert await (await part()).form() == []
     assert await (await part()).form(encoding="latin1") == [("a", "ä")]
     assert await (await part()).json(loads=lambda text: f"<{text}>") == "<1>"
+    assert await (await part()).json(encoding="latin1") == "ä"
 
 
 @pytest.mark.parametrize("name", ["form-data", "mixed"])

@@ -359,6 +359,14 @@ class StubbornDuck(SeekableDuck):
         self._content.seek(to)
 
 
+class VagueDuck(SeekableDuck):
+    """One that does not say where it stands in a number."""
+
+    def tell(self) -> Any:
+        """Tell."""
+        return float(super().tell())
+
+
 #: Files, and whether their length is known from the start.
 OTHER_FILES: dict[str, tuple[Callable[[bytes], Any], bool]] = {
     "named temporary": (lambda data: _temporary(data), True),
@@ -381,6 +389,7 @@ OTHER_FILES: dict[str, tuple[Callable[[bytes], Any], bool]] = {
     "read(), seek()": (SeekableDuck, True),
     "read(), simple seek()": (SimpleDuck, False),
     "read(), stubborn seek()": (StubbornDuck, False),
+    "read(), vague tell()": (VagueDuck, False),
 }
 
 

@@ -226,6 +226,9 @@ def test_a_middleware_may_change_the_proxy() -> None:
     assert "Proxy-Authorization" not in dict(made.fields())
     with pytest.raises(InvalidURL):
         made.proxy = URL("nothing")
+    made.proxy_auth = OTHER
+    made.proxy = "http://user:secret@proxy.test:3128"
+    assert (made.proxy, made.proxy_auth) == (PROXY, OTHER)
 
 
 # -- NO_PROXY --------------------------------------------------------------------------
