@@ -621,10 +621,15 @@ class ClientResponse(DescribedResponse):
         self._released = True
 
     async def wait_for_close(self) -> None:
-        """Wait until the body of the request is no longer being sent, then release."""
-        if self._exchange is not None:
-            await self._exchange.wait_sent()
-        self.release()
+        """Wait until the body of the request is no longer being sent, then release.
+
+        It is released after cancellation, too.
+        """
+        try:
+            if self._exchange is not None:
+                await self._exchange.wait_sent()
+        finally:
+            self.release()
 
     async def __aenter__(self) -> Self:
         self._in_context = True

@@ -166,14 +166,16 @@ class BearerAuthMiddleware:
             return response
         if self._held is held:  # else another request has got a new one meanwhile
             self._held = None
-        if request.payload is not None and request.payload.consumed:
-            raise ClientPayloadError(
-                "the server refused the token (401), and the body has been used up and cannot be "
-                "sent again with another: give bytes or a file, or use expect100=True"
-            )
-        # Its connection may be the only one that the connector lends to the source.
-        await give_back(request)
-        response.release()  # if another middleware has made the request
+        try:
+            if request.payload is not None and request.payload.consumed:
+                raise ClientPayloadError(
+                    "the server refused the token (401), and the body has been used up and cannot "
+                    "be sent again with another: give bytes or a file, or use expect100=True"
+                )
+            # Its connection may be the only one that the connector lends to the source.
+            await give_back(request)
+        finally:
+            response.release()  # if another middleware has made the request
         held = await self._token(request)
         if held is not None:
             _sign(request, held, origins)

@@ -264,17 +264,20 @@ def _wish_of_server(attempt: RetryAttempt) -> float:
 async def _pause(attempt: RetryAttempt, wait: float) -> None:
     """Tell that another attempt follows, let go of what *attempt* holds, and wait."""
     request, response = attempt.request, attempt.response
-    await tell_of_retry(
-        request,
-        attempt=attempt.number + 1,
-        delay=wait,
-        response=response,
-        exception=attempt.exception,
-    )
-    with waiting_phase(request, "waiting before another attempt"):
-        await give_back(request)
+    try:
+        await tell_of_retry(
+            request,
+            attempt=attempt.number + 1,
+            delay=wait,
+            response=response,
+            exception=attempt.exception,
+        )
+        with waiting_phase(request, "waiting before another attempt"):
+            await give_back(request)
+    finally:
         if response is not None:
             response.release()  # one that another middleware has from elsewhere
+    with waiting_phase(request, "waiting before another attempt"):
         await anyio.sleep(wait)
 
 

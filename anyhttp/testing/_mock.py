@@ -375,7 +375,9 @@ class MockConnector(RequestMock, BaseConnector):
         """
         try:
             await super().close(abort_ssl=abort_ssl)
-            if self._real is not None:
-                await self._real.close()
         finally:
-            await self.aclose()
+            try:
+                if self._real is not None:
+                    await self._real.close(abort_ssl=abort_ssl)
+            finally:
+                await self.aclose()

@@ -29,7 +29,7 @@ from anyhttp.testing import Answer
 from tests.support.api import Api
 from tests.support.client import assert_free, client, wait_free
 from tests.support.cost import cheap
-from tests.support.peer import CLOSE, Action, Flag, Head, Script, Until, Wait
+from tests.support.peer import CLOSE, STALL, Action, Flag, Head, Script, Until, Wait
 from tests.support.responses import OK_LINE as OK
 from tests.support.waiting import DEADLINE
 
@@ -458,6 +458,24 @@ class TestItsEnd:
                     assert not ended
                     ready.set()
                 assert ended == [True]
+            await wait_free(session)
+
+    async def test_wait_for_close_releases_after_cancellation(
+        self, http1: str, script: Script
+    ) -> None:
+        """Whoever waits is done with the response, whatever ends the wait."""
+        peer = await script([(Head(b"POST "), [whole(b"hi")]), (Until(b"x"), [STALL])])
+
+        async def body() -> Any:
+            yield b"x"
+            await anyio.sleep_forever()
+
+        async with client(http1) as session, session.post(peer.url, data=body()) as response:
+            assert await response.read() == b"hi"
+            with anyio.move_on_after(0) as scope:
+                await response.wait_for_close()
+            assert scope.cancelled_caught
+            assert response.closed
             await wait_free(session)
 
     async def test_what_can_be_done_after_the_release(self, http1: str, api: Api) -> None:

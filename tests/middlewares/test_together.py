@@ -18,7 +18,8 @@ from anyhttp import (
     TraceConfig,
     TraceRequestRetryParams,
 )
-from anyhttp.testing import Answer, MockConnector, ReceivedRequest
+from anyhttp.testing import Answer, MockConnector, ReceivedRequest, stall
+from tests.support.census import assert_no_tokens
 
 API = "https://api.test/"
 
@@ -27,6 +28,35 @@ async def elsewhere(request: ClientRequest, handler: ClientHandlerType) -> Clien
     """A middleware that sends requests to another URL, which it names by a text."""
     request.url = f"{API}other"  # type: ignore[assignment]  # is accepted
     return await handler(request)
+
+
+@pytest.mark.parametrize("middleware", ["retry", "bearer"])
+async def test_a_response_from_elsewhere_is_released(middleware: str) -> None:
+    """Also if what comes before the next attempt is cancelled: no call of its session ends it."""
+    origin = MockConnector()
+    origin.get("/", answer=stall(b"half", status=503 if middleware == "retry" else 401))
+    responses: list[ClientResponse] = []
+
+    async def instead(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        responses.append(await other.get(API, headers=request.headers))
+        scope.cancel()
+        return responses[0]
+
+    async def fetch_token() -> str:
+        return "t"
+
+    chosen: ClientMiddlewareType = RetryMiddleware(attempts=2, backoff=0)
+    if middleware == "bearer":
+        chosen = BearerAuthMiddleware(fetch_token)
+    async with (
+        ClientSession(connector=origin) as other,
+        ClientSession(API, connector=MockConnector(), middlewares=[chosen, instead]) as session,
+    ):
+        with anyio.CancelScope() as scope:
+            await session.get("")
+        assert scope.cancelled_caught
+        assert len(responses) == 1
+        assert_no_tokens(origin, idle=0)
 
 
 @pytest.mark.parametrize("concurrency", [None, 1])

@@ -393,6 +393,17 @@ async def test_the_connector_for_the_network_can_be_given(server: Server) -> Non
     assert real.closed
 
 
+async def test_the_connector_for_the_network_is_closed_after_cancellation() -> None:
+    """Nobody else would close it: closing the mock again does nothing."""
+    real = TCPConnector()
+    mock = MockConnector(real=real)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await mock.close()
+    assert scope.cancelled_caught
+    assert (mock.closed, real.closed) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("host", "error"),
     [
