@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import math
 import os
 import sys
@@ -51,11 +50,11 @@ def check_charset(name: str, value: str) -> None:
     """Refuse a name that is no charset known to Python.
 
     :raises TypeError: *value* is not a ``str``
-    :raises ValueError: there is no such charset
+    :raises ValueError: there is no such charset, or only a codec that encodes no text
     """
     check_str(name, value)
     try:
-        codecs.lookup(value)
+        "".encode(value)
     except (LookupError, ValueError):  # the latter for one that no name of a charset can hold
         # The value is not shown: it may be a password passed by mistake.
         raise ValueError(f"{name} must be a charset that Python knows") from None

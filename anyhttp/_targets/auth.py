@@ -68,8 +68,10 @@ class BasicAuth(_BasicAuth):
     def decode(cls, auth_header: str, encoding: str = "latin1") -> Self:
         """Parse the value of an ``Authorization`` header.
 
-        :raises ValueError: the header is not valid Basic authentication
+        :raises ValueError: the header is not valid Basic authentication, or *encoding* is no
+            charset
         """
+        check_charset("encoding", encoding)
         scheme, space, encoded = auth_header.strip().partition(" ")
         if scheme.lower() != "basic":
             # A single word may be the credentials, so the message must not show it.
@@ -160,12 +162,14 @@ def foreign_auth(value: Any) -> BasicAuth | None:
 def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:
     """Return the value of an ``Authorization`` header for Basic authentication.
 
-    :raises ValueError: *login* holds a colon, or *encoding* cannot encode *login* or *password*
+    :raises ValueError: *login* holds a colon, *encoding* is no charset, or cannot encode *login*
+        or *password*
     """
     _check_login(login)
+    check_charset("encoding", encoding)
     try:
         credentials = f"{login}:{password}".encode(encoding)
-    except UnicodeEncodeError:
+    except UnicodeError:
         # Python's own error would contain the text, so it is not chained.
         raise ValueError(f"auth: login or password cannot be encoded as {encoding}") from None
     return "Basic " + base64.b64encode(credentials).decode("ascii")

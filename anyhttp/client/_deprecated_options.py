@@ -6,7 +6,6 @@ arguments.  So no other module has to know the deprecated ones.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping
 from dataclasses import replace
 from http.cookies import SimpleCookie
@@ -14,7 +13,14 @@ from ssl import SSLContext
 from types import EllipsisType
 from typing import Any, Final, TypedDict
 
-from .._common import is_left_out, is_number, public_call, shown_class, warn_deprecated
+from .._common import (
+    check_charset,
+    is_left_out,
+    is_number,
+    public_call,
+    shown_class,
+    warn_deprecated,
+)
 from .._network import fold_ssl
 from .._tasks import DEFAULT_TIMEOUT, ClientTimeout, foreign_timeout
 from ..abc import AbstractCookieJar
@@ -92,10 +98,7 @@ def _fold_chunked(size: object) -> bool:
 
 def _encoded(data: object, encoding: str) -> object:
     """Return *data* as a body in the charset *encoding*; unchanged if it is not text or a form."""
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise ValueError(f"encoding must be the name of a charset, not {encoding!r}") from None
+    check_charset("encoding", encoding)
     if isinstance(data, str):
         return StringPayload(data, encoding=encoding)
     if isinstance(data, (Mapping, list, tuple)):

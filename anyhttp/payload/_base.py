@@ -9,10 +9,18 @@ from typing import Any, ClassVar, Final, Protocol
 from multidict import CIMultiDict
 
 from .. import hdrs
-from .._headers import content_disposition
+from .._common import check_charset
+from .._headers import content_disposition, parse_content_type
 from ..typedefs import LooseHeaders
 
-__all__ = ("READ_SIZE", "BoundedPayload", "LimitedWriter", "Payload", "Writer")
+__all__ = (
+    "READ_SIZE",
+    "BoundedPayload",
+    "LimitedWriter",
+    "Payload",
+    "Writer",
+    "text_charset",
+)
 
 #: Bytes that one call reads from a file, or writes from memory: enough to make the use of a
 #: worker thread worthwhile.
@@ -169,6 +177,21 @@ class Payload(ABC):
     async def close(self) -> None:
         """Free what the body holds; a file that the application passed is closed."""
         return
+
+
+def text_charset(encoding: str | None, content_type: str | None) -> tuple[str, str]:
+    """Return the charset of a text, and its content type; UTF-8 unless one of them says another.
+
+    :raises ValueError: the one that says it names no charset
+    """
+    if encoding is None:
+        encoding = parse_content_type(content_type).charset or "utf-8"
+        check_charset("the charset of content_type", encoding)
+    else:
+        check_charset("encoding", encoding)
+    if content_type is None:
+        content_type = f"text/plain; charset={encoding}"
+    return encoding, content_type
 
 
 class _Collector:

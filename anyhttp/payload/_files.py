@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import inspect
 import io
 import os
@@ -9,10 +10,9 @@ import stat
 from collections.abc import Mapping
 from typing import IO, Any, Final, TextIO
 
-from .._headers import parse_content_type
 from ..client_exceptions import ClientPayloadError
 from ..typedefs import LooseHeaders
-from ._base import READ_SIZE, BoundedPayload, Payload, Writer
+from ._base import READ_SIZE, BoundedPayload, Payload, Writer, text_charset
 from ._file_threads import FileInThreads
 
 __all__ = (
@@ -148,11 +148,10 @@ class TextIOPayload(IOBasePayload):
         filename: str | None = None,
         encoding: str | None = None,
     ) -> None:
-        if encoding is None:
-            encoding = parse_content_type(content_type).charset or "utf-8"
-        if content_type is None:
-            content_type = f"text/plain; charset={encoding}"
+        encoding, content_type = text_charset(encoding, content_type)
         super().__init__(value, disposition, headers, content_type, filename, encoding)
+        # One for all pieces: some charsets begin with a byte order mark.
+        self._encoder = codecs.getincrementalencoder(encoding)()
 
     def _measure(self) -> None:
         return None
@@ -160,8 +159,9 @@ class TextIOPayload(IOBasePayload):
     def _read_from(self, start: int | None, size: int) -> bytes:
         if start is not None:
             self._value.seek(start)
+            self._encoder.reset()
         text: str = self._value.read(size)
-        return text.encode(self._encoding or "utf-8")
+        return self._encoder.encode(text, final=not text)
 
 
 class BytesIOPayload(IOBasePayload):

@@ -6,9 +6,9 @@ import io
 import warnings
 from typing import Any, ClassVar, Final
 
-from .._headers import parse_content_type
+from .._common import check_charset
 from ..typedefs import DEFAULT_JSON_ENCODER, JSONBytesEncoder, JSONEncoder, LooseHeaders
-from ._base import READ_SIZE, BoundedPayload, Writer
+from ._base import READ_SIZE, BoundedPayload, Writer, text_charset
 
 __all__ = (
     "TOO_LARGE_BYTES",
@@ -82,10 +82,7 @@ class StringPayload(BytesPayload):
         filename: str | None = None,
         encoding: str | None = None,
     ) -> None:
-        if encoding is None:
-            encoding = parse_content_type(content_type).charset or "utf-8"
-        if content_type is None:
-            content_type = f"text/plain; charset={encoding}"
+        encoding, content_type = text_charset(encoding, content_type)
         super().__init__(value.encode(encoding), headers, content_type, filename, encoding)
 
 
@@ -115,6 +112,7 @@ class JsonPayload(BytesPayload):
         headers: LooseHeaders | None = None,
         filename: str | None = None,
     ) -> None:
+        check_charset("encoding", encoding)
         super().__init__(dumps(value).encode(encoding), headers, content_type, filename, encoding)
 
 

@@ -162,10 +162,11 @@ async def test_encoding_is_the_charset_of_text_and_forms(
     assert ["Content-Type", content_type] in seen["headers"]
 
 
-def test_encoding_names_a_charset() -> None:
+@pytest.mark.parametrize("encoding", ["no-such", "undefined"])
+def test_encoding_names_a_charset(encoding: str) -> None:
     """Before anything is sent."""
-    with pytest.raises(ValueError, match="encoding"), deprecated("encoding"):
-        anyhttp.request("POST", "http://host/", data="text", encoding="no-such")
+    with pytest.raises(ValueError, match="encoding must be a charset"), deprecated("encoding"):
+        anyhttp.request("POST", "http://host/", data=b"no text", encoding=encoding)
 
 
 async def test_files_is_data(api: Api) -> None:

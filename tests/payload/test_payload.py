@@ -16,11 +16,12 @@ from typing import IO, Any
 import anyio
 import pytest
 
-from anyhttp import hdrs, payload
+from anyhttp import FormData, hdrs, payload
 from anyhttp._headers import part_headers
 from anyhttp.client_exceptions import ClientPayloadError
 from anyhttp.payload import (
     PAYLOAD_REGISTRY,
+    READ_SIZE,
     AsyncIterablePayload,
     BufferedReaderPayload,
     BytesIOPayload,
@@ -579,6 +580,37 @@ async def test_text_is_encoded_as_its_type_says(tmp_path: Path) -> None:
     with path.open(encoding="utf-16") as file:
         assert await written(TextIOPayload(file, content_type="a/b; charset=latin1")) == b"\xe4\nb"
         assert TextIOPayload(file, encoding="latin1").content_type == "text/plain; charset=latin1"
+
+
+async def test_a_long_text_has_one_byte_order_mark() -> None:
+    """However many pieces it is read in, and however often."""
+    text = "ä" * (READ_SIZE + 1)
+    body = TextIOPayload(io.StringIO(text), encoding="utf-16")
+    for _ in range(2):
+        assert await written(body) == text.encode("utf-16")
+
+
+@pytest.mark.parametrize("charset", ["no-such", "undefined", "hex"])
+def test_a_charset_that_encodes_no_text(charset: str) -> None:
+    """It is refused before anything is sent, by the name of the argument that names it."""
+    uses: list[tuple[str, Callable[[], object]]] = [
+        ("encoding", lambda: StringPayload("a", encoding=charset)),
+        ("encoding", lambda: StringIOPayload(io.StringIO("a"), encoding=charset)),
+        ("encoding", lambda: TextIOPayload(io.StringIO("a"), encoding=charset)),
+        ("encoding", lambda: JsonPayload("a", encoding=charset)),
+        ("charset", lambda: FormData({"a": "b"}, charset=charset)),
+    ]
+    media_type = f"text/plain; charset={charset}"
+    uses += [
+        ("the charset of content_type", lambda: StringPayload("a", content_type=media_type)),
+        (
+            "the charset of content_type",
+            lambda: TextIOPayload(io.StringIO("a"), content_type=media_type),
+        ),
+    ]
+    for name, use in uses:
+        with pytest.raises(ValueError, match=f"^{name} must be a charset that Python knows$"):
+            use()
 
 
 async def test_a_file_opened_by_anyio_is_a_file(path: Path) -> None:

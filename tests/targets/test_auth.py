@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -53,6 +54,31 @@ def test_what_credentials_are_not(arguments: Any) -> None:
     """A colon ends the login, so it can hold none."""
     with pytest.raises(ValueError):
         BasicAuth(*arguments)
+
+
+@pytest.mark.parametrize("encoding", ["no-such", "undefined", "rot13", "hex", "a\0b"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda encoding: BasicAuth("a", "b", encoding),
+        lambda encoding: BasicAuth.decode("Basic YTpi", encoding),
+        lambda encoding: BasicAuth.from_url(URL("http://a:b@host/"), encoding=encoding),
+        lambda encoding: encode_basic_auth("a", "b", encoding),
+    ],
+)
+def test_an_encoding_that_encodes_no_text(use: Callable[[str], object], encoding: str) -> None:
+    """Some codecs of Python are no charsets; that is known before anything is sent."""
+    with pytest.raises(ValueError, match=r"^encoding must be a charset that Python knows$"):
+        use(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "idna"])
+def test_what_an_encoding_cannot_encode(encoding: str) -> None:
+    """The error does not show it."""
+    with pytest.raises(ValueError, match=f"cannot be encoded as {encoding}") as caught:
+        BasicAuth("user", "secr\u00e9t.." + 64 * "x", encoding).encode()
+    assert caught.value.__cause__ is None
+    assert "secr" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
