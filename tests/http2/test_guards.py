@@ -74,6 +74,14 @@ def test_a_piece_of_a_body_forgives_by_its_size(size: int, more: int) -> None:
     assert room(guard) == ALLOWED + more
 
 
+def test_what_is_left_of_a_size_forgives_nothing() -> None:
+    """Nor does what is left of several sizes together."""
+    guard = FloodGuard()
+    for _ in range(10):
+        guard.take_sent(127)
+    assert room(guard) == ALLOWED + 40
+
+
 def test_what_is_forgiven_before_has_a_bound() -> None:
     """Whether by requests or by bodies."""
     guard = FloodGuard()
