@@ -161,11 +161,6 @@ class Http2Connection(SharedIO):
         """Return a stream with the attributes of the connection; its bytes are no program's."""
         return SharedBytes(self.stream.stream)
 
-    @property
-    def transport(self) -> ByteStream:
-        """The same."""
-        return self.public_stream()
-
     def abort(self) -> None:
         """Close the connection at once; its exchanges fail."""
         if self._is_closed:

@@ -243,9 +243,8 @@ class SharedIO(ABC):
 
     def _fail_sending(self, error: Exception) -> None:
         """Send nothing more; the reader will learn why, or at least that the peer is gone."""
-        if self.send_error is None:
-            without_frames(error)
-            self.send_error = error
+        without_frames(error)
+        self.send_error = error
         self._is_blocked = False
         self._unsent.clear()
         self._unsent_size = 0

@@ -578,6 +578,31 @@ def test_data_for_a_cancelled_exchange_is_bounded_by_its_window() -> None:
     assert peer.ended() == (3, "more data than the window allows")
 
 
+def test_a_connection_ends_once() -> None:
+    """What is found wrong after its end changes nothing, and is not told to the server."""
+    peer = RawPeer()
+    state = get(peer.core)
+    peer.core.receive_eof()
+    failure = state.failure
+    peer.core.fail(ErrorCode.PROTOCOL_ERROR, "too late")
+    assert peer.core.error is None
+    assert peer.ended() is None
+    assert state.failure is failure
+
+
+def test_an_exchange_that_has_ended_cannot_be_left() -> None:
+    """It does not count among those that the server has yet to end."""
+    peer = RawPeer()
+    state = get(peer.core, end=False)
+    peer.send(RST_STREAM, 0, 1, number(ErrorCode.CANCEL))
+    assert state.is_closed
+    room = peer.core.max_exchanges
+    peer.sent()
+    peer.core.leave(state)
+    assert (peer.core.max_exchanges, peer.sent()) == (room, [])
+    assert not peer.core._left
+
+
 def test_a_connection_is_freed_at_once() -> None:
     """There is no reference cycle that only the garbage collector could free."""
     peer = RawPeer()

@@ -6,6 +6,7 @@ import gc
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -307,12 +308,12 @@ class TestEnds:
             async with session.get(peer.url) as response:
                 connection: Any = response.connection
                 assert connection is not None
-                transport = connection.transport
-                assert transport is not None
-                assert transport.extra(SocketAttribute.remote_port) == peer.port
-                for use in (transport.receive(), transport.send(b""), transport.aclose()):
-                    with pytest.raises(RuntimeError, match="HTTP/2"):
-                        await use
+                for transport in (connection.transport, connection.protocol.transport):
+                    assert transport.extra(SocketAttribute.remote_port) == peer.port
+                    uses = (transport.receive, partial(transport.send, b""), transport.send_eof)
+                    for use in (*uses, transport.aclose):
+                        with pytest.raises(RuntimeError, match="HTTP/2"):
+                            await use()
                 flag.set()
                 assert await response.read() == b"body"
 
