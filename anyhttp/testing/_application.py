@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import anyio
@@ -278,8 +278,7 @@ class ApplicationConnector(BaseConnector):
     async def _let_calls_end(self) -> None:
         """Wait for the calls that end by themselves, but not for ever; cancel the others."""
         ending = [run for run in self._running if run.is_ending]
-        for run in self._running.difference(ending):
-            run.scope.cancel()
+        self._cancel(self._running.difference(ending))
         if ending:
             with anyio.move_on_after(self._shutdown_timeout):
                 await self._wait_for_calls()
@@ -303,10 +302,15 @@ class ApplicationConnector(BaseConnector):
                 self._none_running = anyio.Event()
             await self._none_running.wait()
 
+    def _cancel(self, runs: Iterable[_Run]) -> None:
+        """Cancel calls in their event loop, which may be another one than runs here, or closed."""
+        for run in runs:
+            assert self._tasks_owner is not None
+            self._tasks_owner.tasks.call(run.scope.cancel)
+
     async def _cancel_calls(self) -> None:
         """Cancel the calls that are running, and wait for them as long as cleaning up may take."""
-        for run in tuple(self._running):
-            run.scope.cancel()
+        self._cancel(tuple(self._running))
         if not self._running:
             return
         with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True) as scope:

@@ -8,6 +8,7 @@ one, which serves the other end of a connection in memory.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final
@@ -107,9 +108,9 @@ class _MockStream(TimedStream):
             self._is_receiving = self._is_interrupted = False
         raise anyio.ClosedResourceError
 
+    @abstractmethod
     async def _receive(self, max_bytes: int) -> bytes | None:
         """Return bytes, or ``None`` after a wait, or a step."""
-        raise NotImplementedError
 
     def _check_deadline(self) -> None:
         if self.expired or (

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
+import yarl
 
-from anyhttp import ClientConnectionError, ClientSession
+from anyhttp import ClientConnectionError, ClientRequest, ClientSession, ClientTimeout
+from anyhttp.connector import open_stream
 from anyhttp.testing import ASGIConnector, _application
 from tests.support.cancel import cancel_at_every_checkpoint, cancel_when
 from tests.support.census import assert_no_tokens
@@ -85,6 +89,55 @@ class TestTheClientLeaves:
                 assert await response.content.readany() == b"half"
             await anyio.wait_all_tasks_blocked()
             assert app.seen == ["http.disconnect", "cleaned"]
+
+    @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: app"], ids=["nothing", "half"])
+    async def test_before_it_has_asked(self, sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+        """The application is not called, and it is no failure."""
+        calls: list[Any] = []
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            calls.append(scope)
+
+        async with ASGIConnector(app, lifespan="off") as connector:
+            request = ClientRequest("GET", yarl.URL(URL))
+            stream = await open_stream(connector, request, (), ClientTimeout())
+            await stream.send(sent)
+            await anyio.wait_all_tasks_blocked()
+            await stream.aclose()
+            await anyio.wait_all_tasks_blocked()
+        assert calls == []
+        assert [each for each in caplog.records if each.name.startswith("anyhttp")] == []
+
+    async def test_in_one_direction(self) -> None:
+        """A client that sends no more still gets the response."""
+        seen: list[Any] = []
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            seen.append(await receive())
+            await send(START)
+            await send(body(b"ok"))
+
+        async with ASGIConnector(app, lifespan="off") as connector:
+            request = ClientRequest("GET", yarl.URL(URL))
+            stream = await connector._create_connection(request, (), ClientTimeout())
+            await stream.send(b"GET / HTTP/1.1\r\nHost: app.test\r\n\r\n")
+            await stream.send_eof()
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
+            await stream.aclose()
+        assert seen == [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def test_and_then_it_fails(self, caplog: pytest.LogCaptureFixture) -> None:
+        """As a server does, the log tells it; there is nobody to answer."""
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            await receive()
+            assert await receive() == {"type": "http.disconnect"}
+            raise KeyError("when nobody listens")
+
+        async with session_for(app, raise_app_exceptions=False) as session:
+            await cancel_when(lambda: get(session, URL), anyio.wait_all_tasks_blocked)
+            await anyio.wait_all_tasks_blocked()
+            assert "when nobody listens" in caplog.text
 
     async def test_in_the_middle_of_an_upload(self) -> None:
         """The application is told in place of the rest of the body."""
@@ -239,6 +292,15 @@ class TestTheEndOfTheSession:
             assert app.seen == []
             response.close()
 
+    async def test_a_close_of_what_was_never_used(self) -> None:
+        """There is nothing to cancel then."""
+        connector = ASGIConnector(Waiting(), lifespan="off")
+        closing = connector.close()
+        closing.send(None)
+        closing.close()
+        assert connector.closed
+        await connector.close()
+
     async def test_threads(self) -> None:
         """Work in a thread cannot be cancelled, so the end waits for it."""
         done = []
@@ -325,3 +387,25 @@ def test_another_event_loop() -> None:
             with pytest.raises(RuntimeError, match="this ASGIConnector has been used in another"):
                 anyio.run(ask, backend=other)
         anyio.run(connector.close, backend=backend)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::RuntimeWarning")
+def test_an_event_loop_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing can be waited for, and nothing of a call that was thrown away is its failure."""
+    app = Waiting(answers=True)
+    connector = ASGIConnector(app, lifespan="off", shutdown_timeout=HOUR)
+
+    async def ask(connector: ASGIConnector) -> None:
+        session = ClientSession(connector=connector, connector_owner=False)
+        await session.get(URL)
+        await anyio.wait_all_tasks_blocked()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(ask(connector))
+    loop.close()
+    anyio.run(connector.close)
+    assert connector.closed
+    del loop, connector
+    gc.collect()
+    assert app.seen == []
+    assert [each for each in caplog.records if each.name.startswith("anyhttp")] == []

@@ -405,6 +405,17 @@ class TestEndings:
         await session.close()
         assert app.steps == ["over", "start", "/", "stop", "over"]
 
+    async def test_a_close_that_is_dropped(self) -> None:
+        """The coroutine may be closed; then the application is cancelled."""
+        app = Application()
+        session = session_for(app)
+        await get(session, URL)
+        closing = session.close()
+        closing.send(None)
+        closing.close()
+        await anyio.wait_all_tasks_blocked()
+        assert app.steps == ["start", "/", "over"]
+
     @pytest.mark.parametrize("how", ["scope", "native"])
     async def test_cancellation_at_every_checkpoint(self, how: Any) -> None:
         """Whatever is cancelled, the application has ended afterwards."""
@@ -423,3 +434,14 @@ class TestEndings:
             )
 
         assert await cancel_at_every_checkpoint(operation, after=after, how=how) > 3
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_event_loop_ends(backend: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The application is cancelled then, and that is no failure of its own."""
+    app = Application()
+    session = session_for(app, lifespan="on")
+    anyio.run(get, session, URL, backend=backend)
+    assert app.steps == ["start", "/", "over"]
+    anyio.run(session.close, backend=backend)
+    assert [each for each in caplog.records if each.name.startswith("anyhttp")] == []

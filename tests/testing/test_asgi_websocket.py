@@ -175,6 +175,24 @@ class TestAccepted:
                 assert (await ws.receive()).type is WSMsgType.CLOSE
         assert seen == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]
 
+    async def test_what_comes_after_that_is_dropped(self) -> None:
+        """The client may have sent it before it knew."""
+        seen: list[Any] = []
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            await receive()
+            await send(ACCEPT)
+            await send(CLOSE)
+            seen.append((await receive())["type"])
+
+        async with session_for(app) as session, session.ws_connect(URL) as ws:
+            await ws.send_str("late")
+            await ws.send_str("and more")
+            assert (await ws.receive()).type is WSMsgType.CLOSE
+            assert ws.close_code == 1000
+            await anyio.wait_all_tasks_blocked()
+            assert seen == ["websocket.disconnect"]
+
     async def test_it_returns(self) -> None:
         """Returning closes the WebSocket."""
         async with session_for(sending(ACCEPT)) as session:
@@ -321,6 +339,47 @@ class TestRefused:
             assert caught.value.headers is not None
             assert caught.value.headers["Content-Type"] == "text/plain"
 
+    async def test_a_response_does_not_wait_for_the_application(self) -> None:
+        """Unless the connector waits for what it does in the background."""
+        go_on, over = anyio.Event(), anyio.Event()
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            await receive()
+            await send(DENY)
+            await send(deny_body(b"no"))
+            await go_on.wait()
+            over.set()
+
+        async with session_for(app, wait_for_background=False) as session:
+            with pytest.raises(WSServerHandshakeError) as caught:
+                await session.ws_connect(URL)
+            assert caught.value.status == 418
+            assert caught.value.body == b"no"
+            assert not over.is_set()
+            go_on.set()
+            await over.wait()
+
+    async def test_a_response_to_a_client_that_has_gone(self) -> None:
+        """Sending it is an error, from which the application learns that."""
+        errors: list[OSError] = []
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            await receive()
+            await send(DENY)
+            try:
+                while True:
+                    await send(deny_body(bytes(100_000), more=True))
+            except OSError as exc:
+                errors.append(exc)
+                raise
+
+        async with session_for(app) as session:
+            with pytest.raises(WSServerHandshakeError) as caught:  # with a part of the body
+                await session.ws_connect(URL)
+            assert caught.value.status == 418
+            await anyio.wait_all_tasks_blocked()
+            assert len(errors) == 1
+
     async def test_afterwards(self) -> None:
         """Nothing more can be received."""
         seen = []
@@ -407,6 +466,19 @@ class TestFailures:
                 await anyio.wait_all_tasks_blocked()
                 with pytest.raises(Failure):
                     await ws.receive()
+
+    async def test_in_a_group(self) -> None:
+        """That of an application with tasks of its own is raised as it is."""
+        group = ExceptionGroup("of tasks", [Failure("no")])
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            await receive()
+            raise group
+
+        async with session_for(app) as session:
+            with pytest.raises(ExceptionGroup) as caught:
+                await session.ws_connect(URL)
+            assert caught.value is group
 
     async def test_as_a_server(self) -> None:
         """A status 500, or the code 1011."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,7 +16,8 @@ from anyhttp import ClientConnectionError, ClientSession, ClientTimeout
 from anyhttp._tasks import Expired, current_loop
 from anyhttp.testing import Answer, MockConnector, ReceivedRequest, drip, reset, stall
 from anyhttp.testing._http1_server import MalformedRequest
-from anyhttp.testing._mock_streams import CannedStream
+from anyhttp.testing._memory import memory_connection
+from anyhttp.testing._mock_streams import CannedStream, ScriptedStream
 from tests.support.census import assert_no_tokens
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: api.test\r\nContent-Length: 2\r\n\r\nab"
@@ -145,6 +147,26 @@ async def test_after_a_break_nothing_can_be_sent() -> None:
         await stream.send(REQUEST)
 
 
+async def test_a_body_that_is_sent_although_it_was_refused() -> None:
+    """RFC 9110 §10.1.1: a client need not wait for 100.  The refusal comes once."""
+    stream = canned(Answer(status=413))
+    head, _, body = REQUEST.partition(b"\r\n\r\n")
+    await stream.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
+    first = await stream.receive(9)
+    await stream.send(body)
+    assert (first + await stream.receive()).startswith(b"HTTP/1.1 413 ")
+    with pytest.raises(anyio.EndOfStream):
+        await stream.receive()
+
+
+async def test_an_answer_of_no_bytes() -> None:
+    """It is the end, and nothing else."""
+    stream = canned(Answer(raw=b""))
+    await stream.send(REQUEST)
+    with pytest.raises(anyio.EndOfStream):
+        await stream.receive()
+
+
 async def test_what_is_no_request_is_told() -> None:
     """A mistake of the client comes out."""
     stream = canned(Answer())
@@ -159,6 +181,7 @@ async def test_what_a_stream_tells_of_itself() -> None:
     assert stream.extra(SocketAttribute.raw_socket, None) is None
     assert stream.loop is current_loop() or stream.loop == current_loop()
     assert stream.has_unread()
+    assert not stream.has_unsent
     assert stream.for_one_exchange
     await stream.drain()
 
@@ -246,3 +269,35 @@ async def test_closing_a_mock_that_is_cancelled_ends_its_tasks() -> None:
             scope.cancel()
             await mock.aclose()
         await session.close()
+
+
+async def test_a_stream_to_a_task_has_deadlines() -> None:
+    """For each direction: a request may be larger than the connection has room for."""
+    client, server = memory_connection(buffer_size=10)
+    stream = ScriptedStream(client, is_websocket=False)
+    assert not stream.send_nowait(bytes(11))
+    stream.deadline = anyio.current_time()
+    with pytest.raises(Expired):
+        await stream.drain()
+    stream.deadline = math.inf
+    assert await server.receive() == bytes(11)
+    await stream.drain()
+    stream.expire()
+    with pytest.raises(Expired):
+        stream.send_nowait(b"late")
+    await stream.send_eof()
+    with pytest.raises(anyio.EndOfStream):
+        await server.receive()
+
+
+async def test_a_function_may_answer_by_an_exception_of_the_program() -> None:
+    """It comes out of the request as it is, after what has been sent."""
+    mock = MockConnector()
+    error = LookupError("the program's own")
+    mock.get("/", answer=lambda request: Answer(body=b"half", exception=error))
+    async with ClientSession(connector=mock) as session:
+        response = await session.get("http://api.test/")
+        with pytest.raises(LookupError) as caught:
+            await response.read()
+        assert caught.value is error
+        assert_no_tokens(mock, idle=0)
