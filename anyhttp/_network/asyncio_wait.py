@@ -53,6 +53,7 @@ class Wait:
         "_cancelled",
         "_context",
         "_done",
+        "_garbage",
         "_in_time",
         "_loop",
         "_message",
@@ -64,6 +65,7 @@ class Wait:
         self._asyncio_future_blocking = False
         self._callback: Callable[[Wait], object] | None = None  # resumes the task
         self._context: Context | None = None
+        self._garbage: object = None
         self._done = False
         self._in_time = True
         self._cancelled = False
@@ -76,6 +78,11 @@ class Wait:
         self._done = self._cancelled = False
         try:
             yield self
+        except GeneratorExit:
+            # If all is garbage, the callback may hold the last reference to the task.  Keep it: the
+            # task's coroutine cannot be closed while this one, which it awaits, is being closed.
+            self._garbage = self._callback
+            raise
         finally:
             self._callback = self._context = None
             self.is_begun = False

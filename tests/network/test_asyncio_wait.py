@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextvars import ContextVar
 
 import anyio
@@ -153,6 +154,32 @@ async def test_a_task_that_is_thrown_away(wait: Wait) -> None:
     wait.wake()
     with anyio.fail_after(DEADLINE):
         assert await task
+
+
+async def test_a_task_that_is_closed_in_its_middle() -> None:
+    """As garbage may be.  The task outlives that: its coroutine awaits the one that is closed."""
+    told: list[str] = []
+
+    async def middle(wait: Wait) -> None:
+        await wait
+
+    async def run(awaited: Coroutine[None, None, None]) -> None:
+        await awaited
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+    wait = Wait(loop)
+    coroutine = middle(wait)
+    task = asyncio.ensure_future(run(coroutine))
+    await anyio.wait_all_tasks_blocked()
+    del task
+    coroutine.close()
+    assert told == []
+    assert not wait.is_begun
+    del wait, coroutine
+    gc.collect()  # a coroutine that cannot be closed would be reported by Python
+    assert told == ["Task was destroyed but it is pending!"]
+    loop.set_exception_handler(None)
 
 
 async def test_what_the_program_raises_goes_through(wait: Wait) -> None:
