@@ -210,12 +210,12 @@ class TimedStream(Unbuffered, SocketStream):
     def is_gone(self) -> bool:
         """Whether the descriptor is closed: after :meth:`abort`, that may take a while."""
 
+    @abstractmethod
     def has_unread(self) -> bool:
         """Whether the stream has read ahead bytes, the end or an error that nobody has received.
 
         It is also true of a stream that has been closed.
         """
-        return False  # by default, as a stream need not read ahead
 
     @abstractmethod
     def abort(self) -> None:

@@ -52,6 +52,10 @@ class FakeStream(TimedStream):
         """Not used here."""
         return False
 
+    def has_unread(self) -> bool:
+        """Tell that nothing has arrived."""
+        return False
+
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Not used here."""
         raise NotImplementedError

@@ -10,6 +10,7 @@ from typing import Any, TypeVarTuple
 import anyio
 import anyio.lowlevel
 import pytest
+import trio
 
 import anyhttp
 from anyhttp import (
@@ -263,6 +264,101 @@ async def test_a_task_that_is_told_to_end() -> None:
     await owner.leave(None)
     assert ended
     assert not owner.tasks.are_running
+
+
+async def test_two_tasks_that_fail() -> None:
+    """The first failure is raised where the tasks are left; it has probably caused the second."""
+
+    async def fail(error: Exception) -> None:
+        raise error
+
+    owner = TaskOwner()
+    for error in (first := KeyError("first"), KeyError("second")):
+        owner.tasks.start_soon(fail, error)
+        await anyio.wait_all_tasks_blocked()
+    with pytest.raises(KeyError) as caught:
+        await owner.leave(None)
+    assert caught.value is first
+
+
+async def test_an_owner_that_was_left_starts_nothing() -> None:
+    """Whoever still has it gets no task."""
+
+    async def helper() -> None:
+        raise AssertionError("it was started")
+
+    owner = TaskOwner()
+    await owner.leave(None)
+    owner.start(helper)
+    assert not owner.tasks.are_running
+    await anyio.wait_all_tasks_blocked()
+    assert owner.tasks.failure is None
+
+
+async def test_two_that_leave_at_once() -> None:
+    """Both wait for the tasks."""
+
+    async def helper() -> None:
+        with anyio.CancelScope(shield=True):
+            await over.wait()
+
+    async def leave() -> None:
+        await owner.leave(None)
+        left.append(over.is_set())
+
+    over, left = anyio.Event(), list[bool]()
+    owner = TaskOwner()
+    owner.tasks.start_soon(helper)
+    async with anyio.create_task_group() as group:
+        group.start_soon(leave)
+        group.start_soon(leave)
+        await anyio.wait_all_tasks_blocked()
+        assert left == []
+        over.set()
+    assert left == [True, True]
+
+
+@pytest.mark.once
+async def test_a_task_that_is_cancelled_before_its_first_step() -> None:
+    """Asyncio does not begin it, and nothing of it is left."""
+
+    async def helper() -> None:
+        raise AssertionError("it has begun")
+
+    before = asyncio.all_tasks()
+    owner = TaskOwner()
+    owner.start(helper)
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+    await owner.leave(None)
+    assert not owner.tasks.are_running
+    gc.collect()  # Python would warn of a coroutine that was never awaited
+
+
+def test_a_task_that_is_needed_when_trio_ends() -> None:
+    """Trio closes the generators that are left when it starts no more tasks: they do without."""
+
+    async def helper() -> None:
+        raise AssertionError("it was started")
+
+    async def generate() -> AsyncGenerator[None]:
+        owner = TaskOwner()
+        try:
+            yield
+        finally:
+            assert not owner.tasks.is_over
+            owner.start(helper)
+            seen.append((owner.tasks.is_over, owner.tasks.are_running))
+            await owner.leave(None)
+            seen.append("left")
+
+    async def run() -> None:
+        await anext(generator)
+
+    generator = generate()
+    seen: list[object] = []
+    trio.run(run)
+    assert seen == [(True, False), "left"]
 
 
 async def test_tasks_know_nothing_of_who_needed_them() -> None:

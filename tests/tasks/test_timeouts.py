@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -16,7 +17,13 @@ import anyhttp
 from anyhttp import ClientSession, ClientTimeout, TCPConnector
 from anyhttp._network.stream import NetworkStream
 from anyhttp._tasks.task_owner import TaskOwner
-from anyhttp._tasks.timeouts import DEFAULT_TIMEOUT, Expired, Watchdog, deadline_after
+from anyhttp._tasks.timeouts import (
+    DEFAULT_TIMEOUT,
+    Expired,
+    Watchdog,
+    WatchedScope,
+    deadline_after,
+)
 from tests.support.client import opened
 from tests.support.peer import DEAF, STALL, Head, Script
 from tests.support.server import Server
@@ -111,6 +118,40 @@ class TestWatchdog:
             stream = FakeStream()
             watch(watchdog, stream, anyio.current_time() - 1)
             await stream.until_expired()
+
+    async def test_a_wait_that_the_end_of_another_has_ended(self) -> None:
+        """It is not told that it is late, though it was."""
+
+        class First(FakeStream):
+            def expire(self) -> None:
+                super().expire()
+                watchdog.forget(second)
+
+        async with self.running() as watchdog:
+            first, second, third = First(), FakeStream(), FakeStream()
+            for stream in (first, second, third):
+                watch(watchdog, stream, anyio.current_time() - 1)
+            await third.until_expired()
+            assert first.expired_at is not None
+            assert second.expired_at is None
+
+    @pytest.mark.parametrize("elsewhere", [True, False])
+    async def test_a_block_outlives_it(self, elsewhere: bool) -> None:
+        """Its time limit holds, also if another thread has stopped the watchdog."""
+        owner = TaskOwner()
+        watchdog, scope = Watchdog(owner.start), owner.tasks.make_scope()
+        with anyio.fail_after(DEADLINE):
+            with WatchedScope(scope, watchdog, deadline := anyio.current_time() + 0.02):
+                if elsewhere:
+                    thread = threading.Thread(target=watchdog.stop)
+                    thread.start()
+                    thread.join()
+                else:
+                    watchdog.stop()
+                await anyio.sleep_forever()
+        assert scope.cancel_called
+        assert anyio.current_time() >= deadline
+        await owner.leave(None)
 
     async def test_once_stopped_it_never_starts(self) -> None:
         """The group whose task it would be is over then."""
