@@ -395,6 +395,16 @@ class TestChunks:
         """CVE-2025-43859: two bytes that are not looked at hide a second response."""
         refused(CHUNKS + body)
 
+    def test_the_crlf_after_a_chunk_is_not_that_of_the_chunk_before(self) -> None:
+        """The data may begin with the end of a chunk, and go on with whole ones."""
+        reader = ChunkReader(Limits(), headers=0)
+        assert reader.feed(b"3\r\nabc") == ([b"abc"], [], 6)
+        assert reader.feed(b"\r\n5\r\nhello\r\n2\r\nhi\r\n") == ([b"hello", b"hi"], [3, 8, 10], 19)
+        reader = ChunkReader(Limits(), headers=0)
+        reader.feed(b"3\r\nabc")
+        with pytest.raises(ParseError, match="chunk data is not followed by CRLF"):
+            reader.feed(b"\r\n5\r\nhelloxx0\r\n\r\n")
+
     @pytest.mark.parametrize(
         "extension",
         [b";a", b";a=b", b";a=b;c", b';a="b;c=\\"d\\""', b';a=""', b";a=b;a=b", b';a="\t\xff"'],
@@ -481,6 +491,24 @@ class TestFields:
         for read in self.heads():
             assert read.content_encoding == "gzip"
             assert list(read.set_cookies) == ["a=b; c=ü", "d=\udcff\udcc3"]
+
+    @pytest.mark.parametrize("space", [b" ", b"\t", b" \t", b"\t ", b"   "])
+    def test_white_space_after_a_value_is_no_part_of_it(self, space: bytes) -> None:
+        """However it is read, and whatever the other fields of the head end with."""
+        raw = OK + b"X: a" + space + b"\r\nY:b\r\n\r\n"
+        plain, read = read_plain_head(raw, Limits()), HeadReader(Limits()).feed(raw)
+        assert plain is not None
+        assert read is not None
+        for head in (plain[0], read[0]):
+            assert list(text_fields(head)) == [("X", "a"), ("Y", "b")]
+            assert list(head.raw_headers) == [(b"X", b"a"), (b"Y", b"b")]
+
+    def test_other_white_space_is_a_part_of_a_value(self) -> None:
+        """RFC 9110 §5.5 knows spaces and tabs; other control characters are tolerated."""
+        read = HeadReader(Limits()).feed(OK + b"Content-Type: text/plain\x0b \r\n\r\n")
+        assert read is not None
+        assert read[0].tolerated
+        assert content_type_of(read[0]) == "text/plain\x0b"
 
     def test_names_do_not_fill_the_memory(self) -> None:
         """Only short ones are kept, and few of them."""
@@ -712,6 +740,17 @@ class TestLimits:
             assert "a chunk-size line is longer than 40" in refused(raw, limits=self.LIMITS)
         else:
             assert accepted(raw, limits=self.LIMITS).status == 200
+
+    @pytest.mark.parametrize("size", range(3, 24))
+    def test_chunk_size_line_shorter_than_a_number(self, size: int) -> None:
+        """Even if the limit is less than what a size without extensions may have."""
+        reader = ChunkReader(Limits(max_line_size=3), headers=0)
+        line = b"5".rjust(size, b"0") + b"\r\n"
+        if size > 3:
+            with pytest.raises(ParseError, match="a chunk-size line is longer than 3 bytes"):
+                reader.feed(line + b"hello\r\n")
+        else:
+            assert reader.feed(line + b"hello\r\n") == ([b"hello"], [5], 12)
 
     @pytest.mark.parametrize(
         "start",

@@ -71,6 +71,7 @@ def test_what_no_two_readers_agree_on(lengths: bytes | None, coding: bytes | Non
         *((value, None) for value in (b"", b" ", b"+5", b"-5", b"5_0", b"0x5", b"5.0", b"5 5")),
         *((value, None) for value in (b"\xb2", b"\xd9\xa5", b"5,", b",5", b",", b"5,,5", b"5,05")),
         *((value, None) for value in (b"9" * 20, b"5;", b"five", b"+5,+5", b"5\x0b")),
+        *((value, None) for value in (b"5\x0b,5", b"5,\x0c5", b"5\x0b,5\x0b")),
     ],
 )
 def test_content_lengths(value: bytes, length: int | None) -> None:
@@ -136,6 +137,7 @@ def test_what_is_a_tunnel(method: str, status: int, tunnel: bool) -> None:
         (b"x" * 100, None, False, True),
         (b"x" * 100 + b",close", None, False, False),
         (b"keep-alive", b"chunked", False, True),
+        (b"keep-alive\x0b", None, False, True),
     ],
 )
 def test_what_keeps_a_connection(
@@ -166,6 +168,8 @@ def test_what_keeps_a_connection(
         (b"timeout=1.5", True),
         (b"timeout=\xb2", True),
         (b"timeout", True),
+        (b"timeout=5\x0b", True),
+        (b"timeout\x0b=5", True),
         (b"", True),
         (b"x" * 100 + b", timeout=5", 4.0),
     ],

@@ -51,6 +51,21 @@ def test_malformed_status_lines(line: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"HTTP/1.1 2x", b"HTTP/1.1 2x"),
+        (b"HTTP/1.1 2".ljust(200, b"x"), b"HTTP/1.1 2".ljust(100, b"x")),
+        (b"HTTP/1.1 2x\rA: secret\rB: secret", b"HTTP/1.1 2x"),
+    ],
+)
+def test_what_is_shown_of_a_malformed_status_line(line: bytes, shown: bytes) -> None:
+    """100 bytes, and nothing after a CR: the peer may mean that as another line."""
+    with pytest.raises(ParseError) as caught:
+        read_status_line(line)
+    assert str(caught.value) == f"malformed status line {shown!r}"
+
+
+@pytest.mark.parametrize(
     ("beginning", "allowed"),
     [
         *((b"HTTP/1.1 200"[:end], True) for end in range(1, 12)),
@@ -97,6 +112,15 @@ def test_malformed_fields(line: bytes) -> None:
     """The kind of line is told."""
     with pytest.raises(ParseError, match="malformed trailer line"):
         read_field(line, "trailer")
+
+
+@pytest.mark.parametrize("length", [1, 100, 101, 200])
+def test_what_is_shown_of_a_malformed_field(length: int) -> None:
+    """At most 100 bytes of its name, and nothing of its value."""
+    with pytest.raises(ParseError) as caught:
+        read_field(b"x" * length + b" : secret", "header")
+    shown = b"x" * length + b" "
+    assert str(caught.value) == f"malformed header line {shown[:100]!r}, value not shown"
 
 
 def test_folds() -> None:
