@@ -7,7 +7,6 @@ import logging
 import os
 import pickle
 import stat
-import time
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import BaseCookie, CookieError, Morsel, SimpleCookie
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from yarl import URL
 
 from anyhttp.cookiejar import CookieJar, DummyCookieJar, cookie_header, response_cookies
+from tests.support.cookies import SITE, Clock, jar_with, sent
 from tests.support.cost import calls_of
 
 if TYPE_CHECKING:
@@ -26,36 +26,6 @@ if TYPE_CHECKING:
     from anyhttp.typedefs import LooseCookies
 
 DATA = Path(__file__).parent.parent / "data" / "cookies"
-SITE = URL("https://example.com/")
-
-
-def jar_with(*headers: str, url: URL | str = SITE, jar: CookieJar | None = None) -> CookieJar:
-    """Return a jar that got *headers* in one response from *url*."""
-    jar = CookieJar() if jar is None else jar
-    jar.update_cookies_from_headers(headers, URL(url))
-    return jar
-
-
-def sent(jar: CookieJar, url: URL | str = SITE) -> str:
-    """Return the Cookie header for *url*, empty if there is none."""
-    return cookie_header(jar, URL(url)) or ""
-
-
-class Clock:
-    """Stands in for ``time.time``."""
-
-    now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Time stands still unless the test moves it."""
-    clock = Clock()
-    monkeypatch.setattr(time, "time", clock)
-    return clock
 
 
 # -- public vectors ---------------------------------------------------------------------------

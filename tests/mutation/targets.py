@@ -85,6 +85,33 @@ TARGETS: Final = (
         ("client/test_redirects.py", "client/test_hop.py"),
     ),
     Target(
+        "jar",
+        (
+            "cookiejar/_jar.py",
+            "cookiejar/_matching.py",
+            "cookiejar/_store.py",
+            "cookiejar/_header.py",
+            "cookiejar/_given.py",
+            "cookiejar/_view.py",
+        ),
+        (
+            "cookiejar/test_jar.py",
+            "cookiejar/test_matching.py",
+            "cookiejar/test_store.py",
+            "cookiejar/test_header.py",
+        ),
+    ),
+    Target(
+        "cookie-files",
+        ("cookiejar/_file.py", "cookiejar/_netscape.py"),
+        (
+            "cookiejar/test_files.py",
+            "cookiejar/test_netscape.py",
+            "cookiejar/test_jar.py",
+            "cookiejar/test_store.py",
+        ),
+    ),
+    Target(
         "states",
         ("_http2/state.py", "_http2/streams.py", "_http2/settings.py"),
         (
