@@ -402,12 +402,10 @@ class Exchange:
                 self._fail(exc, exc.__cause__)
 
     async def _fail_by_upload(self, upload: Upload) -> None:
-        """Fail with the error of *upload*, or with ``sock_read``, which began at its end."""
+        """Fail with the error of *upload*."""
         await checkpoint()  # if this task has been cancelled together with the upload, raise
         if self.connection is None:
             self._fail_if_closed()
-        elif upload.error is None:
-            self._fail(SocketTimeoutError(_READ_TIMEOUT))
         elif isinstance(upload.error, Expired):
             self._fail(total_timeout())
         else:

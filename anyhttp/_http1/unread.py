@@ -45,9 +45,9 @@ class OpenExchanges(set[E], Generic[E]):
         self._being_read.add(exchange)
 
     def end_reading(self, exchange: E) -> None:
-        """Forget *exchange*, which has given its connection back."""
-        if self._being_read is not None:
-            self._being_read.discard(exchange)
+        """Forget *exchange*, which has given its connection back after :meth:`begin_reading`."""
+        assert self._being_read is not None
+        self._being_read.discard(exchange)
 
     def all(self) -> list[E]:
         """Return all of them."""

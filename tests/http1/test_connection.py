@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from itertools import product
+from unittest.mock import Mock
 
 import pytest
 
 from anyhttp._http1 import Limits, engine_class
-from anyhttp._http1.connection import Http1Connection, Phase
+from anyhttp._http1.connection import Connection, Http1Connection, Phase, leave_to_parent
 from anyhttp._network.stream import NetworkStream
 
 MOVES = {
@@ -35,6 +36,9 @@ class FakeStream(NetworkStream):
     def is_quiet(self) -> bool:
         """Return what was set."""
         return self.quiet
+
+    def leave_to_parent(self) -> None:
+        """Do nothing."""
 
 
 @pytest.fixture
@@ -95,6 +99,21 @@ def test_it_is_closed_once(connection: Http1Connection) -> None:
     connection.abort()
     assert connection.phase is Phase.CLOSED
     assert connection.stream.aborted == 1  # type: ignore[attr-defined]  # the fake's
+
+
+def test_a_right_that_was_given_back_is_nothing_to_a_forked_child(
+    connection: Http1Connection,
+) -> None:
+    """The connection may be idle, or lent to somebody else."""
+    lender = Mock()
+    given_back, used = (Connection(connection, Mock(), lender) for _ in range(2))
+    given_back.release()
+    leave_to_parent(given_back)
+    assert not used.closed
+    leave_to_parent(used)
+    assert used.closed
+    assert used.protocol is None
+    assert lender.take_back.call_count == 1  # by release()
 
 
 def test_one_exchange_at_a_time(connection: Http1Connection) -> None:

@@ -19,9 +19,11 @@ from anyhttp import (
     ClientResponse,
     ClientSession,
     ClientTimeout,
+    StreamReader,
     TCPConnector,
 )
 from anyhttp.abc import AbstractResolver, ResolveResult
+from tests.support.canned import Canned, CannedConnector
 from tests.support.census import assert_no_tokens
 from tests.support.client import assert_free, client, opened
 from tests.support.peer import STALL, Flag, Script, Step, Tell, Wait
@@ -220,6 +222,44 @@ class TestLeaving:
                         response.close()
                 assert_free(session)
 
+    async def test_bytes_that_come_when_the_response_has_just_been_closed(self) -> None:
+        """The reader is told that it is closed, and does not get them."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha"
+        stream = ClosingStream(head, b"lf")
+        async with ClientSession(connector=CannedConnector(lambda: stream)) as session:
+            stream.response = response = await session.get("http://host.test/")
+            with pytest.raises(ClientConnectionError, match="Connection closed"):
+                await response.read()
+            assert response.content.total_bytes == 2
+            assert_free(session)
+
+    async def test_a_redirect_without_the_body_of_the_request(
+        self, server: Server, entered: bool
+    ) -> None:
+        """A streamed body is sent once, and the last response needs none to be ended."""
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"x"
+            await anyio.lowlevel.checkpoint()
+
+        target = {"url": "/anything", "status_code": "303"}
+        async with opened(ClientSession(server.url), entered=entered) as session:
+            response = await session.post("/redirect-to", params=target, data=body())
+            assert (response.status, response.method) == (200, "GET")
+            assert len(response.history) == 1
+            await response.read()
+
+
+class ClosingStream(Canned):
+    """Closes a response when its bytes come."""
+
+    response: ClientResponse | None = None
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        if self.response is not None:
+            self.response.close()
+        return await super().receive(max_bytes)
+
 
 class NoNames(AbstractResolver):
     """Knows no host at all."""
@@ -317,6 +357,18 @@ class TestRedirects:
                 assert await there.read() == b"ok"
         assert b"name.test" not in other.requests[0]
         assert b"Host: 127.0.0.1:%d\r\n" % other.port in other.requests[0]
+
+
+async def test_a_stream_that_a_program_puts_in_the_place_of_a_body(
+    script: Script, http1: str
+) -> None:
+    """An error looks for its beginning there, where nothing has come."""
+    peer = await script([(b"GET / ", b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno")])
+    async with client(http1) as session, session.get(peer.url) as response:
+        response.content = StreamReader()
+        with pytest.raises(anyhttp.ClientResponseError) as caught:
+            response.raise_for_status()
+        assert caught.value.body is None
 
 
 class TestHeads:

@@ -24,6 +24,7 @@ import anyhttp
 from anyhttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
 from anyhttp._http1 import Framing
 from anyhttp._http1.upload import Upload, UploadState
+from anyhttp._tasks import Expired
 from anyhttp.payload import Writer
 from tests.support import client
 from tests.support.census import running_tasks
@@ -476,6 +477,20 @@ class Lingering(TooLong):
         await self.go_on.wait()
 
 
+class Numbers(anyhttp.Payload):
+    """Writes bytes as numbers of four bytes each, *count* at a time."""
+
+    def __init__(self, data: bytes, count: int) -> None:
+        super().__init__(data)
+        self.numbers: Any = memoryview(data).cast("I")
+        self.count = count
+
+    async def write(self, writer: Writer) -> None:
+        """Write slices."""
+        for start in range(0, len(self.numbers), self.count):
+            await writer.write(self.numbers[start : start + self.count])
+
+
 class Resource(anyhttp.BytesPayload):
     """A body in memory that holds something to be given back."""
 
@@ -502,6 +517,16 @@ class TestPayloadsOfOnesOwn:
             for body in (Greeting(None), sized):
                 async with session.post("/upload", data=body) as response:
                     assert (await response.json())["length"] == 5
+
+    @pytest.mark.parametrize("count", [1000, 300_000])
+    async def test_one_that_writes_what_are_no_bytes(
+        self, server: Server, entered: bool, count: int
+    ) -> None:
+        """The items of a memoryview may be larger; all of its bytes are sent, and counted once."""
+        data = bytes(range(256)) * 5000
+        async with opened(ClientSession(server.url), entered=entered) as session:
+            async with session.post("/echo-body", data=Numbers(data, count)) as response:
+                assert await response.read() == data
 
     async def test_one_that_changes_what_it_was_given(self, script: Script, entered: bool) -> None:
         """Its write_with_length() is what says what goes out."""
@@ -617,6 +642,54 @@ class TestFailures:
             await wait_free(session)
             assert session.connector is not None
             assert session.connector.statistics().idle == 1
+
+    async def test_the_total_time_after_the_response(self, script: Script, http1: str) -> None:
+        """A response that is complete can be read, and its connection is kept."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+        rest = Flag()
+        peer = await script([(b"POST ", [head, Wait(rest), b"ok"])])
+        async with client.client(http1) as session:
+            response = await session.post(peer.url, data=(body := Lingering()))
+            rest.set()
+            assert await response.content.readexactly(2) == b"ok"
+            exchange = response._exchange
+            assert exchange is not None
+            assert exchange.is_sending
+            exchange.expire()  # as the watchdog does
+            assert await response.content.read() == b""
+            body.go_on.set()
+            await wait_free(session)
+            assert_free(session, idle=1)
+
+    @pytest.mark.parametrize("reason", ["body", "total"])
+    async def test_a_failure_before_the_response_is_read(
+        self, script: Script, http1: str, reason: str
+    ) -> None:
+        """The rest of the response is not awaited: reading fails with the reason."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+        peer = await script([(Head(b"POST "), [head, STALL])])
+        go_on = anyio.Event()
+        error = RuntimeError("boom") if reason == "body" else Expired()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"x"
+            await go_on.wait()
+            raise error
+
+        async with client.client(http1) as session:
+            response = await session.post(peer.url, data=body())
+            exchange = response._exchange
+            assert exchange is not None
+            go_on.set()
+            await exchange.wait_stopped()
+            if reason == "body":
+                with pytest.raises(ClientConnectionError) as caught:
+                    await response.read()
+                assert caught.value.__cause__ is error
+            else:
+                with pytest.raises(TimeoutError, match="total timeout"):
+                    await response.read()
+            assert_free(session)
 
     async def test_a_failure_after_the_response_was_read(self, script: Script, http1: str) -> None:
         """There is nobody to be told; the slot is free and the connection closed."""
