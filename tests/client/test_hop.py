@@ -52,10 +52,12 @@ def hop(method: str = "POST", url: URL = HERE, **settings: Any) -> Hop:
 
 
 def test_a_new_one() -> None:
-    """It names its session, and has no headers that were prepared."""
+    """It names its session, and has no body, no credentials, and no headers that were prepared."""
     session = object()
     made = Hop(session, "GET", Destination(HERE), RequestSettings())
     assert made.session is session
+    assert made.body is None
+    assert made.auth is None
     assert made.prepared is None
     assert made.headers_version == 0
     assert made.url == HERE
