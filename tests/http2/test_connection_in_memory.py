@@ -74,6 +74,21 @@ async def test_a_closed_connection_is_not_checked() -> None:
         assert http2._pings_sent == 1
 
 
+async def test_a_plain_call_reads_a_bounded_number_of_times() -> None:
+    """A server that sends without end cannot hold up whoever looks at an idle connection."""
+    server = MemoryServer()  # of which each read gets 500 bytes
+    async with one_connection(server) as (_, connector):
+        http2 = await connector.open()
+        assert await http2.check()
+        assert not server._output
+        server._output += raw_frame(0xEE, 0, 0, bytes(10_000))  # of a type that means nothing
+        size = len(server._output)
+        assert http2.is_usable
+        assert len(server._output) == size - 16 * 500
+        assert http2.is_usable
+        assert not server._output
+
+
 async def test_the_last_number_of_a_stream() -> None:
     """RFC 9113 §5.1.1: no exchange follows, and the connection ends with the last one."""
     server = MemoryServer()
