@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 pytest.importorskip("h2", reason="the peers are made with h2")
 
+from anyhttp import ClientConnectionResetError
 from anyhttp._http2 import ErrorCode, Http2Core, Http2Options
 from anyhttp._http2.settings import own_settings
 from tests.support.http2_core import (
@@ -81,6 +84,9 @@ class TestReceiving:
         assert increments(peer) == ([] if missing else [(0, 50_000)])
         peer.data(1, bytes(49_999 + missing))
         assert increments(peer) == ([(0, 99_999)] if missing else [])
+        peer.data(1, bytes(50_000))
+        assert increments(peer) == [(0, 50_000 if missing else 99_999)]
+        assert peer.core.error is None
 
     def test_what_is_unread_is_not_given_back(self) -> None:
         """What is given back is what the program has taken, and the window does not grow."""
@@ -171,6 +177,8 @@ class TestSending:
         for state in (first, second, third):
             assert peer.core.send_data(state, b"xy", end=False) == 0
         assert peer.send(WINDOW_UPDATE, 0, 3, number(10)) == []
+        assert peer.send(SETTINGS, 0, 0, initial_window(FIRST - 1)) == []
+        assert peer.send(SETTINGS, 0, 0, initial_window(FIRST)) == []
         assert peer.send(WINDOW_UPDATE, 0, 0, number(1)) == [second, third]
         assert first.has_news is False
         assert peer.core.send_data(third, b"xy", end=False) == 1
@@ -257,7 +265,17 @@ class TestFloods:
             peer.core.reset(get(peer.core), ErrorCode.CANCEL)
             peer.core._guard._count = -40
             peer.core.receive(late * (taken + more))
-            assert (peer.core.error is not None) == bool(more)
+            text = "a flood of frames: for exchanges that have been reset"
+            assert peer.ended() == ((ErrorCode.ENHANCE_YOUR_CALM, text) if more else None)
+
+    def test_data_are_none(self) -> None:
+        """However small: their window bounds them."""
+        peer = RawPeer()
+        state = get(peer.core)
+        peer.head(1)
+        peer.core.receive(raw_frame(DATA, 0, 1, b"x") * 1100)
+        assert peer.core.error is None
+        assert b"".join(state.pieces) == b"x" * 1100
 
     def test_late_data_of_a_kilobyte_are_none(self) -> None:
         """They were on their way, and their window bounds them."""
@@ -379,6 +397,8 @@ class TestEnds:
         peer = RawPeer()
         state = get(peer.core)
         peer.send(GOAWAY, 0, 0, number(0) + number(2))
+        assert isinstance(state.failure, ClientConnectionResetError)
+        assert state.failure.errno == errno.ECONNRESET
         assert str(state.failure).endswith("before the request: INTERNAL_ERROR (2)")
         peer = RawPeer()
         state = get(peer.core)
@@ -396,6 +416,8 @@ class TestEnds:
         peer = RawPeer()
         state = get(peer.core)
         peer.send(RST_STREAM, 0, 1, number(code))
+        assert isinstance(state.failure, ClientConnectionResetError)
+        assert state.failure.errno == errno.ECONNRESET
         assert state.needs_http1 is needs_http1
         assert state.is_unprocessed is is_unprocessed
 
@@ -495,6 +517,24 @@ class TestBeginning:
         peer.send(CONTINUATION, END_HEADERS | END_STREAM, 1, b"\x88")
         assert state.has_final_head
         assert state.complete is ends
+
+    def test_no_head_follows_the_end_of_a_response(self) -> None:
+        """RFC 9113 §5.1: STREAM_CLOSED, also while the request goes on."""
+        peer = RawPeer()
+        get(peer.core, "POST", end=False)
+        peer.head(1, ends=True)
+        peer.head(1, ("x-more", "1"), status=None, ends=True)
+        assert peer.ended() == (5, "a head after the end of a response")
+
+    def test_trailers_end_a_response(self) -> None:
+        """RFC 9113 §8.1: those that do not make it malformed, and no other one."""
+        peer = RawPeer()
+        state, other = get(peer.core), get(peer.core)
+        peer.head(1)
+        assert peer.head(1, ("x-more", "1"), status=None) == [state]
+        assert peer.resets() == [(1, ErrorCode.PROTOCOL_ERROR)]
+        assert str(state.error) == "trailers before the end of the body"
+        assert peer.head(3, ends=True) == [other]
 
     def test_what_cannot_be_started(self) -> None:
         """One without a head, one that has been, and any when the numbers are used up."""

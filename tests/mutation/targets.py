@@ -112,6 +112,11 @@ TARGETS: Final = (
         ),
     ),
     Target(
+        "frames",
+        ("_websocket/frames.py", "_websocket/frame_writer.py", "_websocket/outgoing.py"),
+        ("websocket/test_frames.py", "websocket/test_outgoing.py"),
+    ),
+    Target(
         "states",
         ("_http2/state.py", "_http2/streams.py", "_http2/settings.py"),
         (

@@ -829,7 +829,7 @@ class TestSending:
         extra = 0 if size < 126 else 2 if size < 65536 else 8
         assert len(made) == 2 + extra + 4 + size
         assert made[0] == 0x81
-        assert made[1] & 0x80
+        assert made[1] == 0x80 | (size if size < 126 else 126 if size < 65536 else 127)
         mask = made[2 + extra : 6 + extra]
         plain = bytes(byte ^ mask[i % 4] for i, byte in enumerate(made[6 + extra :][:50]))
         assert plain == data[:50]
