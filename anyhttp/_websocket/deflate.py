@@ -48,8 +48,6 @@ class Deflater:
 
         :param last: whether the message ends with it
         """
-        if len(data) > COMPRESS_PIECE:
-            return b"".join(self.pieces(data, last=last))
         return self._compressor.compress(data) + self._flush(last)
 
     def pieces(self, data: bytes | bytearray | memoryview, *, last: bool = True) -> Iterator[bytes]:

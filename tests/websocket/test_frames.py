@@ -361,6 +361,21 @@ class TestCompression:
             wire = peer.frame(TEXT, deflater.compress(text.encode()), reserved=4)
             assert list(read(target, wire, step=step)) == [(1, text)]
 
+    def test_large_fragments(self) -> None:
+        """They come to one message."""
+        deflater, target = Deflater(15, takes_over=True), reader(compressed=True)
+        for data in (bytes(range(256)) * 1000, b"x" * 200_000):
+            fragments = Fragments(deflater)
+            fragments.check(data)
+            wire = b""
+            for last in (False, True):
+                first, payload = fragments.make(data, last=last)
+                wire += peer.frame(
+                    first & 15, bytes(payload), last=last, reserved=4 if first & COMPRESSED else 0
+                )
+            assert len(wire) < len(data)
+            assert list(read(target, wire)) == [(BINARY, data * 2)]
+
     def test_without_context_takeover(self) -> None:
         """RFC 7692 §7.1.1: each message by itself; the same one looks the same."""
         deflater = Deflater(15, takes_over=False)

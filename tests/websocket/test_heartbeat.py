@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from anyhttp import ServerTimeoutError
-from anyhttp._websocket import BytesLike, Heartbeat, Lifecycle, Sender
+from anyhttp._websocket import BytesLike, Heartbeat, Lifecycle, Sender, WSState
 
 pytestmark = pytest.mark.uvloop
 
@@ -101,3 +101,21 @@ async def test_whoever_receives_looks_for_an_answer_before_the_peer_is_given_up(
     now += 5
     await heartbeat.beat()
     assert (sender.pings, len(timeouts)) == (2, 1)
+
+
+async def test_a_peer_is_not_given_up_when_closing_has_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Closing has its own time limit; the ping before it need not be answered."""
+    now = 100.0
+    monkeypatch.setattr("anyhttp._websocket.heartbeat.clock", lambda: lambda: now)
+    timeouts: list[ServerTimeoutError] = []
+    sender = CountingSender()
+    life = Lifecycle(lambda: None, [])
+    heartbeat = Heartbeat(10, life, sender, Heartbeat.wait_changed, timeouts.append)
+    now += 10
+    await heartbeat.beat()
+    life.move(WSState.CLOSING)
+    now += 5
+    await heartbeat.beat()
+    assert (sender.pings, timeouts) == (1, [])
