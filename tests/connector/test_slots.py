@@ -16,6 +16,8 @@ from anyio.lowlevel import checkpoint
 
 from anyhttp._tasks import make_waiter
 from anyhttp._tasks.event_loop import on_asyncio
+from anyhttp.connector._multiplexed import MultiplexedPool
+from anyhttp.connector._origin import Origin, OriginSlot
 from anyhttp.connector._slots import Slot, Slots
 from tests.support.keys import A, B, C
 
@@ -191,6 +193,16 @@ async def test_a_slot_can_be_asked_for_by_whoever_waits_in_another_way() -> None
     await second._waiter
     slots.release(second)
     assert_untouched(slots)
+
+
+async def test_a_task_that_does_not_sleep_yet_needs_no_waking() -> None:
+    """A request by HTTP/2 stands in the queue before, and may be told there."""
+    slot = OriginSlot(A, Origin(A, MultiplexedPool(1, 0, 15.0)), 0)
+    slot.origin.queue[slot] = None
+    assert slot.look_again() is True
+    assert slot.waits
+    slot.expire()
+    assert not slot.waits
 
 
 def test_tasks_that_are_about_to_wait_are_counted() -> None:
