@@ -28,6 +28,9 @@ __all__ = ("Http2Connection",)
 #: seconds.  A router forgets a connection after a minute or more, a laptop sleeps for longer.
 CHECK_AFTER: Final = 10.0
 
+#: The same, if the program has cancelled a request meanwhile.
+DOUBT_AFTER: Final = 1.0
+
 #: How long the answer to a PING may take, in seconds.
 CHECK_SECONDS: Final = 5.0
 
@@ -128,9 +131,13 @@ class Http2Connection(SharedIO):
         """Whether the peer has been silent for so long that it may be gone without a word."""
         return monotonic() - self._heard_at > CHECK_AFTER
 
-    def doubt(self) -> None:
-        """Take the peer for silent until it sends something: an exchange has waited in vain."""
-        self._heard_at = -math.inf
+    def doubt(self, *, cancelled: bool = False) -> None:
+        """Take the peer for silent until it sends something: an exchange has waited in vain.
+
+        :param cancelled: the program has ended the wait, which may have been too short to tell
+        """
+        if not cancelled or monotonic() - self._heard_at >= DOUBT_AFTER:
+            self._heard_at = -math.inf
 
     async def check(self) -> bool:
         """Return whether the peer answers a PING soon.

@@ -53,7 +53,7 @@ class Carrier(Protocol):
     def wake(self, wait: Wait, /) -> None:
         """End *wait*."""
 
-    def doubt(self) -> None:
+    def doubt(self, *, cancelled: bool = False) -> None:
         """Check the connection before it is used again, unless something comes from the peer."""
 
     def flush(self) -> None:
@@ -223,7 +223,7 @@ class Http2Stream(Wait):
 
     def _check_deadline(self) -> None:
         if self._is_expired or (not self._is_watched and clock()() >= self._deadline):
-            raise Expired
+            self._give_up()
 
     async def _wait(self, wait: Wait) -> None:
         """Wait until something has changed.
@@ -241,7 +241,7 @@ class Http2Stream(Wait):
             self._give_up()
 
     def _give_up(self) -> NoReturn:
-        """End a wait in vain: nobody knows whether only this exchange is stuck, or the peer gone.
+        """End the exchange: nobody knows whether only this one is stuck, or the peer gone.
 
         :raises Expired: always
         """
@@ -275,12 +275,15 @@ class Http2Stream(Wait):
                     if self._is_watched:  # as _wait() does
                         self.is_over = False
                         await self.connection.wait(self)
-                        if self._is_expired:
-                            self._give_up()
+                        self._check_deadline()
                     else:
                         await self._wait(self)
                     if self._is_interrupted:
                         raise Expired
+            except BaseException as exc:
+                if not isinstance(exc, Exception):
+                    self.connection.doubt(cancelled=True)
+                raise
             finally:
                 self._is_receiving = False
         self._seen = state.head

@@ -23,7 +23,6 @@ from anyhttp import (
     ClientTimeout,
     ConnectionTimeoutError,
     HttpVersion,
-    SocketTimeoutError,
     TCPConnector,
     TraceConfig,
 )
@@ -177,11 +176,13 @@ async def test_a_living_peer_that_has_let_one_wait(
 
 
 @pytest.mark.parametrize("entered", [True, False])
+@pytest.mark.parametrize("how", ["limit", "traced", "cancelled"])
 async def test_a_dead_peer_that_has_let_one_wait(
-    http2_script: Http2Script, monkeypatch: pytest.MonkeyPatch, *, entered: bool
+    http2_script: Http2Script, monkeypatch: pytest.MonkeyPatch, how: str, *, entered: bool
 ) -> None:
     """Later requests do not wait for it in vain, too: they have another connection."""
     monkeypatch.setattr("anyhttp._http2.connection.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("anyhttp._http2.connection.DOUBT_AFTER", 0.05)
 
     def dead(peer: Http2Connection) -> None:
         peer.acknowledges = False
@@ -189,17 +190,24 @@ async def test_a_dead_peer_that_has_let_one_wait(
         assert len(peer.requests) == 1
 
     peer = await http2_script(dead, lambda peer: peer.respond(peer.request(), body=b"next"))
-    async with session_of(connector(), entered=entered) as session:
-        with pytest.raises(SocketTimeoutError):
-            await get(session, peer.url, timeout=ClientTimeout(sock_read=0.05))
+    traces = [TraceConfig()] if how == "traced" else None
+    async with session_of(connector(), entered=entered, trace_configs=traces) as session:
+        if how == "cancelled":
+            with anyio.move_on_after(0.2):
+                await get(session, peer.url)
+        else:
+            with pytest.raises(TimeoutError):
+                await get(session, peer.url, timeout=ClientTimeout(total=0.2))
         assert await get(session, peer.url) == "next"
 
 
 @asynccontextmanager
-async def session_of(shared: TCPConnector, *, entered: bool) -> AsyncIterator[ClientSession]:
+async def session_of(
+    shared: TCPConnector, *, entered: bool, **options: Any
+) -> AsyncIterator[ClientSession]:
     """Yield a session with this connector, *entered* or not."""
     async with shared, AsyncExitStack() as stack:
-        session = ClientSession(connector=shared)
+        session = ClientSession(connector=shared, **options)
         if entered:
             await stack.enter_async_context(session)
         else:
