@@ -15,7 +15,7 @@ import h2.exceptions
 from anyhttp import BaseConnector, TCPConnector
 from tests.support.tls import Authority
 
-from .breaches import goaway, reset
+from .breaches import goaway, ping, reset
 from .http1 import Exchange, Parts
 from .model import Fault, Outcome
 from .server import FaultyServer
@@ -26,10 +26,17 @@ FRAMES: Final = 3
 
 
 class Http2(Exchange):
-    """A request and its answer, on a connection that may carry others."""
+    """A request and its answer, on a connection that may carry others.
+
+    :param pings: send PING after PING while a stream stalls
+    """
 
     has_readers = False
     has_waiters = False
+
+    def __init__(self, *, pings: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self._pings = pings
 
     def leaves_nothing(self, outcome: Outcome) -> bool:
         return False  # other calls go on with the connection of one that has failed
@@ -83,6 +90,8 @@ class Http2(Exchange):
                     assert event.stream_id is not None
                     name = names.pop(event.stream_id)
                     self._respond(wire, connection, event.stream_id, name, server)
+            if self._pings and wire.plan is not None and wire.plan.is_over:
+                wire.send(ping())
 
     def _respond(
         self,

@@ -33,6 +33,8 @@ class Fault(enum.Enum):
     GO_AWAY = "goes away"
     REFUSE = "refuses"
     BREAK = "breaks the protocol"
+    TRICKLE = "gives room in drips"
+    NARROW = "takes room back"
 
 
 #: Faults that do not depend on a position.

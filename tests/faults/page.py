@@ -34,6 +34,8 @@ _COLUMNS: Final = {
     "three; it answers those before, and closes the connection",
     Fault.REFUSE: "refuses, as its protocol provides for",
     Fault.BREAK: "sends frames that break a rule, which are of many kinds, or a flood of them",
+    Fault.TRICKLE: "lets the client send single bytes of a body for a while",
+    Fault.NARROW: "makes the windows of streams negative by `SETTINGS`, and later wide again",
 }
 
 

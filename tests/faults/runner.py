@@ -138,6 +138,9 @@ async def _happens(
             await call_again(phase, program)
             await until(lambda: server.open <= 1, "the client to close a connection that failed")
             assert_no_tokens(_connector(session))
+    except BaseException as exc:
+        exc.add_note(f"errors of the server: {server.errors}")
+        raise
     finally:
         await session.close()
         server.stop()

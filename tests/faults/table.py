@@ -13,6 +13,7 @@ from .rows_http1 import HTTP1
 from .rows_http2 import HTTP2
 from .rows_multiplexed import MULTIPLEXED
 from .rows_websocket import WEBSOCKET
+from .rows_windows import WINDOWS
 
 #: The groups of rows, in the order of the page.
 TABLE: Final[tuple[Phase, ...]] = (
@@ -24,4 +25,5 @@ TABLE: Final[tuple[Phase, ...]] = (
     *WEBSOCKET,
     *HTTP2,
     *MULTIPLEXED,
+    *WINDOWS,
 )

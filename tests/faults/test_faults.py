@@ -33,6 +33,7 @@ async def test_what_a_program_sees_of_a_fault(
     """The outcome is the documented one, nothing is left, and the next answer is the right one."""
     # A silent peer gets a PING before the next request; it need not be waited for.
     monkeypatch.setattr("anyhttp._http2.connection.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("anyhttp._http2.connection.DOUBT_AFTER", 0.0)
     for position, mode in case.runs:
         try:
             await run_case(
