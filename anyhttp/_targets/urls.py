@@ -131,8 +131,8 @@ def _absolute(given: URL, schemes: frozenset[str], base_url: URL | None) -> URL:
 
 def parse_error(error: ValueError) -> str:
     """Return the text of *error*, raised by URL parsing, unless it quotes the user info."""
-    if isinstance(error, UnicodeEncodeError):
-        return "the URL holds a lone surrogate"
+    if isinstance(error, UnicodeError):  # its text is another one in each version of Python
+        return "the host cannot be encoded by IDNA"
     text = str(error)
     return "the URL cannot be parsed" if "@" in text else text
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
+from anyhttp import InvalidUrlClientError
 from anyhttp._targets import (
     checked_server_hostname,
+    checked_url,
     host_error,
     is_upgrade,
     origin_of,
@@ -127,3 +129,11 @@ def test_names_for_tls(name: str, fits: bool) -> None:
         return
     with pytest.raises(ValueError, match="server_hostname is not the name of a host"):
         checked_server_hostname(name)
+
+
+@pytest.mark.parametrize("host", ["\xe9..test", "\xe9" * 70 + ".test", "user:word@\xe9..test"])
+def test_hosts_that_cannot_be_encoded(host: str) -> None:
+    """The error says so in all versions of Python, and shows no password."""
+    with pytest.raises(InvalidUrlClientError, match="cannot be encoded by IDNA") as caught:
+        checked_url(f"http://{host}/", frozenset({"http"}))
+    assert "word" not in str(caught.value)
