@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import sys
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 
 import pytest
 
+from anyhttp._codings import compression
 from anyhttp._codings.compression import (
     MAX_EMPTY_MEMBERS,
     MAX_WITHOUT_OUTPUT,
@@ -17,6 +19,7 @@ from anyhttp._codings.compression import (
     STEP_COST,
     ContentDecoder,
     DecodingError,
+    accept_encoding,
     decoder_for,
 )
 
@@ -250,3 +253,38 @@ class TestZstdWindow:
         zstd()
         with pytest.raises(DecodingError):
             decoded("zstd", self.frame(window))
+
+
+class TestWhatIsInstalled:
+    """The modules for Brotli and zstd are optional."""
+
+    @pytest.fixture(autouse=True)
+    def looks_again(self) -> Iterator[None]:
+        """Have the modules looked for anew, and again after the test."""
+        found = (compression._brotli, compression._zstd, accept_encoding)
+        for function in found:
+            function.cache_clear()
+        yield
+        for function in found:
+            function.cache_clear()
+
+    def test_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Servers are not asked for them, and bodies stay as they are."""
+        for name in ("brotli", "brotlicffi", "compression.zstd", "backports.zstd"):
+            monkeypatch.setitem(sys.modules, name, None)  # an import raises ImportError
+        assert accept_encoding() == "gzip, deflate"
+        assert decoder_for("br") is None
+        assert decoder_for("zstd") is None
+        assert decoder_for("gzip") is not None
+
+    def test_brotli_that_cannot_limit_its_output(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An old version is passed over, as one small body could fill the memory."""
+        old, new = ModuleType("brotli"), ModuleType("brotlicffi")
+        old.Decompressor = type("Decompressor", (), {})  # type: ignore[attr-defined]
+        new.Decompressor = type("Decompressor", (), {"can_accept_more_data": None})  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "brotli", old)
+        monkeypatch.setitem(sys.modules, "brotlicffi", new)
+        assert compression._brotli() is new
+        compression._brotli.cache_clear()
+        monkeypatch.setitem(sys.modules, "brotlicffi", old)
+        assert compression._brotli() is None
