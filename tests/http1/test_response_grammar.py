@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from anyhttp import HttpVersion10, HttpVersion11
 from anyhttp._http1 import ParseError
 from anyhttp._http1.response_grammar import (
     PLAIN_HEAD,
+    _chunk_line,
+    _once,
     check_start,
     read_chunk_size,
     read_field,
@@ -163,6 +167,58 @@ def test_malformed_chunk_sizes(line: bytes) -> None:
     """CVE-2024-52304, CVE-2025-69224."""
     with pytest.raises(ParseError, match="malformed chunk-size line"):
         read_chunk_size(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "strict", "tolerant"),
+    [
+        (b"2", True, True),
+        (b"2;a", True, True),
+        (b"2;a;b=c;d", True, True),
+        (b'2;a="b;\\"c"', True, True),
+        (b" 2", False, True),
+        (b"2 ", False, True),
+        (b"2 ;a", False, True),
+        (b"2; a", False, True),
+        (b"2;a =b", False, True),
+        (b"2;a= b", False, True),
+        (b"3", False, False),
+        (b"2;", False, False),
+        (b"2;=b", False, False),
+        (b"2;a=", False, False),
+        (b"2;a=b=c", False, False),
+        (b'2;a="b', False, False),
+        (b"2 2", False, False),
+        (b"2a", False, False),
+    ],
+)
+def test_patterns_of_chunk_lines(line: bytes, strict: bool, tolerant: bool) -> None:
+    """A size and extensions, with white space between all of their parts or between none."""
+    for space, expected in ((b"", strict), (b" *+", tolerant)):
+        match = _chunk_line(space, b"2").fullmatch(line)
+        assert (match is not None) is expected
+        assert match is None or match[1] == b"2"
+
+
+@pytest.mark.parametrize(
+    ("lines", "value"),
+    [
+        (b"A: x\r\nB\r\n", b"x"),
+        (b"B\r\nA:x \r\n", b"x "),
+        (b"A:\r\n", b""),
+        (b"B\r\n", None),
+        (b"A: x\r\nA: y\r\n", False),
+        (b"A:\r\nB\r\nA: y\r\n", False),
+        (b"A: \0\r\n", False),
+    ],
+)
+def test_the_pattern_of_a_field_that_may_come_once(
+    lines: bytes, value: bytes | bool | None
+) -> None:
+    """If it comes again, the whole does not match; nor with a value that is no text."""
+    pattern = re.compile(rb"(?>(?:(?:" + _once(b"A", 1) + rb"|B)\r\n)*)\r\n")
+    match = pattern.fullmatch(lines + b"\r\n")
+    assert (False if match is None else match[1]) == value
 
 
 def test_plain_sizes() -> None:
