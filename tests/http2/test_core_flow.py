@@ -372,14 +372,21 @@ class TestEnds:
         peer = RawPeer()
         peer.core.room_changed = False
         peer.core.fail(ErrorCode.INTERNAL_ERROR, "first")
+        assert peer.core.is_leaving is True
         peer.core.fail(ErrorCode.PROTOCOL_ERROR, "second")
         peer.core.close(ErrorCode.NO_ERROR, "third")
         said = [(f.last_stream_id, f.error_code, f.additional_data) for f in peer.sent()]
         assert said == [(0, 2, b"first")]
         assert str(peer.core.error) == "first"
         assert peer.core.room_changed is True
-        assert peer.core.is_leaving is True
         assert peer.core.can_open is False
+
+    def test_any_bytes_may_be_the_text_of_a_goaway(self) -> None:
+        """RFC 9113 §6.8: they need not be UTF-8; and any number of 32 bits may be its code."""
+        peer = RawPeer()
+        state = get(peer.core)
+        peer.send(GOAWAY, 0, 0, number(0) + number(2**32 - 2) + b"a\xff")
+        assert str(state.failure).endswith(r"request: error code 4294967294, 'a\\xff'")
 
     @pytest.mark.parametrize("size", [99, 100, 101])
     def test_so_much_of_a_goaway_s_text_is_shown(self, size: int) -> None:

@@ -117,6 +117,17 @@ TARGETS: Final = (
         ("websocket/test_frames.py", "websocket/test_outgoing.py"),
     ),
     Target(
+        "flow",
+        ("_http2/guards.py", "_http2/core.py"),
+        (
+            "http2/test_guards.py",
+            "http2/test_core_flow.py",
+            "http2/test_core.py",
+            "http2/test_hostile_frames.py",
+            "http2/test_hostile_floods.py::TestWindows",
+        ),
+    ),
+    Target(
         "states",
         ("_http2/state.py", "_http2/streams.py", "_http2/settings.py"),
         (
