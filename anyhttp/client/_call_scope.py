@@ -226,8 +226,7 @@ class CallScope:
         if self.owner is not None and not in_block and exchange is not None:
             exchange.stop_if_refused()
             await self.within_total(exchange.wait_stopped(), "sending the body")
-        if self.body is not None:
-            await self._close_body()
+        await self._close_body()
         if self.owner is not None:
             sending = exchange is not None and exchange.is_sending
             if not (in_block and sending):

@@ -291,20 +291,19 @@ async def test_request_without_a_block_closes_its_session(server: Server, way: s
     assert response.closed
 
 
-async def test_request_without_a_block_leaves_a_connector_open(server: Server) -> None:
-    """The one that it is given is used again, and whoever forgets to close it is warned."""
-    connector = TCPConnector()
-    for _ in range(2):
-        response = await anyhttp.request("GET", server.url / "json", connector=connector)
+async def test_request_without_a_block_leaves_a_connector_as_it_is(server: Server) -> None:
+    """The one that it is given stays open, and so do the connections that it keeps."""
+    async with TCPConnector() as connector:
+        async with ClientSession(connector=connector, connector_owner=False) as session:
+            large = server.url / "bytes/1000000"
+            async with session.get(large) as first, session.get(large) as second:
+                assert await first.read() == await second.read()
+        assert connector.statistics().idle == 2
+        response = await anyhttp.request("GET", large, connector=connector)
         assert await response.read()
         assert not connector.closed
-        assert connector.statistics().idle == 1
-    assert server.connections == 1
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        del connector, response
-        gc.collect()
-    assert ["Unclosed connector" in str(each.message) for each in caught] == [True]
+        assert connector.statistics().idle == 2
+    assert server.connections == 2
 
 
 async def test_request_without_a_block_ends_with_its_last_exchange(server: Server) -> None:

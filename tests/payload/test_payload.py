@@ -361,11 +361,11 @@ class StubbornDuck(SeekableDuck):
 
 
 class VagueDuck(SeekableDuck):
-    """One that does not say where it stands in a number."""
+    """One that knows where it stands at its beginning only."""
 
     def tell(self) -> Any:
         """Tell."""
-        return float(super().tell())
+        return None if super().tell() else 0
 
 
 #: Files, and whether their length is known from the start.

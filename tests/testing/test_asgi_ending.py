@@ -109,6 +109,24 @@ class TestTheClientLeaves:
         assert calls == []
         assert [each for each in caplog.records if each.name.startswith("anyhttp")] == []
 
+    async def test_what_is_no_request_is_not_answered(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Whatever the application does when it is told of the end."""
+
+        async def app(scope: Any, receive: Receive, send: Send) -> None:
+            assert await receive() == {"type": "http.disconnect"}
+            raise KeyError("after a mistake")
+
+        async with ASGIConnector(app, lifespan="off", raise_app_exceptions=False) as connector:
+            request = ClientRequest("GET", yarl.URL(URL))
+            stream = await open_stream(connector, request, (), ClientTimeout())
+            head = b"POST / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+            await stream.send(head + b"no chunk\r\n")
+            assert await stream.receive() == b""
+            await stream.aclose()
+        assert "after a mistake" in caplog.text
+
     async def test_in_one_direction(self) -> None:
         """A client that sends no more still gets the response."""
         seen: list[Any] = []
