@@ -89,6 +89,10 @@ class Broken(socket.socket):
         """Fail."""
         raise BrokenPipeError
 
+    def sendmsg(self, *args: object) -> int:
+        """Fail."""
+        raise BrokenPipeError
+
     def recv(self, *args: object) -> bytes:
         """Return the bytes once, or fail."""
         if isinstance(self.to_receive, OSError):
@@ -243,8 +247,9 @@ class TestSending(ReadsAhead, stream_contract.Sending):
         ],
         ids=["some", "more than is kept", "nothing", "reset"],
     )
+    @pytest.mark.parametrize("send", ["send_nowait", "send_together_nowait"])
     async def test_what_came_before_a_send_failed(
-        self, received: bytes | OSError, error: type
+        self, received: bytes | OSError, error: type, send: str
     ) -> None:
         """It can be read, and then comes the reason."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -254,7 +259,7 @@ class TestSending(ReadsAhead, stream_contract.Sending):
         ours.setblocking(False)
         ours.to_receive = received
         stream = await AsyncioStream.wrap(ours)
-        await stream.send(b"x")
+        assert getattr(stream, send)(b"x")
         if isinstance(received, bytes):
             assert await stream.receive(len(received)) == received
         with pytest.raises(anyio.BrokenResourceError) as caught:

@@ -140,6 +140,16 @@ class TestReceiving:
         assert answers == [Frame(PONG, b"ping")]
         assert getattr(found, "data", None) == "text"
 
+    async def test_a_violation_that_cannot_be_answered(self) -> None:
+        """It stays the reason for the end, whatever sending fails of."""
+        ends = Ends(peer.frame(TEXT, b"text", reserved=2))
+        ends.stream.send_error = reset()
+        found = await ends.receiver.receive(ends.frames.next_message)
+        assert found.type is WSMsgType.ERROR
+        assert ends.life.exception is found.data
+        assert isinstance(found.data, WebSocketError)
+        assert ends.life.close_code == 1002
+
     async def test_waiting_for_the_peers_close_while_another_task_ends_it(self) -> None:
         """The connection is gone, and no code will come."""
 
@@ -196,6 +206,32 @@ class TestSending:
             ends.stream.send_error = reset()
             ends.stream.gate.set()
         assert ends.life.state is WSState.CLOSED
+        assert not ends.stream.sent
+
+    async def test_a_turn_that_comes_to_a_task_that_is_cancelled(self) -> None:
+        """The next task has it; nothing is sent of the one in between."""
+        ends = Ends()
+        ends.stream.gate = anyio.Event()
+
+        async def first() -> None:
+            await ends.sender.send_control(PING, b"first")
+            scope.cancel()
+
+        async def second() -> None:
+            with scope:
+                await ends.sender.send_control(PING, b"second")
+
+        scope = anyio.CancelScope()
+        async with anyio.create_task_group() as group:
+            for task in (first, second):
+                group.start_soon(task)
+                await anyio.wait_all_tasks_blocked()
+            group.start_soon(ends.sender.send_control, PING, b"third")
+            await anyio.wait_all_tasks_blocked()
+            ends.stream.gate.set()
+        assert scope.cancelled_caught
+        assert take_frame(ends.stream) == Frame(PING, b"first")
+        assert take_frame(ends.stream) == Frame(PING, b"third")
         assert not ends.stream.sent
 
     async def test_an_answer_that_fails(self) -> None:
