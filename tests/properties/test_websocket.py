@@ -24,17 +24,20 @@ class Sent:
 contents = st.one_of(
     st.text(max_size=300), st.binary(max_size=300), st.sampled_from([bytes(5000), "ü" * 3000])
 )
-messages = st.lists(
-    st.builds(
-        Sent,
-        contents,
-        st.booleans(),
-        st.lists(st.integers(0, 400), max_size=4).map(lambda cuts: tuple(sorted(cuts))),
-        st.booleans(),
-    ),
-    max_size=5,
+in_frames = st.builds(
+    Sent,
+    contents,
+    st.booleans(),
+    st.lists(st.integers(0, 400), max_size=4).map(lambda cuts: tuple(sorted(cuts))),
+    st.booleans(),
 )
-packets = st.lists(st.integers(1, 200), min_size=1, max_size=20)
+# Where the length takes more bytes.
+edges_of_length: list[str | bytes] = [bytes(125), bytes(126), "a" * 126]
+edges = st.sampled_from(edges_of_length).map(
+    lambda data: Sent(data, compressed=False, cuts=(), pings=False)
+)
+messages = st.lists(st.one_of(in_frames, edges), max_size=5)
+packets = st.lists(st.one_of(st.integers(1, 200), st.just(2000)), min_size=1, max_size=20)
 
 
 def wire(sent: list[Sent], *, takes_over: bool) -> bytes:
