@@ -28,7 +28,10 @@ tricky = st.lists(
     max_size=30,
 ).map(b"".join)
 data = st.one_of(st.binary(max_size=200), tricky)
-text = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=30)
+text = st.one_of(
+    st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=30),
+    st.lists(st.sampled_from(["%41", "%", "\\", '"', "'", "a", "ü", " ", ";"])).map("".join),
+)
 
 
 def split(whole: bytes, cuts: Iterable[int]) -> list[bytes]:
@@ -143,3 +146,32 @@ def test_no_header_breaks_the_parser(noise: str, pieces: list[str]) -> None:
             kind, params = parse_content_disposition(header)
             assert kind or not params
             content_disposition_filename(params, "a")
+
+
+words = st.lists(st.text("az:;=", min_size=1, max_size=3), max_size=3)
+spaces = st.sampled_from(["", " ", "\t", " \t"])
+folds = st.sampled_from([" ", "\r\n ", "\r\n\t", " \r\n  "])
+
+
+@given(
+    st.lists(words, max_size=3),
+    st.lists(folds, min_size=3, max_size=3),
+    spaces,
+    spaces,
+    st.lists(st.integers(0, 200), max_size=4),
+)
+async def test_headers_are_read_without_the_spaces_around_them(
+    values: list[list[str]], between: list[str], before: str, after: str, cuts: list[int]
+) -> None:
+    """RFC 5322 §2.2.3: a line that begins with a space belongs to the header before it."""
+    body = "--q\r\n"
+    for value in values:
+        text_of_it = "".join(word + fold for word, fold in zip(value, between, strict=False))
+        body += f"X-A:{before}{text_of_it.strip()}{after}\r\n"
+    content = fed(split(f"{body}\r\nbody\r\n--q--\r\n".encode(), cuts))
+    part = await MultipartReader({"Content-Type": "multipart/x; boundary=q"}, content).next()
+    assert isinstance(part, BodyPartReader)
+    found = [" ".join(value.split()) for value in part.headers.getall("X-A", [])]
+    assert found == [" ".join(value) for value in values]
+    assert all(value == value.strip(" \t") for value in part.headers.values())
+    assert await part.read() == b"body"
