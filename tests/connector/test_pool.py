@@ -429,7 +429,12 @@ async def test_a_pool_that_has_just_gone_is_passed_over(monkeypatch: pytest.Monk
     """All others of the child begin anew."""
     pools = [make(), make()]
     kept = [idle(pool)[0] for pool in pools]
-    monkeypatch.setattr(_pool, "_pools", {ref(pools[0]), ref(make()), ref(pools[1])})
+    going = make()
+    gone = ref(going)
+    monkeypatch.setattr(_pool, "_pools", {ref(pools[0]), gone, ref(pools[1])})
+    going.close()  # or its slots would keep it alive until the next garbage collection
+    del going
+    assert gone() is None
     _pool._leave_all_to_parent()
     assert [whole.left for whole in kept] == [True, True]
     assert [len(pool.idle) for pool in pools] == [0, 0]
