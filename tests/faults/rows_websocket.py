@@ -14,6 +14,7 @@ from anyhttp import (
 
 from .model import ANSWER, UNREAD, Cell, Fault, Phase, sees
 from .websocket import WebSocket
+from .websocket_tls import SecuredWebSocket
 
 _GROUP: Final = "WebSocket over HTTP/1.1"
 
@@ -96,5 +97,39 @@ WEBSOCKET: Final = (
             Fault.SPLIT: sees(ANSWER),
         },
         limit="ws_close",
+    ),
+)
+
+_VARIANTS: Final = "WebSocket over HTTP/1.1, in other ways"
+
+_MESSAGES: Final = next(phase.cells for phase in WEBSOCKET if phase.part == "frames")
+
+WEBSOCKET_VARIANTS: Final = (
+    Phase(
+        _VARIANTS,
+        "in the messages, with permessage-deflate",
+        WebSocket(compressed=True),
+        "frames",
+        _MESSAGES,
+        limit="ws_receive",
+    ),
+    Phase(
+        _VARIANTS,
+        "in the messages, with a heartbeat",
+        WebSocket(heartbeat=True),
+        "frames",
+        {
+            Fault.STALL: _ends("ServerTimeoutError", message="`ERROR`, ", why="The heartbeat."),
+            Fault.DRIP: sees(ANSWER),
+        },
+        limit="ws_receive",
+    ),
+    Phase(
+        _VARIANTS,
+        "in the messages, over TLS",
+        SecuredWebSocket(),
+        "frames",
+        _MESSAGES,
+        limit="ws_receive",
     ),
 )

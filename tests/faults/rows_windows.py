@@ -56,7 +56,7 @@ WINDOWS: Final = (
         Uploading(deaf=True),
         _PART,
         {Fault.STALL_TOTAL: sees(TimeoutError)},
-        every=range(3),
+        every=range(2),
         few=(1,),
     ),
     Phase(

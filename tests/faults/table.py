@@ -12,7 +12,7 @@ from .rows_connecting import CONNECTING, HTTP_PROXIES, SOCKS_PROXIES, TLS
 from .rows_http1 import HTTP1
 from .rows_http2 import HTTP2
 from .rows_multiplexed import MULTIPLEXED
-from .rows_websocket import WEBSOCKET
+from .rows_websocket import WEBSOCKET, WEBSOCKET_VARIANTS
 from .rows_windows import WINDOWS
 
 #: The groups of rows, in the order of the page.
@@ -26,4 +26,5 @@ TABLE: Final[tuple[Phase, ...]] = (
     *HTTP2,
     *MULTIPLEXED,
     *WINDOWS,
+    *WEBSOCKET_VARIANTS,
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+import zlib
+from typing import Any, Final
 
 from anyhttp import ClientWebSocketResponse, ClientWSTimeout, WSMsgType
-from tests.support.websocket import CLOSE, PING, TEXT, Accept, Frame, close, frame, take_frame
+from tests.support.websocket import CLOSE, PING, TEXT, Accept, close, frame, take_frame
 
 from .conversation import LONG, Program
 from .http1 import ANY_NAME, Exchange, Parts
@@ -21,28 +22,43 @@ class WebSocket(Exchange):
     """A WebSocket on which the server sends its content in messages; other calls are requests.
 
     :param client_closes: the client closes it after the messages, and not the server
+    :param compressed: with permessage-deflate
+    :param heartbeat: the client pings a peer that stalls
     """
 
-    def __init__(self, *, client_closes: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        client_closes: bool = False,
+        compressed: bool = False,
+        heartbeat: bool = False,
+    ) -> None:
         super().__init__()
         self._client_closes = client_closes
+        self._compressed = compressed
+        self._heartbeat = heartbeat
 
     def messages(self, name: str) -> Parts:
         """Return what the server says after the handshake: the second message is fragmented."""
         content = self.content(name)
         third = len(content) // 3
+        first, second = content[:third], content[third:]
+        if self._compressed:
+            first, second = _deflated(first, second)
+        half = len(second) // 2
+        reserved = 4 if self._compressed else 0
         frames = [
-            frame(TEXT, content[:third]),
+            frame(TEXT, first, reserved=reserved),
             frame(PING, b"here?"),
-            frame(TEXT, content[third : 2 * third], last=False),
-            frame(0, content[2 * third :]),
+            frame(TEXT, second[:half], last=False, reserved=reserved),
+            frame(0, second[half:]),
         ]
         return [("frames", data) for data in frames]
 
     def sizes(self, part: str, fault: Fault) -> list[int]:
         match part:
             case "handshake":
-                return [len(Accept().data(_WRONG_KEY))]
+                return [len(self._answer(_WRONG_KEY))]
             case "close" | "answer to close":
                 return [len(close(1000))]
         return [len(data) for name, data in self.messages(ANY_NAME) if name == part]
@@ -55,10 +71,18 @@ class WebSocket(Exchange):
                 self.respond(wire, name, server)
                 continue
             self._accept(wire, raw)
-            assert take_frame(wire) == Frame(TEXT, b"begin")
-            for part, data in self.messages(name):
-                wire.say(part, data)
-            self._close(wire)
+            self._talk(wire, name)
+
+    def _talk(self, wire: Wire, name: str) -> None:
+        """Say all after the handshake."""
+        assert take_frame(wire).opcode == TEXT
+        for part, data in self.messages(name):
+            wire.say(part, data)
+        self._close(wire)
+
+    def _answer(self, raw: bytes) -> bytes:
+        fields = ("Sec-WebSocket-Extensions: permessage-deflate",) if self._compressed else ()
+        return Accept(fields=fields).data(raw)
 
     def _accept(self, wire: Wire, raw: bytes) -> None:
         plan = wire.plan
@@ -71,7 +95,7 @@ class WebSocket(Exchange):
             if plan.fault is Fault.WRONG_KEY:
                 plan.has_happened = plan.is_over = True
                 raw = _WRONG_KEY
-        wire.say("handshake", Accept().data(raw))
+        wire.say("handshake", self._answer(raw))
 
     def _close(self, wire: Wire) -> None:
         if not self._client_closes:
@@ -92,7 +116,12 @@ class WebSocket(Exchange):
             ws_receive=program.short if stalls and plan.part != "answer to close" else LONG,
             ws_close=program.short if stalls and plan.part == "answer to close" else LONG,
         )
-        async with program.session.ws_connect(self.url(program), timeout=limits) as ws:
+        options: dict[str, Any] = {"compress": 15 if self._compressed else 0}
+        if self._heartbeat:
+            limits = ClientWSTimeout(ws_receive=LONG, ws_close=LONG)
+            options["heartbeat"] = program.short if stalls else LONG
+        url = self.url(program)
+        async with program.session.ws_connect(url, timeout=limits, **options) as ws:
             await ws.send_str("begin")
             await self._receive(ws, program)
 
@@ -108,6 +137,15 @@ class WebSocket(Exchange):
                 program.sees = _end_of(ws, f"`{message.type.name}`")
                 return
             program.got += message.data.encode()
+
+
+def _deflated(*messages: bytes) -> list[bytes]:
+    """Compress *messages*, one after the other in one context."""
+    deflate = zlib.compressobj(wbits=-15)
+    return [
+        (deflate.compress(each) + deflate.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\0\0\xff\xff")
+        for each in messages
+    ]
 
 
 def _end_of(ws: ClientWebSocketResponse, message: str) -> str:

@@ -19,7 +19,7 @@ from .wire import Wire
 
 #: A third of it is more than the first window; all of the large one fits into no buffer of sockets.
 _BODY: Final = bytes(range(250)) * 2000
-_LARGE_BODY: Final = bytes(6 * 1024 * 1024)
+_LARGE_BODY: Final = bytes(8 * 1024 * 1024)
 
 _INTERNAL_ERROR: Final = 2
 _REFUSED_STREAM: Final = 7
