@@ -11,6 +11,7 @@ import re
 import ssl
 import sys
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -157,6 +158,61 @@ def as_header(ctx: click.Context, param: click.Parameter, line: str) -> tuple[st
     return name.strip(), content.strip()
 
 
+def as_query(
+    ctx: click.Context, param: click.Parameter, values: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return parameters of a query as pairs."""
+    return [as_pair(ctx, param, value) for value in values]
+
+
+def as_cookies(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> str:
+    """Return the header field ``Cookie``.
+
+    One value may hold several cookies, with ``;`` or the end of a line between them.
+    """
+    cookies = []
+    for value in values:
+        for part in re.split("[;\n]", read_value(ctx, param, value)):
+            if part.strip():
+                name, content = as_pair(ctx, param, part)
+                if not is_token(name.strip()):
+                    raise click.BadParameter(
+                        f"a cookie has a name that is not allowed {NOT_SHOWN}", ctx, param
+                    )
+                cookies.append(f"{name.strip()}={content.strip()}")
+    return "; ".join(cookies)
+
+
+def as_pair(ctx: click.Context, param: click.Parameter, text: str) -> tuple[str, str]:
+    """Return the name and the value that *text* holds."""
+    name, equals, content = text.partition("=")
+    if not (equals and name.strip()):
+        raise click.BadParameter(f"a value is not of the form NAME=VALUE {NOT_SHOWN}", ctx, param)
+    return name, content
+
+
+def as_addresses(
+    ctx: click.Context, param: click.Parameter, values: Sequence[str]
+) -> dict[tuple[str, int], str]:
+    """Return the IP addresses for hosts (in lower case) and ports."""
+    addresses = {}
+    for value in values:
+        host, _, rest = value.partition(":")
+        port, _, address = rest.partition(":")
+        address = address.removeprefix("[").removesuffix("]")
+        try:
+            ip_address(address)
+            number = int(port)
+        except ValueError:
+            number = 0
+        if not (host and 0 < number < 65536):
+            raise click.BadParameter(
+                f"{value!r} is not of the form HOST:PORT:ADDRESS, with an IP address", ctx, param
+            )
+        addresses[host.lower(), number] = address
+    return addresses
+
+
 def as_login(ctx: click.Context, param: click.Parameter, value: str | None) -> BasicAuth | None:
     """Return user and password; without a password, ask for it."""
     if value is None:
@@ -235,13 +291,44 @@ def as_json(ctx: click.Context, param: click.Parameter, value: str | None) -> by
     return body
 
 
-def as_tls(insecure: bool, ca_file: Path | None) -> ssl.SSLContext | bool:
+def as_tls(
+    insecure: bool, ca_file: Path | None, certificate: Path | None, key: Path | None
+) -> ssl.SSLContext | bool:
     """Return the value of the request's option ``ssl``."""
     if insecure and ca_file:
         raise click.UsageError("--insecure and --cacert exclude each other")
-    if not ca_file:
+    if key and not certificate:
+        raise click.UsageError("--key needs --cert")
+    if not (ca_file or certificate):
         return not insecure
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError as exc:
         raise click.UsageError(f"{ca_file} holds no certificate in PEM") from exc
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate:
+        _load_certificate(context, certificate, key)
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    """Have *context* show a client certificate; the password of its key is asked for."""
+
+    def ask() -> str:
+        if not sys.stdin.isatty():
+            raise click.UsageError(
+                f"the key in {key or certificate} is encrypted, and there is "
+                "no terminal to ask for its password"
+            )
+        password: str = click.prompt(f"Password of {key or certificate}", hide_input=True, err=True)
+        return password
+
+    try:
+        context.load_cert_chain(certificate, key, ask)
+    except ssl.SSLError as exc:
+        raise click.UsageError(
+            f"{certificate}{f' and {key}' if key else ''} hold no client certificate with its "
+            f"private key in PEM: {exc.reason or exc}"
+        ) from exc

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import os
-import ssl
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final
 
 from anyio import to_thread
-from multidict import CIMultiDict
 from rich.console import Console
 
-from anyhttp import (
-    BasicAuth,
-    ClientError,
-    ClientHttpProxyError,
-    ClientProxyConnectionError,
-    ClientResponse,
-    ClientResponseError,
-    ClientSession,
-    ClientTimeout,
-    InvalidURL,
-    NonHttpUrlClientError,
-    TCPConnector,
-    TooManyRedirects,
-)
+from anyhttp import ClientResponse, ClientTimeout
 
+from ._failures import FAILURES, describe, print_error
+from ._options import Route, Sender
 from ._save import save
-from ._terminal import BinaryBodyError, printable_line, show_body, show_head, version_name
+from ._session import CONNECT_TIMEOUT, opened_session
+from ._terminal import BinaryBodyError, show_body, show_head, version_name
 
 PIECE: Final = 64 * 1024  # bytes, the capacity of a Linux pipe
-# Seconds.  Without --timeout a download may take any time, but connecting may not.
-CONNECT_TIMEOUT: Final = 30.0
 
 
 class HttpFailure(Exception):
@@ -52,15 +38,12 @@ class Options:
 
     url: str
     method: str
-    headers: Sequence[tuple[str, str]]
-    login: BasicAuth | None
+    sender: Sender
+    route: Route
     body: bytes | Path | None
     output: Path | None
     include: bool
     fail: bool
-    proxy: str | None
-    http2: bool | Literal["prior-knowledge"]
-    tls: ssl.SSLContext | bool
     timeout: float | None
     max_redirects: int
 
@@ -71,27 +54,26 @@ async def fetch(options: Options) -> int:
         await _fetch(options)
     except OutputClosedError:
         return 1
-    except (ClientError, HttpFailure, BinaryBodyError, OSError, ValueError, RuntimeError) as exc:
-        # RuntimeError: a package of an extra is not installed.
-        message = " ".join(describe(exc, options).split())
-        print(f"anyhttp: {printable_line(message)}", file=sys.stderr)
+    except (*FAILURES, HttpFailure, BinaryBodyError) as exc:
+        print_error(describe(exc, options.timeout))
         return 1
     return 0
 
 
 async def _fetch(options: Options) -> None:
     timeout = ClientTimeout(total=options.timeout, sock_connect=CONNECT_TIMEOUT)
-    connector = TCPConnector(http2=options.http2)
+    sender, route = options.sender, options.route
     with opened(options.body) as data:
-        async with ClientSession(timeout=timeout, trust_env=True, connector=connector) as session:
+        async with opened_session(sender, route, timeout=timeout) as session:
             async with session.request(
                 options.method,
                 options.url,
-                headers=CIMultiDict(options.headers),
-                auth=options.login,
+                params=sender.query,
+                headers=sender.headers,
+                auth=sender.login,
                 data=data,
-                proxy=options.proxy,
-                ssl=options.tls,
+                proxy=route.proxy,
+                ssl=route.tls,
                 allow_redirects=options.max_redirects > 0,
                 # The limit counts the refused redirect too.
                 max_redirects=options.max_redirects + 1,
@@ -162,24 +144,3 @@ async def write(data: bytes) -> None:
         await to_thread.run_sync(write_all, abandon_on_cancel=True)
     except BrokenPipeError:
         raise OutputClosedError from None
-
-
-def describe(failure: Exception, options: Options) -> str:
-    """Return the message about *failure* for the user."""
-    if isinstance(failure, TooManyRedirects):
-        return f"more than {options.max_redirects} redirects"
-    if isinstance(failure, ClientHttpProxyError):
-        return f"the proxy refuses: {failure.status} {failure.message}"
-    if isinstance(failure, ClientResponseError):
-        return f"not a proper HTTP response: {failure.message}"
-    if isinstance(failure, InvalidURL):
-        return f"not a proper URL: {failure}"
-    if isinstance(failure, NonHttpUrlClientError):
-        return f"not an http or https URL: {failure}"
-    if isinstance(failure, ClientProxyConnectionError):
-        return f"the proxy cannot be reached: {failure}"
-    if type(failure) is TimeoutError and options.timeout:  # the client's own errors say more
-        return f"no complete answer within {options.timeout:g} seconds"
-    if isinstance(failure, OSError) and failure.filename:  # a local file
-        return f"{failure.filename}: {failure.strerror}"
-    return str(failure) or type(failure).__name__

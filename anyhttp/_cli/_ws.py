@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -12,23 +11,20 @@ from typing import Final
 
 import anyio
 from anyio import to_thread
-from multidict import CIMultiDict
 
 from anyhttp import (
-    BasicAuth,
     ClientConnectionError,
-    ClientError,
-    ClientSession,
     ClientTimeout,
     ClientWebSocketResponse,
-    NonHttpUrlClientError,
     WSCloseCode,
     WSMessage,
     WSMsgType,
-    WSServerHandshakeError,
 )
 
-from ._fetch import CONNECT_TIMEOUT, PIECE, OutputClosedError, write
+from ._failures import FAILURES, describe, print_error
+from ._fetch import PIECE, OutputClosedError, write
+from ._options import Route, Sender
+from ._session import CONNECT_TIMEOUT, opened_session
 from ._terminal import printable, printable_line
 
 #: Close codes that are no error; 0 stands for no code.
@@ -40,11 +36,10 @@ class Options:
     """The options of the command line."""
 
     url: str
-    headers: Sequence[tuple[str, str]]
-    login: BasicAuth | None
+    sender: Sender
+    route: Route
     protocols: Sequence[str]
     compress: bool
-    tls: ssl.SSLContext | bool
     verbose: bool
     wait: float
     max_size: int
@@ -56,18 +51,9 @@ async def talk(options: Options) -> int:
         return await _talk(options)
     except OutputClosedError:
         return 1
-    except WSServerHandshakeError as exc:
-        print_error(f"no WebSocket: {exc.message} ({exc.status})")
-    except NonHttpUrlClientError as exc:
-        print_error(f"not a ws or wss URL: {exc}")
-    except (ClientError, OSError, ValueError) as exc:
-        print_error(str(exc) or type(exc).__name__)
+    except FAILURES as exc:
+        print_error(describe(exc))
     return 1
-
-
-def print_error(message: str) -> None:
-    """Print one line on stderr."""
-    print(f"anyhttp: {printable_line(' '.join(message.split()))}", file=sys.stderr)
 
 
 def print_note(options: Options, message: str) -> None:
@@ -78,15 +64,18 @@ def print_note(options: Options, message: str) -> None:
 
 async def _talk(options: Options) -> int:
     timeout = ClientTimeout(total=CONNECT_TIMEOUT)
+    sender, route = options.sender, options.route
     status: int | None = None
-    async with ClientSession(timeout=timeout) as session:
+    async with opened_session(sender, route, timeout=timeout) as session:
         async with session.ws_connect(
             options.url,
-            headers=CIMultiDict(options.headers),
-            auth=options.login,
+            params=sender.query,
+            headers=sender.headers,
+            auth=sender.login,
+            proxy=route.proxy,
+            ssl=route.tls,
             protocols=options.protocols,
             compress=15 if options.compress else 0,
-            ssl=options.tls,
             autoping=False,
             max_msg_size=options.max_size,
         ) as websocket:

@@ -915,7 +915,7 @@ def closed_port() -> int:
     [
         (["http://127.0.0.1:{closed}/"], "Cannot connect to host 127.0.0.1:{closed}"),
         (["http:///path"], "not a proper URL: "),
-        (["ftp://localhost/"], "not an http or https URL: ftp://localhost/"),
+        (["ftp://localhost/"], "not a URL of http, https, ws or wss: ftp://localhost/"),
         (
             ["{url}/", "-x", "localhost:{closed}"],
             "the proxy cannot be reached: Cannot connect through",

@@ -125,7 +125,7 @@ def test_a_lost_connection_is_an_error(address: str, backend: str) -> None:
     [
         (["ws://127.0.0.1:1/"], b"Cannot connect"),
         (["{address}/echo", "-H", "Sec-WebSocket-Version: 8"], b"no WebSocket: Invalid response"),
-        (["ftp://example.org/"], b"not a ws or wss URL: ftp://example.org/"),
+        (["ftp://example.org/"], b"not a URL of http, https, ws or wss: ftp://example.org/"),
     ],
 )
 def test_what_does_not_open_is_an_error(address: str, args: list[str], message: bytes) -> None:

@@ -1,0 +1,46 @@
+"""``anyhttp demo``: its options and their help."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import click
+from rich.console import Console
+
+from anyhttp._common import __version__
+
+from ._arguments import Command
+from ._demo import Board, demonstrate, reason
+from ._options import CONTEXT
+from ._run import BACKENDS, Leave, run as run_on
+
+
+@click.command("demo", cls=Command, context_settings=CONTEXT)
+@click.option("--backend", type=click.Choice(BACKENDS), help="Only this one.  [default: both]")
+@click.pass_obj
+def demo_command(leave: Leave | None, backend: str | None) -> int:
+    """Show what the client can do, on asyncio and on trio.
+
+    Server and client both run in this process, over loopback.  Exits with 1 if anything fails.
+    """
+    from ._certificate import throw_away_contexts  # slow to import, and only this command needs it
+
+    console = Console()
+    board = Board(console)
+    start = time.perf_counter()
+    console.print(
+        f"[bold]anyhttp {__version__}[/]  client and server in this process, over loopback",
+        highlight=False,
+    )
+    for name in (backend,) if backend else BACKENDS:
+        try:
+            server_tls, client_tls = throw_away_contexts()
+            work = partial(demonstrate, board, name, server_tls, client_tls)
+            status = run_on(work, name, leave)
+        # A failure outside of the steps, such as no free port.
+        except (OSError, ExceptionGroup) as exc:
+            raise click.ClickException(reason(exc)) from exc
+        if status:
+            return status
+    return board.summarize(time.perf_counter() - start)

@@ -1,0 +1,246 @@
+"""The options that several commands have, and what they stand for together.
+
+Each decorator adds a group of options to a command, and passes them as one argument: who reaches
+a server as whom, and by which way, is the same whatever is asked for there.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import click
+from multidict import CIMultiDict
+
+from anyhttp import BasicAuth
+
+from ._arguments import (
+    as_addresses,
+    as_cookies,
+    as_headers,
+    as_login,
+    as_proxy,
+    as_query,
+    as_tls,
+    as_token,
+    one_authorization,
+)
+from ._run import BACKENDS
+
+Function: TypeAlias = Callable[..., Any]
+
+CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who sends the request, and what is sent with each: see :func:`sender_options`."""
+
+    headers: CIMultiDict[str]
+    query: Sequence[tuple[str, str]]
+    login: BasicAuth | None
+    cookie_jar: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How the server is reached: see :func:`route_options`."""
+
+    proxy: str | None
+    addresses: dict[tuple[str, int], str]
+    unix_socket: Path | None
+    http2: bool | Literal["prior-knowledge"]
+    tls: ssl.SSLContext | bool
+
+
+def _add(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:
+    """Add *options* to the command that *function* becomes, in this order."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def sender_options(function: Function) -> Function:
+    """Add the options of a :class:`Sender`, which is passed as ``sender``."""
+
+    def bundling(
+        *args: Any,
+        headers: list[tuple[str, str]],
+        query: list[tuple[str, str]],
+        login: BasicAuth | None,
+        token: tuple[str, str] | None,
+        cookies: str,
+        cookie_jar: Path | None,
+        **others: Any,
+    ) -> Any:
+        fields = CIMultiDict(one_authorization(headers, login, token))
+        if cookies:
+            fields["Cookie"] = "; ".join([*fields.popall("Cookie", []), cookies])
+        sender = Sender(headers=fields, query=query, login=login, cookie_jar=cookie_jar)
+        return function(*args, sender=sender, **others)
+
+    options = (
+        click.option(
+            "-H",
+            "--header",
+            "headers",
+            metavar="'NAME: VALUE'|NAME:@FILE|@FILE",
+            multiple=True,
+            callback=as_headers,
+            help="Send this header field, or those in FILE, one a line; may be repeated.",
+        ),
+        click.option(
+            "-q",
+            "--query",
+            "query",
+            metavar="NAME=VALUE",
+            multiple=True,
+            callback=as_query,
+            help="Add this parameter to the query of the URL; may be repeated.",
+        ),
+        click.option(
+            "-u",
+            "--user",
+            "login",
+            metavar="USER[:PASSWORD]|@FILE",
+            callback=as_login,
+            help="Log in (Basic); without a password you are asked for it.",
+        ),
+        click.option(
+            "--bearer",
+            "token",
+            metavar="TOKEN|@FILE",
+            callback=as_token,
+            help="Send this token as Authorization: Bearer.",
+        ),
+        click.option(
+            "-b",
+            "--cookie",
+            "cookies",
+            metavar="NAME=VALUE|@FILE",
+            multiple=True,
+            callback=as_cookies,
+            help="Send this cookie, or those in FILE, one a line; may be repeated.",
+        ),
+        click.option(
+            "--cookie-jar",
+            metavar="FILE",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Send the cookies in FILE, and save there those that servers set.",
+        ),
+    )
+    return _add(options, update_wrapper(bundling, function))
+
+
+def tls_options(function: Function) -> Function:
+    """Add the options of TLS, which are passed as ``tls``."""
+
+    def bundling(
+        *args: Any,
+        insecure: bool,
+        ca_file: Path | None,
+        certificate: Path | None,
+        key: Path | None,
+        **others: Any,
+    ) -> Any:
+        tls = as_tls(insecure, ca_file, certificate, key)
+        return function(*args, tls=tls, **others)
+
+    pem = click.Path(path_type=Path, exists=True, dir_okay=False)
+    options = (
+        click.option("-k", "--insecure", is_flag=True, help="Do not verify certificates."),
+        click.option(
+            "--cacert",
+            "ca_file",
+            metavar="FILE",
+            type=pem,
+            help="Trust the certificates in FILE (PEM) and no others.",
+        ),
+        click.option(
+            "--cert",
+            "certificate",
+            metavar="FILE",
+            type=pem,
+            help="Show this client certificate (PEM) to servers that ask for one.",
+        ),
+        click.option(
+            "--key",
+            metavar="FILE",
+            type=pem,
+            help="The private key of --cert (PEM), unless that file has it.",
+        ),
+    )
+    return _add(options, update_wrapper(bundling, function))
+
+
+def route_options(function: Function) -> Function:
+    """Add the options of a :class:`Route`, which is passed as ``route``."""
+
+    def bundling(
+        *args: Any,
+        proxy: str | None,
+        addresses: dict[tuple[str, int], str],
+        unix_socket: Path | None,
+        http2: bool,
+        http2_prior_knowledge: bool,
+        tls: ssl.SSLContext | bool,
+        **others: Any,
+    ) -> Any:
+        if unix_socket and (proxy or addresses):
+            raise click.UsageError("--unix-socket excludes --proxy and --resolve")
+        route = Route(
+            proxy=proxy,
+            addresses=addresses,
+            unix_socket=unix_socket,
+            http2="prior-knowledge" if http2_prior_knowledge else http2,
+            tls=tls,
+        )
+        return function(*args, route=route, **others)
+
+    options = (
+        click.option(
+            "-x",
+            "--proxy",
+            metavar="URL|@FILE",
+            callback=as_proxy,
+            help="Go through this proxy (http, https, socks4, socks4a, socks5 or socks5h), "
+            "not the environment's.",
+        ),
+        click.option(
+            "--resolve",
+            "addresses",
+            metavar="HOST:PORT:ADDRESS",
+            multiple=True,
+            callback=as_addresses,
+            help="Connect to ADDRESS for HOST and PORT; may be repeated.",
+        ),
+        click.option(
+            "--unix-socket",
+            metavar="PATH",
+            type=click.Path(path_type=Path),
+            help="Connect to this Unix domain socket.",
+        ),
+        click.option(
+            "--http2", is_flag=True, help="Speak HTTP/2 with servers that choose it, over TLS."
+        ),
+        click.option(
+            "--http2-prior-knowledge",
+            is_flag=True,
+            help="Speak HTTP/2 without TLS, too: the server is known to speak it.",
+        ),
+        tls_options,
+    )
+    return _add(options, update_wrapper(bundling, function))
+
+
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="asyncio",
+    show_default=True,
+    help="Event loop to run on.",
+)

@@ -1,0 +1,130 @@
+"""The session of a command: how servers are reached, and with which cookies."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from anyhttp import (
+    AbstractCookieJar,
+    AbstractResolver,
+    BaseConnector,
+    ClientMiddlewareType,
+    ClientSession,
+    ClientTimeout,
+    CookieJar,
+    DefaultResolver,
+    DummyCookieJar,
+    TCPConnector,
+    TraceConfig,
+    UnixConnector,
+)
+from anyhttp.abc import ResolveResult
+
+from ._options import Route, Sender
+
+# Seconds.  Without --timeout a download may take any time, but connecting may not.
+CONNECT_TIMEOUT: Final = 30.0
+
+
+class ChosenAddresses(AbstractResolver):
+    """Knows the addresses that ``--resolve`` gives, and asks the system for all others."""
+
+    def __init__(self, addresses: dict[tuple[str, int], str]) -> None:
+        self._addresses = addresses
+        self._system = DefaultResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of *host*.
+
+        :raises OSError: the name cannot be resolved
+        """
+        if (address := self._addresses.get((host.lower(), port))) is None:
+            return await self._system.resolve(host, port, family)
+        is_ipv6 = ip_address(address).version == 6
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+
+    async def close(self) -> None:
+        """Free what the system's resolver holds."""
+        await self._system.close()
+
+
+def connector_for(route: Route) -> BaseConnector:
+    """Return the connector that opens connections as *route* says.
+
+    :raises RuntimeError: a package of an extra is not installed
+    """
+    if route.unix_socket:
+        return UnixConnector(route.unix_socket, http2=route.http2)
+    resolver = ChosenAddresses(route.addresses) if route.addresses else None
+    return TCPConnector(http2=route.http2, resolver=resolver)
+
+
+def saved_cookies(path: Path) -> CookieJar:
+    """Return a jar with the cookies of the file *path*, if there is one.
+
+    :raises OSError: the file cannot be read
+    :raises ValueError: it is no file of cookies
+    """
+    jar = CookieJar(unsafe=True)  # the user names the server, also by its IP address
+    if path.exists():
+        jar.load(path)
+    return jar
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(1) in {b"{", b"["}
+    except FileNotFoundError:
+        return False
+
+
+@asynccontextmanager
+async def opened_session(
+    sender: Sender,
+    route: Route,
+    *,
+    timeout: ClientTimeout,
+    middlewares: Sequence[ClientMiddlewareType] = (),
+    traces: Sequence[TraceConfig] = (),
+) -> AsyncIterator[ClientSession]:
+    """Open a session; at its end, also after a failure, write the cookies to their file.
+
+    The file keeps its format; a new one is a ``cookies.txt``, which other programs read, too.
+
+    :raises OSError: the file of cookies cannot be read or written
+    :raises ValueError: it is no file of cookies
+    """
+    path = sender.cookie_jar
+    jar: AbstractCookieJar = DummyCookieJar()
+    if path is not None:
+        jar = loaded = saved_cookies(path)
+    try:
+        async with ClientSession(
+            connector=connector_for(route),
+            cookie_jar=jar,
+            middlewares=middlewares,
+            timeout=timeout,
+            trace_configs=list(traces),
+            trust_env=True,
+        ) as session:
+            yield session
+    finally:
+        if path is not None:
+            loaded.save(path, format="json" if _is_json(path) else "netscape")

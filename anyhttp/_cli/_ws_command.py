@@ -1,0 +1,68 @@
+"""``anyhttp ws URL``: its options and their help."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from ._arguments import Command, with_ws_scheme
+from ._options import CONTEXT, Route, Sender, backend_option, route_options, sender_options
+from ._run import Leave, run as run_on
+from ._ws import Options, talk
+
+
+@click.command("ws", cls=Command, stdin="the messages", context_settings=CONTEXT)
+@click.argument("url", callback=with_ws_scheme)
+@sender_options
+@route_options
+@click.option(
+    "-p", "--protocol", "protocols", metavar="NAME", multiple=True, help="Offer this subprotocol."
+)
+@click.option("-z", "--compress", is_flag=True, help="Offer compression.")
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Close after a file or pipe has ended and nothing more came for so long.",
+)
+@click.option(
+    "--max-size",
+    metavar="BYTES",
+    type=click.IntRange(min=1),
+    default=16 * 1024 * 1024,
+    show_default=True,
+    help="Close if a message is larger.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show opening, pings and closing on stderr.")
+@backend_option
+@click.pass_obj
+def ws_command(
+    leave: Leave | None,
+    url: str,
+    sender: Sender,
+    route: Route,
+    protocols: tuple[str, ...],
+    compress: bool,
+    verbose: bool,
+    wait: float,
+    max_size: int,
+    backend: str,
+) -> int:
+    """Talk to the WebSocket at URL: send each line of standard input, print each message.
+
+    The end of the input (Ctrl-D) closes it.
+    """
+    options = Options(
+        url=url,
+        sender=sender,
+        route=route,
+        protocols=protocols,
+        compress=compress,
+        verbose=verbose,
+        wait=wait,
+        max_size=max_size,
+    )
+    return run_on(partial(talk, options), backend, leave)
