@@ -34,6 +34,7 @@ PRINTED: Final = {
     "answers": "200 5 euro\n200 {\"hello\": \"world\"}\n['GET /price', 'GET /']\n",
     "cache": "200 application/json 18\n" * 2,
     "chat": "hello\nhow are you\nbye\nclosed with 1000\n",
+    "check_links": "0 links, 0 dead\n",  # tests/test_tutorial.py has a page with links
     "cookies": "[303] /me\nhello ada\n",
     "digest": "200 hello ada\n",
     "download": "1000000 bytes\n",

@@ -35,6 +35,13 @@ TEXT: Final = PAGE.read_text("utf-8")
 REST: Final = "test_the_page.py"
 
 
+#: Tests on other pages, which run beside those of this one.
+ELSEWHERE: Final = {
+    "README.md": "test_readme.py",
+    "docs/tutorial/robust.md": "test_check_links.py",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """A block of code of the page.
@@ -101,10 +108,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
             lines = block.text.splitlines()
             rest[block.line - 1 : block.line - 1 + len(lines)] = lines
     (folder / REST).write_text("\n".join(rest))
-    readme = (ROOT / "README.md").read_text("utf-8")
-    in_readme = re.search(r"^# test_readme\.py\n.*?(?=^```)", readme, re.DOTALL | re.MULTILINE)
-    assert in_readme is not None
-    (folder / "test_readme.py").write_text(in_readme[0])
+    for page, file in ELSEWHERE.items():
+        text = (ROOT / page).read_text("utf-8")
+        found = re.search(rf"^# {file}\n.*?(?=^```)", text, re.DOTALL | re.MULTILINE)
+        assert found is not None
+        (folder / file).write_text(found[0])
+    (folder / "check_links.py").write_text((ROOT / "examples/check_links.py").read_text("utf-8"))
     cassette = folder / "cassettes" / Path(REST).stem / "test_what_was_recorded.har"
     anyio.run(record, cassette)
     return run_user_tests(folder)
@@ -118,9 +127,13 @@ async def record(cassette: Path) -> None:
         await session.get("https://api.test/prices/ruler")
 
 
-def test_the_example_of_the_readme(outcomes: dict[str, list[str]]) -> None:
-    """It runs beside those of the page."""
-    assert sorted(outcomes["test_user_name"]) == ["asyncio", "trio"]
+@pytest.mark.parametrize(
+    "name",
+    ["test_user_name", "test_dead_links_are_printed", "test_a_busy_server_is_asked_again"],
+)
+def test_an_example_of_another_page(name: str, outcomes: dict[str, list[str]]) -> None:
+    """Those of the README and of the tutorial run beside those of the page."""
+    assert sorted(outcomes[name]) == ["asyncio", "trio"]
 
 
 @pytest.mark.parametrize(
