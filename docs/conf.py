@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import subprocess
+import sys
+from pathlib import Path
 
 from docutils.nodes import Element, Text
 from sphinx.addnodes import pending_xref
@@ -69,7 +72,24 @@ def unlink_builtins(app: Sphinx, doctree: Element) -> None:
             node.replace_self(Text(node["reftarget"]))
 
 
+def add_changes(app: Sphinx, page: str, source: list[str]) -> None:
+    """Make the page of changes: what is new since the last release stands in files of its own."""
+    if page != "changelog":
+        return
+    root = Path(app.srcdir).parent
+    command = [sys.executable, "-m", "towncrier", "build", "--draft"]
+    command += ["--version", "Next release", "--date", "not released yet"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    before, _, after = (
+        (root / "CHANGELOG.md")
+        .read_text("utf-8")
+        .partition("<!-- towncrier: entries start here -->\n")
+    )
+    source[0] = f"{before}{done.stdout}{after}".replace("](docs/", "](")
+
+
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx, after all those who may know where a reference leads."""
+    app.connect("source-read", add_changes)
     app.connect("doctree-read", unlink_builtins)
     app.connect("missing-reference", find, priority=900)

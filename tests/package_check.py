@@ -41,6 +41,7 @@ NEEDED_IN_SDIST: Final = {
     "changes/README.md",
     "docs/conf.py",
     "examples/get.py",
+    "hatch_build.py",
     "noxfile.py",
     "pyproject.toml",
     "tests/conftest.py",
@@ -87,13 +88,20 @@ def check_wheel(path: Path) -> Message:
     return metadata
 
 
+def headings(text: str) -> list[str]:
+    """The headings of a Markdown text."""
+    return [line for line in text.splitlines() if line.startswith("#")]
+
+
 def check_metadata(metadata: Message) -> None:
     """Fail unless the index will show what ``pyproject.toml`` says."""
     assert metadata["Name"] == "anyhttp-client"
     assert metadata["License-Expression"] == PROJECT["license"]
     assert metadata["Requires-Python"] == PROJECT["requires-python"]
     assert metadata["Description-Content-Type"] == "text/markdown"
-    assert str(metadata.get_payload()).strip() == (ROOT / "README.md").read_text("utf-8").strip()
+    readme, shown = (ROOT / "README.md").read_text("utf-8"), str(metadata.get_payload())
+    require_same("headings", headings(shown), headings(readme))
+    assert "](docs/" not in shown, "relative links lead nowhere on the index"
     for field, wanted in (
         ("Classifier", PROJECT["classifiers"]),
         ("Provides-Extra", PROJECT["optional-dependencies"]),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import runpy
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from types import ModuleType
+from typing import Any, Final
 
 import pytest
 
@@ -101,3 +104,38 @@ def test_the_search_finds_the_name_that_is_not_ours(text: str) -> None:
 def test_the_search_passes_what_installs_nothing(text: str) -> None:
     """The import and the command are called ``anyhttp``, and it can be removed under that name."""
     assert not wrong(text)
+
+
+@pytest.fixture
+def hatch_build(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What is in ``hatch_build.py``; hatchling, which runs it, need not be installed."""
+    interface = ModuleType("hatchling.metadata.plugin.interface")
+    vars(interface)["MetadataHookInterface"] = object
+    names = interface.__name__.split(".")
+    for count in range(1, len(names)):
+        package = ".".join(names[:count])
+        monkeypatch.setitem(sys.modules, package, ModuleType(package))
+    monkeypatch.setitem(sys.modules, interface.__name__, interface)
+    return runpy.run_path(str(ROOT / "hatch_build.py"))
+
+
+def test_the_package_index_shows_absolute_links(hatch_build: dict[str, Any]) -> None:
+    """To the address of the documentation; while it has none, their text is left."""
+    text = "See [jobs](docs/howto/recipes.md#oauth-2), [home](docs/index.md) and [x](https://x/)."
+    description = hatch_build["description"]
+    assert description(text) == "See jobs, home and [x](https://x/)."
+    assert description(text, "https://docs.test/") == (
+        "See [jobs](https://docs.test/howto/recipes.html#oauth-2), "
+        "[home](https://docs.test/index.html) and [x](https://x/)."
+    )
+
+
+def test_the_readme_has_no_link_that_leads_nowhere_from_the_index(
+    hatch_build: dict[str, Any],
+) -> None:
+    """Each goes to a page that is there, and none is left that is relative."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    pages = re.findall(r"\]\((docs/[^)#]+)", readme)
+    assert pages
+    assert not [page for page in pages if not (ROOT / page).is_file()]
+    assert not re.findall(r"\]\((?!https://)", hatch_build["description"](readme))

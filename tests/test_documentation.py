@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import pytest
+
+from anyhttp.testing import mock_requests
 from tests.support.fresh_python import ROOT
+from tests.support.pages import blocks, file_of, names_of, without_start
 
 DOCS: Final = ROOT / "docs"
+README: Final = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_each_guide_is_listed_with_a_sentence() -> None:
@@ -21,3 +26,49 @@ def test_each_guide_is_listed_with_a_sentence() -> None:
     assert in_lists == in_trees
     guides = {guide.stem for guide in (DOCS / "howto").glob("*.md")} - {"index"}
     assert sorted(name for group in in_lists for name in group) == sorted(guides)
+
+
+async def test_the_program_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """On both backends, as it stands."""
+    (source,) = (block for block in blocks(README, "python") if file_of(block) == "hello.py")
+    with mock_requests() as mock:
+        mock.get("https://example.org/", text="hello")
+        await names_of(without_start(source))["main"]()
+    assert capsys.readouterr().out == "200 text/plain\nhello\n"
+
+
+def test_each_job_is_linked_from_the_first_page() -> None:
+    """Under the anchor that its heading has."""
+    page = (DOCS / "howto" / "recipes.md").read_text("utf-8")
+    headings = re.findall("^## (.*)$", page, re.MULTILINE)
+    anchors = [re.sub(r"[^\w]+", "-", heading.lower()) for heading in headings]
+    assert re.findall(r"recipes\.md#([\w-]+)\)", README) == anchors
+
+
+def cells(page: str, row: str) -> list[list[str]]:
+    """Return the cells of each row of tables that begins with *row*."""
+    found = re.findall(rf"^\| {re.escape(row)} \|(.*)\|$", page, re.MULTILINE)
+    return [[cell.strip() for cell in rest.split("|")] for rest in found]
+
+
+def ratio(others: str, client: str) -> str:
+    """Return the figure of a client among those in one cell."""
+    (figure,) = re.findall(rf"{client} ([\d.]+)", others)
+    return str(figure)
+
+
+def test_the_figures_of_the_readme_are_those_of_the_page_about_performance() -> None:
+    """A figure that is counted anew is put there, too."""
+    page = (DOCS / "explanation" / "performance.md").read_text("utf-8")
+    get, _, http2 = cells(page, "small GET, 1 in flight | asyncio")
+    (echo,) = cells(page, "WebSocket, echo of 20 bytes | asyncio")
+    httpx2, niquests = (int(http2[column].replace(",", "")) for column in (0, 3))
+    none = "not counted"
+    assert [
+        cells(README, name)
+        for name in ("small GET", "small GET by HTTP/2", "WebSocket, echo of 20 bytes")
+    ] == [
+        [[get[2], "1", ratio(get[-1], "httpx2-asyncio"), none, ""]],
+        [[http2[2], "", "1", f"{httpx2 / niquests:.2f}", ""]],
+        [[echo[2], "1", none, none, ratio(echo[-1], "websockets-asyncio")]],
+    ]

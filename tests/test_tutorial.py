@@ -9,36 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from anyhttp.testing import mock_requests, serve
 from tests.support.fresh_python import ROOT
 from tests.support.multiplexed import jumping
+from tests.support.pages import blocks, file_of, names_of, without_start
 
 TUTORIAL: Final = ROOT / "docs" / "tutorial"
 PAGES: Final = {page.stem: page.read_text("utf-8") for page in sorted(TUTORIAL.glob("*.md"))}
 
-#: What starts a program, as its last line.
-START: Final = re.compile(r"\n(?:anyio|asyncio|trio)\.run\(main(?:\(\))?\)\n\Z")
-
 #: The address of the server, on the pages.
 ADDRESS: Final = "localhost:8000"
-
-
-def blocks(text: str, language: str) -> list[str]:
-    """Return the content of each block of *language* in *text*."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-
-
-def file_of(source: str) -> str:
-    """Return the name that a program has in its first line."""
-    named = re.match(r"# (\w+\.py)\n", source)
-    assert named is not None, source
-    return named[1]
-
 
 SOURCES: Final = {
     file_of(source): source for text in PAGES.values() for source in blocks(text, "python")
@@ -56,13 +40,6 @@ PRINTED: Final = {
     for block in blocks(text, "console")
     for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
 }
-
-
-def run(source: str) -> dict[str, Any]:
-    """Run the code of a file, and return its names."""
-    module = ModuleType("of_the_tutorial")
-    exec(compile(source, "of_the_tutorial", "exec"), vars(module))
-    return vars(module)
 
 
 def test_the_chapters_are_in_the_order_of_their_numbers() -> None:
@@ -90,11 +67,10 @@ async def test_a_program_prints_what_the_page_says(
     """Whichever backend it is started on."""
     monkeypatch.chdir(tmp_path)  # for those that write a file
     source = SOURCES[name]
-    assert START.search(source)
     async with serve() as server:
-        run(SOURCES["server.py"])["add_routes"](server)
+        names_of(SOURCES["server.py"])["add_routes"](server)
         address = f"localhost:{server.port}"
-        names = run(START.sub("\n", source).replace(ADDRESS, address))
+        names = names_of(without_start(source).replace(ADDRESS, address))
         assert await printed_by(names["main"], capsys, address) == PRINTED[f"python {name}"]
 
 
@@ -106,8 +82,8 @@ async def test_a_program_that_waits_prints_what_the_page_says(
     """The same routes answer it without sockets, so that time can jump."""
     with mock_requests(assert_all_called=False) as mock:
         mock.get("http://localhost:1/", exception=ConnectionRefusedError)
-        run(SOURCES["server.py"])["add_routes"](mock)
-        main = run(START.sub("\n", SOURCES[name]))["main"]
+        names_of(SOURCES["server.py"])["add_routes"](mock)
+        main = names_of(without_start(SOURCES[name]))["main"]
         assert await printed_by(main, capsys, ADDRESS) == PRINTED[f"python {name}"]
 
 
@@ -115,9 +91,9 @@ async def test_the_last_program_prints_what_the_page_says(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It is a file of the examples; its tests on the page are run by ``test_guide_testing.py``."""
-    main = run((ROOT / "examples" / "check_links.py").read_text("utf-8"))["main"]
+    main = names_of((ROOT / "examples" / "check_links.py").read_text("utf-8"))["main"]
     async with serve() as server:
-        run(SOURCES["server.py"])["add_routes"](server)
+        names_of(SOURCES["server.py"])["add_routes"](server)
         address = f"localhost:{server.port}"
         printed = await printed_by(lambda: main(f"http://{address}/"), capsys, address)
     assert printed == PRINTED[f"python check_links.py http://{ADDRESS}/"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from types import ModuleType
 from typing import Final, cast
 
 from tests.support.fresh_python import ROOT
+from tests.support.pages import names_of
 
 #: what a program does, and the files that show it
 JOBS: Final = {
@@ -41,6 +41,4 @@ def before(library: str) -> str:
 
 def program(source: str, name: str) -> Callable[[str], Awaitable[None]]:
     """Return the function ``main()`` of a program that is given as text."""
-    module = ModuleType(name)
-    exec(compile(source, name, "exec"), vars(module))
-    return cast("Callable[[str], Awaitable[None]]", vars(module)["main"])
+    return cast("Callable[[str], Awaitable[None]]", names_of(source, name)["main"])
