@@ -35,7 +35,8 @@ async def links_of(session: ClientSession, page: str) -> list[URL]:
         parser = Links()
         parser.feed(await response.text())
         urls = [response.url.join(URL(address)) for address in parser.found]
-    return [url for url in dict.fromkeys(urls) if url.scheme in ("http", "https")]
+    once = dict.fromkeys(urls)
+    return [url for url in once if url.scheme in ("http", "https")]
 
 
 async def problem(session: ClientSession, url: URL) -> str:
