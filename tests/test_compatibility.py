@@ -28,7 +28,7 @@ NAMES: Final = [
     if line.startswith("| ") and not line.startswith("| name |")
 ]
 # Those with two colons: a module alone says where tests of another kind are.
-REFERENCES: Final = sorted(set(re.findall(r"`([\w/]+\.py::[^`]+)`", TABLE + NAMES_TABLE)))
+REFERENCES: Final = sorted(set(re.findall(r"`([\w/]+\.py::[^`]+)`", PAGE.read_text("utf-8"))))
 # Forms of the language are explained, and no test could show that they are gone.
 EXPLAINED: Final = {"`yield from` and generator coroutines"}
 

@@ -130,6 +130,20 @@ async def test_a_lost_connection(client: ModuleType, base: URL) -> object:
 
 
 @compared
+async def test_the_end_as_it_is_received_and_what_is_sent_then(
+    client: ModuleType, base: URL
+) -> object:
+    """CLOSE and then CLOSED; JSON cannot be sent any more, and never what JSON cannot hold."""
+    steps: list[Step] = [OPEN, (Frame(TEXT, b"go"), websocket.close(1000)), FAREWELL]
+    async with connected(client, steps) as ws:
+        results: list[object] = [(await failure(ws.send_json({1})))[0]]
+        await ws.send_str("go")
+        results += [shown(await ws.receive())[0] for _ in range(3)]
+        results.append(await failure(ws.send_json({})))
+    return results
+
+
+@compared
 async def test_close_wakes_a_receive(client: ModuleType, base: URL) -> object:
     """It returns CLOSING."""
     wait = Flag()
