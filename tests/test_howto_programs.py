@@ -1,0 +1,124 @@
+"""docs/howto/: the programs on these pages print what the pages say, on both backends.
+
+A block of Python that begins with the name of a file is that file.  The next console block shows
+what it prints.  A file whose name begins with ``test_`` has tests, which are called.  The programs
+send their requests to the server of the tutorial.  Any other block is part of a program: it runs
+inside an async function, with ``session`` and the names of the package.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import sys
+import textwrap
+from pathlib import Path
+from typing import Final
+
+import anyio
+import pytest
+
+import anyhttp
+from anyhttp.testing import mock_requests, serve
+from tests.support.fresh_python import ROOT
+from tests.support.pages import blocks, file_of, names_of, without_start
+
+DOCS: Final = ROOT / "docs"
+PAGES: Final = {name: (DOCS / "howto" / f"{name}.md").read_text("utf-8") for name in ("forms",)}
+PRACTICE_SERVER: Final = next(
+    source
+    for source in blocks((DOCS / "tutorial" / "index.md").read_text("utf-8"), "python")
+    if file_of(source) == "server.py"
+)
+
+#: The address of the server, on the pages.
+ADDRESS: Final = "localhost:8000"
+#: What differs each time: the boundaries of multipart bodies.
+BOUNDARY: Final = re.compile(r"\b[0-9a-f]{32}\b")
+
+FILES: Final = {
+    f"{page}/{file_of(source)}": source
+    for page, text in PAGES.items()
+    for source in blocks(text, "python")
+    if file_of(source)
+}
+#: What is on a page below a command, by the file that the command runs.
+PRINTED: Final = {
+    f"{page}/{name}": output
+    for page, text in PAGES.items()
+    for block in blocks(text, "console")
+    for name, output in re.findall(r"^\$ python (\w+\.py)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+}
+#: Programs that wait for time to pass.
+WAITING: Final[list[str]] = []
+#: The others.
+PROGRAMS: Final = [name for name in PRINTED if name not in WAITING]
+#: Files of tests.
+TESTS: Final = [name for name in FILES if "/test_" in name]
+#: Blocks that are no file.
+PARTS: Final = [
+    pytest.param(source, id=f"{page}-{number}")
+    for page, text in PAGES.items()
+    for number, source in enumerate(blocks(text, "python"))
+    if not file_of(source)
+]
+
+
+def neighbours(name: str) -> dict[str, str]:
+    """Return the files of the same page, by their names."""
+    page = name.partition("/")[0]
+    return {Path(file).name: text for file, text in FILES.items() if file.startswith(f"{page}/")}
+
+
+def test_each_file_is_run() -> None:
+    """The page says what it prints, or it has tests, or another file of the page imports it."""
+    imported = [
+        name
+        for name in FILES
+        if any(f"\nfrom {Path(name).stem} import " in text for text in neighbours(name).values())
+    ]
+    assert FILES.keys() == {*PRINTED, *TESTS, *imported}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The present folder; modules in it can be imported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    return tmp_path
+
+
+async def printed_by(source: str, capsys: pytest.CaptureFixture[str], address: str) -> str:
+    """Run a program, and return what it prints, with the address that is on the pages."""
+    main = names_of(without_start(source).replace(ADDRESS, address))["main"]
+    capsys.readouterr()
+    await main()
+    return capsys.readouterr().out.replace(address, ADDRESS)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+async def test_a_program_prints_what_the_page_says(
+    name: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    """Whichever backend it is started on."""
+    for file, text in neighbours(name).items():
+        (folder / file).write_text(text)
+    async with serve() as server:
+        names_of(PRACTICE_SERVER)["add_routes"](server)
+        printed = await printed_by(FILES[name], capsys, f"localhost:{server.port}")
+    shown = printed.replace("\r\n", "\n")  # on a terminal, both end a line
+    assert BOUNDARY.sub("BOUNDARY", shown) == BOUNDARY.sub("BOUNDARY", PRINTED[name])
+
+
+@pytest.mark.parametrize("source", PARTS)
+async def test_a_part_of_a_program_runs(source: str, folder: Path) -> None:
+    """Where every request is answered."""
+    names = {**vars(anyhttp), "anyio": anyio, "json": json, "socket": socket, "ssl": ssl}
+    exec(f"async def part(session):\n{textwrap.indent(source, '    ')}", names)
+    with mock_requests() as mock:
+        mock.fallback(json={})
+        async with anyhttp.ClientSession("https://api.test/") as session:
+            await names["part"](session)
