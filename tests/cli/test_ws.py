@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from multidict import CIMultiDict
 
 from anyhttp import ClientConnectionResetError, ClientSession, WSMessage, WSMsgType
 from anyhttp.testing import MockConnector, WebSocketPeer
@@ -23,6 +24,7 @@ pytest.importorskip("rich")
 pytest.importorskip("trio")
 
 from anyhttp._cli._commands import run
+from anyhttp._cli._options import Route, Sender
 from anyhttp._cli._ws import Options, _Conversation, shown
 
 ROOT = Path(__file__).parent.parent.parent
@@ -243,9 +245,15 @@ async def test_a_line_that_comes_too_late_is_no_error(
     mock = MockConnector()
     mock.ws("ws://a.test/", serve)
     options = Options(
-        url="ws://a.test/", headers=(), login=None, protocols=(), compress=False, tls=True,
-        verbose=True, wait=0, max_size=0,
-    )  # fmt: skip
+        url="ws://a.test/",
+        sender=Sender(headers=CIMultiDict(), query=(), login=None, cookie_jar=None),
+        route=Route(proxy=None, addresses={}, unix_socket=None, http2=False, tls=True),
+        protocols=(),
+        compress=False,
+        verbose=True,
+        wait=0,
+        max_size=0,
+    )
     async with ClientSession(connector=mock) as session:
         async with session.ws_connect(options.url) as websocket:
             conversation = _Conversation(websocket, options)
