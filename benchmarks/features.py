@@ -246,7 +246,7 @@ ROWS: Final[dict[str, tuple[str, dict[str, Attempt]]]] = {
         "asyncio",
         {"anyhttp": events_anyhttp, "httpx2": events_httpx2, "niquests": events_niquests},
     ),
-    "tries again after status 503": (
+    "retries after status 503": (
         "asyncio",
         {"anyhttp": again_anyhttp, "httpx2": again_httpx2, "niquests": again_niquests},
     ),
