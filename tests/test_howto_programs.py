@@ -26,7 +26,9 @@ from tests.support.fresh_python import ROOT
 from tests.support.pages import blocks, file_of, names_of, without_start
 
 DOCS: Final = ROOT / "docs"
-PAGES: Final = {name: (DOCS / "howto" / f"{name}.md").read_text("utf-8") for name in ("forms",)}
+PAGES: Final = {
+    name: (DOCS / "howto" / f"{name}.md").read_text("utf-8") for name in ("environment", "forms")
+}
 PRACTICE_SERVER: Final = next(
     source
     for source in blocks((DOCS / "tutorial" / "index.md").read_text("utf-8"), "python")
@@ -44,17 +46,21 @@ FILES: Final = {
     for source in blocks(text, "python")
     if file_of(source)
 }
-#: What is on a page below a command, by the file that the command runs.
-PRINTED: Final = {
-    f"{page}/{name}": output
+#: A command that runs a file, variables of its environment before it, and what it prints.
+COMMAND: Final = re.compile(
+    r"^\$ ((?:[A-Z_]+=\S+ )*)python (\w+\.py)\n((?:(?!\$ ).*\n)*)", re.MULTILINE
+)
+#: The variables and what is printed, by the file that the command runs.
+COMMANDS: Final = {
+    f"{page}/{name}": (dict(word.split("=", 1) for word in variables.split()), output)
     for page, text in PAGES.items()
     for block in blocks(text, "console")
-    for name, output in re.findall(r"^\$ python (\w+\.py)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    for variables, name, output in COMMAND.findall(block)
 }
 #: Programs that wait for time to pass.
 WAITING: Final[list[str]] = []
 #: The others.
-PROGRAMS: Final = [name for name in PRINTED if name not in WAITING]
+PROGRAMS: Final = [name for name in COMMANDS if name not in WAITING]
 #: Files of tests.
 TESTS: Final = [name for name in FILES if "/test_" in name]
 #: Blocks that are no file.
@@ -79,7 +85,7 @@ def test_each_file_is_run() -> None:
         for name in FILES
         if any(f"\nfrom {Path(name).stem} import " in text for text in neighbours(name).values())
     ]
-    assert FILES.keys() == {*PRINTED, *TESTS, *imported}
+    assert FILES.keys() == {*COMMANDS, *TESTS, *imported}
 
 
 @pytest.fixture
@@ -101,16 +107,23 @@ async def printed_by(source: str, capsys: pytest.CaptureFixture[str], address: s
 
 @pytest.mark.parametrize("name", PROGRAMS)
 async def test_a_program_prints_what_the_page_says(
-    name: str, capsys: pytest.CaptureFixture[str], folder: Path
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whichever backend it is started on."""
+    variables, expected = COMMANDS[name]
     for file, text in neighbours(name).items():
         (folder / file).write_text(text)
     async with serve() as server:
         names_of(PRACTICE_SERVER)["add_routes"](server)
-        printed = await printed_by(FILES[name], capsys, f"localhost:{server.port}")
+        address = f"localhost:{server.port}"
+        for variable, value in variables.items():
+            monkeypatch.setenv(variable, value.replace(ADDRESS, address))
+        printed = await printed_by(FILES[name], capsys, address)
     shown = printed.replace("\r\n", "\n")  # on a terminal, both end a line
-    assert BOUNDARY.sub("BOUNDARY", shown) == BOUNDARY.sub("BOUNDARY", PRINTED[name])
+    assert BOUNDARY.sub("BOUNDARY", shown) == BOUNDARY.sub("BOUNDARY", expected)
 
 
 @pytest.mark.parametrize("source", PARTS)
@@ -122,3 +135,27 @@ async def test_a_part_of_a_program_runs(source: str, folder: Path) -> None:
         mock.fallback(json={})
         async with anyhttp.ClientSession("https://api.test/") as session:
             await names["part"](session)
+
+
+#: Reads a variable of the environment, by its name or by a constant that is its name.
+READS: Final = re.compile(r"os\.environ(?:\.get\(|\[)(?:\"(\w+)\"|(_[A-Z_]+))")
+
+
+def test_the_page_of_the_environment_has_every_variable() -> None:
+    """Those that the package reads itself; the standard library reads those of proxies for it."""
+    read = set()
+    for file in (ROOT / "anyhttp").rglob("*.py"):
+        text = file.read_text("utf-8")
+        for name, constant in READS.findall(text):
+            found = re.search(rf'^{constant}: Final = "(\w+)"$', text, re.MULTILINE)
+            read.add(found[1] if constant and found else name)
+    listed = {
+        name
+        for row in re.findall(r"^\| (`[A-Z_`, ]+`) \|", PAGES["environment"], re.MULTILINE)
+        for name in re.findall(r"[A-Z_]+", row)
+    }
+    assert {"NETRC", "SSLKEYLOGFILE", "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"} <= read <= listed
+    of_proxies = {f"{name}_PROXY" for name in ("HTTP", "HTTPS", "WS", "WSS", "ALL", "NO")}
+    # The last three are read by the standard library and by OpenSSL.
+    others = {"REQUEST_METHOD", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+    assert listed == read | of_proxies | others
