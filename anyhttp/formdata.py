@@ -13,7 +13,7 @@ import anyio
 from multidict import MultiDict, MultiDictProxy
 
 from . import hdrs
-from ._common import Hooks, check_charset, check_str, class_has, shown_class
+from ._common import Hooks, check_charset, check_flag, check_str, class_has, shown_class
 from ._headers import CONTROL, CONTROL_BUT_TAB
 from .multipart import MultipartWriter
 from .payload import (
@@ -71,6 +71,8 @@ class FormData:
         self._fields: list[_Field] = []
         if charset is not None:
             check_charset("charset", charset)
+        check_flag("quote_fields", quote_fields)
+        check_flag("default_to_multipart", default_to_multipart)
         self._quote_fields = quote_fields
         self._charset = charset
         self._is_multipart = default_to_multipart

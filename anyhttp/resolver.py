@@ -21,7 +21,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import idna
 
-from ._common import check_count, warn_about_loop, with_plain_zone
+from ._common import check_count, check_seconds, warn_about_loop, with_plain_zone
 from ._tasks import SharedCall, on_asyncio
 from .abc import AbstractResolver, ResolveResult
 
@@ -190,6 +190,7 @@ class AsyncResolver(AbstractResolver):
             ) from exc
         if isinstance(nameservers, str):
             raise TypeError("nameservers must be an iterable of addresses, not a str")
+        check_seconds("timeout", timeout, optional=False)
         self._hosts_file = hosts_file
         try:
             resolver = dns.asyncresolver.Resolver()

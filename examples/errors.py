@@ -1,4 +1,4 @@
-"""What can go wrong, and under which name: every error of ours is a ``ClientError``."""
+"""What can go wrong, and under which name."""
 
 from __future__ import annotations
 

@@ -408,6 +408,14 @@ def test_arguments_are_text(argument: str) -> None:
         FormData().add_field(None, "x")  # type: ignore[arg-type]  # what is tested
 
 
+@pytest.mark.parametrize("name", ["quote_fields", "default_to_multipart"])
+def test_flags_are_bools(name: str) -> None:
+    """A word such as "no" would count as true."""
+    options: dict[str, Any] = {name: "no"}
+    with pytest.raises(TypeError, match=f"^{name} must be a bool, not str$"):
+        FormData(**options)
+
+
 @pytest.mark.parametrize("control", ["\r\n", *map(chr, range(32)), "\x7f"])
 def test_control_characters_are_refused(control: str) -> None:
     """CVE-2026-34514: nothing given for a header can end it; told before anything is sent."""

@@ -726,6 +726,8 @@ class TestAsyncResolver:
             AsyncResolver([server])
         with pytest.raises(TypeError, match="iterable of addresses"):
             AsyncResolver("192.0.2.1")
+        with pytest.raises(TypeError, match=r"^timeout must be a number of seconds, not '5'$"):
+            AsyncResolver(timeout="5")  # type: ignore[arg-type]  # what is tested
 
     def test_a_system_without_configuration(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """resolv.conf(5): the server is the one on this machine then."""

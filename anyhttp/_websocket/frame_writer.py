@@ -8,6 +8,7 @@ from io import BytesIO
 from os import urandom
 from typing import Final, TypeAlias
 
+from .._common import check_count
 from .models import WSCloseCode
 
 __all__ = ("COMPRESSED", "FINAL", "MAX_CONTROL", "BytesLike", "FrameWriter", "close_payload")
@@ -71,11 +72,13 @@ class FrameWriter:
 def close_payload(code: int, reason: str) -> bytes:
     """Return the payload of a CLOSE frame.
 
+    :raises TypeError: the code is no integer
     :raises ValueError: the code may not be sent (:rfc:`6455#section-7.4`), or the reason is too
         long for a control frame
     """
     if code == WSCloseCode.OK and not reason:  # as in nearly every CLOSE frame
         return b"\x03\xe8"
+    check_count("code", code)
     from websockets.exceptions import ProtocolError
     from websockets.frames import Close
 

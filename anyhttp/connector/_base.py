@@ -175,6 +175,7 @@ class BaseConnector(PackageNames, AsyncWithOnly):
                 share_cookies=share_cookies,
             )
         if conn_timeout is not None:
+            check_seconds("conn_timeout", conn_timeout)
             warn_deprecated("conn_timeout is deprecated: ClientTimeout(sock_connect=...) does it")
         self._conn_timeout = conn_timeout
         check_count("limit", limit, optional=True)

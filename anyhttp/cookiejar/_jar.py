@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 
 from yarl import URL
 
-from .._common import Hooks, warn_deprecated
+from .._common import Hooks, check_flag, warn_deprecated
 from .._headers import read_all
 from ..abc import AbstractCookieJar, ClearCookiePredicate
 from ..typedefs import LooseCookies, PathLikeStr, StrOrURL
@@ -89,6 +89,8 @@ class CookieJar(AbstractCookieJar):
         if positional_unsafe is not None:
             warn_deprecated("give unsafe= by its name")
             unsafe = positional_unsafe
+        check_flag("unsafe", unsafe)
+        check_flag("quote_cookie", quote_cookie)
         if isinstance(treat_as_secure_origin, (str, URL)):
             treat_as_secure_origin = (treat_as_secure_origin,)
         _HOOKS.check_patches(type(self))

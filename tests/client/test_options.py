@@ -197,6 +197,8 @@ def test_sessions_that_cannot_be_made(
         case(TypeError, "interleave", interleave="1"),
         case(ValueError, "interleave", interleave=-1),
         case(TypeError, "socket_factory", socket_factory=5),
+        case(TypeError, "conn_timeout must be a number of seconds", conn_timeout="5"),
+        case(ValueError, "conn_timeout must not be negative", conn_timeout=-1),
         case(TypeError, "force_close must be a bool", force_close="no"),
         case(TypeError, "use_dns_cache must be a bool", use_dns_cache=None),
         case(TypeError, "resolve must be a bool", resolve="no"),

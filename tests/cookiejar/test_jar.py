@@ -816,6 +816,14 @@ def test_what_is_no_url() -> None:
         CookieJar(treat_as_secure_origin=[url])
 
 
+@pytest.mark.parametrize("name", ["unsafe", "quote_cookie"])
+def test_flags_are_bools(name: str) -> None:
+    """A word such as "no" would count as true."""
+    options: dict[str, Any] = {name: "no"}
+    with pytest.raises(TypeError, match=f"^{name} must be a bool, not str$"):
+        CookieJar(**options)
+
+
 def test_a_url_may_be_text() -> None:
     """For all that a jar is asked."""
     jar = CookieJar()

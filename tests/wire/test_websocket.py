@@ -424,6 +424,8 @@ class TestMessages:
                     await ws.send_str("x", compress=bits)
             with pytest.raises(ValueError, match="code"):
                 await ws.close(code=1006)
+            with pytest.raises(TypeError, match="code must be an int, not str"):
+                await ws.close(code="1000")  # type: ignore[arg-type]
             with pytest.raises(ValueError, match="123"):
                 await ws.close(message="x" * 124)
             with pytest.raises(ValueError, match="UTF-8"):
