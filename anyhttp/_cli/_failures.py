@@ -15,6 +15,7 @@ from anyhttp import (
     TooManyRedirects,
     WSServerHandshakeError,
 )
+from anyhttp.client_exceptions import CONNECTION_FAILURES, LASTING_FAILURES
 
 from ._terminal import printable_line
 
@@ -25,6 +26,17 @@ FAILURES: Final = (
     ValueError,
     RuntimeError,  # a package of an extra is not installed
 )
+
+#: Statuses of a server that is busy, or is being replaced by another.
+PASSING_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
+
+
+def may_pass(failure: BaseException) -> bool:
+    """Whether another connection may do better than the one that failed with *failure*."""
+    if isinstance(failure, ClientResponseError):
+        return failure.status in PASSING_STATUSES
+    passing = isinstance(failure, (*CONNECTION_FAILURES, TimeoutError))
+    return passing and not isinstance(failure, LASTING_FAILURES)
 
 
 def print_error(message: str) -> None:

@@ -36,6 +36,11 @@ from ._ws import Options, talk
     show_default=True,
     help="Close if a message is larger.",
 )
+@click.option(
+    "--reconnect",
+    is_flag=True,
+    help="Connect again, after a pause, if the connection is lost or cannot be made.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show opening, pings and closing on stderr.")
 @backend_option
 @click.pass_obj
@@ -49,6 +54,7 @@ def ws_command(
     verbose: bool,
     wait: float,
     max_size: int,
+    reconnect: bool,
     backend: str,
 ) -> int:
     """Talk to the WebSocket at URL: send each line of standard input, print each message.
@@ -64,5 +70,6 @@ def ws_command(
         verbose=verbose,
         wait=wait,
         max_size=max_size,
+        reconnect=reconnect,
     )
     return run_on(partial(talk, options), backend, leave)

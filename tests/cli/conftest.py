@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,11 @@ from tests.support.command import (
     Fetch,
     Peer,
     Start,
+    Talk,
     Terminal,
 )
+from tests.support.peer import Peer as ScriptedPeer, Step
+from tests.support.programs import websocket_server
 
 
 @pytest.fixture
@@ -121,3 +125,49 @@ def handled_sigint() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Host and port of a WebSocket server of the package websockets."""
+    with websocket_server() as port:
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileIO]:
+    """A pipe that is the standard input of this process: what is written here can be read there."""
+    ours, theirs = os.pipe()
+    with open(ours, encoding="utf-8") as stdin, FileIO(theirs, "w") as pipe:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield pipe
+
+
+@pytest.fixture(params=BACKENDS)
+def talk(
+    request: pytest.FixtureRequest, typed: FileIO, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Talk:
+    """Talk, in this process, with a peer that plays *steps*: exit status, stdout, stderr.
+
+    ``lines`` are typed before, and ``then`` are the steps of further connections.
+    """
+    from anyhttp._cli._commands import run  # here, as the packages that it needs may be missing
+
+    def talk(
+        steps: Sequence[Step],
+        *args: str,
+        then: Sequence[Sequence[Step]] = (),
+        lines: bytes = b"",
+    ) -> tuple[int, bytes, str]:
+        typed.write(lines)
+        peer = ScriptedPeer([steps, *then])
+        try:
+            url = str(peer.url.with_scheme("ws"))
+            status = run(["ws", url, *args, "--backend", request.param])
+        finally:
+            peer.stop()
+        sys.stderr.flush()
+        out, err = capfdbinary.readouterr()
+        return status, out, err.decode()
+
+    return talk

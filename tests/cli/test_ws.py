@@ -7,36 +7,31 @@ import pty
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 
+import anyio
 import pytest
 from multidict import CIMultiDict
 
 from anyhttp import ClientConnectionResetError, ClientSession, WSMessage, WSMsgType
 from anyhttp.testing import MockConnector, WebSocketPeer
-from tests.support.peer import CLOSE, Peer, Step
-from tests.support.programs import websocket_server
+from tests.support.command import BACKENDS, Talk
+from tests.support.peer import CLOSE, Step
 from tests.support.websocket import BINARY, PING, PONG, Accept, CloseWith, Frame, close, frame
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
 pytest.importorskip("trio")
 
-from anyhttp._cli._commands import run
+from anyhttp._cli._lines import Lines
 from anyhttp._cli._options import Route, Sender
-from anyhttp._cli._ws import Options, _Conversation, shown
+from anyhttp._cli._ws import Conversation, End, Options, shown
 
 ROOT = Path(__file__).parent.parent.parent
-BACKENDS = ("asyncio", "trio")
 WAIT = ("--wait", "0.3")
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Host and port of a server of the package websockets."""
-    with websocket_server() as port:
-        yield f"127.0.0.1:{port}"
+SENDER = Sender(headers=CIMultiDict(), query=(), login=None, cookie_jar=None)
+ROUTE = Route(proxy=None, addresses={}, unix_socket=None, http2=False, tls=True)
 
 
 def ws(*args: str, lines: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -45,38 +40,6 @@ def ws(*args: str, lines: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         command, cwd=ROOT, input=lines, capture_output=True, timeout=30, check=False
     )
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A pipe that is the standard input of this process: what is written here can be read there."""
-    ours, theirs = os.pipe()
-    with open(ours, encoding="utf-8") as stdin, open(theirs, "wb", 0):
-        monkeypatch.setattr(sys, "stdin", stdin)
-        yield theirs
-
-
-Talk = Callable[..., tuple[int, bytes, str]]
-
-
-@pytest.fixture(params=BACKENDS)
-def talk(
-    request: pytest.FixtureRequest, typed: int, capfdbinary: pytest.CaptureFixture[bytes]
-) -> Talk:
-    """Talk, in this process, with a peer that plays *steps*: exit status, stdout, stderr."""
-
-    def talk(steps: Sequence[Step], *args: str) -> tuple[int, bytes, str]:
-        peer = Peer([steps])
-        try:
-            url = str(peer.url.with_scheme("ws"))
-            status = run(["ws", url, *args, "--backend", request.param])
-        finally:
-            peer.stop()
-        sys.stderr.flush()
-        out, err = capfdbinary.readouterr()
-        return status, out, err.decode()
-
-    return talk
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -235,7 +198,7 @@ def test_bytes_are_only_counted_on_a_terminal(
 
 
 async def test_a_line_that_comes_too_late_is_no_error(
-    typed: int, capfd: pytest.CaptureFixture[str]
+    typed: FileIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The task that receives tells why the WebSocket is closed, if that is worth a word."""
 
@@ -245,22 +208,20 @@ async def test_a_line_that_comes_too_late_is_no_error(
     mock = MockConnector()
     mock.ws("ws://a.test/", serve)
     options = Options(
-        url="ws://a.test/",
-        sender=Sender(headers=CIMultiDict(), query=(), login=None, cookie_jar=None),
-        route=Route(proxy=None, addresses={}, unix_socket=None, http2=False, tls=True),
-        protocols=(),
-        compress=False,
-        verbose=True,
-        wait=0,
-        max_size=0,
-    )
+        url="ws://a.test/", sender=SENDER, route=ROUTE, protocols=(), compress=False,
+        verbose=True, wait=0, max_size=0, reconnect=False,
+    )  # fmt: skip
     async with ClientSession(connector=mock) as session:
         async with session.ws_connect(options.url) as websocket:
-            conversation = _Conversation(websocket, options)
-            assert await conversation.show() == 0
-            os.write(typed, b"too late\n")
+            lines = Lines()
+            conversation = Conversation(websocket, options, lines)
+            assert await conversation.show() == End(0)
+            typed.write(b"too late\n")
             with pytest.raises(ClientConnectionResetError):
                 await websocket.send_str("too late, too")
-            await conversation.send_lines()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lines.read)
+                await conversation.send_lines()
+                tasks.cancel_scope.cancel()
             assert select.select([sys.stdin], [], [], 0)[0] == []  # the line has been read
     assert capfd.readouterr() == ("", "")

@@ -22,6 +22,8 @@ DEEP = b"[" + b",".join([b"[" * 300 + b"]" * 300] * 10) + b"]"
 POLITE = b'{"greeting": "hello", "n": [1, 2.50, null]}\n'
 
 Fetch = Callable[..., tuple[int, bytes, str]]
+Talk = Callable[..., tuple[int, bytes, str]]
+
 Terminal = Callable[..., tuple[int, bytes]]
 
 
