@@ -23,11 +23,13 @@ import pytest
 import anyhttp
 from anyhttp.testing import mock_requests, serve
 from tests.support.fresh_python import ROOT
+from tests.support.multiplexed import jumping
 from tests.support.pages import blocks, file_of, names_of, without_start
 
 DOCS: Final = ROOT / "docs"
 PAGES: Final = {
-    name: (DOCS / "howto" / f"{name}.md").read_text("utf-8") for name in ("environment", "forms")
+    name: (DOCS / "howto" / f"{name}.md").read_text("utf-8")
+    for name in ("environment", "forms", "from-asyncio")
 }
 PRACTICE_SERVER: Final = next(
     source
@@ -58,9 +60,13 @@ COMMANDS: Final = {
     for variables, name, output in COMMAND.findall(block)
 }
 #: Programs that wait for time to pass.
-WAITING: Final[list[str]] = []
+WAITING: Final = [
+    name for name, source in FILES.items() if "sleep(" in source or "_after(" in source
+]
+#: Programs for asyncio alone.
+OF_ASYNCIO: Final = [name for name, source in FILES.items() if "\nimport asyncio\n" in source]
 #: The others.
-PROGRAMS: Final = [name for name in COMMANDS if name not in WAITING]
+PROGRAMS: Final = [name for name in COMMANDS if name not in {*WAITING, *OF_ASYNCIO}]
 #: Files of tests.
 TESTS: Final = [name for name in FILES if "/test_" in name]
 #: Blocks that are no file.
@@ -97,23 +103,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-async def printed_by(source: str, capsys: pytest.CaptureFixture[str], address: str) -> str:
-    """Run a program, and return what it prints, with the address that is on the pages."""
-    main = names_of(without_start(source).replace(ADDRESS, address))["main"]
-    capsys.readouterr()
-    await main()
-    return capsys.readouterr().out.replace(address, ADDRESS)
-
-
-@pytest.mark.parametrize("name", PROGRAMS)
-async def test_a_program_prints_what_the_page_says(
-    name: str,
-    capsys: pytest.CaptureFixture[str],
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Whichever backend it is started on."""
-    variables, expected = COMMANDS[name]
+@pytest.fixture
+async def printed(
+    name: str, capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """What the program prints, with what differs each time replaced."""
+    variables, _ = COMMANDS[name]
     for file, text in neighbours(name).items():
         (folder / file).write_text(text)
     async with serve() as server:
@@ -121,9 +116,35 @@ async def test_a_program_prints_what_the_page_says(
         address = f"localhost:{server.port}"
         for variable, value in variables.items():
             monkeypatch.setenv(variable, value.replace(ADDRESS, address))
-        printed = await printed_by(FILES[name], capsys, address)
-    shown = printed.replace("\r\n", "\n")  # on a terminal, both end a line
-    assert BOUNDARY.sub("BOUNDARY", shown) == BOUNDARY.sub("BOUNDARY", expected)
+        source = FILES[name].replace(ADDRESS, address)
+        await names_of(without_start(source))["main"]()
+        printed = capsys.readouterr().out.replace(address, ADDRESS)
+    return BOUNDARY.sub("BOUNDARY", printed.replace("\r\n", "\n"))
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+async def test_a_program_prints_what_the_page_says(name: str, printed: str) -> None:
+    """Whichever backend it is started on."""
+    assert printed == BOUNDARY.sub("BOUNDARY", COMMANDS[name][1])
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("name", OF_ASYNCIO)
+async def test_a_program_for_asyncio_prints_what_the_page_says(name: str, printed: str) -> None:
+    """The page says that it is for asyncio."""
+    assert printed == COMMANDS[name][1]
+
+
+@jumping
+@pytest.mark.parametrize("name", WAITING)
+async def test_a_program_that_waits_prints_what_the_page_says(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same routes answer it without sockets, so that time can jump."""
+    with mock_requests(assert_all_called=False) as mock:
+        names_of(PRACTICE_SERVER)["add_routes"](mock)
+        await names_of(without_start(FILES[name]))["main"]()
+    assert capsys.readouterr().out == COMMANDS[name][1]
 
 
 @pytest.mark.parametrize("source", PARTS)
