@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import builtins
+import inspect
+import random
+import re
 import subprocess
 import sys
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from docutils.nodes import Element, Text
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+import anyhttp
 from anyhttp._common.version import __version__
+from anyhttp.opentelemetry import REDACTED_QUERY
 
 project = "anyhttp"
 author = "The anyhttp maintainers"
@@ -20,16 +27,29 @@ copyright = "the anyhttp maintainers"  # noqa: A001 (the name that Sphinx reads)
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = f"anyhttp {release}"
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
 exclude_patterns = ["_build"]
 
 add_module_names = False
-autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
+# A longer signature has one parameter a line.
+maximum_signature_line_length = 88
+# Signatures show these names, and docs/reference/values.md what they stand for.
+autodoc_type_aliases = {
+    name: name
+    for name in (
+        *("ClientHandlerType", "ClientMiddlewareType", "Http2Option", "JSONBytesEncoder"),
+        *("JSONDecoder", "JSONEncoder", "LooseCookies", "LooseHeaders", "Query", "RaiseForStatus"),
+        *("SSLOption", "SocketFactoryType", "StrOrURL"),
+    )
+}
 
 # The build needs no network, so names of other projects stay plain text.
 OUTSIDE = (
@@ -72,6 +92,74 @@ def unlink_builtins(app: Sphinx, doctree: Element) -> None:
             node.replace_self(Text(node["reftarget"]))
 
 
+class Shown:
+    """Stands for a default in a signature, as a reader should see it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+#: Defaults that are shown otherwise than by their ``repr``.
+BY_VALUE = (
+    (anyhttp.ClientTimeout(), "ClientTimeout()"),
+    (anyhttp.HttpVersion11, "HttpVersion11"),
+    (sys.maxsize, "sys.maxsize"),
+    (random.random, "random.random"),
+    (REDACTED_QUERY, "REDACTED_QUERY"),
+)
+
+
+def shown_default(name: str, value: object) -> object:
+    """Return what stands for the default *value* of the parameter *name*."""
+    if name == "keepalive_timeout" and value is ...:
+        return Shown("15.0")
+    is_lambda = inspect.isfunction(value) and value.__name__ == "<lambda>"
+    if value is ... or is_lambda or (isinstance(value, Enum) and value.name == "MISSING"):
+        return Shown("NOT_GIVEN")
+    for known, text in BY_VALUE:
+        if type(value) is type(known) and value == known:
+            return Shown(text)
+    if isinstance(value, type):
+        return Shown(value.__name__)
+    if inspect.isfunction(value):
+        return Shown(f"{value.__module__.split('.')[0]}.{value.__name__}")
+    if type(value) is tuple:
+        return tuple(shown_default(name, item) for item in value)
+    return value
+
+
+def show_defaults(app: Sphinx, obj: Any, bound: bool) -> None:
+    """Let a signature show defaults that can be read; an object without a signature has none."""
+    function = obj.__func__ if inspect.ismethod(obj) else obj
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    parameters = []
+    for parameter in signature.parameters.values():
+        if parameter.default is not parameter.empty:
+            default = shown_default(parameter.name, parameter.default)
+            parameter = parameter.replace(default=default)
+        parameters.append(parameter)
+    if inspect.isfunction(function):
+        function.__dict__["__signature__"] = signature.replace(parameters=parameters)
+
+
+def tidy_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, args: str | None, returns: str | None
+) -> tuple[str, str | None] | None:
+    """Let a signature name types as programs do; an enum, which nobody calls, has none."""
+    if args is None:
+        return None
+    if isinstance(obj, type) and issubclass(obj, Enum):
+        return "", None
+    args = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", args)
+    return re.sub(r"[~\w.]*\bEllipsisType \| ", "", args), returns
+
+
 def add_changes(app: Sphinx, page: str, source: list[str]) -> None:
     """Make the page of changes: what is new since the last release stands in files of its own."""
     if page != "changelog":
@@ -90,6 +178,8 @@ def add_changes(app: Sphinx, page: str, source: list[str]) -> None:
 
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx, after all those who may know where a reference leads."""
+    app.connect("autodoc-before-process-signature", show_defaults)
+    app.connect("autodoc-process-signature", tidy_signature)
     app.connect("source-read", add_changes)
     app.connect("doctree-read", unlink_builtins)
     app.connect("missing-reference", find, priority=900)
