@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from io import FileIO
+
+import anyio
 import pytest
 
 from tests.support.command import BACKENDS, Talk
@@ -14,6 +17,7 @@ pytest.importorskip("trio")
 
 from anyhttp._cli import _ws
 from anyhttp._cli._commands import run
+from anyhttp._cli._lines import Lines
 
 
 @pytest.fixture
@@ -42,14 +46,39 @@ def test_a_lost_connection_is_made_again(talk: Talk) -> None:
 
 
 @pytest.mark.usefixtures("hurried")
-def test_lines_wait_for_the_next_connection(talk: Talk) -> None:
-    """None is lost that was not sent, and none is sent twice."""
-    lost = [opened(), (Frame(TEXT, b"one"), close(1012)), (CloseWith(1012), CLOSE)]
-    last = [opened(), (Frame(TEXT, b"two"), close(1000)), BYE]
-    refused: list[Step] = [(b"GET / ", b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n"), CLOSE]
-    status, out, err = talk(lost, "--reconnect", then=[refused, last], lines=b"one\ntwo\n")
+def test_lines_wait_for_a_connection(talk: Talk) -> None:
+    """None is dropped while the server is busy; they come in order."""
+    busy: list[Step] = [
+        (b"GET / ", b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+        CLOSE,
+    ]
+    steps = [opened(), (Frame(TEXT, b"one"), b""), (Frame(TEXT, b"two"), close(1000)), BYE]
+    status, out, err = talk(busy, "--reconnect", then=[steps], lines=b"one\ntwo\n")
     assert (status, out) == (0, b"")
-    assert err.count(AGAIN) == 2
+    assert err == f"anyhttp: no WebSocket: Invalid response status (503){AGAIN}"
+
+
+async def test_a_line_stays_until_it_has_been_sent(typed: FileIO) -> None:
+    """Who is cancelled while it waits or sends leaves the line to the next."""
+    lines = Lines()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lines.read)
+        with anyio.CancelScope() as scope:
+            tasks.start_soon(cancel, scope)
+            await lines.next()
+        assert scope.cancelled_caught
+        typed.write(b"one\ntwo\n")
+        assert [await lines.next(), await lines.next()] == ["one", "one"]
+        lines.forget()
+        assert await lines.next() == "two"
+        lines.forget()
+        typed.close()
+        assert [await lines.next(), await lines.next()] == [None, None]
+
+
+async def cancel(scope: anyio.CancelScope) -> None:
+    """Cancel *scope* from another task."""
+    scope.cancel()
 
 
 @pytest.mark.usefixtures("hurried")
