@@ -14,6 +14,7 @@ import socket
 import ssl
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,13 @@ from tests.support.pages import blocks, file_of, names_of, without_start
 DOCS: Final = ROOT / "docs"
 PAGES: Final = {
     name: (DOCS / "howto" / f"{name}.md").read_text("utf-8")
-    for name in ("environment", "forms", "from-asyncio")
+    for name in (
+        "environment",
+        "fastapi",
+        "forms",
+        "from-asyncio",
+        "libraries-for-both-backends",
+    )
 }
 PRACTICE_SERVER: Final = next(
     source
@@ -84,23 +91,34 @@ def neighbours(name: str) -> dict[str, str]:
     return {Path(file).name: text for file, text in FILES.items() if file.startswith(f"{page}/")}
 
 
+def write_neighbours(name: str, folder: Path) -> None:
+    """Write the files of the same page, for those that import them."""
+    for file, text in neighbours(name).items():
+        (folder / file).write_text(text)
+
+
 def test_each_file_is_run() -> None:
     """The page says what it prints, or it has tests, or another file of the page imports it."""
     imported = [
         name
         for name in FILES
-        if any(f"\nfrom {Path(name).stem} import " in text for text in neighbours(name).values())
+        if any(
+            re.search(rf"^(from|import) {Path(name).stem}\b", text, re.MULTILINE)
+            for text in neighbours(name).values()
+        )
     ]
     assert FILES.keys() == {*COMMANDS, *TESTS, *imported}
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The present folder; modules in it can be imported."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "modules", sys.modules.copy())
-    return tmp_path
+    yield tmp_path
+    for name, module in [*sys.modules.items()]:
+        if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -109,8 +127,7 @@ async def printed(
 ) -> str:
     """What the program prints, with what differs each time replaced."""
     variables, _ = COMMANDS[name]
-    for file, text in neighbours(name).items():
-        (folder / file).write_text(text)
+    write_neighbours(name, folder)
     async with serve() as server:
         names_of(PRACTICE_SERVER)["add_routes"](server)
         address = f"localhost:{server.port}"
@@ -145,6 +162,20 @@ async def test_a_program_that_waits_prints_what_the_page_says(
         names_of(PRACTICE_SERVER)["add_routes"](mock)
         await names_of(without_start(FILES[name]))["main"]()
     assert capsys.readouterr().out == COMMANDS[name][1]
+
+
+@pytest.mark.parametrize("name", TESTS)
+async def test_tests_of_a_page_pass(name: str, folder: Path) -> None:
+    """Each of them, on both backends."""
+    write_neighbours(name, folder)
+    names = names_of(FILES[name])
+    tests = [test for called, test in names.items() if called.startswith("test_")]
+    assert tests
+    for test in tests:
+        marks = getattr(test, "pytestmark", [])
+        for values in [mark.args[1] for mark in marks if mark.name == "parametrize"] or [[()]]:
+            for arguments in values:
+                await test(*arguments)
 
 
 @pytest.mark.parametrize("source", PARTS)
