@@ -20,23 +20,27 @@ from typing import Final
 
 import anyio
 import pytest
+from yarl import URL
 
 import anyhttp
 from anyhttp.testing import mock_requests, serve
 from tests.support.fresh_python import ROOT
 from tests.support.multiplexed import jumping
 from tests.support.pages import blocks, file_of, names_of, without_start
+from tests.support.tls import Authority
 
 DOCS: Final = ROOT / "docs"
+#: Pages whose blocks of Python other tests run.
+ELSEWHERE: Final = {
+    *("authentication", "connections", "downloads", "errors", "http2", "httpx"),
+    *("in-place-of-aiohttp", "large-bodies", "logging", "middlewares", "mocks", "opentelemetry"),
+    *("own-connector", "proxies", "recipes", "retries", "server-sent-events", "speed", "testing"),
+    *("testing-ported", "tracing", "websockets"),
+}
 PAGES: Final = {
-    name: (DOCS / "howto" / f"{name}.md").read_text("utf-8")
-    for name in (
-        "environment",
-        "fastapi",
-        "forms",
-        "from-asyncio",
-        "libraries-for-both-backends",
-    )
+    page.stem: page.read_text("utf-8")
+    for page in sorted((DOCS / "howto").glob("*.md"))
+    if page.stem not in ELSEWHERE
 }
 PRACTICE_SERVER: Final = next(
     source
@@ -66,10 +70,10 @@ COMMANDS: Final = {
     for block in blocks(text, "console")
     for variables, name, output in COMMAND.findall(block)
 }
-#: Programs that wait for time to pass.
-WAITING: Final = [
-    name for name, source in FILES.items() if "sleep(" in source or "_after(" in source
-]
+#: What waits for time to pass.
+WAITS: Final = re.compile(r"sleep\(|_after\(|\"never\"")
+#: Programs that do.
+WAITING: Final = [name for name, source in FILES.items() if WAITS.search(source)]
 #: Programs for asyncio alone.
 OF_ASYNCIO: Final = [name for name, source in FILES.items() if "\nimport asyncio\n" in source]
 #: The others.
@@ -179,9 +183,12 @@ async def test_tests_of_a_page_pass(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("source", PARTS)
-async def test_a_part_of_a_program_runs(source: str, folder: Path) -> None:
-    """Where every request is answered."""
-    names = {**vars(anyhttp), "anyio": anyio, "json": json, "socket": socket, "ssl": ssl}
+async def test_a_part_of_a_program_runs(source: str, folder: Path, tls_ca: Authority) -> None:
+    """Where every request is answered, and the files that it reads are there."""
+    (folder / "company.pem").write_bytes(tls_ca.ca_pem)
+    (folder / "client.pem").write_bytes(tls_ca.server_pem)
+    modules = {"URL": URL, "anyio": anyio, "json": json, "socket": socket, "ssl": ssl}
+    names = {**modules, **{name: getattr(anyhttp, name) for name in anyhttp.__all__}}
     exec(f"async def part(session):\n{textwrap.indent(source, '    ')}", names)
     with mock_requests() as mock:
         mock.fallback(json={})
