@@ -16,10 +16,11 @@ from rich.console import Console
 from anyhttp import ClientResponse, ClientTimeout
 
 from ._failures import FAILURES, describe, print_error
-from ._options import Route, Sender
+from ._options import Route, Sender, Watch
 from ._save import save
-from ._session import CONNECT_TIMEOUT, opened_session
+from ._session import CONNECT_TIMEOUT
 from ._terminal import BinaryBodyError, show_body, show_head, version_name
+from ._watch import watched_session
 
 PIECE: Final = 64 * 1024  # bytes, the capacity of a Linux pipe
 
@@ -40,6 +41,7 @@ class Options:
     method: str
     sender: Sender
     route: Route
+    watch: Watch
     body: bytes | Path | None
     output: Path | None
     include: bool
@@ -64,7 +66,7 @@ async def _fetch(options: Options) -> None:
     timeout = ClientTimeout(total=options.timeout, sock_connect=CONNECT_TIMEOUT)
     sender, route = options.sender, options.route
     with opened(options.body) as data:
-        async with opened_session(sender, route, timeout=timeout) as session:
+        async with watched_session(options.watch, sender, route, timeout=timeout) as session:
             async with session.request(
                 options.method,
                 options.url,
