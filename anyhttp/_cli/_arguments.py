@@ -9,6 +9,7 @@ import json
 import os
 import re
 import ssl
+import string
 import sys
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -21,7 +22,12 @@ from anyhttp import BasicAuth
 from anyhttp._headers import is_token
 from anyhttp._targets import checked_proxy
 
+from ._streams import ClosedStream, require_stdout
+
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+#: White space, and characters that cannot be seen.
+AROUND: Final = string.whitespace + "\xa0\u200b\u2060\ufeff"
+QUOTES: Final = "\"'`<>\u2018\u2019\u201c\u201d"
 ENVIRONMENT: Final = "@env:"
 # Bytes that a file may hold for an option; a body has no such limit.
 LARGEST_VALUE: Final = 1024 * 1024
@@ -60,6 +66,15 @@ class Command(click.Command):
             )
         return rest
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, unless it would write to standard output and that is closed.
+
+        :raises OSError: it is closed
+        """
+        if str(ctx.params.get("output") or "-") == "-":
+            require_stdout()
+        return super().invoke(ctx)
+
 
 def read_stdin(ctx: click.Context, param: click.Parameter) -> bytes:
     """Return standard input, which one option can read.
@@ -67,6 +82,8 @@ def read_stdin(ctx: click.Context, param: click.Parameter) -> bytes:
     :raises click.BadParameter: it is for something else
     """
     name = param.opts[-1]
+    if isinstance(sys.stdin, ClosedStream):
+        raise click.BadParameter("standard input is closed", ctx, param)
     if (owner := ctx.meta.setdefault(STDIN, name)) != name:
         raise click.BadParameter(f"standard input is for {owner}", ctx, param)
     return sys.stdin.buffer.read()
@@ -107,14 +124,28 @@ def read_value(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def with_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Return a URL; without a scheme, ``http://`` is added."""
-    return value if SCHEME.match(value) else f"http://{value.removeprefix('//')}"
+def with_scheme(
+    ctx: click.Context, param: click.Parameter, value: str, *, scheme: str = "http"
+) -> str:
+    """Return a URL; without a scheme, *scheme* is added.
+
+    Blanks and line ends around it are left out: they come with URLs that are copied from a text.
+
+    :raises click.BadParameter: it is empty, or has quotes or brackets around it
+    """
+    url = value.strip(AROUND)
+    if not url:
+        raise click.BadParameter("it is empty", ctx, param)
+    if url[0] in QUOTES:
+        raise click.BadParameter(f"it begins with {url[0]}; leave that out", ctx, param)
+    if url[-1] in QUOTES:
+        raise click.BadParameter(f"it ends with {url[-1]}; leave that out", ctx, param)
+    return url if SCHEME.match(url) else f"{scheme}://{url.removeprefix('//')}"
 
 
 def with_ws_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """Return a URL; without a scheme, ``ws://`` is added."""
-    return value if SCHEME.match(value) else f"ws://{value.removeprefix('//')}"
+    return with_scheme(ctx, param, value, scheme="ws")
 
 
 def as_proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from ._demo_command import demo_command
+from ._failures import describe, print_error
 from ._fetch_command import fetch_command
 from ._run import INTERRUPTED, Leave
 from ._ws_command import ws_command
@@ -22,12 +23,18 @@ def run(args: Sequence[str], leave: Leave | None = None) -> int:
     if rest and rest[0] in NAMED:
         name, command, rest = f"anyhttp {rest[0]}", NAMED[rest[0]], rest[1:]
     try:
-        status = command.main(rest, prog_name=name, standalone_mode=False, obj=leave)
-    except click.ClickException as exc:
+        status = int(command.main(rest, prog_name=name, standalone_mode=False, obj=leave))
+    except click.UsageError as exc:
         exc.show()
-        return exc.exit_code
+        status = exc.exit_code
+    except click.ClickException as exc:
+        print_error(exc.message)
+        status = exc.exit_code
     except click.Abort:  # Ctrl-C while standard input is read
-        return INTERRUPTED
+        status = INTERRUPTED
     except SystemExit:  # rich and click raise it when nobody reads stdout any more
-        return 1
-    return int(status)
+        status = 1
+    except OSError as exc:  # standard output is closed, or its disk is full
+        print_error(describe(exc))
+        status = 1
+    return status

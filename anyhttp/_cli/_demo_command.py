@@ -11,7 +11,7 @@ from rich.console import Console
 from anyhttp._common import __version__
 
 from ._arguments import Command
-from ._demo import Board, demonstrate, reason
+from ._demo import Board, demonstrate
 from ._options import CONTEXT
 from ._run import BACKENDS, Leave, run as run_on
 
@@ -34,13 +34,8 @@ def demo_command(leave: Leave | None, backend: str | None) -> int:
         highlight=False,
     )
     for name in (backend,) if backend else BACKENDS:
-        try:
-            server_tls, client_tls = throw_away_contexts()
-            work = partial(demonstrate, board, name, server_tls, client_tls)
-            status = run_on(work, name, leave)
-        # A failure outside of the steps, such as no free port.
-        except (OSError, ExceptionGroup) as exc:
-            raise click.ClickException(reason(exc)) from exc
+        server_tls, client_tls = throw_away_contexts()
+        status = run_on(partial(demonstrate, board, name, server_tls, client_tls), name, leave)
         if status:
             return status
     return board.summarize(time.perf_counter() - start)

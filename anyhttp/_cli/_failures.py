@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Final
 
 from anyhttp import (
+    ClientConnectorError,
     ClientError,
     ClientHttpProxyError,
-    ClientProxyConnectionError,
+    ClientOSError,
     ClientResponseError,
     InvalidURL,
     NonHttpUrlClientError,
+    ServerDisconnectedError,
     TooManyRedirects,
     WSServerHandshakeError,
 )
 from anyhttp.client_exceptions import CONNECTION_FAILURES, LASTING_FAILURES
 
+from ._connect_failures import not_connected
 from ._terminal import printable_line
 
 #: What the client and the files of a command fail with.
@@ -26,6 +30,9 @@ FAILURES: Final = (
     ValueError,
     RuntimeError,  # a package of an extra is not installed
 )
+
+#: What a server of TLS answers to a request without TLS, as messages show it.
+TLS_ALERT: Final = r"\x15\x03"
 
 #: Statuses of a server that is busy, or is being replaced by another.
 PASSING_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -41,7 +48,9 @@ def may_pass(failure: BaseException) -> bool:
 
 def print_error(message: str) -> None:
     """Print one line on stderr."""
-    print(f"anyhttp: {printable_line(' '.join(message.split()))}", file=sys.stderr)
+    line = printable_line(" ".join(message.split()))
+    with suppress(OSError):  # stderr cannot be written either
+        print(f"anyhttp: {line}", file=sys.stderr, flush=True)
 
 
 def describe(failure: Exception, timeout: float | None = None) -> str:
@@ -56,15 +65,22 @@ def describe(failure: Exception, timeout: float | None = None) -> str:
     if isinstance(failure, WSServerHandshakeError):
         return f"no WebSocket: {failure.message} ({failure.status})"
     if isinstance(failure, ClientResponseError):
-        return f"not a proper HTTP response: {failure.message}"
+        hint = "; this looks like TLS: try https:// (or wss://)"
+        looks_like_tls = TLS_ALERT in failure.message
+        return f"not a proper HTTP response: {failure.message}{hint if looks_like_tls else ''}"
     if isinstance(failure, InvalidURL):
         return f"not a proper URL: {failure}"
     if isinstance(failure, NonHttpUrlClientError):
         return f"not a URL of http, https, ws or wss: {failure}"
-    if isinstance(failure, ClientProxyConnectionError):
-        return f"the proxy cannot be reached: {failure}"
+    if isinstance(failure, ServerDisconnectedError):
+        return "the connection was closed before there was an answer"
+    if isinstance(failure, ClientConnectorError):
+        return not_connected(failure)
     if type(failure) is TimeoutError and timeout:  # the client's own errors say more
         return f"no complete answer within {timeout:g} seconds"
+    if isinstance(failure, ClientOSError):
+        return f"the connection failed: {failure.strerror}"
     if isinstance(failure, OSError) and failure.filename:  # a local file
         return f"{failure.filename}: {failure.strerror}"
-    return str(failure) or type(failure).__name__
+    reason = failure.strerror if isinstance(failure, OSError) else None
+    return reason or str(failure) or type(failure).__name__

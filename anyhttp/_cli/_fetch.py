@@ -16,11 +16,10 @@ from rich.console import Console
 from anyhttp import ClientResponse, ClientTimeout
 
 from ._failures import FAILURES, describe, print_error
-from ._options import Route, Sender, Watch
+from ._options import Route, Sender
 from ._save import save
-from ._session import CONNECT_TIMEOUT
+from ._session import CONNECT_TIMEOUT, opened_session
 from ._terminal import BinaryBodyError, show_body, show_head, version_name
-from ._watch import watched_session
 
 PIECE: Final = 64 * 1024  # bytes, the capacity of a Linux pipe
 
@@ -41,7 +40,6 @@ class Options:
     method: str
     sender: Sender
     route: Route
-    watch: Watch
     body: bytes | Path | None
     output: Path | None
     include: bool
@@ -66,7 +64,7 @@ async def _fetch(options: Options) -> None:
     timeout = ClientTimeout(total=options.timeout, sock_connect=CONNECT_TIMEOUT)
     sender, route = options.sender, options.route
     with opened(options.body) as data:
-        async with watched_session(options.watch, sender, route, timeout=timeout) as session:
+        async with opened_session(sender, route, timeout=timeout) as session:
             async with session.request(
                 options.method,
                 options.url,
@@ -133,6 +131,7 @@ async def write(data: bytes) -> None:
     """Write *data* to stdout; a slow reader must not keep Ctrl-C from working.
 
     :raises OutputClosedError: nobody reads stdout any more
+    :raises OSError: it cannot be written, as its disk is full
     """
     descriptor = sys.stdout.fileno()
 
@@ -146,3 +145,5 @@ async def write(data: bytes) -> None:
         await to_thread.run_sync(write_all, abandon_on_cancel=True)
     except BrokenPipeError:
         raise OutputClosedError from None
+    except OSError as exc:
+        raise OSError(exc.errno, exc.strerror, "standard output") from exc

@@ -12,16 +12,7 @@ from anyhttp._common import __version__
 
 from ._arguments import Command, as_body, as_json, with_scheme
 from ._fetch import Options, fetch
-from ._options import (
-    CONTEXT,
-    Route,
-    Sender,
-    Watch,
-    backend_option,
-    route_options,
-    sender_options,
-    watch_options,
-)
+from ._options import CONTEXT, Route, Sender, backend_option, route_options, sender_options
 from ._run import Leave, run as run_on
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -50,7 +41,6 @@ FORM: Final = "application/x-www-form-urlencoded"
 )
 @click.option("-i", "--include", is_flag=True, help="Show status line and header fields, too.")
 @click.option("-f", "--fail", is_flag=True, help="Exit with 1 if the status is 400 or more.")
-@watch_options
 @route_options
 @click.option(
     "--timeout",
@@ -75,7 +65,6 @@ def fetch_command(
     method: str | None,
     sender: Sender,
     route: Route,
-    watch: Watch,
     data: bytes | Path | None,
     json_body: bytes | None,
     output: Path | None,
@@ -109,7 +98,6 @@ def fetch_command(
         method=method or ("GET" if body is None else "POST"),
         sender=sender,
         route=route,
-        watch=watch,
         body=body,
         output=None if str(output) == "-" else output,
         include=include,

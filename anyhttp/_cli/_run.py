@@ -14,6 +14,9 @@ import anyio
 import click
 from anyio.abc import TaskStatus
 
+from ._failures import FAILURES, describe, print_error
+from ._streams import flushed_stdout
+
 # Called inside the event loop with the exit status, if the command failed.
 Leave: TypeAlias = Callable[[int], None]
 
@@ -32,6 +35,16 @@ def exit_at_once(status: int) -> None:
         with contextlib.suppress(OSError):
             stream.flush()
     os._exit(status)
+
+
+def finished(status: int) -> int:
+    """Return *status*, or 1 if the rest of the output cannot be written."""
+    failure = flushed_stdout()
+    if failure is None or status:
+        return status
+    if not isinstance(failure, BrokenPipeError):
+        print_error(describe(failure))
+    return 1
 
 
 def run(work: Callable[[], Awaitable[int]], backend: str, leave: Leave | None) -> int:
@@ -58,6 +71,9 @@ def run(work: Callable[[], Awaitable[int]], backend: str, leave: Leave | None) -
             pass  # trio and asyncio report a Ctrl-C that they handle themselves in this way
         except* (BrokenPipeError, SystemExit):
             status = 1  # nobody reads stdout any more; rich exits then
+        except* FAILURES as failures:  # of a task, such as that standard output cannot be written
+            print_error(describe(first_of(failures)))
+            status = 1
         if status == INTERRUPTED and sys.stderr.isatty():
             print(file=sys.stderr)  # the shell's prompt must not follow "^C" in the same line
         if status and leave:
@@ -65,6 +81,12 @@ def run(work: Callable[[], Awaitable[int]], backend: str, leave: Leave | None) -
         return status
 
     return anyio.run(guarded, backend=backend)
+
+
+def first_of(failures: BaseExceptionGroup[Exception]) -> Exception:
+    """Return the first of *failures*, however deep it is in groups."""
+    first = failures.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 async def _cancel_on_ctrl_c(

@@ -161,7 +161,7 @@ def test_a_demonstration_that_can_not_start_says_why(
     """Without a place for the temporary file there is no TLS to show: one line, status 1."""
     monkeypatch.setattr("tempfile.tempdir", "/no/such/place")
     assert run(["demo", "--backend", "asyncio"]) == 1
-    assert capsys.readouterr().err.startswith("Error: FileNotFoundError: ")
+    assert capsys.readouterr().err.startswith("anyhttp: /no/such/place/")
 
 
 @pytest.mark.parametrize("step", [time_out, cancel])

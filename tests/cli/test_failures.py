@@ -17,19 +17,15 @@ pytest.importorskip("trio")
 
 
 from anyhttp._cli._commands import run
-from tests.support.command import Fetch, Peer, Start, closed_port
+from tests.support.command import POLITE, Fetch, Peer, Start, closed_port
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["http://127.0.0.1:{closed}/"], "Cannot connect to host 127.0.0.1:{closed}"),
         (["http:///path"], "not a proper URL: "),
         (["ftp://localhost/"], "not a URL of http, https, ws or wss: ftp://localhost/"),
-        (
-            ["{url}/", "-x", "localhost:{closed}"],
-            "the proxy cannot be reached: Cannot connect through",
-        ),
+        (["{url}/hang-up"], "the connection was closed before there was an answer"),
         (["{url}/cut"], ""),
         (["{url}/nonsense"], "not a proper HTTP response: "),
         (["{url}/stall", "--timeout", "0.2"], "no complete answer within 0.2 seconds"),
@@ -66,6 +62,11 @@ def test_a_failure_is_one_line_and_status_1(
         ["-x", "ftp://localhost", "http://localhost/"],
         ["-x", "http://localhost:x", "http://localhost/"],
         ["demo", "http://localhost/"],
+        [""],
+        [" \n"],
+        ['"http://localhost/"'],
+        ["http://localhost/>"],
+        ["ws", "\N{LEFT DOUBLE QUOTATION MARK}localhost"],
     ],
 )
 def test_misuse_is_status_2(
@@ -75,6 +76,13 @@ def test_misuse_is_status_2(
     (tmp_path / "empty").touch()
     assert run([arg.format(tmp=tmp_path) for arg in args]) == 2
     assert capsys.readouterr().err.startswith("Usage: anyhttp ")
+
+
+@pytest.mark.parametrize("url", [" {url}/json", "\ufeff{url}/json\n", "\t{address}/json "])
+def test_blanks_around_a_url_are_left_out(peer: Peer, fetch: Fetch, url: str) -> None:
+    """They come with a URL that is copied from a text."""
+    assert fetch(url.format(url=peer.url, address=peer.address)) == (0, POLITE, "")
+    assert peer.received[-1].path == "/json"
 
 
 def test_a_reader_that_leaves_is_no_error(peer: Peer, start: Start) -> None:

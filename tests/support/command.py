@@ -113,6 +113,8 @@ class Handler(BaseHTTPRequestHandler):
             case "/cut":
                 self.reply(200, b"half", Content_Length="8")
                 self.close_connection = True
+            case "/hang-up":
+                self.close_connection = True
             case "/nonsense":
                 self.wfile.write(b"HTTP/1.1 two hundred\r\n\r\n")
                 self.close_connection = True
