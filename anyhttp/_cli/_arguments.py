@@ -230,7 +230,8 @@ def as_addresses(
     for value in values:
         host, _, rest = value.partition(":")
         port, _, address = rest.partition(":")
-        address = address.removeprefix("[").removesuffix("]")
+        if address.startswith("[") and address.endswith("]"):
+            address = address[1:-1]
         try:
             ip_address(address)
             number = int(port)
@@ -289,16 +290,23 @@ def as_body(ctx: click.Context, param: click.Parameter, value: str | None) -> by
     """Return a body: the text itself, or the content of the file whose name follows ``@``."""
     if value is None:
         return None
-    if value in {"-", "@-"}:
+    if value == "-":
         return read_stdin(ctx, param)
     if value.startswith(ENVIRONMENT):
         value = from_environment(ctx, param, value)
     elif value.startswith("@"):
-        return _file(ctx, param, Path(value[1:]))
+        return read_file(ctx, param, value[1:])
     return value.encode("utf-8", "surrogateescape")
 
 
-def _file(ctx: click.Context, param: click.Parameter, path: Path) -> bytes | Path:
+def read_file(ctx: click.Context, param: click.Parameter, name: str) -> bytes | Path:
+    """Return the file called *name*, or its content if that can be read only once.
+
+    :raises click.BadParameter: it cannot be read
+    """
+    if name == "-":
+        return read_stdin(ctx, param)
+    path = Path(name)
     try:
         # A file that can be read only once, such as a pipe, could not be sent again on a redirect.
         if not path.is_file():
@@ -346,20 +354,29 @@ def as_tls(
 
 def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
     """Have *context* show a client certificate; the password of its key is asked for."""
+    asked = False
 
     def ask() -> str:
+        nonlocal asked
         if not sys.stdin.isatty():
             raise click.UsageError(
                 f"the key in {key or certificate} is encrypted, and there is "
                 "no terminal to ask for its password"
             )
+        asked = True
         password: str = click.prompt(f"Password of {key or certificate}", hide_input=True, err=True)
         return password
 
     try:
         context.load_cert_chain(certificate, key, ask)
-    except ssl.SSLError as exc:
+    except OSError as exc:
+        reason = exc.reason if isinstance(exc, ssl.SSLError) else ""
+        if asked and reason != "KEY_VALUES_MISMATCH":
+            # Not always an SSLError: Python may raise what asking has left in errno.
+            raise click.UsageError(
+                f"the key in {key or certificate} cannot be read with this password"
+            ) from exc
         raise click.UsageError(
             f"{certificate}{f' and {key}' if key else ''} hold no client certificate with its "
-            f"private key in PEM: {exc.reason or exc}"
+            f"private key in PEM: {reason or exc}"
         ) from exc

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from anyio import to_thread
 from rich.console import Console
 
 from anyhttp import ClientResponse, ClientTimeout
 
+from ._body import Body, opened
 from ._failures import FAILURES, describe, print_error
 from ._options import Route, Sender
+from ._progress import UploadBar
+from ._retries import retries
 from ._save import save
 from ._session import CONNECT_TIMEOUT, opened_session
 from ._terminal import BinaryBodyError, show_body, show_head, version_name
@@ -40,10 +42,11 @@ class Options:
     method: str
     sender: Sender
     route: Route
-    body: bytes | Path | None
+    body: Body
     output: Path | None
     include: bool
     fail: bool
+    retry: int
     timeout: float | None
     max_redirects: int
 
@@ -63,8 +66,14 @@ async def fetch(options: Options) -> int:
 async def _fetch(options: Options) -> None:
     timeout = ClientTimeout(total=options.timeout, sock_connect=CONNECT_TIMEOUT)
     sender, route = options.sender, options.route
-    with opened(options.body) as data:
-        async with opened_session(sender, route, timeout=timeout) as session:
+    middlewares, traces = retries(options.retry)
+    bar = UploadBar(Console(stderr=True))
+    if options.body.has_files:
+        traces = [*traces, bar.trace()]
+    with opened(options.body) as data, closing(bar):
+        async with opened_session(
+            sender, route, timeout=timeout, middlewares=middlewares, traces=traces
+        ) as session:
             async with session.request(
                 options.method,
                 options.url,
@@ -78,23 +87,17 @@ async def _fetch(options: Options) -> None:
                 # The limit counts the refused redirect too.
                 max_redirects=options.max_redirects + 1,
             ) as response:
+                bar.close()
                 await _deliver(response, options)
-
-
-@contextmanager
-def opened(body: bytes | Path | None) -> Iterator[bytes | BinaryIO | None]:
-    """Open the body if it is a file, and close it afterwards."""
-    if isinstance(body, Path):
-        with body.open("rb") as file:
-            yield file
-    else:
-        yield body
 
 
 async def _deliver(response: ClientResponse, options: Options) -> None:
     failed = options.fail and not response.ok
+    console = Console() if sys.stdout.isatty() else None
+    if options.include:
+        await _print_head(console, response)
     if options.output is None:
-        await _print(response, include=options.include)
+        await _print_body(console, response)
     elif not failed:  # the file is not for error pages
         # Content-Length counts the encoded bytes, not those that are written.
         total = None if "Content-Encoding" in response.headers else response.content_length
@@ -104,19 +107,25 @@ async def _deliver(response: ClientResponse, options: Options) -> None:
         raise HttpFailure(f"{response.status} {response.reason}")
 
 
-async def _print(response: ClientResponse, *, include: bool) -> None:
-    pieces = response.content.iter_chunked(PIECE)
-    # The environment can override rich's is_terminal, and a pipe must get every byte unchanged.
-    if sys.stdout.isatty():
-        console = Console()
-        if include:
-            show_head(console, response)
-        await show_body(console, response, pieces)
+async def _print_head(console: Console | None, response: ClientResponse) -> None:
+    """Print the head.
+
+    :param console: what stdout is, if that is a terminal: the environment can override rich's
+        is_terminal, and a pipe must get every byte unchanged
+    """
+    if console is None:
+        await write(raw_head(response))
     else:
-        if include:
-            await write(raw_head(response))
-        async for piece in pieces:
-            await write(piece)
+        show_head(console, response)
+
+
+async def _print_body(console: Console | None, response: ClientResponse) -> None:
+    pieces = response.content.iter_chunked(PIECE)
+    if console is not None:
+        await show_body(console, response, pieces)
+        return
+    async for piece in pieces:
+        await write(piece)
 
 
 def raw_head(response: ClientResponse) -> bytes:

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import click
 
 from anyhttp._common import __version__
 
-from ._arguments import Command, as_body, as_json, with_scheme
+from ._arguments import Command, with_scheme
+from ._body import Body, body_options
 from ._fetch import Options, fetch
 from ._options import CONTEXT, Route, Sender, backend_option, route_options, sender_options
 from ._run import Leave, run as run_on
-
-FORM: Final = "application/x-www-form-urlencoded"
 
 
 @click.command("anyhttp", cls=Command, context_settings=CONTEXT)
 @click.argument("url", callback=with_scheme)
 @click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
+@click.option("-I", "--head", is_flag=True, help="Ask for the head alone (HEAD), and show it.")
 @sender_options
-@click.option(
-    "-d",
-    "--data",
-    metavar="TEXT|@FILE",
-    callback=as_body,
-    help="Send a form, or FILE with the type of its name; @- is standard input.",
-)
-@click.option(
-    "--json", "json_body", metavar="TEXT|@FILE", callback=as_json, help="Send and ask for JSON."
-)
+@body_options
 @click.option(
     "-o",
     "--output",
@@ -41,6 +31,11 @@ FORM: Final = "application/x-www-form-urlencoded"
 )
 @click.option("-i", "--include", is_flag=True, help="Show status line and header fields, too.")
 @click.option("-f", "--fail", is_flag=True, help="Exit with 1 if the status is 400 or more.")
+@click.option(
+    "--compressed/--no-compressed",
+    default=True,
+    help="Let servers compress the body, which is decompressed here: the default.",
+)
 @route_options
 @click.option(
     "--timeout",
@@ -56,6 +51,14 @@ FORM: Final = "application/x-www-form-urlencoded"
     show_default=True,
     help="Follow at most N redirects; 0 shows the redirect itself.",
 )
+@click.option(
+    "--retry",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Send the request up to N times more, after growing pauses, if the connection fails or "
+    "the status is 429, 502, 503 or 504; a POST or PATCH only if nothing of it was sent.",
+)
 @backend_option
 @click.version_option(__version__, prog_name="anyhttp", message="%(prog)s %(version)s")
 @click.pass_obj
@@ -63,15 +66,17 @@ def fetch_command(
     leave: Leave | None,
     url: str,
     method: str | None,
+    head: bool,
     sender: Sender,
     route: Route,
-    data: bytes | Path | None,
-    json_body: bytes | None,
+    body: Body,
     output: Path | None,
     include: bool,
     fail: bool,
+    compressed: bool,
     timeout: float | None,
     max_redirects: int,
+    retry: int,
     backend: str,
 ) -> int:
     """Fetch URL and print the body.
@@ -83,25 +88,23 @@ def fetch_command(
 
     "anyhttp ws URL" talks to a WebSocket, "anyhttp demo" shows what the client can do.
     """
-    if data is not None and json_body is not None:
-        raise click.UsageError("--data and --json exclude each other")
-    automatic = []
-    if json_body is not None:
-        automatic = [("Content-Type", "application/json"), ("Accept", "application/json")]
-    elif isinstance(data, bytes):
-        automatic = [("Content-Type", FORM)]
-    for field, value in automatic:
+    if head and (method or output or body.content is not None):
+        raise click.UsageError("--head excludes --request, --output and a body")
+    for field, value in body.headers:
         sender.headers.setdefault(field, value)
-    body = data if json_body is None else json_body
+    if not compressed:
+        sender.headers.setdefault("Accept-Encoding", "identity")
+    default = "HEAD" if head else "GET" if body.content is None else "POST"
     options = Options(
         url=url,
-        method=method or ("GET" if body is None else "POST"),
+        method=method or default,
         sender=sender,
         route=route,
         body=body,
         output=None if str(output) == "-" else output,
-        include=include,
+        include=include or head,
         fail=fail,
+        retry=retry,
         timeout=timeout,
         max_redirects=max_redirects,
     )

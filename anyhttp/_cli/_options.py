@@ -57,7 +57,7 @@ class Route:
     tls: ssl.SSLContext | bool
 
 
-def _add(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:
+def add_options(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:
     """Add *options* to the command that *function* becomes, in this order."""
     for option in reversed(options):
         function = option(function)
@@ -133,7 +133,7 @@ def sender_options(function: Function) -> Function:
             help="Send the cookies in FILE, and save there those that servers set.",
         ),
     )
-    return _add(options, update_wrapper(bundling, function))
+    return add_options(options, update_wrapper(bundling, function))
 
 
 def tls_options(function: Function) -> Function:
@@ -174,7 +174,7 @@ def tls_options(function: Function) -> Function:
             help="The private key of --cert (PEM), unless that file has it.",
         ),
     )
-    return _add(options, update_wrapper(bundling, function))
+    return add_options(options, update_wrapper(bundling, function))
 
 
 def route_options(function: Function) -> Function:
@@ -234,7 +234,7 @@ def route_options(function: Function) -> Function:
         ),
         tls_options,
     )
-    return _add(options, update_wrapper(bundling, function))
+    return add_options(options, update_wrapper(bundling, function))
 
 
 backend_option = click.option(

@@ -12,15 +12,8 @@ from pathlib import Path
 
 from anyio import to_thread
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
+from ._progress import bars
 from ._terminal import printable
 
 
@@ -107,15 +100,7 @@ async def save(
 
     Unless every piece arrives, the file at *path* is unchanged.
     """
-    progress = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-        disable=not console.is_terminal,
-    )
+    progress = bars(console)
     target = Target(path)
     try:
         await target.open()

@@ -87,6 +87,13 @@ def saved_cookies(path: Path) -> CookieJar:
     return jar
 
 
+def _save(jar: CookieJar, path: Path) -> None:
+    try:
+        jar.save(path, format="json" if _is_json(path) else "netscape")
+    except OSError as exc:  # its name is that of the new file, which was to replace this one
+        raise OSError(exc.errno, exc.strerror, str(path)) from exc
+
+
 def _is_json(path: Path) -> bool:
     try:
         with path.open("rb") as file:
@@ -127,4 +134,4 @@ async def opened_session(
             yield session
     finally:
         if path is not None:
-            loaded.save(path, format="json" if _is_json(path) else "netscape")
+            _save(loaded, path)

@@ -163,3 +163,13 @@ def test_output_shows_progress_on_a_terminal(
     assert path.stat().st_size == 1024 * 1024
     assert b"large.txt" in shown
     assert b"1.0/1.0 MiB" in COLOUR.sub(b"", shown)
+
+
+def test_the_head_is_printed_beside_a_file(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """``-i`` with ``-o FILE`` prints the head; the file has the body alone."""
+    path = tmp_path / "file"
+    status, out, err = fetch("-i", "-o", str(path), f"{peer.url}/json")
+    assert (status, err) == (0, "")
+    assert out.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert out.endswith(b"\r\n\r\n")
+    assert path.read_bytes() == POLITE

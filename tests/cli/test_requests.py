@@ -17,7 +17,7 @@ pytest.importorskip("trio")
 
 
 from anyhttp._cli._commands import run
-from tests.support.command import PNG, POLITE, Fetch, Peer
+from tests.support.command import PNG, POLITE, Fetch, Peer, closed_port
 
 
 def test_a_body_in_a_pipe_is_what_the_server_sent(peer: Peer, fetch: Fetch) -> None:
@@ -139,3 +139,81 @@ def test_redirects_are_followed_up_to_a_limit(peer: Peer, fetch: Fetch) -> None:
     assert fetch("--max-redirects", "0", f"{peer.url}/moved") == (0, b"moved\n", "")
     status, _, err = fetch("--max-redirects", "3", f"{peer.url}/again")
     assert (status, err) == (1, "anyhttp: more than 3 redirects\n")
+
+
+def test_parameters_join_the_query(peer: Peer, fetch: Fetch) -> None:
+    """``-q`` adds them after what the URL has, encoded; a redirect does not repeat them."""
+    args = ["-q", "b=2&3", "-q", "a=", "-q", "c=x=y \u00e9"]
+    assert fetch(*args, f"{peer.url}/?a=1")[0] == 0
+    assert peer.received[-1].path == "/?a=1&b=2%263&a=&c=x%3Dy+%C3%A9"
+    peer.elsewhere = "/json"
+    assert fetch("-q", "a=1", f"{peer.url}/elsewhere?")[0] == 0
+    assert fetch("ws", "-q", "a=1", f"{peer.address}/")[0] == 1  # it is no WebSocket
+    assert peer.received[-1].path == "/?a=1"
+
+
+def test_a_parameter_needs_a_name_and_a_value(capsys: pytest.CaptureFixture[str]) -> None:
+    """The value is not shown, as it may be a secret."""
+    for value in ("s3cret", "=s3cret"):
+        assert run(["-q", value, "http://127.0.0.1:1/"]) == 2
+        err = " ".join(capsys.readouterr().err.split())
+        assert "NAME=VALUE" in err
+        assert "s3cret" not in err
+
+
+def test_head_asks_for_the_head_alone(peer: Peer, fetch: Fetch) -> None:
+    """``-I`` sends HEAD, and shows what comes."""
+    status, out, err = fetch("-I", f"{peer.url}/json")
+    assert (status, err) == (0, "")
+    assert out.startswith(b"HTTP/1.1 200 OK\r\nContent-Length: 44\r\n")
+    assert out.endswith(b"\r\n\r\n")
+    assert peer.received[-1].method == "HEAD"
+    assert fetch("-I", "-f", f"{peer.url}/missing")[0] == 1
+
+
+@pytest.mark.parametrize("others", [["-X", "GET"], ["-d", "a=1"], ["-F", "a=1"], ["-o", "file"]])
+def test_head_excludes_what_it_has_no_use_for(
+    capsys: pytest.CaptureFixture[str], others: list[str]
+) -> None:
+    """Neither another method, nor a body in either direction."""
+    assert run(["-I", *others, "http://127.0.0.1:1/"]) == 2
+    assert "--head excludes" in capsys.readouterr().err
+
+
+def test_servers_may_compress_unless_told_otherwise(peer: Peer, fetch: Fetch) -> None:
+    """By default, and with ``--compressed``, which is what curl needs for it; the body is plain."""
+    for args in ([], ["--compressed"]):
+        assert fetch(*args, f"{peer.url}/gzip")[1] == POLITE
+        assert "gzip" in peer.received[-1].headers["accept-encoding"]
+    assert fetch("--no-compressed", f"{peer.url}/gzip")[1] == POLITE  # what comes all the same
+    assert peer.received[-1].headers["accept-encoding"] == "identity"
+    assert fetch("--no-compressed", "-H", "Accept-Encoding: br", peer.url)[0] == 0
+    assert peer.received[-1].headers["accept-encoding"] == "br"
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the pauses between attempts end at once."""
+    monkeypatch.setattr("anyhttp._common.Backoff.delay", lambda self, number: 0.0)
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_busy_server_is_asked_again(peer: Peer, fetch: Fetch) -> None:
+    """``--retry N`` does so N times at most, and says so; the last answer is the answer."""
+    peer.busy = 2
+    note = "anyhttp: 503 Service Unavailable; trying again in 0.0 s\n"
+    assert fetch("--retry", "3", f"{peer.url}/busy") == (0, b"fine\n", note * 2)
+    peer.busy = 2
+    assert fetch("--retry", "1", f"{peer.url}/busy") == (0, b"busy\n", note)
+    peer.busy = 1
+    assert fetch("--retry", "1", "-d", "a=1", f"{peer.url}/busy") == (0, b"busy\n", "")
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_connection_that_cannot_be_made_is_tried_again(fetch: Fetch) -> None:
+    """Also for a POST, of which nothing was sent."""
+    url = f"http://127.0.0.1:{closed_port()}/"
+    status, out, err = fetch("--retry", "2", "-d", "a=1", url)
+    assert (status, out) == (1, b"")
+    first, second, last = err.splitlines()
+    assert first == second == f"{last}; trying again in 0.0 s"

@@ -47,6 +47,7 @@ class Peer(ThreadingHTTPServer):
         self.stalled = threading.Event()
         self.stalls = True
         self.elsewhere = ""
+        self.busy = 0
         self.address = f"127.0.0.1:{self.server_port}"
         self.url = f"http://{self.address}"
 
@@ -108,6 +109,15 @@ class Handler(BaseHTTPRequestHandler):
                 self.reply(302, b"", Location="/again")
             case "/elsewhere":
                 self.reply(302, b"", Location=peer.elsewhere)
+            case "/elsewhere-with-cookie":
+                self.reply(302, b"", Location=peer.elsewhere, Set_Cookie="a=1")
+            case "/refused-with-cookie":
+                self.reply(404, b"", Set_Cookie="a=1")
+            case "/same-elsewhere":
+                self.reply(307, b"", Location="/json")
+            case "/busy" if peer.busy:
+                peer.busy -= 1
+                self.reply(503, b"busy\n", Content_Type="text/plain")
             case "/moved":
                 self.reply(302, b"moved\n", Location="/json")
             case "/cut":

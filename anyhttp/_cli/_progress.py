@@ -1,0 +1,77 @@
+"""Progress bars on stderr, if that is a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from anyhttp import (
+    ClientSession,
+    TraceConfig,
+    TraceRequestChunkSentParams,
+    TraceRequestHeadersSentParams,
+)
+
+
+def bars(console: Console, *, transient: bool = False) -> Progress:
+    """Return the display of bars for bytes; a context manager shows it.
+
+    :param transient: let nothing of it stay
+    """
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        transient=transient,
+        disable=not console.is_terminal,
+    )
+
+
+class UploadBar:
+    """Shows how much of a request's body has been sent, until the response begins."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = bars(console, transient=True)
+        self._bar: TaskID | None = None  # until there is a body
+
+    def trace(self) -> TraceConfig:
+        """Return what moves the bar."""
+        trace = TraceConfig()
+        trace.on_request_headers_sent.append(self._begin)
+        trace.on_request_chunk_sent.append(self._move)
+        return trace
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bars.stop()
+            self._bars.remove_task(self._bar)
+            self._bar = None
+
+    async def _begin(
+        self, session: ClientSession, context: object, params: TraceRequestHeadersSentParams
+    ) -> None:
+        """Begin a bar; a redirect, or another attempt, sends the body again."""
+        self.close()
+        length = params.headers.get("Content-Length", "")
+        if length or "Transfer-Encoding" in params.headers:
+            total = int(length) if length.isdecimal() else None
+            self._bar = self._bars.add_task("upload", total=total)
+            self._bars.start()
+
+    async def _move(
+        self, session: ClientSession, context: object, params: TraceRequestChunkSentParams
+    ) -> None:
+        if self._bar is not None:
+            self._bars.advance(self._bar, len(params.chunk))

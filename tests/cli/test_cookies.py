@@ -1,0 +1,119 @@
+"""Cookies of the command: those that are given, and those in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("click")
+pytest.importorskip("h2")
+pytest.importorskip("rich")
+pytest.importorskip("trio")
+
+from anyhttp import CookieJar
+from anyhttp._cli._commands import run
+from tests.support.command import Fetch, Peer, closed_port
+from tests.support.server import Server
+
+
+def cookies(answer: bytes) -> dict[str, str]:
+    """Return the cookies that the server says it got."""
+    got: dict[str, str] = json.loads(answer)["cookies"]
+    return got
+
+
+def test_cookies_are_sent(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """``-b`` names one, several with ``;`` between them, or a file; a field ``Cookie`` stays."""
+    path = tmp_path / "cookies"
+    path.write_text("c=3\nd=4; e=5\n")
+    args = ["-b", "a=1;b=x=y", "-b", f"@{path}", "-H", "Cookie: f=6"]
+    assert fetch(*args, peer.url)[0] == 0
+    assert peer.received[-1].headers.get_all("Cookie") == ["f=6; a=1; b=x=y; c=3; d=4; e=5"]
+    assert fetch("ws", "-b", "a=1", peer.address)[0] == 1  # it is no WebSocket
+    assert peer.received[-1].headers["cookie"] == "a=1"
+
+
+def test_a_redirect_elsewhere_does_not_get_them(
+    peer: Peer, server: Server, fetch: Fetch, tmp_path: Path
+) -> None:
+    """Those that are given are for the first origin, as credentials are."""
+    peer.elsewhere = str(server.url / "cookies")
+    status, out, _ = fetch("-b", "a=1", f"{peer.url}/elsewhere")
+    assert (status, cookies(out)) == (0, {})
+    assert peer.received[-1].headers["cookie"] == "a=1"
+
+
+@pytest.mark.parametrize("value", ["s3cret", "=s3cret", "a b=s3cret", "@/no/s3cret"])
+def test_what_is_no_cookie_is_not_shown(capsys: pytest.CaptureFixture[str], value: str) -> None:
+    """It may be a secret."""
+    assert run(["-b", value, "http://127.0.0.1:1/"]) == 2
+    err = capsys.readouterr().err
+    assert "--cookie" in err
+    assert "s3cret" not in err
+
+
+def test_a_jar_keeps_cookies_between_commands(server: Server, fetch: Fetch, tmp_path: Path) -> None:
+    """A new file is a ``cookies.txt`` that only its owner can read; redirects count, too."""
+    path = tmp_path / "jar"
+    jar = ["--cookie-jar", str(path)]
+    status, out, err = fetch(*jar, str(server.url / "cookies/set") + "?a=1&b=2")
+    assert (status, cookies(out), err) == (0, {"a": "1", "b": "2"}, "")
+    assert path.read_text().startswith("# Netscape HTTP Cookie File\n")
+    if os.name != "nt":
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert cookies(fetch(*jar, str(server.url / "cookies"))[1]) == {"a": "1", "b": "2"}
+    out = fetch(*jar, "-b", "c=3", str(server.url / "cookies"))[1]
+    assert cookies(out) == {"a": "1", "b": "2", "c": "3"}
+    assert "\tc\t" not in path.read_text()  # only what servers set is saved
+
+
+def test_a_jar_keeps_its_format(server: Server, fetch: Fetch, tmp_path: Path) -> None:
+    """A file of JSON, as ``CookieJar.save()`` writes it, stays one."""
+    path = tmp_path / "jar"
+    CookieJar().save(path)
+    assert fetch("--cookie-jar", str(path), str(server.url / "cookies/set") + "?a=1")[0] == 0
+    assert json.loads(path.read_text())
+    jar = CookieJar(unsafe=True)
+    jar.load(path)
+    assert [each.key for each in jar] == ["a"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"no cookies\n", b"\xff\xfe", b"[1]"])
+def test_a_damaged_jar_is_left_alone(
+    peer: Peer, fetch: Fetch, tmp_path: Path, content: bytes
+) -> None:
+    """Nothing is sent, and the file stays as it is: it may be another one of the user's."""
+    path = tmp_path / "jar"
+    path.write_bytes(content)
+    for command in [[], ["ws"]]:
+        status, out, err = fetch(*command, "--cookie-jar", str(path), peer.address)
+        assert (status, out, err.count("\n")) == (1, b"", 1)
+        assert str(path) in err
+    assert path.read_bytes() == content
+    assert peer.received == []
+
+
+def test_cookies_are_saved_after_a_failure(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """A response that is refused, and one that a failure follows, have set theirs."""
+    path = tmp_path / "jar"
+    jar = ["--cookie-jar", str(path)]
+    assert fetch(*jar, "--fail", f"{peer.url}/refused-with-cookie")[0] == 1
+    assert "\ta\t1\n" in path.read_text()
+    path.unlink()
+    peer.elsewhere = f"http://127.0.0.1:{closed_port()}/"
+    assert fetch(*jar, f"{peer.url}/elsewhere-with-cookie")[0] == 1
+    assert "\ta\t1\n" in path.read_text()
+
+
+def test_a_jar_that_cannot_be_written_is_a_failure(
+    peer: Peer, fetch: Fetch, tmp_path: Path
+) -> None:
+    """The response is printed; one line says which file it is about."""
+    path = tmp_path / "none" / "jar"
+    status, out, err = fetch("--cookie-jar", str(path), f"{peer.url}/")
+    assert (status, out) == (1, b"fine\n")
+    assert err.startswith(f"anyhttp: {path}")
+    assert err.count("\n") == 1
