@@ -2,40 +2,37 @@
 
 It reads what ``python -m benchmarks`` has written, with the figures of WebSockets if they are
 beside it, and what ``python -m benchmarks.instructions`` has; whatever is there of the two.  It
-writes the plots, and replaces what stands between the marks in the page.
+replaces what stands between the marks in the page of figures, and has the plots drawn from that.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from . import svg
+from . import plots
 from .clients import YARDSTICK
 from .footprint import FOOTPRINTS
 from .instructions import (
     RESULTS as COUNTED,
     Counts,
     peers,
-    ratio_of,
     row_cells,
     scale_cells,
 )
 from .marks import filled
 from .measure import Sample
 from .report import duration, figures
-from .rows import ROWS, SCALE, Row
+from .rows import ROWS, SCALE
 from .targets import TARGETS, Costs, Target
 from .workloads import WORKLOADS
 
 RESULTS: Final = Path(__file__).parent / "results"
-PAGE: Final = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"
 
 # Of the groups of rows, those whose yardstick is not aiohttp.
 YARDSTICKS: Final = {"HTTP/2": "httpx2"}
@@ -48,16 +45,6 @@ WEBSOCKETS: Final = {
     "echo1m": "WebSocket echo of 1 MB",
 }
 TITLES: Final = {w.name: w.title for w in WORKLOADS} | WEBSOCKETS
-CONCURRENCY: Final = {
-    "get1": "1",
-    "get50": "50",
-    "get1000": "1000",
-    "queue8000": "8000 queued",
-}
-BODIES: Final = (
-    *("stream100mb", "read100mb", "tlsstream100mb", "tlsread100mb"),
-    *("upload100mb", "chunks100k", "tlsnew"),
-)
 
 
 def read_samples(path: Path) -> tuple[dict[str, Any], Samples]:
@@ -125,8 +112,8 @@ def _compared_with(target: Target) -> str:
 
 
 def targets_block(costs: Costs) -> Iterator[str]:
-    """Yield the table of what was asked and what was measured."""
-    yield from _head("work", "on", "compared with", "asked", "measured", "spread", "")
+    """Yield the table of goals and of what was measured."""
+    yield from _head("work", "on", "compared with", "goal", "measured", "spread", "")
     for target in TARGETS:
         sign = "≤" if target.kind == "cost" else "≥"
         backend = target.client.split("-")[1]  # it is always anyhttp
@@ -165,65 +152,11 @@ def tables_block(samples: Samples, footprints: Costs) -> Iterator[str]:
         yield ""
 
 
-# -- plots -----------------------------------------------------------------------------
-
-
-def _medians(costs: Costs, name: str, scale: float) -> dict[str, float]:
-    found = {c: statistics.median(rounds) * scale for c, rounds in costs.get(name, {}).items()}
-    return dict(sorted(found.items(), key=lambda item: item[1]))
-
-
-def _speeds(costs: Costs, names: Iterable[str]) -> list[svg.Group]:
-    """Return how many times as fast as the yardstick each client is, the fastest first."""
-    groups = list[svg.Group]()
-    for name in names:
-        medians = _medians(costs, name, 1)
-        if yardstick := medians.get(YARDSTICK.name):
-            ratios = [(client, yardstick / value) for client, value in medians.items()]
-            groups.append(svg.Group(TITLES[name], ratios))
-    return groups
-
-
-def plots(costs: Costs) -> dict[str, tuple[str, str]]:
-    """Return the drawings there are figures for: by name, what each shows and the SVG."""
-    found: dict[str, tuple[str, str]] = {}
-
-    def add(name: str, title: str, drawing: str) -> None:
-        found[name] = (title, drawing)
-
-    if small := _medians(costs, "get50", 1e6):
-        title = "small GET, 50 in flight: µs of CPU per request (less is better)"
-        add("small", title, svg.bars(title, [svg.Group("", list(small.items()))]))
-    series = {
-        client: [_medians(costs, name, 1e6).get(client) for name in CONCURRENCY]
-        for client in costs.get("get1000", {})
-    }
-    if series:
-        title = "small GET: µs of CPU per request, by requests in flight (less is better)"
-        add("concurrency", title, svg.lines(title, list(CONCURRENCY.values()), series))
-    for name, what, names in (
-        ("bodies", "bodies and TLS", BODIES),
-        ("websockets", "WebSockets", tuple(WEBSOCKETS)),
-    ):
-        if groups := _speeds(costs, names):
-            title = f"{what}: times as fast as {YARDSTICK.name}, by CPU (more is better)"
-            add(name, title, svg.bars(title, groups, mark=1.0))
-    footprints = [
-        svg.Group(f"{kind.title}, {kind.unit}", list(medians.items()))
-        for kind in FOOTPRINTS
-        if (medians := _medians(costs, kind.name, kind.scale))
-    ]
-    if footprints:
-        title = "before anything is done (less is better)"
-        add("footprint", title, svg.bars(title, footprints))
-    return found
-
-
 # -- instructions ----------------------------------------------------------------------
 
 
-def instructions_block(document: Mapping[str, Any], directory: Path) -> Iterator[str]:
-    """Yield a plot and a table for each group of rows that were counted; write the plots."""
+def instructions_block(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a plot and a table for each group of rows that were counted."""
     counts: Counts = document["counts"]
     versions = ", ".join(f"{k} {v}" for k, v in document["machine"]["versions"].items())
     python = document["machine"]["python"]
@@ -232,13 +165,11 @@ def instructions_block(document: Mapping[str, Any], directory: Path) -> Iterator
         rows = [row for row in members if row.name in counts]
         if not rows:
             continue
-        yield f"### {group[0].upper()}{group[1:]}\n"
         compared = YARDSTICKS.get(group, "aiohttp")
-        title = f"{group}: how many times as many instructions {compared} takes (more is better)"
-        name = f"instructions-{re.sub('[ /]', '-', group).lower()}"
-        (directory / f"{name}.svg").write_text(svg.bars(title, list(_bars(rows, counts)), mark=1.0))
-        yield f"![{title}]({directory.name}/{name}.svg)\n"
-        yield from _head("work", "on", compared, "anyhttp", "x", "asked", "", "others, x")
+        table = plots.Table(f"{group[0].upper()}{group[1:]}", compared, [])
+        yield f"### {table.group}\n"
+        yield plots.included(table.name)
+        yield from _head("work", "on", compared, "anyhttp", "x", "goal", "", "others, x")
         for row in rows:
             title, others = row.title, peers(counts[row.name])
             for backend, theirs, own, value, asked, verdict in row_cells(row, counts[row.name]):
@@ -246,13 +177,6 @@ def instructions_block(document: Mapping[str, Any], directory: Path) -> Iterator
                 yield _row(title, backend, theirs, own, value, f"≥ {asked}", verdict, others)
                 title = others = ""
         yield ""
-
-
-def _bars(rows: Iterable[Row], counts: Counts) -> Iterator[svg.Group]:
-    for row in rows:
-        ratios = {backend: ratio_of(counts[row.name], backend) for backend in row.asked}
-        bars = [(f"anyhttp-{name}", value) for name, value in ratios.items() if value is not None]
-        yield svg.Group(row.title.replace("`", ""), bars)
 
 
 def scale_block(document: Mapping[str, Any]) -> Iterator[str]:
@@ -271,39 +195,31 @@ def scale_block(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Fill the page and write the plots."""
+    """Fill the page of figures, and draw the plots."""
     parser = argparse.ArgumentParser("python -m benchmarks.page", description=__doc__)
     parser.add_argument("--json", type=Path, default=RESULTS / "latest.json", dest="path")
     parser.add_argument("--ws-json", type=Path, default=RESULTS / "latest-ws.json", dest="ws_path")
-    parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--instructions-json", type=Path, default=COUNTED, dest="counted_path")
     options = parser.parse_args()
-    directory: Path = options.page.with_suffix("")
-    directory.mkdir(exist_ok=True)
-    page: str = options.page.read_text()
+    page: str = plots.FIGURES.read_text("utf-8")
     if options.path.exists():
-        page = with_costs(page, options.path, options.ws_path, directory)
+        page = with_costs(page, options.path, options.ws_path)
     if options.counted_path.exists():
         document: dict[str, Any] = json.loads(options.counted_path.read_text())
-        page = filled(page, "instructions", instructions_block(document, directory))
+        page = filled(page, "instructions", instructions_block(document))
         page = filled(page, "scale", scale_block(document))
-    options.page.write_text(page)
+    plots.FIGURES.write_text(page, "utf-8")
+    plots.main()
 
 
-def with_costs(page: str, path: Path, websockets: Path, directory: Path) -> str:
-    """Return *page* with the figures of CPU time; write the plots."""
+def with_costs(page: str, path: Path, websockets: Path) -> str:
+    """Return *page* with the figures of CPU time."""
     document, http = read_samples(path)
     samples = {**http, **read_websockets(websockets)}
     footprints: Costs = document["footprints"]
-    costs = costs_of(samples, footprints)
-    images = list[str]()
-    for name, (title, drawing) in plots(costs).items():
-        (directory / f"{name}.svg").write_text(drawing)
-        images.append(f"![{title}]({directory.name}/{name}.svg)\n")
     for block, lines in (
         ("machine", machine_block(document)),
-        ("targets", targets_block(costs)),
-        ("plots", images),
+        ("targets", targets_block(costs_of(samples, footprints))),
         ("tables", tables_block(samples, footprints)),
     ):
         page = filled(page, block, lines)

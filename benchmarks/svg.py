@@ -1,39 +1,52 @@
-"""Three kinds of plots, as SVG that needs nothing to be shown."""
+"""Two kinds of plots, as SVG that a page holds as it is, or shows as an image.
+
+They are as wide as the text of a page on a phone, so that nothing is scaled down there.  Text has
+the colour of the text around it, also where a reader chooses a dark page.  In an image it has that
+of the system.
+"""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-WIDTH: Final = 720
-LABELS: Final = 190  # left of the bars
-NUMBERS: Final = 70  # right of them
-BAR: Final = 18
-GAP: Final = 14
+WIDTH: Final = 356
+LABELS: Final = 132  # left of the bars
+NUMBERS: Final = 46  # right of them
+BAR: Final = 20
+GAP: Final = 12
+LINE: Final = 17  # from one line of text to the next
+SIZE: Final = 12  # of text, in pixels
+TITLE_LENGTH: Final = 46  # how many letters of a title a line has room for
+TEXT_LENGTH: Final = 52  # the same of other text
+
+# Within a page ``:root`` is the page, and the variable is that of its theme.  Within an image there
+# is no variable, and ``:root`` is the drawing.
 STYLE: Final = (
-    "<style>text{font:12px system-ui,DejaVu Sans,sans-serif;fill:#222}"
-    ".title{font-weight:600;font-size:14px}.axis{stroke:#bbb}"
-    ".right{text-anchor:end}.middle{text-anchor:middle}</style>"
+    "<style>svg.plot{color:var(--color-foreground-primary,#222);max-width:100%;height:auto}"
+    "@media(prefers-color-scheme:dark){svg.plot:root{color:#ddd}}"
+    f".plot text{{font:{SIZE}px system-ui,DejaVu Sans,sans-serif;fill:currentColor}}"
+    f".plot text.title{{font-weight:600;font-size:{SIZE + 1}px}}"
+    ".plot .axis{stroke:currentColor;stroke-opacity:.4}"
+    ".plot .right{text-anchor:end}.plot .middle{text-anchor:middle}</style>"
 )
 
 # One for each library; its backends are told apart by their labels.
 COLOURS: Final = {
-    "anyhttp": "#2563a8",
-    "aiohttp": "#d0742b",
-    "httpx": "#8a8f98",
-    "httpx2": "#6b7280",
-    "anyio": "#3d9970",
-    "pyreqwest": "#a34db5",
+    "anyhttp": "#3b7fc4",
+    "httpx2": "#7a808c",
+    "pyreqwest": "#a95fc0",
     "websockets": "#3d9970",
 }
-OTHER: Final = "#b08968"
+OTHER: Final = "#a87c50"
 
 # Of lines in one panel that are no libraries.
-LINES: Final = ("#2563a8", "#d0742b", "#3d9970")
-BAND: Final = "#f3e3c3"
+LINES: Final = ("#3b7fc4", "#c96f28", "#35906a")
+BAND: Final = "#e0a93a"
 PANEL: Final = 78  # its height
 
 
@@ -73,13 +86,20 @@ def _bar(y: float, length: float, colour: str) -> str:
 
 def _document(height: float, title: str, parts: Sequence[str]) -> str:
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {WIDTH} {height:.0f}" '
         f'width="{WIDTH}" height="{height:.0f}" role="img">'
     )
-    # White by itself: a page may be shown on a dark ground.
-    ground = f'<rect width="{WIDTH}" height="{height:.0f}" fill="#fff"/>'
-    lines = [head, f"<title>{escape(title)}</title>", STYLE, ground, *parts, "</svg>"]
+    lines = [head, f"<title>{escape(title)}</title>", STYLE, *parts, "</svg>"]
     return "\n".join(lines) + "\n"
+
+
+def _written(y: float, text: str, length: int, kind: str = "") -> tuple[list[str], float]:
+    """Return *text* in as many lines as it needs below *y*, and where they end."""
+    parts = list[str]()
+    for line in textwrap.wrap(text, length):
+        y += LINE
+        parts.append(_text(2, y, line, kind))
+    return parts, y
 
 
 def bars(title: str, groups: Sequence[Group], *, mark: float | None = None) -> str:
@@ -89,64 +109,25 @@ def bars(title: str, groups: Sequence[Group], *, mark: float | None = None) -> s
     """
     largest = max((value for group in groups for _, value in group.bars), default=0.0) or 1.0
     scale = (WIDTH - LABELS - NUMBERS) / max(largest, mark or 0.0)
-    parts = [_text(10, 22, title, "title")]
-    y = 40.0
+    parts, y = _written(0, title, TITLE_LENGTH, "title")
+    marked = list[tuple[float, float]]()
     for group in groups:
-        if group.title:
-            parts.append(_text(10, y + 10, group.title))
-            y += BAR
+        title_parts, y = _written(y + GAP / 2, group.title, TEXT_LENGTH)
+        parts += title_parts
+        y += 6
+        marked.append((y, y + BAR * len(group.bars)))
         for client, value in group.bars:
             length = max(1.0, value * scale)
             parts += [
-                _text(LABELS - 8, y + 12, client, "right"),
-                _bar(y, length, _colour(client)),
-                _text(LABELS + length + 6, y + 12, f"{value:.3g}"),
+                _text(LABELS - 6, y + BAR - 6, client, "right"),
+                _bar(y + 1, length, _colour(client)),
+                _text(LABELS + length + 5, y + BAR - 6, shown(value)),
             ]
             y += BAR
-        y += GAP
     if mark is not None:
         x = LABELS + mark * scale
-        parts.append(_line(x, 34, x, y - GAP))
-    return _document(y, title, parts)
-
-
-def lines(
-    title: str, categories: Sequence[str], series: Mapping[str, Sequence[float | None]]
-) -> str:
-    """Draw one line for each of *series* over *categories*, on a logarithmic scale."""
-    values = [value for row in series.values() for value in row if value is not None]
-    low, high = math.log10(min(values) / 1.3), math.log10(max(values) * 1.3)
-    left, right, top, bottom = 60.0, WIDTH - 190.0, 45.0, 330.0
-
-    def x_of(index: int) -> float:
-        return left + (right - left) * index / max(1, len(categories) - 1)
-
-    def y_of(value: float) -> float:
-        return bottom - (bottom - top) * (math.log10(value) - low) / (high - low)
-
-    parts = [_text(10, 22, title, "title"), _line(left, bottom, right, bottom)]
-    for power in range(math.floor(low), math.ceil(high) + 1):
-        for tick in (10.0**power, 2 * 10.0**power, 5 * 10.0**power):
-            if low <= math.log10(tick) <= high:
-                parts.append(_line(left, y_of(tick), right, y_of(tick)))
-                parts.append(_text(left - 8, y_of(tick) + 4, f"{tick:g}", "right"))
-    for index, category in enumerate(categories):
-        parts.append(_text(x_of(index), bottom + 20, category, "middle"))
-    ends = list[tuple[float, str]]()
-    for client, row in series.items():
-        dots = [(x_of(i), y_of(value)) for i, value in enumerate(row) if value is not None]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
-        dash = "6 3" if "-uvloop" in client else "2 3" if "-trio" in client else "none"
-        parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{_colour(client)}" '
-            f'stroke-width="2" stroke-dasharray="{dash}"/>'
-        )
-        ends.append((dots[-1][1], client))
-    last = -math.inf
-    for y, client in sorted(ends):
-        last = max(y, last + 15)  # lines may end close together, names must not
-        parts.append(_text(right + 12, last + 4, client))
-    return _document(max(370.0, last + 20), title, parts)
+        parts += [_line(x, top - 2, x, bottom) for top, bottom in marked]
+    return _document(y + GAP, title, parts)
 
 
 def timelines(
@@ -157,36 +138,37 @@ def timelines(
     :param minutes: how long that is
     :param bands: parts of the time that are marked in all of them, in minutes
     """
-    left, right, top = 60.0, WIDTH - 110.0, 40.0
+    left, right = 56.0, WIDTH - 62.0
     scale = (right - left) / minutes
-    bottom = top + len(panels) * (PANEL + 2 * GAP)
-    parts = [_text(10, 22, title, "title")]
+    parts, top = _written(0, title, TITLE_LENGTH, "title")
+    top += GAP
+    bottom = top + len(panels) * (PANEL + 3 * GAP)
     for begin, end in bands:
         width = max(1.5, (end - begin) * scale)
         parts.append(
             f'<rect x="{left + begin * scale:.1f}" y="{top:.0f}" width="{width:.1f}" '
-            f'height="{bottom - top - GAP:.0f}" fill="{BAND}"/>'
+            f'height="{bottom - top - GAP:.0f}" fill="{BAND}" fill-opacity=".45"/>'
         )
     for number, panel in enumerate(panels):
-        ground = top + (number + 1) * (PANEL + 2 * GAP) - GAP
+        ground = top + (number + 1) * (PANEL + 3 * GAP) - GAP
         parts += _panel(panel, left, right, ground)
-    step = next(step for step in (0.5, 1, 2, 5, 10, 30, 60, 240) if minutes / step <= 12)
+    step = next(step for step in (0.5, 1, 2, 5, 10, 30, 60, 240) if minutes / step <= 6)
     for tick in range(int(minutes / step) + 1):
         x = left + tick * step * scale
         parts += [_line(x, bottom - GAP, x, bottom - GAP + 4)]
-        parts.append(_text(x, bottom + 6, f"{tick * step:g}", "middle"))
-    parts.append(_text(right + 12, bottom + 6, "minutes"))
-    return _document(bottom + 16, title, parts)
+        parts.append(_text(x, bottom + 8, f"{tick * step:g}", "middle"))
+    parts.append(_text(right + 10, bottom + 8, "minutes"))
+    return _document(bottom + 18, title, parts)
 
 
 def _panel(panel: Panel, left: float, right: float, ground: float) -> list[str]:
     largest = max((value for row in panel.series.values() for value in row), default=0.0) or 1.0
     parts = [
-        _text(left, ground - PANEL - 5, panel.title),
+        _text(2, ground - PANEL - 8, panel.title),
         _line(left, ground, right, ground),
         _line(left, ground - PANEL, right, ground - PANEL),
         _text(left - 8, ground + 4, "0", "right"),
-        _text(left - 8, ground - PANEL + 4, _shown(largest), "right"),
+        _text(left - 8, ground - PANEL + 4, shown(largest), "right"),
     ]
     ends = list[tuple[float, str, str]]()
     for colour, (name, row) in zip(LINES, panel.series.items(), strict=False):
@@ -197,10 +179,13 @@ def _panel(panel: Panel, left: float, right: float, ground: float) -> list[str]:
         ends.append((heights[-1], name, colour))
     last = -math.inf
     for y, name, colour in sorted(ends):
-        last = max(y, last + 13)
-        parts.append(_text(right + 12, last + 4, name, style=f"fill:{colour}"))
+        last = max(y, last + 14)
+        parts.append(_text(right + 4, last + 4, name, style=f"fill:{colour}"))
     return parts
 
 
-def _shown(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+def shown(value: float) -> str:
+    """Return *value* as it stands in a drawing: three digits, and never a power of ten."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"

@@ -59,7 +59,7 @@ def ratio(others: str, client: str) -> str:
 
 def test_the_figures_of_the_readme_are_those_of_the_page_about_performance() -> None:
     """A figure that is counted anew is put there, too."""
-    page = (DOCS / "explanation" / "performance.md").read_text("utf-8")
+    page = (DOCS / "explanation" / "performance-figures.md").read_text("utf-8")
     get, _, http2 = cells(page, "small GET, 1 in flight | asyncio")
     (echo,) = cells(page, "WebSocket, echo of 20 bytes | asyncio")
     httpx2, niquests = (int(http2[column].replace(",", "")) for column in (0, 3))
