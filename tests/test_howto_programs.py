@@ -32,9 +32,9 @@ from tests.support.tls import Authority
 DOCS: Final = ROOT / "docs"
 #: Pages whose blocks of Python other tests run.
 ELSEWHERE: Final = {
-    *("authentication", "connections", "downloads", "errors", "http2", "httpx"),
+    *("connections", "downloads", "http2", "httpx"),
     *("in-place-of-aiohttp", "large-bodies", "logging", "middlewares", "mocks", "opentelemetry"),
-    *("own-connector", "proxies", "recipes", "retries", "server-sent-events", "speed", "testing"),
+    *("own-connector", "recipes", "server-sent-events", "speed", "testing"),
     *("testing-ported", "tracing", "websockets"),
 }
 PAGES: Final = {
