@@ -28,7 +28,17 @@ ClearCookiePredicate = Callable[["Morsel[str]"], bool]
 
 
 class ResolveResult(TypedDict):
-    """One address of a host, as a resolver returns it."""
+    """One address of a host, as a resolver returns it: a dictionary with these keys.
+
+    ``hostname``
+        the name that was looked up
+    ``host``
+        the address, as text
+    ``port``
+        the port that was asked for
+    ``family``, ``proto``, ``flags``
+        as :func:`socket.getaddrinfo` returns and takes them
+    """
 
     hostname: str
     host: str

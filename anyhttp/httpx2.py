@@ -36,7 +36,7 @@ class AnyhttpTransport(Transport[httpx2.Request, httpx2.Response], httpx2.AsyncB
     :param local_address: address to connect from
     :param retries: how often to try again if a connection cannot be made
     :param socket_options: arguments of :meth:`socket.socket.setsockopt` for each connection
-    :raises ValueError: an option has a value that it cannot have
+    :raises ValueError: an option has a value that is not allowed
     :raises ImportError: *proxy* is one of SOCKS, and ``anyhttp-client[socks]`` is not installed,
         or the same with *http2* and ``anyhttp-client[http2]``
     """

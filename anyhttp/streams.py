@@ -74,8 +74,8 @@ class StreamReader:
         anything else is for a reader that the application feeds, and not used
     :param limit: low-water mark in bytes; the high-water mark, which also bounds lines,
         is twice that
-    :param timer: without effect; accepted for aiohttp's sake
-    :param loop: without effect; accepted for aiohttp's sake
+    :param timer: no effect; accepted for compatibility with aiohttp
+    :param loop: no effect; accepted for compatibility with aiohttp
     """
 
     __slots__ = ("__weakref__", "_buffer", "_chunk_ends", "_clock", "_deadline", "_eof",

@@ -160,6 +160,13 @@ def tidy_signature(
     return re.sub(r"[~\w.]*\bEllipsisType \| ", "", args), returns
 
 
+def skip_fields(
+    app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave out the fields of a named tuple, for which Python has no words."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def add_changes(app: Sphinx, page: str, source: list[str]) -> None:
     """Make the page of changes: what is new since the last release stands in files of its own."""
     if page != "changelog":
@@ -180,6 +187,7 @@ def setup(app: Sphinx) -> None:
     """Connect to Sphinx, after all those who may know where a reference leads."""
     app.connect("autodoc-before-process-signature", show_defaults)
     app.connect("autodoc-process-signature", tidy_signature)
+    app.connect("autodoc-skip-member", skip_fields)
     app.connect("source-read", add_changes)
     app.connect("doctree-read", unlink_builtins)
     app.connect("missing-reference", find, priority=900)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import Final
 
 import pytest
@@ -26,6 +27,22 @@ def test_each_guide_is_listed_with_a_sentence() -> None:
     assert in_lists == in_trees
     guides = {guide.stem for guide in (DOCS / "howto").glob("*.md")} - {"index"}
     assert sorted(name for group in in_lists for name in group) == sorted(guides)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("anyhttp", "anyhttp.abc", "anyhttp.as_aiohttp", "anyhttp.client_exceptions"),
+        *("anyhttp.http", "anyhttp.http_exceptions", "anyhttp.middlewares", "anyhttp.payload"),
+        *("anyhttp.testing", "anyhttp.tracing", "anyhttp.typedefs"),
+    ],
+)
+def test_each_public_name_is_in_the_reference(module: str) -> None:
+    """As a heading of its own, or in a sentence or a table."""
+    pages = "\n".join(page.read_text("utf-8") for page in (DOCS / "reference").glob("*.md"))
+    described = re.findall(r"^\.\. (?:auto)?\w+:: (?:[\w.]+\.)?(\w+)", pages, re.MULTILINE)
+    mentioned = re.findall(r"`~?(?:[\w.]+\.)?(\w+)`", pages)
+    assert set(import_module(module).__all__) <= {*described, *mentioned}
 
 
 async def test_the_program_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,21 +22,22 @@ class Http2Options:
     """Settings of HTTP/2 connections.
 
     :param stream_window: how many bytes of one response the server may send before the program
-        reads them.  So much memory can be taken by each response that is not read.  At most as
-        many bytes as this come per round trip, so a program that waits for the rest of a long
-        body gets a window that doubles with each half of it that has been read, up to 16 times
-        of this: 16 MiB with the default, enough for 100 MB/s at 160 ms.
+        reads them: 1 MiB by default.  Each response that is not read can take that much memory.
+        A round trip brings no more bytes than this.  For a program that waits for the rest of a
+        long body, the window therefore doubles whenever half of it has been read, up to 16 times
+        this size: to 16 MiB by default, enough for 100 MB/s at 160 ms
     :param connection_window: how many bytes the server may send on the whole connection before
-        their arrival is confirmed.  They are confirmed when they arrive, so that a response that is
-        not read never stops the others.
-    :param max_frame_size: most bytes of one frame that the server may send
-    :param max_header_list_size: most bytes of all fields of one head, as :rfc:`9113#section-6.5.2`
-        counts them: names, values, and 32 for each field
-    :param header_table_size: most bytes that the server may make the client remember of fields
-        (:rfc:`7541#section-4.2`)
-    :param max_exchanges: most requests at a time on one connection, however many the server allows
+        the client confirms them: 16 MiB by default.  The client confirms them when they arrive,
+        so a response that is not read never stops the others
+    :param max_frame_size: largest frame that the server may send, in bytes: 64 KiB by default
+    :param max_header_list_size: largest head, in bytes as :rfc:`9113#section-6.5.2` counts them:
+        names, values, and 32 for each field.  64 KiB by default
+    :param header_table_size: how many bytes of fields the server may make the client remember
+        (:rfc:`7541#section-4.2`): 4096 by default
+    :param max_exchanges: largest number of requests at a time on one connection, even if the
+        server allows more: 256 by default
     :raises TypeError: a value is not an ``int``
-    :raises ValueError: a value is one that HTTP/2 does not allow
+    :raises ValueError: HTTP/2 does not allow a value
     """
 
     stream_window: int = 1024 * 1024

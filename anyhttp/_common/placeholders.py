@@ -46,7 +46,7 @@ class ResponseHandler:
 
     Mocking libraries make one for a :class:`StreamReader` that they feed themselves.
 
-    :param loop: accepted for aiohttp's sake, without effect
+    :param loop: no effect; accepted for compatibility with aiohttp
     """
 
     def __init__(self, loop: object = None) -> None:

@@ -245,10 +245,19 @@ class SupportsBasicAuth(Protocol):
 
 
 class ConnectionKey(NamedTuple):
-    """Everything that must be equal for two requests to share a connection.
+    """Everything that must be equal for two requests to share a connection: a named tuple.
 
-    It is hashed for every request, so it is a plain tuple.
+    :param host: host of the URL
+    :param port: its port
+    :param is_ssl: whether TLS is used
+    :param ssl: how the certificate is verified
+    :param proxy: URL of the proxy, ``None`` without one
+    :param proxy_auth: credentials for the proxy
+    :param proxy_headers_hash: hash of the headers for the proxy
+    :param server_hostname: the name that the certificate must have, if it is not *host*
     """
+
+    # It is a tuple because it is hashed for every request.
 
     host: str
     port: int | None

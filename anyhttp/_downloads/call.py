@@ -130,8 +130,8 @@ async def download(
     :raises BodyTooLargeError: there are more than *max_body_size* bytes; none are kept
     :raises DigestMismatchError: the file is complete, and another one; it is not kept
     :raises DownloadError: another download writes to *path*
-    :raises ValueError: an argument has a value that it cannot have
-    :raises TypeError: an argument is of a type that it cannot be
+    :raises ValueError: an argument has a value that is not allowed
+    :raises TypeError: an argument has the wrong type
 
     For the rest see :meth:`ClientSession.request`.  After a failure, the file at *path* is as it
     was; after a cancellation, it is that or complete.  No other file is open then, and a part stays

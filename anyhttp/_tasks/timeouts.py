@@ -55,7 +55,7 @@ class ClientTimeout:
         its expiry is :exc:`SocketTimeoutError`
     :param sock_connect: making one new connection, TLS included; it counts anew for each address
         of the host
-    :param ceil_threshold: accepted for aiohttp's sake, without effect
+    :param ceil_threshold: no effect; accepted for compatibility with aiohttp
     """
 
     total: float | None = None

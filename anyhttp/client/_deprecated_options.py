@@ -36,10 +36,14 @@ __all__ = (
 
 
 class OldOptions(TypedDict, total=False):
-    """Options of a request that still work, with a ``DeprecationWarning``.
+    """Deprecated options of a request; each still works, with a ``DeprecationWarning``.
 
-    ``encoding`` is the charset of text and forms, ``files`` another name of ``data``; the
-    others became ``ssl``.
+    ``encoding``
+        charset of a text or a form; encode the text, or use ``FormData(charset=...)``
+    ``files``
+        use ``data``
+    ``verify_ssl``, ``ssl_context``, ``fingerprint``
+        use ``ssl``
     """
 
     encoding: str | None

@@ -83,8 +83,8 @@ class EventRequest:
     :param given: options of each request, as the caller gives them
     :param body: what is sent with each request
     :param session_timeout: for requests without a timeout of their own
-    :raises TypeError: an option is of a type that it cannot be
-    :raises ValueError: an option has a value that it cannot have, or that only one request can have
+    :raises TypeError: an option has the wrong type
+    :raises ValueError: an option has a value that is not allowed, or that only one request can have
     """
 
     shown_url: str

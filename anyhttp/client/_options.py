@@ -119,7 +119,72 @@ class LoneRequestOptions(_CommonOptions, _DataOption, _RedirectOption, total=Fal
 
 
 class RequestOptions(LoneRequestOptions, _VersionOption, total=False):
-    """Options of one request; what is left out is the session's."""
+    """Options of one request.
+
+    The body and the address:
+
+    ``params``
+        parameters to add to the query of the URL: a mapping, pairs, or a ``str`` that is a query
+    ``data``
+        the body: ``bytes``, a ``str``, a mapping or pairs for a form, a :class:`FormData`, a
+        :class:`MultipartWriter`, an open file, an async iterable of ``bytes``, or a
+        :class:`Payload`
+    ``json``
+        an object to send as JSON; ``data`` cannot be given beside it
+    ``headers``
+        headers to send; they override those of the session with the same names
+    ``skip_auto_headers``
+        names of headers not to add automatically, beside those of the session
+    ``cookies``
+        cookies to send; they override those of the jar with the same names
+    ``auth``
+        credentials; they override those of the session
+    ``compress``
+        compress the body: ``True`` or ``"deflate"``, or ``"gzip"``; off by default
+    ``chunked``
+        ``True`` sends the body in chunks also if its size is known
+    ``expect100``
+        wait up to 5 seconds for the server's consent, the status 100, before sending the body;
+        off by default
+    ``upload_tracker``
+        an :class:`UploadTracker` that tells how much of the body has been sent
+
+    What happens with the response:
+
+    ``allow_redirects``
+        follow redirects: ``True`` by default, but ``False`` for ``head()``
+    ``max_redirects``
+        the redirect with this number raises :exc:`TooManyRedirects`: 10 by default, 0 for no
+        limit
+    ``raise_for_status``
+        as for the session; ``None``, the default, means what the session says
+    ``read_until_eof``
+        read a body without a known length until the connection ends; ``True`` by default.  With
+        ``False`` it is empty
+    ``auto_decompress``, ``read_bufsize``, ``max_body_size``
+        override those of the session
+    ``max_line_size``, ``max_field_size``, ``max_headers``
+        override those of the session
+
+    The way there:
+
+    ``timeout``
+        time limits: a :class:`ClientTimeout`, a number of seconds for its ``total``, or ``None``
+        for no limits.  The session's by default; no field of it is mixed with the session's
+    ``proxy``, ``proxy_auth``, ``proxy_headers``
+        the proxy, credentials for it and headers for it.  The session's by default
+    ``ssl``
+        ``True``, the default, means what the connector says; ``False`` does not verify
+        certificates; an :class:`ssl.SSLContext` or a :class:`Fingerprint`
+    ``server_hostname``
+        the name that the certificate must have; the host of the URL by default
+    ``middlewares``
+        middlewares in place of those of the session; ``()`` for none
+    ``trace_request_ctx``
+        any object; the trace handlers of this request get it
+    ``version``
+        deprecated; give it to the session
+    """
 
 
 OPTIONS: Final = RequestOptions.__optional_keys__

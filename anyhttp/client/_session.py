@@ -90,53 +90,61 @@ __all__ = ("ClientSession", "pause")
 class ClientSession(SessionProperties, AsyncWithOnly):
     """Makes requests, and keeps cookies and connections between them.
 
-    Enter it with ``async with``: then no connection and no task of the session outlives the
-    block.  A session also works without ``async with``; close it with :meth:`close` then.
+    Use it with ``async with``: then no connection and no task of the session outlives the
+    block.  Without ``async with``, call :meth:`close` when you are done.
 
-    :param base_url: absolute URL with a path that ends in ``/``, which relative URLs extend
-    :param connector: lends connections; a new :class:`TCPConnector` when left out
-    :param connector_owner: close the connector with the session
-    :param cookies: cookies sent to every host
-    :param cookie_jar: keeps cookies; a new :class:`CookieJar` when left out
-    :param headers: sent with every request
-    :param skip_auto_headers: names of headers that are not added automatically
-    :param auth: credentials sent with every request; with *base_url* only to its origin, and
-        without it not to another origin that a redirect leads to
-    :param proxy: URL of the proxy that requests go through unless they name another
+    :param base_url: absolute URL that relative ones extend, such as ``https://example.org/v1/``;
+        its path must end in ``/``
+    :param connector: makes and keeps the connections; a new :class:`TCPConnector` by default
+    :param connector_owner: whether the connector is closed with the session
+    :param cookies: cookies to send to every host
+    :param cookie_jar: keeps the cookies; a new :class:`CookieJar` by default
+    :param headers: headers to send with every request
+    :param skip_auto_headers: names of headers that are not added automatically, such as
+        ``User-Agent``
+    :param auth: credentials to send with every request.  With *base_url*, only its origin gets
+        them; without it, no other origin that a redirect leads to gets them
+    :param proxy: URL of the proxy for requests that name no other; none by default
     :param proxy_auth: credentials for the proxy; they override those in its URL
-    :param proxy_headers: headers for the proxy, which no origin behind a tunnel sees
-    :param json_serialize: turns the ``json`` option into text
-    :param json_serialize_bytes: turns it into bytes; overrides *json_serialize*
-    :param request_class: class of the requests; ``None`` for :class:`ClientRequest`
-    :param response_class: class of the responses; ``None`` for :class:`ClientResponse`
-    :param ws_response_class: class of the WebSockets; ``None`` for
+    :param proxy_headers: headers for the proxy; no origin behind a tunnel sees them
+    :param json_serialize: turns the option ``json`` into text; :func:`json.dumps` by default
+    :param json_serialize_bytes: turns it into bytes, and is used instead of *json_serialize*
+    :param request_class: class of the requests, derived from :class:`ClientRequest`
+    :param response_class: class of the responses, derived from :class:`ClientResponse`
+    :param ws_response_class: class of the WebSockets, derived from
         :class:`ClientWebSocketResponse`
-    :param version: version of HTTP that requests are made with
-    :param raise_for_status: whether statuses from 400 on raise an exception, or an async
-        callable that decides by raising one
-    :param timeout: time limits
-    :param read_timeout: deprecated; stands for ``ClientTimeout(total=...)``
-    :param conn_timeout: deprecated; stands for ``ClientTimeout(connect=...)``
-    :param ssl_shutdown_timeout: accepted for aiohttp's sake, without effect
-    :param auto_decompress: decode gzip, deflate, and br and zstd where they are installed
-    :param trust_env: use the proxies that the environment names, for requests without one, and
-        take credentials from the user's netrc file where there are no others
+    :param version: version of HTTP to send: 1.1 by default, or ``HttpVersion10``.  A connector
+        with *http2* decides about HTTP/2
+    :param raise_for_status: ``True`` raises :exc:`ClientResponseError` for each status from 400
+        on; an async function is called with each response, and raises what it does not accept
+    :param timeout: time limits of each request.  By default a request may take five minutes in
+        all, and connecting to one address 30 seconds
+    :param read_timeout: deprecated; use ``timeout=ClientTimeout(total=...)``
+    :param conn_timeout: deprecated; use ``timeout=ClientTimeout(connect=...)``
+    :param ssl_shutdown_timeout: no effect; accepted for compatibility with aiohttp
+    :param auto_decompress: decode bodies in gzip and deflate, and in br and zstd if the packages
+        for them are installed
+    :param trust_env: use the proxies of the environment for requests without a proxy, and the
+        credentials of the user's netrc file for requests without credentials
     :param requote_redirect_url: normalise the percent-encoding of redirect targets
-    :param read_bufsize: low-water mark of the body buffer, in bytes
-    :param max_line_size: longest status line and chunk-size line, in bytes
-    :param max_field_size: longest header, name and value, in bytes
-    :param max_headers: most header and trailer lines
-    :param max_body_size: most bytes of decoded body; ``None`` for any number
-    :param fallback_charset_resolver: returns the charset of a text whose headers name none
-    :param trace_configs: handlers for what happens to the requests; they are frozen here
-    :param retry_connections: send an idempotent request once more if a kept connection
-        turns out to be closed
-    :param log_query: whether the log shows the queries of URLs, which often hold credentials
-    :param middlewares: each request goes through them, the first of them the outermost; a
-        request may have others in their place
-    :param loop: accepted for aiohttp's sake, without effect
-    :raises ValueError: an argument has a value that is not among those above
-    :raises TypeError: an argument is of a type that it cannot be
+    :param read_bufsize: size of the buffer of a body, in bytes: 256 KiB by default.  It holds at
+        most twice as many, and no line of :meth:`StreamReader.readline` may be longer than that
+    :param max_line_size: longest status line and chunk-size line, in bytes; 8190 by default
+    :param max_field_size: longest header, name and value together, in bytes; 8190 by default
+    :param max_headers: largest number of header lines, and of trailer lines; 128 by default
+    :param max_body_size: largest decoded body, in bytes; ``None`` sets no limit
+    :param fallback_charset_resolver: returns the charset of a text whose headers name none; it
+        is called with the response and the body.  UTF-8 by default; see :func:`guess_charset`
+    :param trace_configs: functions to call when something happens to a request; they cannot be
+        changed afterwards
+    :param retry_connections: send an idempotent request once more if the connection that was
+        kept for it turns out to be closed
+    :param log_query: show the queries of URLs in the log; they often hold credentials
+    :param middlewares: every request goes through them, through the first one first, unless the
+        request has its own; none by default
+    :param loop: no effect; accepted for compatibility with aiohttp
+    :raises ValueError: an argument has a value that is not allowed
+    :raises TypeError: an argument has the wrong type
     """
 
     def __init__(
@@ -299,15 +307,15 @@ class ClientSession(SessionProperties, AsyncWithOnly):
             await self._scope.leave_by(self.close, exc)
 
     async def close(self) -> None:
-        """Close responses and, if the session owns it, the connector.
+        """Close the responses and, if the session owns it, the connector.
 
-        Calls after the first do nothing.  When it returns, or is cancelled, no socket of the
+        Further calls do nothing.  After this call, also if it is cancelled, no socket of the
         session is open.
         """
         await self._scope.close()
 
     def detach(self) -> None:
-        """Detach the connector without closing it; the session is closed then."""
+        """Close the session, but not its connector."""
         self._scope.detach()
 
     # -- requests
@@ -317,14 +325,19 @@ class ClientSession(SessionProperties, AsyncWithOnly):
     ) -> RequestContextManager:
         """Make a request; see :class:`RequestOptions` for its options.
 
+        With ``async with`` the response is released at the end of the block.  A bare ``await``
+        returns the response, and the caller releases it.
+
+        :param method: such as ``"GET"``; any other token is sent as it is, in upper case
+        :param url: absolute, or relative to the *base_url* of the session
         :raises ValueError: an option has a value that cannot be sent, or contradicts another
-        :raises TypeError: an option is of a type that it cannot be
+        :raises TypeError: an option has the wrong type
         :raises InvalidURL: *url* cannot be requested
         :raises ClientConnectionError: the connection failed
         :raises ClientResponseError: the response was not HTTP, or ``raise_for_status`` applies
         :raises TimeoutError: a time limit ran out
 
-        When the request is cancelled, the connection is closed and its slot is free.
+        If the request is cancelled, its connection is closed and no longer counts for the limits.
         """
         return self._start(method, url, options)
 
@@ -403,17 +416,17 @@ class ClientSession(SessionProperties, AsyncWithOnly):
         return self._start(hdrs.METH_DELETE, url, options)
 
     def ws_connect(self, url: StrOrURL, **options: Unpack[WSOptions]) -> WSRequestContextManager:
-        """Open a WebSocket; see :class:`WSOptions` for the options.
+        """Open a WebSocket; see :class:`WSOptions` for its options.
 
-        ``async with`` closes it at the end of the block; after a bare ``await`` the caller
-        closes it.  Until then the WebSocket holds its connection, which counts for the limits of
-        the connector.  The session's ``total`` time limits the handshake only.
+        ``async with`` closes the WebSocket at the end of the block; after a bare ``await`` the
+        caller closes it.  Until then it holds its connection, which counts for the limits of the
+        connector.  The session's ``total`` time limits the handshake only.
 
         :raises WSServerHandshakeError: the server answered, but did not open a WebSocket
         :raises ValueError: an option has a value that is not allowed
-        :raises TypeError: an option is of a type that it cannot be
+        :raises TypeError: an option has the wrong type
 
-        For the rest see :meth:`request`.
+        It raises the other exceptions of :meth:`request`, too.
         """
         if not is_own_method(self, "_ws_connect", _OWN_WS_CONNECT):
             opening = partial(self._ws_connect, url, **options)
@@ -456,32 +469,35 @@ class ClientSession(SessionProperties, AsyncWithOnly):
         random: Callable[[], float] = random_numbers.random,
         **options: Unpack[RequestOptions],
     ) -> EventSource:
-        """Return the server-sent events of *url*, over as many connections as it takes.
+        """Return the server-sent events of *url*, and connect again when a stream ends.
 
-        Enter it by ``async with`` and iterate over it.  When a stream ends or fails, it connects
-        again, with the last ``id`` as ``Last-Event-ID``.  Before that it waits: for as long as the
-        server asks, by a ``retry`` field or by ``Retry-After``, and then for a random part of a
-        bound that doubles from failure to failure.
+        Enter it with ``async with`` and iterate over it.  When a stream ends or fails, it connects
+        again and sends the last ``id`` as ``Last-Event-ID``.  Before that it waits as long as the
+        server asked, by a ``retry`` field or by ``Retry-After``, and then a random time.  The
+        bound of this random time doubles with each failure.
 
-        The status 204 ends the iteration.  What another connection would meet again is raised:
-        another status than 200, but for 408, 429, 500, 502, 503 and 504, another media type, TLS
-        that fails, an event that is too large, more bytes than *max_body_size*.
+        The status 204 ends the iteration.  An error that another connection would meet again is
+        raised: a status other than 200, 204, 408, 429, 500, 502, 503 and 504, another media type,
+        a failure of TLS, an event that is too large, a body larger than *max_body_size*.
 
+        :param method: of each request
         :param last_event_id: what the first request sends as ``Last-Event-ID``
-        :param max_event_size: most characters of the data of an event, and of any line
-        :param attempts: how many connections in a row may fail, the last of which raises its error;
-            ``None`` for any number.  One has not failed that brings an event, that the server
-            ends, or that lasts longer than *max_backoff*
+        :param max_event_size: most characters in the data of an event, and in a line: 4 Mi
+            characters by default
+        :param attempts: how many connections in a row may fail; the last of them raises its error.
+            ``None`` sets no limit.  A connection that brings an event, that the server ends, or
+            that lasts longer than *max_backoff* has not failed
         :param backoff: upper bound of the first random wait, in seconds
-        :param max_backoff: beyond this the bound does not grow, in seconds
+        :param max_backoff: the bound does not grow beyond this, in seconds
         :param max_retry_after: how long the server can make the client wait, in seconds
         :param random: returns a number from 0 up to 1, for the random wait
-        :param options: of each request, see :class:`RequestOptions`.  A body has to be in memory.
-            Without *timeout*, that of the session counts, but not its ``total``, which would end
-            each stream: this is the limit of each silence instead (``sock_read``), if the session
-            sets no other.  A ``total`` that is given here ends a connection, and another follows
-        :raises TypeError: an option is of a type that it cannot be
-        :raises ValueError: an option has a value that it cannot have
+        :param options: of each request; see :class:`RequestOptions`.  A body must be in memory.
+            Without *timeout*, the limits of the session apply except for ``total``, which would
+            end each stream.  It limits each silence instead (``sock_read``), unless the session
+            sets a ``sock_read``.  A ``total`` that is given here ends a connection, and the next
+            one follows
+        :raises TypeError: an option has the wrong type
+        :raises ValueError: an option has a value that is not allowed
         """
         given = fold_options(options, OPTIONS)
         data, json = given.pop("data", None), given.pop("json", None)

@@ -39,10 +39,15 @@ def request(
 ) -> LoneContextManager[ClientResponse]:
     """Make one request with a new session; see :meth:`ClientSession.request`.
 
-    With ``async with`` the end of the block closes response and session; a bare ``await``
-    returns a response that closes the session when it is read to its end or released.
+    With ``async with``, the end of the block closes the response and the session.  A bare
+    ``await`` returns a response that closes the session when it is read to its end or released.
 
-    :param connector: used and left open; when left out, a new one without keep-alive
+    :param version: as for :class:`ClientSession`
+    :param connector: is used and left open; by default a new one, which keeps no connection
+    :param loop: no effect; accepted for compatibility with aiohttp
+    :param request_class: as for :class:`ClientSession`
+    :param response_class: as for :class:`ClientSession`
+    :param options: see :class:`RequestOptions`
     """
     given: dict[str, Any] = {**options}
     if not PLAIN_OPTIONS.issuperset(given):
@@ -65,10 +70,11 @@ def ws_connect(
 ) -> LoneContextManager[ClientWebSocketResponse]:
     """Open a WebSocket with a new session; see :meth:`ClientSession.ws_connect`.
 
-    With ``async with`` the end of the block closes WebSocket and session; a bare ``await``
-    returns a WebSocket that closes the session when it is closed.
+    With ``async with``, the end of the block closes the WebSocket and the session.  A bare
+    ``await`` returns a WebSocket that closes the session when it is closed.
 
-    :param connector: used and left open; when left out, a new one
+    :param connector: is used and left open; by default a new one
+    :param options: see :class:`WSOptions`
     """
     folded = fold_options(options, WSOptions.__optional_keys__)
     session = ClientSession(

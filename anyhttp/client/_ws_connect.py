@@ -46,31 +46,38 @@ class WSOptions(TypedDict, total=False):
     """Options of ``ws_connect()``.
 
     ``method``
-        of the handshake; GET
+        method of the handshake; ``"GET"`` by default
     ``protocols``
-        names of subprotocols, the preferred one first
+        names of subprotocols to offer, the preferred one first; none by default
     ``timeout``
-        a :class:`ClientWSTimeout`; a number (deprecated) is its ``ws_close``
+        a :class:`ClientWSTimeout`.  By default messages are awaited without a limit, and closing
+        takes 10 seconds at most.  A number is deprecated and means ``ws_close``
     ``receive_timeout``
-        deprecated: ``ws_receive`` of the timeout
+        deprecated; use ``ws_receive`` of the timeout
     ``autoclose``
-        answer the peer's CLOSE and close the connection, before it is delivered; ``True``
+        answer the peer's CLOSE and close the connection before CLOSE is returned; ``True`` by
+        default
     ``autoping``
-        answer pings and hide pings and pongs; ``True``
+        answer pings, and return neither pings nor pongs; ``True`` by default
     ``heartbeat``
-        seconds without activity after which the peer is pinged; if there is no activity within
-        half of that time after the ping, the WebSocket is closed.  On trio, after a bare ``await``
-        in a session that has not been entered, this happens only while a task receives
+        ping the peer after so many seconds without activity; off by default.  If nothing comes
+        within half of that time after the ping, the WebSocket is closed.  On trio, after a bare
+        ``await`` in a session that has not been entered, this happens only while a task receives
     ``origin``
-        sent as ``Origin``
+        value of the header ``Origin``; not sent by default
     ``compress``
-        offer compression with windows of so many bits, 9 to 15; 0 for none
+        offer compression with a window of 9 to 15 bits; 0, the default, offers none
     ``max_msg_size``
-        most bytes of a message that is received whole, 4 MiB; 0 for any number
+        size of the largest message that is received whole, in bytes: 4 MiB by default, 0 for no
+        limit
     ``decode_text``
-        return text messages as ``str`` and not as ``bytes``; ``True``
-
-    The others are those of a request; see :class:`~anyhttp.client.RequestOptions`.
+        return text messages as ``str``, and not as ``bytes``; ``True`` by default
+    ``auth``, ``params``, ``headers``, ``proxy``, ``proxy_auth``, ``proxy_headers``
+        as for a request; see :class:`~anyhttp.client.RequestOptions`
+    ``ssl``, ``server_hostname``
+        as for a request
+    ``verify_ssl``, ``ssl_context``, ``fingerprint``
+        deprecated; use ``ssl``
     """
 
     method: str

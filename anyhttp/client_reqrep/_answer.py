@@ -84,8 +84,8 @@ def made_answer(
     """Return what is answered to *request*.
 
     :param given: the arguments that stand for a body, by their names, those left out included
-    :raises TypeError: an argument is of a type that it cannot be
-    :raises ValueError: an argument has a value that it cannot have, or there are two bodies
+    :raises TypeError: an argument has the wrong type
+    :raises ValueError: an argument has a value that is not allowed, or there are two bodies
     """
     status = _checked_status(status)
     fields = CIMultiDict(_checked_fields(headers))

@@ -36,13 +36,13 @@ class ClientRequest(BaseRequest):
     :param cookies: cookies, or the value of the ``Cookie`` header
     :param compress: content coding of the body; ``True`` for deflate
     :param keep_alive: whether the connection is kept for later requests
-    :param loop: accepted for aiohttp's sake, without effect
+    :param loop: no effect; accepted for compatibility with aiohttp
     :param timer: the same
     :param traces: the same
     :param trust_env: the same
     :raises InvalidURL: *url* has no host, or *proxy* is not the URL of a proxy
     :raises ValueError: an argument has a value that cannot be sent, or contradicts another
-    :raises TypeError: an argument is of a type that it cannot be
+    :raises TypeError: an argument has the wrong type
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -22,7 +22,12 @@ __all__ = (
 
 
 class ContentDisposition(NamedTuple):
-    """A parsed ``Content-Disposition`` header (:rfc:`6266`)."""
+    """A parsed ``Content-Disposition`` header (:rfc:`6266`): a named tuple.
+
+    :param type: ``"attachment"`` or another type, in lower case
+    :param parameters: all parameters by name
+    :param filename: the name of the file, ``None`` if there is none
+    """
 
     type: str | None
     parameters: MultiDictProxy[str]

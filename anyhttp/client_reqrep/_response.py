@@ -196,8 +196,8 @@ class ClientResponse(DescribedResponse):
         :param text: the body as text; its charset is that of ``Content-Type``, or UTF-8
         :param body: the body as bytes, as :meth:`read` returns it.  A content coding that *headers*
             name counts as undone, so that a cache can pass on what it has read.
-        :raises TypeError: an argument is of a type that it cannot be
-        :raises ValueError: an argument has a value that it cannot have, such as a header with a
+        :raises TypeError: an argument has the wrong type
+        :raises ValueError: an argument has a value that is not allowed, such as a header with a
             line break; more than one of *json*, *text* and *body*; one of them with status 204 or
             304
 
@@ -460,8 +460,8 @@ class ClientResponse(DescribedResponse):
             what ``fallback_charset_resolver`` of the session says of the first bytes
         :param errors: how to treat bytes that cannot be decoded, as for ``bytes.decode()``
         :param max_line_length: most characters of a line
-        :raises TypeError: an argument is of a type that it cannot be
-        :raises ValueError: an argument has a value that it cannot have
+        :raises TypeError: an argument has the wrong type
+        :raises ValueError: an argument has a value that is not allowed
         :raises RuntimeError: there is another iterator
 
         While it iterates:
@@ -512,7 +512,7 @@ class ClientResponse(DescribedResponse):
             until the server sends another
         :param content_type: media type that the response must have, ``None`` for any
         :raises ContentTypeError: the response has another media type
-        :raises TypeError: an argument is of a type that it cannot be
+        :raises TypeError: an argument has the wrong type
         :raises ValueError: *max_event_size* is less than 1
         :raises RuntimeError: there is another iterator
 

@@ -102,8 +102,8 @@ class LineOptions:
     """The options of ``lines()`` and ``json_lines()``.
 
     :param method: which of the two it is
-    :raises TypeError: an option is of a type that it cannot be
-    :raises ValueError: an option has a value that it cannot have
+    :raises TypeError: an option has the wrong type
+    :raises ValueError: an option has a value that is not allowed
     """
 
     method: str

@@ -75,11 +75,10 @@ _NO_TIMEOUT: Final = ClientTimeout()
 class ConnectorStatistics:
     """What a connector holds at one moment.
 
-    :param in_use: connections lent, or being made
-    :param idle: connections kept for later requests
-    :param waiting: requests that wait for a connection, or for the permission to make one
-    :param streams: requests that are sent, and responses that are received, by HTTP/2: many on
-        one connection
+    :param in_use: number of connections that requests use, or that are being made
+    :param idle: number of connections that are kept for later requests
+    :param waiting: number of requests that wait for a connection, or until they may make one
+    :param streams: number of requests that HTTP/2 connections carry at this moment
     """
 
     in_use: int
@@ -89,27 +88,28 @@ class ConnectorStatistics:
 
 
 class BaseConnector(PackageNames, AsyncWithOnly):
-    """Base class of connectors: lends connections within limits, keeps idle ones, closes them.
+    """Base class of connectors: makes connections within limits, keeps idle ones, closes them.
 
     A subclass makes the streams in :meth:`_create_connection`.  If it needs something that runs
     beside them, it starts that in :meth:`_start_up`, and ends it in :meth:`close`.
 
-    :param keepalive_timeout: seconds an idle connection is kept; ``None`` for ever, 0 not
-        at all
-    :param force_close: close every connection after its request
-    :param limit: open connections in all, idle ones included; 0 or ``None`` for no limit
-    :param limit_per_host: connections in use to one endpoint, which is a host, a port, and
-        whether TLS is used; 0 or ``None`` for no limit
-    :param conn_timeout: deprecated; seconds that making one connection may take, beside the
-        ``sock_connect`` of the request
-    :param enable_cleanup_closed: accepted for aiohttp's sake, without effect
+    :param keepalive_timeout: how long an idle connection is kept, in seconds: 15 by default.
+        ``None`` keeps it for ever, and 0 not at all
+    :param force_close: close every connection after its request; off by default
+    :param limit: largest number of open connections, idle ones included: 100 by default.  0 or
+        ``None`` sets no limit
+    :param limit_per_host: largest number of connections in use to one endpoint, which is a host,
+        a port, and whether TLS is used.  0, the default, or ``None`` sets no limit
+    :param conn_timeout: deprecated; use ``ClientTimeout(sock_connect=...)``
+    :param enable_cleanup_closed: no effect; accepted for compatibility with aiohttp
     :param disable_cleanup_closed: the same
     :param share_cookies: the same
     :param loop: the same
     :param timeout_ceil_threshold: the same
-    :param http1: what reads responses: ``"auto"``, anyhttp's own reader, or ``"h11"``, a slower
-        one that gives the same answers
-    :raises ValueError: *force_close* together with a *keepalive_timeout*, or a bad value
+    :param http1: what reads HTTP/1.1 responses: ``"auto"``, anyhttp's own reader, or ``"h11"``,
+        a slower one that gives the same results
+    :raises ValueError: a value is not allowed, or *force_close* is given together with a
+        *keepalive_timeout*
     """
 
     allowed_protocol_schema_set: ClassVar[frozenset[str]] = HTTP_SCHEMES | {"ws", "wss"}
@@ -485,11 +485,11 @@ class BaseConnector(PackageNames, AsyncWithOnly):
             raise
 
     async def close(self, *, abort_ssl: bool = False) -> None:
-        """Close all connections, those in use included; repeated calls do nothing.
+        """Close all connections, also those in use; further calls do nothing.
 
-        :param abort_ssl: accepted for aiohttp's sake: TLS is never closed by a handshake
+        :param abort_ssl: no effect; accepted for compatibility with aiohttp
 
-        When it returns, or is cancelled, no socket is open.
+        After this call, also if it is cancelled, no socket is open.
         """
         self._pool.close()
         self._dialing.cancel()

@@ -83,36 +83,44 @@ __all__ = (
 class TCPConnector(BaseConnector):
     """Connects over TCP, with TLS for https.
 
-    While the addresses of one host are raced, each attempt has a socket.  All these sockets count
-    as one connection: when the first has connected, the others are closed before it is used.
+    If a host has several addresses, it tries the next one while the first has not answered.  All
+    sockets of these attempts count as one connection: when the first of them has connected, the
+    others are closed before it is used.
 
-    :param ssl: ``True`` verifies certificates by the operating system's trust store,
-        ``False`` not at all; an :class:`ssl.SSLContext` is used as it is; a
-        :class:`Fingerprint` accepts the one certificate it names
-    :param use_dns_cache: keep answers of the resolver
-    :param ttl_dns_cache: seconds that an answer is kept; ``None`` for ever
-    :param dns_cache_max_size: how many answers are kept
-    :param family: only addresses of this family, 0 for all
-    :param local_addr: (host, port) to connect from
-    :param resolver: turns host names into addresses
-    :param happy_eyeballs_delay: seconds to wait for one address before the next one is tried
-        too (:rfc:`8305`); ``None`` tries one after the other
-    :param interleave: how many addresses of the first family come before one of the
-        other; 1 when addresses are raced, else 0
+    :param ssl: ``True`` verifies certificates with the operating system's trust store, ``False``
+        not at all.  An :class:`ssl.SSLContext` is used as it is.  A :class:`Fingerprint` accepts
+        only the certificate that it names
+    :param use_dns_cache: keep the answers of the resolver
+    :param ttl_dns_cache: how long an answer is kept, in seconds: 10 by default, ``None`` for ever
+    :param dns_cache_max_size: how many answers are kept: 1000 by default
+    :param family: family of the addresses, such as ``AF_INET``; both families by default
+    :param local_addr: local (host, port) to connect from; the operating system's choice by default
+    :param resolver: turns host names into addresses; a :class:`DefaultResolver` by default
+    :param happy_eyeballs_delay: how long to wait for one address before the next one is tried,
+        too (:rfc:`8305`), in seconds: a quarter of a second by default.  ``None`` waits until an
+        address has failed
+    :param interleave: how many addresses of the first family come before one of the other family:
+        1 by default, and 0, the order of the resolver, if *happy_eyeballs_delay* is ``None``
     :param socket_factory: makes the socket for an address
-    :param ssl_shutdown_timeout: accepted for aiohttp's sake, without effect
-    :param verify_ssl: deprecated; False stands for ``ssl=False``
-    :param ssl_context: deprecated; stands for *ssl*
-    :param fingerprint: deprecated; stands for ``ssl=Fingerprint(fingerprint)``
-    :param resolve: deprecated; stands for *use_dns_cache*
-    :param http2: ``True`` offers HTTP/2 to servers over TLS, also through proxies, and HTTP/1.1
-        to the others; ``"prior-knowledge"`` speaks HTTP/2 without TLS too, with every server.
-        An :class:`ssl.SSLContext` given as *ssl* then offers both for each connection, and
-        HTTP/1.1 alone afterwards
-    :param http2_options: windows and limits of its HTTP/2 connections
-    :raises TypeError: an argument is of a type that it cannot be
-    :raises ValueError: more than one of *ssl* and its old names, or a bad value
-    :raises RuntimeError: *http2* without the extra ``anyhttp-client[http2]``
+    :param ssl_shutdown_timeout: no effect; accepted for compatibility with aiohttp
+    :param verify_ssl: deprecated; use ``ssl=False``
+    :param ssl_context: deprecated; use *ssl*
+    :param fingerprint: deprecated; use ``ssl=Fingerprint(fingerprint)``
+    :param resolve: deprecated; use *use_dns_cache*
+    :param keepalive_timeout: how long an idle connection is kept, in seconds: 15 by default; see
+        :class:`BaseConnector` for this and the other parameters that are not listed here
+    :param limit: largest number of open connections: 100 by default
+    :param limit_per_host: largest number of connections in use to one endpoint; no limit by default
+    :param http2: ``False``, the default, speaks HTTP/1.1 only.  ``True`` offers HTTP/2 to servers
+        over TLS, also through proxies; ``"prior-knowledge"`` speaks HTTP/2 with every server, also
+        without TLS.  An :class:`ssl.SSLContext` given as *ssl* then offers both for each
+        connection, and HTTP/1.1 alone afterwards
+    :param http2_options: windows and limits of its HTTP/2 connections; the defaults of
+        :class:`Http2Options`
+    :raises TypeError: an argument has the wrong type
+    :raises ValueError: a value is not allowed, or *ssl* is given together with one of its
+        deprecated names
+    :raises RuntimeError: *http2* needs the extra ``anyhttp-client[http2]``
     """
 
     allowed_protocol_schema_set: ClassVar[frozenset[str]] = (
@@ -228,7 +236,7 @@ class TCPConnector(BaseConnector):
 
     @property
     def verify_ssl(self) -> bool:
-        """Whether certificates are verified by trusted authorities; not with a fingerprint."""
+        """Whether certificates are verified by trusted authorities; ``False`` for a fingerprint."""
         if isinstance(self._ssl, SSLContext):
             return self._ssl.verify_mode is not CERT_NONE
         return self._ssl is True
@@ -255,7 +263,7 @@ class TCPConnector(BaseConnector):
         return self.cached_hosts
 
     def clear_resolved_hosts(self, host: str | None = None, port: int | None = None) -> None:
-        """Do what :meth:`clear_dns_cache` does."""
+        """Forget addresses; other name of :meth:`clear_dns_cache`."""
         self.clear_dns_cache(host, port)
 
     async def _create_connection(
@@ -425,7 +433,7 @@ class TCPConnector(BaseConnector):
 
         A subclass may override this to refuse some addresses, as aiohttp's cookbook does.
 
-        :param traces: accepted for aiohttp's sake; the caller awaits their handlers
+        :param traces: not used, as the caller awaits their handlers
         :raises OSError: there is no such name, or the resolver failed
         """
         literal = literal_address(host, port)
@@ -511,8 +519,8 @@ class ProxyConnector(TCPConnector):
     It is deprecated: give ``proxy`` to the session or to the request.
 
     :param proxy: URL of the proxy
-    :param proxy_auth: credentials for it
-    :param force_close: close every connection after its request
+    :param proxy_auth: credentials for the proxy
+    :param force_close: close every connection after its request; on by default
     :param options: those of :class:`TCPConnector`
     :raises InvalidURL: *proxy* is not the URL of a proxy
     """
@@ -543,16 +551,16 @@ class ProxyConnector(TCPConnector):
 
 
 class UnixConnector(BaseConnector):
-    """Connects to a Unix socket; the host of a URL is only sent as ``Host``.
+    """Connects to a Unix socket; the host of a URL is sent as ``Host``, and not resolved.
 
-    :param path: of the socket; on Linux one that begins with NUL is a name without a file
-        (an "abstract" one)
-    :param http2: as of a :class:`TCPConnector`
-    :param http2_options: the same
-    :raises TypeError: an argument is of a type that it cannot be
+    :param path: path of the socket; on Linux, a path that begins with NUL is the name of an
+        abstract socket, which has no file
+    :param http2: as for a :class:`TCPConnector`
+    :param http2_options: the same.  For the other parameters see :class:`BaseConnector`
+    :raises TypeError: an argument has the wrong type
     :raises ValueError: *path* is empty, or holds NUL elsewhere
-    :raises RuntimeError: the operating system has no Unix sockets, or *http2* is given without the
-        extra ``anyhttp-client[http2]``
+    :raises RuntimeError: the operating system has no Unix sockets, or *http2* needs the extra
+        ``anyhttp-client[http2]``
     """
 
     allowed_protocol_schema_set: ClassVar[frozenset[str]] = (

@@ -47,7 +47,7 @@ class RateLimitMiddleware:
         the body of the response has been received, or released; for each host, or for all.  Of a
         WebSocket, only the handshake counts
     :raises TypeError: an argument is of another type
-    :raises ValueError: an argument has a value that it cannot have
+    :raises ValueError: an argument has a value that is not allowed
 
     What it remembers of hosts is bounded: if there are more than 10 000 for which the limit is not
     at rest, those that are closest to it are forgotten first.

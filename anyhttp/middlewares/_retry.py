@@ -107,7 +107,7 @@ class RetryMiddleware:
         be a coroutine function
     :param random: returns a number from 0 up to 1, for the jitter
     :raises TypeError: an argument is of another type
-    :raises ValueError: an argument has a value that it cannot have
+    :raises ValueError: an argument has a value that is not allowed
     """
 
     def __init__(

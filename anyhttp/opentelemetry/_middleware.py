@@ -79,7 +79,7 @@ class OpenTelemetryMiddleware:
     :param request_hook: is given each span that is recorded and its request, before it is sent
     :param response_hook: is given each span that is recorded, the request, and the response, when
         its head is there
-    :raises TypeError: an argument is of a type that it cannot be
+    :raises TypeError: an argument has the wrong type
     :raises ValueError: one of the captured headers has no valid name, or contains credentials
 
     What a hook, or *propagate*, raises is what the request fails with.

@@ -96,7 +96,7 @@ class Answer:
         stands for it.  Any other exception comes out of the request as it is
     :param raw: bytes in the place of the whole response; the connection is closed after them
     :param delay: seconds to wait before anything is sent
-    :raises TypeError: an argument is of a type that it cannot be
+    :raises TypeError: an argument has the wrong type
     :raises ValueError: an argument has a value that cannot be sent, or contradicts another
     """
 

@@ -38,7 +38,7 @@ class CallOptions(TypedDict, total=False):
 def expected_call(method: str | None, url: UrlLike | None, options: CallOptions) -> RequestPattern:
     """Return what a request is expected to be.
 
-    :raises TypeError: there is no such option, or one is of a type that it cannot be
+    :raises TypeError: there is no such option, or one has the wrong type
     :raises ValueError: an option has a value that no request can have
     """
     check_options(options, CallOptions.__optional_keys__)

@@ -71,7 +71,7 @@ class Cassette:
     :raises CassetteError: the file is damaged, or there is none and nothing may be recorded
     :raises OSError: the file cannot be read
     :raises ValueError: an option is not understood
-    :raises TypeError: an option is of a type that it cannot be
+    :raises TypeError: an option has the wrong type
     """
 
     def __init__(self, path: str, options: CassetteOptions) -> None:

@@ -263,7 +263,7 @@ class RequestPattern:
     :param body: what its body must be: equal to bytes or text, or matched by a pattern
     :param handshake: whether it has to ask for a WebSocket, or must not; ``None``: it may
     :param prefix: of the names of *query* and those after it, in errors
-    :raises TypeError: an argument is of a type that it cannot be
+    :raises TypeError: an argument has the wrong type
     :raises ValueError: no request is like that
     """
 

@@ -73,8 +73,8 @@ class RequestRoutes:
             ``times=`` limits how many requests the route answers.  With ``stream_request=True``
             the function is called when the head of a request has been received; it gets the body
             by :meth:`ReceivedRequest.stream`.
-        :raises TypeError: an argument is of a type that it cannot be
-        :raises ValueError: an argument has a value that it cannot have, or the route could never
+        :raises TypeError: an argument has the wrong type
+        :raises ValueError: an argument has a value that is not allowed, or the route could never
             answer, because one that was made before takes all of its requests
         """
         what = f"request({method!r}, {_shown(url)})"
@@ -122,8 +122,8 @@ class RequestRoutes:
             it.  In the place of a script, what :class:`Answer` takes refuses the handshake;
             ``answers=`` is a sequence of scripts and answers.  ``match_query=``,
             ``match_headers=`` and ``times=`` are as in :meth:`request`
-        :raises TypeError: an argument is of a type that it cannot be
-        :raises ValueError: an argument has a value that it cannot have, or the route could never
+        :raises TypeError: an argument has the wrong type
+        :raises ValueError: an argument has a value that is not allowed, or the route could never
             answer
         """
         return self._add(f"ws({_shown(url)})", lambda: make_ws_route(url, script, options))

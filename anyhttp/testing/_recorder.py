@@ -101,8 +101,8 @@ class Recorder(BaseConnector):
     :param limit: open connections in all; 0 or ``None`` for no limit
     :param limit_per_host: connections to one endpoint; 0 or ``None`` for no limit
     :raises CassetteError: the file is damaged, or there is none and nothing may be recorded
-    :raises TypeError: an argument is of a type that it cannot be
-    :raises ValueError: an argument has a value that it cannot have
+    :raises TypeError: an argument has the wrong type
+    :raises ValueError: an argument has a value that is not allowed
     :raises OSError: the file cannot be read
     """
 

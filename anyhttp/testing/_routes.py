@@ -260,8 +260,8 @@ def make_route(
 ) -> Route:
     """Return the route that the method *method* of a mock is asked for.
 
-    :raises TypeError: an option is of a type that it cannot be, or there is no such option
-    :raises ValueError: an option has a value that it cannot have, or contradicts another
+    :raises TypeError: an option has the wrong type, or there is no such option
+    :raises ValueError: an option has a value that is not allowed, or contradicts another
     """
     check_options(options, RouteOptions.__optional_keys__)
     match_json = options.get("match_json", MISSING)

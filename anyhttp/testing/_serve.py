@@ -244,8 +244,8 @@ def serve(
         gone is logged in any case, as it may be the reason
     :param shutdown_timeout: seconds that scripts of WebSockets, and calls of the application that
         know of the end, may go on when the block ends
-    :raises TypeError: an argument is of a type that it cannot be
-    :raises ValueError: an argument has a value that it cannot have
+    :raises TypeError: an argument has the wrong type
+    :raises ValueError: an argument has a value that is not allowed
     :raises RuntimeError: the package that makes certificates is not installed
     """
     application: ServedApplication | None = None
