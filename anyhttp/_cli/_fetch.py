@@ -16,12 +16,13 @@ from anyhttp import ClientResponse, ClientTimeout
 
 from ._body import Body, opened
 from ._failures import FAILURES, describe, print_error
-from ._options import Route, Sender
+from ._options import Route, Sender, Watch
 from ._progress import UploadBar
 from ._retries import retries
 from ._save import save
-from ._session import CONNECT_TIMEOUT, opened_session
+from ._session import CONNECT_TIMEOUT
 from ._terminal import BinaryBodyError, show_body, show_head, version_name
+from ._watch import watched_session
 
 PIECE: Final = 64 * 1024  # bytes, the capacity of a Linux pipe
 
@@ -42,6 +43,7 @@ class Options:
     method: str
     sender: Sender
     route: Route
+    watch: Watch
     body: Body
     output: Path | None
     include: bool
@@ -71,8 +73,8 @@ async def _fetch(options: Options) -> None:
     if options.body.has_files:
         traces = [*traces, bar.trace()]
     with opened(options.body) as data, closing(bar):
-        async with opened_session(
-            sender, route, timeout=timeout, middlewares=middlewares, traces=traces
+        async with watched_session(
+            options.watch, sender, route, timeout=timeout, middlewares=middlewares, traces=traces
         ) as session:
             async with session.request(
                 options.method,

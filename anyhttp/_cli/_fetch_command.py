@@ -12,7 +12,16 @@ from anyhttp._common import __version__
 from ._arguments import Command, with_scheme
 from ._body import Body, body_options
 from ._fetch import Options, fetch
-from ._options import CONTEXT, Route, Sender, backend_option, route_options, sender_options
+from ._options import (
+    CONTEXT,
+    Route,
+    Sender,
+    Watch,
+    backend_option,
+    route_options,
+    sender_options,
+    watch_options,
+)
 from ._run import Leave, run as run_on
 
 
@@ -36,6 +45,7 @@ from ._run import Leave, run as run_on
     default=True,
     help="Let servers compress the body, which is decompressed here: the default.",
 )
+@watch_options
 @route_options
 @click.option(
     "--timeout",
@@ -70,6 +80,7 @@ def fetch_command(
     sender: Sender,
     route: Route,
     body: Body,
+    watch: Watch,
     output: Path | None,
     include: bool,
     fail: bool,
@@ -100,6 +111,7 @@ def fetch_command(
         method=method or default,
         sender=sender,
         route=route,
+        watch=watch,
         body=body,
         output=None if str(output) == "-" else output,
         include=include or head,

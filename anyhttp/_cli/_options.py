@@ -57,6 +57,14 @@ class Route:
     tls: ssl.SSLContext | bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What is shown on stderr about requests: see :func:`watch_options`."""
+
+    verbose: bool
+    trace: bool
+
+
 def add_options(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:
     """Add *options* to the command that *function* becomes, in this order."""
     for option in reversed(options):
@@ -233,6 +241,24 @@ def route_options(function: Function) -> Function:
             help="Speak HTTP/2 without TLS, too: the server is known to speak it.",
         ),
         tls_options,
+    )
+    return add_options(options, update_wrapper(bundling, function))
+
+
+def watch_options(function: Function) -> Function:
+    """Add the options of a :class:`Watch`, which is passed as ``watch``."""
+
+    def bundling(*args: Any, verbose: bool, trace: bool, **others: Any) -> Any:
+        return function(*args, watch=Watch(verbose=verbose, trace=trace), **others)
+
+    options = (
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            help="Show connections, TLS, heads and timings on stderr, without secrets.",
+        ),
+        click.option("--trace", is_flag=True, help="Draw on stderr what the time was spent on."),
     )
     return add_options(options, update_wrapper(bundling, function))
 

@@ -1,0 +1,117 @@
+"""``anyhttp --verbose URL``: what is sent and received, on stderr."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("click")
+pytest.importorskip("h2")
+pytest.importorskip("rich")
+pytest.importorskip("trio")
+
+from anyhttp._cli._verbose import masked
+from tests.support.command import POLITE, Fetch, Peer, closed_port
+from tests.support.http2_server import Http2Server
+from tests.support.proxies import Proxies
+from tests.support.server import Server
+from tests.support.tls import Authority
+
+
+def test_every_head_is_shown(peer: Peer, fetch: Fetch) -> None:
+    """Those of redirects, too, in the order in which they are sent; the body goes to stdout."""
+    status, out, err = fetch("-v", f"{peer.url}/moved", "-H", "X-A: b")
+    assert (status, out) == (0, POLITE)
+    lines = err.splitlines()
+    assert lines[0] == f"* new connection to {peer.address}"
+    assert lines[1:4] == ["> GET /moved HTTP/1.1", f"> Host: {peer.address}", "> X-A: b"]
+    begin = lines.index("< HTTP/1.1 302 Found")
+    assert lines[begin - 1] == "> "
+    assert "< Location: /json" in lines[begin:]
+    again = lines.index(f"* reusing the connection to {peer.address}")
+    assert lines[again - 1] == "< "
+    assert lines[again + 1] == "> GET /json HTTP/1.1"
+    assert "< HTTP/1.1 200 OK" in lines[again:]
+    first, second = lines[-2:]
+    assert re.fullmatch(r"\* GET \S+/moved: connect [\d.]+ ms, first byte [\d.]+ ms", first)
+    assert re.fullmatch(r"\* GET \S+/json: first byte [\d.]+ ms, body [\d.]+ ms", second)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("Authorization", "Basic c2VjcmV0", "Basic ***"),
+        ("authorization", "secret", "***"),
+        ("Authorization", 'Digest username="secret"', "Digest ***"),
+        ("Proxy-Authorization", "Bearer secret", "Bearer ***"),
+        ("Cookie", "a=secret; b=secret;c=secret", "a=***; b=***;c=***"),
+        ("Cookie", "secret", "***"),
+        ("Set-Cookie", "a=secret; Path=/; HttpOnly", "a=***; Path=/; HttpOnly"),
+        ("Set-Cookie", "secret", "***"),
+        ("Set-Cookie", "a=secret=secret", "a=***"),
+        ("Cookie", "a=secret=secret; b=", "a=***; b=***"),
+        ("X-Name", "a=b", "a=b"),
+    ],
+)
+def test_secrets_are_masked(name: str, value: str, shown: str) -> None:
+    """The kind of a login and the names of cookies help to find a mistake, and stay."""
+    assert masked(name, value) == shown
+
+
+def test_no_secret_is_shown(server: Server, proxies: Proxies, fetch: Fetch) -> None:
+    """Neither those that are sent nor those that come, nor those of a URL."""
+    proxy = proxies("http", login=("ann", "hidden"))
+    url = str(server.url.with_user("bob").with_password("hidden") / "cookies/set") + "?a=hidden"
+    status, _, err = fetch("-v", url, "-b", "b=hidden", "-x", str(proxy.login_url))
+    assert status == 0
+    assert f"> GET {server.url}cookies/set?a=hidden HTTP/1.1" in err  # the line as it is sent
+    for line in ("> Authorization: Basic ***", "> Cookie: b=***", "< Set-Cookie: a=***; Path=/"):
+        assert line in err.splitlines()
+    shown = err.replace("?a=hidden", "")
+    assert "hidden" not in shown
+    assert "Basic " not in shown.replace("Basic ***", "")
+
+
+def test_tls_is_described(server: Server, tls_ca: Authority, fetch: Fetch, tmp_path: Path) -> None:
+    """Version and cipher, and of a verified certificate whose it is and when it expires."""
+    (tmp_path / "ca.pem").write_bytes(tls_ca.ca_pem)
+    url = str(server.https_url / "json")
+    _, _, err = fetch("-v", url, "--cacert", str(tmp_path / "ca.pem"))
+    assert re.search(r"^\* TLS: TLSv1\.\d, \w+, ALPN: none$", err, re.MULTILINE)
+    assert re.search(r"^\* certificate of .*trustme.*, issued by .*trustme", err, re.MULTILINE)
+    assert re.search(r"^\* certificate expires on \w+ .* GMT$", err, re.MULTILINE)
+    assert "certificate not verified" in fetch("-v", "-k", url)[2]
+
+
+def test_the_version_is_that_of_the_connection(http2_server: Http2Server, fetch: Fetch) -> None:
+    """Both heads say HTTP/2 if it is spoken."""
+    _, _, err = fetch("-v", "-k", "--http2", str(http2_server.https_url / "json"))
+    assert "ALPN: h2" in err
+    assert "> GET /json HTTP/2\n" in err
+    assert "< HTTP/2 200 OK\n" in err
+
+
+def test_a_unix_socket_is_named(fetch: Fetch, server: Server) -> None:
+    """There is no address and no port."""
+    _, _, err = fetch("-v", "localhost/json", "--unix-socket", str(server.unix_path))
+    assert err.startswith(f"* new connection to the Unix socket {server.unix_path} for localhost\n")
+
+
+def test_what_is_shown_cannot_command_the_terminal(peer: Peer, fetch: Fetch) -> None:
+    """Neither escapes nor characters that change the direction of writing."""
+    _, _, err = fetch("-v", f"{peer.url}/backwards", "-H", "X-B: \u202e")
+    assert "> X-B: \ufffd" in err.splitlines()
+    assert "< HTTP/1.1 404 \ufffdgp\ufffd" in err.splitlines()
+    assert "\u202e" not in err
+
+
+def test_a_failure_comes_last(fetch: Fetch) -> None:
+    """What was measured before it is shown, too."""
+    address = f"127.0.0.1:{closed_port()}"
+    status, _, err = fetch("-v", address)
+    assert status == 1
+    times, failure = err.splitlines()
+    assert re.fullmatch(rf"\* GET http://{address}: connect [\d.]+ ms", times)
+    assert failure.startswith("anyhttp: Cannot connect")
