@@ -71,7 +71,8 @@ class Command(click.Command):
 
         :raises OSError: it is closed
         """
-        if str(ctx.params.get("output") or "-") == "-":
+        saved = str(ctx.params.get("output") or "-") != "-"
+        if not saved or ctx.params.get("include"):
             require_stdout()
         return super().invoke(ctx)
 

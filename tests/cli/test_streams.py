@@ -32,7 +32,15 @@ def shell(line: str, *args: str) -> subprocess.CompletedProcess[bytes]:
 
 
 @pytest.mark.parametrize(
-    "args", [["{url}/json"], ["ws", "{url}"], ["demo"], ["--help"], ["--version"]]
+    "args",
+    [
+        ["{url}/json"],
+        ["{url}/json", "-i", "-o", "/dev/null"],
+        ["ws", "{url}"],
+        ["demo"],
+        ["--help"],
+        ["--version"],
+    ],
 )
 def test_a_command_that_prints_needs_standard_output(peer: Peer, args: list[str]) -> None:
     """If that is closed, one line says so, and nothing is sent."""

@@ -114,4 +114,4 @@ def test_a_failure_comes_last(fetch: Fetch) -> None:
     assert status == 1
     times, failure = err.splitlines()
     assert re.fullmatch(rf"\* GET http://{address}: connect [\d.]+ ms", times)
-    assert failure.startswith("anyhttp: Cannot connect")
+    assert failure.startswith("anyhttp: cannot connect")

@@ -100,4 +100,4 @@ def test_failures_in_a_row_have_an_end(
     assert run(["ws", "127.0.0.1:1", "--reconnect", "--backend", backend]) == 1
     err = capfd.readouterr().err
     assert err.count(AGAIN) == 2
-    assert err.count("Cannot connect") == err.count("\n") == 3
+    assert err.count("cannot connect") == err.count("\n") == 3
