@@ -32,8 +32,8 @@ from tests.support.tls import Authority
 DOCS: Final = ROOT / "docs"
 #: Pages whose blocks of Python other tests run.
 ELSEWHERE: Final = {
-    *("connections", "downloads", "http2", "httpx"),
-    *("in-place-of-aiohttp", "large-bodies", "logging", "middlewares", "mocks", "opentelemetry"),
+    *("http2", "httpx"),
+    *("in-place-of-aiohttp", "logging", "middlewares", "mocks", "opentelemetry"),
     *("own-connector", "recipes", "server-sent-events", "speed", "testing"),
     *("testing-ported", "tracing", "websockets"),
 }
