@@ -11,10 +11,11 @@ from ._demo_command import demo_command
 from ._failures import describe, print_error
 from ._fetch_command import fetch_command
 from ._run import INTERRUPTED, Leave
+from ._sse_command import sse_command
 from ._ws_command import ws_command
 
 #: The commands that have a name; anything else is a URL with its options.
-NAMED: Final = {"demo": demo_command, "ws": ws_command}
+NAMED: Final = {"demo": demo_command, "sse": sse_command, "ws": ws_command}
 
 
 def run(args: Sequence[str], leave: Leave | None = None) -> int:

@@ -1,0 +1,68 @@
+"""``anyhttp sse URL``: its options and their help."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from ._arguments import Command, with_scheme
+from ._options import (
+    CONTEXT,
+    Route,
+    Sender,
+    Watch,
+    backend_option,
+    route_options,
+    sender_options,
+    watch_options,
+)
+from ._run import Leave, run as run_on
+from ._sse import Options, listen
+
+
+@click.command("sse", cls=Command, context_settings=CONTEXT)
+@click.argument("url", callback=with_scheme)
+@sender_options
+@click.option(
+    "--json-lines", "as_json", is_flag=True, help="Print each event as a JSON object on one line."
+)
+@click.option(
+    "--no-reconnect",
+    "reconnect",
+    flag_value=False,
+    default=True,
+    help="Stop at the end of the first connection.",
+)
+@click.option(
+    "--last-event-id", metavar="ID", default="", help="Ask for the events after the one with ID."
+)
+@watch_options
+@route_options
+@backend_option
+@click.pass_obj
+def sse_command(
+    leave: Leave | None,
+    url: str,
+    sender: Sender,
+    route: Route,
+    watch: Watch,
+    as_json: bool,
+    reconnect: bool,
+    last_event_id: str,
+    backend: str,
+) -> int:
+    """Print the server-sent events of URL as they arrive.
+
+    When the connection is lost or ends, another one goes on after the last event.
+    """
+    options = Options(
+        url=url,
+        sender=sender,
+        route=route,
+        watch=watch,
+        as_json=as_json,
+        reconnect=reconnect,
+        last_event_id=last_event_id,
+    )
+    return run_on(partial(listen, options), backend, leave)
