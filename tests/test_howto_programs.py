@@ -34,8 +34,8 @@ DOCS: Final = ROOT / "docs"
 ELSEWHERE: Final = {
     *("http2", "httpx"),
     *("in-place-of-aiohttp", "logging", "middlewares", "mocks", "opentelemetry"),
-    *("own-connector", "recipes", "server-sent-events", "speed", "testing"),
-    *("testing-ported", "tracing", "websockets"),
+    *("own-connector", "recipes", "speed", "testing"),
+    *("testing-ported", "tracing"),
 }
 PAGES: Final = {
     page.stem: page.read_text("utf-8")
