@@ -59,11 +59,7 @@ class Command(click.Command):
             ctx.meta[STDIN] = self._stdin
         rest = super().parse_args(ctx, args)
         if rest:
-            ctx.fail(
-                f"{len(rest)} arguments too many; put quotes around those with blanks in them"
-                if len(rest) > 1
-                else "one argument too many; put quotes around one with blanks in it"
-            )
+            ctx.fail(too_many(len(rest)))
         return rest
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -72,9 +68,16 @@ class Command(click.Command):
         :raises OSError: it is closed
         """
         saved = str(ctx.params.get("output") or "-") != "-"
-        if not saved or ctx.params.get("include"):
+        if not saved or ctx.params.get("include") or ctx.params.get("many"):
             require_stdout()
         return super().invoke(ctx)
+
+
+def too_many(number: int) -> str:
+    """Return what to say of *number* arguments that are too many."""
+    if number > 1:
+        return f"{number} arguments too many; put quotes around those with blanks in them"
+    return "one argument too many; put quotes around one with blanks in it"
 
 
 def read_stdin(ctx: click.Context, param: click.Parameter) -> bytes:
@@ -123,6 +126,11 @@ def read_value(ctx: click.Context, param: click.Parameter, value: str) -> str:
         raise click.BadParameter(f"more than {LARGEST_VALUE} bytes", ctx, param)
     text = content.decode("utf-8", "surrogateescape")
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def as_urls(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Sequence[str]:
+    """Return URLs, as :func:`with_scheme` does."""
+    return [with_scheme(ctx, param, value) for value in values]
 
 
 def with_scheme(

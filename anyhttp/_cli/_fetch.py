@@ -16,6 +16,7 @@ from anyhttp import ClientResponse, ClientTimeout
 
 from ._body import Body, opened
 from ._failures import FAILURES, describe, print_error
+from ._limits import Limits
 from ._options import Route, Sender, Watch
 from ._progress import UploadBar
 from ._retries import retries
@@ -48,9 +49,7 @@ class Options:
     output: Path | None
     include: bool
     fail: bool
-    retry: int
-    timeout: float | None
-    max_redirects: int
+    limits: Limits
 
 
 async def fetch(options: Options) -> int:
@@ -60,15 +59,15 @@ async def fetch(options: Options) -> int:
     except OutputClosedError:
         return 1
     except (*FAILURES, HttpFailure, BinaryBodyError) as exc:
-        print_error(describe(exc, options.timeout))
+        print_error(describe(exc, options.limits.timeout))
         return 1
     return 0
 
 
 async def _fetch(options: Options) -> None:
-    timeout = ClientTimeout(total=options.timeout, sock_connect=CONNECT_TIMEOUT)
-    sender, route = options.sender, options.route
-    middlewares, traces = retries(options.retry)
+    sender, route, limits = options.sender, options.route, options.limits
+    timeout = ClientTimeout(total=limits.timeout, sock_connect=CONNECT_TIMEOUT)
+    middlewares, traces = retries(limits.retry)
     bar = UploadBar(Console(stderr=True))
     if options.body.has_files:
         traces = [*traces, bar.trace()]
@@ -85,9 +84,9 @@ async def _fetch(options: Options) -> None:
                 data=data,
                 proxy=route.proxy,
                 ssl=route.tls,
-                allow_redirects=options.max_redirects > 0,
+                allow_redirects=limits.max_redirects > 0,
                 # The limit counts the refused redirect too.
-                max_redirects=options.max_redirects + 1,
+                max_redirects=limits.max_redirects + 1,
             ) as response:
                 bar.close()
                 await _deliver(response, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import click
 
 from anyhttp._common import __version__
 
-from ._arguments import Command, with_scheme
+from ._arguments import Command, as_urls, too_many
 from ._body import Body, body_options
+from ._download import Options as Downloads, save_files
 from ._fetch import Options, fetch
+from ._limits import Limits, limit_options
 from ._options import (
     CONTEXT,
     Route,
@@ -23,21 +26,16 @@ from ._options import (
     watch_options,
 )
 from ._run import Leave, run as run_on
+from ._saving import Saving, saving_options
 
 
 @click.command("anyhttp", cls=Command, context_settings=CONTEXT)
-@click.argument("url", callback=with_scheme)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, callback=as_urls)
 @click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
 @click.option("-I", "--head", is_flag=True, help="Ask for the head alone (HEAD), and show it.")
 @sender_options
 @body_options
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Save the body in FILE, which stays as it was unless all of it arrives.",
-)
+@saving_options
 @click.option("-i", "--include", is_flag=True, help="Show status line and header fields, too.")
 @click.option("-f", "--fail", is_flag=True, help="Exit with 1 if the status is 400 or more.")
 @click.option(
@@ -47,50 +45,27 @@ from ._run import Leave, run as run_on
 )
 @watch_options
 @route_options
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Give up unless everything arrives in that time.",
-)
-@click.option(
-    "--max-redirects",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=10,
-    show_default=True,
-    help="Follow at most N redirects; 0 shows the redirect itself.",
-)
-@click.option(
-    "--retry",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Send the request up to N times more, after growing pauses, if the connection fails or "
-    "the status is 429, 502, 503 or 504; a POST or PATCH only if nothing of it was sent.",
-)
+@limit_options
 @backend_option
 @click.version_option(__version__, prog_name="anyhttp", message="%(prog)s %(version)s")
 @click.pass_obj
 def fetch_command(
     leave: Leave | None,
-    url: str,
+    urls: Sequence[str],
     method: str | None,
     head: bool,
     sender: Sender,
     route: Route,
     body: Body,
     watch: Watch,
-    output: Path | None,
+    saving: Saving,
     include: bool,
     fail: bool,
     compressed: bool,
-    timeout: float | None,
-    max_redirects: int,
-    retry: int,
+    limits: Limits,
     backend: str,
 ) -> int:
-    """Fetch URL and print the body.
+    """Fetch URL and print the body; with --download, save each URL in a file.
 
     On a terminal JSON is indented and coloured; a pipe or FILE gets the bytes as they are.
 
@@ -99,25 +74,41 @@ def fetch_command(
 
     "anyhttp ws URL" talks to a WebSocket, "anyhttp demo" shows what the client can do.
     """
-    if head and (method or output or body.content is not None):
+    if head and (method or saving.output or body.content is not None):
         raise click.UsageError("--head excludes --request, --output and a body")
+    if len(urls) > 1 and not saving.many:
+        raise click.UsageError(f"{too_many(len(urls) - 1)}; for several URLs, add --download")
+    if saving.resumes:
+        if method or head or include or body.content is not None:
+            raise click.UsageError(
+                "--continue and --download exclude --request, --head, --include and a body"
+            )
+        downloads = Downloads(
+            urls=urls,
+            path=None if saving.many else saving.output,
+            directory=saving.output or Path(),
+            jobs=saving.jobs,
+            sender=sender,
+            route=route,
+            watch=watch,
+            limits=limits,
+        )
+        return run_on(partial(save_files, downloads), backend, leave)
     for field, value in body.headers:
         sender.headers.setdefault(field, value)
     if not compressed:
         sender.headers.setdefault("Accept-Encoding", "identity")
     default = "HEAD" if head else "GET" if body.content is None else "POST"
     options = Options(
-        url=url,
+        url=urls[0],
         method=method or default,
         sender=sender,
         route=route,
         watch=watch,
         body=body,
-        output=None if str(output) == "-" else output,
+        output=None if str(saving.output) == "-" else saving.output,
         include=include or head,
         fail=fail,
-        retry=retry,
-        timeout=timeout,
-        max_redirects=max_redirects,
+        limits=limits,
     )
     return run_on(partial(fetch, options), backend, leave)

@@ -119,9 +119,8 @@ async def opened_session(
     :raises ValueError: it is no file of cookies
     """
     path = sender.cookie_jar
-    jar: AbstractCookieJar = DummyCookieJar()
-    if path is not None:
-        jar = loaded = saved_cookies(path)
+    loaded = None if path is None else saved_cookies(path)
+    jar: AbstractCookieJar = DummyCookieJar() if loaded is None else loaded
     try:
         async with ClientSession(
             connector=connector_for(route),
@@ -133,5 +132,5 @@ async def opened_session(
         ) as session:
             yield session
     finally:
-        if path is not None:
+        if path is not None and loaded is not None:
             _save(loaded, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import re
@@ -20,6 +21,7 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 # 6 kB, which take megabytes when they are indented.
 DEEP = b"[" + b",".join([b"[" * 300 + b"]" * 300] * 10) + b"]"
 POLITE = b'{"greeting": "hello", "n": [1, 2.50, null]}\n'
+FILE = bytes(range(256)) * 40
 
 Fetch = Callable[..., tuple[int, bytes, str]]
 Talk = Callable[..., tuple[int, bytes, str]]
@@ -48,6 +50,9 @@ class Peer(ThreadingHTTPServer):
         self.stalls = True
         self.elsewhere = ""
         self.busy = 0
+        self.cuts = 0
+        self.disposition = ""
+        self.around: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         self.address = f"127.0.0.1:{self.server_port}"
         self.url = f"http://{self.address}"
 
@@ -69,12 +74,29 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def reply_file(self, peer: Peer) -> None:
+        """Answer with a file or the rest of it, or cut it off in the middle as *peer* says."""
+        begin = int(self.headers.get("Range", "bytes=0-")[6:].partition("-")[0])
+        end = 1 if self.headers.get("Range", "").endswith("-0") else len(FILE)
+        fields = {"ETag": '"file"', "Content_Length": str(end - begin)}
+        if peer.disposition:
+            fields["Content_Disposition"] = peer.disposition
+        if "Range" in self.headers:
+            fields["Content_Range"] = f"bytes {begin}-{end - 1}/{len(FILE)}"
+        is_cut = peer.cuts > 0 and end > 1
+        peer.cuts -= is_cut
+        rest = FILE[begin:end]
+        self.reply(
+            206 if "Range" in self.headers else 200, rest[:1000] if is_cut else rest, **fields
+        )
+        self.close_connection = is_cut
+
     def do_GET(self) -> None:
         peer = self.server
         assert isinstance(peer, Peer)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         peer.received.append(Received(self.command, self.path, self.headers, body))
-        match self.path:
+        match self.path.partition("?")[0]:
             case "/json":
                 self.reply(200, POLITE, Content_Type="application/json")
             case "/problem":
@@ -118,6 +140,13 @@ class Handler(BaseHTTPRequestHandler):
             case "/busy" if peer.busy:
                 peer.busy -= 1
                 self.reply(503, b"busy\n", Content_Type="text/plain")
+            case "/endless":
+                self.reply(200, b"begun", Content_Length="1000000", ETag='"endless"')
+                self.connection.recv(1)
+                self.close_connection = True
+            case path if path.startswith("/file"):
+                with peer.around:
+                    self.reply_file(peer)
             case "/moved":
                 self.reply(302, b"moved\n", Location="/json")
             case "/cut":
