@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from ._bench_command import bench_command
 from ._demo_command import demo_command
 from ._failures import describe, print_error
 from ._fetch_command import fetch_command
@@ -15,7 +16,7 @@ from ._sse_command import sse_command
 from ._ws_command import ws_command
 
 #: The commands that have a name; anything else is a URL with its options.
-NAMED: Final = {"demo": demo_command, "sse": sse_command, "ws": ws_command}
+NAMED: Final = {"bench": bench_command, "demo": demo_command, "sse": sse_command, "ws": ws_command}
 
 
 def run(args: Sequence[str], leave: Leave | None = None) -> int:

@@ -64,15 +64,15 @@ class ChosenAddresses(AbstractResolver):
         await self._system.close()
 
 
-def connector_for(route: Route) -> BaseConnector:
-    """Return the connector that opens connections as *route* says.
+def connector_for(route: Route, connections: int) -> BaseConnector:
+    """Return the connector that opens connections as *route* says, so many at a time at most.
 
     :raises RuntimeError: a package of an extra is not installed
     """
     if route.unix_socket:
-        return UnixConnector(route.unix_socket, http2=route.http2)
+        return UnixConnector(route.unix_socket, http2=route.http2, limit=connections)
     resolver = ChosenAddresses(route.addresses) if route.addresses else None
-    return TCPConnector(http2=route.http2, resolver=resolver)
+    return TCPConnector(http2=route.http2, resolver=resolver, limit=connections)
 
 
 def saved_cookies(path: Path) -> CookieJar:
@@ -110,6 +110,7 @@ async def opened_session(
     timeout: ClientTimeout,
     middlewares: Sequence[ClientMiddlewareType] = (),
     traces: Sequence[TraceConfig] = (),
+    connections: int = 100,
 ) -> AsyncIterator[ClientSession]:
     """Open a session; at its end, also after a failure, write the cookies to their file.
 
@@ -123,7 +124,7 @@ async def opened_session(
     jar: AbstractCookieJar = DummyCookieJar() if loaded is None else loaded
     try:
         async with ClientSession(
-            connector=connector_for(route),
+            connector=connector_for(route, connections),
             cookie_jar=jar,
             middlewares=middlewares,
             timeout=timeout,

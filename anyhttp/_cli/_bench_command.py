@@ -1,0 +1,93 @@
+"""``anyhttp bench URL``: its options and their help."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+from rich.console import Console
+
+from ._arguments import Command, with_scheme
+from ._bench import Bench, Options, title
+from ._body import Body, body_options
+from ._options import CONTEXT, Route, Sender, route_options, sender_options
+from ._run import BACKENDS, Leave, run as run_on
+
+
+@click.command("bench", cls=Command, context_settings=CONTEXT)
+@click.argument("url", callback=with_scheme)
+@click.option(
+    "-n",
+    "--requests",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Send so many requests; 1000 unless there is a --duration.",
+)
+@click.option(
+    "-c",
+    "--concurrency",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Send so many requests at a time.",
+)
+@click.option(
+    "--duration",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Send requests for so long.",
+)
+@click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
+@sender_options
+@body_options
+@route_options
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Give up a request that takes longer.",
+)
+@click.option("--backend", type=click.Choice(BACKENDS), help="Only this one.  [default: both]")
+@click.pass_obj
+def bench_command(
+    leave: Leave | None,
+    url: str,
+    requests: int | None,
+    concurrency: int,
+    duration: float | None,
+    method: str | None,
+    sender: Sender,
+    body: Body,
+    route: Route,
+    timeout: float,
+    backend: str | None,
+) -> int:
+    """Send a request to URL many times, and measure how long that takes.
+
+    One session sends all of them on each backend, so connections are used again; redirects are
+    not followed.  Ctrl-C prints what has been measured so far.
+    """
+    for field, value in body.headers:
+        sender.headers.setdefault(field, value)
+    options = Options(
+        url=url,
+        method=method or ("GET" if body.content is None else "POST"),
+        sender=sender,
+        route=route,
+        body=body,
+        requests=1000 if requests is None and duration is None else requests,
+        concurrency=concurrency,
+        duration=duration,
+        timeout=timeout,
+    )
+    console = Console(highlight=False)
+    console.print(title(options), markup=False, soft_wrap=True)
+    bench = Bench(options, console)
+    for name in (backend,) if backend else BACKENDS:
+        status = run_on(partial(bench.run, name), name, leave)
+        if status:
+            return status
+    return int(bench.has_errors)
