@@ -32,12 +32,7 @@ from tests.support.tls import Authority
 
 DOCS: Final = ROOT / "docs"
 #: Pages whose blocks of Python other tests run.
-ELSEWHERE: Final = {
-    *("http2", "httpx"),
-    *("in-place-of-aiohttp", "mocks", "opentelemetry"),
-    *("own-connector", "recipes", "speed", "testing"),
-    *("testing-ported"),
-}
+ELSEWHERE: Final = {"in-place-of-aiohttp", "recipes", "speed", "testing", "testing-ported"}
 PAGES: Final = {
     page.stem: page.read_text("utf-8")
     for page in sorted((DOCS / "howto").glob("*.md"))
