@@ -90,7 +90,7 @@ class ConnectorStream(Protocol):
 class AbstractCookieJar(Sized, Iterable["Morsel[str]"], ABC):
     """Stores cookies from responses and chooses those that go with a request.
 
-    :param loop: ignored; accepted because jars written for aiohttp pass it
+    :param loop: no effect; accepted for compatibility with aiohttp
     """
 
     def __init__(self, *, loop: object = None) -> None:

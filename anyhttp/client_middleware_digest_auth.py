@@ -198,21 +198,21 @@ class _Signature(OriginCredentials):
 
 
 class DigestAuthMiddleware:
-    """Signs requests when a server asks by ``401`` and ``WWW-Authenticate: Digest``.
+    """Signs requests when a server answers ``401`` with ``WWW-Authenticate: Digest``.
 
     Pass it as one of the ``middlewares`` of a session or a request.  It belongs to the origin
     (scheme, host and port) of the first request that it sees.  Requests to other origins are
     not signed, unless that origin has named them in the ``domain`` of its challenge
     (CVE-2026-54276).
 
-    It answers one 401 for each request; the response to the signed request is the result.
+    It sends each request at most once more; the response to the signed request is the result.
 
-    :param login: user name; must not hold a colon
+    :param login: user name, without a colon
     :param password: password
-    :param preemptive: sign later requests at once, without waiting for another 401
+    :param preemptive: sign later requests at once, without waiting for another 401; on by default
     :raises ValueError: *login* or *password* is ``None`` or holds a lone surrogate, or *login*
         holds a colon
-    :raises TypeError: an argument is of another type
+    :raises TypeError: an argument has the wrong type
 
     Calling it raises :exc:`ClientError` for a challenge that it does not support, and
     :exc:`ClientPayloadError` if a body that can be sent only once was sent before the 401 came.

@@ -166,7 +166,7 @@ class AsyncResolver(AbstractResolver):
         system when left out
     :param timeout: seconds for one whole lookup
     :param hosts_file: path of the hosts file; ``None`` for none
-    :param loop: ignored
+    :param loop: no effect; accepted for compatibility with aiohttp
     :raises RuntimeError: dnspython is not installed
     :raises ValueError: an entry of *nameservers* is no address
     """

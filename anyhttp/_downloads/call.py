@@ -95,47 +95,48 @@ async def download(
     progress: ProgressCallback | None = None,
     **options: Unpack[DownloadOptions],
 ) -> DownloadResult:
-    """Download what is at *url* into the file *path*, which appears when it is complete.
+    """Download *url* to the file *path*, which appears when it is complete.
 
     Until then the bytes are in a file with the same name and ``.part``, beside a ``.part.json``
-    that says what they are a part of.  If the download is interrupted, both stay, and the next one
-    asks only for the bytes that are missing.  It begins anew if the server does not say that the
-    file is still the same, by a strong entity tag or, if it has none at all, by the date of its
-    last change.
+    that describes them.  If the download is interrupted, both files stay, and the next download
+    asks only for the bytes that are missing.  It begins anew unless the server says that the file
+    has not changed: by a strong entity tag or, if there is none at all, by the date of the last
+    change.
 
     Files are written in worker threads.  Only one download at a time can write to a *path*.
 
     :param session: makes the requests
-    :param path: the file, which keeps its permissions if it is there; if it is a symbolic link, the
-        file that it points to is replaced.  The directory has to be there
-    :param resume: go on with what an earlier download has left; else begin anew
-    :param overwrite: replace a file that is there
-    :param attempts: how many requests may be made if connections cannot be opened, or break; what
-        they have brought is not asked for again.  For statuses such as 503, give the session a
-        middleware that sends requests again
-    :param backoff: how long to wait before the second request at most, in seconds; the bound
-        doubles with each, up to 30 s, and the wait is a random part of it
-    :param digest: what the file must have, as the name of an algorithm of ``hashlib``, a
-        colon, and hexadecimal digits: ``"sha256:9f86d0…"``
-    :param max_body_size: most bytes of the file
-    :param progress: called with the number of bytes that are there, and the size of the file or
-        ``None``, when a response has come and whenever bytes have been written.  It may be async
-    :param options: those of each request.  Unless the session or *timeout* sets time limits,
-        the whole takes any time, but there is an error if no byte comes for 60 s
-    :raises FileExistsError: there is a file, and *overwrite* is false; or something that is no
-        file; or a ``.part`` file that no download has left
+    :param path: the file.  Its directory must exist.  A file that exists keeps its permissions; of
+        a symbolic link, the file that it points to is replaced
+    :param resume: go on with what an earlier download has left; ``False`` begins anew
+    :param overwrite: replace a file that exists
+    :param attempts: how many requests may be made if connections cannot be opened or break: 4 by
+        default.  Bytes that have arrived are not asked for again.  For statuses such as 503, give
+        the session a :class:`RetryMiddleware`
+    :param backoff: upper bound of the first pause between two requests, in seconds: half a second
+        by default.  The bound doubles with each request, up to 30 seconds, and the pause is a
+        random part of it
+    :param digest: the digest that the file must have: the name of an algorithm of ``hashlib``, a
+        colon, and hexadecimal digits, as in ``"sha256:9f86d0…"``
+    :param max_body_size: largest size of the file, in bytes; no limit by default
+    :param progress: called with the number of bytes so far, and the size of the file or ``None``,
+        when a response has come and whenever bytes have been written.  It may be async
+    :param options: of each request; see :class:`RequestOptions`.  Unless the session or *timeout*
+        sets time limits, the whole may take any time, but 60 seconds without a byte are an error
+    :raises FileExistsError: the file exists and *overwrite* is false, *path* is not a file, or
+        there is a ``.part`` file that no download has left
     :raises OSError: the file could not be written
-    :raises ClientResponseError: the server answered with another status than that of a file
-    :raises ClientPayloadError: the body ended early, each time
+    :raises ClientResponseError: the server answered with a status other than that of a file
+    :raises ClientPayloadError: the body ended early at every attempt
     :raises BodyTooLargeError: there are more than *max_body_size* bytes; none are kept
-    :raises DigestMismatchError: the file is complete, and another one; it is not kept
-    :raises DownloadError: another download writes to *path*
+    :raises DigestMismatchError: the file is complete but has another digest; it is not kept
+    :raises DownloadError: another download is writing to *path*
     :raises ValueError: an argument has a value that is not allowed
     :raises TypeError: an argument has the wrong type
 
-    For the rest see :meth:`ClientSession.request`.  After a failure, the file at *path* is as it
-    was; after a cancellation, it is that or complete.  No other file is open then, and a part stays
-    if a later call can go on with it.
+    It raises the exceptions of :meth:`ClientSession.request`, too.  After a failure, the file at
+    *path* is as it was before; after a cancellation, it is as before or complete.  A ``.part`` file
+    stays if a later call can go on with it.
     """
     if not isinstance(session, ClientSession):
         name = shown_class(type(session))

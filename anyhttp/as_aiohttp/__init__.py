@@ -11,9 +11,9 @@ __all__ = ("install_as_aiohttp", "uninstall_as_aiohttp")
 def install_as_aiohttp() -> None:
     """Make ``import aiohttp`` give this client, in this process, from now on.
 
-    Call it before anything imports aiohttp: a module that has done so keeps what it has.  Calling
-    it again changes nothing.  What aiohttp has for servers comes from the installed aiohttp when
-    it is asked for.  :func:`uninstall_as_aiohttp` ends it.
+    Call it before anything imports aiohttp.  Calling it again changes nothing.  Names that belong
+    to servers come from the installed aiohttp, which is imported when one of them is used.
+    :func:`uninstall_as_aiohttp` undoes it.
 
     :raises ImportError: aiohttp has been imported before
     """

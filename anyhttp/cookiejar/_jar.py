@@ -53,21 +53,22 @@ def _url(name: str, url: StrOrURL) -> URL:
 class CookieJar(AbstractCookieJar):
     """Stores cookies as browsers do (RFC 6265bis).
 
-    :param unsafe: accept cookies from IP addresses too, and send them there
-    :param quote_cookie: quote values that the application gives if they hold special
-        characters; False sends them verbatim.  Values that servers set are always sent back
-        unchanged.
-    :param treat_as_secure_origin: origins without TLS that may set and get ``Secure`` cookies
-    :param loop: ignored
+    :param unsafe: also accept cookies from IP addresses, and send them there; off by default
+    :param quote_cookie: quote the values that the program gives if they hold special characters, as
+        by default; ``False`` sends them as they are.  Values that servers set are always sent back
+        unchanged
+    :param treat_as_secure_origin: origins without TLS that may set and get ``Secure`` cookies; none
+        by default
+    :param loop: no effect; accepted for compatibility with aiohttp
 
     Cookies for a whole top-level domain are refused.  Other public suffixes, such as
     ``co.uk``, cannot be recognized without the public suffix list, which no dependency
     contains: a site below such a suffix can set cookies for other sites below it.
 
-    A jar is bounded: 180 cookies per domain and 3300 in all.  Cookies without ``Secure`` are
-    dropped first, then ``Secure`` ones, those whose names begin with ``__Host-`` last; of each
-    kind the least recently used ones.  A cookie that only better protected ones could give way to
-    is refused.
+    A jar holds at most 180 cookies per domain and 3300 in all.  It drops cookies without ``Secure``
+    first, then ``Secure`` ones, and last those whose names begin with ``__Host-``; of each kind,
+    the least recently used one.  It refuses a new cookie rather than dropping a better protected
+    one.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -214,10 +215,10 @@ class CookieJar(AbstractCookieJar):
 
         :param request_url: a ``str`` is deprecated
 
-        Cookies with longer paths come first, then those that were set earlier.  Of several with the
-        same name only the most specific is returned: the one of the closest domain, then of the
-        longest path; but a ``Secure`` one before one that is not.  So are the cookies chosen that
-        a request has room for: 150, and 8190 octets.
+        Cookies with longer paths come first, then those that were set earlier.  Of several cookies
+        with the same name only one is returned: a ``Secure`` one before others, then the one of the
+        closest domain, then the one with the longest path.  A request carries at most 150 cookies
+        and 8190 bytes of them; they are chosen in the same way.
         """
         found: BaseCookie[str] = BaseCookie()
         if not self._store.count:
@@ -297,20 +298,19 @@ class CookieJar(AbstractCookieJar):
     ) -> None:
         """Write the cookies to a file that only its owner can read.
 
-        :param format: ``"json"``, which holds all that the jar knows, or ``"netscape"``:
-            ``cookies.txt``, as curl and :class:`http.cookiejar.MozillaCookieJar` read it
-        :raises OSError: the file could not be made in its directory, or what has its name is not
-            a regular file, such as a device
+        :param format: ``"json"``, which holds everything, or ``"netscape"``, a ``cookies.txt`` as
+            curl and :class:`http.cookiejar.MozillaCookieJar` read it
+        :raises OSError: the file could not be made in its directory, or *file_path* exists and is
+            not a regular file
         :raises ValueError: there is no such format
 
-        Session cookies are written too.  Both formats record when a cookie expires, and which
-        cookies are for one host only.  A ``cookies.txt`` has no place for ``SameSite``, for
-        cookies that are sent to all hosts, and for those with a control character; how many are
-        left out is logged.
+        Session cookies are written, too.  Both formats record when a cookie expires, and which
+        cookies are for one host only.  A ``cookies.txt`` cannot hold ``SameSite``, cookies for all
+        hosts, and cookies with a control character; the log says how many were left out.
 
-        A new file with mode 0600 is made beside the old one, and takes its place when it is
-        complete: whoever reads gets the old cookies or the new ones, and if the disk is full the
-        old ones remain.  A symbolic link is replaced by the file; what it points to is left alone.
+        A new file with mode 0600 is made beside the old one, and replaces it when it is complete:
+        a reader gets the old cookies or the new ones, and if the disk is full, the old ones remain.
+        A symbolic link is replaced by the file; its target is left alone.
         """
         self._store.expire(time.time())
         write_cookies(file_path, self._store, format)
@@ -318,12 +318,12 @@ class CookieJar(AbstractCookieJar):
     def load(self, file_path: PathLikeStr) -> None:
         """Replace the cookies by those of a file: JSON that ``save`` wrote, or a ``cookies.txt``.
 
-        The content says which of them it is.  Cookies that the jar would not accept from their
+        The content decides which of them it is.  Cookies that the jar would not accept from their
         host are left out, and so are those without a name.
 
         :raises OSError: the file could not be read
-        :raises ValueError: the file is damaged, or something else; the message names it, and the
-            line; the jar is unchanged
+        :raises ValueError: the file is damaged, or is not a file of cookies; the message names the
+            file and the line.  The jar is unchanged
         """
         store = Store()
         now = time.time()
@@ -372,7 +372,7 @@ _HOOKS: Final = Hooks(
 class DummyCookieJar(AbstractCookieJar):
     """Stores nothing and sends nothing.
 
-    :param loop: ignored
+    :param loop: no effect; accepted for compatibility with aiohttp
     """
 
     @property

@@ -91,31 +91,30 @@ class BearerAuthMiddleware:
 
     Pass it as one of the ``middlewares`` of a session or a request.
 
-    :param token_source: async callable that asks for a new token and returns it, as a ``str`` or
-        a :class:`BearerToken`
-    :param origins: where the token may go: one origin or several, such as
-        ``"https://api.example.com"``; that of the session's ``base_url`` when left out
-    :param leeway: how many seconds before its expiry a token is renewed; but it is used for at
-        least half of the time that it has left when it comes
-    :param allow_http: allow origins without TLS; without it only those on this computer are
+    :param token_source: async function that gets a new token and returns it, as a ``str`` or a
+        :class:`BearerToken`
+    :param origins: one or several origins that get the token, such as
+        ``"https://api.example.com"``; by default, that of the session's ``base_url``
+    :param leeway: how many seconds before its expiry a token is renewed: 30 by default.  A token
+        with a short life is used for at least half of it
+    :param allow_http: allow origins without TLS; by default, only those on this computer are
         allowed, such as ``"http://localhost:8080"``
-    :raises TypeError: an argument is of another type
-    :raises ValueError: *origins* is empty or holds something that is no origin, or that has no
-        TLS; or *leeway* is negative, infinite or NaN
+    :raises TypeError: an argument has the wrong type
+    :raises ValueError: *origins* is empty, an entry is not an origin or has no TLS, or *leeway* is
+        negative, infinite or NaN
 
     The source is called before the first request that needs a token, when the token is about to
     expire, and after a 401, but then at most once for each request.  Requests that need a token
-    while the source runs wait for it.  It runs in the task of one of them; if that is cancelled,
-    another one calls it again.  If the source raises an exception, all that wait get it, as it is
-    or as a copy; the next request calls the source again.
+    while the source runs wait for it.  It runs in the task of one of them; if that task is
+    cancelled, another one calls the source again.  If the source raises an exception, all requests
+    that wait raise it or a copy of it, and the next request calls the source again.
 
-    Requests of the source are sent without a token, so that they do not wait for themselves; the
-    source may use the same session.
+    The source may use the same session: its own requests are sent without a token.
 
-    Calling the middleware raises what the source raises, :exc:`TypeError` if that returns
-    something else than a token, :exc:`ValueError` for a text that is no token and for a token that
-    a proxy on another computer would get without TLS, and :exc:`ClientPayloadError` if the body
-    was used up before the 401 came.
+    Calling the middleware raises what the source raises; :exc:`TypeError` if the source returns
+    something other than a token; :exc:`ValueError` for a text that cannot be a token, and for a
+    token that a proxy on another computer would get without TLS; and :exc:`ClientPayloadError` if
+    the body was used up before the 401 came.
     """
 
     def __init__(

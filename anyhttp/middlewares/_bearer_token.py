@@ -31,12 +31,13 @@ class BearerToken:
     """A token and the time when it expires.
 
     :param value: the token, without the word ``Bearer``
-    :param expires_in: seconds from now; ``None`` if it is not known when the token expires
-    :param expires_at: the same as a point in time: seconds since the epoch, as
-        :func:`time.time` has them, or an aware ``datetime``
+    :param expires_in: when the token expires, in seconds from now; ``None``, the default, if that
+        is not known
+    :param expires_at: the same as a point in time: seconds since the epoch, as :func:`time.time`
+        returns them, or an aware ``datetime``
     :raises ValueError: *value* holds a character that a token cannot hold
-        (:rfc:`6750#section-2.1`), or the expiry is no time, or given twice
-    :raises TypeError: an argument is of another type
+        (:rfc:`6750#section-2.1`), the expiry is not a time, or it is given twice
+    :raises TypeError: an argument has the wrong type
 
     Neither ``str()`` nor ``repr()`` shows the value.
     """

@@ -29,28 +29,29 @@ _WAITING: Final = "waiting for its turn under the rate limit"
 
 
 class RateLimitMiddleware:
-    """Lets requests wait so that no more than so many are sent in a time, in the order they came.
+    """Limits how many requests are sent in a time; the others wait, and go in the order they came.
 
     Pass it as one of the ``middlewares`` of sessions.  All sessions that have the same object share
-    the limit.  Put it behind :class:`RetryMiddleware`, so that each attempt takes its turn.
-    Redirects take theirs too.
+    the limit.  Put it after :class:`RetryMiddleware`, so that each attempt counts.  Redirects
+    count, too.
 
-    Time passes for the limit also between event loops that run one after the other.  Those that
-    run at the same time, in several threads, do not share it.
+    Event loops that run one after the other share the limit.  Event loops that run at the same
+    time, in several threads, do not.
 
     :param rate: how many requests may be sent in *per* seconds
-    :param per: that time, in seconds
-    :param burst: how many may be sent at once after a pause.  With 1, requests are spaced evenly;
-        with more, a time of *per* seconds may see up to ``rate + burst - 1`` of them
-    :param per_host: whether each host has a limit of its own, or there is one for all requests
-    :param concurrency: how many requests may be under way at the same time, from the turn until
-        the body of the response has been received, or released; for each host, or for all.  Of a
-        WebSocket, only the handshake counts
-    :raises TypeError: an argument is of another type
+    :param per: that time, in seconds: 1 by default
+    :param burst: how many requests may be sent at once after a pause.  With 1, the default,
+        requests are spaced evenly; with more, up to ``rate + burst - 1`` of them may be sent in
+        *per* seconds
+    :param per_host: whether each host has a limit of its own, as by default, or all share one
+    :param concurrency: how many requests may be in progress at the same time, until the body of
+        the response has been received or the response released; for each host, or for all.  No
+        limit by default.  Only the handshake of a WebSocket counts
+    :raises TypeError: an argument has the wrong type
     :raises ValueError: an argument has a value that is not allowed
 
-    What it remembers of hosts is bounded: if there are more than 10 000 for which the limit is not
-    at rest, those that are closest to it are forgotten first.
+    It remembers at most 10 000 hosts to which requests were sent lately.  Those that would be
+    free again soonest are forgotten first.
     """
 
     def __init__(

@@ -57,12 +57,12 @@ _NOT_SENT: Final = (ClientConnectorError, ConnectionTimeoutError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryAttempt:
-    """One attempt to send a request, and what came of it: a response or an exception.
+    """One attempt to send a request, and its result: a response or an exception.
 
-    :param request: as the middleware has sent it
-    :param number: 1 for the first attempt
-    :param response: its body has not been read; a predicate may read it
-    :param exception: what was raised in the place of a response
+    :param request: the request as the middleware has sent it
+    :param number: number of the attempt, from 1
+    :param response: the response; its body has not been read, and *retry_if* may read it
+    :param exception: the exception that was raised instead of a response
     """
 
     request: ClientRequest
@@ -76,37 +76,39 @@ RetryPredicate = Callable[[RetryAttempt], bool | Awaitable[bool | None] | None]
 
 
 class RetryMiddleware:
-    """Sends a request again when the connection failed or the server is busy, after a while.
+    """Sends a request again after a pause when the connection failed or the server is busy.
 
     Pass it as one of the ``middlewares`` of a session or a request, usually as the first, so that
-    those behind it see each attempt.  It runs once for each redirect, like all middlewares, and
-    then counts anew.  It keeps nothing between requests, so one object may serve many sessions.
+    the others see each attempt.  Like all middlewares, it runs once for each redirect, and counts
+    anew each time.  It keeps nothing between requests, so many sessions can share one object.
 
-    The wait is a random part of a bound that doubles from attempt to attempt (exponential backoff
-    with full jitter).  If a response says ``Retry-After``, that comes on top of it.  During the
-    wait, nothing is held: the connection of the former response has been given back.
+    The pause is a random part of a bound that doubles from attempt to attempt (exponential backoff
+    with full jitter).  The ``Retry-After`` of a response is added to it.  During the pause the
+    request holds no connection.
 
-    A response that is not repeated any more is returned, and an exception raised, with a note that
-    says why.  That happens at once if less time is left than the wait would take: of the ``total``
-    of the request's timeout, or of *total*.
+    After the last attempt, its response is returned, or its exception is raised with a note that
+    says why no other attempt follows.  No attempt follows either if the time left is shorter than
+    the pause: of the ``total`` of the request's timeout, or of *total*.
 
-    :param attempts: how often a request is sent at most, the first time included
-    :param total: seconds from the beginning of the first attempt after which no other begins;
-        it does not end one that runs
-    :param backoff: upper bound of the first wait, in seconds
-    :param max_backoff: beyond this the bound does not grow, in seconds
-    :param max_retry_after: a response that asks for a longer wait is not repeated, in seconds
-    :param statuses: those of responses after which the request is sent again, and those by which
-        a proxy refuses a tunnel
-    :param methods: those of requests that may be sent twice; ``None`` for all.  A request that was
-        not sent at all, as there was no connection, is repeated whatever its method
-    :param exceptions: after which the request is sent again.  An error of TLS or of a fingerprint
-        is passed on even if it is derived from one of these
-    :param retry_if: is asked first; gets a :class:`RetryAttempt`, and returns whether another
-        should follow, or ``None`` to leave that to *statuses*, *methods* and *exceptions*.  It may
-        be a coroutine function
+    :param attempts: how often a request is sent at most, the first time included: 4 by default
+    :param total: no attempt begins later than so many seconds after the first one began; no limit
+        by default.  An attempt that has begun is not ended
+    :param backoff: upper bound of the first pause, in seconds: half a second by default
+    :param max_backoff: the bound does not grow beyond this, in seconds: 30 by default
+    :param max_retry_after: the request is not sent again if a response asks for a longer pause,
+        in seconds: 60 by default
+    :param statuses: statuses after which the request is sent again, also those with which a proxy
+        refuses a tunnel: 429, 502, 503 and 504 by default
+    :param methods: methods of the requests that may be sent twice; ``None`` for all.  By default,
+        the idempotent ones.  If no connection could be made, a request is sent again whatever its
+        method
+    :param exceptions: classes of exceptions after which the request is sent again.  Errors of TLS
+        and fingerprints are raised at once, even if they are derived from one of these
+    :param retry_if: is called first, with a :class:`RetryAttempt`, and returns whether another
+        attempt should follow; ``None`` leaves that to *statuses*, *methods* and *exceptions*.  It
+        may be async
     :param random: returns a number from 0 up to 1, for the jitter
-    :raises TypeError: an argument is of another type
+    :raises TypeError: an argument has the wrong type
     :raises ValueError: an argument has a value that is not allowed
     """
 

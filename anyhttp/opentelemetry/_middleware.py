@@ -55,34 +55,36 @@ _Captured = tuple[tuple[str, str], ...]
 class OpenTelemetryMiddleware:
     """Makes a span of each request, measures it, and tells the server which trace it belongs to.
 
-    It follows the semantic conventions for HTTP.  What goes out is what has a span: the request
-    that a redirect leads to has one of its own, and so has each attempt of a middleware for retries
-    that stands before this one among the middlewares.  So it is best put last.  A span ends when
-    the body of the response has been received or has failed, or the response is released.
+    It follows the semantic conventions for HTTP.  Each request that is sent has a span of its own:
+    also the request that a redirect leads to, and each attempt of a :class:`RetryMiddleware` that
+    comes before this middleware.  So it is best put last.  A span ends when the body of the
+    response has been received or has failed, or when the response is released.
 
-    Without an SDK this only passes on the trace that the program is part of.
+    Without an SDK, it only passes on the trace that the program is part of.
 
-    :param tracer_provider: makes the spans; the global one when left out
-    :param meter_provider: takes the measurements; the global one when left out
+    :param tracer_provider: makes the spans; the global one by default
+    :param meter_provider: takes the measurements; the global one by default
     :param propagate: whether requests get the headers of the global propagator, such as
-        ``traceparent`` and ``baggage``; or a callable that is given the URL and decides
-    :param captured_request_headers: names of headers that become attributes of spans
+        ``traceparent`` and ``baggage``; or a function that takes the URL and decides.  On by
+        default
+    :param captured_request_headers: names of headers that become attributes of spans; none by
+        default
     :param captured_response_headers: the same for headers of responses
-    :param redacted_query: names in the query of a URL whose values are not shown, in whatever
-        case; the default is :data:`REDACTED_QUERY`
-    :param known_methods: methods that are shown as they are, and not as ``_OTHER``; when left out,
+    :param redacted_query: names in the query of a URL whose values are not shown, in upper or lower
+        case; :data:`REDACTED_QUERY` by default
+    :param known_methods: methods that are shown as they are, and not as ``_OTHER``; by default,
         those of the variable ``OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS``, or else those of HTTP
     :param record_exceptions: add an event with the text and the traceback of an error to its span;
-        they may contain what nobody else should see
-    :param development_metrics: measure, too, what the conventions are still developing: how many
-        requests are active, and the sizes of bodies
-    :param request_hook: is given each span that is recorded and its request, before it is sent
-    :param response_hook: is given each span that is recorded, the request, and the response, when
-        its head is there
+        off by default, as they may contain secrets
+    :param development_metrics: also measure what the conventions have not settled yet: how many
+        requests are active, and the sizes of bodies.  Off by default
+    :param request_hook: called with each recorded span and its request, before the request is sent
+    :param response_hook: called with each recorded span, the request, and the response, when its
+        head has arrived
     :raises TypeError: an argument has the wrong type
     :raises ValueError: one of the captured headers has no valid name, or contains credentials
 
-    What a hook, or *propagate*, raises is what the request fails with.
+    The request raises what a hook or *propagate* raises.
     """
 
     def __init__(

@@ -1,8 +1,7 @@
 """Test programs that make requests, without a network.
 
 Requests go through the real client: cookies, redirects, decoding, time limits, tracing and
-middlewares work as they do in production.  Only the network is replaced.  Nothing else in the
-package imports this room; the plugin for pytest does, when a test uses one of its fixtures.
+middlewares work as they do in production.  Only the network is replaced.
 """
 
 from __future__ import annotations

@@ -76,26 +76,26 @@ Body: TypeAlias = "bytes | bytearray | memoryview | Drip | Iterable[bytes] | Asy
 
 
 class Answer:
-    """What a request is answered with.
+    """The answer to a request.
 
-    At most one of *json*, *text*, *body* and *raw* is given.
+    Give at most one of *json*, *text*, *body* and *raw*.
 
     :param status: from 200 to 999
     :param reason: the text after the status; by default the usual one
-    :param headers: header fields, in the place of those that would be added: ``Content-Type``, and
+    :param headers: header fields.  They replace those that would be added: ``Content-Type``, and
         ``Content-Length`` or ``Transfer-Encoding``.  They are sent as they are, so a wrong length
         is possible; then the connection is closed after the body.  With ``Content-Encoding``, the
-        body has to be encoded already
-    :param json: the body, as JSON
-    :param text: the body, as text in UTF-8
-    :param body: the body: bytes, an iterable or asynchronous iterable of bytes, or what
-        :func:`drip` returns.  What has to be iterated is sent in chunks, each when it is there
-    :param exception: what happens instead of a response, or after the body, if there is one: an
-        exception or a class of them.  An :exc:`OSError`, an exception of TLS or of this package is
-        brought about by what causes it in reality, so the client may raise another one, which
-        stands for it.  Any other exception comes out of the request as it is
-    :param raw: bytes in the place of the whole response; the connection is closed after them
-    :param delay: seconds to wait before anything is sent
+        body must be encoded already
+    :param json: an object to send as JSON
+    :param text: a text to send in UTF-8
+    :param body: the body: bytes, an iterable or async iterable of bytes, or what :func:`drip`
+        returns.  The items of an iterable are sent as chunks, each as soon as it is there
+    :param exception: an exception, or a class of exceptions, that happens instead of a response, or
+        after the body if there is one.  An :exc:`OSError`, an exception of TLS or one of this
+        package is made to happen by its usual cause, so the client may raise another one in its
+        place.  The request raises any other exception as it is
+    :param raw: bytes to send instead of a response; the connection is closed after them
+    :param delay: how long to wait before anything is sent, in seconds
     :raises TypeError: an argument has the wrong type
     :raises ValueError: an argument has a value that cannot be sent, or contradicts another
     """

@@ -53,8 +53,8 @@ class ASGIConnector(ApplicationConnector):
         its shutdown
     :param limit: requests in progress in all; 0 or ``None`` for no limit
     :param limit_per_host: the same for one host
-    :raises TypeError: *app* is no ASGI 3 application, or an argument is of a wrong type
-    :raises ValueError: an argument has a value is not allowed
+    :raises TypeError: *app* is no ASGI 3 application, or an argument has the wrong type
+    :raises ValueError: an argument has a value that is not allowed
     """
 
     def __init__(

@@ -56,23 +56,23 @@ class RequestRoutes:
         """Answer requests of *method* to *url*.
 
         :param url: a URL, in which ``{name}`` stands for one segment of the path and
-            ``{name:path}`` for the rest; a :class:`yarl.URL`, which has no named parts; a path
-            alone, for any origin; a regular expression, matched against the URL from its beginning
-        :param options: what :class:`Answer` takes, for one answer to all requests; or
-            ``answer=``: an answer, or a function, asynchronous or not, that gets the
-            :class:`ReceivedRequest` and returns one; or ``answers=``: a sequence of these, which
-            are used once each.  An answer may also be a status, text, bytes, a dictionary or list
-            for JSON, or an exception.  What a function raises comes out of the request as it is,
-            as a mistake in the test; an exception that it returns is brought about like one of
-            :class:`Answer`, on the connection that exists by then.
+            ``{name:path}`` for the rest; a :class:`yarl.URL`, which has no named parts; a path,
+            for any origin; or a regular expression that matches the URL from its beginning
+        :param options: the arguments of :class:`Answer`, for one answer to all requests.  Or
+            ``answer=``: an answer, or a function, async or not, that takes the
+            :class:`ReceivedRequest` and returns one.  Or ``answers=``: a sequence of these, each of
+            which is used once.  An answer may also be a status, text, bytes, a dictionary or list
+            for JSON, or an exception.  The request raises what a function raises as it is; an
+            exception that a function returns is made to happen, as for :class:`Answer`, on the
+            connection that exists by then.
 
-            ``match_query=``, ``match_headers=``, ``match_json=`` and ``match_body=`` are what a
-            request must have besides.  Without ``match_query``, the query of *url* is all of the
-            request's.  Values of headers, and the body, may be patterns.
+            ``match_query=``, ``match_headers=``, ``match_json=`` and ``match_body=`` say what else
+            a request must have.  Without ``match_query``, the request must have the query of *url*
+            and no other parameters.  Values of headers, and the body, may be patterns.
 
             ``times=`` limits how many requests the route answers.  With ``stream_request=True``
-            the function is called when the head of a request has been received; it gets the body
-            by :meth:`ReceivedRequest.stream`.
+            the function is called when the head of a request has been received; it reads the body
+            with :meth:`ReceivedRequest.stream`.
         :raises TypeError: an argument has the wrong type
         :raises ValueError: an argument has a value that is not allowed, or the route could never
             answer, because one that was made before takes all of its requests

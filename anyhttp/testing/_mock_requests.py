@@ -29,27 +29,28 @@ MOCK: Final = "mock"
 def mock_requests(*, assert_all_called: bool = True, whole_process: bool = False) -> MockedRequests:
     """Let a mock answer the requests that the program makes, in a block or in a function.
 
-    As a context manager, after ``with`` or ``async with``, it gives the mock.  As a decorator of a
-    function, plain or asynchronous, it passes the mock as the argument ``mock``, if the function
-    has a parameter of that name.
+    As a context manager, with ``with`` or ``async with``, it returns the mock.  As a decorator of a
+    function, plain or async, it passes the mock as the argument ``mock`` if the function has a
+    parameter with that name.
 
-    It covers what would connect to a network, whoever made the session and when:
-    :class:`~anyhttp.TCPConnector`, :class:`~anyhttp.UnixConnector`, and the transports for httpx.
-    A request that no route answers raises :exc:`UnansweredRequest`, where it is made and, if the
-    program catches that, at the end.  An outer block is asked only for the hosts of
-    :meth:`RequestMock.pass_through`, to which requests are made as if the block were not there.
+    It replaces the network for :class:`~anyhttp.TCPConnector`, :class:`~anyhttp.UnixConnector` and
+    the transports for httpx, in every session.  A request that no route answers raises
+    :exc:`UnansweredRequest`, and again at the end of the block if the program has caught it.
+    Blocks may be nested: the outer one answers only requests to the hosts of the inner one's
+    :meth:`RequestMock.pass_through`.
 
-    It holds in the block itself and in tasks that are started in it, so tests that run side by side
-    do not meet.  Threads have it if they get the context, as those of :func:`asyncio.to_thread` and
-    of anyio and trio do; those of ``threading.Thread`` do not by default.  A task that outlives the
-    block has the network again.
+    It applies to the block and to the tasks that are started in it, so tests that run side by side
+    do not affect each other.  It also applies to threads that get the context, as those of
+    :func:`asyncio.to_thread`, anyio and trio do; by default, a ``threading.Thread`` does not.  A
+    task that outlives the block uses the network again.
 
-    ``async with`` waits for the ends of the functions that answer, which ``with`` only cancels.
+    ``async with`` waits until the functions that answer have ended; ``with`` only cancels them.
 
-    :param assert_all_called: raise an error at the end if a route was never called
-    :param whole_process: whether it holds in all tasks and threads of the process instead
+    :param assert_all_called: raise an error at the end if a route was never called; on by default
+    :param whole_process: apply to all tasks and threads of the process; off by default
     :raises AssertionError: at the end, if nothing else was raised: a route was never called
-    :raises UnansweredRequest: the same, for a request that no route has answered
+    :raises UnansweredRequest: at the end, if nothing else was raised: no route has answered a
+        request
     """
     check_flag("assert_all_called", assert_all_called)
     check_flag("whole_process", whole_process)
