@@ -8,6 +8,7 @@ inside an async function, with ``session`` and the names of the package.
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import re
@@ -130,6 +131,9 @@ async def printed(
     name: str, capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> str:
     """What the program prints, with what differs each time replaced."""
+    for library in ("httpx", "requests"):
+        if f"\nimport {library}\n" in FILES[name]:
+            pytest.importorskip(library)
     variables, _ = COMMANDS[name]
     write_neighbours(name, folder)
     async with serve() as server:
@@ -138,7 +142,11 @@ async def printed(
         for variable, value in variables.items():
             monkeypatch.setenv(variable, value.replace(ADDRESS, address))
         source = FILES[name].replace(ADDRESS, address)
-        await names_of(without_start(source))["main"]()
+        main = names_of(without_start(source))["main"]
+        if inspect.iscoroutinefunction(main):
+            await main()
+        else:
+            await anyio.to_thread.run_sync(main)
         printed = capsys.readouterr().out.replace(address, ADDRESS)
     return BOUNDARY.sub("BOUNDARY", printed.replace("\r\n", "\n"))
 

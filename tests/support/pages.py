@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any, Final
 
 #: What starts a program, as its last line.
-_START: Final = re.compile(r"\n(?:anyio|asyncio|trio)\.run\(main(?:\(\))?\)\n\Z")
+_START: Final = re.compile(r"\n(?:(?:anyio|asyncio|trio)\.run\(main(?:\(\))?\)|main\(\))\n\Z")
 
 
 def blocks(text: str, language: str) -> list[str]:
