@@ -40,6 +40,7 @@ NEEDED_IN_SDIST: Final = {
     "RELEASING.md",
     "changes/README.md",
     "docs/conf.py",
+    "docs/man/anyhttp.1",
     "examples/get.py",
     "hatch_build.py",
     "noxfile.py",
@@ -73,14 +74,19 @@ def check_sdist(path: Path) -> None:
 
 
 def check_wheel(path: Path) -> Message:
-    """Fail unless the wheel has the package, the plugin, and nothing else; return its metadata."""
+    """Fail unless the wheel has the package, the plugin, the page of the manual, and nothing else.
+
+    Return its metadata.
+    """
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-        (info,) = {name.partition("/")[0] for name in names} - {"anyhttp", PLUGIN}
+        tops = {name.partition("/")[0] for name in names}
+        (info,) = (name for name in tops if name.endswith(".dist-info"))
+        manual = f"{info.removesuffix('.dist-info')}.data/data/share/man/man1/anyhttp.1"
         metadata = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
         entry_points = archive.read(f"{info}/entry_points.txt").decode()
         licence = archive.read(f"{info}/licenses/LICENSE")
-    wanted = {PLUGIN} | files_below("anyhttp")
+    wanted = {PLUGIN, manual} | files_below("anyhttp")
     assert "anyhttp/py.typed" in wanted
     require_same(path.name, [name for name in names if not name.startswith(info)], wanted)
     require_same("entry points", entry_points.split("\n"), ENTRY_POINTS)

@@ -22,6 +22,7 @@ from anyhttp import BasicAuth
 from anyhttp._headers import is_token
 from anyhttp._targets import checked_proxy
 
+from ._help import DescribedCommand
 from ._streams import ClosedStream, require_stdout
 
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -36,8 +37,8 @@ STDIN: Final = "anyhttp.stdin"
 NOT_SHOWN: Final = "(it is not shown, as it may be a secret)"
 
 
-class Command(click.Command):
-    """A command that does not show arguments that are too many.
+class Command(DescribedCommand):
+    """A command that does not show arguments that it does not expect.
 
     Who forgets the quotes around a header field has the token in them.
 
@@ -53,13 +54,13 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments into *ctx*, and refuse those that are left.
 
-        :raises click.UsageError: the command line makes no sense
+        :raises click.UsageError: the arguments are wrong
         """
         if self._stdin:
             ctx.meta[STDIN] = self._stdin
         rest = super().parse_args(ctx, args)
-        if rest:
-            ctx.fail(too_many(len(rest)))
+        if rest and not ctx.resilient_parsing:
+            ctx.fail(unexpected(len(rest)))
         return rest
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -67,17 +68,16 @@ class Command(click.Command):
 
         :raises OSError: it is closed
         """
-        saved = str(ctx.params.get("output") or "-") != "-"
+        saved = ctx.params.get("many") or str(ctx.params.get("output") or "-") != "-"
         if not saved or ctx.params.get("include") or ctx.params.get("many"):
             require_stdout()
         return super().invoke(ctx)
 
 
-def too_many(number: int) -> str:
-    """Return what to say of *number* arguments that are too many."""
-    if number > 1:
-        return f"{number} arguments too many; put quotes around those with blanks in them"
-    return "one argument too many; put quotes around one with blanks in it"
+def unexpected(number: int) -> str:
+    """Return what to say of *number* arguments that are not expected."""
+    count = f"{number} unexpected arguments" if number > 1 else "an unexpected argument"
+    return f"{count}; put quotes around an argument that contains spaces"
 
 
 def read_stdin(ctx: click.Context, param: click.Parameter) -> bytes:
@@ -89,7 +89,7 @@ def read_stdin(ctx: click.Context, param: click.Parameter) -> bytes:
     if isinstance(sys.stdin, ClosedStream):
         raise click.BadParameter("standard input is closed", ctx, param)
     if (owner := ctx.meta.setdefault(STDIN, name)) != name:
-        raise click.BadParameter(f"standard input is for {owner}", ctx, param)
+        raise click.BadParameter(f"standard input is used for {owner}", ctx, param)
     return sys.stdin.buffer.read()
 
 
@@ -100,7 +100,7 @@ def from_environment(ctx: click.Context, param: click.Parameter, value: str) -> 
     """
     name = value.removeprefix(ENVIRONMENT)
     if name not in os.environ:
-        raise click.BadParameter(f"there is no variable {name!r} in the environment", ctx, param)
+        raise click.BadParameter(f"the environment has no variable {name!r}", ctx, param)
     return os.environ[name]
 
 
@@ -120,10 +120,10 @@ def read_value(ctx: click.Context, param: click.Parameter, value: str) -> str:
             with open(value[1:], "rb") as file:
                 content = file.read(LARGEST_VALUE + 1)
         except (OSError, ValueError) as exc:  # ValueError: a NUL in the name
-            problem = exc.strerror if isinstance(exc, OSError) else "no name of a file"
+            problem = exc.strerror if isinstance(exc, OSError) else "not a file name"
             raise click.BadParameter(f"the file after '@': {problem}", ctx, param) from exc
     if len(content) > LARGEST_VALUE:
-        raise click.BadParameter(f"more than {LARGEST_VALUE} bytes", ctx, param)
+        raise click.BadParameter(f"the value has more than {LARGEST_VALUE} bytes", ctx, param)
     text = content.decode("utf-8", "surrogateescape")
     return text.removesuffix("\n").removesuffix("\r")
 
@@ -144,11 +144,13 @@ def with_scheme(
     """
     url = value.strip(AROUND)
     if not url:
-        raise click.BadParameter("it is empty", ctx, param)
+        raise click.BadParameter("the URL is empty", ctx, param)
     if url[0] in QUOTES:
-        raise click.BadParameter(f"it begins with {url[0]}; leave that out", ctx, param)
+        raise click.BadParameter(
+            f"the URL begins with {url[0]}, which must be left out", ctx, param
+        )
     if url[-1] in QUOTES:
-        raise click.BadParameter(f"it ends with {url[-1]}; leave that out", ctx, param)
+        raise click.BadParameter(f"the URL ends with {url[-1]}, which must be left out", ctx, param)
     return url if SCHEME.match(url) else f"{scheme}://{url.removeprefix('//')}"
 
 
@@ -262,7 +264,7 @@ def as_login(ctx: click.Context, param: click.Parameter, value: str | None) -> B
     if not colon:
         if not sys.stdin.isatty():
             raise click.BadParameter(
-                "there is no ':' before a password, and no terminal to ask for one", ctx, param
+                "there is no password after a ':', and no terminal to ask for one", ctx, param
             )
         password = click.prompt(
             f"Password of {user}", hide_input=True, default="", show_default=False, err=True
@@ -278,7 +280,7 @@ def as_token(
         return None
     token = read_value(ctx, param, value).strip()
     if not token or len(token.split()) > 1:
-        raise click.BadParameter(f"this is not one token {NOT_SHOWN}", ctx, param)
+        raise click.BadParameter(f"this is not a single token {NOT_SHOWN}", ctx, param)
     return "Authorization", f"Bearer {token}"
 
 
@@ -291,7 +293,7 @@ def one_authorization(
     """
     named = any(name.lower() == "authorization" for name, _ in headers)
     if named + (login is not None) + (token is not None) > 1:
-        raise click.UsageError("--user, --bearer and a field Authorization exclude each other")
+        raise click.UsageError("use only one of --user, --bearer and a header field Authorization")
     return [*headers, token] if token else headers
 
 
@@ -335,7 +337,7 @@ def as_json(ctx: click.Context, param: click.Parameter, value: str | None) -> by
         try:
             json.loads(body)
         except (ValueError, RecursionError) as exc:
-            raise click.BadParameter(f"this is not JSON: {exc}", ctx, param) from exc
+            raise click.BadParameter(f"this is not valid JSON: {exc}", ctx, param) from exc
     return body
 
 
@@ -344,15 +346,15 @@ def as_tls(
 ) -> ssl.SSLContext | bool:
     """Return the value of the request's option ``ssl``."""
     if insecure and ca_file:
-        raise click.UsageError("--insecure and --cacert exclude each other")
+        raise click.UsageError("--insecure and --cacert cannot be used together")
     if key and not certificate:
-        raise click.UsageError("--key needs --cert")
+        raise click.UsageError("--key can only be used with --cert")
     if not (ca_file or certificate):
         return not insecure
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError as exc:
-        raise click.UsageError(f"{ca_file} holds no certificate in PEM") from exc
+        raise click.UsageError(f"{ca_file} contains no certificate in PEM format") from exc
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -386,6 +388,6 @@ def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | No
                 f"the key in {key or certificate} cannot be read with this password"
             ) from exc
         raise click.UsageError(
-            f"{certificate}{f' and {key}' if key else ''} hold no client certificate with its "
-            f"private key in PEM: {reason or exc}"
+            f"{certificate}{f' and {key}' if key else ''} cannot be used as client "
+            f"certificate and private key in PEM format: {reason or exc}"
         ) from exc

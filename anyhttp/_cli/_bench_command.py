@@ -14,7 +14,15 @@ from ._options import CONTEXT, Route, Sender, route_options, sender_options
 from ._run import BACKENDS, Leave, run as run_on
 
 
-@click.command("bench", cls=Command, context_settings=CONTEXT)
+@click.command(
+    "bench",
+    cls=Command,
+    context_settings=CONTEXT,
+    examples=(
+        ("anyhttp bench localhost:8000/items", "Send 1000 requests, 10 at a time."),
+        ("anyhttp bench localhost:8000/items -c 100 --duration 10", "100 at a time, for 10 s."),
+    ),
+)
 @click.argument("url", callback=with_scheme)
 @click.option(
     "-n",

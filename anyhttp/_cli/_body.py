@@ -67,7 +67,7 @@ def body_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         given = [content for content in (data, json_body, form or None) if content is not None]
         if len(given) > 1:
-            raise click.UsageError("--data, --json and --form exclude each other")
+            raise click.UsageError("use only one of --data, --json and --form")
         headers: Sequence[tuple[str, str]] = ()
         if json_body is not None:
             headers = [("Content-Type", "application/json"), ("Accept", "application/json")]

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import click
 
 from ._bench_command import bench_command
+from ._completion import VARIABLE, completion
 from ._demo_command import demo_command
 from ._failures import describe, print_error
 from ._fetch_command import fetch_command
+from ._help import DescribedCommand
 from ._run import INTERRUPTED, Leave
 from ._sse_command import sse_command
 from ._ws_command import ws_command
 
 #: The commands that have a name; anything else is a URL with its options.
-NAMED: Final = {"bench": bench_command, "demo": demo_command, "sse": sse_command, "ws": ws_command}
+NAMED: Final[Mapping[str, DescribedCommand]] = {
+    "bench": bench_command,
+    "demo": demo_command,
+    "sse": sse_command,
+    "ws": ws_command,
+}
+
+fetch_command.others.update(NAMED)
+
+
+def chosen(args: Sequence[str]) -> tuple[str, click.Command, list[str]]:
+    """Return the command that *args* are for: its name, itself, and the rest of its arguments."""
+    if args and args[0] == "help":
+        args = [*args[1:], "--help"]
+    if args and args[0] in NAMED:
+        return f"anyhttp {args[0]}", NAMED[args[0]], list(args[1:])
+    return "anyhttp", fetch_command, list(args)
 
 
 def run(args: Sequence[str], leave: Leave | None = None) -> int:
     """Run the command line *args* and return the exit status."""
-    name, command, rest = "anyhttp", fetch_command, list(args)
-    if rest and rest[0] in NAMED:
-        name, command, rest = f"anyhttp {rest[0]}", NAMED[rest[0]], rest[1:]
     try:
+        if instruction := os.environ.get(VARIABLE):
+            click.echo(completion(instruction, chosen, NAMED))
+            return 0
+        name, command, rest = chosen(args)
         status = int(command.main(rest, prog_name=name, standalone_mode=False, obj=leave))
     except click.UsageError as exc:
         exc.show()

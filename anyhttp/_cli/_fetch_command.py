@@ -10,7 +10,7 @@ import click
 
 from anyhttp._common import __version__
 
-from ._arguments import Command, as_urls, too_many
+from ._arguments import Command, as_urls, unexpected
 from ._body import Body, body_options
 from ._download import Options as Downloads, save_files
 from ._fetch import Options, fetch
@@ -29,7 +29,27 @@ from ._run import Leave, run as run_on
 from ._saving import Saving, saving_options
 
 
-@click.command("anyhttp", cls=Command, context_settings=CONTEXT)
+@click.command(
+    "anyhttp",
+    cls=Command,
+    context_settings=CONTEXT,
+    examples=(
+        ("anyhttp localhost:8000/items", "Print the body."),
+        (
+            "anyhttp localhost:8000/items -q page=2 -i",
+            "Add a query, show status and header fields.",
+        ),
+        ('anyhttp localhost:8000/items --json \'{"name": "pencil"}\'', "Send JSON by POST."),
+        ("anyhttp localhost:8000/photos -F title=Me -F photo=@me.jpg", "Send a form with a file."),
+        ("anyhttp https://example.org/ --bearer @env:API_TOKEN", "Log in with a token."),
+        ("anyhttp https://example.org/file.zip -o file.zip --fail", "Save a file."),
+        ("anyhttp -O https://example.org/a.zip https://example.org/b.zip", "Save two files."),
+        ("anyhttp https://localhost:8443/ --cacert ca.pem -v", "Trust a CA, show what happens."),
+    ),
+    success="A complete response came, whatever its status; with --download, each file is there.",
+    failure="It did not come, or --fail is given and the status is 400 or more; "
+    "a line on standard error says why.",
+)
 @click.argument("urls", metavar="URL...", nargs=-1, required=True, callback=as_urls)
 @click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
 @click.option("-I", "--head", is_flag=True, help="Ask for the head alone (HEAD), and show it.")
@@ -72,16 +92,17 @@ def fetch_command(
     Arguments can be seen by other users of the machine.  So anything secret can be read from a
     FILE, from standard input (@-) or from a variable of the environment (@env:NAME).
 
-    "anyhttp ws URL" talks to a WebSocket, "anyhttp demo" shows what the client can do.
+    "anyhttp help COMMAND" describes one of the other commands.
     """
     if head and (method or saving.output or body.content is not None):
-        raise click.UsageError("--head excludes --request, --output and a body")
+        raise click.UsageError("--head cannot be used with --request, --output or a body")
     if len(urls) > 1 and not saving.many:
-        raise click.UsageError(f"{too_many(len(urls) - 1)}; for several URLs, add --download")
+        raise click.UsageError(f"{unexpected(len(urls) - 1)}; for several URLs, add --download")
     if saving.resumes:
         if method or head or include or body.content is not None:
             raise click.UsageError(
-                "--continue and --download exclude --request, --head, --include and a body"
+                "--continue and --download cannot be used with --request, --head, --include or "
+                "a body"
             )
         downloads = Downloads(
             urls=urls,

@@ -199,7 +199,7 @@ def route_options(function: Function) -> Function:
         **others: Any,
     ) -> Any:
         if unix_socket and (proxy or addresses):
-            raise click.UsageError("--unix-socket excludes --proxy and --resolve")
+            raise click.UsageError("--unix-socket cannot be used with --proxy or --resolve")
         route = Route(
             proxy=proxy,
             addresses=addresses,

@@ -21,7 +21,15 @@ from ._run import Leave, run as run_on
 from ._sse import Options, listen
 
 
-@click.command("sse", cls=Command, context_settings=CONTEXT)
+@click.command(
+    "sse",
+    cls=Command,
+    context_settings=CONTEXT,
+    examples=(
+        ("anyhttp sse localhost:8000/events", "Print the events as they arrive."),
+        ("anyhttp sse localhost:8000/events --json-lines | jq .data", "Pass them to a program."),
+    ),
+)
 @click.argument("url", callback=with_scheme)
 @sender_options
 @click.option(

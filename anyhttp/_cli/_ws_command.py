@@ -12,7 +12,20 @@ from ._run import Leave, run as run_on
 from ._ws import Options, talk
 
 
-@click.command("ws", cls=Command, stdin="the messages", context_settings=CONTEXT)
+@click.command(
+    "ws",
+    cls=Command,
+    stdin="the messages",
+    context_settings=CONTEXT,
+    examples=(
+        ("anyhttp ws localhost:8000/chat", "Type messages, see the answers; Ctrl-D closes."),
+        ("anyhttp ws wss://localhost:8443/chat --cacert ca.pem -v", "Show what happens, too."),
+        ("anyhttp ws localhost:8000/echo < questions > answers", "Send the lines of a file."),
+    ),
+    success="The WebSocket was opened, and closed in an orderly way.",
+    failure="It could not be opened, the connection was lost, or the server closed it with a "
+    "code other than 1000 and 1001; a line on standard error says which.",
+)
 @click.argument("url", callback=with_ws_scheme)
 @sender_options
 @route_options

@@ -72,7 +72,7 @@ def test_a_failure_is_one_line_and_status_1(
 def test_misuse_is_status_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], args: Sequence[str]
 ) -> None:
-    """A command line that makes no sense is answered with its usage; nothing is sent."""
+    """Wrong arguments are answered with its usage; nothing is sent."""
     (tmp_path / "empty").touch()
     assert run([arg.format(tmp=tmp_path) for arg in args]) == 2
     assert capsys.readouterr().err.startswith("Usage: anyhttp ")

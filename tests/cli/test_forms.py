@@ -122,9 +122,9 @@ def test_the_method_is_the_users(peer: Peer, fetch: Fetch) -> None:
         (["-F", "=s3cret"], "NAME=VALUE or NAME=@FILE"),
         (["-F", "a=@{tmp}/none"], "{tmp}/none: No such file or directory"),
         (["-F", "a=<{tmp}/none"], "the file after '@': No such file or directory"),
-        (["-F", "a=@env:NO_SUCH_VARIABLE"], "no variable 'NO_SUCH_VARIABLE'"),
-        (["-F", "a=s3cret", "-d", "b=1"], "--data, --json and --form exclude each other"),
-        (["-F", "a=s3cret", "--json", "1"], "--data, --json and --form exclude each other"),
+        (["-F", "a=@env:NO_SUCH_VARIABLE"], "the environment has no variable 'NO_SUCH_VARIABLE'"),
+        (["-F", "a=s3cret", "-d", "b=1"], "use only one of --data, --json and --form"),
+        (["-F", "a=s3cret", "--json", "1"], "use only one of --data, --json and --form"),
     ],
 )
 def test_what_is_wrong_with_a_field_is_said(

@@ -129,7 +129,7 @@ def test_json_is_sent_as_written_and_asked_for(peer: Peer, fetch: Fetch, tmp_pat
 def test_json_that_is_nested_too_deeply_is_no_json(capsys: pytest.CaptureFixture[str]) -> None:
     """What Python cannot check is a mistake in the command line, not one of the command."""
     assert run(["--json", "[" * 100_000, "http://127.0.0.1:1/"]) == 2
-    assert "this is not JSON" in capsys.readouterr().err
+    assert "this is not valid JSON" in capsys.readouterr().err
 
 
 def test_redirects_are_followed_up_to_a_limit(peer: Peer, fetch: Fetch) -> None:
@@ -177,7 +177,7 @@ def test_head_excludes_what_it_has_no_use_for(
 ) -> None:
     """Neither another method, nor a body in either direction."""
     assert run(["-I", *others, "http://127.0.0.1:1/"]) == 2
-    assert "--head excludes" in capsys.readouterr().err
+    assert "--head cannot be used with" in capsys.readouterr().err
 
 
 def test_servers_may_compress_unless_told_otherwise(peer: Peer, fetch: Fetch) -> None:

@@ -220,7 +220,7 @@ def test_a_unix_socket_excludes_other_ways(
     """There is nothing that they could be for."""
     for command in [[], ["ws"]]:
         assert run([*command, "--unix-socket", "/none", *others, "http://localhost/"]) == 2
-        assert "--unix-socket excludes" in capsys.readouterr().err
+        assert "--unix-socket cannot be used with" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -292,12 +292,24 @@ def test_the_password_of_a_key_is_asked_for(
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--key", "{key}"], "--key needs --cert"),
+        (["--key", "{key}"], "--key can only be used with --cert"),
         (["--cert", "{tmp}/none"], "does not exist"),
-        (["--cert", "{empty}"], "hold no client certificate with its private key in PEM"),
-        (["--cert", "{cert}"], "hold no client certificate with its private key in PEM"),
-        (["--cert", "{cert}", "--key", "{other}"], "hold no client certificate with its private"),
-        (["--cert", "{cert}", "--key", "{empty}"], "hold no client certificate with its private"),
+        (
+            ["--cert", "{empty}"],
+            "cannot be used as client certificate and private key in PEM format",
+        ),
+        (
+            ["--cert", "{cert}"],
+            "cannot be used as client certificate and private key in PEM format",
+        ),
+        (
+            ["--cert", "{cert}", "--key", "{other}"],
+            "cannot be used as client certificate and private key in PEM",
+        ),
+        (
+            ["--cert", "{cert}", "--key", "{empty}"],
+            "cannot be used as client certificate and private key in PEM",
+        ),
     ],
 )
 def test_a_wrong_certificate_is_status_2(

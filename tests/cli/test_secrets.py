@@ -102,7 +102,7 @@ def test_credentials_are_for_the_first_origin(
 
 
 def test_a_password_is_asked_for(peer: Peer, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal, without showing it; elsewhere the command line makes no sense."""
+    """On a terminal, without showing it; elsewhere the argument is wrong."""
     assert fetch("-u", "user", peer.url)[0] == 2
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda prompt: "s3cret")
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
@@ -167,14 +167,14 @@ def test_no_message_shows_the_password_of_a_url(
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--bearer", "@-", "-d", "-"], "standard input is for --bearer"),
-        (["ws", "-u", "@-"], "standard input is for the messages"),
-        (["-u", "@env:NO_SUCH_VARIABLE"], "no variable 'NO_SUCH_VARIABLE' in the environment"),
-        (["--json", "@env:NO_SUCH_VARIABLE"], "no variable 'NO_SUCH_VARIABLE'"),
+        (["--bearer", "@-", "-d", "-"], "standard input is used for --bearer"),
+        (["ws", "-u", "@-"], "standard input is used for the messages"),
+        (["-u", "@env:NO_SUCH_VARIABLE"], "the environment has no variable 'NO_SUCH_VARIABLE'"),
+        (["--json", "@env:NO_SUCH_VARIABLE"], "has no variable 'NO_SUCH_VARIABLE'"),
         (["-H", "@{tmp}/none"], "the file after '@': No such file or directory"),
         (["-H", "two", "words"], "a field is not of the form"),
-        (["one", "more"], "2 arguments too many"),
-        (["demo", "--backend", "asyncio"], "one argument too many"),
+        (["one", "more"], "2 unexpected arguments"),
+        (["demo", "--backend", "asyncio"], "an unexpected argument"),
     ],
 )
 def test_what_is_wrong_with_a_value_is_said(

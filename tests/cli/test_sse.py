@@ -151,7 +151,7 @@ def test_failures_in_a_row_have_an_end(fetch: Fetch) -> None:
     status, _, err = fetch("sse", f"127.0.0.1:{closed_port()}")
     assert status == 1
     assert err.count("; connecting again\n") == 9
-    assert err.splitlines()[-1].startswith("anyhttp: Cannot connect")
+    assert err.splitlines()[-1].startswith("anyhttp: cannot connect")
 
 
 def test_events_cannot_command_the_terminal(on_terminal: Terminal) -> None:
