@@ -26,7 +26,7 @@ from anyhttp._downloads import DownloadOptions
 
 from ._failures import FAILURES, describe, print_error
 from ._fetch import OutputClosedError, write
-from ._file_names import name_of_response, name_of_url, numbered
+from ._file_names import name_of_response, name_of_url, reserved
 from ._limits import Limits
 from ._options import Route, Sender, Watch
 from ._progress import bars
@@ -62,7 +62,7 @@ async def save_files(options: Options) -> int:
     """Download every URL and return the exit status; print a failure as one line on stderr."""
     middlewares, traces = retries(options.limits.retry)
     timeout = ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
-    console = Console(stderr=True)
+    console = Console(stderr=True, highlight=False)
     try:
         async with watched_session(
             options.watch,
@@ -71,6 +71,7 @@ async def save_files(options: Options) -> int:
             timeout=timeout,
             middlewares=middlewares,
             traces=traces,
+            console=console,
         ) as session:
             with bars(console) as display:
                 return await _Downloads(options, session, display).run()
@@ -87,7 +88,7 @@ class _Downloads:
         self._session = session
         self._display = display
         self._waiting = iter(options.urls)
-        self._names: set[str] = set()  # that are taken, as file systems compare them
+        self._names: set[str] = set()  # see reserved()
         self._status = 0
         sender, route, limits = options.sender, options.route, options.limits
         self._request = DownloadOptions(
@@ -155,7 +156,7 @@ class _Downloads:
                 progress=show,
                 **self._request,
             )
-        except BaseException:
+        except Exception:  # Ctrl-C leaves the bar: it shows how much there is
             self._display.remove_task(bar)
             raise
         if options.path is None:
@@ -175,8 +176,7 @@ class _Downloads:
             if response.status != 416:  # an empty file has no first byte
                 response.raise_for_status()
             chosen = name_of_response(response)
-        name = numbered(chosen or name_of_url(URL(url)), self._names)
-        self._names.add(name.casefold())
+        name = reserved(chosen or name_of_url(URL(url)), self._names)
         return name, chosen is not None
 
     async def _tell(self, path: Path) -> None:

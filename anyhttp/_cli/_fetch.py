@@ -68,12 +68,19 @@ async def _fetch(options: Options) -> None:
     sender, route, limits = options.sender, options.route, options.limits
     timeout = ClientTimeout(total=limits.timeout, sock_connect=CONNECT_TIMEOUT)
     middlewares, traces = retries(limits.retry)
-    bar = UploadBar(Console(stderr=True))
+    stderr = Console(stderr=True, highlight=False)
+    bar = UploadBar(stderr)
     if options.body.has_files:
         traces = [*traces, bar.trace()]
     with opened(options.body) as data, closing(bar):
         async with watched_session(
-            options.watch, sender, route, timeout=timeout, middlewares=middlewares, traces=traces
+            options.watch,
+            sender,
+            route,
+            timeout=timeout,
+            middlewares=middlewares,
+            traces=traces,
+            console=stderr,
         ) as session:
             async with session.request(
                 options.method,
@@ -89,10 +96,10 @@ async def _fetch(options: Options) -> None:
                 max_redirects=limits.max_redirects + 1,
             ) as response:
                 bar.close()
-                await _deliver(response, options)
+                await _deliver(response, options, stderr)
 
 
-async def _deliver(response: ClientResponse, options: Options) -> None:
+async def _deliver(response: ClientResponse, options: Options, stderr: Console) -> None:
     failed = options.fail and not response.ok
     console = Console() if sys.stdout.isatty() else None
     if options.include:
@@ -103,7 +110,7 @@ async def _deliver(response: ClientResponse, options: Options) -> None:
         # Content-Length counts the encoded bytes, not those that are written.
         total = None if "Content-Encoding" in response.headers else response.content_length
         pieces = response.content.iter_chunked(PIECE)
-        await save(options.output, pieces, total=total, console=Console(stderr=True))
+        await save(options.output, pieces, total=total, console=stderr)
     if failed:
         raise HttpFailure(f"{response.status} {response.reason}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from itertools import count
 from pathlib import PurePath
 from typing import Final
@@ -58,8 +57,14 @@ def name_of_url(url: URL) -> str:
     return safe_name(url.name) or NO_NAME
 
 
-def numbered(name: str, taken: Collection[str]) -> str:
-    """Return *name*, with a number if it is one of *taken*, which are casefolded."""
+def reserved(name: str, taken: set[str]) -> str:
+    """Return *name*, with a number if it is taken, and add to *taken* what its download uses."""
     path = PurePath(name)
-    names = (f"{path.stem}-{number}{path.suffix}" if number else name for number in count())
-    return next(each for each in names if each.casefold() not in taken)
+    for number in count():
+        numbered = f"{path.stem}-{number}{path.suffix}" if number else name
+        # As file systems compare them; many of them disregard the case.
+        used = {f"{numbered}{end}".casefold() for end in ("", ".part", ".part.json")}
+        if used.isdisjoint(taken):
+            break
+    taken |= used
+    return numbered

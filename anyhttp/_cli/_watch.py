@@ -25,10 +25,13 @@ async def watched_session(
     timeout: ClientTimeout,
     middlewares: Sequence[ClientMiddlewareType] = (),
     traces: Sequence[TraceConfig] = (),
+    console: Console | None = None,
 ) -> AsyncIterator[ClientSession]:
     """Open a session as :func:`opened_session` does, and show on stderr what *watch* asks for.
 
     What has been measured is shown at the end, also after a failure.
+
+    :param console: that of the bars which the command shows meanwhile: lines go above these
     """
     if not (watch.verbose or watch.trace):
         async with opened_session(
@@ -36,7 +39,7 @@ async def watched_session(
         ) as session:
             yield session
         return
-    console = Console(stderr=True, highlight=False)
+    console = console or Console(stderr=True, highlight=False)
     timeline, narrator = Timeline(), Narrator(console)
     traces = [*traces, timeline.config(), *([narrator.config()] if watch.verbose else [])]
     try:

@@ -176,3 +176,13 @@ def test_a_redirect_sends_the_files_again(peer: Peer, fetch: Fetch, tmp_path: Pa
     assert fetch("-F", f"f=@{path}", f"{peer.url}/same-elsewhere")[1] == POLITE
     first, second = peer.received[-2:]
     assert (second.method, second.path, second.body) == ("POST", "/json", first.body)
+
+
+def test_lines_go_above_the_bar(peer: Peer, tmp_path: Path, on_terminal: Terminal) -> None:
+    """``-v`` shows the head of the response while the bar is there: none of its lines is torn."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    status, shown = on_terminal("-v", "-F", f"f=@{path}", f"{peer.url}/")
+    assert status == 0
+    lines = [each.split(b"\x1b[2K")[-1] for each in shown.split(b"\n")]
+    assert b"< HTTP/1.1 200 OK" in [COLOUR.sub(b"", each).strip() for each in lines]

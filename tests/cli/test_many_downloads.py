@@ -16,7 +16,7 @@ pytest.importorskip("rich")
 pytest.importorskip("trio")
 
 from anyhttp._cli._commands import run
-from anyhttp._cli._file_names import numbered, safe_name
+from anyhttp._cli._file_names import reserved, safe_name
 from tests.support.command import (
     BACKENDS,
     COLOUR,
@@ -283,7 +283,9 @@ def test_a_name_is_harmless(text: str, name: str) -> None:
     assert len(name.encode()) <= 240
 
 
-def test_names_that_differ_in_case_are_the_same() -> None:
-    """So they are for many file systems."""
-    assert numbered("a.tar", {"b"}) == "a.tar"
-    assert numbered("A.tar", {"a.tar", "a-1.tar"}) == "A-2.tar"
+def test_no_two_downloads_use_the_same_files() -> None:
+    """Neither those that many file systems take for one, nor one that another uses meanwhile."""
+    taken: set[str] = set()
+    asked = ["a.tar", "A.tar", "a.tar", "b", "b.part", "c.part.json", "c"]
+    got = ["a.tar", "A-1.tar", "a-2.tar", "b", "b-1.part", "c.part.json", "c-1"]
+    assert [reserved(name, taken) for name in asked] == got
