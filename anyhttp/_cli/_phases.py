@@ -177,7 +177,8 @@ async def _is_repeated(_: Any, call: Call, params: TraceRequestRetryParams) -> N
 
 
 async def _is_answered(_: Any, call: Call, params: TraceRequestEndParams) -> None:
-    call.enter(BODY)
+    # What follows a WebSocket's handshake is no body.
+    call.enter(None if params.response.status == 101 else BODY)
     call.hop.outcome = _status(params.response)
 
 

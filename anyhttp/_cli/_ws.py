@@ -23,9 +23,10 @@ from anyhttp._common import Backoff
 from ._failures import FAILURES, describe, may_pass, print_error
 from ._fetch import OutputClosedError, write
 from ._lines import Lines
-from ._options import Route, Sender
-from ._session import CONNECT_TIMEOUT, opened_session
+from ._options import Route, Sender, Watch
+from ._session import CONNECT_TIMEOUT
 from ._terminal import printable, printable_line
+from ._watch import watched_session
 
 #: Close codes that are no error; 0 stands for no code.
 NORMAL_CODES: Final = {0, WSCloseCode.OK, WSCloseCode.GOING_AWAY}
@@ -95,7 +96,8 @@ async def _talk(options: Options, lines: Lines) -> int:
     backoff = Backoff(first=first, longest=longest)
     failures = 0
     timeout = ClientTimeout(total=CONNECT_TIMEOUT)
-    async with opened_session(options.sender, options.route, timeout=timeout) as session:
+    watch = Watch(verbose=options.verbose, trace=False)
+    async with watched_session(watch, options.sender, options.route, timeout=timeout) as session:
         while True:
             connection = _Connection(session, options, lines)
             begun = anyio.current_time()
@@ -165,6 +167,7 @@ class Conversation:
 
     async def run(self) -> End:
         """Send lines and print messages until the end."""
+        end: End | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.send_lines)
             try:
@@ -172,6 +175,7 @@ class Conversation:
             except FAILURES as exc:
                 end = End(1, describe(exc), may_pass(exc))
             tasks.cancel_scope.cancel()
+        assert end is not None
         return end
 
     async def send_lines(self) -> None:

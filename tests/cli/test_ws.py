@@ -65,10 +65,15 @@ def test_lines_of_a_plain_file(address: str, backend: str, tmp_path: Path) -> No
 
 
 def test_verbose_shows_opening_and_closing(address: str) -> None:
-    """On stderr, with what was agreed on."""
-    done = ws(f"{address}/echo", *WAIT, "-v", "-z", "-p", "chat", "-H", "X-A: b")
+    """On stderr, with the heads of the handshake and what was agreed on."""
+    done = ws(f"{address}/echo", *WAIT, "-v", "-z", "-p", "chat", "-H", "X-A: b", "-u", "a:b")
     assert done.returncode == 0
     assert done.stdout == b""
+    assert f"* new connection to {address}\n> GET /echo HTTP/1.1\n".encode() in done.stderr
+    assert b"\n> X-A: b\n" in done.stderr
+    assert b"\n> Authorization: Basic ***\n" in done.stderr
+    assert b"\n< HTTP/1.1 101 Switching Protocols\n" in done.stderr
+    assert b"body" not in done.stderr
     assert b"* open, protocol None, compress" in done.stderr
     assert b"* closed, code 1000" in done.stderr
 
@@ -177,7 +182,8 @@ def test_pings_and_pongs_are_shown_on_request(talk: Talk) -> None:
     steps: list[Step] = [begin, (Frame(PONG, b"\x1b1"), close(1000)), (CloseWith(1000), CLOSE)]
     status, out, err = talk(steps, "-v")
     assert (status, out) == (0, b"")
-    assert err.splitlines()[1:] == [
+    lines = err.splitlines()
+    assert lines[lines.index("* open, protocol None, compress 0") + 1 : -1] == [
         r"< ping b'\x1b1'", "< pong b'2'", "* closed, code 1000",
     ]  # fmt: skip
     assert talk(steps) == (0, b"", "")
