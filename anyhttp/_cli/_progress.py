@@ -26,6 +26,8 @@ def bars(console: Console, *, transient: bool = False) -> Progress:
 
     :param transient: let nothing of it stay
     """
+    # The environment can override rich's is_terminal, and a log must not be full of bars.
+    is_shown = console.file.isatty() and console.is_interactive
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -34,7 +36,7 @@ def bars(console: Console, *, transient: bool = False) -> Progress:
         TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
         transient=transient,
-        disable=not console.is_terminal,
+        disable=not is_shown,
     )
 
 

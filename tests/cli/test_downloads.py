@@ -173,3 +173,22 @@ def test_the_head_is_printed_beside_a_file(peer: Peer, fetch: Fetch, tmp_path: P
     assert out.startswith(b"HTTP/1.1 200 OK\r\n")
     assert out.endswith(b"\r\n\r\n")
     assert path.read_bytes() == POLITE
+
+
+def test_there_is_no_bar_where_it_could_not_move(
+    peer: Peer,
+    fetch: Fetch,
+    on_terminal: Terminal,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither in a log whose colours are forced, nor on a terminal that can only print lines."""
+    path, body = tmp_path / "file", tmp_path / "body"
+    body.write_bytes(b"x")
+    args = ["-o", str(path), "-F", f"f=@{body}", f"{peer.url}/json"]
+    with monkeypatch.context() as patch:
+        patch.setenv("FORCE_COLOR", "1")
+        assert fetch(*args) == (0, b"", "")
+    monkeypatch.setenv("TERM", "dumb")
+    assert on_terminal(*args) == (0, b"")
+    assert path.read_bytes() == POLITE

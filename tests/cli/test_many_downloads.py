@@ -29,6 +29,7 @@ from tests.support.command import (
     Terminal,
     closed_port,
 )
+from tests.support.http2_server import Http2Server
 from tests.support.waiting import until_in_thread
 
 
@@ -289,3 +290,12 @@ def test_no_two_downloads_use_the_same_files() -> None:
     asked = ["a.tar", "A.tar", "a.tar", "b", "b.part", "c.part.json", "c"]
     got = ["a.tar", "A-1.tar", "a-2.tar", "b", "b-1.part", "c.part.json", "c-1"]
     assert [reserved(name, taken) for name in asked] == got
+
+
+def test_downloads_over_http2(http2_server: Http2Server, fetch: Fetch, here: Path) -> None:
+    """They share a connection."""
+    urls = [str(http2_server.url / f"bytes/{size}") for size in (3, 5)]
+    status, out, err = fetch("--http2-prior-knowledge", "--download", *urls)
+    assert (status, sorted(out.split()), err) == (0, [b"3", b"5"], "")
+    assert (here / "5").read_bytes() == bytes(range(5))
+    assert http2_server.connections == 1

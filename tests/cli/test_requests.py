@@ -217,3 +217,16 @@ def test_a_connection_that_cannot_be_made_is_tried_again(fetch: Fetch) -> None:
     assert (status, out) == (1, b"")
     first, second, last = err.splitlines()
     assert first == second == f"{last}; trying again in 0.0 s"
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_file_is_sent_again(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """Another attempt reads it from its beginning."""
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    peer.busy = 1
+    assert fetch("--retry", "1", "-X", "PUT", "-d", f"@{path}", f"{peer.url}/busy")[:2] == (
+        0,
+        b"fine\n",
+    )
+    assert [each.body for each in peer.received] == [b"content", b"content"]
