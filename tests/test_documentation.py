@@ -45,6 +45,30 @@ def test_each_public_name_is_in_the_reference(module: str) -> None:
     assert set(import_module(module).__all__) <= {*described, *mentioned}
 
 
+def anchors_in(page: str) -> set[str]:
+    """Return the labels in the text of a page, and both names of each heading."""
+    found = set(re.findall(r"^\(([\w-]+)\)=$", page, re.MULTILINE))
+    for heading in re.findall("^#+ (.*)$", page.lower(), re.MULTILINE):
+        found.add(re.sub(r"[^a-z0-9]+", "-", heading).strip("-"))
+        found.add(re.sub(r"[^\w -]", "", heading).replace(" ", "-"))
+    return found
+
+
+def test_a_link_into_a_page_leads_to_a_heading_or_a_label() -> None:
+    """The build of the pages warns of one that does not, but takes a minute to find it."""
+    pages = {page: page.read_text("utf-8") for page in DOCS.rglob("*.md")}
+    pages[DOCS / "index.md"] = README  # which it includes
+    anchors = {page: anchors_in(text) for page, text in pages.items()}
+    dead = [
+        f"{page.relative_to(DOCS)}: {link}#{anchor}"
+        for page, text in pages.items()
+        for link, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", text)
+        if page.stem != "index" or page.parent != DOCS
+        if anchor not in anchors.get((page.parent / link).resolve() if link else page, ())
+    ]
+    assert not dead
+
+
 async def test_the_program_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """On both backends, as it stands."""
     (source,) = (block for block in blocks(README, "python") if file_of(block) == "hello.py")
