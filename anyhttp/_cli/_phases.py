@@ -79,50 +79,63 @@ class Hop:
         return sum(times) if times else None
 
 
+def _ignore(hop: Hop) -> None:
+    """Nobody is told."""
+
+
 class Call:
     """A request that is running; the context of the trace handlers below."""
 
-    def __init__(self, hops: list[Hop], now: Callable[[], float]) -> None:
-        self._hops = hops
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
         self._hop: Hop | None = None
-        self._now = now
 
     @property
     def hop(self) -> Hop:
         """The present hop; it begins with the first thing that is told of it."""
         if self._hop is None:
             self._hop = Hop()
-            self._hops.append(self._hop)
+            self._timeline.begins(self._hop)
         return self._hop
 
     def enter(self, name: str | None) -> None:
         """Begin another phase of the present hop."""
-        self.hop.enter(name, self._now())
+        self.hop.enter(name, self._timeline.now())
 
     def send_more(self) -> None:
         """Note that a piece of the body is sent."""
-        self.hop.send_more(self._now())
+        self.hop.send_more(self._timeline.now())
 
     def end(self, outcome: str) -> None:
         """End the present hop; another may follow."""
         self.enter(None)
         self.hop.outcome = outcome
+        self._timeline.ends(self.hop)
         self._hop = None
 
 
 class Timeline:
-    """The phases of requests while they run, in the order in which they began.
+    """The phases of requests while they run.
 
+    :param begins: called with each hop when it begins
+    :param ends: called with it when it is over
     :param now: the clock, in seconds
     """
 
-    def __init__(self, now: Callable[[], float] = perf_counter) -> None:
-        self.hops: list[Hop] = []
-        self._now = now
+    def __init__(
+        self,
+        *,
+        begins: Callable[[Hop], object] = _ignore,
+        ends: Callable[[Hop], object] = _ignore,
+        now: Callable[[], float] = perf_counter,
+    ) -> None:
+        self.begins = begins
+        self.ends = ends
+        self.now = now
 
     def config(self) -> TraceConfig:
         """Return the handlers that watch the requests of a session."""
-        config = TraceConfig(lambda trace_request_ctx: Call(self.hops, self._now))
+        config = TraceConfig(lambda trace_request_ctx: Call(self))
         config.on_request_start.append(_begins)
         config.on_connection_queued_start.append(_entering(QUEUE))
         config.on_connection_queued_end.append(_entering(None))

@@ -11,7 +11,7 @@ from anyhttp import ClientMiddlewareType, ClientSession, ClientTimeout, TraceCon
 
 from ._bars import draw_phases
 from ._options import Route, Sender, Watch
-from ._phases import Timeline
+from ._phases import Hop, Timeline
 from ._session import opened_session
 from ._verbose import Narrator
 
@@ -29,7 +29,7 @@ async def watched_session(
 ) -> AsyncIterator[ClientSession]:
     """Open a session as :func:`opened_session` does, and show on stderr what *watch* asks for.
 
-    What has been measured is shown at the end, also after a failure.
+    The phases are drawn at the end, also after a failure.
 
     :param console: that of the bars which the command shows meanwhile: lines go above these
     """
@@ -40,8 +40,11 @@ async def watched_session(
             yield session
         return
     console = console or Console(stderr=True, highlight=False)
-    timeline, narrator = Timeline(), Narrator(console)
-    traces = [*traces, timeline.config(), *([narrator.config()] if watch.verbose else [])]
+    hops: list[Hop] = []
+    narrator = Narrator(console)
+    # Of a stream of events there may be any number: they are kept only if they are drawn.
+    timeline = Timeline(begins=hops.append) if watch.trace else Timeline(ends=narrator.show_times)
+    traces = [*traces, *([narrator.config()] if watch.verbose else []), timeline.config()]
     try:
         async with opened_session(
             sender, route, timeout=timeout, middlewares=middlewares, traces=traces
@@ -50,8 +53,4 @@ async def watched_session(
                 narrator.watch(session.connector)
             yield session
     finally:
-        if watch.trace:
-            draw_phases(console, timeline.hops)
-        else:
-            for hop in timeline.hops:
-                narrator.show_times(hop)
+        draw_phases(console, hops)

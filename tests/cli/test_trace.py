@@ -100,7 +100,8 @@ def test_bars_on_a_terminal(peer: Peer, on_terminal: Terminal) -> None:
 async def test_the_phases_of_requests(server: Server, tls_ca: Authority) -> None:
     """A name is looked up, TLS comes behind the connection, and a long body is sent in pieces."""
     ticks = count()
-    timeline = Timeline(now=lambda: float(next(ticks)))
+    hops: list[Hop] = []
+    timeline = Timeline(begins=hops.append, now=lambda: float(next(ticks)))
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"a"
@@ -112,7 +113,7 @@ async def test_the_phases_of_requests(server: Server, tls_ca: Authority) -> None
             await response.read()
         async with session.get(server.https_url / "json") as response:
             await response.read()
-    first, second = timeline.hops
+    first, second = hops
     assert [phase.name for phase in first.phases] == [
         "connect", "DNS", "connect", "TLS", "connect", "send", "first byte", "body",
     ]  # fmt: skip
@@ -124,10 +125,11 @@ async def test_the_phases_of_requests(server: Server, tls_ca: Authority) -> None
 
 async def test_a_repeated_request_is_another_hop(server: Server) -> None:
     """It begins with the pause before it."""
-    timeline = Timeline()
+    hops: list[Hop] = []
+    timeline = Timeline(begins=hops.append)
     retry = RetryMiddleware(attempts=2, backoff=0.0)
     async with ClientSession(trace_configs=[timeline.config()], middlewares=[retry]) as session:
         async with session.get(server.url / "status/503") as response:
             await response.read()
-    assert [hop.outcome for hop in timeline.hops] == ["503 Status", "503 Status, 10 bytes"]
-    assert [phase.name for phase in timeline.hops[1].phases] == ["pause", "first byte", "body"]
+    assert [hop.outcome for hop in hops] == ["503 Status", "503 Status, 10 bytes"]
+    assert [phase.name for phase in hops[1].phases] == ["pause", "first byte", "body"]
