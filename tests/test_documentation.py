@@ -45,6 +45,21 @@ def test_each_public_name_is_in_the_reference(module: str) -> None:
     assert set(import_module(module).__all__) <= {*described, *mentioned}
 
 
+def test_the_glossary_is_in_the_order_of_the_alphabet() -> None:
+    """A word is found where it is looked for, and each is one that some page uses."""
+    page = (DOCS / "howto" / "glossary.md").read_text("utf-8")
+    words = re.findall(r"^(\w.*)\n  \w", page, re.MULTILINE)
+    assert len(words) > 40
+    assert words == sorted(words, key=str.lower)
+    others = "\n".join(
+        [README, *(other.read_text("utf-8") for other in DOCS.rglob("*.md"))]
+    ).lower()
+    unused = [
+        word for word in words if others.count(word.lower()) <= page.lower().count(word.lower())
+    ]
+    assert not unused
+
+
 def anchors_in(page: str) -> set[str]:
     """Return the labels in the text of a page, and both names of each heading."""
     found = set(re.findall(r"^\(([\w-]+)\)=$", page, re.MULTILINE))
