@@ -32,8 +32,8 @@ from tests.support.pages import blocks, file_of, names_of, without_start
 from tests.support.tls import Authority
 
 DOCS: Final = ROOT / "docs"
-#: Pages whose blocks of Python other tests run.
-ELSEWHERE: Final = {"in-place-of-aiohttp", "recipes", "speed", "testing", "testing-ported"}
+#: Pages whose blocks of Python other tests run, and one whose blocks change later imports.
+ELSEWHERE: Final = {"in-place-of-aiohttp", "recipes", "testing", "testing-ported"}
 PAGES: Final = {
     page.stem: page.read_text("utf-8")
     for page in sorted((DOCS / "howto").glob("*.md"))
@@ -79,7 +79,7 @@ PROGRAMS: Final = [name for name in COMMANDS if name not in {*WAITING, *OF_ASYNC
 TESTS: Final = [name for name in FILES if "/test_" in name]
 #: Libraries that are not there; ``nox -s downstream`` has them.
 ABSENT: Final = re.compile(
-    r"^(?:from|import) (?:openai|opentelemetry\.instrumentation)\b", re.MULTILINE
+    r"^(?:from|import) (?:openai|opentelemetry\.instrumentation|orjson)\b", re.MULTILINE
 )
 #: Blocks that are no file.
 PARTS: Final = [
