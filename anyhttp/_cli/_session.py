@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -87,7 +87,9 @@ def saved_cookies(path: Path) -> CookieJar:
     return jar
 
 
-def _save(jar: CookieJar, path: Path) -> None:
+def _save(jar: CookieJar | None, path: Path | None) -> None:
+    if jar is None or path is None:
+        return
     try:
         jar.save(path, format="json" if _is_json(path) else "netscape")
     except OSError as exc:  # its name is that of the new file, which was to replace this one
@@ -132,6 +134,9 @@ async def opened_session(
             trust_env=True,
         ) as session:
             yield session
-    finally:
-        if path is not None and loaded is not None:
+    except BaseException:
+        # What was wrong before is what the user has to know.
+        with suppress(OSError):
             _save(loaded, path)
+        raise
+    _save(loaded, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ pytest.importorskip("trio")
 
 from anyhttp import CookieJar
 from anyhttp._cli._commands import run
-from tests.support.command import Fetch, Peer, closed_port
+from tests.support.command import Fetch, Peer, closed_port, interrupt_when_stalled
 from tests.support.server import Server
 
 
@@ -117,3 +118,23 @@ def test_a_jar_that_cannot_be_written_is_a_failure(
     assert (status, out) == (1, b"fine\n")
     assert err.startswith(f"anyhttp: {path}")
     assert err.count("\n") == 1
+    status, _, err = fetch("--cookie-jar", str(path), f"127.0.0.1:{closed_port()}")
+    assert status == 1
+    assert "cannot connect" in err  # an earlier failure is the one that is told
+    assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
+@pytest.mark.usefixtures("handled_sigint")
+def test_ctrl_c_saves_cookies(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """Those that came until then; if that is not possible, it is Ctrl-C all the same."""
+    path = tmp_path / "jar"
+    peer.elsewhere = "/stall"
+    for jar in (path, tmp_path / "none" / "jar"):
+        peer.stalled.clear()
+        thread = threading.Thread(target=interrupt_when_stalled, args=(peer,))
+        thread.start()
+        url = f"{peer.url}/elsewhere-with-cookie"
+        assert fetch("--cookie-jar", str(jar), url) == (130, b"", "")
+        thread.join()
+    assert "\ta\t1\n" in path.read_text()

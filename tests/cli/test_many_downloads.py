@@ -18,14 +18,11 @@ pytest.importorskip("trio")
 from anyhttp._cli._commands import run
 from anyhttp._cli._file_names import reserved, safe_name
 from tests.support.command import (
-    BACKENDS,
     COLOUR,
     FILE,
-    INTERRUPTIBLE,
     POLITE,
     Fetch,
     Peer,
-    Start,
     Terminal,
     closed_port,
 )
@@ -210,26 +207,25 @@ def test_a_reader_that_leaves_ends_the_downloads(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_ctrl_c_keeps_what_can_go_on(peer: Peer, here: Path, backend: str, start: Start) -> None:
+@pytest.mark.usefixtures("handled_sigint")
+def test_ctrl_c_keeps_what_can_go_on(peer: Peer, fetch: Fetch, here: Path) -> None:
     """Status 130, not a word; there is a part with its notes, and no half file."""
-    process = start(
-        "--download",
-        f"{peer.url}/endless",
-        "--backend",
-        backend,
-        python=["-c", INTERRUPTIBLE.format(prelude="")],
-    )
     part = here / "endless.part"
-    until_in_thread(
-        lambda: (part.exists() and part.stat().st_size > 0) or process.poll() is not None,
-        "a part",
-        seconds=30,
+
+    def interrupt() -> None:
+        until_in_thread(lambda: part.exists() and part.stat().st_size > 0, "a part", seconds=30)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    assert fetch("--download", f"{peer.url}/endless", f"{peer.url}/json", "-j", "1") == (
+        130,
+        b"",
+        "",
     )
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10) == (b"", b"")
-    assert process.returncode == 130
+    thread.join()
     assert names(here) == {"endless.part", "endless.part.json"}
+    assert part.read_bytes() == b"begun"
 
 
 @pytest.mark.parametrize(

@@ -327,6 +327,5 @@ def test_a_wrong_certificate_is_status_2(
     tls_ca.issue("client").private_key_pem.write_to_path(files["other"])
     Path(files["empty"]).touch()
     given = [arg.format(tmp=tmp_path, **files) for arg in args]
-    for command in [[], ["ws"]]:
-        assert run([*command, *given, "https://127.0.0.1:1/"]) == 2
-        assert message in " ".join(capsys.readouterr().err.split())
+    assert run([*given, "https://127.0.0.1:1/"]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
