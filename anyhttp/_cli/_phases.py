@@ -201,7 +201,9 @@ async def _fails(_: Any, call: Call, params: TraceRequestExceptionParams) -> Non
 
 
 async def _ends(_: Any, call: Call, params: TraceResponseEndParams) -> None:
-    outcome = f"{call.hop.outcome}, {params.size} bytes"
+    outcome = call.hop.outcome
+    if params.status != 101:
+        outcome += f", {params.size} bytes"
     if params.error is not None:
         outcome += f", {type(params.error).__name__}"
     call.end(outcome)

@@ -22,6 +22,7 @@ from anyhttp import (
     TraceResponseEndParams,
 )
 
+from ._body import Body, opened
 from ._failures import FAILURES, describe, print_error
 from ._fetch import OutputClosedError, write
 from ._options import Route, Sender, Watch
@@ -38,7 +39,9 @@ class Options:
     """The options of the command line."""
 
     url: str
+    method: str
     sender: Sender
+    body: Body
     route: Route
     watch: Watch
     as_json: bool
@@ -79,15 +82,17 @@ async def _listen(options: Options) -> None:
         timeout=timeout,
         traces=[Reconnections().config()],
     ) as session:
-        opened = _all_streams if options.reconnect else _one_stream
-        async with opened(session, options) as events:
-            async for event in events:
-                await _print(event, as_json=options.as_json)
+        streams = _all_streams if options.reconnect else _one_stream
+        with opened(options.body) as data:
+            async with streams(session, options, data) as events:
+                async for event in events:
+                    await _print(event, as_json=options.as_json)
 
 
-def _request_options(options: Options) -> dict[str, Any]:
+def _request_options(options: Options, data: object) -> dict[str, Any]:
     sender, route = options.sender, options.route
     return {
+        "data": data,
         "params": sender.query,
         "headers": sender.headers,
         "auth": sender.login,
@@ -98,27 +103,32 @@ def _request_options(options: Options) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _all_streams(
-    session: ClientSession, options: Options
+    session: ClientSession, options: Options, data: object
 ) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
     """Give the events of the server, over as many connections as it takes."""
     async with session.sse(
-        options.url, last_event_id=options.last_event_id, **_request_options(options)
+        options.url,
+        method=options.method,
+        last_event_id=options.last_event_id,
+        **_request_options(options, data),
     ) as events:
         yield events
 
 
 @asynccontextmanager
 async def _one_stream(
-    session: ClientSession, options: Options
+    session: ClientSession, options: Options, data: object
 ) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
     """Give the events of one connection."""
-    given = _request_options(options)
+    given = _request_options(options, data)
     headers = given["headers"] = CIMultiDict(given["headers"])
     headers.setdefault("Accept", "text/event-stream")
     headers.setdefault("Cache-Control", "no-store")
     if options.last_event_id:
         headers["Last-Event-ID"] = options.last_event_id
-    async with session.get(options.url, raise_for_status=True, **given) as response:
+    async with session.request(
+        options.method, options.url, raise_for_status=True, **given
+    ) as response:
         if response.status == 204:
             yield _nothing()
         else:

@@ -7,6 +7,7 @@ from functools import partial
 import click
 
 from ._arguments import Command, with_scheme
+from ._body import Body, body_options
 from ._options import (
     CONTEXT,
     Route,
@@ -31,7 +32,9 @@ from ._sse import Options, listen
     ),
 )
 @click.argument("url", callback=with_scheme)
+@click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
 @sender_options
+@body_options
 @click.option(
     "--json-lines", "as_json", is_flag=True, help="Print each event as a JSON object on one line."
 )
@@ -52,7 +55,9 @@ from ._sse import Options, listen
 def sse_command(
     leave: Leave | None,
     url: str,
+    method: str | None,
     sender: Sender,
+    body: Body,
     route: Route,
     watch: Watch,
     as_json: bool,
@@ -64,9 +69,19 @@ def sse_command(
 
     When the connection is lost or ends, another one goes on after the last event.
     """
+    if reconnect and body.has_files:
+        raise click.UsageError(
+            "each connection sends the body again, so files need --no-reconnect; "
+            "--json @FILE and --data @- do not"
+        )
+    for field, value in body.headers:
+        if field != "Accept":  # that of --json asks for JSON
+            sender.headers.setdefault(field, value)
     options = Options(
         url=url,
+        method=method or ("GET" if body.content is None else "POST"),
         sender=sender,
+        body=body,
         route=route,
         watch=watch,
         as_json=as_json,

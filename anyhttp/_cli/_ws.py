@@ -55,7 +55,7 @@ class Options:
     route: Route
     protocols: Sequence[str]
     compress: bool
-    verbose: bool
+    watch: Watch
     wait: float
     max_size: int
     reconnect: bool
@@ -86,7 +86,7 @@ async def talk(options: Options) -> int:
 
 def print_note(options: Options, message: str) -> None:
     """Print one line on stderr if ``--verbose`` asks for it."""
-    if options.verbose:
+    if options.watch.verbose:
         print(printable_line(message), file=sys.stderr, flush=True)
 
 
@@ -96,8 +96,9 @@ async def _talk(options: Options, lines: Lines) -> int:
     backoff = Backoff(first=first, longest=longest)
     failures = 0
     timeout = ClientTimeout(total=CONNECT_TIMEOUT)
-    watch = Watch(verbose=options.verbose, trace=False)
-    async with watched_session(watch, options.sender, options.route, timeout=timeout) as session:
+    async with watched_session(
+        options.watch, options.sender, options.route, timeout=timeout
+    ) as session:
         while True:
             connection = _Connection(session, options, lines)
             begun = anyio.current_time()

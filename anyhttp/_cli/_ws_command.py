@@ -7,7 +7,16 @@ from functools import partial
 import click
 
 from ._arguments import Command, with_ws_scheme
-from ._options import CONTEXT, Route, Sender, backend_option, route_options, sender_options
+from ._options import (
+    CONTEXT,
+    Route,
+    Sender,
+    Watch,
+    backend_option,
+    route_options,
+    sender_options,
+    watch_options,
+)
 from ._run import Leave, run as run_on
 from ._ws import Options, talk
 
@@ -54,7 +63,7 @@ from ._ws import Options, talk
     is_flag=True,
     help="Connect again, after a pause, if the connection is lost or cannot be made.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show opening, pings and closing on stderr.")
+@watch_options
 @backend_option
 @click.pass_obj
 def ws_command(
@@ -64,7 +73,7 @@ def ws_command(
     route: Route,
     protocols: tuple[str, ...],
     compress: bool,
-    verbose: bool,
+    watch: Watch,
     wait: float,
     max_size: int,
     reconnect: bool,
@@ -80,7 +89,7 @@ def ws_command(
         route=route,
         protocols=protocols,
         compress=compress,
-        verbose=verbose,
+        watch=watch,
         wait=wait,
         max_size=max_size,
         reconnect=reconnect,

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +121,34 @@ def test_one_connection_may_be_enough(served: Served) -> None:
         "Authorization: Basic ",
     ):
         assert f"\r\n{line}" in head
+
+
+@pytest.mark.parametrize("args", [[], ["--no-reconnect"]])
+def test_events_may_be_the_answer_to_a_body(served: Served, args: list[str]) -> None:
+    """It is a POST; ``--json`` says what is sent, and no longer that JSON is asked for."""
+    steps: list[Step] = [(b"POST /", HEAD + EVENTS), CLOSE]
+    over: list[Step] = [(b"POST /", OVER)]
+    connections = [steps] if args else [steps, over]
+    status, out, _ = served(*connections, args=[*args, "--json", '{"stream": true}'])
+    assert (status, out) == (0, PRINTED)
+    for request in served.requests:
+        assert request.endswith('\r\n\r\n{"stream": true}')
+        assert "\r\nContent-Type: application/json\r\n" in request
+        assert "\r\nAccept: text/event-stream\r\n" in request
+
+
+def test_a_file_is_sent_only_once(served: Served, fetch: Fetch, tmp_path: Path) -> None:
+    """Each connection sends the body again, which a file might have changed until then."""
+    path = tmp_path / "question.txt"
+    path.write_bytes(b"what?")
+    steps: list[Step] = [(b"PUT /", HEAD + EVENTS), CLOSE]
+    args = ["-d", f"@{path}", "-X", "PUT"]
+    status, out, _ = served(steps, args=[*args, "--no-reconnect"])
+    assert (status, out) == (0, PRINTED)
+    assert served.requests[0].endswith("\r\n\r\nwhat?")
+    status, _, err = fetch("sse", "localhost", *args)
+    assert status == 2
+    assert "--no-reconnect" in err
 
 
 @pytest.mark.parametrize("args", [[], ["--no-reconnect"]])

@@ -18,9 +18,11 @@ from rich.console import Console
 from anyhttp import ClientSession, RetryMiddleware, TCPConnector
 from anyhttp._cli._bars import draw_phases
 from anyhttp._cli._phases import Hop, Phase, Timeline
-from tests.support.command import POLITE, Fetch, Peer, Terminal
+from tests.support.command import POLITE, Fetch, Peer, Talk, Terminal
+from tests.support.peer import CLOSE, Step
 from tests.support.server import Server
 from tests.support.tls import Authority
+from tests.support.websocket import Accept, CloseWith, close
 
 HOPS = [
     Hop(
@@ -133,3 +135,13 @@ async def test_a_repeated_request_is_another_hop(server: Server) -> None:
             await response.read()
     assert [hop.outcome for hop in hops] == ["503 Status", "503 Status, 10 bytes"]
     assert [phase.name for phase in hops[1].phases] == ["pause", "first byte", "body"]
+
+
+def test_a_websocket_has_no_body(talk: Talk) -> None:
+    """The phases are those of its handshake."""
+    steps: list[Step] = [(b"GET / ", Accept(close(1000))), (CloseWith(1000), CLOSE)]
+    status, _, err = talk(steps, "--trace")
+    assert status == 0
+    title, *lines = [re.sub(r" +[\d.]+ ms$", "", line) for line in err.splitlines()]
+    assert re.fullmatch("GET ws://.*: 101 Switching Protocols", title)
+    assert lines == ["  connect", "  first byte", "  total"]

@@ -25,7 +25,7 @@ pytest.importorskip("rich")
 pytest.importorskip("trio")
 
 from anyhttp._cli._lines import Lines
-from anyhttp._cli._options import Route, Sender
+from anyhttp._cli._options import Route, Sender, Watch
 from anyhttp._cli._ws import Conversation, End, Options, shown
 
 ROOT = Path(__file__).parent.parent.parent
@@ -215,7 +215,7 @@ async def test_a_line_that_comes_too_late_is_no_error(
     mock.ws("ws://a.test/", serve)
     options = Options(
         url="ws://a.test/", sender=SENDER, route=ROUTE, protocols=(), compress=False,
-        verbose=True, wait=0, max_size=0, reconnect=False,
+        watch=Watch(verbose=True, trace=False), wait=0, max_size=0, reconnect=False,
     )  # fmt: skip
     async with ClientSession(connector=mock) as session:
         async with session.ws_connect(options.url) as websocket:
