@@ -183,7 +183,7 @@ def test_pings_and_pongs_are_shown_on_request(talk: Talk) -> None:
     status, out, err = talk(steps, "-v")
     assert (status, out) == (0, b"")
     lines = err.splitlines()
-    assert lines[lines.index("* open, protocol None, compress 0") + 1 : -1] == [
+    assert lines[lines.index("* open, protocol None, compress 0") + 1 :] == [
         r"< ping b'\x1b1'", "< pong b'2'", "* closed, code 1000",
     ]  # fmt: skip
     assert talk(steps) == (0, b"", "")
