@@ -1,4 +1,4 @@
-"""The plots of the documentation: what they show, and whether it can be read."""
+"""Performance in the documentation: plots can be read, and sentences say what tables say."""
 
 from __future__ import annotations
 
@@ -111,3 +111,82 @@ def test_no_page_names_a_plot_that_is_not_there() -> None:
     pages = (ROOT / "docs" / "explanation").glob("performance*.md")
     text = "".join(page.read_text("utf-8") for page in pages)
     assert sorted(re.findall(r":file: performance/([\w-]+)\.svg", text)) == sorted(DRAWINGS)
+
+
+def counts(row: str) -> dict[str, tuple[float, float]]:
+    """Return by backend what the yardstick takes, and what anyhttp does, in a table of the page."""
+    _, _, rest = FIGURES.partition("<!-- begin: instructions -->")
+    lines = rest.partition(f"\n| {row} |")[2].partition("<!-- end:")[0].splitlines()
+    found: dict[str, tuple[float, float]] = {}
+    for line in lines:
+        cells = [cell.strip() for cell in line.strip("|").split("|")][-7:]
+        if len(cells) < 7 or cells[0] in found:
+            break  # the next row, or the end of the table
+        found[cells[0]] = (float(cells[1].replace(",", "")), float(cells[2].replace(",", "")))
+    return found
+
+
+def http2(row: str, backend: str) -> list[float]:
+    """Return from the table of HTTP/2: httpx2, anyhttp, niquests, and anyhttp by HTTP/1.1."""
+    rest = FIGURES.partition("### HTTP/2 on one connection")[2].partition(f"\n| {row} | ")[2]
+    line = next(line for line in rest.splitlines() if line.strip("| ").startswith(backend))
+    cells = [cell.strip() for cell in line.strip("| ").split("|")]
+    return [float(cells[at].replace(",", "") or "nan") for at in (1, 2, 4, 5)]
+
+
+def scale(group: str, row: str) -> float:
+    """Return what anyhttp takes on asyncio in a table of what grows."""
+    rest = FIGURES.partition(f"| {group} | aiohttp on asyncio |")[2].partition(f"\n| {row} |")[2]
+    return float(rest.splitlines()[0].split("|")[1].replace(",", ""))
+
+
+def page(name: str) -> str:
+    """Return a page with its line ends as spaces."""
+    return " ".join((ROOT / "docs" / f"{name}.md").read_text("utf-8").split())
+
+
+def test_sentences_about_small_requests_agree_with_the_tables() -> None:
+    """uvloop, trio, and what a session or a connection for each request costs."""
+    one, fifty = (
+        {name: own for name, (_, own) in counts(f"small GET, {n} in flight").items()}
+        for n in (1, 50)
+    )
+    saved = [f"{1 - each['uvloop'] / each['asyncio']:.0%}"[:-1] for each in (one, fifty)]
+    said = "{} % of the instructions of a small GET with one in flight, and {} % with 50"
+    more = sorted(f"{each['trio'] / each['asyncio'] - 1:.0%}".strip("%") for each in (one, fifty))
+    session, tls = counts("session for one GET"), counts("GET over a new TLS connection each")
+    first, speed = page("explanation/performance"), page("howto/speed")
+    assert said.format(*saved) in first
+    assert said.format(*saved) in speed
+    assert f"{more[0]} to {more[1]} % more instructions there than on asyncio" in speed
+    assert f"{session['asyncio'][1] / one['asyncio']:.1f} times as many instructions" in first
+    assert f"{session['asyncio'][1] / one['asyncio']:.0f} times as many instructions" in speed
+    assert f"{tls['asyncio'][1] / one['asyncio']:.0f} times as many" in first
+    ends = [tls[name][1] / one[name] for name in ("trio", "asyncio")]
+    assert f"{ends[0]:.0f} to {ends[1]:.0f} times as many" in speed
+
+
+def test_sentences_about_http2_agree_with_the_table() -> None:
+    """Beside other clients, and beside HTTP/1.1."""
+    first, guide = page("explanation/performance"), page("howto/http2")
+    httpx2, own, niquests, http1 = http2("small GET, 1 in flight", "asyncio")
+    assert f"httpx2 {httpx2 / own:.1f} times as many instructions as anyhttp" in first
+    assert f"niquests {niquests / own:.1f} times as many" in first
+    assert f"{own / http1:.1f} times as many in that case" in first
+    assert f"{own / http1:.1f} times as many" in guide
+    many = [
+        http2(f"small GET, {n} in flight", backend)
+        for n in (50, 100)
+        for backend in ("asyncio", "trio")
+    ]
+    ratios = [own / http1 for _, own, _, http1 in many]
+    assert f"{min(ratios):.1f} to {max(ratios):.1f} times as many with 50 or 100" in guide
+
+
+def test_sentences_about_what_grows_agree_with_the_tables() -> None:
+    """Requests in flight, and hosts."""
+    first = page("explanation/performance")
+    flight = scale("in flight", "5000") / scale("in flight", "1") - 1
+    hosts = scale("hosts", "1000") / scale("hosts", "1") - 1
+    assert f"{flight:.0%} more instructions".replace("%", " %") in first
+    assert f"{hosts:.0%} more with 1000 hosts".replace("%", " %") in first
