@@ -79,7 +79,7 @@ class ThreadedResolver(AbstractResolver):
             # Pass bytes: Python itself would encode a name by IDNA 2003.
             name = host.encode("ascii") if host.isascii() else idna.encode(host, uts46=True)
         except UnicodeError as exc:
-            raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name: {exc}") from exc
+            raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is not a host name: {exc}") from exc
         found = await _in_thread_of_its_own(
             lambda: socket.getaddrinfo(
                 name, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
@@ -335,7 +335,7 @@ def _server_address(server: str) -> tuple[str, int]:
     for address, port in ((server, "53"), server.rpartition(":")[::2]):
         with suppress(ValueError):
             return str(ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))), int(port)
-    raise ValueError(f"nameservers: {server!r} is no IP address, with or without a port")
+    raise ValueError(f"nameservers: {server!r} is not an IP address, with or without a port")
 
 
 def _hosts_in(path: str) -> dict[str, list[tuple[str, int]]]:

@@ -899,7 +899,7 @@ async def test_without_an_sdk() -> None:
         ({"known_methods": "GET"}, TypeError, "known_methods must be a collection of str, not str"),
         ({"redacted_query": b""}, TypeError, "redacted_query must be a collection of str"),
         ({"redacted_query": [b"a"]}, TypeError, "redacted_query must contain str, not bytes"),
-        ({"captured_request_headers": ["a b"]}, ValueError, "'a b' is no name of a header"),
+        ({"captured_request_headers": ["a b"]}, ValueError, "'a b' is not the name of a header"),
         ({"captured_request_headers": ["Cookie"]}, ValueError, "cookie contains credentials"),
         ({"captured_response_headers": ["Set-Cookie"]}, ValueError, "which no span must show"),
     ],

@@ -722,7 +722,7 @@ class TestAsyncResolver:
     @pytest.mark.parametrize("server", ["", "dns.test", "192.0.2.1:dns", "192.0.2", "https://a/"])
     def test_what_is_no_server(self, server: str) -> None:
         """A name would need a resolver; the message shows the entry."""
-        with pytest.raises(ValueError, match=f"nameservers: '{server}' is no IP address"):
+        with pytest.raises(ValueError, match=f"nameservers: '{server}' is not an IP address"):
             AsyncResolver([server])
         with pytest.raises(TypeError, match="iterable of addresses"):
             AsyncResolver("192.0.2.1")

@@ -79,7 +79,7 @@ def saved_cookies(path: Path) -> CookieJar:
     """Return a jar with the cookies of the file *path*, if there is one.
 
     :raises OSError: the file cannot be read
-    :raises ValueError: it is no file of cookies
+    :raises ValueError: it is not a file of cookies
     """
     jar = CookieJar(unsafe=True)  # the user names the server, also by its IP address
     if path.exists():
@@ -119,7 +119,7 @@ async def opened_session(
     The file keeps its format; a new one is a ``cookies.txt``, which other programs read, too.
 
     :raises OSError: the file of cookies cannot be read or written
-    :raises ValueError: it is no file of cookies
+    :raises ValueError: it is not a file of cookies
     """
     path = sender.cookie_jar
     loaded = None if path is None else saved_cookies(path)

@@ -190,7 +190,7 @@ def _regular_fields(
         value = _checked(name, text)
         if name == b"host":
             if not value:
-                raise ValueError("headers: HTTP/2 has no request with an empty Host")
+                raise ValueError("headers: Host must not be empty with HTTP/2")
             authority = value
         elif name == b"content-length":
             length = value

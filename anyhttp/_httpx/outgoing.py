@@ -143,9 +143,9 @@ def outgoing_request(
     if places.complaint is not None:
         raise CannotBeSent(places.complaint)
     if _METHOD.fullmatch(method) is None:
-        raise CannotBeSent(f"{method!r} is no method")
+        raise CannotBeSent(f"{method!r} is not a method")
     if _TARGET.fullmatch(target) is None:
-        raise CannotBeSent("the target is empty, or holds what is no visible ASCII character")
+        raise CannotBeSent("the target is empty, or holds a character that is not visible ASCII")
     payload, framing = _body(places, fields, stream, data)
     closes = bool(places.connection) and _asks_to_close(places, fields)
     if places.host:  # it should come first (RFC 9110 §7.2)

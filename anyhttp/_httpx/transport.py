@@ -229,7 +229,7 @@ class Transport(Generic[RequestT, ResponseT]):
         stream: Any = request.stream
         if not isinstance(stream, library.package.AsyncByteStream):
             raise RuntimeError(
-                f"the body of the request is {shown_class(type(stream))}, which is no"
+                f"the body of the request is {shown_class(type(stream))}, which is not an"
                 f" {library.package.__name__}.AsyncByteStream: an AsyncClient of"
                 f" {library.package.__name__} makes one"
             )
@@ -350,7 +350,7 @@ def _proxy_tls(library: Library, proxy: Proxy) -> SSLContext | None:
     if proxy.url.scheme == "https":
         return library.tls_context() if context is None else library.tls_context(verify=context)
     if context is not None:
-        raise RuntimeError("ssl_context of a proxy is for an https:// URL of it")
+        raise RuntimeError("ssl_context of a proxy needs an https:// URL")
     return None
 
 

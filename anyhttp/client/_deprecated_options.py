@@ -76,7 +76,7 @@ def fold_options(options: Mapping[str, Any], known: frozenset[str]) -> dict[str,
     if files is not None:
         warn_deprecated("files is deprecated: it is named data now")
         if folded.get("data") is not None:
-            raise ValueError("data and files cannot be given together: files is its old name")
+            raise ValueError("data and files cannot be given together: use data")
         folded["data"] = files
     encoding = folded.pop("encoding", None)
     if encoding is not None:
@@ -96,7 +96,7 @@ _NO_TLS: Final = dict.fromkeys(("verify_ssl", "ssl_context", "fingerprint"))
 def _fold_chunked(size: object) -> bool:
     if not isinstance(size, int):
         raise TypeError(f"chunked must be a bool, not {shown_class(type(size))}")
-    warn_deprecated("chunked is a bool now: the size of the chunks is not for the caller to say")
+    warn_deprecated("chunked is a bool now: the client chooses the size of the chunks")
     return bool(size)
 
 

@@ -436,7 +436,7 @@ class ClientResponse(DescribedResponse):
         if encoding is not None:
             return encoding
         if self._body is None:
-            raise RuntimeError("the encoding of a body that has not been read cannot be told")
+            raise RuntimeError("the encoding cannot be told before the body has been read")
         return self._fallback_charset(self, self._body)
 
     def _announced_encoding(self) -> str | None:

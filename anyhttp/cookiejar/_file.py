@@ -114,7 +114,7 @@ def read_cookies(file_path: PathLikeStr, now: float) -> Iterator[Cookie]:
         else:
             raise ValueError("it is neither JSON that save() wrote nor a cookies.txt")
     except _MALFORMED as exc:
-        raise ValueError(f"{path!r} is no file of cookies: {exc}") from exc
+        raise ValueError(f"{path!r} is not a file of cookies: {exc}") from exc
 
 
 def _read_json(content: bytes, now: float) -> list[Cookie]:
@@ -127,7 +127,7 @@ def _read_json(content: bytes, now: float) -> list[Cookie]:
             if cookie := _restored(domain, record, now):
                 order = record.get("order", 0)  # older files have none
                 if not isinstance(order, int):
-                    raise TypeError("order is no whole number")
+                    raise TypeError("order is not a whole number")
                 found.append((order, cookie))
     found.sort(key=itemgetter(0))
     return [cookie for _, cookie in found]
@@ -137,7 +137,7 @@ def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:
     """Make a cookie from its record; None if its host could not set it."""
     for part in ("key", "value", "coded_value"):
         if not isinstance(record[part], str):
-            raise TypeError(f"{part} is no text")
+            raise TypeError(f"{part} is not text")
     # Checked before a morsel is made: the error of newer Pythons shows the value.
     given = checked_morsel(record["key"], record["value"], record["coded_value"])
     for name, value in record.items():
@@ -150,7 +150,7 @@ def _restored(domain: str, record: dict[str, Any], now: float) -> Cookie | None:
     (morsel,) = morsels_of({given.key: given}, quote=True)
     expires = record.get("expires_timestamp")
     if expires is not None and not (isinstance(expires, (int, float)) and math.isfinite(expires)):
-        raise ValueError("an expiry that is no time")
+        raise ValueError("an expiry that is not a time")
     if octets(f"{domain}{given['domain']}{given['path']}") is None:
         raise ValueError("a domain or a path that cannot be encoded as UTF-8")
     # The cookie was accepted when it was set, so accept it as if its host sets it over TLS.

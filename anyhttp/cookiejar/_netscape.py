@@ -133,5 +133,5 @@ def _expiry(text: str) -> float | None:
     if not text:
         return None  # as http.cookiejar writes it
     if _TIME.fullmatch(text) is None:
-        raise ValueError("its fifth field is no time in seconds")
+        raise ValueError("its fifth field is not a time in seconds")
     return float(text) if float(text) > 0 else None

@@ -203,7 +203,7 @@ class BearerAuthMiddleware:
         if scheme == "http" and not (self._allow_http or is_loopback(host)):
             raise ValueError(
                 f"{name}: a token would be sent to {_shown(origin)} without TLS, where others can "
-                "read it: use https, or allow it by allow_http=True"
+                "read it: use https, or allow it with allow_http=True"
             )
 
     def _check_proxy(self, request: ClientRequest) -> None:
@@ -217,7 +217,7 @@ class BearerAuthMiddleware:
         if not is_loopback(proxy.raw_host or ""):
             raise ValueError(
                 f"a token for {_shown(origin)} would be sent to the proxy {proxy} without TLS, "
-                "where others can read it: use no proxy for it, or allow it by allow_http=True"
+                "where others can read it: use no proxy for it, or allow it with allow_http=True"
             )
 
     def _needs_token(self, request: ClientRequest, origins: frozenset[Origin]) -> bool:
@@ -314,7 +314,7 @@ def _checked_origin(given: StrOrURL) -> Origin:
         url = parsed_url(given) if isinstance(given, str) else given
         origin = origin_of(url)
     except ValueError:
-        raise ValueError(f"origins must be {example}, but one of them is no URL") from None
+        raise ValueError(f"origins must be {example}, but one of them is not a URL") from None
     if origin[0] not in {"http", "https"} or host_error(url.raw_host) is not None:
         raise ValueError(f"origins must be {example}, not {without_user_info(url)!r}")
     if url.raw_user is not None or url.raw_password is not None:

@@ -57,7 +57,7 @@ class BearerToken:
         _check_value(value)
         if expires_in is not None:
             if expires_at is not None:
-                raise ValueError("expires_in and expires_at cannot be given both")
+                raise ValueError("expires_in and expires_at cannot both be given")
             expires_at = time.time() + _seconds("expires_in", expires_in)
         elif isinstance(expires_at, datetime):
             if expires_at.utcoffset() is None:
@@ -118,7 +118,7 @@ def _check_value(value: object) -> None:
     if end < len(value):
         raise ValueError(
             f"a token must hold letters, digits and -._~+/ only, and = at its end "
-            f"(RFC 6750 section 2.1); character {end + 1} of {len(value)} is another"
+            f"(RFC 6750 section 2.1); character {end + 1} of {len(value)} is not one of these"
         )
 
 

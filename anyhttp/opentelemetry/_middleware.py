@@ -219,7 +219,7 @@ def _captured(argument: str, names: Collection[str], prefix: str) -> _Captured:
     lowered = tuple(name.lower() for name in _checked_names(argument, names))
     for name in lowered:
         if not is_token(name):
-            raise ValueError(f"{argument}: {name!r} is no name of a header")
+            raise ValueError(f"{argument}: {name!r} is not the name of a header")
         if name in _SECRET_HEADERS:
             raise ValueError(f"{argument}: {name} contains credentials, which no span must show")
     return tuple((f"{prefix}.{name}", name) for name in lowered)

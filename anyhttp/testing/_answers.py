@@ -135,7 +135,7 @@ class Answer:
         bodies["raw"] = raw is not None
         names = [f"{name}=" for name, is_given in bodies.items() if is_given]
         if len(names) > 1:
-            raise ValueError(f"an answer has only one body, and here are {' and '.join(names)}")
+            raise ValueError(f"an answer has only one body, but it was given {' and '.join(names)}")
         if raw is not None:
             self._take_raw(raw)
         elif text is not None:
@@ -224,8 +224,8 @@ class Answer:
         if isinstance(pieces, (Iterator, AsyncIterator)):
             if self._is_spent:
                 raise RuntimeError(
-                    "the body of this answer is an iterator, which a request before has used up: "
-                    "let a callable return the answer, for each request another one"
+                    "the body of this answer is an iterator, which an earlier request has used up: "
+                    "give a function that returns a new answer for each request"
                 )
             self._is_spent = True
         return pieces

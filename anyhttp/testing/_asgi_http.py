@@ -65,7 +65,7 @@ class HTTPResponse:
         for name, value in self._headers:
             if name.lower() == b"content-length":
                 if not value.isdigit():
-                    raise call.broken_rule(f"sent the Content-Length {value!r}, which is no number")
+                    raise call.broken_rule(f"sent the Content-Length {value!r}, not a number")
                 self._left = int(value)
         self.stage = ResponseStage.STARTED
 
@@ -242,7 +242,7 @@ class HTTPCall(ServerCall):
         elif kind == "http.response.early_hint":
             await self._send_hint(message)
         else:
-            raise self.broken_rule(f"sent {kind!r}, which is no message for an HTTP response")
+            raise self.broken_rule(f"sent {kind!r}, which is not a message for an HTTP response")
         if self.is_over:
             if not self._settings.holds_end:
                 await response.send_rest()  # before a task that receives may cancel this one
@@ -255,7 +255,7 @@ class HTTPCall(ServerCall):
             raise self._response.too_early_or_late(message)
         links = message.get("links", ())
         if isinstance(links, (str, bytes)) or not all(isinstance(link, bytes) for link in links):
-            raise self.broken_rule(f"sent {message['type']} whose 'links' is no list of bytes")
+            raise self.broken_rule(f"sent {message['type']} whose 'links' is not a list of bytes")
         await self._exchange.inform(103, [(b"Link", link) for link in links])
 
     async def _application_returned(self) -> None:

@@ -177,7 +177,7 @@ class WebSocketCall(ServerCall):
         elif kind.startswith("websocket."):
             raise self.broken_rule(f"sent {kind} {stage.value}")
         else:
-            raise self.broken_rule(f"sent {kind!r}, which is no message for a WebSocket")
+            raise self.broken_rule(f"sent {kind!r}, which is not a message for a WebSocket")
 
     @property
     def _is_denying(self) -> bool:
@@ -247,7 +247,7 @@ class WebSocketCall(ServerCall):
                     await response.send_rest()
                 self._end_wait()
         else:
-            raise self.broken_rule(f"sent {kind!r}, which is no message for a WebSocket")
+            raise self.broken_rule(f"sent {kind!r}, which is not a message for a WebSocket")
 
     # -- the end
 

@@ -250,7 +250,7 @@ def _rules_of(match_on: Sequence[str | Matcher]) -> tuple[list[_Rule], list[_Rul
 def _kind_rule(recorded: RecordedRequest, request: RecordedRequest) -> str | None:
     if recorded.is_websocket == request.is_websocket:
         return None
-    return "it is a WebSocket" if recorded.is_websocket else "it is no WebSocket"
+    return "it is a WebSocket" if recorded.is_websocket else "it is not a WebSocket"
 
 
 def _compared(name: str, value: Callable[[RecordedRequest], object]) -> _Rule:

@@ -158,7 +158,7 @@ class HarContent:
             try:
                 return base64.b64decode(self.text, validate=True)
             except (binascii.Error, ValueError) as exc:
-                raise ValueError(f"its body is no base64: {exc}") from None
+                raise ValueError(f"its body is not base64: {exc}") from None
         encoding = parse_content_type(self.mime_type).encoding or "utf-8"
         with suppress(UnicodeEncodeError):
             return self.text.encode(encoding)
@@ -262,23 +262,23 @@ def _log_of(path: str, content: bytes) -> Record:
     except RecursionError:
         raise CassetteError(path, "the JSON is nested too deeply") from None
     except UnicodeDecodeError as exc:
-        raise CassetteError(path, f"it is no HAR, which is UTF-8: {exc}") from None
+        raise CassetteError(path, f"it is not a HAR, which is UTF-8: {exc}") from None
     except ValueError as exc:
         if not content.strip():
             raise CassetteError(path, "the file is empty") from None
         if re.match(rb"(?m)\A(?:#[^\n]*\n|---\s*\n)*(?:interactions|version):", content[:4096]):
             raise CassetteError(path, "it is a cassette in YAML, and not a HAR") from None
-        raise CassetteError(path, f"it is no HAR, which is JSON: {exc}") from None
+        raise CassetteError(path, f"it is not a HAR, which is JSON: {exc}") from None
     log = document.get("log") if isinstance(document, dict) else None
     if not isinstance(log, dict):
         if isinstance(document, dict) and "interactions" in document:
             raise CassetteError(path, 'it is a cassette of another format, with "interactions"')
-        raise CassetteError(path, 'it is no HAR: it has no object "log"')
+        raise CassetteError(path, 'it is not a HAR: it has no object "log"')
     version = log.get("version", "1.2")
     if not (isinstance(version, str) and (not version or version.startswith("1."))):
         raise CassetteError(path, f"it is a HAR of version {str(version)[:20]}, and not 1.2")
     if not isinstance(log.get("entries"), list):
-        raise CassetteError(path, 'it is no HAR: "log" has no array "entries"')
+        raise CassetteError(path, 'it is not a HAR: "log" has no array "entries"')
     return log
 
 
@@ -298,7 +298,7 @@ class _Reader:
         :raises CassetteError: it is none
         """
         if not isinstance(record, dict):
-            raise self._damaged("it is no object")
+            raise self._damaged("it is not an object")
         sent, received = self._object(record, "request"), self._object(record, "response")
         method, address = self._text(sent, "method"), self._text(sent, "url")
         if not method or not address:
@@ -346,7 +346,7 @@ class _Reader:
         if posted is None:
             return b""
         if not isinstance(posted, dict):
-            raise self._damaged('"postData" is no object')
+            raise self._damaged('"postData" is not an object')
         mime_type = self._text(posted, "mimeType")
         text = posted.get("text")
         if not text and isinstance(posted.get("params"), list):
@@ -366,7 +366,7 @@ class _Reader:
     def _response(self, entry: Record, record: Record) -> RecordedResponse:
         content = record.get("content", {})
         if not isinstance(content, dict):
-            raise self._damaged('"content" is no object')
+            raise self._damaged('"content" is not an object')
         headers = self._fields(record, "headers")
         types = [value for name, value in headers if name.lower() == "content-type"]
         text = content.get("text")
@@ -400,7 +400,7 @@ class _Reader:
         if value is None:
             return ""
         if not isinstance(value, str):
-            raise self._damaged(f'"{name}" is no text')
+            raise self._damaged(f'"{name}" is not text')
         return value
 
     def _line(self, record: Record, name: str) -> str:
@@ -416,7 +416,7 @@ class _Reader:
         if values is None:
             return []
         if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
-            raise self._damaged(f'"{name}" is no array of objects')
+            raise self._damaged(f'"{name}" is not an array of objects')
         return [(self._text(each, "name"), self._text(each, "value")) for each in values]
 
     def _fields(self, record: Record, name: str) -> Fields:

@@ -58,7 +58,7 @@ def read_socket(entry: Record) -> RecordedSocket | None:
     if records is None:
         return None
     if not isinstance(records, list):
-        raise ValueError('"_webSocketMessages" is no array')
+        raise ValueError('"_webSocketMessages" is not an array')
     messages = [_message(number, record) for number, record in enumerate(records)]
     return RecordedSocket(
         messages=tuple(message for message in messages if message is not None),
@@ -70,10 +70,10 @@ def _message(number: int, record: Any) -> RecordedMessage | None:
     """Return a message; ``None`` for frames that are none, such as PING."""
     name = f"_webSocketMessages[{number}]"
     if not isinstance(record, dict) or record.get("type") not in _KINDS:
-        raise ValueError(f'{name} is no object with the "type" send or receive')
+        raise ValueError(f'{name} is not an object with the "type" send or receive')
     text, opcode = record.get("data"), record.get("opcode")
     if not isinstance(text, str):
-        raise ValueError(f'{name}: "data" is no text')
+        raise ValueError(f'{name}: "data" is not text')
     if opcode not in _OPCODES:
         return None
     data: str | bytes = text
@@ -81,7 +81,7 @@ def _message(number: int, record: Any) -> RecordedMessage | None:
         try:
             data = base64.b64decode(text, validate=True)
         except ValueError as exc:
-            raise ValueError(f"{name}: it is no base64: {exc}") from None
+            raise ValueError(f"{name}: it is not base64: {exc}") from None
     elif not _is_unicode(text):
         raise ValueError(f"{name} holds a lone surrogate")
     return RecordedMessage(is_sent=record["type"] == "send", data=data)
@@ -99,7 +99,7 @@ def _close(record: Any) -> RecordedClose | None:
     if record is None:
         return None
     if not isinstance(record, dict):
-        raise ValueError('"_webSocketClose" is no object')
+        raise ValueError('"_webSocketClose" is not an object')
     kind, code, reason = record.get("type"), record.get("code"), record.get("reason")
     if (
         kind not in _KINDS

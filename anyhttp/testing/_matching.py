@@ -369,7 +369,7 @@ class RequestPattern:
                 )
         if self._handshake is not None and self._handshake is not request.is_handshake:
             yield (
-                "it is no handshake of a WebSocket"
+                "it is not the handshake of a WebSocket"
                 if self._handshake
                 else "it is the handshake of a WebSocket: mock.ws() makes routes for those"
             )
@@ -467,7 +467,7 @@ def _checked_json(name: str, value: object) -> object:
     def checked(found: object) -> None:
         nonlocal has_own
         if type(found).__eq__ is object.__eq__ or isinstance(found, _NEVER_JSON):
-            raise TypeError(f"{shown_class(type(found))} is nothing that JSON can hold")
+            raise TypeError(f"JSON cannot hold {shown_class(type(found))}")
         has_own = True
 
     try:

@@ -148,7 +148,7 @@ class RequestRoutes:
         elif route in table.routes:
             table.routes.remove(route)
         else:
-            raise ValueError(f"{route!r} is no route of this {self._called}")
+            raise ValueError(f"{route!r} is not a route of this {self._called}")
 
     @property
     def routes(self) -> Sequence[Route]:

@@ -189,6 +189,6 @@ def _check_result(result: object, name: str) -> None:
         if inspect.iscoroutine(result):
             result.close()
         raise TypeError(
-            f"mock_requests() cannot decorate {name}, which returns an awaitable and is no "
+            f"mock_requests() cannot decorate {name}, which returns an awaitable and is not an "
             "`async def` function: the block would end before it is awaited"
         )

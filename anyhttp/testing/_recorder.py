@@ -425,5 +425,5 @@ def _checked_path(argument: str, path: PathArgument) -> str:
     if not isinstance(text, str):
         raise TypeError(f"{argument} must be text, not {type(text).__name__}")
     if not text or "\0" in text:
-        raise ValueError(f"{argument} is no path of a file: {text!r}")
+        raise ValueError(f"{argument} is not the path of a file: {text!r}")
     return text

@@ -189,7 +189,9 @@ class ReceivedRequest:
         :raises RuntimeError: it has not been received to its end
         """
         if self.content_type != "application/x-www-form-urlencoded":
-            raise ValueError(f"the body of {self} is no form, but {self.content_type or 'untyped'}")
+            raise ValueError(
+                f"the body of {self} is not a form, but {self.content_type or 'untyped'}"
+            )
         return MultiDictProxy(MultiDict(form_fields(self.content)))
 
 

@@ -330,7 +330,7 @@ def _sources(options: RouteOptions | WSRouteOptions) -> tuple[list[Source], bool
     ways = [name for name in ("answer", "answers") if name in options]
     if len(ways) > 1 or (ways and own):
         others = [*ways[1:], *own]
-        raise ValueError(f"{ways[0]}= is the whole answer, so there can be no {others[0]}= beside")
+        raise ValueError(f"{ways[0]}= is the whole answer, so {others[0]}= cannot be given, too")
     if "answers" in options:
         items = _items(options["answers"])
         return [checked_source(item, "an item of answers") for item in items], True
@@ -353,7 +353,7 @@ def _checked_times(times: int | None, sequence: Sequence[Source] | None) -> int 
     if sequence is None:
         return times
     if times is not None:
-        raise ValueError("answers are used once each, so there can be no times= beside")
+        raise ValueError("answers are used once each, so times= cannot be given, too")
     return len(sequence)
 
 

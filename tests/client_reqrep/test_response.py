@@ -119,7 +119,7 @@ class TestItsType:
     async def test_a_guess_needs_the_body(self, http1: str, api: Api) -> None:
         """Before it has been read, ``get_encoding()`` says so."""
         async with client(http1) as session, session.get(api.url / "bytes/1") as response:
-            with pytest.raises(RuntimeError, match="not been read"):
+            with pytest.raises(RuntimeError, match="before the body has been read"):
                 response.get_encoding()
 
 

@@ -1246,7 +1246,7 @@ def test_a_bad_file_raises_and_changes_nothing(tmp_path: Path, text: str) -> Non
     """The jar keeps what it had unless the whole file is good; no value is shown."""
     (tmp_path / "jar").write_bytes(text.encode("latin-1"))
     jar = jar_with("old=1")
-    with pytest.raises(ValueError, match=r"is no file of cookies|is a pickle") as caught:
+    with pytest.raises(ValueError, match=r"is not a file of cookies|is a pickle") as caught:
         jar.load(tmp_path / "jar")
     assert "secret" not in str(caught.value)
     assert sent(jar) == "old=1"

@@ -153,8 +153,11 @@ class TestReading:
             ("www.example.com\tFALSE\t/\tFALSE\t0\ta\tsecret\tsecret", "it has 8 fields"),
             ("www.example.com\tmaybe\t/\tFALSE\t0\ta\tsecret", "second field is neither TRUE nor"),
             ("www.example.com\tFALSE\t/\t1\t0\ta\tsecret", "its fourth field is neither TRUE nor"),
-            ("www.example.com\tFALSE\t/\tFALSE\tsoon\ta\tsecret", "fifth field is no time"),
-            (f"www.example.com\tFALSE\t/\tFALSE\t{'9' * 400}\ta\tsecret", "fifth field is no time"),
+            ("www.example.com\tFALSE\t/\tFALSE\tsoon\ta\tsecret", "fifth field is not a time"),
+            (
+                f"www.example.com\tFALSE\t/\tFALSE\t{'9' * 400}\ta\tsecret",
+                "fifth field is not a time",
+            ),
             ("\tFALSE\t/\tFALSE\t0\ta\tsecret", "it has no domain"),
             ("#HttpOnly_.\tFALSE\t/\tFALSE\t0\ta\tsecret", "it has no domain"),
             (
@@ -180,7 +183,7 @@ class TestReading:
         jar = CookieJar()
         jar.update_cookies({"old": "1"})
         with pytest.raises(
-            ValueError, match=rf"cookies.txt' is no file of cookies: line 3: .*{message}"
+            ValueError, match=rf"cookies.txt' is not a file of cookies: line 3: .*{message}"
         ) as caught:
             jar.load(file)
         assert "secret" not in str(caught.value)
@@ -192,7 +195,7 @@ class TestReading:
     )
     def test_another_file(self, file: Path, content: str) -> None:
         """A cut or foreign file is no empty jar."""
-        with pytest.raises(ValueError, match="is no file of cookies"):
+        with pytest.raises(ValueError, match="is not a file of cookies"):
             loaded(file, content)
 
     @given(st.binary(), st.booleans())

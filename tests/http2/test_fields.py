@@ -107,7 +107,7 @@ def test_a_value_with_a_line_break_is_refused(name: str, value: str) -> None:
 
 def test_an_empty_host_is_refused() -> None:
     """An origin has a host, so ``:authority`` is not empty (§8.3.1)."""
-    with pytest.raises(ValueError, match="an empty Host"):
+    with pytest.raises(ValueError, match="Host must not be empty"):
         RequestHeads("https").make("GET", "/", (("Host", " "),))
 
 

@@ -114,7 +114,7 @@ async def test_bodies_that_are_not_asynchronous(library: Library) -> None:
     """Httpx's client does not let them through."""
     transport = library.ours(verify=False)
     request = library.package.Request("POST", "http://localhost/", content=iter([b"x"]))
-    message = rf"IteratorByteStream, which is no {library.name}\.AsyncByteStream"
+    message = rf"IteratorByteStream, which is not an {library.name}\.AsyncByteStream"
     with pytest.raises(RuntimeError, match=message):
         await transport.handle_async_request(request)
     await transport.aclose()

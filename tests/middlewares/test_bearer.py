@@ -877,7 +877,7 @@ class TestArguments:
             ({"origins": "localhost:80"}, ValueError, "not 'localhost:80'"),
             ({"origins": "ftp://api.test"}, ValueError, "not 'ftp://api.test'"),
             ({"origins": "https://127.1"}, ValueError, "not 'https://127.1'"),
-            ({"origins": "https://[1"}, ValueError, "one of them is no URL"),
+            ({"origins": "https://[1"}, ValueError, "one of them is not a URL"),
             ({"origins": "https://a:secret@api.test"}, ValueError, "without user info"),
             ({"origins": "https://api.test/v1"}, ValueError, "whatever the path"),
             ({"origins": "https://api.test/?a"}, ValueError, "whatever the path"),

@@ -49,14 +49,14 @@ class TestToken:
             ({"expires_at": float("inf")}, ValueError, "expires_at must not be negative, infinite"),
             ({"expires_in": "3600"}, TypeError, "expires_in must be a number of seconds, not str"),
             ({"expires_in": True}, TypeError, "expires_in must be a number of seconds, not bool"),
-            ({"expires_in": 1, "expires_at": 1}, ValueError, "cannot be given both"),
+            ({"expires_in": 1, "expires_at": 1}, ValueError, "cannot both be given"),
             ({"expires_at": datetime(2030, 1, 1)}, ValueError, "time zone"),
             ({"value": None}, TypeError, "a token must be a str, not NoneType"),
             ({"value": ""}, ValueError, "must not be empty"),
             ({"value": "bearer secret"}, ValueError, "without the word Bearer"),
-            ({"value": "secret|secret"}, ValueError, "character 7 of 13 is another"),
-            ({"value": "=secret"}, ValueError, "character 1 of 7 is another"),
-            ({"value": "secret\n"}, ValueError, "character 7 of 7 is another"),
+            ({"value": "secret|secret"}, ValueError, "character 7 of 13 is not one of these"),
+            ({"value": "=secret"}, ValueError, "character 1 of 7 is not one of these"),
+            ({"value": "secret\n"}, ValueError, "character 7 of 7 is not one of these"),
         ],
     )
     def test_bad_arguments(

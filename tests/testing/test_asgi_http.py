@@ -621,7 +621,7 @@ RULES = [
     (["hello"], "sent a str, not a dictionary"),
     ([{}], "sent a message whose 'type' is None: {}"),
     ([{"type": b"x"}], "sent a message whose 'type' is b'x'"),
-    ([{"type": "websocket.send"}], "'websocket.send', which is no message for an HTTP response"),
+    ([{"type": "websocket.send"}], "'websocket.send', which is not a message for an HTTP response"),
     ([{**START, "status": "200"}], "with the status '200', not a number from 200 to 999"),
     ([{**START, "status": True}], "with the status True, not a number"),
     ([{**START, "status": 101}], "with the status 101, not a number from 200 to 999"),
@@ -632,7 +632,7 @@ RULES = [
     ([{**START, "headers": [("a", "b")]}], "with the header 'a': 'b'; both must be bytes"),
     ([{**START, "headers": [(b"a", b"b\r\nc: d")]}, body(b"")], "start with a bad header: .*'?a'?"),
     ([{**START, "headers": [(b"a b", b"c")]}, body(b"")], "start with a bad header: .*'a b'"),
-    ([{**START, "headers": [(b"content-length", b"x")]}], "Content-Length b'x', which is no"),
+    ([{**START, "headers": [(b"content-length", b"x")]}], "Content-Length b'x', not a number"),
     ([START, body("text")], "sent http.response.body whose 'body' is a str, not bytes"),  # type: ignore[arg-type]
     ([{**START, "headers": [(b"Content-Length", b"2")]}, body(b"abc")], "1 bytes more than its"),
     (
@@ -648,8 +648,8 @@ RULES = [
     ),
     ([START, {"type": "http.response.trailers"}], "trailers after http.response.start"),
     ([START, {"type": "http.response.early_hint"}], "early_hint after http.response.start"),
-    ([{"type": "http.response.early_hint", "links": ["x"]}], "whose 'links' is no list of bytes"),
-    ([{"type": "http.response.early_hint", "links": b"x"}], "whose 'links' is no list of bytes"),
+    ([{"type": "http.response.early_hint", "links": ["x"]}], "whose 'links' is not a list of"),
+    ([{"type": "http.response.early_hint", "links": b"x"}], "whose 'links' is not a list of"),
     (
         [{**START, "trailers": True, "headers": [(b"content-length", b"0")]}, body(b""),
          {"type": "http.response.trailers", "headers": [(b"a", b"b")]}],

@@ -197,26 +197,26 @@ def test_what_browsers_save_and_nobody_can_replay_is_passed_over(
 @pytest.mark.parametrize(
     ("damaged", "reason"),
     [
-        ([], "log.entries[0]: it is no object"),
+        ([], "log.entries[0]: it is not an object"),
         ({}, 'log.entries[0]: it has no object "request"'),
         ({"request": {}, "response": []}, 'it has no object "response"'),
         ({"request": {"url": "x"}, "response": {}}, '"request" has no "method"'),
         ({"request": {"method": "GET"}, "response": {}}, '"request" has no "url"'),
-        ({"request": {"method": 1, "url": "x"}, "response": {}}, '"method" is no text'),
+        ({"request": {"method": 1, "url": "x"}, "response": {}}, '"method" is not text'),
         (entry(request_url="http://"), "(GET http://): its URL is not valid"),
         (entry(request_url="http://a.test:99999/"), "its URL is not valid"),
-        (entry(request_headers={}), '"headers" is no array of objects'),
-        (entry(request_headers=["x"]), '"headers" is no array of objects'),
-        (entry(request_headers=[{"name": 1}]), '"name" is no text'),
+        (entry(request_headers={}), '"headers" is not an array of objects'),
+        (entry(request_headers=["x"]), '"headers" is not an array of objects'),
+        (entry(request_headers=[{"name": 1}]), '"name" is not text'),
         (entry(request_headers=[{"name": "a b"}]), "'a b' is not a valid header name"),
-        (entry(request_postData="x"), '"postData" is no object'),
-        (entry(request_postData={"text": 1}), '"text" is no text'),
+        (entry(request_postData="x"), '"postData" is not an object'),
+        (entry(request_postData={"text": 1}), '"text" is not text'),
         (
             entry(request_postData={"text": "!", "_encoding": "base64"}),
-            '"postData": its body is no base64',
+            '"postData": its body is not base64',
         ),
-        (entry(response_content=1), '"content" is no object'),
-        (entry(response_content={"text": 1}), '"text" is no text'),
+        (entry(response_content=1), '"content" is not an object'),
+        (entry(response_content={"text": 1}), '"text" is not text'),
         (entry(response_statusText="a\r\nb"), '"statusText" holds a character that cannot be sent'),
         (
             entry(response_headers=[{"name": "X", "value": "a\rb"}]),
@@ -245,18 +245,18 @@ def test_a_damaged_entry_is_named_with_its_file_and_the_reason(
     [
         (b"", "the file is empty"),
         (b" \n", "the file is empty"),
-        (b"\xff\xfe", "it is no HAR, which is UTF-8"),
-        (b"{", "it is no HAR, which is JSON"),
+        (b"\xff\xfe", "it is not a HAR, which is UTF-8"),
+        (b"{", "it is not a HAR, which is JSON"),
         (b"# by hand\ninteractions:\n- request:\n", "it is a cassette in YAML"),
         (b"---\ninteractions: []\nversion: 1\n", "it is a cassette in YAML"),
         (b'{"version": 1, "interactions": []}', "it is a cassette of another format"),
-        (b"[]", 'it is no HAR: it has no object "log"'),
-        (b"{}", 'it is no HAR: it has no object "log"'),
+        (b"[]", 'it is not a HAR: it has no object "log"'),
+        (b"{}", 'it is not a HAR: it has no object "log"'),
         (b'{"log": {}}', '"log" has no array "entries"'),
         (b'{"log": {"version": "2.0", "entries": []}}', "it is a HAR of version 2.0, and not 1.2"),
         (b'{"log": {"version": 2, "entries": []}}', "it is a HAR of version 2, and not 1.2"),
         (b"[" * 200_000, "nested too deeply"),
-        (b'{"log": ' + b"9" * 5000 + b"}", "it is no HAR"),
+        (b'{"log": ' + b"9" * 5000 + b"}", "it is not a HAR"),
     ],
 )
 def test_what_is_no_har_is_refused_with_the_reason(
@@ -355,7 +355,7 @@ def test_a_body_that_was_not_saved_cannot_be_replayed() -> None:
 def test_base64_has_to_be_valid() -> None:
     """Python would pass over characters that are none of base64."""
     content = HarContent(mime_type="", text="YQ=!=", is_base64=True, size=1)
-    with pytest.raises(ValueError, match="no base64"):
+    with pytest.raises(ValueError, match="not base64"):
         content.decoded()
 
 

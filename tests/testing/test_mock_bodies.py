@@ -78,7 +78,7 @@ async def test_an_iterable_serves_any_number_of_requests_and_an_iterator_one() -
         for path in ("again", "again", "once", "each", "each"):
             async with session.get(f"{API}/{path}") as response:
                 assert await response.read() == b"abc"
-        with pytest.raises(RuntimeError, match="let a callable return the answer"):
+        with pytest.raises(RuntimeError, match="a function that returns a new answer"):
             await session.get(f"{API}/once")
 
 
@@ -188,7 +188,7 @@ async def test_what_a_request_holds() -> None:
     assert not call.is_handshake
     assert await call.read() == call.body
     assert [piece async for piece in call.stream()] == [call.body]
-    with pytest.raises(ValueError, match="is no form, but application/json"):
+    with pytest.raises(ValueError, match="is not a form, but application/json"):
         _ = call.form
 
 
@@ -202,7 +202,7 @@ async def test_a_request_without_body() -> None:
     assert [piece async for piece in request.stream()] == []
     with pytest.raises(json.JSONDecodeError):
         request.json()
-    with pytest.raises(ValueError, match="is no form, but untyped"):
+    with pytest.raises(ValueError, match="is not a form, but untyped"):
         _ = request.form
 
 

@@ -201,8 +201,8 @@ def test_methods() -> None:
         ((re.compile("/users"),), {}, ValueError, "url: '/users' matches no URL"),
         ((re.compile(r"^api\.test"),), {}, ValueError, "such as https://: begin it with .*"),
         ((re.compile("HTTPS://"),), {}, ValueError, "matches no URL"),
-        (("/a",), {"match_json": object()}, TypeError, "match_json: object is nothing that JSON"),
-        (("/a",), {"match_json": [b"a"]}, TypeError, "match_json: bytes is nothing that JSON"),
+        (("/a",), {"match_json": object()}, TypeError, "match_json: JSON cannot hold object"),
+        (("/a",), {"match_json": [b"a"]}, TypeError, "match_json: JSON cannot hold bytes"),
         (("/a",), {"match_json": {(): 1}}, TypeError, "match_json: keys must be str"),
         (("/a",), {"match_json": float("nan")}, ValueError, "match_json: Out of range"),
         (("/{}",), {}, ValueError, "'{}' must be {name} or {name:path}"),
@@ -347,7 +347,7 @@ async def test_a_route_can_be_removed() -> None:
     fallback = mock.fallback(status=404)
     mock.remove(route)
     mock.remove(fallback)
-    with pytest.raises(ValueError, match="is no route of this mock"):
+    with pytest.raises(ValueError, match="is not a route of this mock"):
         mock.remove(route)
     assert not await is_answered(mock, f"{API}/a")
     mock.get("/a")

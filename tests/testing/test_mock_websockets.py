@@ -383,7 +383,7 @@ async def test_routes_for_requests_take_no_handshakes_and_the_other_way_round() 
         with pytest.raises(UnansweredRequest, match="is WebSocket wss") as caught:
             await session.ws_connect("wss://api.test/other")
         assert "it is the handshake of a WebSocket: mock.ws() makes routes" in str(caught.value)
-        with pytest.raises(UnansweredRequest, match="it is no handshake of a WebSocket"):
+        with pytest.raises(UnansweredRequest, match="it is not the handshake of a WebSocket"):
             await session.get("https://api.test/other")
 
 

@@ -280,13 +280,13 @@ async def test_a_file_of_chrome_is_replayed(path: str) -> None:
 @pytest.mark.parametrize(
     ("damaged", "reason"),
     [
-        (saved(_webSocketMessages={}), '"_webSocketMessages" is no array'),
-        (saved({}), '_webSocketMessages[0] is no object with the "type" send or receive'),
-        (saved({"type": [], "data": ""}), "_webSocketMessages[0] is no object with"),
-        (saved({"type": "send", "opcode": 1}), '_webSocketMessages[0]: "data" is no text'),
-        (saved({"type": "send", "opcode": 2, "data": "!"}), "[0]: it is no base64"),
+        (saved(_webSocketMessages={}), '"_webSocketMessages" is not an array'),
+        (saved({}), '_webSocketMessages[0] is not an object with the "type" send or receive'),
+        (saved({"type": [], "data": ""}), "_webSocketMessages[0] is not an object with"),
+        (saved({"type": "send", "opcode": 1}), '_webSocketMessages[0]: "data" is not text'),
+        (saved({"type": "send", "opcode": 2, "data": "!"}), "[0]: it is not base64"),
         (saved({"type": "send", "opcode": 1, "data": "\ud800"}), "holds a lone surrogate"),
-        (saved(_webSocketClose=1), '"_webSocketClose" is no object'),
+        (saved(_webSocketClose=1), '"_webSocketClose" is not an object'),
         (saved(_webSocketClose={"type": []}), '"_webSocketClose" needs a "type"'),
         (saved(_webSocketClose={"type": "send"}), '"_webSocketClose" needs a "type"'),
         (
@@ -328,7 +328,7 @@ async def test_a_request_is_no_websocket(path: str) -> None:
     plain = {"request": {"method": "GET", "url": URL_A}, "response": {"status": 200}}
     write(path, plain)
     async with ClientSession(connector=Recorder(path)) as session:
-        with pytest.raises(UnrecordedRequest, match="it is no WebSocket"):
+        with pytest.raises(UnrecordedRequest, match="it is not a WebSocket"):
             await session.ws_connect(URL_A)
 
 

@@ -752,7 +752,7 @@ async def test_an_entry_that_cannot_be_replayed_is_named(path: str) -> None:
 def test_a_damaged_file_is_an_error_before_anything_is_sent(path: str) -> None:
     """When the recorder is made."""
     Path(path).write_text("{")
-    with pytest.raises(CassetteError, match="it is no HAR"):
+    with pytest.raises(CassetteError, match="it is not a HAR"):
         Recorder(path)
 
 
@@ -763,8 +763,8 @@ def test_a_damaged_file_is_an_error_before_anything_is_sent(path: str) -> None:
         ((1,), TypeError, "path must be a str or a path, not int"),
         ((b"a",), TypeError, "path must be a str or a path, not bytes"),
         ((BytesPath(),), TypeError, "path must be text, not bytes"),
-        (("",), ValueError, "path is no path of a file: ''"),
-        (("a\0",), ValueError, "path is no path of a file"),
+        (("",), ValueError, "path is not the path of a file: ''"),
+        (("a\0",), ValueError, "path is not the path of a file"),
         (("a", "b"), TypeError, "connector"),
     ],
 )
@@ -778,7 +778,7 @@ def test_arguments_that_are_refused(
 
 def test_the_path_of_the_traffic_is_checked_as_well() -> None:
     """And by its own name."""
-    with pytest.raises(ValueError, match="har is no path of a file"):
+    with pytest.raises(ValueError, match="har is not the path of a file"):
         Recorder(har="")
 
 
