@@ -11,7 +11,7 @@ anything is done), ``report`` (the table), ``targets`` (what was asked).  ``pyth
 benchmarks.ws`` does the same with WebSockets: ``ws_workloads``, ``ws_clients``, ``ws_server``.
 
 Common to both are ``clients`` (who is measured), ``server``, ``python_server`` and ``answers``
-(the other end), ``page``, ``marks`` and ``svg`` (the documentation).
+(the other end), ``page``, ``plots``, ``marks`` and ``svg`` (the documentation).
 
 Apart from these are ``python -m benchmarks.advice``, which compares anyhttp's settings with each
 other, and ``python -m benchmarks.memory``, which measures what large bodies take.
