@@ -352,9 +352,7 @@ class TCPConnector(BaseConnector):
             name = shown_class(type(context))
             raise TypeError(f"_get_ssl_context() must return an ssl.SSLContext, not {name}")
         if not isinstance(option, (bool, SSLContext)):
-            raise ValueError(
-                "an overridden _get_ssl_context() cannot be combined with a fingerprint"
-            )
+            raise ValueError("_get_ssl_context() cannot be combined with a fingerprint")
         return context
 
     def _get_ssl_context(self, req: ClientRequest | ProxyRequest) -> SSLContext | None:

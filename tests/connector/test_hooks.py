@@ -124,7 +124,7 @@ class TestContext:
 
         connector = Strict(ssl=Fingerprint(tls_ca.fingerprint))
         async with ClientSession(connector=connector) as session:
-            with pytest.raises(ValueError, match="cannot use a fingerprint"):
+            with pytest.raises(ValueError, match="cannot be combined with a fingerprint"):
                 await get(session, server.https_url / "json")
         assert not server.requests
 
