@@ -45,7 +45,7 @@ class FormData:
     :param fields: mapping or pairs of names and values, or an open file; see
         :meth:`add_fields`
     :param quote_fields: write file names percent-encoded; otherwise they are sent as they are,
-        in UTF-8, as the names of fields always are
+        in UTF-8, as the names of fields in a multipart always are
     :param charset: charset of the text; UTF-8 when left out
     :param default_to_multipart: send a multipart even without a file
     :raises TypeError: *fields* has an unsupported type
