@@ -68,15 +68,15 @@ class Bench:
                 connections=options.concurrency,
             ) as session:
                 await run.warm_up(session)
-                await run.measure(session)
+                try:
+                    await run.measure(session)
+                finally:
+                    self._console.print(Text(backend, "bold"))
+                    show(self._console, run.figures)
+                    self.has_errors = self.has_errors or bool(run.figures.errors)
         except FAILURES as exc:
             print_error(describe(exc, options.timeout))
             return 1
-        finally:
-            if run.has_begun:
-                self._console.print(Text(backend, "bold"))
-                show(self._console, run.figures)
-                self.has_errors = self.has_errors or bool(run.figures.errors)
         return 0
 
 
@@ -86,7 +86,6 @@ class _Run:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._left = math.inf if options.requests is None else options.requests
-        self.has_begun: bool = False
         self.figures: Figures = Figures()
 
     async def warm_up(self, session: ClientSession) -> None:
@@ -111,7 +110,6 @@ class _Run:
     async def measure(self, session: ClientSession) -> None:
         """Send requests until there have been enough, or the time is over."""
         duration = self._options.duration
-        self.has_begun = True
         begin = perf_counter()
         try:
             # Those that are on their way when the time is over are not counted.

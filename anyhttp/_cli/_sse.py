@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,7 +84,7 @@ async def _listen(options: Options) -> None:
     ) as session:
         streams = _all_streams if options.reconnect else _one_stream
         with opened(options.body) as data:
-            async with streams(session, options, data) as events:
+            async with aclosing(streams(session, options, data)) as events:
                 async for event in events:
                     await _print(event, as_json=options.as_json)
 
@@ -101,25 +101,24 @@ def _request_options(options: Options, data: object) -> dict[str, Any]:
     }
 
 
-@asynccontextmanager
 async def _all_streams(
     session: ClientSession, options: Options, data: object
-) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
-    """Give the events of the server, over as many connections as it takes."""
+) -> AsyncGenerator[ServerSentEvent, None]:
+    """Yield the events of the server, over as many connections as it takes."""
     async with session.sse(
         options.url,
         method=options.method,
         last_event_id=options.last_event_id,
         **_request_options(options, data),
     ) as events:
-        yield events
+        async for event in events:
+            yield event
 
 
-@asynccontextmanager
 async def _one_stream(
     session: ClientSession, options: Options, data: object
-) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
-    """Give the events of one connection."""
+) -> AsyncGenerator[ServerSentEvent, None]:
+    """Yield the events of one connection."""
     given = _request_options(options, data)
     headers = given["headers"] = CIMultiDict(given["headers"])
     headers.setdefault("Accept", "text/event-stream")
@@ -129,16 +128,9 @@ async def _one_stream(
     async with session.request(
         options.method, options.url, raise_for_status=True, **given
     ) as response:
-        if response.status == 204:
-            yield _nothing()
-        else:
-            yield response.events(last_event_id=options.last_event_id)
-
-
-async def _nothing() -> AsyncIterator[ServerSentEvent]:
-    events: tuple[ServerSentEvent, ...] = ()
-    for event in events:
-        yield event
+        if response.status != 204:  # there are no events, which is no error
+            async for event in response.events(last_event_id=options.last_event_id):
+                yield event
 
 
 class Reconnections:

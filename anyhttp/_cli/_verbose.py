@@ -107,8 +107,7 @@ class Narrator:
 
     def _show_connection(self, request: ClientRequest, connection: Connection) -> None:
         stream = connection.transport
-        if stream is None:
-            return
+        assert stream is not None  # it has just been lent
         verb = "reusing the connection" if connection.reused else "new connection"
         place = _place(stream)
         via = f" for {request.host}" if request.host not in place else ""
@@ -136,8 +135,6 @@ class Narrator:
     async def _show_retry(self, _: Any, __: Any, params: TraceRequestRetryParams) -> None:
         if params.response is not None:
             self._show_head(params.response)
-        failure = "" if params.exception is None else f"{type(params.exception).__name__}: "
-        self.note(f"{failure}attempt {params.attempt} follows in {params.delay:.1f} s")
 
     def _show_head(self, response: ClientResponse) -> None:
         status = f"{version_name(response)} {response.status} {response.reason}"

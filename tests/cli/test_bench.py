@@ -21,6 +21,7 @@ pytest.importorskip("click")
 pytest.importorskip("rich")
 pytest.importorskip("trio")
 
+from anyhttp._cli._bench import _size
 from anyhttp._cli._commands import run
 from anyhttp._cli._figures import Latencies
 
@@ -191,3 +192,12 @@ def test_a_histogram_has_few_rows_that_hold_everything() -> None:
     for (_, upper, _), (lower, *_) in pairwise(rows):
         assert upper == pytest.approx(lower)
     assert list(Latencies().histogram(12)) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [(0, "0.0 bytes"), (1024, "1.0 KiB"), (1.5 * 2**20, "1.5 MiB"), (2**41, "2048.0 GiB")],
+)
+def test_sizes_have_units(size: float, shown: str) -> None:
+    """People cannot read ten digits."""
+    assert _size(size) == shown

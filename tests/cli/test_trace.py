@@ -93,6 +93,13 @@ def test_each_hop_is_one_group(peer: Peer, fetch: Fetch) -> None:
     ]  # fmt: skip
 
 
+def test_a_body_that_ends_early_says_why(peer: Peer, fetch: Fetch) -> None:
+    """What has come is counted."""
+    status, _, err = fetch("--trace", f"{peer.url}/cut")
+    assert status == 1
+    assert err.startswith(f"GET {peer.url}/cut: 200 OK, 4 bytes, ClientPayloadError\n")
+
+
 def test_bars_on_a_terminal(peer: Peer, on_terminal: Terminal) -> None:
     """In the colour of their phase."""
     _, shown = on_terminal("--trace", f"{peer.url}/json")

@@ -12,9 +12,11 @@ pytest.importorskip("h2")
 pytest.importorskip("rich")
 pytest.importorskip("trio")
 
+from anyhttp import RetryMiddleware
 from anyhttp._cli._verbose import masked
 from tests.support.command import POLITE, Fetch, Peer, closed_port
 from tests.support.http2_server import Http2Server
+from tests.support.peer import CLOSE, Peer as ScriptedPeer
 from tests.support.proxies import Proxies
 from tests.support.server import Server
 from tests.support.tls import Authority
@@ -116,3 +118,29 @@ def test_a_failure_comes_last(fetch: Fetch) -> None:
     times, failure = err.splitlines()
     assert re.fullmatch(rf"\* GET http://{address}: connect [\d.]+ ms", times)
     assert failure.startswith("anyhttp: cannot connect")
+
+
+def test_a_redirect_that_is_not_followed_has_no_times(peer: Peer, fetch: Fetch) -> None:
+    """Nothing was sent any more."""
+    _, _, err = fetch("-v", f"{peer.url}/again", "--max-redirects", "1")
+    assert len(re.findall(r"^\* GET .* ms$", err, re.MULTILINE)) == 2
+    assert err.count("\n* GET ") == 2
+
+
+def test_each_attempt_is_shown(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the response that it has brought, if any."""
+    assert RetryMiddleware.__init__.__kwdefaults__ is not None
+    monkeypatch.setitem(RetryMiddleware.__init__.__kwdefaults__, "random", lambda: 0.0)
+    busy = b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    last = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    scripted = ScriptedPeer([[(b"GET / ", busy), CLOSE], [(b"GET / ", CLOSE)], [(b"GET / ", last)]])
+    try:
+        status, _, err = fetch("-v", str(scripted.url), "--retry", "2")
+    finally:
+        scripted.stop()
+    assert status == 0
+    shown = [line for line in err.splitlines() if re.match("> GET|< HTTP|anyhttp: ", line)]
+    assert [line[:10] for line in shown] == [
+        "> GET / HT", "< HTTP/1.1", "anyhttp: 5", "> GET / HT", "anyhttp: S", "> GET / HT",
+        "< HTTP/1.1",
+    ]  # fmt: skip

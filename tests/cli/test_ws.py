@@ -9,21 +9,29 @@ import subprocess
 import sys
 from io import FileIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import pytest
 from multidict import CIMultiDict
 
-from anyhttp import ClientConnectionResetError, ClientSession, WSMessage, WSMsgType
+from anyhttp import (
+    ClientConnectionResetError,
+    ClientSession,
+    ClientWebSocketResponse,
+    WSMessage,
+    WSMsgType,
+)
 from anyhttp.testing import MockConnector, WebSocketPeer
 from tests.support.command import BACKENDS, Talk
-from tests.support.peer import CLOSE, Step
+from tests.support.peer import CLOSE, STALL, Step
 from tests.support.websocket import BINARY, PING, PONG, Accept, CloseWith, Frame, close, frame
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
 pytest.importorskip("trio")
 
+from anyhttp._cli._commands import run
 from anyhttp._cli._lines import Lines
 from anyhttp._cli._options import Route, Sender, Watch
 from anyhttp._cli._ws import Conversation, End, Options, shown
@@ -231,3 +239,42 @@ async def test_a_line_that_comes_too_late_is_no_error(
                 tasks.cancel_scope.cancel()
             assert select.select([sys.stdin], [], [], 0)[0] == []  # the line has been read
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_pong_that_cannot_be_sent_is_an_error(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line on stderr, whichever task it happens in."""
+
+    async def pong(*_: object) -> None:
+        raise ClientConnectionResetError("cannot write any more")
+
+    monkeypatch.setattr(ClientWebSocketResponse, "pong", pong)
+    steps: list[Step] = [(b"GET / ", Accept(frame(PING))), STALL]
+    assert talk(steps) == (1, b"", "anyhttp: cannot write any more\n")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_standard_input_that_cannot_be_read_has_ended(
+    address: str, backend: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A directory, for instance; one line says so."""
+    directory = os.open(".", os.O_RDONLY)
+    stdin = SimpleNamespace(fileno=lambda: directory, isatty=lambda: False)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    try:
+        status = run(["ws", f"{address}/echo", "--wait", "0", "--backend", backend])
+    finally:
+        os.close(directory)
+    assert status == 0
+    assert capfd.readouterr().err == "anyhttp: standard input cannot be read: Is a directory\n"
+
+
+def test_a_file_of_cookies_that_is_none_is_an_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is sent."""
+    path = tmp_path / "cookies.txt"
+    path.write_text("no cookies\n")
+    assert run(["ws", "localhost:1", "--cookie-jar", str(path)]) == 1
+    assert capfd.readouterr().err.count("\n") == 1
