@@ -44,7 +44,7 @@ async def watched_session(
     narrator = Narrator(console)
     # Of a stream of events there may be any number: they are kept only if they are drawn.
     timeline = Timeline(begins=hops.append) if watch.trace else Timeline(ends=narrator.show_times)
-    traces = [*traces, *([narrator.config()] if watch.verbose else []), timeline.config()]
+    traces = [*([narrator.config()] if watch.verbose else []), *traces, timeline.config()]
     try:
         async with opened_session(
             sender, route, timeout=timeout, middlewares=middlewares, traces=traces
