@@ -16,6 +16,8 @@ pytest.importorskip("trio")
 
 
 from anyhttp._cli import _streams
+from anyhttp._cli._commands import run
+from anyhttp._cli._run import finished
 from tests.support.command import POLITE, Peer
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no shell of POSIX")
@@ -31,22 +33,32 @@ def shell(line: str, *args: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
+def test_a_command_that_prints_needs_standard_output(peer: Peer) -> None:
+    """If that is closed, one line says so, and nothing is sent."""
+    done = shell('"$@" >&-', f"{peer.url}/json")
+    assert (done.returncode, done.stderr) == (1, b"anyhttp: standard output is closed\n")
+    assert peer.received == []
+
+
 @pytest.mark.parametrize(
     "args",
     [
         ["{url}/json"],
         ["{url}/json", "-i", "-o", "/dev/null"],
-        ["ws", "{url}"],
-        ["demo"],
-        ["--help"],
-        ["--version"],
+        ["{url}/json", "-o", "-"],
+        *(["ws", "{url}"], ["sse", "{url}"], ["bench", "{url}"], ["demo"]),
+        *(["--help"], ["ws", "--help"], ["--version"]),
     ],
 )
-def test_a_command_that_prints_needs_standard_output(peer: Peer, args: list[str]) -> None:
-    """If that is closed, one line says so, and nothing is sent."""
-    done = shell('"$@" >&-', *(arg.format(url=peer.url) for arg in args))
-    assert done.stderr == b"anyhttp: standard output is closed\n"
-    assert done.returncode == 1
+def test_every_command_prints(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], args: list[str]
+) -> None:
+    """Each looks at standard output first, and so do help and version."""
+    with open(os.devnull, "wb") as devnull:
+        monkeypatch.setattr(sys, "stdout", _streams.ClosedOutput(devnull.fileno()))
+        assert run([arg.format(url=peer.url) for arg in args]) == 1
+        assert capsys.readouterr().err == "anyhttp: standard output is closed\n"
+        monkeypatch.undo()
     assert peer.received == []
 
 
@@ -61,15 +73,16 @@ def test_messages_are_lost_without_standard_error(peer: Peer) -> None:
     """They go neither to standard output, nor to the server that has the number otherwise."""
     done = shell('"$@" 2>&-', f"{peer.url}/missing", "--fail")
     assert (done.returncode, done.stdout) == (1, b"no such thing\n")
-    done = shell('"$@" 2>&-', f"{peer.url}/cut")
-    assert (done.returncode, done.stdout) == (1, b"half")
 
 
-def test_a_body_is_not_read_from_a_closed_stream(peer: Peer) -> None:
+def test_a_body_is_not_read_from_a_closed_stream(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An empty body must not be sent in place of one that is missing."""
-    done = shell('"$@" <&-', peer.url, "-d", "@-")
-    assert done.returncode == 2
-    assert b"standard input is closed" in done.stderr
+    # Descriptor 0 stands for that of the null device, and is not closed with the stream.
+    monkeypatch.setattr(sys, "stdin", _streams.ClosedStream(0))
+    assert run([peer.url, "-d", "@-"]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
     assert peer.received == []
 
 
@@ -77,21 +90,45 @@ def test_a_body_is_not_read_from_a_closed_stream(peer: Peer) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["{url}/large"], b"standard output: No space left on device"),
-        (["demo"], b"No space left on device"),
-        (["--help"], b"No space left on device"),
+        (["{url}/large"], "standard output: No space left on device"),
+        (["demo"], "No space left on device"),
+        (["--help"], "No space left on device"),
     ],
 )
-def test_a_full_disk_is_said_in_one_line(peer: Peer, args: list[str], message: bytes) -> None:
-    """Whatever is printed there."""
-    done = shell('"$@" > /dev/full', *(arg.format(url=peer.url) for arg in args))
-    assert (done.returncode, done.stderr) == (1, b"anyhttp: " + message + b"\n")
+def test_a_full_disk_is_said_in_one_line(
+    peer: Peer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    args: list[str],
+    message: str,
+) -> None:
+    """Whatever is printed there, also what is left for the end."""
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert finished(run([arg.format(url=peer.url) for arg in args])) == 1
+        assert capsys.readouterr().err == f"anyhttp: {message}\n"
 
 
 @FULL
-def test_a_message_that_cannot_be_written_is_lost(peer: Peer) -> None:
+def test_the_end_of_the_output_counts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A success is none if the last of it cannot be written."""
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        full.write("rest")
+        assert finished(0) == 1
+        assert capsys.readouterr().err == "anyhttp: No space left on device\n"
+
+
+@FULL
+def test_a_message_that_cannot_be_written_is_lost(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The exit status still tells."""
-    assert shell('"$@" 2> /dev/full', f"{peer.url}/missing", "--fail").returncode == 1
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        assert finished(run([f"{peer.url}/missing", "--fail"])) == 1
 
 
 def test_output_that_is_left_at_the_end_counts(monkeypatch: pytest.MonkeyPatch) -> None:

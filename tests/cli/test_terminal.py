@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -85,10 +86,12 @@ def test_headers_are_coloured_on_a_terminal(peer: Peer, on_terminal: Terminal) -
 def test_the_environment_can_refuse_colours(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, on_terminal: Terminal
 ) -> None:
-    """``NO_COLOR`` is honoured; see https://no-color.org."""
+    """``NO_COLOR`` is honoured; see https://no-color.org, which leaves bold letters alone."""
     monkeypatch.setenv("NO_COLOR", "1")
-    _, shown = on_terminal(f"{peer.url}/not-json")
-    assert shown == b"[1, 2\n"
+    assert on_terminal(f"{peer.url}/not-json")[1] == b"[1, 2\n"
+    shown = on_terminal("-i", f"{peer.url}/json")[1]
+    assert re.search(rb"\x1b\[([0-9]*;)*[349][0-9]", shown) is None
+    assert b'"greeting": "hello"' in COLOUR.sub(b"", shown)
 
 
 def test_text_can_not_command_the_terminal(peer: Peer, on_terminal: Terminal) -> None:
