@@ -17,16 +17,20 @@ README: Final = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_each_guide_is_listed_with_a_sentence() -> None:
-    """In one group, where it stands for readers and for the navigation."""
+    """In one group, which has a page of its own in the navigation."""
     page = (DOCS / "howto" / "index.md").read_text("utf-8")
-    in_lists, in_trees = [], []
+    listed = {}
     for group in page.split("\n## ")[1:]:
-        in_lists.append(re.findall(r"^- \[\]\(([\w-]+)\.md\): [A-Z].*[.]$", group, re.MULTILINE))
-        tree = re.search(r"^```{toctree}\n(?::.*\n)*\n((?:[\w-]+\n)+)```$", group, re.MULTILINE)
-        in_trees.append(tree[1].split() if tree else [])
-    assert in_lists == in_trees
+        title = group.partition("\n")[0]
+        listed[title] = re.findall(r"^- \[\]\(([\w-]+)\.md\): [A-Z].*[.]$", group, re.MULTILINE)
+    in_groups = {}
+    for name in re.findall(r"^(groups/[\w-]+)$", page, re.MULTILINE):
+        group = (DOCS / "howto" / f"{name}.md").read_text("utf-8")
+        title = group.partition("\n")[0].removeprefix("# ")
+        in_groups[title] = re.findall(r"^\.\./([\w-]+)$", group, re.MULTILINE)
+    assert [*listed.items()] == [*in_groups.items()]
     guides = {guide.stem for guide in (DOCS / "howto").glob("*.md")} - {"index"}
-    assert sorted(name for group in in_lists for name in group) == sorted(guides)
+    assert sorted(name for group in listed.values() for name in group) == sorted(guides)
 
 
 @pytest.mark.parametrize(
