@@ -1,9 +1,11 @@
-"""docs/howto/troubleshooting.md: the client gives each message that is a heading there."""
+"""docs/howto/: programs get the messages that troubleshooting.md explains and other pages quote."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
+import io
 import re
 import socket
 import ssl
@@ -12,18 +14,22 @@ import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from unittest.mock import patch
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from anyhttp import (
     AddrInfoType,
+    AsyncResolver,
     ClientSession,
     ClientTimeout,
     Fingerprint,
+    FormData,
     TCPConnector,
     UnixConnector,
 )
@@ -542,9 +548,133 @@ async def _no_route() -> None:
         await fetch(URL)
 
 
+# -- on other pages
+
+
+async def run_on(backend: str, function: Case) -> None:
+    """Run *function* in an event loop of its own."""
+    await anyio.to_thread.run_sync(partial(anyio.run, function, backend=backend))
+
+
+@shows("ClientConnectorError: … [Cannot assign requested address]")
+async def _an_address_of_another_machine() -> None:
+    await fetch("http://127.0.0.1:1/", TCPConnector(local_addr=("192.0.2.7", 0)))
+
+
+@shows("UnixClientConnectorError: … [Connection refused]")
+async def _a_unix_socket_of_nobody() -> None:
+    with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/socket")
+        await fetch("http://docker/", UnixConnector(f"{folder}/socket"))
+
+
+@shows("RuntimeError: AsyncResolver needs dnspython")
+async def _no_dnspython() -> None:
+    with patch.dict(sys.modules, {"dns": None, "dns.asyncresolver": None}):
+        AsyncResolver()
+
+
+@shows("AttributeError: 'State' object has no attribute 'session'")
+async def _no_lifespan() -> None:
+    State = pytest.importorskip("starlette.datastructures").State  # noqa: N806 (a class)
+    State().session  # noqa: B018 (it raises)
+
+
+@shows("TypeError: … a value of type dict cannot be sent as text: encode it, as with json.dumps()")
+async def _a_field_that_is_a_dict() -> None:
+    await read(data={"options": {"notify": True}})
+
+
+@shows("DeprecationWarning: bytes will no longer be sent as a file")
+async def _a_field_of_bytes() -> None:
+    FormData({"file": b""})
+
+
+@shows("ValueError: I/O operation on closed file")
+async def _a_closed_file() -> None:
+    file = io.BytesIO()
+    file.close()
+    await read(data={"file": file})
+
+
+@shows("ExceptionGroup: Exceptions from Trio nursery (1 sub-exception)")
+async def _a_task_that_fails_on_trio() -> None:
+    await run_on("trio", _a_task_that_fails)
+
+
+@shows("RuntimeError: no running event loop")
+async def _asyncio_on_trio() -> None:
+    await run_on("trio", partial(asyncio.sleep, 1))
+
+
+@shows("TypeError: trio.run received unrecognized yield message …")
+async def _a_future_on_trio() -> None:
+    await run_on("trio", partial(asyncio.sleep, 0))
+
+
+@shows("TypeError: 'coroutine' object is not callable")
+async def _a_coroutine_in_place_of_a_function() -> None:
+    coroutine: Any = anyio.lowlevel.checkpoint()
+    try:
+        await run_on("asyncio", coroutine)
+    finally:
+        coroutine.close()
+
+
+@shows("SyntaxError: 'break', 'continue' and 'return' cannot appear in an except* block")
+async def _a_return_too_early() -> None:
+    compile("def f():\n try: f()\n except* ValueError: return", "f.py", "exec")
+
+
+@shows("RuntimeError: Attempted to exit cancel scope in a different task than it was entered in")
+async def _a_scope_of_another_task() -> None:
+    async def leave(scope: anyio.CancelScope, failures: list[Exception]) -> None:
+        try:
+            scope.__exit__(None, None, None)
+        except RuntimeError as error:
+            failures.append(error)
+
+    async def enter() -> None:
+        failures: list[Exception] = []
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(leave, scope, failures)
+        raise failures[0]
+
+    await run_on("asyncio", enter)
+
+
+#: What is quoted on other pages, with the name of its exception, as the last line of a traceback.
+QUOTED: Final = {
+    quote
+    for page in (ROOT / "docs" / "howto").glob("*.md")
+    if page.stem not in {"troubleshooting", "testing-ported"}  # the latter quotes other packages
+    for quote in re.findall(r"`(\w*(?:Error|Group|Warning): [^`]+)`", page.read_text("utf-8"))
+}
+
+
+def name_of_exception(entry: str) -> str:
+    """Return the name that an entry of the page begins with."""
+    named = re.match(r"\{exc\}`~(?:\w+\.)+(\w+)`|`(\w+)`", entry)
+    assert named is not None
+    return named[1] or named[2]
+
+
 def test_each_message_has_a_case() -> None:
     """Whoever adds one shows that it is true."""
-    assert [*ENTRIES] == [*CASES]
+    assert [*ENTRIES] == [message for message in CASES if message not in QUOTED]
+
+
+@pytest.mark.parametrize("quote", sorted(QUOTED - CASES.keys()))
+def test_a_message_on_another_page_is_an_entry(quote: str) -> None:
+    """Or has a case of its own."""
+    name, _, text = quote.partition(": ")
+    text = text.removeprefix("… ").removesuffix(" …").replace("(1 sub-", "(… sub-")
+    assert [
+        entry
+        for message, entry in ENTRIES.items()
+        if text in message and name_of_exception(entry) == name
+    ]
 
 
 #: Messages that come when time has passed.
@@ -557,14 +687,14 @@ LATE: Final = (
 
 @pytest.mark.parametrize("message", [message for message in CASES if message not in LATE])
 async def test_the_client_gives_the_message(message: str, anyio_backend_name: str) -> None:
-    """With the exception that the page names first."""
+    """With the exception that the page names."""
     await check(message, anyio_backend_name)
 
 
 @jumping
 @pytest.mark.parametrize("message", LATE)
 async def test_the_client_gives_the_message_in_the_end(message: str) -> None:
-    """With the exception that the page names first."""
+    """With the exception that the page names."""
     await check(message)
 
 
@@ -572,12 +702,12 @@ async def check(message: str, backend: str = "") -> None:
     """Let the case of *message* fail, and compare how it does."""
     with pytest.raises(BaseException) as raised:
         await CASES[message]()
+    if message in ENTRIES:
+        assert type(raised.value).__name__ == name_of_exception(ENTRIES[message])
     pattern = re.escape(message).replace("…", ".*")
     if backend == "trio":
         pattern = pattern.replace(
             r"unhandled\ errors\ in\ a\ TaskGroup", "Exceptions from Trio nursery"
         )
-    assert re.search(pattern, str(raised.value), re.DOTALL)
-    named = re.match(r"\{exc\}`~(?:\w+\.)+(\w+)`|`(\w+)`", ENTRIES[message])
-    assert named is not None
-    assert type(raised.value).__name__ == (named[1] or named[2])
+    text = f"{type(raised.value).__name__}: {raised.value}"
+    assert re.search(pattern, text, re.DOTALL)
