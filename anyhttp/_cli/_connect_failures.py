@@ -95,7 +95,9 @@ def _about_certificate(error: Exception) -> str:
     code = getattr(error, "verify_code", None)
     if code in CERTIFICATES:
         return CERTIFICATES[code]
-    problem = getattr(error, "verify_message", None) or str(error)
+    # With one argument, as a system's verifier raises it, its str() is that of a tuple.
+    text = str(error.args[-1]) if error.args else "no reason is known"
+    problem = getattr(error, "verify_message", None) or text
     return f"cannot be verified: {problem}; {SKIP}"
 
 
