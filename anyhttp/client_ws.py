@@ -77,10 +77,6 @@ class ClientWebSocketResponse:
     One task may receive while any number of others send.  If receiving is cancelled, no message
     is lost.  If sending is cancelled, the message was sent completely, or not begun, or the
     WebSocket is closed.
-
-    :param exchange: holds the connection until the WebSocket is closed
-    :param accepted: what the handshake agreed on
-    :param settings: how to behave
     """
 
     __slots__ = ("__weakref__", "_accepted", "_frames", "_heartbeat", "_items", "_life", "_loop",
@@ -91,6 +87,7 @@ class ClientWebSocketResponse:
     _conn: ClassVar[None] = None
 
     def __init__(self, exchange: Exchange, accepted: Accepted, settings: WSSettings) -> None:
+        """Take over the connection of *exchange*, with what the handshake has *accepted*."""
         self._stream, surplus = exchange.lend_away()
         self._accepted = accepted
         self._settings = settings

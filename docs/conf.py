@@ -16,10 +16,13 @@ from docutils.nodes import Element, Text
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util.logging import getLogger
 
 import anyhttp
 from anyhttp._common.version import __version__
 from anyhttp.opentelemetry import REDACTED_QUERY
+
+LOGGER = getLogger(__name__)
 
 project = "anyhttp"
 author = "The anyhttp maintainers"
@@ -157,7 +160,10 @@ def tidy_signature(
     if isinstance(obj, type) and issubclass(obj, Enum):
         return "", None
     args = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", args)
-    return re.sub(r"[~\w.]*\bEllipsisType \| ", "", args), returns
+    args = re.sub(r"[~\w.]*\bEllipsisType \| ", "", args)
+    if "<" in args or "Ellipsis" in args:
+        LOGGER.warning("the signature of %s cannot be read: %s", name, args)
+    return args, returns
 
 
 def skip_fields(

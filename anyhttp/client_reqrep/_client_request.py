@@ -29,13 +29,19 @@ __all__ = ("REQUEST_HOOKS", "ClientRequest")
 class ClientRequest(BaseRequest):
     """One request to one server; each redirect makes another one.
 
-    Middlewares may change its attributes: the values at the time of sending are used.
+    Sessions make requests, and pass them to middlewares.  A middleware may change ``method``,
+    ``url``, ``version``, ``ssl``, ``server_hostname``, ``compress``, ``chunked``, ``expect100``
+    and the attributes below: the values at the time of sending are used.  It changes the body
+    with :meth:`update_body`.  ``session`` is the session, ``original_url`` the URL with its
+    fragment, and ``body`` a :class:`Payload`, or ``b""``.
 
-    :param params: what is added to the query of *url*
+    A request can also be made by hand:
+
+    :param params: parameters to add to the query of *url*
     :param skip_auto_headers: names of headers that are not added automatically
     :param cookies: cookies, or the value of the ``Cookie`` header
     :param compress: content coding of the body; ``True`` for deflate
-    :param keep_alive: whether the connection is kept for later requests
+    :param keep_alive: whether the connection is kept for later requests; on by default
     :param loop: no effect; accepted for compatibility with aiohttp
     :param timer: the same
     :param traces: the same

@@ -94,17 +94,18 @@ def _utf8(_: ClientResponse, body: bytes) -> str:
 class ClientResponse(DescribedResponse):
     """The response to a request: its head has been received, its body perhaps not yet.
 
-    Give its connection back: by ``async with``, by reading to the end, or by :meth:`release`.
+    It holds a connection until the end of its ``async with``, until it has been read to its end, or
+    until :meth:`release`.
 
-    Sessions make responses, and middlewares that answer by themselves, by :meth:`for_request`.
-    Mocks, recorders and caches for aiohttp call the constructor, and set ``status``, ``reason``
-    and :attr:`content` then.
+    Sessions make responses.  A middleware that answers by itself makes one with
+    :meth:`for_request`.  Mocks, recorders and caches for aiohttp call the constructor, and then set
+    ``status``, ``reason`` and :attr:`content`:
 
     :param method: method of the request
     :param url: URL of the request, perhaps with a fragment
-    :param request_info: a summary of the request; one without headers when left out
+    :param request_info: a summary of the request; by default, one without headers
 
-    The other parameters are aiohttp's, and have no effect.
+    The other parameters of the constructor are those of aiohttp, and have no effect.
     """
 
     _history: tuple[ClientResponse, ...] = ()

@@ -24,36 +24,35 @@ __all__ = ("ASGIConnector", "asgi_call", "check_asgi")
 class ASGIConnector(ApplicationConnector):
     """Calls an ASGI 3 application where other connectors connect to a server.
 
-    Requests to whatever host go to the application, each over a connection of its own in memory;
+    Requests to all hosts go to the application, each over a connection of its own in memory;
     ``https`` and ``wss`` need no certificate.  Bodies are streamed both ways, and each side waits
-    for the other.  A client that goes away is seen as ``http.disconnect`` or
+    for the other.  If a client goes away, the application gets ``http.disconnect`` or
     ``websocket.disconnect``.
 
     The application runs in a task for each request, with the context variables of the request.
-    Its startup and shutdown (lifespan) belong to the connector: an entered session starts it, else
-    the first request does, and closing the connector, as a session does with its own, shuts it
-    down.
+    An entered session starts the application (lifespan); in any other session, the first request
+    does.  Closing the connector, as a session does with its own, shuts the application down.
 
-    What the application raises comes out of the request unchanged: while the head of the response
-    is awaited, or when the body has been read as far as it was sent.  If no request can raise it
-    any more, :meth:`close` does.  After the client has gone, exceptions are logged only: many
-    applications fail because of that.  An application that breaks the rules of ASGI gets an
+    The request raises what the application raises, unchanged: while it waits for the head of the
+    response, or when the program has read the body as far as it was sent.  If no request can raise
+    it any more, :meth:`close` does.  After the client has gone, exceptions are only logged, because
+    many applications fail then.  An application that breaks the rules of ASGI gets an
     :exc:`ASGIProtocolError`.
 
     :param app: the application
-    :param raise_app_exceptions: ``False``: log what the application raises, and answer as a server
+    :param raise_app_exceptions: ``False`` logs what the application raises, and answers as a server
         does: by a status 500, or a broken connection if the response has begun
     :param root_path: where the application is mounted; URLs of requests contain it
     :param client: host and port of the client, as the application sees it
-    :param lifespan: ``"on"``, ``"off"``, or ``"auto"`` for applications that may know of none
-    :param wait_for_background: let a response end only when the application has returned, so that
-        the test goes on after background tasks; ``False``: as soon as it has been sent, as servers
-        do.  It must be ``False`` if what the application does after the response waits for the test
-    :param shutdown_timeout: seconds that the application has at the end, see :meth:`close`, and for
-        its shutdown
-    :param limit: requests in progress in all; 0 or ``None`` for no limit
-    :param limit_per_host: the same for one host
-    :raises TypeError: *app* is no ASGI 3 application, or an argument has the wrong type
+    :param lifespan: ``"on"``, ``"off"``, or ``"auto"`` for an application that may not support it
+    :param wait_for_background: end a response only when the application has returned, so that the
+        test goes on after background tasks.  ``False`` ends it as soon as it has been sent, as
+        servers do; choose this if the application waits for the test after the response
+    :param shutdown_timeout: how long the application may take at the end, see :meth:`close`, and
+        for its shutdown, in seconds: 5 by default
+    :param limit: largest number of requests in progress: 100 by default; 0 or ``None``: no limit
+    :param limit_per_host: the same for one host; no limit by default
+    :raises TypeError: *app* is not an ASGI 3 application, or an argument has the wrong type
     :raises ValueError: an argument has a value that is not allowed
     """
 

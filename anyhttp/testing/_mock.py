@@ -248,9 +248,9 @@ def _shown(url: UrlLike) -> str:
 
 
 class RequestMock(RequestRoutes):
-    """Routes that answer requests in the place of servers, and the requests that were made.
+    """Answers requests by its routes instead of servers, and keeps the requests.
 
-    It makes the streams of a :class:`MockConnector`, or those that take the place of the network.
+    :func:`mock_requests` returns one, and a :class:`MockConnector` is one.
     """
 
     def __init__(self) -> None:
@@ -315,7 +315,7 @@ class RequestMock(RequestRoutes):
 
 
 class MockConnector(RequestMock, BaseConnector):
-    """Answers the requests of a session in the place of servers; no socket is opened.
+    """Answers the requests of a session instead of servers, and opens no socket.
 
     ::
 
@@ -324,14 +324,13 @@ class MockConnector(RequestMock, BaseConnector):
         async with ClientSession(connector=mock) as session:
             ...
 
-    Everything but the network is that of a real connector: its limits, time limits, traces.  Each
-    connection serves one request.  Requests through a proxy are answered as if the proxy let them
-    through.
+    Limits, time limits and traces work as with a real connector.  Each connection serves one
+    request.  Requests through a proxy are answered as if the proxy let them through.
 
     :param real: connects to the hosts of :meth:`~RequestMock.pass_through`; the mock closes it.  By
-        default a :class:`TCPConnector` is made for them
-    :param limit: open connections in all; 0 or ``None`` for no limit
-    :param limit_per_host: connections in use to one endpoint; 0 or ``None`` for no limit
+        default, a :class:`TCPConnector` is made for them
+    :param limit: largest number of open connections: 100 by default; 0 or ``None`` sets no limit
+    :param limit_per_host: largest number of connections in use to one endpoint; no limit by default
     :param http1: what reads responses, as for :class:`BaseConnector`
     """
 

@@ -23,20 +23,19 @@ def record_requests(
 ) -> RecordedRequests:
     """Record the requests that the program makes in a block, or replay them.
 
-    It is a context manager, after ``with`` or ``async with``, that gives a :class:`Recorder`.  It
-    covers what would connect to a network, whoever made the session and when:
-    :class:`~anyhttp.TCPConnector`, :class:`~anyhttp.UnixConnector`, and the transports for httpx.
-    Connections that have to be real are made by the option ``connector``: it needs what the
-    connectors of the program have been given, such as contexts for TLS.
+    It is a context manager, for ``with`` or ``async with``, that returns a :class:`Recorder`.  It
+    replaces the network for :class:`~anyhttp.TCPConnector`, :class:`~anyhttp.UnixConnector` and the
+    transports for httpx, in every session.  The option ``connector`` makes the real connections, so
+    give it what the connectors of the program have, such as contexts for TLS.
 
-    It holds in the block itself and in tasks that are started in it.  The end of the block writes
-    the file, unless an exception ends it.  ``async with`` closes the *connector* as well, which
-    ``with`` cannot.
+    It applies to the block and to the tasks that are started in it.  The end of the block writes
+    the file, unless an exception ends the block.  ``async with`` also closes the *connector*, which
+    ``with`` cannot do.
 
-    :param path: of the file; ``None``: neither record nor replay
-    :param whole_process: whether it holds in all tasks and threads of the process instead
+    :param path: path of the file; ``None`` neither records nor replays
+    :param whole_process: apply to all tasks and threads of the process; off by default
     :param options: those of :class:`Recorder`
-    :raises UnrecordedRequest: at the end, if nothing else was raised: the program has caught it
+    :raises UnrecordedRequest: at the end, if nothing else was raised and the program has caught one
     """
     check_flag("whole_process", whole_process)
     return RecordedRequests(Recorder(path, **options), whole_process=whole_process)

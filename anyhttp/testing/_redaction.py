@@ -108,14 +108,14 @@ _STEP: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What is replaced in all that is written, and in each request that is compared with it.
+    """Which secrets are replaced before a request is written, or compared with what was written.
 
-    Always replaced are the values of the headers ``Authorization``, ``Cookie``,
-    ``Proxy-Authorization``, ``Set-Cookie`` (its attributes stay), and of those that hold keys or
-    tokens by their names, such as ``X-API-Key`` and ``X-Auth-Token``; and user names and passwords
-    in URLs.  In queries, and in forms and JSON that are sent, also what is a secret by its name is
-    replaced, such as ``access_token``, ``api_key`` and ``password``.  So the program sees in bodies
-    what it would see without filters, unless *json* names something.
+    These are always replaced: the values of the headers ``Authorization``, ``Cookie``,
+    ``Proxy-Authorization``, ``Set-Cookie`` (its attributes stay), and of headers whose names
+    suggest a key or a token, such as ``X-API-Key`` and ``X-Auth-Token``; user names and passwords
+    in URLs; and in queries, and in forms and JSON that are sent, fields such as ``access_token``,
+    ``api_key`` and ``password``.  Bodies of responses are not changed, except for what *json*
+    names.
 
     :param headers: names of more headers
     :param query: names of more fields of queries
@@ -125,7 +125,7 @@ class Filters:
         such as ``"token"``, ``"user.password"``, ``"items[*].key"``, ``"$..secret"``
     :param keep: names of headers and fields to write although they are secrets by default
     :param replacement: what is written in their place
-    :raises TypeError: an argument is no collection of names
+    :raises TypeError: an argument is not a collection of names
     :raises ValueError: a path is not understood, or *replacement* could not be sent
     """
 

@@ -111,13 +111,7 @@ class UnansweredRequest(AssertionError):
 
 
 class Route:
-    """Some requests, and what they are answered with; the methods of a mock make it.
-
-    :param pattern: the requests
-    :param sources: what answers them, one after the other; a single one answers all
-    :param times: how many requests it answers; ``None`` for all
-    :param stream_request: call what answers when the head has been received, before the body
-    """
+    """A pattern for requests, and the answers to them; the methods of a mock make it."""
 
     def __init__(
         self,
@@ -127,6 +121,12 @@ class Route:
         times: int | None,
         stream_request: bool = False,
     ) -> None:
+        """Answer the requests that *pattern* takes.
+
+        :param sources: what answers them, one after the other; a single one answers all
+        :param times: how many requests it answers; ``None`` for all
+        :param stream_request: call the function when the head has been received, before the body
+        """
         self.pattern: RequestPattern = pattern
         self._sources = sources
         #: how many requests it answers; ``None`` for all
