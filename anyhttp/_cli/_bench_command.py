@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 
 import click
 from rich.console import Console
@@ -58,7 +59,11 @@ from ._run import BACKENDS, Leave, run as run_on
     show_default=True,
     help="Give up a request that takes longer.",
 )
-@click.option("--backend", type=click.Choice(BACKENDS), help="Only this one.  [default: both]")
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    help="Only this one.  [default: those that are installed]",
+)
 @click.pass_obj
 def bench_command(
     leave: Leave | None,
@@ -94,7 +99,8 @@ def bench_command(
     console = Console(highlight=False)
     console.print(title(options), markup=False, soft_wrap=True)
     bench = Bench(options, console)
-    for name in (backend,) if backend else BACKENDS:
+    chosen = [backend] if backend else [name for name in BACKENDS if find_spec(name)]
+    for name in chosen:
         status = run_on(partial(bench.run, name), name, leave)
         if status:
             return status

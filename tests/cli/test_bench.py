@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,19 @@ def test_both_backends_measure_by_default(
     out = capfd.readouterr().out
     assert [line for line in out.splitlines() if line in BACKENDS] == list(BACKENDS)
     assert out.count("  status    404: 2\n") == 2
+
+
+def test_a_backend_that_is_missing_is_left_out(
+    server: Server, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it was asked for."""
+    monkeypatch.setitem(sys.modules, "trio", None)
+    command = ["bench", str(server.url / "json"), "-n", "1", "-c", "1"]
+    assert run(command) == 0
+    out, err = capfd.readouterr()
+    assert ([line for line in out.splitlines() if line in BACKENDS], err) == (["asyncio"], "")
+    assert run([*command, "--backend", "trio"]) == 2
+    assert "trio is not installed" in capfd.readouterr().err
 
 
 def test_each_request_has_the_same_body(fetch: Fetch) -> None:
