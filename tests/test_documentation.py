@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib import import_module
-from typing import Final
+from inspect import getdoc, signature
+from typing import Any, Final
 
 import pytest
 
+import anyhttp
+from anyhttp import client
 from anyhttp.testing import mock_requests
 from tests.support.fresh_python import ROOT
 from tests.support.pages import blocks, file_of, names_of, without_start
@@ -86,6 +90,43 @@ def test_a_link_into_a_page_leads_to_a_heading_or_a_label() -> None:
         if anchor not in anchors.get((page.parent / link).resolve() if link else page, ())
     ]
     assert not dead
+
+
+@pytest.mark.parametrize(
+    "called",
+    [
+        *(anyhttp.AsyncResolver, anyhttp.BasicAuth, anyhttp.BearerAuthMiddleware),
+        *(anyhttp.BearerToken, anyhttp.ClientSession, anyhttp.ClientTimeout),
+        *(anyhttp.ClientWSTimeout, anyhttp.CookieJar, anyhttp.DigestAuthMiddleware),
+        *(anyhttp.FormData, anyhttp.Http2Options, anyhttp.MultipartWriter),
+        *(anyhttp.RateLimitMiddleware, anyhttp.RetryMiddleware, anyhttp.TCPConnector),
+        *(anyhttp.UnixConnector, anyhttp.download),
+    ],
+    ids=lambda called: called.__name__,
+)
+def test_each_parameter_is_described(called: Callable[..., object]) -> None:
+    """In the docstring, or for a connector in that of its base."""
+    texts = [getdoc(called) or ""]
+    if isinstance(called, type) and issubclass(called, anyhttp.BaseConnector):
+        texts.append(getdoc(anyhttp.BaseConnector) or "")
+    described = set(re.findall(r"^:param (\w+):", "\n".join(texts), re.MULTILINE))
+    # A caller cannot use the name of a positional-only parameter.
+    parameters = signature(called).parameters.values()
+    assert {each.name for each in parameters if each.kind is not each.POSITIONAL_ONLY} <= described
+
+
+@pytest.mark.parametrize(
+    "options",
+    [client.RequestOptions, client.OldOptions, client.WSOptions],
+    ids=lambda options: options.__name__,
+)
+def test_each_option_is_described(options: Any) -> None:
+    """The present ones of a request beside each other, and the deprecated ones apart."""
+    documents = {client.RequestOptions: (client.RequestOptions, client.OldOptions)}
+    text = "\n".join(getdoc(each) or "" for each in documents.get(options, (options,)))
+    lines = re.findall(r"^``[\w`, ]+``$", text, re.MULTILINE)
+    described = {name for line in lines for name in re.findall(r"\w+", line)}
+    assert described == options.__optional_keys__
 
 
 async def test_the_program_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:

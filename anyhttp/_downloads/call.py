@@ -106,6 +106,7 @@ async def download(
     Files are written in worker threads.  Only one download at a time can write to a *path*.
 
     :param session: makes the requests
+    :param url: absolute, or relative to the *base_url* of the session
     :param path: the file.  Its directory must exist.  A file that exists keeps its permissions; of
         a symbolic link, the file that it points to is replaced
     :param resume: go on with what an earlier download has left; ``False`` begins anew
