@@ -23,14 +23,16 @@ def session_of(request: Request) -> ClientSession:
     return session
 
 
+Session = Annotated[ClientSession, Depends(session_of)]
 app = FastAPI(lifespan=lifespan)
 
 
 @app.get("/rate/{currency}")
-async def rate(currency: str, session: Annotated[ClientSession, Depends(session_of)]) -> Any:
+async def rate(currency: str, session: Session) -> Any:
     """Ask another service, and say so if it does not answer."""
+    params = {"to": currency}
     try:
-        async with session.get("latest", params={"to": currency}, raise_for_status=True) as latest:
+        async with session.get("latest", params=params, raise_for_status=True) as latest:
             return await latest.json()
-    except (ClientError, TimeoutError, ValueError) as error:  # ValueError: that is no JSON
+    except (ClientError, TimeoutError, ValueError) as error:  # ValueError: no JSON
         raise HTTPException(502, "there are no rates at the moment") from error
