@@ -26,13 +26,13 @@ from yarl import URL
 
 import anyhttp
 from anyhttp.testing import mock_requests, serve
-from tests.support.fresh_python import ROOT
+from tests.support.fresh_python import ROOT, output_of
 from tests.support.multiplexed import jumping
 from tests.support.pages import blocks, file_of, names_of, without_start
 from tests.support.tls import Authority
 
 DOCS: Final = ROOT / "docs"
-#: Pages whose blocks of Python other tests run, and one whose blocks change later imports.
+#: Pages whose blocks of Python other tests run, and one whose blocks change what is imported.
 ELSEWHERE: Final = {"in-place-of-aiohttp", "recipes", "testing", "testing-ported"}
 PAGES: Final = {
     page.stem: page.read_text("utf-8")
@@ -210,6 +210,13 @@ async def test_a_part_of_a_program_runs(source: str, folder: Path, tls_ca: Autho
         mock.fallback(json={})
         async with anyhttp.ClientSession("https://api.test/") as session:
             await names["part"](session)
+
+
+def test_the_program_in_place_of_aiohttp() -> None:
+    """In a Python of its own; ``nox -s downstream`` runs the one with a library."""
+    page = (DOCS / "howto" / "in-place-of-aiohttp.md").read_text("utf-8")
+    sources = [source for source in blocks(page, "python") if not ABSENT.search(source)]
+    assert output_of(*sources) == "True"
 
 
 #: Reads a variable of the environment, by its name or by a constant that is its name.
