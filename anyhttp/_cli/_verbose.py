@@ -110,8 +110,9 @@ class Narrator:
         assert stream is not None  # it has just been lent
         verb = "reusing the connection" if connection.reused else "new connection"
         place = _place(stream)
-        via = f" for {request.host}" if request.host not in place else ""
-        self.note(f"{verb} to {place}{via}")
+        whose = "" if request.proxy is None else ", the proxy,"
+        purpose = f" for {request.host}" if whose or request.host not in place else ""
+        self.note(f"{verb} to {place}{whose}{purpose}")
         if not connection.reused:
             for line in _tls_of(stream):
                 self.note(line)
@@ -121,7 +122,10 @@ class Narrator:
         version = "2" if is_http2 else f"{request.version.major}.{request.version.minor}"
         line = f"{request.method} {request.target()} HTTP/{version}"
         self._show(">", Text(printable_line(line, self._console.encoding), "bold"))
-        for name, value in request.headers.items():
+        fields = request.headers.copy()
+        if request.is_forwarded:
+            fields.update(request.headers_for_proxy())
+        for name, value in fields.items():
             self._show_field(">", name, value)
         self._show(">", Text())
 

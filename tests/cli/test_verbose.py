@@ -64,13 +64,19 @@ def test_secrets_are_masked(name: str, value: str, shown: str) -> None:
 
 
 def test_no_secret_is_shown(server: Server, proxies: Proxies, fetch: Fetch) -> None:
-    """Neither those that are sent nor those that come, nor those of a URL."""
+    """Neither those that are sent, also to a proxy, nor those that come, nor those of a URL."""
     proxy = proxies("http", login=("ann", "hidden"))
     url = str(server.url.with_user("bob").with_password("hidden") / "cookies/set") + "?a=hidden"
     status, _, err = fetch("-v", url, "-b", "b=hidden", "-x", str(proxy.login_url))
     assert status == 0
     assert f"> GET {server.url}cookies/set?a=hidden HTTP/1.1" in err  # the line as it is sent
-    for line in ("> Authorization: Basic ***", "> Cookie: b=***", "< Set-Cookie: a=***; Path=/"):
+    for line in (
+        f"* new connection to 127.0.0.1:{proxy.port}, the proxy, for 127.0.0.1",
+        "> Authorization: Basic ***",
+        "> Cookie: b=***",
+        "> Proxy-Authorization: Basic ***",
+        "< Set-Cookie: a=***; Path=/",
+    ):
         assert line in err.splitlines()
     shown = err.replace("?a=hidden", "")
     assert "hidden" not in shown
@@ -143,3 +149,14 @@ def test_each_attempt_is_shown(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) ->
     assert [line[:8] for line in shown] == [
         "> GET / ", "< HTTP/1", "anyhttp:", "> GET / ", "anyhttp:", "> GET / ", "< HTTP/1",
     ]  # fmt: skip
+
+
+def test_behind_a_tunnel_is_the_server(server: Server, proxies: Proxies, fetch: Fetch) -> None:
+    """TLS is that with the server, and the head that for it: no login of the proxy is in it."""
+    proxy = proxies("http", login=("ann", "hidden"))
+    status, _, err = fetch("-v", "-k", str(server.https_url / "json"), "-x", str(proxy.login_url))
+    assert status == 0
+    place = f"127.0.0.1:{proxy.port}, the proxy, for localhost"
+    assert err.startswith(f"* new connection to {place}\n* TLS")
+    assert "> GET /json HTTP/1.1\n" in err
+    assert "Proxy" not in err
