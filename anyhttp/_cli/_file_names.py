@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import count
 from pathlib import PurePath
 from typing import Final
 
@@ -24,6 +23,8 @@ _DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\Z)", re.IGNO
 # Bytes.  File systems have room for 255, and ".part.json" is added during the download.
 _LONGEST: Final = 240
 _LONGEST_SUFFIX: Final = 20
+# Of the names that a download uses.
+_ENDS: Final = ("", ".part", ".part.json")
 
 
 def safe_name(text: str) -> str:
@@ -60,11 +61,10 @@ def name_of_url(url: URL) -> str:
 def reserved(name: str, taken: set[str]) -> str:
     """Return *name*, with a number if it is taken, and add to *taken* what its download uses."""
     path = PurePath(name)
-    for number in count():
-        numbered = f"{path.stem}-{number}{path.suffix}" if number else name
-        # As file systems compare them; many of them disregard the case.
-        used = {f"{numbered}{end}".casefold() for end in ("", ".part", ".part.json")}
-        if used.isdisjoint(taken):
-            break
+    number, unique = 0, name
+    # As file systems compare them; many of them disregard the case.
+    while not taken.isdisjoint(used := {f"{unique}{end}".casefold() for end in _ENDS}):
+        number += 1
+        unique = f"{path.stem}-{number}{path.suffix}"
     taken |= used
-    return numbered
+    return unique

@@ -7,7 +7,6 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
-    TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -45,7 +44,7 @@ class UploadBar:
 
     def __init__(self, console: Console) -> None:
         self._bars = bars(console, transient=True)
-        self._bar: TaskID | None = None  # until there is a body
+        self._bar = self._bars.add_task("upload")
 
     def trace(self) -> TraceConfig:
         """Return what moves the bar."""
@@ -56,24 +55,19 @@ class UploadBar:
 
     def close(self) -> None:
         """Take the bar away."""
-        if self._bar is not None:
-            self._bars.stop()
-            self._bars.remove_task(self._bar)
-            self._bar = None
+        self._bars.stop()
 
     async def _begin(
         self, session: ClientSession, context: object, params: TraceRequestHeadersSentParams
     ) -> None:
-        """Begin a bar; a redirect, or another attempt, sends the body again."""
+        """Show the bar from its beginning: a redirect or another attempt sends the body again."""
         self.close()
         length = params.headers.get("Content-Length", "")
         if length or "Transfer-Encoding" in params.headers:
-            total = int(length) if length.isdecimal() else None
-            self._bar = self._bars.add_task("upload", total=total)
+            self._bars.reset(self._bar, total=int(length) if length.isdecimal() else None)
             self._bars.start()
 
     async def _move(
         self, session: ClientSession, context: object, params: TraceRequestChunkSentParams
     ) -> None:
-        if self._bar is not None:
-            self._bars.advance(self._bar, len(params.chunk))
+        self._bars.advance(self._bar, len(params.chunk))

@@ -11,7 +11,6 @@ from typing import Final
 
 from anyhttp import (
     AbstractCookieJar,
-    AbstractResolver,
     BaseConnector,
     ClientMiddlewareType,
     ClientSession,
@@ -31,12 +30,12 @@ from ._options import Route, Sender
 CONNECT_TIMEOUT: Final = 30.0
 
 
-class ChosenAddresses(AbstractResolver):
+class ChosenAddresses(DefaultResolver):
     """Knows the addresses that ``--resolve`` gives, and asks the system for all others."""
 
     def __init__(self, addresses: dict[tuple[str, int], str]) -> None:
+        super().__init__()
         self._addresses = addresses
-        self._system = DefaultResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -46,7 +45,7 @@ class ChosenAddresses(AbstractResolver):
         :raises OSError: the name cannot be resolved
         """
         if (address := self._addresses.get((host.lower(), port))) is None:
-            return await self._system.resolve(host, port, family)
+            return await super().resolve(host, port, family)
         is_ipv6 = ip_address(address).version == 6
         return [
             ResolveResult(
@@ -58,10 +57,6 @@ class ChosenAddresses(AbstractResolver):
                 flags=socket.AI_NUMERICHOST,
             )
         ]
-
-    async def close(self) -> None:
-        """Free what the system's resolver holds."""
-        await self._system.close()
 
 
 def connector_for(route: Route, connections: int) -> BaseConnector:

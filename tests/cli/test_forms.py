@@ -186,3 +186,22 @@ def test_lines_go_above_the_bar(peer: Peer, tmp_path: Path, on_terminal: Termina
     assert status == 0
     lines = [each.split(b"\x1b[2K")[-1] for each in shown.split(b"\n")]
     assert b"< HTTP/1.1 200 OK" in [COLOUR.sub(b"", each).strip() for each in lines]
+
+
+def test_another_attempt_begins_the_bar_anew(
+    peer: Peer, tmp_path: Path, on_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sends the whole body again; a redirect that sends none shows no bar."""
+    monkeypatch.setattr("anyhttp._common.Backoff.delay", lambda self, number: 0.0)
+    path = tmp_path / "file"
+    path.write_bytes(bytes(3_000_000))
+    peer.busy, peer.elsewhere = 1, "/json"
+    status, shown = on_terminal("--retry", "1", "-X", "PUT", "-d", f"@{path}", f"{peer.url}/busy")
+    assert status == 0
+    assert [len(each.body) for each in peer.received] == [3_000_000, 3_000_000]
+    plain = COLOUR.sub(b"", shown)
+    assert plain.count(b"0.0/2.9 MiB") >= 2
+    assert b"5.7" not in plain
+    status, shown = on_terminal("-F", f"f=@{path}", f"{peer.url}/elsewhere")
+    assert status == 0
+    assert peer.received[-1].method == "GET"

@@ -295,3 +295,19 @@ def test_downloads_over_http2(http2_server: Http2Server, fetch: Fetch, here: Pat
     assert (status, sorted(out.split()), err) == (0, [b"3", b"5"], "")
     assert (here / "5").read_bytes() == bytes(range(5))
     assert http2_server.connections == 1
+
+
+def test_an_empty_file_is_downloaded(peer: Peer, fetch: Fetch, here: Path) -> None:
+    """It has no first byte, which is no failure."""
+    assert fetch("--download", f"{peer.url}/empty") == (0, b"empty\n", "")
+    assert (here / "empty").read_bytes() == b""
+
+
+def test_a_damaged_jar_stops_all_downloads(peer: Peer, fetch: Fetch, here: Path) -> None:
+    """Nothing is sent without the cookies that are meant to be."""
+    (here / "jar").write_bytes(b"{")
+    status, out, err = fetch("--cookie-jar", "jar", "--download", f"{peer.url}/file/a")
+    assert (status, out, err.count("\n")) == (1, b"", 1)
+    assert "jar" in err
+    assert names(here) == {"jar"}
+    assert peer.received == []

@@ -140,6 +140,8 @@ class Handler(BaseHTTPRequestHandler):
             case "/busy" if peer.busy:
                 peer.busy -= 1
                 self.reply(503, b"busy\n", Content_Type="text/plain")
+            case "/empty":
+                self.reply(416 if "Range" in self.headers else 200, b"")
             case "/endless":
                 self.reply(200, b"begun", Content_Length="1000000", ETag='"endless"')
                 self.connection.recv(1)
