@@ -61,15 +61,16 @@ def describe(failure: Exception, timeout: float | None = None) -> str:
     if isinstance(failure, TooManyRedirects):
         return f"more than {len(failure.history) - 1} redirects"
     if isinstance(failure, ClientHttpProxyError):
-        return f"the proxy refuses: {failure.status} {failure.message}"
+        hint = "; --proxy takes a URL with user and password" if failure.status == 407 else ""
+        return f"the proxy refused the request: {failure.status} {failure.message}{hint}"
     if isinstance(failure, WSServerHandshakeError):
-        return f"no WebSocket: {failure.message} ({failure.status})"
+        return f"the WebSocket was not opened: {failure.message} ({failure.status})"
     if isinstance(failure, ClientResponseError):
         hint = "; this looks like TLS: try https:// (or wss://)"
         looks_like_tls = TLS_ALERT in failure.message
-        return f"not a proper HTTP response: {failure.message}{hint if looks_like_tls else ''}"
+        return f"invalid HTTP response: {failure.message}{hint if looks_like_tls else ''}"
     if isinstance(failure, InvalidURL):
-        return f"not a proper URL: {failure}"
+        return f"invalid URL: {failure}"
     if isinstance(failure, NonHttpUrlClientError):
         return f"not a URL of http, https, ws or wss: {failure}"
     if isinstance(failure, ServerDisconnectedError):
@@ -79,7 +80,7 @@ def describe(failure: Exception, timeout: float | None = None) -> str:
     if type(failure) is TimeoutError and timeout:  # the client's own errors say more
         return f"no complete answer within {timeout:g} seconds"
     if isinstance(failure, ClientOSError):
-        return f"the connection failed: {failure.strerror}"
+        return f"the connection failed: {failure.strerror or failure}"
     if isinstance(failure, OSError) and failure.filename:  # a local file
         return f"{failure.filename}: {failure.strerror}"
     reason = failure.strerror if isinstance(failure, OSError) else None

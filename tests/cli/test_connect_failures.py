@@ -16,8 +16,15 @@ pytest.importorskip("rich")
 pytest.importorskip("trio")
 
 
-from anyhttp import ClientConnectorCertificateError, ClientConnectorSSLError
+from anyhttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorSSLError,
+    ClientOSError,
+    ClientProxyConnectionError,
+)
 from anyhttp._cli._connect_failures import not_connected
+from anyhttp._cli._failures import describe
+from anyhttp._common import ProxyKey
 from tests.support.command import Fetch, Peer, closed_port
 from tests.support.links import Gone, Link, LinkThreads, Listener
 from tests.support.proxies import Proxies
@@ -195,6 +202,27 @@ def test_the_variable_that_names_the_proxy_is_named(
     assert "s3cret" not in err
     err = fetch(peer.url, "-x", f"localhost:{port}")[2]
     assert f"the proxy localhost:{port} (--proxy): " in err
+
+
+def test_a_proxy_that_nobody_seems_to_have_named_has_no_source() -> None:
+    """As one of the settings of the desktop, which are asked on macOS and Windows."""
+    key = ProxyKey("proxy.test", 3128, False, True, None, None, None, None)
+    refused = ClientProxyConnectionError(key, OSError(111, "Connection refused"))
+    assert not_connected(refused) == (
+        "cannot connect to the proxy proxy.test:3128: Connection refused"
+    )
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (ClientOSError(104, "Connection reset by peer"), "Connection reset by peer"),
+        (ClientOSError("a text"), "a text"),
+    ],
+)
+def test_a_connection_that_fails_later_is_called_that(failure: Exception, message: str) -> None:
+    """Without the number of the error."""
+    assert describe(failure) == f"the connection failed: {message}"
 
 
 def test_an_answer_in_tls_has_a_hint(fetch: Fetch) -> None:

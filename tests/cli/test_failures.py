@@ -23,11 +23,11 @@ from tests.support.command import POLITE, Fetch, Peer, Start, closed_port
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["http:///path"], "not a proper URL: "),
+        (["http:///path"], "invalid URL: "),
         (["ftp://localhost/"], "not a URL of http, https, ws or wss: ftp://localhost/"),
         (["{url}/hang-up"], "the connection was closed before there was an answer"),
         (["{url}/cut"], ""),
-        (["{url}/nonsense"], "not a proper HTTP response: "),
+        (["{url}/nonsense"], "invalid HTTP response: "),
         (["{url}/stall", "--timeout", "0.2"], "no complete answer within 0.2 seconds"),
         (["{url}/", "-X", "NOT A METHOD"], ""),
         (["{url}/", "-H", "X: a\nb"], ""),

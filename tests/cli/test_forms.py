@@ -166,7 +166,7 @@ def test_the_bar_of_an_upload_ends_with_a_failure(tmp_path: Path, on_terminal: T
         peer.shutdown()
         thread.join()
     assert status == 1
-    assert b"\nanyhttp: not a proper HTTP response" in b"\n" + shown.split(b"\x1b[2K")[-1]
+    assert b"\nanyhttp: invalid HTTP response" in b"\n" + shown.split(b"\x1b[2K")[-1]
 
 
 def test_a_redirect_sends_the_files_again(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:

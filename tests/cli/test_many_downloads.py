@@ -80,7 +80,7 @@ def test_a_download_that_is_refused_leaves_all_alone(peer: Peer, fetch: Fetch, h
     (here / "file").write_bytes(b"older")
     for url, message in (
         (f"{peer.url}/missing", "404 Not Found"),
-        (f"{peer.url}/nonsense", "not a proper HTTP response: "),
+        (f"{peer.url}/nonsense", "invalid HTTP response: "),
         (f"{peer.url}/again", "more than 10 redirects"),
     ):
         status, out, err = fetch("-C", "-o", "file", url)

@@ -54,6 +54,7 @@ def test_progress_follows_the_size_and_ends_by_ctrl_c(
     opened.resize(COLUMNS // 2)
     narrow = opened.wait_for("\N{HORIZONTAL ELLIPSIS}[^\r\n]*[\r\n]")
     assert 0 < len(frames(narrow)[-1]) <= COLUMNS // 2
+    assert narrow.endswith("\r")  # one line is enough
     opened.type("\x03")
     status, rest = opened.wait()
     assert status == 130

@@ -61,7 +61,10 @@ def test_a_proxy_that_refuses(server: Server, proxies: Proxies, fetch: Fetch) ->
     url = proxy.url.with_user("user").with_password("wrong")
     status, out, err = fetch(str(server.https_url), "-x", str(url))
     assert (status, out) == (1, b"")
-    assert err == "anyhttp: the proxy refuses: 407 Proxy Authentication Required\n"
+    assert err == (
+        "anyhttp: the proxy refused the request: 407 Proxy Authentication Required; "
+        "--proxy takes a URL with user and password\n"
+    )
 
 
 def test_a_missing_extra_for_a_proxy_is_named(

@@ -157,7 +157,7 @@ def test_a_file_is_sent_only_once(served: Served, fetch: Fetch, tmp_path: Path) 
     [
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "no events: 404 Not Found"),
         (HEAD.replace(b"event-stream", b"html"), "text/html"),
-        (b"HTTP/1.1 ?\r\n\r\n", "not a proper HTTP response"),
+        (b"HTTP/1.1 ?\r\n\r\n", "invalid HTTP response"),
     ],
 )
 def test_what_is_no_stream_is_an_error(

@@ -102,7 +102,10 @@ def test_a_lost_connection_is_an_error(address: str, backend: str) -> None:
     ("args", "message"),
     [
         (["ws://127.0.0.1:1/"], b"cannot connect to 127.0.0.1:1: "),
-        (["{address}/echo", "-H", "Sec-WebSocket-Version: 8"], b"no WebSocket: Invalid response"),
+        (
+            ["{address}/echo", "-H", "Sec-WebSocket-Version: 8"],
+            b"the WebSocket was not opened: Invalid response",
+        ),
         (["ftp://example.org/"], b"not a URL of http, https, ws or wss: ftp://example.org/"),
     ],
 )

@@ -55,7 +55,7 @@ def test_lines_wait_for_a_connection(talk: Talk) -> None:
     steps = [opened(), (Frame(TEXT, b"one"), b""), (Frame(TEXT, b"two"), close(1000)), BYE]
     status, out, err = talk(busy, "--reconnect", then=[steps], lines=b"one\ntwo\n")
     assert (status, out) == (0, b"")
-    assert err == f"anyhttp: no WebSocket: Invalid response status (503){AGAIN}"
+    assert err == f"anyhttp: the WebSocket was not opened: Invalid response status (503){AGAIN}"
 
 
 async def test_a_line_stays_until_it_has_been_sent(typed: FileIO) -> None:
