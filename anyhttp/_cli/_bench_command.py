@@ -23,6 +23,8 @@ from ._run import BACKENDS, Leave, run as run_on
         ("anyhttp bench localhost:8000/items", "Send 1000 requests, 10 at a time."),
         ("anyhttp bench localhost:8000/items -c 100 --duration 10", "100 at a time, for 10 s."),
     ),
+    success="Each request had a response, whatever its status.",
+    failure="Requests have failed; they are counted by kind.",
 )
 @click.argument("url", callback=with_scheme)
 @click.option(

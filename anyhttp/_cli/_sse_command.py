@@ -30,6 +30,9 @@ from ._sse import Options, listen
         ("anyhttp sse localhost:8000/events", "Print the events as they arrive."),
         ("anyhttp sse localhost:8000/events --json-lines | jq .data", "Pass them to a program."),
     ),
+    success="The server ended the events (status 204), or --no-reconnect is given and they ended.",
+    failure="The server sends no events, or ten connections in a row have failed; a line on "
+    "standard error says why.",
 )
 @click.argument("url", callback=with_scheme)
 @click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
