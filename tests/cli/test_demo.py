@@ -367,6 +367,7 @@ def test_the_demonstration_hangs_up_after_a_mistake(backend: str) -> None:
     trust.set_alpn_protocols(["h2"])
 
     async def make_mistake() -> bytes:
+        received = b""
         server = DemoServer(server_tls)
         async with anyio.create_task_group() as tasks:
             await tasks.start(server.serve)
@@ -375,7 +376,6 @@ def test_the_demonstration_hangs_up_after_a_mistake(backend: str) -> None:
                 "localhost", port, ssl_context=trust, tls_standard_compatible=False
             ) as stream:
                 await stream.send(b"GET / HTTP/1.1\r\n\r\n" * 3)
-                received = b""
                 with contextlib.suppress(anyio.EndOfStream), anyio.fail_after(DEADLINE):
                     while True:
                         received += await stream.receive()
