@@ -389,9 +389,12 @@ class Sender:
             return
         lock.locked = True
         try:
-            await self._transmit(self._take_pongs())
+            await self._send_all(self._take_pongs())
         except ClientConnectionError:
-            pass  # receive() meets the same failure, and reports it
+            pass  # receive() meets the same failure, behind what has come before, and reports it
+        except BaseException as exc:
+            self._tear(exc)
+            raise
         finally:
             lock.release()
 

@@ -19,16 +19,16 @@ from .websocket_tls import SecuredWebSocket
 _GROUP: Final = "WebSocket over HTTP/1.1"
 
 
-def _ends(*errors: str, message: str = "`CLOSED`, ", code: int = 1006, why: str = "") -> Cell:
+def ends(*errors: str, message: str = "`CLOSED`, ", code: int = 1006, why: str = "") -> Cell:
     """Return a cell for a WebSocket that ends with one of these errors."""
     shown = [f"{message}`close_code` {code}, `exception()` {error}" for error in errors]
     return sees(*shown, why=why)
 
 
 _LOST: Final = {
-    Fault.CLOSE: _ends("ServerDisconnectedError", "ClientOSError", why=UNREAD),
-    Fault.RESET: _ends("ClientOSError"),
-    Fault.HALF_CLOSE: _ends("ServerDisconnectedError"),
+    Fault.CLOSE: ends("ServerDisconnectedError", "ClientOSError", why=UNREAD),
+    Fault.RESET: ends("ClientOSError"),
+    Fault.HALF_CLOSE: ends("ServerDisconnectedError"),
     Fault.STALL: sees(TimeoutError, why="`ws_receive` is short."),
 }
 
@@ -76,7 +76,7 @@ WEBSOCKET: Final = (
         "close",
         {
             **_LOST,
-            Fault.GARBAGE: _ends("WebSocketError", message="`ERROR`, ", code=1002),
+            Fault.GARBAGE: ends("WebSocketError", message="`ERROR`, ", code=1002),
             Fault.DRIP: sees(ANSWER),
             Fault.SPLIT: sees(ANSWER),
         },
@@ -88,11 +88,11 @@ WEBSOCKET: Final = (
         WebSocket(client_closes=True),
         "answer to close",
         {
-            Fault.CLOSE: _ends("ServerDisconnectedError", message=""),
-            Fault.RESET: _ends("ClientOSError", message=""),
-            Fault.HALF_CLOSE: _ends("ServerDisconnectedError", message=""),
-            Fault.STALL: _ends("TimeoutError", message="", why="`ws_close` is short."),
-            Fault.GARBAGE: _ends("WebSocketError", message=""),
+            Fault.CLOSE: ends("ServerDisconnectedError", message=""),
+            Fault.RESET: ends("ClientOSError", message=""),
+            Fault.HALF_CLOSE: ends("ServerDisconnectedError", message=""),
+            Fault.STALL: ends("TimeoutError", message="", why="`ws_close` is short."),
+            Fault.GARBAGE: ends("WebSocketError", message=""),
             Fault.DRIP: sees(ANSWER),
             Fault.SPLIT: sees(ANSWER),
         },
@@ -119,7 +119,7 @@ WEBSOCKET_VARIANTS: Final = (
         WebSocket(heartbeat=True),
         "frames",
         {
-            Fault.STALL: _ends("ServerTimeoutError", message="`ERROR`, ", why="The heartbeat."),
+            Fault.STALL: ends("ServerTimeoutError", message="`ERROR`, ", why="The heartbeat."),
             Fault.DRIP: sees(ANSWER),
         },
         limit="ws_receive",

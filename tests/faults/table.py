@@ -13,6 +13,7 @@ from .rows_http1 import HTTP1
 from .rows_http2 import HTTP2
 from .rows_multiplexed import MULTIPLEXED
 from .rows_websocket import WEBSOCKET, WEBSOCKET_VARIANTS
+from .rows_websocket_http2 import WEBSOCKET_HTTP2
 from .rows_windows import WINDOWS
 
 #: The groups of rows, in the order of the page.
@@ -27,4 +28,5 @@ TABLE: Final[tuple[Phase, ...]] = (
     *MULTIPLEXED,
     *WINDOWS,
     *WEBSOCKET_VARIANTS,
+    *WEBSOCKET_HTTP2,
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import anyio
 import pytest
 
 pytest.importorskip("h2")
+
+from h2.settings import SettingCodes
 
 from anyhttp import (
     ClientHandlerType,
@@ -22,12 +25,14 @@ from anyhttp import (
 from anyhttp.http import HttpVersion11
 from tests.support import websocket
 from tests.support.cancel import How, cancel_at_every_checkpoint
+from tests.support.http2_client import one_connection
 from tests.support.http2_gateway import Gateway
+from tests.support.http2_peer import FRAME_SIZE, Http2Connection, Http2Script
 from tests.support.peer import STALL, Script, Step
 from tests.support.programs import websocket_server
 from tests.support.tls import Authority
 from tests.support.waiting import until
-from tests.support.websocket import BINARY, TEXT, Accept, Frame
+from tests.support.websocket import BINARY, PING, TEXT, Accept, Frame
 
 GET = b"GET / HTTP/1.1\r\n"
 OPEN: Step = (GET, Accept())
@@ -171,6 +176,32 @@ class TestBesideOthers:
                 message = await ws.receive()
                 assert message.type is WSMsgType.CLOSED
                 assert ws.close_code == 1006
+
+    async def test_what_came_before_the_end_of_the_connection(
+        self, http2_script: Http2Script
+    ) -> None:
+        """It is received, although a PING before it cannot be answered any more."""
+        flag, ended = threading.Event(), threading.Event()
+        last = b"x" * 150_000  # which is not received at once
+
+        def play(peer: Http2Connection) -> None:
+            request = peer.request()
+            peer.send(*peer.head(request))
+            peer.pause(flag)
+            data = websocket.frame(PING) + websocket.frame(TEXT, last) + websocket.close(1000)
+            for start in range(0, len(data), FRAME_SIZE):
+                peer.send(peer.data(request, data[start : start + FRAME_SIZE]))
+            peer.close()
+            ended.set()
+
+        peer = await http2_script(play, settings={SettingCodes.ENABLE_CONNECT_PROTOCOL: 1})
+        async with one_connection(peer.port) as (session, _):
+            async with session.ws_connect(peer.url) as ws:
+                flag.set()
+                await until(ended.is_set, "the peer to close")
+                assert (await ws.receive()).data == last.decode()
+                assert (await ws.receive()).type is WSMsgType.CLOSE
+                assert ws.close_code == 1000
 
 
 @pytest.fixture(scope="module")

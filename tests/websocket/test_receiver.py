@@ -10,7 +10,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from anyhttp import ClientConnectionResetError, WebSocketError, WSMsgType
+from anyhttp import (
+    ClientConnectionResetError,
+    ServerDisconnectedError,
+    WebSocketError,
+    WSMsgType,
+)
 from anyhttp._websocket import (
     CLOSED_MESSAGE,
     FrameReader,
@@ -235,13 +240,25 @@ class TestSending:
         assert not ends.stream.sent
 
     async def test_an_answer_that_fails(self) -> None:
-        """Whoever receives is told, by the end of the WebSocket."""
-        ends = Ends()
-        ends.sender.note_ping(b"ping")
-        ends.stream.send_error = error = reset()
-        await ends.sender.send_pongs()
-        assert ends.life.exception is error
+        """What has come before is received all the same; then receiving tells of the end."""
+        error = ServerDisconnectedError()
+        ends = Ends(peer.frame(PING, b"ping"), peer.frame(TEXT, b"text"), error)
+        ends.stream.send_error = reset()
+        found = await ends.receiver.receive(ends.frames.next_message)
+        assert getattr(found, "data", None) == "text"
         assert await ends.receiver.receive(ends.frames.next_message) == CLOSED_MESSAGE
+        assert (ends.life.close_code, ends.life.exception) == (1006, error)
+
+    async def test_an_answer_that_is_cancelled_after_its_first_bytes(self) -> None:
+        """The rest of the frame never comes, so the WebSocket ends."""
+        ends = Ends()
+        ends.stream.gate = anyio.Event()
+        ends.sender.note_ping(b"ping")
+        async with anyio.create_task_group() as group:
+            group.start_soon(ends.sender.send_pongs)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+        assert (ends.life.state, ends.life.close_code) == (WSState.CLOSED, 1006)
 
     async def test_pieces_of_an_object_that_cannot_be_closed(self) -> None:
         """Any asynchronous iterable will do."""
