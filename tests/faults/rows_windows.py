@@ -56,8 +56,15 @@ WINDOWS: Final = (
         Uploading(deaf=True),
         _PART,
         {Fault.STALL_TOTAL: sees(TimeoutError)},
-        every=range(2),
+        every=range(3),
         few=(1,),
+    ),
+    Phase(
+        _GROUP,
+        "sending a body, while the window of the whole connection is shut",
+        Uploading(shuts_all=True),
+        _PART,
+        {Fault.STALL_TOTAL: sees(TimeoutError)},
     ),
     Phase(
         _GROUP,

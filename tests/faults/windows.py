@@ -46,11 +46,14 @@ class Uploading(Http2):
     or two thirds of it.
 
     :param deaf: the windows are as wide as can be; a server that stalls does not read
+    :param shuts_all: a server that stalls widens the window of the stream, and until it has been
+        reset not that of the connection
     """
 
-    def __init__(self, *, deaf: bool = False) -> None:
+    def __init__(self, *, deaf: bool = False, shuts_all: bool = False) -> None:
         super().__init__(method="POST")
         self._deaf = deaf
+        self._shuts_all = shuts_all
         self._body = _LARGE_BODY if deaf else _BODY
 
     def sizes(self, part: str, fault: Fault) -> list[int]:
@@ -68,6 +71,8 @@ class Uploading(Http2):
         if self._deaf:
             connection.increment_flow_control_window(_MOST - 65535)
         wire.send(connection.data_to_send())
+        if self._deaf:
+            wire.link.wait_read()  # so that the end of the client is seen behind what is not read
         uploads: dict[int, _Upload] = {}
         while wire.inbox or wire.fill():
             events = connection.receive_data(bytes(wire.inbox))
@@ -90,6 +95,7 @@ class Uploading(Http2):
             case h2.events.RequestReceived(stream_id=int(stream), headers=list(headers)):
                 name = dict(headers)[b":path"].decode()[1:]
                 upload = uploads[stream] = _Upload(wire, connection, stream, name, self._deaf)
+                upload.shuts_all = self._shuts_all
                 self._reach(upload, 0)
             case h2.events.DataReceived(stream_id=int(stream), data=bytes(data)) if (
                 upload := uploads.get(stream)
@@ -100,7 +106,8 @@ class Uploading(Http2):
                 if upload.thirds(self._body) > before:
                     self._reach(upload, upload.thirds(self._body))
             case h2.events.StreamReset(stream_id=int(stream)):
-                uploads.pop(stream, None)
+                if upload := uploads.pop(stream, None):
+                    upload.give_back()
             case h2.events.SettingsAcknowledged():
                 for upload in uploads.values():
                     upload.restore()
@@ -146,10 +153,12 @@ class _Upload:
         self.stream = stream
         self.name = name
         self.body = bytearray()
+        self.shuts_all = False
         self._is_wide = is_wide
         self._stalls = False
         self._drips = 0
         self._owed = 0
+        self._withheld = 0
         self._is_narrow = False
 
     def thirds(self, body: bytes) -> int:
@@ -160,8 +169,12 @@ class _Upload:
         """Give room for so many bytes more, or for one, if the server lets single bytes through."""
         if self._is_wide:
             return
+        if self._stalls and self.shuts_all:
+            self._withheld += size
+            self._increment(size, self.stream)
+            return
         if self._stalls:
-            self.connection.increment_flow_control_window(size)  # it is shared
+            self._increment(size)  # it is shared
             return
         self._owed += size
         size = self._owed
@@ -172,9 +185,20 @@ class _Upload:
             size = 1 if self._drips else self._owed
         self._owed -= size
         if size:
-            with suppress(ProtocolError):  # the client may have reset the stream, or gone away
-                self.connection.increment_flow_control_window(size)
-                self.connection.increment_flow_control_window(size, self.stream)
+            self._increment(size)
+            self._increment(size, self.stream)
+
+    def _increment(self, size: int, stream: int | None = None) -> None:
+        # The client may have gone away, or have reset the stream; h2 has forgotten that if another
+        # one has come behind it in the same bytes.
+        with suppress(ProtocolError, KeyError):
+            self.connection.increment_flow_control_window(size, stream)
+
+    def give_back(self) -> None:
+        """Let other streams have the room of the connection that has been withheld."""
+        if self._withheld:
+            self._increment(self._withheld)
+            self._withheld = 0
 
     def restore(self) -> None:
         """Make the windows of streams as wide as they were."""

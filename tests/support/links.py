@@ -226,10 +226,11 @@ class Link(Inbox):
         """Wait until the client closes, without reading a byte.
 
         The client's FIN comes after its unread bytes, so this watches the client's descriptor too.
+        One that has been closed before is missed, unless :meth:`wait_read` had seen it.
         """
         poll = select.poll()
         poll.register(self.sock, select.POLLRDHUP)
-        known = self._find_client() is not None
+        known = self._client is not None or self._find_client() is not None
         self.waiting = True
         while not poll.poll(10) and not (known and self._find_client() is None):
             pass
