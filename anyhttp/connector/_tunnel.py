@@ -291,9 +291,14 @@ async def _read_head(stream: NetworkStream, engine: Engine) -> Head:
 
 
 async def _read_refusal(stream: NetworkStream, engine: Engine) -> bytes:
-    """Return the beginning of the body, as far as it arrives within a short time."""
+    """Return the beginning of the body, as far as it arrives within a short time.
+
+    That is at most half of what is left of the limits of the request: the refusal is to be raised,
+    and not the end of a limit.
+    """
     body = b""
-    with anyio.move_on_after(REFUSAL_SECONDS):
+    left = anyio.current_effective_deadline() - anyio.current_time()
+    with anyio.move_on_after(min(REFUSAL_SECONDS, left / 2)):
         try:
             while True:
                 body += b"".join(engine.pieces)

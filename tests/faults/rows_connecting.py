@@ -239,7 +239,10 @@ _REFUSAL: Final = sees(
     ClientHttpProxyError, why="Its `body` is what had come, for which one second is waited at most."
 )
 
-_SHORTER: Final = "The limit is shorter than that second here."
+_WAITED_FOR: Final = sees(
+    ClientHttpProxyError,
+    why="Half of what is left of the limits is waited for the rest, and one second at most.",
+)
 
 HTTP_PROXIES: Final = (
     Phase(
@@ -257,8 +260,7 @@ HTTP_PROXIES: Final = (
         "body of the refusal",
         {
             **dict.fromkeys((Fault.CLOSE, Fault.RESET, Fault.HALF_CLOSE), _REFUSAL),
-            Fault.STALL: sees(ConnectionTimeoutError, why=_SHORTER),
-            Fault.STALL_TOTAL: sees(TimeoutError, why=_SHORTER),
+            **dict.fromkeys((Fault.STALL, Fault.STALL_TOTAL), _WAITED_FOR),
         },
         limit="sock_connect",
     ),

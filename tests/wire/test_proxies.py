@@ -216,6 +216,17 @@ async def test_a_refusal_whose_body_never_ends(script: Script, http1: str) -> No
     assert (error.status, error.body) == (502, b"half")
 
 
+@pytest.mark.parametrize("limit", ["total", "connect", "sock_connect"])
+async def test_a_refusal_shortly_before_the_end_of_a_limit(script: Script, limit: str) -> None:
+    """The wait for its body is shorter then, so that the refusal is raised, and no timeout."""
+    peer = await script(
+        [(b"CONNECT ", [b"HTTP/1.1 502 Bad\r\nContent-Length: 9\r\n\r\nhalf", STALL])]
+    )
+    error = await failure(peer, "auto", timeout=ClientTimeout(**{limit: 0.6}))
+    assert isinstance(error, ClientHttpProxyError)
+    assert (error.status, error.body) == (502, b"half")
+
+
 @pytest.mark.parametrize("status", [b"200", b"201"])
 async def test_any_success_opens_the_tunnel(script: Script, http1: str, status: bytes) -> None:
     """RFC 9110 §9.3.6: any 2xx, whose framing headers mean nothing; 1xx may come before."""
