@@ -29,7 +29,7 @@ from yarl import URL
 
 from anyhttp import BasicAuth, ClientSession
 from anyhttp.connector._slots import Slot, Slots
-from tests.support import vectors
+from tests.support import server as server_module, vectors
 from tests.support.api import Api
 from tests.support.cancel import How, cancel_at_every_checkpoint, cancel_when
 from tests.support.census import Census, Leak, assert_no_tokens, open_sockets
@@ -56,7 +56,7 @@ from tests.support.responses import OK
 from tests.support.routes import DOCUMENT
 from tests.support.server import Server
 from tests.support.tls import Authority
-from tests.support.waiting import until_full
+from tests.support.waiting import until, until_full
 
 pytest_plugins = ["pytester"]
 
@@ -574,6 +574,24 @@ class TestServer:
             assert server.open_connections == 1
         server.reset()
         assert (server.open_connections, server.connections, server.requests) == (0, 0, [])
+
+    async def test_a_connection_of_an_earlier_test_does_not_count(
+        self, monkeypatch: pytest.MonkeyPatch, server: Server
+    ) -> None:
+        """It may be open for a while, as its thread does not look whether the client has left."""
+        monkeypatch.setattr(server_module, "SETTLING", 0)
+        assert server.url.port
+        async with await connect(server.url.port) as earlier:
+            await earlier.send(b"GET /status/204 HTTP/1.1\r\n\r\n")
+            assert (await earlier.receive()).startswith(b"HTTP/1.1 204")
+            server.reset()
+            assert (server.open_connections, server.peak_connections) == (0, 0)
+            async with await connect(server.url.port) as stream:
+                await stream.send(b"GET /status/204 HTTP/1.1\r\n\r\n")
+                assert (await stream.receive()).startswith(b"HTTP/1.1 204")
+                assert (server.open_connections, server.peak_connections) == (1, 1)
+        await until(lambda: not server.open_connections, "the connection to be over")
+        assert server.connections == 1
 
     async def test_the_body_comes_back_while_it_is_sent(self, server: Server) -> None:
         """``/echo-body`` is full duplex, and asks for the body if the client wants to be asked."""

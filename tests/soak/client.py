@@ -12,7 +12,6 @@ import gc
 import json
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -93,9 +92,9 @@ async def run(
         await census.settle_and_check()
     except Leak as exc:
         left.append(str(exc))
-    right = defaultdict[str, dict[str, int]](dict)
+    right: dict[str, dict[str, int]] = {}
     for (kind, name), count in sorted(tally.right.items()):
-        right[kind][name] = count
+        right.setdefault(kind, {})[name] = count
     after = descriptors(), len(running_tasks())
     return Outcome(right, tally.cancelled, tally.timed_out, tally.failed, left, before, after)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,6 +72,8 @@ async def test_each_kind_of_request_goes_as_it_has_to(place: Place, servers: Ser
     needed = {kind.name for kind in KINDS if "nginx" in servers.names or "static" not in kind.name}
     assert outcome.right.keys() == needed
     assert (outcome.left, outcome.after) == ([], outcome.before)
+    # As it is told to the process that started this one.
+    assert Outcome(**json.loads(json.dumps(dataclasses.asdict(outcome)))).right == outcome.right
     assert not servers.complaints()
 
 

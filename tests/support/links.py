@@ -299,6 +299,7 @@ class LinkThreads:
         self._serve = serve
         self._lock = threading.Lock()
         self._open: dict[Link, threading.Thread] = {}
+        self._earlier: set[Link] = set()  # of these, those that count no more
         self.opened = 0
         """How many links there were."""
         self.peak = 0
@@ -308,17 +309,20 @@ class LinkThreads:
     def open(self) -> int:
         """How many links are open now."""
         with self._lock:
-            return len(self._open)
+            return self._count()
+
+    def _count(self) -> int:
+        return len(self._open) - len(self._earlier)
 
     def forget(self) -> None:
         """Reset the counters.
 
         Links of an earlier test may be open for a while, as a server that sends nothing does not
-        notice that its client has left: they count as open, and not as opened.
+        notice that its client has left: they do not count any more.
         """
         with self._lock:
-            self.opened = 0
-            self.peak = len(self._open)
+            self._earlier = set(self._open)
+            self.opened = self.peak = 0
 
     def start(self, link: Link) -> None:
         """Start to serve *link*."""
@@ -326,7 +330,7 @@ class LinkThreads:
         with self._lock:
             self._open[link] = thread
             self.opened += 1
-            self.peak = max(self.peak, len(self._open))
+            self.peak = max(self.peak, self._count())
         thread.start()
 
     def stop(self) -> None:
@@ -345,6 +349,7 @@ class LinkThreads:
             link.close()
             with self._lock:
                 del self._open[link]
+                self._earlier.discard(link)
 
 
 class Listener:

@@ -1376,7 +1376,7 @@ class TestHeartbeat:
         )
         session = ClientSession()
         before = running_tasks()
-        ws = await session.ws_connect(peer.url, heartbeat=0.1)
+        ws = await session.ws_connect(peer.url, heartbeat=0.8)
         await pinged.until_set()
         assert len(running_tasks() - before) == 1
         if end == "session":
@@ -1590,7 +1590,7 @@ class TestHeartbeat:
         said = websocket.frame(TEXT, b"one") + websocket.frame(TEXT, b"two")
         peer = await script([OPEN, (Frame(PING), [said, RESET])])
         async with ClientSession() as session:
-            async with session.ws_connect(peer.url, heartbeat=0.2) as ws:
+            async with session.ws_connect(peer.url, heartbeat=0.8) as ws:
                 await until_closed(ws)
                 assert_free(session, idle=0)
                 assert [await ws.receive() for _ in range(3)] == [text("one"), text("two"), CLOSED]
