@@ -80,6 +80,8 @@ class Conversation(ABC):
     has_readers: bool = True
     #: whether each call has a connection of its own, for whose slot the next call can wait
     has_waiters: bool = False
+    #: whether the server listens on a Unix socket, whose path :meth:`connector` gets
+    is_unix: bool = False
 
     @abstractmethod
     def sizes(self, part: str, fault: Fault) -> list[int]:
@@ -111,7 +113,7 @@ class Conversation(ABC):
     def connector(self, reader: str, authority: Authority, **options: Any) -> BaseConnector:
         """Return a new connector for the calls.
 
-        :param options: further options, if ``has_waiters`` is true
+        :param options: further options, if ``has_waiters`` or ``is_unix`` is true
         """
         return TCPConnector(http1=reader, ssl=authority.client, **options)
 

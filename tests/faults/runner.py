@@ -117,7 +117,9 @@ async def _happens(
     traces = Traces() if mode.traced else None
     before = census.Census()
     is_waited_for = mode.is_waited_for and conversation.has_waiters
-    options = {"limit": 1} if is_waited_for else {}
+    options: dict[str, Any] = {"limit": 1} if is_waited_for else {}
+    if conversation.is_unix:
+        options["path"] = server.path
     timeout = limits(phase, fault, short)
     session = ClientSession(
         timeout=timeout,

@@ -30,12 +30,17 @@ class FaultyServer:
         self._conversation = conversation
         self._links = LinkThreads(self._serve)
         self._first: Link | None = None
-        self._listener = Listener(self._accept)
+        self._listener = Listener(self._accept, unix=conversation.is_unix)
 
     @property
     def port(self) -> int:
         """The TCP port."""
         return self._listener.port
+
+    @property
+    def path(self) -> str:
+        """The path, if it is a Unix socket."""
+        return str(self._listener.unix_path)
 
     @property
     def connections(self) -> int:

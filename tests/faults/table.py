@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from .model import Phase
+from .rows_calls import CALLS
 from .rows_connecting import CONNECTING, HTTP_PROXIES, SOCKS_PROXIES, TLS
 from .rows_http1 import HTTP1
 from .rows_http2 import HTTP2
@@ -29,4 +30,5 @@ TABLE: Final[tuple[Phase, ...]] = (
     *WINDOWS,
     *WEBSOCKET_VARIANTS,
     *WEBSOCKET_HTTP2,
+    *CALLS,
 )
