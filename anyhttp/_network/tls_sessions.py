@@ -9,6 +9,7 @@ have verified the same peer in the same way, and not for ever.
 from __future__ import annotations
 
 import ssl
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import get_ident
@@ -20,6 +21,10 @@ from .alpn import Protocols
 from .trust import verifies_in_handshake
 
 __all__ = ("Resumption", "TlsSessions")
+
+#: Whether this Python loses some KiB whenever it hands out the session of a connection, as it did
+#: from 3.10 until 3.12.8 and 3.13.1 (python/cpython#116810).
+LEAKS_SESSIONS: Final = sys.version_info < (3, 12, 8) or sys.version_info[:3] == (3, 13, 0)
 
 #: Seconds after a full handshake in which its session, and those that follow from it, are resumed.
 #: After that the certificate is verified again.
@@ -155,8 +160,10 @@ class TlsSessions:
 
         That is so with a context that switches resumption off by :data:`ssl.OP_NO_TICKET`, and
         with one that verifies by itself after the handshake: it would miss the certificates that
-        the peer does not show again.
+        the peer does not show again.  It is also so where Python would leak a session for each.
         """
+        if LEAKS_SESSIONS:
+            return None
         if context.options & ssl.OP_NO_TICKET or not verifies_in_handshake(context):
             return None
         terms = _Terms(

@@ -243,6 +243,7 @@ class TestContexts:
         assert await chosen(TCPConnector(http2=True, ssl=context), peer.url) == "h2"
 
 
+@pytest.mark.usefixtures("resumption")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_sessions_are_kept_apart(
     script: Script, tls_ca: Authority, version: ssl.TLSVersion

@@ -26,6 +26,7 @@ from anyhttp import (
     UnixConnector,
 )
 from anyhttp._common import ConnectionKey
+from anyhttp._network import tls_sessions
 from anyhttp._network.tls_sessions import MOST_OF_ONE_PEER, MOST_PEERS, MOST_SECONDS, TlsSessions
 from anyhttp._network.trust import _verified_context
 from tests.support.client import get
@@ -34,6 +35,8 @@ from tests.support.names import Names
 from tests.support.peer import Peer, Script
 from tests.support.proxies import Proxies
 from tests.support.tls import Authority
+
+pytestmark = pytest.mark.usefixtures("resumption")
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
@@ -327,6 +330,15 @@ KEY = ConnectionKey("localhost", 443, True, True, None, None, None)
 
 class TestSessions:
     """What is kept, without a network."""
+
+    def test_none_is_looked_at_where_python_leaks_it(
+        self, monkeypatch: pytest.MonkeyPatch, pair: Pair
+    ) -> None:
+        """It would lose some KiB for each connection."""
+        monkeypatch.setattr(tls_sessions, "LEAKS_SESSIONS", True)
+        assert pair.sessions.resumption(*pair.whom) is None
+        assert pair.sessions.resumption(*pair.whom) is None
+        assert not len(pair.sessions)
 
     def test_a_session_is_resumed_once(self, pair: Pair) -> None:
         """RFC 8446 appendix C.4: who sees a ticket twice knows that it is the same client."""

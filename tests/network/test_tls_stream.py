@@ -189,6 +189,7 @@ def _contexts(tls_ca: Authority) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, client
 
 
+@pytest.mark.usefixtures("resumption")
 class TestResumption:
     """What other connections may resume is tested beside ``tls_sessions``."""
 
