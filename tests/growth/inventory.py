@@ -341,6 +341,8 @@ BOUNDED_BY: Final[dict[str, str]] = {
         "tests/client_reqrep/test_response.py::test_read_bufsize_bounds_what_is_buffered"
     ),
     # files
+    "_cli._file_names:_LONGEST": "tests/cli/test_many_downloads.py::test_a_name_is_harmless",
+    "_cli._file_names:_LONGEST_SUFFIX": "tests/cli/test_many_downloads.py::test_a_name_is_harmless",
     "_downloads.notes:LONGEST": _LIMITS + "test_notes_of_a_download",
     "testing._har:MAX_FILE": _LIMITS + "test_files_of_cassettes",
     "testing._har:MAX_URL": _LIMITS + "test_urls_in_a_cassette",
@@ -411,7 +413,12 @@ NEEDS_NO_TEST: Final[dict[str, tuple[str, ...]]] = {
     ),
     "of the command, or of the tools for tests, whose other side is the program itself": (
         "_cli._arguments:LARGEST_VALUE",
+        "_cli._bars:LONGEST_BAR",
+        "_cli._bench:LONGEST_BAR",
         "_cli._demo_server:HEAD_LIMIT",
+        "_cli._figures:GROWTH",
+        "_cli._figures:LONGEST",
+        "_cli._sse:LONGEST_SILENCE",
         "_cli._terminal:LARGEST_PRETTY",
         "testing._memory:BUFFER_SIZE",
     ),
