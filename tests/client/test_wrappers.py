@@ -572,7 +572,7 @@ async def test_a_websocket_in_a_task_of_its_own(socket_url: URL) -> None:
     """What ``ws_connect()`` returns is a coroutine: a task may run it, and be cancelled."""
 
     class Slow(BaseConnector):
-        async def _create_connection(self, *_: object) -> Any:
+        async def _create_connection(self, *_: Any, **__: Any) -> Any:
             await anyio.sleep_forever()
 
     async with ClientSession() as session:
