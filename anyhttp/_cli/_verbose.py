@@ -5,6 +5,7 @@ The marks are those of curl: ``*`` for what happens, ``>`` for what is sent, ``<
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -32,12 +33,14 @@ from ._phases import PHASES, Hop
 from ._terminal import printable_line, status_style, version_name
 
 HIDDEN: Final = "***"
+# In a URL, as that of a redirect.
+_USER_AND_PASSWORD: Final = re.compile(r"(?<=//)[^/?#\s]+@")
 
 
 def masked(name: str, value: str) -> str:
     """Return the *value* of a header field without secrets.
 
-    The scheme of a login and the names of cookies stay.
+    The scheme of a login, the names of cookies and the rest of a URL stay.
     """
     match name.lower():
         case "authorization" | "proxy-authorization":
@@ -48,7 +51,7 @@ def masked(name: str, value: str) -> str:
         case "set-cookie":
             cookie, semicolon, attributes = value.partition(";")
             return f"{_masked_cookie(cookie)}{semicolon}{attributes}"
-    return value
+    return _USER_AND_PASSWORD.sub(f"{HIDDEN}@", value)
 
 
 def _masked_cookie(text: str) -> str:

@@ -56,6 +56,10 @@ def test_every_head_is_shown(peer: Peer, fetch: Fetch) -> None:
         ("Set-Cookie", "a=secret=secret", "a=***"),
         ("Cookie", "a=secret=secret; b=", "a=***; b=***"),
         ("X-Name", "a=b", "a=b"),
+        ("Location", "http://u:p@ss@host/a@b?c=d", "http://***@host/a@b?c=d"),
+        ("Location", "//token@host", "//***@host"),
+        ("Location", "http://host/a@b", "http://host/a@b"),
+        ("Refresh", "1; url=http://u:p@host/", "1; url=http://***@host/"),
     ],
 )
 def test_secrets_are_masked(name: str, value: str, shown: str) -> None:
