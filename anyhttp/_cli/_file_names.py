@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import PurePath
 from typing import Final
 
@@ -47,7 +48,8 @@ def name_of_response(response: ClientResponse) -> str | None:
 
     It is not that of a hidden file: many of these are settings of programs.
     """
-    disposition = response.content_disposition
+    with warnings.catch_warnings(action="ignore"):  # that the field is malformed
+        disposition = response.content_disposition
     if disposition is None or disposition.filename is None:
         return None
     return safe_name(disposition.filename).lstrip(".") or None

@@ -113,6 +113,13 @@ def test_files_are_named_by_the_server(peer: Peer, fetch: Fetch, here: Path) -> 
     assert (here / "into" / "report 1.pdf").read_bytes() == FILE
 
 
+def test_a_malformed_name_is_left_out(peer: Peer, fetch: Fetch, here: Path) -> None:
+    """Without a warning of Python on stderr."""
+    peer.disposition = "attachment; filename*=UTF-8''a[b.txt"
+    assert fetch("-O", f"{peer.url}/file") == (0, b"file\n", "")
+    assert names(here) == {"file"}
+
+
 def test_a_server_replaces_nothing(peer: Peer, fetch: Fetch, here: Path) -> None:
     """A file may be called like that for another reason; the message says what to do."""
     (here / "notes").write_bytes(b"mine")
