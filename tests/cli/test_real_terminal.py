@@ -42,6 +42,7 @@ def terminal() -> Iterator[Open]:
         each.close()
 
 
+@pytest.mark.usefixtures("handled_sigint")
 def test_progress_follows_the_size_and_ends_by_ctrl_c(
     peer: Peer, terminal: Open, tmp_path: Path
 ) -> None:

@@ -102,6 +102,8 @@ WEBSOCKET: Final = (
 
 _VARIANTS: Final = "WebSocket over HTTP/1.1, in other ways"
 
+_NOTICED: Final = "The latter if the reset is noticed by sending a PONG before it is by receiving."
+
 _MESSAGES: Final = next(phase.cells for phase in WEBSOCKET if phase.part == "frames")
 
 WEBSOCKET_VARIANTS: Final = (
@@ -129,7 +131,7 @@ WEBSOCKET_VARIANTS: Final = (
         "in the messages, over TLS",
         SecuredWebSocket(),
         "frames",
-        _MESSAGES,
+        {**_MESSAGES, Fault.RESET: ends("ClientOSError", "ServerDisconnectedError", why=_NOTICED)},
         limit="ws_receive",
     ),
 )

@@ -80,8 +80,9 @@ class RealTerminal:
         """Wait for the end of the process: its status, and the rest of what was shown."""
         os.close(self._theirs)
         self._theirs = -1
+        end = time.monotonic() + PATIENCE
         while self._read():
-            pass
+            assert time.monotonic() < end, f"the process goes on: {self._shown!r}"
         return self._process.wait(PATIENCE), self._shown
 
     def close(self) -> None:
