@@ -78,6 +78,8 @@ def saved_cookies(path: Path) -> CookieJar:
     """
     jar = CookieJar(unsafe=True)  # the user names the server, also by its IP address
     if path.exists():
+        if not path.is_file():  # opening a pipe would wait for its other end
+            raise ValueError(f"{path} is not a regular file")
         jar.load(path)
     return jar
 

@@ -97,6 +97,15 @@ def test_a_damaged_jar_is_left_alone(
     assert peer.received == []
 
 
+def test_a_jar_is_a_regular_file(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
+    """A pipe has no other end that writes cookies, and Ctrl-C could not end the wait for one."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    status, out, err = fetch("--cookie-jar", str(path), peer.url)
+    assert (status, out, err) == (1, b"", f"anyhttp: {path} is not a regular file\n")
+    assert peer.received == []
+
+
 def test_cookies_are_saved_after_a_failure(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
     """A response that is refused, and one that a failure follows, have set theirs."""
     path = tmp_path / "jar"
