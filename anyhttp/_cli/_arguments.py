@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import click
 
@@ -32,6 +32,8 @@ QUOTES: Final = "\"'`<>\u2018\u2019\u201c\u201d"
 ENVIRONMENT: Final = "@env:"
 # Bytes that a file may hold for an option; a body has no such limit.
 LARGEST_VALUE: Final = 1024 * 1024
+# Bytes of a body that is read at once, as a pipe can be read only once.
+LARGEST_PIPED: Final = 256 * 1024 * 1024
 # The key of click's store: what standard input is read for.
 STDIN: Final = "anyhttp.stdin"
 NOT_SHOWN: Final = "(it is not shown, as it may be a secret)"
@@ -83,14 +85,29 @@ def unexpected(number: int) -> str:
 def read_stdin(ctx: click.Context, param: click.Parameter) -> bytes:
     """Return standard input, which one option can read.
 
-    :raises click.BadParameter: it is for something else
+    :raises click.BadParameter: it is for something else, or too large
     """
     name = param.opts[-1]
     if isinstance(sys.stdin, ClosedStream):
         raise click.BadParameter("standard input is closed", ctx, param)
     if (owner := ctx.meta.setdefault(STDIN, name)) != name:
         raise click.BadParameter(f"standard input is used for {owner}", ctx, param)
-    return sys.stdin.buffer.read()
+    return read_piped(ctx, param, sys.stdin.buffer)
+
+
+def read_piped(ctx: click.Context, param: click.Parameter, file: IO[bytes]) -> bytes:
+    """Return all that *file*, which can be read only once, has.
+
+    :raises click.BadParameter: it is too large to be held in memory
+    """
+    content = file.read(LARGEST_PIPED + 1)
+    if len(content) > LARGEST_PIPED:
+        raise click.BadParameter(
+            f"more than {LARGEST_PIPED} bytes from a pipe or a device; put them into a file first",
+            ctx,
+            param,
+        )
+    return content
 
 
 def from_environment(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -313,7 +330,7 @@ def as_body(ctx: click.Context, param: click.Parameter, value: str | None) -> by
 def read_file(ctx: click.Context, param: click.Parameter, name: str) -> bytes | Path:
     """Return the file called *name*, or its content if that can be read only once.
 
-    :raises click.BadParameter: it cannot be read
+    :raises click.BadParameter: it cannot be read, or is too large
     """
     if name == "-":
         return read_stdin(ctx, param)
@@ -321,7 +338,8 @@ def read_file(ctx: click.Context, param: click.Parameter, name: str) -> bytes | 
     try:
         # A file that can be read only once, such as a pipe, could not be sent again on a redirect.
         if not path.is_file():
-            return path.read_bytes()
+            with path.open("rb") as file:
+                return read_piped(ctx, param, file)
         with path.open("rb"):
             return path
     except OSError as exc:

@@ -16,6 +16,7 @@ pytest.importorskip("rich")
 pytest.importorskip("trio")
 
 
+from anyhttp._cli import _arguments
 from anyhttp._cli._commands import run
 from tests.support.command import PNG, POLITE, Fetch, Peer, closed_port
 
@@ -113,6 +114,22 @@ def test_data_from_a_pipe_in_the_file_system(peer: Peer, fetch: Fetch, tmp_path:
     fetch("-d", f"@{path}", peer.url)
     writer.join()
     assert peer.received[-1].body == b"substituted"
+
+
+@pytest.mark.parametrize("option", ["-d@/dev/zero", "-Ffield=@/dev/zero", "-d@-"])
+def test_what_can_be_read_only_once_has_a_limit(
+    peer: Peer, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """It is held in memory, for redirects; a device may have no end."""
+    monkeypatch.setattr(_arguments, "LARGEST_PIPED", 5)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"123456")))
+    status, _, err = fetch(option, peer.url)
+    assert status == 2
+    assert "more than 5 bytes from a pipe or a device; put them into a file first" in err
+    assert peer.received == []
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"12345")))
+    assert fetch("-d@-", peer.url)[0] == 0
+    assert peer.received[-1].body == b"12345"
 
 
 def test_json_is_sent_as_written_and_asked_for(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:

@@ -341,6 +341,9 @@ BOUNDED_BY: Final[dict[str, str]] = {
         "tests/client_reqrep/test_response.py::test_read_bufsize_bounds_what_is_buffered"
     ),
     # files
+    "_cli._arguments:LARGEST_PIPED": (
+        "tests/cli/test_requests.py::test_what_can_be_read_only_once_has_a_limit"
+    ),
     "_cli._file_names:_LONGEST": "tests/cli/test_many_downloads.py::test_a_name_is_harmless",
     "_cli._file_names:_LONGEST_SUFFIX": "tests/cli/test_many_downloads.py::test_a_name_is_harmless",
     "_downloads.notes:LONGEST": _LIMITS + "test_notes_of_a_download",
