@@ -128,7 +128,9 @@ class Wire(Inbox):
                 self._leave()
             case Fault.GARBAGE:
                 self._send_read(before)
-                self.send(plan.garbage)
+                # What is encrypted is random: its next byte may be the first of the garbage.
+                first = plan.garbage[0] ^ (plan.garbage[:1] == after[:1])
+                self.send(bytes([first]) + plan.garbage[1:])
                 self.until_gone()
             case Fault.ALERT:
                 start = record_starts(before + after)[plan.position]
