@@ -29,7 +29,7 @@ from yarl import URL
 
 from anyhttp import BasicAuth, ClientSession
 from anyhttp.connector._slots import Slot, Slots
-from tests.support import server as server_module, vectors
+from tests.support import programs, server as server_module, vectors
 from tests.support.api import Api
 from tests.support.cancel import How, cancel_at_every_checkpoint, cancel_when
 from tests.support.census import Census, Leak, assert_no_tokens, open_sockets
@@ -859,3 +859,24 @@ class TestVectors:
         assert {str(vector): vector.browser for vector in vectors.wpt_status_codes()}[
             "'099 HELLO'"
         ] == (99, "HELLO")
+
+
+class TestPrograms:
+    """What :mod:`tests.support.programs` gives to servers of other projects."""
+
+    def test_a_port_is_handed_out_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not to two places of one program, nor to two processes of one run of tests."""
+        offered = iter([40_001, 40_001, 40_003, 40_005, 40_013])
+
+        class Probe(socket.socket):
+            def bind(self, _address: Any) -> None:
+                """Take no port."""
+
+            def getsockname(self) -> Any:
+                return "127.0.0.1", next(offered)
+
+        monkeypatch.setattr(programs, "socket", SimpleNamespace(socket=Probe))
+        monkeypatch.setattr(programs, "_PORTS", set())
+        monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "3")
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw2")
+        assert [programs.free_port(), programs.free_port()] == [40_001, 40_013]

@@ -39,12 +39,26 @@ def program(name: str, package: str) -> str:
     return found
 
 
+#: The ports that have been handed out.
+_PORTS: set[int] = set()
+
+
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a port on loopback that nobody listens on."""
-    with socket.socket(type=kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port on loopback that nobody listens on.
+
+    No port is returned twice, not even to another process of the same run of tests: programs that
+    set ``SO_REUSEPORT`` would share its connections, HAProxy also with itself.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        with socket.socket(type=kind) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        # Linux hands out odd ports alone as long as it can.
+        if port not in _PORTS and port // 2 % workers == worker:
+            _PORTS.add(port)
+            return port
 
 
 @contextmanager
