@@ -128,9 +128,10 @@ async def _one_stream(
     async with session.request(
         options.method, options.url, raise_for_status=True, **given
     ) as response:
-        if response.status != 204:  # there are no events, which is no error
-            async for event in response.events(last_event_id=options.last_event_id):
-                yield event
+        if response.status == 204:  # there are no events, which is no error
+            return
+        async for event in response.events(last_event_id=options.last_event_id):
+            yield event
 
 
 class Reconnections:

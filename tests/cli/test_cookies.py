@@ -30,7 +30,7 @@ def test_cookies_are_sent(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
     """``-b`` names one, several with ``;`` between them, or a file; a field ``Cookie`` stays."""
     path = tmp_path / "cookies"
     path.write_text("c=3\nd=4; e=5\n")
-    args = ["-b", "a=1;b=x=y", "-b", f"@{path}", "-H", "Cookie: f=6"]
+    args = ["-b", "a=1;;b=x=y;", "-b", f"@{path}", "-H", "Cookie: f=6"]
     assert fetch(*args, peer.url)[0] == 0
     assert peer.received[-1].headers.get_all("Cookie") == ["f=6; a=1; b=x=y; c=3; d=4; e=5"]
     assert fetch("ws", "-b", "a=1", peer.address)[0] == 1  # it is no WebSocket

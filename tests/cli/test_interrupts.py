@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
@@ -198,6 +199,23 @@ def test_every_way_of_being_ended_is_a_status(
 
     assert run_on(work, backend, left.append) == status
     assert left == [status]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_first_failure_of_a_group_is_told(
+    backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However deep it is in groups of tasks: one line, and status 1."""
+
+    async def work() -> int:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        raise ExceptionGroup("of a task", [ExceptionGroup("of its own", [full])])
+
+    assert run_on(work, backend, None) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("anyhttp: ")
+    assert "No space left on device" in error
+    assert error.count("\n") == 1
 
 
 def test_a_cancelled_main_task_is_ctrl_c() -> None:

@@ -112,6 +112,21 @@ def test_a_password_is_asked_for(peer: Peer, fetch: Fetch, monkeypatch: pytest.M
     assert peer.received[-1].headers["authorization"] == "Basic dXNlcjpzM2NyZXQ="
 
 
+def test_ctrl_c_at_a_password_sends_nothing(
+    peer: Peer, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status 130, as Ctrl-C is at any other time."""
+
+    def interrupted(prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("click.termui.hidden_prompt_func", interrupted)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    status, out, _ = fetch("-u", "user", peer.url)
+    assert (status, out) == (130, b"")
+    assert not peer.received
+
+
 @pytest.mark.parametrize("command", [[], ["ws"]])
 @pytest.mark.parametrize(
     "args",

@@ -131,6 +131,23 @@ def test_a_message_that_cannot_be_written_is_lost(
         assert finished(run([f"{peer.url}/missing", "--fail"])) == 1
 
 
+@pytest.mark.parametrize(("before", "after"), [(0, 1), (22, 22)])
+def test_output_that_nobody_reads_any_more_is_a_failure_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    before: int,
+    after: int,
+) -> None:
+    """As with ``anyhttp URL | head -1``; a failure that was there before stays what it is."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", encoding="utf-8") as stdout:
+        stdout.write("rest")
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert finished(before) == after
+        assert capsys.readouterr().err == ""
+
+
 def test_output_that_is_left_at_the_end_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be written then is reported, and not tried again by the interpreter."""
     reading, writing = os.pipe()
