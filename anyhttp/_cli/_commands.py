@@ -49,9 +49,6 @@ def run(args: Sequence[str], leave: Leave | None = None) -> int:
     except click.UsageError as exc:
         exc.show()
         status = exc.exit_code
-    except click.ClickException as exc:
-        print_error(exc.message)
-        status = exc.exit_code
     except click.Abort:  # Ctrl-C while standard input is read
         status = INTERRUPTED
     except SystemExit:  # rich and click raise it when nobody reads stdout any more
