@@ -68,7 +68,7 @@ COMMANDS: Final = {
     for variables, name, output in COMMAND.findall(block)
 }
 #: What waits for time to pass.
-WAITS: Final = re.compile(r"sleep\(|_after\(|\"never\"")
+WAITS: Final = re.compile(r"sleep\(|_after\(|RateLimit|\"never\"")
 #: Programs that do.
 WAITING: Final = [name for name, source in FILES.items() if WAITS.search(source)]
 #: Programs for asyncio alone.
