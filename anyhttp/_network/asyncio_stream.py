@@ -227,9 +227,9 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
                 sent = self._sock.send(item)
             except (BlockingIOError, InterruptedError):
                 sent = 0
-            except OSError:
+            except OSError as exc:
                 self._transport.abort()
-                self._receive_rest()
+                self._receive_rest(exc)
                 return True
             if sent == len(item):
                 return True
@@ -240,7 +240,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
         for item in items:
             self._transport.write(item)
         if self._transport.is_closing() and not self._closed:
-            self._receive_rest()
+            self._receive_rest(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
         return not self._writing_paused
 
     if sys.platform != "win32":  # pragma: no branch  (Windows has no sendmsg())
@@ -253,9 +253,9 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
                     sent = self._sock.sendmsg(items)
                 except (BlockingIOError, InterruptedError):
                     pass
-                except OSError:
+                except OSError as exc:
                     self._transport.abort()
-                    self._receive_rest()
+                    self._receive_rest(exc)
                     return True
                 if sent == size_of(items):
                     return True
@@ -423,8 +423,8 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             raise anyio.ClosedResourceError
         raise anyio.BrokenResourceError from self._error
 
-    def _receive_rest(self) -> None:
-        """Receive what the peer sent before it reset the connection.
+    def _receive_rest(self, error: OSError) -> None:
+        """Receive what the peer sent before it reset the connection, which *error* says of a send.
 
         A server may refuse an upload: it sends a complete response and resets the connection.
         The next write fails, and the transport closes the socket.  Bytes that the operating
@@ -441,7 +441,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             if not isinstance(exc, BlockingIOError):
                 self._error = exc
         if self._error is None:
-            self._error = BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+            self._error = error
         self._wake()
 
 

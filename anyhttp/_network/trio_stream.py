@@ -58,6 +58,8 @@ class TrioStream(TimedStream):
         # Set after a request was sent, as the response takes a while, and when everything that has
         # come was received.  An attempt to receive at once would only cost a system call then.
         self._expects_delay = False
+        # The system tells of a reset once, even if that was by sending; after that it is an end.
+        self._reset: ConnectionResetError | None = None
 
     @property
     def _raw_socket(self) -> socket.socket:
@@ -95,7 +97,7 @@ class TrioStream(TimedStream):
         finally:
             self._reading = self._interrupted = False
         if not data:
-            raise anyio.EndOfStream
+            self._raise_end()
         return data
 
     async def _receive_at_once(self, max_bytes: int) -> bytes | None:
@@ -122,7 +124,7 @@ class TrioStream(TimedStream):
         except OSError as exc:
             self._fail(exc)
         if not data:
-            raise anyio.EndOfStream
+            self._raise_end()
         return data
 
     def send_nowait(self, item: bytes | memoryview) -> bool:
@@ -245,7 +247,15 @@ class TrioStream(TimedStream):
             raise Expired from None
         if self._sock.fileno() < 0:
             raise anyio.ClosedResourceError from exc
+        if isinstance(exc, ConnectionResetError):
+            self._reset = exc
         raise anyio.BrokenResourceError from exc
+
+    def _raise_end(self) -> NoReturn:
+        """Raise the error that says why nothing more can be received."""
+        if self._reset is not None:
+            raise anyio.BrokenResourceError from self._reset
+        raise anyio.EndOfStream
 
     async def send_eof(self) -> None:
         await checkpoint_if_cancelled()

@@ -102,8 +102,6 @@ WEBSOCKET: Final = (
 
 _VARIANTS: Final = "WebSocket over HTTP/1.1, in other ways"
 
-_NOTICED: Final = "The latter if the reset is noticed by sending a PONG before it is by receiving."
-
 _MESSAGES: Final = next(phase.cells for phase in WEBSOCKET if phase.part == "frames")
 
 WEBSOCKET_VARIANTS: Final = (
@@ -131,7 +129,7 @@ WEBSOCKET_VARIANTS: Final = (
         "in the messages, over TLS",
         SecuredWebSocket(),
         "frames",
-        {**_MESSAGES, Fault.RESET: ends("ClientOSError", "ServerDisconnectedError", why=_NOTICED)},
+        _MESSAGES,
         limit="ws_receive",
     ),
 )

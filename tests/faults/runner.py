@@ -30,9 +30,10 @@ from .server import FaultyServer
 #: the stall, as on a busy machine, a longer one is tried.
 SHORT: Final = (0.05, 0.5, 5.0)
 
-#: Nothing that a peer says in any protocol goes on with this.  It is longer than a TLS record, or
-#: a frame of the length that its first bytes may be taken for.
-GARBAGE: Final = b"\xff\x00\r\x00\n" * 24_000 + b"\r\n\r\n"
+#: Nothing that a peer says in any protocol goes on with this, and no frame of a WebSocket begins
+#: with one of its bytes.  It is longer than a TLS record, or a frame of the length that its first
+#: bytes may be taken for.
+GARBAGE: Final = b"\xff\x7f\r\x7f\n" * 24_000 + b"\r\n\r\n"
 
 
 @dataclass(frozen=True)

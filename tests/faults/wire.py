@@ -128,9 +128,10 @@ class Wire(Inbox):
                 self._leave()
             case Fault.GARBAGE:
                 self._send_read(before)
-                # What is encrypted is random: its next byte may be the first of the garbage.
-                first = plan.garbage[0] ^ (plan.garbage[:1] == after[:1])
-                self.send(bytes([first]) + plan.garbage[1:])
+                garbage = bytearray(plan.garbage)
+                if plan.part.startswith("TLS") and garbage[:1] == after[:1]:
+                    garbage[0] ^= 1  # what is encrypted is random: it may be the right byte
+                self.send(bytes(garbage))
                 self.until_gone()
             case Fault.ALERT:
                 start = record_starts(before + after)[plan.position]

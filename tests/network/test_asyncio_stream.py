@@ -177,15 +177,6 @@ class TestReceiving(ReadsAhead, stream_contract.Receiving):
         await stream.aclose()
         peer.close()
 
-    async def test_a_reset_is_remembered(self, link: Pair) -> None:
-        """Every receive says so from then on."""
-        stream, peer = link
-        reset(peer)
-        for _ in range(2):
-            with pytest.raises(anyio.BrokenResourceError) as caught:
-                await stream.receive()
-            assert isinstance(caught.value.__cause__, ConnectionResetError)
-
     async def test_bytes_before_a_reset_are_not_lost(self, link: Pair) -> None:
         """They are read first."""
         stream, peer = link

@@ -162,6 +162,22 @@ class Receiving(Contract):
         with pytest.raises(anyio.BrokenResourceError):
             await stream.send(b"x")
 
+    @pytest.mark.parametrize("sends_first", [False, True], ids=["receives", "sends first"])
+    async def test_a_reset_is_remembered(self, link: Pair, sends_first: bool) -> None:
+        """Every receive says so from then on, though the system says it once, as to a send."""
+        stream, peer = link
+        reset(peer)
+        block_until_arrived(stream._raw_socket)
+        if sends_first:
+            with contextlib.suppress(anyio.BrokenResourceError):  # asyncio tells it later
+                await stream.send(b"x")
+        for _ in range(2):
+            with pytest.raises(anyio.BrokenResourceError) as caught:
+                await stream.receive()
+            assert isinstance(caught.value.__cause__, ConnectionResetError)
+        with pytest.raises(anyio.BrokenResourceError):
+            stream.receive_nowait(1)
+
     async def test_one_reader_at_a_time(self, link: Pair) -> None:
         """Two readers would take each other's bytes."""
         stream, peer = link
