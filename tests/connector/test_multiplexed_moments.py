@@ -44,7 +44,10 @@ async def two_that_wait_for_a_slot(user: PoolUser) -> FakeHttp2:
 @jumping
 @pytest.mark.parametrize("limits", [{"limit": 2}, {"limit": 2, "limit_per_host": 2}], ids=str)
 async def test_a_slot_and_a_connection_that_are_free_at_once(limits: dict[str, int]) -> None:
-    """The connection is used, and the slot is given back: there is one connection to count."""
+    """The connection is used, and the slot is given back: there is one connection to count.
+
+    It stays one by HTTP/2, also if it has taken that slot for its own.
+    """
     pool = make_pool(**limits)
     async with anyio.create_task_group() as group:
         user = PoolUser(pool, group)
@@ -56,6 +59,9 @@ async def test_a_slot_and_a_connection_that_are_free_at_once(limits: dict[str, i
         assert (user.dialing, list(user.got)) == ([], ["b"])
         assert (pool.in_use, http2.exchanges) == (1, 1)
         await user.end("b")
+        await user.ask("c")
+        assert (pool.in_use, http2.exchanges) == (1, 1)
+        await user.end("c")
         user.assert_over()
 
 
@@ -179,14 +185,36 @@ async def test_a_server_that_speaks_http1_after_a_failure() -> None:
         await user.ask(*names)
         await user.dialed(RuntimeError("no"))
         assert set(user.dialing) == {"1", "2"}  # ten may try, and there are slots for two
+        (origin,) = pool._origins.values()
+        assert len(origin.queue) == 11
         for name in names[3:]:
             await user.dialed(http1())
+            assert not origin.queue  # each waits for a slot alone, so it is asked for but once
             user.got.pop(user.order[-1]).close()
             await settled()
             assert user.dialing[-1] == name
         for _ in range(2):
             await user.dialed(http1())
             user.got.pop(user.order[-1]).close()
+        user.assert_over()
+
+
+@jumping
+async def test_a_server_that_speaks_http2_again() -> None:
+    """Who waits for a slot by then gets a stream with it, and gives the slot back."""
+    pool = make_pool(limit=2)
+    async with anyio.create_task_group() as group:
+        user = PoolUser(pool, group)
+        await user.ask("a")
+        await user.dialed(http1())
+        await user.ask("b", "c")
+        assert (user.dialing, pool.slots.waiting) == (["b"], 1)
+        await user.dialed(http2 := FakeHttp2())
+        user.got.pop("a").close()
+        await settled()
+        assert user.order == ["a", "b", "c"]
+        assert (user.dialing, pool.in_use, http2.exchanges) == ([], 1, 2)
+        await user.end("b", "c")
         user.assert_over()
 
 

@@ -95,6 +95,7 @@ async def test_the_last_number_of_a_stream() -> None:
     answers: list[str] = []
     async with one_connection(server) as (session, connector):
         http2 = await connector.open()
+        await ask(session, "first", answers)  # nothing else comes from the server later
         http2._core._streams._next = 2**31 - 1
         assert http2.has_room
         async with anyio.create_task_group() as group:
@@ -104,7 +105,7 @@ async def test_the_last_number_of_a_stream() -> None:
             assert not http2.has_room
             assert not http2.is_open
             server.let_go()
-        assert answers == ["held"]
+        assert answers == ["/first", "held"]
         assert http2.phase.name == "CLOSED"
 
 
@@ -221,19 +222,23 @@ async def test_one_task_receives_on_a_stream() -> None:
         assert http2.exchanges == 0
 
 
-async def test_the_last_bytes_on_a_stream_that_has_ended() -> None:
-    """They are dropped: the server takes no more."""
+@pytest.mark.parametrize("is_full", [False, True])
+async def test_the_last_bytes_on_a_stream_that_has_ended(is_full: bool) -> None:
+    """They are dropped at once, also while the system takes nothing: the server wants no more."""
     async with one_connection(server := MemoryServer()) as (_, connector):
         http2 = await connector.open()
         stream = http2.open_stream()
         state = stream.start(Limits())
         state.send_head("GET", "/held", [("Host", "127.0.0.1")])
         state.send_end()
+        server.is_full = is_full
         await stream.send(b"")
         assert state.end_sent
         stream.send_last(b"more")
         assert not stream._unsent
         assert not http2._senders
+        server.take_more()
+        await http2.check()
         stream.abort()
         assert (server.resets, http2.exchanges) == (1, 0)
 
