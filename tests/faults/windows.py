@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 from contextlib import suppress
 from typing import Any, Final
 
 import h2.events
 from h2.connection import H2Connection
+from h2.events import SettingsAcknowledged as _Acknowledged
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
@@ -74,12 +76,20 @@ class Uploading(Http2):
         if self._deaf:
             wire.link.wait_read()  # so that the end of the client is seen behind what is not read
         uploads: dict[int, _Upload] = {}
+        # h2 takes the acknowledgement of these settings for that of later ones, so nothing is done
+        # before it.
+        events: deque[h2.events.Event] = deque()
+        is_settled = False
         while wire.inbox or wire.fill():
-            events = connection.receive_data(bytes(wire.inbox))
+            events.extend(connection.receive_data(bytes(wire.inbox)))
             wire.inbox.clear()
             wire.received.clear()
-            for event in events:
-                self._take(event, uploads, wire, connection, server)
+            first = next((event for event in events if isinstance(event, _Acknowledged)), None)
+            if first is not None and not is_settled:
+                is_settled = True
+                events.remove(first)
+            while is_settled and events:
+                self._take(events.popleft(), uploads, wire, connection, server)
             wire.send(connection.data_to_send())
 
     def _take(
@@ -108,7 +118,7 @@ class Uploading(Http2):
             case h2.events.StreamReset(stream_id=int(stream)):
                 if upload := uploads.pop(stream, None):
                     upload.give_back()
-            case h2.events.SettingsAcknowledged():
+            case _Acknowledged():
                 for upload in uploads.values():
                     upload.restore()
             case h2.events.StreamEnded(stream_id=int(stream)) if upload := uploads.pop(
