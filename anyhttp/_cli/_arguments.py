@@ -9,26 +9,23 @@ import json
 import os
 import re
 import ssl
-import string
 import sys
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
 
 import click
 
 from anyhttp import BasicAuth
-from anyhttp._headers import is_token
-from anyhttp._targets import checked_proxy
+from anyhttp._common import has_surrogate
+from anyhttp._headers import header_pairs, is_token
+from anyhttp._targets import checked_proxy, checked_url
 
 from ._help import DescribedCommand
 from ._streams import ClosedStream, require_stdout
+from ._urls import with_scheme
 
-SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-#: White space, and characters that cannot be seen.
-AROUND: Final = string.whitespace + "\xa0\u200b\u2060\ufeff"
-QUOTES: Final = "\"'`<>\u2018\u2019\u201c\u201d"
 ENVIRONMENT: Final = "@env:"
 # Bytes that a file may hold for an option; a body has no such limit.
 LARGEST_VALUE: Final = 1024 * 1024
@@ -36,6 +33,10 @@ LARGEST_VALUE: Final = 1024 * 1024
 LARGEST_PIPED: Final = 256 * 1024 * 1024
 # The key of click's store: what standard input is read for.
 STDIN: Final = "anyhttp.stdin"
+#: Fields that a request is not understood without.
+NEEDED: Final = frozenset({"connection", "content-length", "host", "transfer-encoding", "upgrade"})
+#: A header field; without a value, it is not sent, whatever sets it by default.
+Field: TypeAlias = tuple[str, str | None]
 NOT_SHOWN: Final = "(it is not shown, as it may be a secret)"
 
 
@@ -145,37 +146,6 @@ def read_value(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def as_urls(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Sequence[str]:
-    """Return URLs, as :func:`with_scheme` does."""
-    return [with_scheme(ctx, param, value) for value in values]
-
-
-def with_scheme(
-    ctx: click.Context, param: click.Parameter, value: str, *, scheme: str = "http"
-) -> str:
-    """Return a URL; without a scheme, *scheme* is added.
-
-    Blanks and line ends around it are left out: they come with URLs that are copied from a text.
-
-    :raises click.BadParameter: it is empty, or has quotes or brackets around it
-    """
-    url = value.strip(AROUND)
-    if not url:
-        raise click.BadParameter("the URL is empty", ctx, param)
-    if url[0] in QUOTES:
-        raise click.BadParameter(
-            f"the URL begins with {url[0]}, which must be left out", ctx, param
-        )
-    if url[-1] in QUOTES:
-        raise click.BadParameter(f"the URL ends with {url[-1]}, which must be left out", ctx, param)
-    return url if SCHEME.match(url) else f"{scheme}://{url.removeprefix('//')}"
-
-
-def with_ws_scheme(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Return a URL; without a scheme, ``ws://`` is added."""
-    return with_scheme(ctx, param, value, scheme="ws")
-
-
 def as_proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Return the URL of a proxy; without a scheme, ``http://`` is added."""
     if value is None:
@@ -188,11 +158,9 @@ def as_proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> s
     return url
 
 
-def as_headers(
-    ctx: click.Context, param: click.Parameter, values: Sequence[str]
-) -> list[tuple[str, str]]:
+def as_headers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[Field]:
     """Return header fields as pairs."""
-    headers = []
+    headers: list[Field] = []
     for value in values:
         if value.startswith("@"):
             lines = read_value(ctx, param, value).splitlines()
@@ -200,27 +168,57 @@ def as_headers(
         else:
             name, content = as_header(ctx, param, value)
             # As in HTTPie, a file follows the colon at once: "X: @a" is the text "@a".
-            if value.partition(":")[2].startswith("@"):
+            if content and value.partition(":")[2].startswith("@"):
                 content = read_value(ctx, param, content)
             headers.append((name, content))
+    for name, content in headers:
+        if content is not None:
+            check_field(ctx, param, name, content)
     return headers
 
 
-def as_header(ctx: click.Context, param: click.Parameter, line: str) -> tuple[str, str]:
-    """Return the name and the value of a header field."""
+def as_header(ctx: click.Context, param: click.Parameter, line: str) -> Field:
+    """Return a header field; as with curl, ``X:`` is not sent, and ``X;`` is sent without a value.
+
+    :raises click.BadParameter: it is none, or one that cannot be left out
+    """
     name, colon, content = line.partition(":")
+    is_empty = not colon and name.rstrip().endswith(";")
+    name = name.rstrip()[:-1] if is_empty else name.strip()
     # A token without "Authorization:" before it must not be taken for a name, and shown as one.
-    if not (colon and is_token(name.strip())):
+    if not ((colon or is_empty) and is_token(name)):
         raise click.BadParameter(
             f"a field is not of the form 'Name: value' {NOT_SHOWN}", ctx, param
         )
-    return name.strip(), content.strip()
+    if is_empty:
+        return name, ""
+    value = content.strip()
+    if not value and (name.lower() in NEEDED or name.lower().startswith("sec-websocket-")):
+        raise click.BadParameter(f"the field {name} cannot be left out", ctx, param)
+    return name, value or None
+
+
+def check_field(ctx: click.Context, param: click.Parameter, name: str, value: str) -> None:
+    """Check that a header field with this value can be sent.
+
+    :raises click.BadParameter: it cannot
+    """
+    try:
+        header_pairs("headers", [(name, value)])
+    except ValueError as exc:
+        problem = str(exc).removeprefix("headers: ")
+        raise click.BadParameter(f"{problem} {NOT_SHOWN}", ctx, param) from None
 
 
 def as_query(
     ctx: click.Context, param: click.Parameter, values: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Return parameters of a query as pairs."""
+    """Return parameters of a query as pairs.
+
+    :raises click.BadParameter: one of them is no pair, or cannot be sent
+    """
+    if any(map(has_surrogate, values)):
+        raise click.BadParameter(f"a value is not in UTF-8 {NOT_SHOWN}", ctx, param)
     return [as_pair(ctx, param, value) for value in values]
 
 
@@ -239,7 +237,8 @@ def as_cookies(ctx: click.Context, param: click.Parameter, values: Sequence[str]
                         f"a cookie has a name that is not allowed {NOT_SHOWN}", ctx, param
                     )
                 cookies.append(f"{name.strip()}={content.strip()}")
-    return "; ".join(cookies)
+    check_field(ctx, param, "Cookie", cookie := "; ".join(cookies))
+    return cookie
 
 
 def as_pair(ctx: click.Context, param: click.Parameter, text: str) -> tuple[str, str]:
@@ -260,16 +259,19 @@ def as_addresses(
         port, _, address = rest.partition(":")
         if address.startswith("[") and address.endswith("]"):
             address = address[1:-1]
+        name = ""
         try:
             ip_address(address)
             number = int(port)
+            # As the resolver is asked for it: a name in another script is encoded.
+            name = checked_url(f"http://{host}/", frozenset({"http"})).raw_host or ""
         except ValueError:
             number = 0
-        if not (host and 0 < number < 65536):
+        if not 0 < number < 65536:
             raise click.BadParameter(
                 f"{value!r} is not of the form HOST:PORT:ADDRESS, with an IP address", ctx, param
             )
-        addresses[host.lower(), number] = address
+        addresses[name.lower(), number] = address
     return addresses
 
 
@@ -286,7 +288,14 @@ def as_login(ctx: click.Context, param: click.Parameter, value: str | None) -> B
         password = click.prompt(
             f"Password of {user}", hide_input=True, default="", show_default=False, err=True
         )
-    return BasicAuth(user, password, encoding="utf-8")
+    login = BasicAuth(user, password, encoding="utf-8")
+    try:
+        login.encode()
+    except ValueError:
+        raise click.BadParameter(f"user or password is not in UTF-8 {NOT_SHOWN}", ctx, param) from (
+            None
+        )
+    return login
 
 
 def as_token(
@@ -298,12 +307,13 @@ def as_token(
     token = read_value(ctx, param, value).strip()
     if not token or len(token.split()) > 1:
         raise click.BadParameter(f"this is not a single token {NOT_SHOWN}", ctx, param)
-    return "Authorization", f"Bearer {token}"
+    check_field(ctx, param, "Authorization", value := f"Bearer {token}")
+    return "Authorization", value
 
 
 def one_authorization(
-    headers: list[tuple[str, str]], login: BasicAuth | None, token: tuple[str, str] | None
-) -> list[tuple[str, str]]:
+    headers: list[Field], login: BasicAuth | None, token: tuple[str, str] | None
+) -> list[Field]:
     """Return the header fields, with the one for the token.
 
     :raises click.UsageError: there is more than one of *login*, *token* and their header field

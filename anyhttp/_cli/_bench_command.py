@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from functools import partial
 from importlib.util import find_spec
+from typing import Final
 
 import click
 from rich.console import Console
 
-from ._arguments import Command, with_scheme
+from ._arguments import Command
 from ._bench import Bench, Options, title
 from ._body import Body, body_options
+from ._checks import Seconds, method_option
+from ._contradictions import check_request
 from ._options import CONTEXT, Route, Sender, route_options, sender_options
 from ._run import BACKENDS, Leave, run as run_on
+from ._urls import as_url
+
+#: More connections than a process can usually have open.
+MOST_AT_A_TIME: Final = 10_000
 
 
 @click.command(
@@ -26,7 +33,7 @@ from ._run import BACKENDS, Leave, run as run_on
     success="Each request had a response, whatever its status.",
     failure="Requests have failed; they are counted by kind.",
 )
-@click.argument("url", callback=with_scheme)
+@click.argument("url", callback=as_url)
 @click.option(
     "-n",
     "--requests",
@@ -38,7 +45,7 @@ from ._run import BACKENDS, Leave, run as run_on
     "-c",
     "--concurrency",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_AT_A_TIME),
     default=10,
     show_default=True,
     help="Send so many requests at a time.",
@@ -46,17 +53,17 @@ from ._run import BACKENDS, Leave, run as run_on
 @click.option(
     "--duration",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     help="Send requests for so long.",
 )
-@click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
+@method_option
 @sender_options
 @body_options
 @route_options
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     default=30.0,
     show_default=True,
     help="Give up a request that takes longer.",
@@ -85,11 +92,12 @@ def bench_command(
     One session sends all of them on each backend, so connections are used again; redirects are
     not followed.  Ctrl-C prints what has been measured so far.
     """
-    for field, value in body.headers:
-        sender.headers.setdefault(field, value)
+    sender.imply(body.headers)
+    method = method or body.method
+    check_request(method, url, sender, body)
     options = Options(
         url=url,
-        method=method or ("GET" if body.content is None else "POST"),
+        method=method,
         sender=sender,
         route=route,
         body=body,

@@ -14,12 +14,14 @@ from typing import Any, BinaryIO, Final
 import click
 
 from anyhttp import FormData
+from anyhttp._headers import TOKEN
 
 from ._arguments import ENVIRONMENT, NOT_SHOWN, as_body, as_json, read_file, read_value
 from ._options import add_options
 
 FORM: Final = "application/x-www-form-urlencoded"
 # The separator before a property of a file; other semicolons belong to what they stand in.
+_MEDIA_TYPE: Final = re.compile(rf"{TOKEN}/{TOKEN}[ \t]*(?:;|\Z)")
 _PROPERTY: Final = re.compile(r";(?=(?:type|filename)=)")
 
 
@@ -45,6 +47,11 @@ class Body:
 
     content: bytes | Path | Sequence[FormField] | None = None
     headers: Sequence[tuple[str, str]] = ()
+
+    @property
+    def method(self) -> str:
+        """The method of a request, unless the user names another one."""
+        return "GET" if self.content is None else "POST"
 
     @property
     def has_files(self) -> bool:
@@ -107,8 +114,18 @@ def body_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def as_form(
     ctx: click.Context, param: click.Parameter, values: Sequence[str]
 ) -> Sequence[FormField]:
-    """Return the fields of a form."""
-    return [_as_field(ctx, param, value) for value in values]
+    """Return the fields of a form.
+
+    :raises click.BadParameter: one of them is none, or cannot be sent
+    """
+    fields = [_as_field(ctx, param, value) for value in values]
+    form = FormData()
+    for field in fields:
+        try:
+            form.add_field(field.name, "", content_type=field.content_type, filename=field.filename)
+        except ValueError as exc:
+            raise click.BadParameter(str(exc).replace("content_type", "type"), ctx, param) from None
+    return fields
 
 
 def _as_field(ctx: click.Context, param: click.Parameter, text: str) -> FormField:
@@ -124,10 +141,13 @@ def _as_field(ctx: click.Context, param: click.Parameter, text: str) -> FormFiel
     path, *others = _PROPERTY.split(value[1:])
     properties = dict(each.split("=", 1) for each in others)
     filename = properties.get("filename", Path(path).name)
+    content_type = properties.get("type", mimetypes.guess_type(filename)[0])
+    if content_type is not None and not _MEDIA_TYPE.match(content_type):
+        raise click.BadParameter("the type of a file is not of the form TYPE/SUBTYPE", ctx, param)
     return FormField(
         name=name,
         value=read_file(ctx, param, path),
-        content_type=properties.get("type", mimetypes.guess_type(filename)[0]),
+        content_type=content_type,
         filename=filename,
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -16,6 +18,7 @@ from ._fetch_command import fetch_command
 from ._help import DescribedCommand
 from ._run import INTERRUPTED, Leave
 from ._sse_command import sse_command
+from ._terminal import printable_line
 from ._ws_command import ws_command
 
 #: The commands that have a name; anything else is a URL with its options.
@@ -32,10 +35,21 @@ fetch_command.others.update(NAMED)
 def chosen(args: Sequence[str]) -> tuple[str, click.Command, list[str]]:
     """Return the command that *args* are for: its name, itself, and the rest of its arguments."""
     if args and args[0] == "help":
+        _check_topic(args[1:])
         args = [*args[1:], "--help"]
     if args and args[0] in NAMED:
         return f"anyhttp {args[0]}", NAMED[args[0]], list(args[1:])
     return "anyhttp", fetch_command, list(args)
+
+
+def _check_topic(args: Sequence[str]) -> None:
+    """Check what stands after ``help``.
+
+    :raises click.UsageError: it is not the name of one command
+    """
+    if len(args) > 1 or not NAMED.keys() >= set(args):
+        names = ", ".join(NAMED)
+        raise click.UsageError(f"help takes the name of one command: {names}")
 
 
 def run(args: Sequence[str], leave: Leave | None = None) -> int:
@@ -47,7 +61,9 @@ def run(args: Sequence[str], leave: Leave | None = None) -> int:
         name, command, rest = chosen(args)
         status = int(command.main(rest, prog_name=name, standalone_mode=False, obj=leave))
     except click.UsageError as exc:
-        exc.show()
+        shown = io.StringIO()
+        exc.show(shown)
+        sys.stderr.write(printable_line(shown.getvalue()))
         status = exc.exit_code
     except click.Abort:  # Ctrl-C while standard input is read
         status = INTERRUPTED

@@ -31,7 +31,7 @@ from ._limits import Limits
 from ._options import Route, Sender, Watch
 from ._progress import bars
 from ._retries import retries
-from ._session import CONNECT_TIMEOUT
+from ._session import CONNECT_TIMEOUT, leaving_out
 from ._terminal import printable_line
 from ._watch import watched_session
 
@@ -93,7 +93,10 @@ class _Downloads:
         sender, route, limits = options.sender, options.route, options.limits
         self._request = DownloadOptions(
             # Broken connections are a matter of download(), which asks only for what is missing.
-            middlewares=retries(limits.retry, exceptions=())[0],
+            middlewares=[
+                *retries(limits.retry, exceptions=())[0],
+                *([leaving_out(sender.left_out)] if sender.left_out else []),
+            ],
             params=sender.query,
             headers=sender.headers,
             auth=sender.login,
@@ -189,7 +192,4 @@ class _Downloads:
 
 def _shown(url: str) -> str:
     """Return *url* without what may be a secret."""
-    try:
-        return str(URL(url).with_user(None).with_query(None).with_fragment(None))
-    except ValueError:
-        return "a URL"
+    return str(URL(url).with_user(None).with_query(None).with_fragment(None))

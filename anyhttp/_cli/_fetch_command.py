@@ -10,8 +10,10 @@ import click
 
 from anyhttp._common import __version__
 
-from ._arguments import Command, as_urls, unexpected
+from ._arguments import Command, unexpected
 from ._body import Body, body_options
+from ._checks import method_option
+from ._contradictions import check_downloads, check_request
 from ._download import Options as Downloads, save_files
 from ._fetch import Options, fetch
 from ._limits import Limits, limit_options
@@ -27,6 +29,7 @@ from ._options import (
 )
 from ._run import Leave, run as run_on
 from ._saving import Saving, saving_options
+from ._urls import as_urls
 
 
 @click.command(
@@ -51,7 +54,7 @@ from ._saving import Saving, saving_options
     "a line on standard error says why.",
 )
 @click.argument("urls", metavar="URL...", nargs=-1, required=True, callback=as_urls)
-@click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
+@method_option
 @click.option("-I", "--head", is_flag=True, help="Ask for the head alone (HEAD), and show it.")
 @sender_options
 @body_options
@@ -94,16 +97,8 @@ def fetch_command(
 
     "anyhttp help COMMAND" describes one of the other commands.
     """
-    if head and (method or saving.output or body.content is not None):
-        raise click.UsageError("--head cannot be used with --request, --output or a body")
-    if len(urls) > 1 and not saving.many:
-        raise click.UsageError(f"{unexpected(len(urls) - 1)}; for several URLs, add --download")
+    _check_use(urls, method, saving, body, head=head, include=include)
     if saving.resumes:
-        if method or head or include or body.content is not None:
-            raise click.UsageError(
-                "--continue and --download cannot be used with --request, --head, --include or "
-                "a body"
-            )
         downloads = Downloads(
             urls=urls,
             path=None if saving.many else saving.output,
@@ -114,15 +109,14 @@ def fetch_command(
             watch=watch,
             limits=limits,
         )
+        check_downloads(urls, sender)
         return run_on(partial(save_files, downloads), backend, leave)
-    for field, value in body.headers:
-        sender.headers.setdefault(field, value)
+    sender.imply(body.headers)
     if not compressed:
-        sender.headers.setdefault("Accept-Encoding", "identity")
-    default = "HEAD" if head else "GET" if body.content is None else "POST"
+        sender.imply([("Accept-Encoding", "identity")])
     options = Options(
         url=urls[0],
-        method=method or default,
+        method="HEAD" if head else method or body.method,
         sender=sender,
         route=route,
         watch=watch,
@@ -132,4 +126,28 @@ def fetch_command(
         fail=fail,
         limits=limits,
     )
+    check_request(options.method, options.url, sender, body)
     return run_on(partial(fetch, options), backend, leave)
+
+
+def _check_use(
+    urls: Sequence[str],
+    method: str | None,
+    saving: Saving,
+    body: Body,
+    *,
+    head: bool,
+    include: bool,
+) -> None:
+    """Check that the options make sense together.
+
+    :raises click.UsageError: they do not
+    """
+    if head and (method or saving.output or body.content is not None):
+        raise click.UsageError("--head cannot be used with --request, --output or a body")
+    if len(urls) > 1 and not saving.many:
+        raise click.UsageError(f"{unexpected(len(urls) - 1)}; for several URLs, add --download")
+    if saving.resumes and (method or head or include or body.content is not None):
+        raise click.UsageError(
+            "--continue and --download cannot be used with --request, --head, --include or a body"
+        )

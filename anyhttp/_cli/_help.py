@@ -28,7 +28,7 @@ HEADINGS: Final[Mapping[str, Sequence[str]]] = {
 EXIT_STATUSES: Final[Mapping[int, str]] = {
     0: "Success.",
     1: "Failure; a line on standard error says why.",
-    2: "The arguments are wrong; nothing was sent.",
+    2: "The arguments are wrong, or a file that they name; nothing was sent.",
     130: "Ctrl-C was pressed.",
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ._checks import Seconds
 from ._options import add_options
 
 
@@ -34,7 +35,7 @@ def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--timeout",
             metavar="SECONDS",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Seconds(min=0, min_open=True),
             help="Give up unless everything arrives in that time.",
         ),
         click.option(

@@ -7,7 +7,7 @@ a server as whom, and by which way, is the same whatever is asked for there.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
@@ -19,6 +19,7 @@ from multidict import CIMultiDict
 from anyhttp import BasicAuth
 
 from ._arguments import (
+    Field,
     as_addresses,
     as_cookies,
     as_headers,
@@ -29,6 +30,8 @@ from ._arguments import (
     as_token,
     one_authorization,
 )
+from ._checks import FilePath
+from ._cookie_file import as_cookie_file
 from ._run import BACKENDS
 
 Function: TypeAlias = Callable[..., Any]
@@ -41,9 +44,16 @@ class Sender:
     """Who sends the request, and what is sent with each: see :func:`sender_options`."""
 
     headers: CIMultiDict[str]
+    left_out: frozenset[str]  # names in lower case of fields that are not sent
     query: Sequence[tuple[str, str]]
     login: BasicAuth | None
     cookie_jar: Path | None
+
+    def imply(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Add header fields, unless the user has said something else about them."""
+        for name, value in headers:
+            if name.lower() not in self.left_out:
+                self.headers.setdefault(name, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +87,7 @@ def sender_options(function: Function) -> Function:
 
     def bundling(
         *args: Any,
-        headers: list[tuple[str, str]],
+        headers: list[Field],
         query: list[tuple[str, str]],
         login: BasicAuth | None,
         token: tuple[str, str] | None,
@@ -85,10 +95,17 @@ def sender_options(function: Function) -> Function:
         cookie_jar: Path | None,
         **others: Any,
     ) -> Any:
-        fields = CIMultiDict(one_authorization(headers, login, token))
+        given = one_authorization(headers, login, token)
+        fields = CIMultiDict((name, value) for name, value in given if value is not None)
         if cookies:
             fields["Cookie"] = "; ".join([*fields.popall("Cookie", []), cookies])
-        sender = Sender(headers=fields, query=query, login=login, cookie_jar=cookie_jar)
+        sender = Sender(
+            headers=fields,
+            left_out=frozenset(name.lower() for name, _ in given if name not in fields),
+            query=query,
+            login=login,
+            cookie_jar=cookie_jar,
+        )
         return function(*args, sender=sender, **others)
 
     options = (
@@ -99,7 +116,8 @@ def sender_options(function: Function) -> Function:
             metavar="'NAME: VALUE'|NAME:@FILE|@FILE",
             multiple=True,
             callback=as_headers,
-            help="Send this header field, or those in FILE, one a line; may be repeated.",
+            help="Send this header field, or those in FILE, one a line; may be repeated. "
+            "'NAME:' leaves out a field that is sent by default, 'NAME;' sends an empty one.",
         ),
         click.option(
             "-q",
@@ -137,7 +155,8 @@ def sender_options(function: Function) -> Function:
         click.option(
             "--cookie-jar",
             metavar="FILE",
-            type=click.Path(path_type=Path, dir_okay=False),
+            type=FilePath(dir_okay=False),
+            callback=as_cookie_file,
             help="Send the cookies in FILE, and save there those that servers set.",
         ),
     )
@@ -229,7 +248,7 @@ def route_options(function: Function) -> Function:
         click.option(
             "--unix-socket",
             metavar="PATH",
-            type=click.Path(path_type=Path),
+            type=FilePath(),
             help="Connect to this Unix domain socket.",
         ),
         click.option(

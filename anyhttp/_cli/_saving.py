@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import click
 
+from ._checks import FilePath, check_directory, check_file_to_write
+from ._failures import describe
 from ._options import add_options
 
 #: How many downloads are under way at once, unless the user says otherwise.
@@ -38,13 +40,12 @@ def saving_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def bundling(
         *args: Any, output: Path | None, many: bool, resumes: bool, jobs: int | None, **others: Any
     ) -> Any:
-        if output is not None and many != output.is_dir():
-            wanted = "the directory, with --download" if many else "a file, without --download"
-            raise click.UsageError(f"--output is {wanted}; {output} is none")
-        if resumes and not many and (output is None or str(output) == "-"):
-            raise click.UsageError("--continue needs --output FILE, or --download")
         if jobs is not None and not many:
             raise click.UsageError("--jobs needs --download")
+        if many:
+            _check_directory(output)
+        else:
+            _check_file(output, resumes=resumes)
         saving = Saving(output=output, many=many, resumes=resumes or many, jobs=jobs or JOBS)
         return function(*args, saving=saving, **others)
 
@@ -53,7 +54,7 @@ def saving_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "-o",
             "--output",
             metavar="FILE",
-            type=click.Path(path_type=Path),
+            type=FilePath(),
             help="Save the body in FILE, which stays as it was unless all of it arrives; with "
             "--download, the directory to save in.",
         ),
@@ -81,3 +82,35 @@ def saving_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
     )
     return add_options(options, update_wrapper(bundling, function))
+
+
+def _check_directory(output: Path | None) -> None:
+    """Check the directory that files are to be saved in.
+
+    :raises click.UsageError: they cannot be
+    """
+    if output is not None and not output.is_dir():
+        raise click.UsageError(f"--output is the directory, with --download; {output} is none")
+    try:
+        check_directory(output or Path())
+    except OSError as exc:
+        raise click.UsageError(f"--output: {describe(exc)}") from exc
+
+
+def _check_file(output: Path | None, *, resumes: bool) -> None:
+    """Check the file that the body is to be saved in.
+
+    :raises click.UsageError: it cannot be
+    """
+    if output is None or str(output) == "-":
+        if resumes:
+            raise click.UsageError("--continue needs --output FILE, or --download")
+        return
+    if output.is_dir():
+        raise click.UsageError(f"--output is a file, without --download; {output} is none")
+    try:
+        check_file_to_write(output)
+    except OSError as exc:
+        raise click.UsageError(f"--output: {describe(exc)}") from exc
+    if resumes and output.exists() and not output.is_file():
+        raise click.UsageError(f"--continue needs a regular file; {output} is none")

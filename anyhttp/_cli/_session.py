@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Final
 
 from anyhttp import (
     AbstractCookieJar,
     BaseConnector,
+    ClientHandlerType,
     ClientMiddlewareType,
+    ClientRequest,
+    ClientResponse,
     ClientSession,
     ClientTimeout,
-    CookieJar,
     DefaultResolver,
     DummyCookieJar,
     TCPConnector,
@@ -24,6 +25,7 @@ from anyhttp import (
 )
 from anyhttp.abc import ResolveResult
 
+from ._cookie_file import read_cookies, write_cookies
 from ._options import Route, Sender
 
 # Seconds.  Without --timeout a download may take any time, but connecting may not.
@@ -70,35 +72,15 @@ def connector_for(route: Route, connections: int) -> BaseConnector:
     return TCPConnector(http2=route.http2, resolver=resolver, limit=connections)
 
 
-def saved_cookies(path: Path) -> CookieJar:
-    """Return a jar with the cookies of the file *path*, if there is one.
+def leaving_out(names: Collection[str]) -> ClientMiddlewareType:
+    """Return the middleware that takes header fields out of requests, whatever has set them."""
 
-    :raises OSError: the file cannot be read
-    :raises ValueError: it is not a file of cookies
-    """
-    jar = CookieJar(unsafe=True)  # the user names the server, also by its IP address
-    if path.exists():
-        if not path.is_file():  # opening a pipe would wait for its other end
-            raise ValueError(f"{path} is not a regular file")
-        jar.load(path)
-    return jar
+    async def leave_out(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        for name in names:
+            request.headers.popall(name, None)
+        return await handler(request)
 
-
-def _save(jar: CookieJar | None, path: Path | None) -> None:
-    if jar is None or path is None:
-        return
-    try:
-        jar.save(path, format="json" if _is_json(path) else "netscape")
-    except OSError as exc:  # its name is that of the new file, which was to replace this one
-        raise OSError(exc.errno, exc.strerror, str(path)) from exc
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(1) in {b"{", b"["}
-    except FileNotFoundError:
-        return False
+    return leave_out
 
 
 @asynccontextmanager
@@ -113,14 +95,19 @@ async def opened_session(
 ) -> AsyncIterator[ClientSession]:
     """Open a session; at its end, also after a failure, write the cookies to their file.
 
-    The file keeps its format; a new one is a ``cookies.txt``, which other programs read, too.
-
     :raises OSError: the file of cookies cannot be read or written
     :raises ValueError: it is not a file of cookies
     """
     path = sender.cookie_jar
-    loaded = None if path is None else saved_cookies(path)
+    loaded = None if path is None else read_cookies(path)
     jar: AbstractCookieJar = DummyCookieJar() if loaded is None else loaded
+    if sender.left_out:
+        middlewares = [*middlewares, leaving_out(sender.left_out)]
+
+    def save() -> None:
+        if path is not None and loaded is not None:
+            write_cookies(loaded, path)
+
     try:
         async with ClientSession(
             connector=connector_for(route, connections),
@@ -134,6 +121,6 @@ async def opened_session(
     except BaseException:
         # What was wrong before is what the user has to know.
         with suppress(OSError):
-            _save(loaded, path)
+            save()
         raise
-    _save(loaded, path)
+    save()

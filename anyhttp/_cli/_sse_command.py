@@ -6,8 +6,13 @@ from functools import partial
 
 import click
 
-from ._arguments import Command, with_scheme
+from anyhttp._common import has_surrogate
+from anyhttp.client import LONGEST_ID
+
+from ._arguments import Command, check_field
 from ._body import Body, body_options
+from ._checks import method_option
+from ._contradictions import check_request
 from ._options import (
     CONTEXT,
     Route,
@@ -20,6 +25,18 @@ from ._options import (
 )
 from ._run import Leave, run as run_on
 from ._sse import Options, listen
+from ._urls import as_url
+
+
+def as_event_id(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return the ID of an event.
+
+    :raises click.BadParameter: it cannot be sent
+    """
+    check_field(ctx, param, "Last-Event-ID", value)
+    if has_surrogate(value) or len(value.encode()) > LONGEST_ID or value != value.strip(" \t"):
+        raise click.BadParameter("this cannot be the ID of an event", ctx, param)
+    return value
 
 
 @click.command(
@@ -34,8 +51,8 @@ from ._sse import Options, listen
     failure="The server sends no events, or ten connections in a row have failed; a line on "
     "standard error says why.",
 )
-@click.argument("url", callback=with_scheme)
-@click.option("-X", "--request", "method", help="Method; GET, or POST if there is a body.")
+@click.argument("url", callback=as_url)
+@method_option
 @sender_options
 @body_options
 @click.option(
@@ -49,7 +66,11 @@ from ._sse import Options, listen
     help="Stop at the end of the first connection.",
 )
 @click.option(
-    "--last-event-id", metavar="ID", default="", help="Ask for the events after the one with ID."
+    "--last-event-id",
+    metavar="ID",
+    default="",
+    callback=as_event_id,
+    help="Ask for the events after the one with ID.",
 )
 @watch_options
 @route_options
@@ -77,12 +98,13 @@ def sse_command(
             "each connection sends the body again, so files need --no-reconnect; "
             "--json @FILE and --data @- do not"
         )
-    for field, value in body.headers:
-        if field != "Accept":  # that of --json asks for JSON
-            sender.headers.setdefault(field, value)
+    # The field Accept of --json asks for JSON.
+    sender.imply((name, value) for name, value in body.headers if name != "Accept")
+    method = method or body.method
+    check_request(method, url, sender, body)
     options = Options(
         url=url,
-        method=method or ("GET" if body.content is None else "POST"),
+        method=method,
         sender=sender,
         body=body,
         route=route,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import click
 
-from ._arguments import Command, with_ws_scheme
+from anyhttp._headers import is_token
+
+from ._arguments import Command
+from ._checks import Seconds
+from ._contradictions import check_request
 from ._options import (
     CONTEXT,
     Route,
@@ -18,7 +23,23 @@ from ._options import (
     watch_options,
 )
 from ._run import Leave, run as run_on
+from ._urls import as_ws_url
 from ._ws import Options, talk
+
+
+def as_protocols(
+    ctx: click.Context, param: click.Parameter, values: Sequence[str]
+) -> Sequence[str]:
+    """Return the names of subprotocols.
+
+    :raises click.BadParameter: one of them is no name (:rfc:`6455#section-4.1`), or comes twice
+    """
+    for value in values:
+        if not is_token(value):
+            raise click.BadParameter(f"{value!r} is not the name of a subprotocol", ctx, param)
+        if values.count(value) > 1:
+            raise click.BadParameter(f"{value!r} is offered twice", ctx, param)
+    return values
 
 
 @click.command(
@@ -35,17 +56,23 @@ from ._ws import Options, talk
     failure="It could not be opened, the connection was lost, or the server closed it with a "
     "code other than 1000 and 1001; a line on standard error says which.",
 )
-@click.argument("url", callback=with_ws_scheme)
+@click.argument("url", callback=as_ws_url)
 @sender_options
 @route_options
 @click.option(
-    "-p", "--protocol", "protocols", metavar="NAME", multiple=True, help="Offer this subprotocol."
+    "-p",
+    "--protocol",
+    "protocols",
+    metavar="NAME",
+    multiple=True,
+    callback=as_protocols,
+    help="Offer this subprotocol.",
 )
 @click.option("-z", "--compress", is_flag=True, help="Offer compression.")
 @click.option(
     "--wait",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=1.0,
     show_default=True,
     help="Close after a file or pipe has ended and nothing more came for so long.",
@@ -83,6 +110,7 @@ def ws_command(
 
     The end of the input (Ctrl-D) closes it.
     """
+    check_request("GET", url, sender)
     options = Options(
         url=url,
         sender=sender,

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .call import DownloadOptions, DownloadResult, download
+from .transfer import OWN_HEADERS
 
-__all__ = ("DownloadOptions", "DownloadResult", "download")
+__all__ = ("OWN_HEADERS", "DownloadOptions", "DownloadResult", "download")

@@ -17,7 +17,7 @@ from ._context_managers import (
     RequestContextManager as RequestContextManager,
 )
 from ._deprecated_options import OldOptions as OldOptions
-from ._event_source import EventSource
+from ._event_source import LONGEST_ID as LONGEST_ID, EventSource
 from ._options import RequestOptions as RequestOptions
 from ._session import ClientSession, pause as pause
 from ._without_session import request, ws_connect

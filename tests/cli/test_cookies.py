@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -91,7 +92,8 @@ def test_a_damaged_jar_is_left_alone(
     path.write_bytes(content)
     for command in [[], ["ws"]]:
         status, out, err = fetch(*command, "--cookie-jar", str(path), peer.address)
-        assert (status, out, err.count("\n")) == (1, b"", 1)
+        assert (status, out) == (2, b"")
+        assert "'--cookie-jar': " in err
         assert str(path) in err
     assert path.read_bytes() == content
     assert peer.received == []
@@ -102,8 +104,25 @@ def test_a_jar_is_a_regular_file(peer: Peer, fetch: Fetch, tmp_path: Path) -> No
     path = tmp_path / "pipe"
     os.mkfifo(path)
     status, out, err = fetch("--cookie-jar", str(path), peer.url)
-    assert (status, out, err) == (1, b"", f"anyhttp: {path} is not a regular file\n")
+    assert (status, out) == (2, b"")
+    assert err.endswith(f"'--cookie-jar': {path} is not a regular file\n")
     assert peer.received == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links need a privilege")
+def test_a_jar_may_be_a_symbolic_link(server: Server, fetch: Fetch, tmp_path: Path) -> None:
+    """The link stays, and the file that it points to gets the cookies, be it there or not."""
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere" / "jar", tmp_path / "link"
+    link.symlink_to(Path("elsewhere") / "jar")
+    jar = ["--cookie-jar", str(link)]
+    for query, expected in [("a=1", {"a": "1"}), ("b=2", {"a": "1", "b": "2"})]:
+        status, out, err = fetch(*jar, f"{server.url / 'cookies/set'}?{query}")
+        assert (status, cookies(out), err) == (0, expected, "")
+        assert link.is_symlink()
+        assert not target.is_symlink()
+        assert "\ta\t1\n" in target.read_text()
+    assert [each.name for each in (tmp_path / "elsewhere").iterdir()] == ["jar"]
 
 
 def test_cookies_are_saved_after_a_failure(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
@@ -119,14 +138,18 @@ def test_cookies_are_saved_after_a_failure(peer: Peer, fetch: Fetch, tmp_path: P
 
 
 def test_a_jar_that_cannot_be_written_is_a_failure(
-    peer: Peer, fetch: Fetch, tmp_path: Path
+    peer: Peer, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The response is printed; one line says which file it is about."""
-    path = tmp_path / "none" / "jar"
+
+    def fail(path: str, content: bytes, *, mode: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"{path}.new")
+
+    monkeypatch.setattr("anyhttp.cookiejar._file.replace_file", fail)
+    path = tmp_path / "jar"
     status, out, err = fetch("--cookie-jar", str(path), f"{peer.url}/")
     assert (status, out) == (1, b"fine\n")
-    assert err.startswith(f"anyhttp: {path}")
-    assert err.count("\n") == 1
+    assert err == f"anyhttp: {path}: {os.strerror(errno.ENOSPC)}\n"
     status, _, err = fetch("--cookie-jar", str(path), f"127.0.0.1:{closed_port()}")
     assert status == 1
     assert "cannot connect" in err  # an earlier failure is the one that is told
@@ -139,9 +162,17 @@ def test_ctrl_c_saves_cookies(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
     """Those that came until then; if that is not possible, it is Ctrl-C all the same."""
     path = tmp_path / "jar"
     peer.elsewhere = "/stall"
-    for jar in (path, tmp_path / "none" / "jar"):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+
+    def interrupt(jar: Path) -> None:
+        if peer.stalled.wait(10) and jar.parent == gone:
+            gone.rmdir()
+        interrupt_when_stalled(peer)
+
+    for jar in (path, gone / "jar"):
         peer.stalled.clear()
-        thread = threading.Thread(target=interrupt_when_stalled, args=(peer,))
+        thread = threading.Thread(target=interrupt, args=(jar,))
         thread.start()
         url = f"{peer.url}/elsewhere-with-cookie"
         assert fetch("--cookie-jar", str(jar), url) == (130, b"", "")

@@ -23,15 +23,10 @@ from tests.support.command import POLITE, Fetch, Peer, Start, closed_port
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["http:///path"], "invalid URL: "),
-        (["ftp://localhost/"], "not a URL of http, https, ws or wss: ftp://localhost/"),
         (["{url}/hang-up"], "the connection was closed before there was an answer"),
         (["{url}/cut"], ""),
         (["{url}/nonsense"], "invalid HTTP response: "),
         (["{url}/stall", "--timeout", "0.2"], "no complete answer within 0.2 seconds"),
-        (["{url}/", "-X", "NOT A METHOD"], ""),
-        (["{url}/", "-H", "X: a\nb"], ""),
-        (["{url}/", "-o", "{tmp}/missing/file"], "{tmp}/missing/file.part: No such file"),
     ],
 )
 def test_a_failure_is_one_line_and_status_1(

@@ -145,11 +145,11 @@ def test_a_failure_is_told_and_the_others_go_on(peer: Peer, fetch: Fetch, here: 
     """One line for each, with its URL but without what may be a secret; the status is 1."""
     port = closed_port()
     urls = [f"http://u:s3cret@{peer.address}/missing?key=s3cret", f"{peer.url}/json"]
-    urls += [f"http://127.0.0.1:{port}/", "http://u:s3cret@h:x/"]
+    urls += [f"http://127.0.0.1:{port}/"]
     status, out, err = fetch("--download", *urls)
     assert (status, out) == (1, b"json\n")
     lines = sorted(err.splitlines())
-    assert len(lines) == 3
+    assert len(lines) == 2
     assert f"anyhttp: http://{peer.address}/missing: 404 Not Found" in lines
     assert any(line.startswith(f"anyhttp: http://127.0.0.1:{port}/: ") for line in lines)
     assert "s3cret" not in err
@@ -314,7 +314,7 @@ def test_a_damaged_jar_stops_all_downloads(peer: Peer, fetch: Fetch, here: Path)
     """Nothing is sent without the cookies that are meant to be."""
     (here / "jar").write_bytes(b"{")
     status, out, err = fetch("--cookie-jar", "jar", "--download", f"{peer.url}/file/a")
-    assert (status, out, err.count("\n")) == (1, b"", 1)
-    assert "jar" in err
+    assert (status, out) == (2, b"")
+    assert "'jar' is not a file of cookies" in err
     assert names(here) == {"jar"}
     assert peer.received == []

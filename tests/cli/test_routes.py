@@ -150,6 +150,13 @@ def test_a_chosen_address_is_connected_to(server: Server, fetch: Fetch) -> None:
     assert (status, err) == (0, "")  # others are looked up as always
 
 
+def test_a_chosen_address_is_for_a_name_in_any_script(server: Server, fetch: Fetch) -> None:
+    """The name may be written as the URL has it, or as DNS knows it."""
+    url = server.url.with_host("b\u00fccher.test") / "json"
+    for name in ("B\u00fccher.test", "xn--bcher-kva.test"):
+        assert fetch("--resolve", f"{name}:{url.port}:127.0.0.1", str(url))[::2] == (0, "")
+
+
 @pytest.mark.parametrize("address", ["::1", "[::1]"])
 def test_a_chosen_address_may_be_ipv6(fetch: Fetch, address: str) -> None:
     """With or without the brackets that URLs need."""

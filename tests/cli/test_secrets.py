@@ -175,7 +175,7 @@ def test_no_message_shows_the_password_of_a_url(
 ) -> None:
     """A URL is shown without it."""
     for command in [[], ["ws"]]:
-        assert run([*command, url]) == 1
+        assert run([*command, url]) == 2
     assert "s3cret" not in capsys.readouterr().err
 
 
