@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from docutils.nodes import Element, Text
+from docutils.nodes import Element, Text, entry, literal, raw
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -93,6 +93,24 @@ def unlink_builtins(app: Sphinx, doctree: Element) -> None:
     for node in list(doctree.findall(pending_xref)):
         if node["reftype"] == "class" and node["reftarget"] in vars(builtins):
             node.replace_self(Text(node["reftarget"]))
+
+
+#: After these characters a long name in a table may be broken.
+BREAKS = re.compile(r"(?<=[._/(,=])(?=\w)|(?<=[a-z])(?=[A-Z][a-z])")
+
+
+def let_names_break(app: Sphinx, doctree: Element, page: str) -> None:
+    """Say where a name in a table may be broken; ``narrow.css`` does so on narrow screens."""
+    for cell in doctree.findall(entry):
+        for name in list(cell.findall(literal)):
+            for text in list(name.findall(Text)):
+                first, *others = BREAKS.split(text)
+                parts = [
+                    node
+                    for part in others
+                    for node in (raw("", "<wbr>", format="html"), Text(part))
+                ]
+                text.parent.replace(text, [Text(first), *parts])
 
 
 class Shown:
@@ -196,4 +214,5 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("source-read", add_changes)
     app.connect("doctree-read", unlink_builtins)
+    app.connect("doctree-resolved", let_names_break)
     app.connect("missing-reference", find, priority=900)
