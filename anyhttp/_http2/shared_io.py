@@ -282,7 +282,5 @@ class SharedIO(ABC):
         unsent, self._unsent, self._unsent_size = self._unsent, [], 0
         if unsent:
             self._send(b"".join(unsent))
-        if not self._is_blocked:
-            self._send_queued()
-        if not self._is_blocked:
-            self._send_bodies()
+        self._send_queued()
+        self._send_bodies()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -222,12 +222,14 @@ class TestLeaving:
                         response.close()
                 assert_free(session)
 
-    async def test_bytes_that_come_when_the_response_has_just_been_closed(self) -> None:
-        """The reader is told that it is closed, and does not get them."""
+    @pytest.mark.parametrize("what", ["response", "session"])
+    async def test_bytes_that_come_when_the_response_has_just_been_closed(self, what: str) -> None:
+        """The reader is told that it is closed, and does not get them, even if they are all."""
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha"
         stream = ClosingStream(head, b"lf")
         async with ClientSession(connector=CannedConnector(lambda: stream)) as session:
-            stream.response = response = await session.get("http://host.test/")
+            response = await session.get("http://host.test/")
+            stream.closes = response.wait_for_close if what == "response" else session.close
             with pytest.raises(ClientConnectionError, match="Connection closed"):
                 await response.read()
             assert response.content.total_bytes == 2
@@ -254,13 +256,13 @@ class TestLeaving:
 
 
 class ClosingStream(Canned):
-    """Closes a response when its bytes come."""
+    """Closes a response, or its session, when its bytes come."""
 
-    response: ClientResponse | None = None
+    closes: Callable[[], Awaitable[None]] | None = None
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        if self.response is not None:
-            self.response.close()
+        if self.closes is not None:
+            await self.closes()
         return await super().receive(max_bytes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import io
 import os
 import threading
@@ -292,6 +293,33 @@ async def test_the_error_of_the_body_counts(script: Script, entered: bool) -> No
     async with opened(one_slot(), entered=entered) as session:
         with pytest.raises(ClientConnectionError, match="a shelf is empty"):
             await session.post(peer.url, data=body())
+
+
+async def test_a_body_that_fails_ends_the_reading_of_an_early_response(
+    script: Script, http1: str
+) -> None:
+    """At once: what has been received and not been decoded yet is not read before."""
+    fails, failed = anyio.Event(), anyio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        await fails.wait()
+        failed.set()
+        raise LookupError("a shelf is empty")
+
+    large = gzip.compress(bytes(1_000_000))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5000\r\n\r\n"
+    peer = await script([(Until(b"x\r\n"), [head + large, STALL])])
+    async with one_slot(http1) as session, session.post(peer.url, data=body()) as response:
+        assert await response.content.readany()
+        fails.set()
+        await failed.wait()
+        await anyio.wait_all_tasks_blocked()
+        read = response.content.total_bytes
+        with pytest.raises(ClientConnectionError, match="a shelf is empty"):
+            await response.content.readany()
+        assert response.content.total_bytes == read
+        await peer.wait_closed()
 
 
 async def test_the_peer_gets_a_body_that_is_too_short(script: Script, entered: bool) -> None:

@@ -178,6 +178,60 @@ async def test_a_server_that_takes_a_little_at_a_time() -> None:
         assert not http2._unsent
 
 
+async def test_bodies_do_not_pile_up_while_the_system_takes_nothing() -> None:
+    """Frames are made of one of them at most, so there is room for other requests."""
+    server = ReluctantServer()
+    answers: list[bytes] = []
+
+    async def send(number: int) -> None:
+        async with session.post(ROOT, data=bytes([number]) * 100_000) as response:
+            answers.append(await response.read())
+
+    async with one_connection(server) as (session, connector):
+        http2 = await connector.open()
+        async with anyio.create_task_group() as group:
+            server.is_full = True
+            for number in range(5):
+                group.start_soon(send, number)
+            await anyio.wait_all_tasks_blocked()
+            while len(answers) < 5:
+                server.take_more()
+                await anyio.lowlevel.checkpoint()
+                assert http2.has_room
+        assert sorted(answers) == [bytes([number]) * 100_000 for number in range(5)]
+
+
+async def test_sending_leaves_the_reader_alone() -> None:
+    """It goes on receiving, unless it has to send what the system has not taken."""
+
+    class CountingServer(MemoryServer):
+        interrupts = 0
+
+        def interrupt(self) -> None:
+            self.interrupts += 1
+            super().interrupt()
+
+    server = CountingServer()
+    answers: list[str] = []
+    async with one_connection(server) as (session, connector):
+        http2 = await connector.open()
+        async with anyio.create_task_group() as group:
+            for path in ("held", "first"):
+                group.start_soon(ask, session, path, answers)
+                await anyio.wait_all_tasks_blocked()
+            before = server.interrupts
+            stream = http2.open_stream()
+            state = stream.start(Limits())
+            state.send_head("GET", "/second", [("Host", "127.0.0.1")])
+            state.send_end()
+            await stream.send(b"")
+            assert server.interrupts == before
+            await stream.receive()
+            stream.keep(state)
+            server.let_go()
+        assert answers == ["/first", "held"]
+
+
 async def test_sending_fails_while_another_task_reads() -> None:
     """All exchanges learn that at the end, as the server may have answered before."""
     server = FailingServer()
