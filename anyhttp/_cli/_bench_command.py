@@ -7,12 +7,12 @@ from importlib.util import find_spec
 from typing import Final
 
 import click
-from rich.console import Console
 
 from ._arguments import Command
 from ._bench import Bench, Options, title
 from ._body import Body, body_options
 from ._checks import Seconds, method_option
+from ._consoles import output_console
 from ._contradictions import check_request
 from ._options import CONTEXT, Route, Sender, route_options, sender_options
 from ._run import BACKENDS, Leave, run as run_on
@@ -106,7 +106,7 @@ def bench_command(
         duration=duration,
         timeout=timeout,
     )
-    console = Console(highlight=False)
+    console = output_console()
     console.print(title(options), markup=False, soft_wrap=True)
     bench = Bench(options, console)
     chosen = [backend] if backend else [name for name in BACKENDS if find_spec(name)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -13,7 +12,7 @@ import click
 from ._bench_command import bench_command
 from ._completion import VARIABLE, completion
 from ._demo_command import demo_command
-from ._failures import describe, print_error
+from ._failures import STDOUT, describe, named, print_error, print_line
 from ._fetch_command import fetch_command
 from ._help import DescribedCommand
 from ._run import INTERRUPTED, Leave
@@ -59,11 +58,12 @@ def run(args: Sequence[str], leave: Leave | None = None) -> int:
             click.echo(completion(instruction, chosen, NAMED))
             return 0
         name, command, rest = chosen(args)
-        status = int(command.main(rest, prog_name=name, standalone_mode=False, obj=leave))
+        with named(STDOUT):  # for which click prints
+            status = int(command.main(rest, prog_name=name, standalone_mode=False, obj=leave))
     except click.UsageError as exc:
         shown = io.StringIO()
         exc.show(shown)
-        sys.stderr.write(printable_line(shown.getvalue()))
+        print_line(printable_line(shown.getvalue().rstrip()))
         status = exc.exit_code
     except click.Abort:  # Ctrl-C while standard input is read
         status = INTERRUPTED

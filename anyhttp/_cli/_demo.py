@@ -363,7 +363,6 @@ class Board:
         mark, style = (self._bad, "red") if failure else (self._good, "green")
         self.console.print(
             f"  [{style}]{mark}[/] {name:<21} [dim]{seconds * 1000:7.1f} ms[/]  {escape(detail)}",
-            highlight=False,
             soft_wrap=True,
         )
 
@@ -374,7 +373,7 @@ class Board:
             verdict = f"[bold red]{self.failed} of {total} checks failed[/]"
         else:
             verdict = f"[bold green]all {total} checks passed[/]"
-        self.console.print(f"\n{verdict} in {seconds:.1f} s", highlight=False)
+        self.console.print(f"\n{verdict} in {seconds:.1f} s")
         return 1 if self.failed else 0
 
 
@@ -386,7 +385,7 @@ async def demonstrate(
     It returns 0 even if steps fail: :class:`Board` counts the failures, and the other backend
     still runs.
     """
-    board.console.print(f"\n[bold cyan]{backend}[/]", highlight=False)
+    board.console.print(f"\n[bold cyan]{backend}[/]")
     server = DemoServer(server_tls)
     async with anyio.create_task_group() as tasks:
         await tasks.start(server.serve)

@@ -6,11 +6,11 @@ import time
 from functools import partial
 
 import click
-from rich.console import Console
 
 from anyhttp._common import __version__
 
 from ._arguments import Command
+from ._consoles import output_console
 from ._demo import Board, demonstrate
 from ._options import CONTEXT
 from ._run import BACKENDS, Leave, run as run_on
@@ -32,12 +32,11 @@ def demo_command(leave: Leave | None, backend: str | None) -> int:
     """
     from ._certificate import throw_away_contexts  # slow to import, and only this command needs it
 
-    console = Console()
+    console = output_console()
     board = Board(console)
     start = time.perf_counter()
     console.print(
-        f"[bold]anyhttp {__version__}[/]  client and server in this process, over loopback",
-        highlight=False,
+        f"[bold]anyhttp {__version__}[/]  client and server in this process, over loopback"
     )
     for name in (backend,) if backend else BACKENDS:
         server_tls, client_tls = throw_away_contexts()

@@ -12,7 +12,6 @@ from typing import Final
 
 import anyio
 from anyio import to_thread
-from rich.console import Console
 from rich.progress import Progress
 from yarl import URL
 
@@ -24,7 +23,8 @@ from anyhttp import (
 )
 from anyhttp._downloads import DownloadOptions
 
-from ._failures import FAILURES, describe, print_error
+from ._consoles import error_console
+from ._failures import FAILURES, describe, named, print_error
 from ._fetch import OutputClosedError, write
 from ._file_names import name_of_response, name_of_url, reserved
 from ._limits import Limits
@@ -62,7 +62,7 @@ async def save_files(options: Options) -> int:
     """Download every URL and return the exit status; print a failure as one line on stderr."""
     middlewares, traces = retries(options.limits.retry)
     timeout = ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
-    console = Console(stderr=True, highlight=False)
+    console = error_console()
     try:
         async with watched_session(
             options.watch,
@@ -150,15 +150,16 @@ class _Downloads:
             self._display.update(bar, completed=received, total=total)
 
         try:
-            await download(
-                self._session,
-                url,
-                path,
-                overwrite=not is_servers,
-                attempts=options.limits.retry + 1,
-                progress=show,
-                **self._request,
-            )
+            with named(str(path)):
+                await download(
+                    self._session,
+                    url,
+                    path,
+                    overwrite=not is_servers,
+                    attempts=options.limits.retry + 1,
+                    progress=show,
+                    **self._request,
+                )
         except Exception:  # Ctrl-C leaves the bar: it shows how much there is
             self._display.remove_task(bar)
             raise

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import EBADF
 from typing import Final
 
 from anyhttp import (
@@ -31,6 +33,9 @@ FAILURES: Final = (
     RuntimeError,  # a package of an extra is not installed
 )
 
+#: What messages call it.
+STDOUT: Final = "standard output"
+
 #: What a server of TLS answers to a request without TLS, as messages show it.
 TLS_ALERT: Final = r"\x15\x03"
 
@@ -46,11 +51,29 @@ def may_pass(failure: BaseException) -> bool:
     return passing and not isinstance(failure, LASTING_FAILURES)
 
 
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Have an error of a file in the block say that it is about *name*, unless it names a file."""
+    try:
+        yield
+    except ClientError:
+        raise
+    except OSError as exc:
+        if exc.filename is not None or exc.errno in {None, EBADF}:  # EBADF: see ClosedOutput
+            raise
+        raise OSError(exc.errno, exc.strerror, name) from exc
+
+
+def print_line(text: str) -> None:
+    """Print *text* on stderr; if that cannot be written, it is lost."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def print_error(message: str) -> None:
     """Print one line on stderr."""
     line = printable_line(" ".join(message.split()))
-    with suppress(OSError):  # stderr cannot be written either
-        print(f"anyhttp: {line}", file=sys.stderr, flush=True)
+    print_line(f"anyhttp: {line}")
 
 
 def describe(failure: Exception, timeout: float | None = None) -> str:

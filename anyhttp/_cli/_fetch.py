@@ -15,7 +15,8 @@ from rich.console import Console
 from anyhttp import ClientResponse, ClientTimeout
 
 from ._body import Body, opened
-from ._failures import FAILURES, describe, print_error
+from ._consoles import error_console, output_console
+from ._failures import FAILURES, STDOUT, describe, named, print_error
 from ._limits import Limits
 from ._options import Route, Sender, Watch
 from ._progress import UploadBar
@@ -68,7 +69,7 @@ async def _fetch(options: Options) -> None:
     sender, route, limits = options.sender, options.route, options.limits
     timeout = ClientTimeout(total=limits.timeout, sock_connect=CONNECT_TIMEOUT)
     middlewares, traces = retries(limits.retry)
-    stderr = Console(stderr=True, highlight=False)
+    stderr = error_console()
     bar = UploadBar(stderr)
     if options.body.has_files:
         traces = [*traces, bar.trace()]
@@ -101,7 +102,7 @@ async def _fetch(options: Options) -> None:
 
 async def _deliver(response: ClientResponse, options: Options, stderr: Console) -> None:
     failed = options.fail and not response.ok
-    console = Console() if sys.stdout.isatty() else None
+    console = output_console() if sys.stdout.isatty() else None
     if options.include:
         await _print_head(console, response)
     if options.output is None:
@@ -159,8 +160,7 @@ async def write(data: bytes) -> None:
             rest = rest[os.write(descriptor, rest) :]
 
     try:
-        await to_thread.run_sync(write_all, abandon_on_cancel=True)
+        with named(STDOUT):
+            await to_thread.run_sync(write_all, abandon_on_cancel=True)
     except BrokenPipeError:
         raise OutputClosedError from None
-    except OSError as exc:
-        raise OSError(exc.errno, exc.strerror, "standard output") from exc

@@ -14,7 +14,7 @@ import anyio
 import click
 from anyio.abc import TaskStatus
 
-from ._failures import FAILURES, describe, print_error
+from ._failures import FAILURES, STDOUT, describe, print_error
 from ._streams import flushed_stdout
 
 # Called inside the event loop with the exit status, if the command failed.
@@ -43,7 +43,7 @@ def finished(status: int) -> int:
     if failure is None or status:
         return status
     if not isinstance(failure, BrokenPipeError):
-        print_error(describe(failure))
+        print_error(f"{STDOUT}: {failure.strerror}")
     return 1
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from anyio import to_thread
 from rich.console import Console
 
+from ._failures import named
 from ._progress import bars
 from ._terminal import printable
 
@@ -25,6 +26,7 @@ class Target:
     """
 
     def __init__(self, path: Path) -> None:
+        self._name = str(path)
         # A symbolic link is kept, and the file that it points to is replaced.
         self._path = Path(os.path.realpath(path))
         self._replaces = self._path.is_file() or not self._path.exists()
@@ -72,8 +74,9 @@ class Target:
     def _write(self, piece: bytes) -> None:
         assert self._file is not None  # opened
         rest = memoryview(piece)
-        while rest:  # unbuffered, so that closing never waits for the reader of a pipe
-            rest = rest[self._file.write(rest) :]
+        with named(self._name):
+            while rest:  # unbuffered, so that closing never waits for the reader of a pipe
+                rest = rest[self._file.write(rest) :]
 
     def finish(self) -> None:
         """Move the complete file to its place."""

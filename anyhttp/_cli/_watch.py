@@ -10,6 +10,7 @@ from rich.console import Console
 from anyhttp import ClientMiddlewareType, ClientSession, ClientTimeout, TraceConfig
 
 from ._bars import draw_phases
+from ._consoles import error_console
 from ._options import Route, Sender, Watch
 from ._phases import Hop, Timeline
 from ._session import opened_session
@@ -39,7 +40,7 @@ async def watched_session(
         ) as session:
             yield session
         return
-    console = console or Console(stderr=True, highlight=False)
+    console = console or error_console()
     hops: list[Hop] = []
     narrator = Narrator(console)
     # Of a stream of events there may be any number: they are kept only if they are drawn.

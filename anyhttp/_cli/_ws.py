@@ -20,7 +20,7 @@ from anyhttp import (
 )
 from anyhttp._common import Backoff
 
-from ._failures import FAILURES, describe, may_pass, print_error
+from ._failures import FAILURES, describe, may_pass, print_error, print_line
 from ._fetch import OutputClosedError, write
 from ._lines import Lines
 from ._options import Route, Sender, Watch
@@ -87,7 +87,7 @@ async def talk(options: Options) -> int:
 def print_note(options: Options, message: str) -> None:
     """Print one line on stderr if ``--verbose`` asks for it."""
     if options.watch.verbose:
-        print(printable_line(message), file=sys.stderr, flush=True)
+        print_line(printable_line(message))
 
 
 async def _talk(options: Options, lines: Lines) -> int:

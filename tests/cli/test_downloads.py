@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ pytest.importorskip("trio")
 
 
 from anyhttp._cli._save import Target
-from tests.support.command import COLOUR, POLITE, Fetch, Peer, Terminal
+from tests.support.command import COLOUR, POLITE, Fetch, Peer, Terminal, closed_port
 
 
 def test_output_saves_the_body(peer: Peer, fetch: Fetch, tmp_path: Path) -> None:
@@ -192,3 +193,19 @@ def test_there_is_no_bar_where_it_could_not_move(
     monkeypatch.setenv("TERM", "dumb")
     assert on_terminal(*args) == (0, b"")
     assert path.read_bytes() == POLITE
+
+
+def test_a_full_disk_is_said_of_the_file(
+    peer: Peer, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system does not say which one it is; a broken connection is not that of the file."""
+
+    def fail(self: object, piece: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("anyhttp._downloads.part_file.PartFile.write", fail)
+    path = tmp_path / "file"
+    status, _, err = fetch("-C", "-o", str(path), f"{peer.url}/json")
+    assert (status, err) == (1, f"anyhttp: {path}: No space left on device\n")
+    status, _, err = fetch("-C", "-o", str(path), f"127.0.0.1:{closed_port()}")
+    assert (status, str(path) in err) == (1, False)

@@ -91,8 +91,11 @@ def test_a_body_is_not_read_from_a_closed_stream(
     ("args", "message"),
     [
         (["{url}/large"], "standard output: No space left on device"),
-        (["demo"], "No space left on device"),
-        (["--help"], "No space left on device"),
+        (["demo"], "standard output: No space left on device"),
+        (["bench", "{url}/", "-n", "1", "-c", "1"], "standard output: No space left on device"),
+        (["--help"], "standard output: No space left on device"),
+        (["--version"], "standard output: No space left on device"),
+        (["-o", "/dev/full", "{url}/large"], "/dev/full: No space left on device"),
     ],
 )
 def test_a_full_disk_is_said_in_one_line(
@@ -118,7 +121,7 @@ def test_the_end_of_the_output_counts(
         monkeypatch.setattr(sys, "stdout", full)
         full.write("rest")
         assert finished(0) == 1
-        assert capsys.readouterr().err == "anyhttp: No space left on device\n"
+        assert capsys.readouterr().err == "anyhttp: standard output: No space left on device\n"
 
 
 @FULL
@@ -129,6 +132,22 @@ def test_a_message_that_cannot_be_written_is_lost(
     with open("/dev/full", "w", encoding="utf-8") as full:
         monkeypatch.setattr(sys, "stderr", full)
         assert finished(run([f"{peer.url}/missing", "--fail"])) == 1
+        assert finished(run(["--no-such-option"])) == 2
+
+
+@FULL
+@pytest.mark.parametrize("option", ["-v", "--trace"])
+def test_what_is_shown_of_a_request_is_lost(
+    peer: Peer,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    option: str,
+) -> None:
+    """A request does not fail because nothing can be said about it."""
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        assert finished(run([f"{peer.url}/json", option])) == 0
+        assert capfdbinary.readouterr().out == POLITE
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 1), (22, 22)])
