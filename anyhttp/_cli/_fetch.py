@@ -7,7 +7,7 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from anyio import to_thread
 from rich.console import Console
@@ -30,7 +30,7 @@ PIECE: Final = 64 * 1024  # bytes, the capacity of a Linux pipe
 
 
 class HttpFailure(Exception):
-    """The status is an error, and ``--fail`` is given."""
+    """The status is an error, and the command is to fail then."""
 
 
 class OutputClosedError(Exception):
@@ -39,7 +39,10 @@ class OutputClosedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of the command line."""
+    """The options of the command line.
+
+    :param fail: whether an error status is a failure, and whether its body is shown then
+    """
 
     url: str
     method: str
@@ -49,7 +52,7 @@ class Options:
     body: Body
     output: Path | None
     include: bool
-    fail: bool
+    fail: Literal["without-body", "with-body"] | None
     limits: Limits
 
 
@@ -101,13 +104,15 @@ async def _fetch(options: Options) -> None:
 
 
 async def _deliver(response: ClientResponse, options: Options, stderr: Console) -> None:
-    failed = options.fail and not response.ok
+    failed = options.fail is not None and not response.ok
     console = output_console() if sys.stdout.isatty() else None
     if options.include:
         await _print_head(console, response)
-    if options.output is None:
+    if failed and options.fail == "without-body":
+        pass  # no program is to take an error page for what it has asked for
+    elif options.output is None:
         await _print_body(console, response)
-    elif not failed:  # the file is not for error pages
+    else:
         # Content-Length counts the encoded bytes, not those that are written.
         total = None if "Content-Encoding" in response.headers else response.content_length
         pieces = response.content.iter_chunked(PIECE)

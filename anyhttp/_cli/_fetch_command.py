@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -50,7 +51,8 @@ from ._urls import as_urls
         ("anyhttp https://localhost:8443/ --cacert ca.pem -v", "Trust a CA, show what happens."),
     ),
     success="A complete response came, whatever its status; with --download, each file is there.",
-    failure="It did not come, or --fail is given and the status is 400 or more; "
+    failure="It did not come, or --fail or --fail-with-body is given and the status is 400 or "
+    "more; "
     "a line on standard error says why.",
 )
 @click.argument("urls", metavar="URL...", nargs=-1, required=True, callback=as_urls)
@@ -60,7 +62,19 @@ from ._urls import as_urls
 @body_options
 @saving_options
 @click.option("-i", "--include", is_flag=True, help="Show status line and header fields, too.")
-@click.option("-f", "--fail", is_flag=True, help="Exit with 1 if the status is 400 or more.")
+@click.option(
+    "-f",
+    "--fail",
+    "fail",
+    flag_value="without-body",
+    help="If the status is 400 or more, exit with 1, without printing or saving the body.",
+)
+@click.option(
+    "--fail-with-body",
+    "fail",
+    flag_value="with-body",
+    help="Exit with 1 then, too, but print or save the body.",
+)
 @click.option(
     "--compressed/--no-compressed",
     default=True,
@@ -83,7 +97,7 @@ def fetch_command(
     watch: Watch,
     saving: Saving,
     include: bool,
-    fail: bool,
+    fail: Literal["without-body", "with-body"] | None,
     compressed: bool,
     limits: Limits,
     backend: str,

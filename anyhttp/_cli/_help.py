@@ -15,7 +15,10 @@ HEADINGS: Final[Mapping[str, Sequence[str]]] = {
         *("--request", "--head", "--header", "--query", "--data", "--json", "--form"),
         *("--user", "--bearer", "--cookie", "--cookie-jar", "--compressed"),
     ),
-    "Response": (*("--output", "--download", "--jobs", "--continue", "--include", "--fail"),),
+    "Response": (
+        *("--output", "--download", "--jobs", "--continue", "--include"),
+        *("--fail", "--fail-with-body"),
+    ),
     "Limits": ("--max-redirects", "--timeout", "--retry"),
     "Connection": (
         *("--proxy", "--resolve", "--unix-socket", "--http2", "--http2-prior-knowledge"),

@@ -195,6 +195,16 @@ def test_there_is_no_bar_where_it_could_not_move(
     assert path.read_bytes() == POLITE
 
 
+def test_an_error_page_is_saved_if_that_is_asked_for(
+    peer: Peer, fetch: Fetch, tmp_path: Path
+) -> None:
+    """``--fail-with-body`` is about the exit status alone."""
+    path = tmp_path / "file"
+    args = ["--fail-with-body", "-o", str(path), f"{peer.url}/missing"]
+    assert fetch(*args) == (1, b"", "anyhttp: 404 Not Found\n")
+    assert path.read_bytes() == b"no such thing\n"
+
+
 def test_a_full_disk_is_said_of_the_file(
     peer: Peer, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,10 +47,15 @@ def test_include_shows_the_head_as_received(peer: Peer, fetch: Fetch) -> None:
 
 
 def test_fail_turns_an_error_status_into_an_exit_status(peer: Peer, fetch: Fetch) -> None:
-    """The body of an error is printed either way; only ``--fail`` makes it a failure."""
-    assert fetch(f"{peer.url}/missing") == (0, b"no such thing\n", "")
-    assert fetch("-f", f"{peer.url}/missing") == (1, b"no such thing\n", "anyhttp: 404 Not Found\n")
-    assert fetch("-f", f"{peer.url}/json")[0] == 0
+    """Then its body is not printed, unless ``--fail-with-body`` asks for it."""
+    body, said = b"no such thing\n", "anyhttp: 404 Not Found\n"
+    assert fetch(f"{peer.url}/missing") == (0, body, "")
+    assert fetch("-f", f"{peer.url}/missing") == (1, b"", said)
+    assert fetch("--fail-with-body", f"{peer.url}/missing") == (1, body, said)
+    status, out, _ = fetch("-f", "-i", f"{peer.url}/missing")
+    assert (status, out[:14], out[-4:]) == (1, b"HTTP/1.1 404 N", b"\r\n\r\n")
+    for option in ("-f", "--fail-with-body"):
+        assert fetch(option, f"{peer.url}/json") == (0, POLITE, "")
 
 
 def test_data_is_posted_as_a_form(peer: Peer, fetch: Fetch) -> None:
