@@ -111,7 +111,8 @@ def run_lines(runs: Sequence[Run], *, minutes: float, seed: int, in_flight: int)
     yield row("tasks before, at most, after", [_passage(run, 1, "tasks") for run in runs])
     yield row("latency of the slowest 1 %, ms: median", [_slow(run.samples) for run in runs])
     for run in runs:
-        yield from ("", f"![{run.backend}: what was sampled once a second](soak/{run.backend}.svg)")
+        # A part of the page, and not an image, so that its colours follow those of the page.
+        yield from ("", "```{raw} html", f":file: soak/{run.backend}.svg", "```")
 
 
 def _passage(run: Run, at: int, name: str) -> str:

@@ -277,3 +277,4 @@ def test_the_tables_have_a_column_for_each_run() -> None:
     assert "| tasks: growth | +0 (≤ 31) | +0 (≤ 31) |" in rows
     assert "| tasks before, at most, after | 1, 210, 1 | 1, 210, 1 |" in rows
     assert "| `websocket` | nginx | 1 | 1 |" in list(kind_lines(runs))
+    assert f":file: soak/{runs[1].backend}.svg" in lines
