@@ -51,7 +51,7 @@ def draw_phases(console: Console, hops: Sequence[Hop]) -> None:
         return
     begin = min(phase.begin for phase in phases)
     end = max(phase.end or 0.0 for phase in phases)
-    width = min(max(console.width - NAME_WIDTH - TIME_WIDTH, 1), LONGEST_BAR)
+    width = min(max(console.width - NAME_WIDTH - TIME_WIDTH, 0), LONGEST_BAR)
     for hop in hops:
         title = f"{hop.method} {hop.url}: {hop.outcome}"
         console.print(Text(printable_line(title, console.encoding), "bold"), soft_wrap=True)
@@ -60,7 +60,7 @@ def draw_phases(console: Console, hops: Sequence[Hop]) -> None:
             if seconds is None:
                 continue
             line = Text(f"  {name:<{NAME_WIDTH - 2}}")
-            if console.is_terminal:
+            if console.is_terminal and width:
                 own = [phase for phase in hop.phases if phase.name == name]
                 bar = _bar(own, begin, end, width, block(console))
                 line.append(bar, STYLES[name])

@@ -27,6 +27,8 @@ PERCENTILES: Final = (50, 90, 99)
 #: Rows of the histogram, and columns of its longest bar.
 ROWS: Final = 12
 LONGEST_BAR: Final = 40
+#: Columns of the bounds before it.
+BOUNDS_WIDTH: Final = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,9 +188,12 @@ def show(console: Console, figures: Figures) -> None:
         row("error", f"{kind}: {count} ({figures.examples[kind]})", "red")
     rows = list(latencies.histogram(ROWS))
     most = max((count for *_, count in rows), default=0)
+    # What follows the bar is no longer than the largest count.
+    room = console.width - BOUNDS_WIDTH - len(f" {most}")
+    longest = min(max(room, 0), LONGEST_BAR) if console.is_terminal else LONGEST_BAR
     for lower, upper, count in rows:
         bounds = f"{lower * 1000:>9.2f} - {upper * 1000:>8.2f} ms"
-        bar = block(console) * math.ceil(count / most * LONGEST_BAR)
+        bar = block(console) * math.ceil(count / most * longest)
         console.print(Text.assemble(f"{bounds}  ", (bar, "cyan"), f" {count}"), soft_wrap=True)
 
 

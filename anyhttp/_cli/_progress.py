@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -12,6 +16,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Column
+from rich.text import Text
 
 from anyhttp import (
     ClientSession,
@@ -19,6 +24,27 @@ from anyhttp import (
     TraceRequestChunkSentParams,
     TraceRequestHeadersSentParams,
 )
+
+#: Columns that stay free beside the bars: the terminal shows Ctrl-C there as "^C".  In a line that
+#: is full it would go to the next one, and the lines above would not be drawn over any more.
+FREE: Final = 2
+
+
+class Bars(Progress):
+    """Shows bars, as many as the terminal has lines for, and at the end all that are left."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Yield what is drawn: a table of bars, and how many more there are."""
+        tasks = self.tasks
+        if not tasks:
+            return  # as in the constructor, when there is no console yet
+        shown = len(tasks)
+        if shown > self.console.height and self.live.is_started:
+            shown = max(self.console.height - 1, 1)
+        width = max(self.console.width - FREE, 1)
+        yield Constrain(self.make_tasks_table(tasks[:shown]), width)
+        if shown < len(tasks):
+            yield Text(f"and {len(tasks) - shown} more", no_wrap=True)
 
 
 def bars(console: Console, *, transient: bool = False) -> Progress:
@@ -28,7 +54,7 @@ def bars(console: Console, *, transient: bool = False) -> Progress:
     """
     # The environment can override rich's is_terminal, and a log must not be full of bars.
     is_shown = console.file.isatty() and console.is_interactive
-    return Progress(
+    return Bars(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(binary_units=True, table_column=Column(no_wrap=True)),
