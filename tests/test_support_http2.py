@@ -45,7 +45,7 @@ async def test_a_peer_plays_its_function(http2_script: Http2Script, tls_ca: Auth
         peer.go_away(3)
 
     peer = await http2_script(play, tls=tls_ca.server_with("h2"))
-    async with http2_client(verify=tls_ca.client) as client:
+    async with http2_client(verify=tls_ca.new_client()) as client:
         response = await client.post(str(peer.url / "a"), content=LARGE)
         assert (response.status_code, response.headers["a"]) == (200, "b")
         assert response.content == LARGE
@@ -122,7 +122,7 @@ async def test_the_server_answers_many_at_once(
         assert response.http_version == "HTTP/2"
         bodies.append(len(response.content))
 
-    async with http2_client(verify=tls_ca.client) as client:
+    async with http2_client(verify=tls_ca.new_client()) as client:
         await client.get(str(http2_server.https_url / "json"))
         async with anyio.create_task_group() as group:
             for number in range(50):
@@ -131,7 +131,7 @@ async def test_the_server_answers_many_at_once(
         assert response.content == LARGE
     assert sorted(bodies) == [number * 1000 for number in range(50)]
     assert http2_server.http2_connections == 1
-    async with httpx2.AsyncClient(verify=tls_ca.client) as old:
+    async with httpx2.AsyncClient(verify=tls_ca.new_client()) as old:
         response = await old.get(str(http2_server.https_url / "json"))
         assert response.http_version == "HTTP/1.1"
     assert http2_server.connections == 2

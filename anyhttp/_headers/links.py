@@ -46,8 +46,10 @@ def parse_links(text: str, base: URL) -> MultiDictProxy[MultiDictProxy[str | URL
                 parameters.add(name.lower(), value)
         key = str(parameters.get("rel", part["url"]))
         try:
-            parameters["url"] = base.join(parsed_url(part["url"].strip()))
+            url = base.join(parsed_url(part["url"].strip()))
+            str(url)  # yarl parses the authority of a joined URL only now
         except ValueError:
             continue
+        parameters["url"] = url
         links.add(key, MultiDictProxy(parameters))
     return MultiDictProxy(links)

@@ -406,6 +406,7 @@ class Http2Core:
             self._window += self._unconfirmed
             self._output.append(number_frame(frames.WINDOW_UPDATE, 0, self._unconfirmed))
             self._unconfirmed = 0
+        data = frames.without_padding(payload) if flags & frames.PADDED else payload
         state = self._streams.open.get(number) or self._streams.find(number)
         if state is None:
             self._streams.take_late(number, size)
@@ -418,7 +419,6 @@ class Http2Core:
         if state.window < 0:
             raise StreamFault(ErrorCode.FLOW_CONTROL_ERROR, "more data than the window allows")
         state.received += size
-        data = frames.without_padding(payload) if flags & frames.PADDED else payload
         ends = bool(flags & frames.END_STREAM)
         state.take_data(data, ends=ends)
         if not data and not ends:

@@ -191,6 +191,7 @@ LINKS: list[tuple[bytes, dict[str, tuple[str, Any]]]] = [
     (rb'<a>; rel="a \"b\""', {'a "b"': ("/dir/a", None)}),
     (b'<a,b;c>; rel="x y"', {"x y": ("/dir/a,b;c", None)}),
     (b"<http://[bad/>; rel=x, <c>; rel=y", {"y": ("/dir/c", None)}),
+    (b"<//[d:]:99/>; rel=x, <c>; rel=y", {"y": ("/dir/c", None)}),
     (b"no link", {}),
     (b"<http://" + b"a" * 2000 + b"/>; rel=x, <c>; rel=y", {"y": ("/dir/c", None)}),
     (b"<\x01/\t/" + b"a" * 2000 + b">; rel=x, <c>; rel=y", {"y": ("/dir/c", None)}),

@@ -209,6 +209,16 @@ class TestSizes:
         assert has_failed(probe, state)
         assert probe.went_away in {PROTOCOL_ERROR, FRAME_SIZE_ERROR}
 
+    @pytest.mark.parametrize("payload", [b"", b"\x05pad"], ids=["no length", "too much"])
+    def test_padding_of_what_nobody_wants_is_looked_at_too(self, payload: bytes) -> None:
+        """The frame is malformed, also if it is for an exchange that was reset."""
+        probe = Probe()
+        first, second = probe.request(), probe.request()
+        probe.core.reset(first, CANCEL)
+        probe.feed(frame(DATA, PADDED, 1, payload))
+        assert has_failed(probe, second)
+        assert probe.went_away in {PROTOCOL_ERROR, FRAME_SIZE_ERROR}
+
     def test_nothing_is_kept_of_a_frame_that_is_too_large(self) -> None:
         """What comes after the error is not even looked at."""
         probe = Probe()

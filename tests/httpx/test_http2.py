@@ -68,7 +68,7 @@ async def test_the_same_as_with_its_own_transport(
         async def trace(event: str, info: dict[str, Any], into: list[str] = events) -> None:
             into.append(event)
 
-        transport = made(http2=True, verify=tls_ca.client)
+        transport = made(http2=True, verify=tls_ca.new_client())
         async with library.package.AsyncClient(transport=transport) as client:
             extensions = {"trace": trace}
             response = await client.get(str(http2_server.https_url / "json"), extensions=extensions)

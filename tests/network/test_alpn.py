@@ -47,13 +47,6 @@ def server_context(tls_ca: Authority, protocols: Sequence[str] = BOTH) -> ssl.SS
     return context
 
 
-def client_context(tls_ca: Authority) -> ssl.SSLContext:
-    """Return one that nobody else changes."""
-    context = ssl.create_default_context()
-    tls_ca.trust(context)
-    return context
-
-
 async def peer_with(script: Script, context: ssl.SSLContext | None, **options: Any) -> Peer:
     """Start a peer that accepts connections, and does nothing else."""
     nothing: list[Step] = []
@@ -104,7 +97,7 @@ class TestChoice:
         context = server_context(tls_ca, spoken)
         leaf.configure_cert(context)
         peer = await peer_with(script, context)
-        for verified in (False, Fingerprint(tls_ca.digest(leaf)), client_context(tls_ca)):
+        for verified in (False, Fingerprint(tls_ca.digest(leaf)), tls_ca.new_client()):
             connector = TCPConnector(http2=True, ssl=verified)
             assert await chosen(connector, peer.url) == with_http2
         assert await chosen(TCPConnector(ssl=False), peer.url) == without
@@ -117,9 +110,9 @@ class TestChoice:
     async def test_requests_that_need_http_1_1(self, script: Script, tls_ca: Authority) -> None:
         """A WebSocket, HTTP/1.0, and what a server wants by HTTP/1.1: no HTTP/2 is offered."""
         peer = await peer_with(script, server_context(tls_ca))
-        connector = TCPConnector(http2=True, ssl=client_context(tls_ca))
+        connector = TCPConnector(http2=True, ssl=tls_ca.new_client())
         assert await chosen(connector, peer.url, version=HttpVersion10) == "http/1.1"
-        context = client_context(tls_ca)
+        context = tls_ca.new_client()
         context.set_alpn_protocols(["h2", "http/1.1"])
         connector = TCPConnector(http2=True, ssl=context)
         for name in ("is_handshake", "needs_http1"):
@@ -140,7 +133,7 @@ class TestChoice:
         proxy = proxies(scheme, context=server_context(tls_ca) if scheme == "https" else None)
         url = peer.url.with_host("localhost")
         for connector in (
-            TCPConnector(http2=True, ssl=client_context(tls_ca)),
+            TCPConnector(http2=True, ssl=tls_ca.new_client()),
             TCPConnector(http2=True, ssl=False),
         ):
             stream = await dial(connector, url, proxy=proxy.url)
@@ -153,7 +146,7 @@ class TestChoice:
     ) -> None:
         """A proxy that is asked to close the connection gets no HTTP/2 through it."""
         peer = await peer_with(script, server_context(tls_ca))
-        connector = TCPConnector(http2=True, ssl=client_context(tls_ca))
+        connector = TCPConnector(http2=True, ssl=tls_ca.new_client())
         options = {"proxy": proxies("http").url, "proxy_headers": {"Connection": "close"}}
         assert await chosen(connector, peer.url, **options) == "http/1.1"
 
@@ -171,7 +164,7 @@ class TestContexts:
     async def test_it_offers_http_1_1_afterwards(self, script: Script, tls_ca: Authority) -> None:
         """So other users of the context do not get HTTP/2, which they may not speak."""
         peer = await peer_with(script, server_context(tls_ca))
-        context = client_context(tls_ca)
+        context = tls_ca.new_client()
         assert await chosen(TCPConnector(http2=True, ssl=context), peer.url) == "h2"
         assert await chosen(TCPConnector(ssl=context), peer.url) == "http/1.1"
         assert await chosen(TCPConnector(http2=True), peer.url, ssl=context) == "h2"
@@ -209,7 +202,7 @@ class TestContexts:
     ) -> None:
         """Each handshake offers what its connector wants, although they share a context."""
         peer = await peer_with(script, server_context(tls_ca))
-        context = client_context(tls_ca)
+        context = tls_ca.new_client()
         assert await chosen(TCPConnector(http2=True, ssl=context), peer.url) == "h2"
         seen: dict[bool, set[str | None]] = {True: set(), False: set()}
 
@@ -233,7 +226,7 @@ class TestContexts:
     ) -> None:
         """A context of a program may offer anything; what is not spoken here is an error."""
         peer = await peer_with(script, server_context(tls_ca, ("spdy/3", "h2")))
-        context = client_context(tls_ca)
+        context = tls_ca.new_client()
         context.set_alpn_protocols(["spdy/3", "h2"])
         with pytest.raises(ClientConnectorSSLError, match=r"'spdy/3'.*offer http/1\.1 alone"):
             await chosen(TCPConnector(ssl=context), peer.url)
@@ -252,7 +245,7 @@ async def test_sessions_are_kept_apart(
     server = server_context(tls_ca, ("http/1.1",))
     server.maximum_version = version
     peer = await script([(b"GET / ", OK)], tls=server, repeat=True, partial=True)
-    context = client_context(tls_ca)
+    context = tls_ca.new_client()
     connector = TCPConnector(ssl=context, http2=True)
     async with (
         ClientSession(connector=connector) as session,

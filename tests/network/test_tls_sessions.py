@@ -62,13 +62,6 @@ async def peer(script: Script, context: ssl.SSLContext) -> Peer:
     return await script([(b"GET / ", CLOSING)], tls=context, repeat=True, partial=True)
 
 
-def client_context(tls_ca: Authority) -> ssl.SSLContext:
-    """Return one that nobody else changes."""
-    context = ssl.create_default_context()
-    tls_ca.trust(context)
-    return context
-
-
 def resumed(context: ssl.SSLContext) -> int:
     """Return how many connections of *context*, a server's, have resumed a session."""
     return context.session_stats()["hits"]
@@ -200,8 +193,8 @@ class TestSeparation:
             with pytest.raises(ServerFingerprintMismatch):
                 await ask(session, peer, ssl=Fingerprint(bytes(32)))
             await ask(session, peer, ssl=right)
-            await ask(session, peer, ssl=client_context(tls_ca))
-            await ask(session, peer, ssl=client_context(tls_ca))
+            await ask(session, peer, ssl=tls_ca.new_client())
+            await ask(session, peer, ssl=tls_ca.new_client())
         assert resumed(context) == 1
 
     async def test_another_name(
@@ -239,7 +232,7 @@ class TestSeparation:
         change: Callable[[ssl.SSLContext], None],
     ) -> None:
         """The next connection verifies by what the context says then."""
-        ours = client_context(tls_ca)
+        ours = tls_ca.new_client()
         async with ClientSession(connector=TCPConnector(ssl=ours)) as session:
             await ask(session, peer, 3)
             change(ours)
@@ -261,7 +254,7 @@ class TestSeparation:
         context.maximum_version = version
         context.verify_mode = ssl.CERT_OPTIONAL
         tls_ca.trust(context)
-        ours = client_context(tls_ca)
+        ours = tls_ca.new_client()
         if is_given:
             tls_ca.issue("client").configure_cert(ours)
         async with ClientSession(connector=TCPConnector(ssl=ours)) as session:
@@ -282,7 +275,7 @@ class TestSeparation:
 
     async def test_no_ticket(self, peer: Peer, context: ssl.SSLContext, tls_ca: Authority) -> None:
         """This option of a context switches resumption off."""
-        ours = client_context(tls_ca)
+        ours = tls_ca.new_client()
         ours.options |= ssl.OP_NO_TICKET
         async with ClientSession(connector=TCPConnector(ssl=ours)) as session:
             await ask(session, peer, 4)
@@ -491,7 +484,7 @@ class Pair:
         self.sessions = TlsSessions(lambda: self.now)
         self.server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue("localhost", not_after=not_after).configure_cert(self.server)
-        self.client = client_context(authority)
+        self.client = authority.new_client()
         self.whom = (KEY, "localhost", self.client)
 
     def connect(self) -> bool:

@@ -23,8 +23,14 @@ class Authority:
         self.server = self._context(self._certificate)
         """What a server on loopback speaks."""
         self.client = ssl.create_default_context()
-        """What a client that trusts this authority speaks."""
+        """What a client that trusts this authority speaks; shared, so nobody changes it."""
         self._ca.configure_trust(self.client)
+
+    def new_client(self) -> ssl.SSLContext:
+        """Return a context like ``client`` to be changed, as httpx does with what ALPN offers."""
+        context = ssl.create_default_context()
+        self._ca.configure_trust(context)
+        return context
 
     @property
     def fingerprint(self) -> bytes:

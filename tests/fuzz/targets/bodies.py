@@ -69,7 +69,8 @@ def codings(data: bytes) -> None:
     for pieces in splits(encoded, 1):
         for limit in (1000, 64 * 1024):
             output, outcome = _decoded(coding, pieces, limit)
-            if _LARGE not in {outcome, end}:
+            # libzstd compares the size that a frame announces if it gets the frame as a whole.
+            if _LARGE not in {outcome, end} and coding != "zstd":
                 assert outcome == end
             size = min(len(output), len(whole))
             assert output[:size] == whole[:size]
