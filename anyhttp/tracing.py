@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, Generic, Never, Self, TypeVar, overload
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ._common import AttrsFields, class_has
+from ._common import AttrsFields, HttpVersion, class_has
 from .client_reqrep import ClientResponse
 
 __all__ = (
@@ -30,6 +30,7 @@ __all__ = (
     "TraceConnectionReuseconnParams",
     "TraceConnectionTlsEndParams",
     "TraceConnectionTlsStartParams",
+    "TraceConnectionTunnelParams",
     "TraceDnsCacheHitParams",
     "TraceDnsCacheMissParams",
     "TraceDnsResolveHostEndParams",
@@ -301,6 +302,30 @@ class TraceConnectionTlsEndParams(_OfHost):
     _signal: ClassVar[str] = "on_connection_tls_end"
 
 
+@dataclass(frozen=True, slots=True)
+class TraceConnectionTunnelParams(TraceParams):
+    """An HTTP proxy has answered the ``CONNECT`` request for a tunnel.
+
+    :param proxy: URL of the proxy, without credentials
+    :param target: host and port that the tunnel leads to
+    :param headers: those that were sent to the proxy
+    :param version: HTTP version of the answer
+    :param status: of the answer; the tunnel is open if it is between 200 and 299
+    :param reason: of the answer
+    :param response_headers: those of the answer
+    """
+
+    _signal: ClassVar[str] = "on_connection_tunnel"
+
+    proxy: URL
+    target: str
+    headers: CIMultiDictProxy[str] = field(repr=False)
+    version: HttpVersion
+    status: int
+    reason: str
+    response_headers: CIMultiDictProxy[str] = field(repr=False)
+
+
 class TraceConnectionReuseconnParams(TraceParams):
     """The request uses a connection of an earlier request."""
 
@@ -496,6 +521,8 @@ class TraceConfig:
     """Sent when the request has got the slot that it waited for."""
     on_connection_create_start: SignalOf[TraceConnectionCreateStartParams] = SignalOf()
     """Sent when a new connection is about to be opened."""
+    on_connection_tunnel: SignalOf[TraceConnectionTunnelParams] = SignalOf()
+    """Sent when an HTTP proxy has answered the ``CONNECT`` request, also if it refuses."""
     on_connection_tls_start: SignalOf[TraceConnectionTlsStartParams] = SignalOf()
     """Sent when the TLS handshake of the new connection is about to begin."""
     on_connection_tls_end: SignalOf[TraceConnectionTlsEndParams] = SignalOf()
@@ -597,6 +624,7 @@ _OUR_OWN: Final = frozenset(
     {
         "on_connection_tls_end",
         "on_connection_tls_start",
+        "on_connection_tunnel",
         "on_request_retry",
         "on_response_end",
     }

@@ -73,9 +73,10 @@ PARAMS: dict[str, type[TraceParams]] = {
     "on_connection_tls_start": anyhttp.TraceConnectionTlsStartParams,
     "on_connection_tls_end": anyhttp.TraceConnectionTlsEndParams,
     "on_response_end": anyhttp.TraceResponseEndParams,
+    "on_connection_tunnel": anyhttp.TraceConnectionTunnelParams,
 }
-# The last three have tests of their own in test_tracing_of_tls_and_ends.py.
-ALL = list(PARAMS)[:-3]
+# The last four have tests of their own in test_tracing_of_tls_and_ends.py.
+ALL = list(PARAMS)[:-4]
 
 Handler = Callable[[Any, Any, Any], Awaitable[None]]
 

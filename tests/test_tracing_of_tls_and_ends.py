@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
@@ -14,12 +15,14 @@ from yarl import URL
 
 from anyhttp import (
     ClientConnectorError,
+    ClientHttpProxyError,
     ClientPayloadError,
     ClientResponse,
     ClientResponseError,
     ClientSession,
     ClientTimeout,
     ConnectionTimeoutError,
+    HttpVersion11,
     TCPConnector,
     TraceConfig,
     TraceResponseEndParams,
@@ -115,6 +118,46 @@ class TestTls:
             await get(session, server.https_url / "json")
         times = 2 if scheme == "https" else 1
         assert [name for name, _ in told] == [CONNECTING[0], *TLS * times, CONNECTING[3]]
+
+    @pytest.mark.parametrize("login", [True, False])
+    async def test_the_answer_of_a_proxy(
+        self, server: Server, proxies: Proxies, tls_ca: Authority, login: bool
+    ) -> None:
+        """It is told with both heads, also if it refuses the tunnel, and before TLS begins."""
+        config, told = recording("on_connection_tunnel", *CONNECTING)
+        proxy = proxies("http", login=("ann", "hidden"))
+        url = proxy.login_url if login else proxy.url
+        async with ClientSession(
+            connector=TCPConnector(ssl=tls_ca.client), trace_configs=[config], proxy=url
+        ) as session:
+            with nullcontext() if login else pytest.raises(ClientHttpProxyError):
+                await get(session, server.https_url / "json")
+        rest = [*TLS, CONNECTING[3]] if login else []
+        assert [name for name, _ in told] == [CONNECTING[0], "on_connection_tunnel", *rest]
+        answer = told[1][1]
+        target = f"localhost:{server.https_url.port}"
+        assert (answer.proxy, answer.target) == (proxy.url, target)
+        assert (answer.version, answer.status) == (HttpVersion11, 200 if login else 407)
+        assert answer.headers["host"] == target
+        assert ("proxy-authorization" in answer.headers) is login
+        assert answer.response_headers.get("x-proxy") == (None if login else "yes")
+        assert "Basic" not in repr(answer)
+
+    async def test_a_handler_of_the_answer_that_fails(
+        self, server: Server, proxies: Proxies
+    ) -> None:
+        """Its error is raised, and not taken for one of the connection to the proxy."""
+        config = TraceConfig()
+
+        async def fail(*_: object) -> None:
+            raise OSError("of the handler")
+
+        config.on_connection_tunnel.append(fail)
+        async with ClientSession(trace_configs=[config], proxy=proxies("http").url) as session:
+            with pytest.raises(OSError, match="of the handler") as caught:
+                await get(session, server.https_url / "json")
+            assert type(caught.value) is OSError
+            assert_free(session)
 
     async def test_a_handshake_that_fails(self, script: Script) -> None:
         """It has no end."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSAttribute
+from multidict import MultiMapping
 from rich.console import Console
 from rich.text import Text
 
@@ -20,9 +21,11 @@ from anyhttp import (
     ClientResponse,
     ClientTimeout,
     TraceConfig,
+    TraceConnectionTunnelParams,
     TraceRequestEndParams,
     TraceRequestRedirectParams,
     TraceRequestRetryParams,
+    hdrs,
 )
 from anyhttp._http2 import Http2Stream
 from anyhttp.connector import Connection
@@ -68,6 +71,7 @@ class Narrator:
     def config(self) -> TraceConfig:
         """Return the handlers that show the heads of responses."""
         config = TraceConfig()
+        config.on_connection_tunnel.append(self._show_tunnel)
         config.on_request_redirect.append(self._show_response)
         config.on_request_retry.append(self._show_retry)
         config.on_request_end.append(self._show_response)
@@ -101,10 +105,13 @@ class Narrator:
     def _show(self, mark: str, line: Text) -> None:
         self._console.print(Text.assemble((mark, "dim"), " ", line), soft_wrap=True)
 
-    def _show_field(self, mark: str, name: str, value: str) -> None:
+    def _show_fields(self, mark: str, fields: MultiMapping[str]) -> None:
+        """Show header fields, and the empty line after them."""
         encoding = self._console.encoding
-        line = Text.assemble((printable_line(name, encoding), "cyan"), (": ", "dim"))
-        self._show(mark, line.append(printable_line(masked(name, value), encoding)))
+        for name, value in fields.items():
+            line = Text.assemble((printable_line(name, encoding), "cyan"), (": ", "dim"))
+            self._show(mark, line.append(printable_line(masked(name, value), encoding)))
+        self._show(mark, Text())
 
     # -- what is sent
 
@@ -128,9 +135,17 @@ class Narrator:
         fields = request.headers.copy()
         if request.is_forwarded:
             fields.update(request.headers_for_proxy())
-        for name, value in fields.items():
-            self._show_field(">", name, value)
-        self._show(">", Text())
+        self._show_fields(">", fields)
+
+    async def _show_tunnel(self, _: Any, __: Any, params: TraceConnectionTunnelParams) -> None:
+        """Show how a proxy was asked for a tunnel, and what it has answered."""
+        self.note(f"tunnel to {params.target} through the proxy {params.proxy}")
+        line = f"{hdrs.METH_CONNECT} {params.target} HTTP/1.1"
+        self._show(">", Text(printable_line(line, self._console.encoding), "bold"))
+        self._show_fields(">", params.headers)
+        version = f"HTTP/{params.version.major}.{params.version.minor}"
+        self._show_status(version, params.status, params.reason)
+        self._show_fields("<", params.response_headers)
 
     # -- what comes
 
@@ -144,12 +159,12 @@ class Narrator:
             self._show_head(params.response)
 
     def _show_head(self, response: ClientResponse) -> None:
-        status = f"{version_name(response)} {response.status} {response.reason}"
-        style = f"bold {status_style(response.status)}"
-        self._show("<", Text(printable_line(status, self._console.encoding), style))
-        for name, value in response.headers.items():
-            self._show_field("<", name, value)
-        self._show("<", Text())
+        self._show_status(version_name(response), response.status, response.reason)
+        self._show_fields("<", response.headers)
+
+    def _show_status(self, version: str, status: int, reason: str | None) -> None:
+        line = printable_line(f"{version} {status} {reason}", self._console.encoding)
+        self._show("<", Text(line, f"bold {status_style(status)}"))
 
 
 def _place(stream: ByteStream) -> str:

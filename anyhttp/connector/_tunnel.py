@@ -35,7 +35,7 @@ from ..client_exceptions import (
     ClientSSLError,
 )
 from ..client_reqrep import ClientRequest
-from ..tracing import Trace
+from ..tracing import Trace, TraceConnectionTunnelParams, tell
 from ._dial import ConnectLimit, TcpOptions, dial_tcp
 from ._encryption import encrypt
 
@@ -133,8 +133,7 @@ async def dial_through_proxy(
         stream = await _dial_proxy(proxy_key, way)
         if not req.is_forwarded:
             try:
-                with _proxy_errors(proxy_key, reached=True):
-                    await open_http_tunnel(stream, ConnectRequest(req, headers), way.engine_class)
+                await _open_told(stream, ConnectRequest(req, headers), proxy_key, way)
             except BaseException:
                 await stream.aclose()
                 raise
@@ -146,6 +145,24 @@ async def dial_through_proxy(
     inner = await encrypt(stream, key, way.tls_sessions, way.traces, alpn=alpn)
     inner.for_one_exchange = stream.for_one_exchange
     return inner
+
+
+async def _open_told(
+    stream: NetworkStream, request: ConnectRequest, key: ConnectionKey, way: Way
+) -> None:
+    """Open the tunnel that *request* asks for, and tell of the answer of the proxy *key*."""
+    try:
+        with _proxy_errors(key, reached=True):
+            await open_http_tunnel(stream, request, way.engine_class)
+    except ClientHttpProxyError:
+        await _tell(way.traces, request)
+        raise
+    await _tell(way.traces, request)
+
+
+async def _tell(traces: Sequence[Trace], request: ConnectRequest) -> None:
+    if traces:
+        await tell(traces, request.answered())
 
 
 async def _dial_proxy(key: ConnectionKey, way: Way) -> NetworkStream:
@@ -228,23 +245,39 @@ class ConnectRequest:
         self.headers: CIMultiDict[str] = CIMultiDict({hdrs.HOST: self.authority})
         self.headers.update(headers)
         self._req = req
+        #: the head of the proxy's answer, when it is there
+        self.head: Head | None = None
+
+    def answered(self) -> TraceConnectionTunnelParams:
+        """Return what is told of the proxy's answer."""
+        head, proxy = self.head, self._req.proxy
+        assert head is not None
+        assert proxy is not None
+        sent, received = CIMultiDictProxy(self.headers), _headers_of(head)
+        return TraceConnectionTunnelParams(
+            proxy, self.authority, sent, head.version, head.status, head.reason, received
+        )
 
     def refused(self, head: Head, body: bytes) -> ClientHttpProxyError:
         """Return the error that holds the proxy's answer."""
-        headers = CIMultiDict(
-            (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
-            for name, value in head.raw_headers
-        )
         sent = CIMultiDictProxy(self.headers)
         error = ClientHttpProxyError(
             RequestInfo(self._req.url, hdrs.METH_CONNECT, sent, self._req.original_url),
             (),
             status=head.status,
             message=head.reason,
-            headers=CIMultiDictProxy(headers),
+            headers=_headers_of(head),
         )
         error.body = body
         return error
+
+
+def _headers_of(head: Head) -> CIMultiDictProxy[str]:
+    headers = CIMultiDict(
+        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        for name, value in head.raw_headers
+    )
+    return CIMultiDictProxy(headers)
 
 
 async def open_http_tunnel(
@@ -264,7 +297,7 @@ async def open_http_tunnel(
         await stream.send(data + engine.send_end())
     except ClientOSError:
         pass  # the proxy may have refused without reading the request; its answer follows
-    head = await _read_head(stream, engine)
+    request.head = head = await _read_head(stream, engine)
     if not 200 <= head.status < 300:
         raise request.refused(head, await _read_refusal(stream, engine))
     if engine.surplus:

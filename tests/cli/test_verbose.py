@@ -156,11 +156,32 @@ def test_each_attempt_is_shown(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_behind_a_tunnel_is_the_server(server: Server, proxies: Proxies, fetch: Fetch) -> None:
-    """TLS is that with the server, and the head that for it: no login of the proxy is in it."""
+    """First comes how the proxy was asked for it, and what it has answered; then all is the
+    server's: TLS, and a head without the login of the proxy.
+    """
     proxy = proxies("http", login=("ann", "hidden"))
     status, _, err = fetch("-v", "-k", str(server.https_url / "json"), "-x", str(proxy.login_url))
     assert status == 0
+    target = f"localhost:{server.https_url.port}"
     place = f"127.0.0.1:{proxy.port}, the proxy, for localhost"
-    assert err.startswith(f"* new connection to {place}\n* TLS")
-    assert "> GET /json HTTP/1.1\n" in err
-    assert "Proxy" not in err
+    tunnel, begin, rest = err.partition(f"* new connection to {place}\n* TLS")
+    assert begin
+    assert tunnel.splitlines()[:4] == [
+        f"* tunnel to {target} through the proxy {proxy.url}",
+        f"> CONNECT {target} HTTP/1.1",
+        f"> Host: {target}",
+        "> Proxy-Authorization: Basic ***",
+    ]
+    assert re.search(r"^> \n< HTTP/1\.1 200 .*\n(?:< .+\n)*< \n\Z", tunnel, re.MULTILINE)
+    assert "> GET /json HTTP/1.1\n" in rest
+    assert "Proxy" not in rest
+
+
+def test_a_refused_tunnel_is_shown(server: Server, proxies: Proxies, fetch: Fetch) -> None:
+    """The answer of the proxy may tell how it wants to be asked."""
+    proxy = proxies("http", login=("ann", "hidden"))
+    status, _, err = fetch("-v", "-k", str(server.https_url / "json"), "-x", str(proxy.url))
+    assert status == 1
+    assert "\n< HTTP/1.1 407 " in err
+    assert "\n< X-Proxy: yes\n" in err
+    assert "anyhttp: the proxy refused the request: 407" in err
