@@ -126,7 +126,9 @@ class Multiplexed(Http2):
         async with anyio.create_task_group() as tasks:
             for call in calls:
                 tasks.start_soon(run, call)
-                await until(partial(self._has_come, call), "the request")
+                # or, on a busy machine, the end of the time that it has
+                come = partial(self._has_come, call)
+                await until(lambda: come() or call.name in outcomes, "the request")  # noqa: B023
         program.sees = of_all(*(outcomes[call.name] for call in (calls[1], calls[0], calls[2])))
 
     @staticmethod

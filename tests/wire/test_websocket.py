@@ -1425,7 +1425,7 @@ class TestHeartbeat:
         said = websocket.frame(TEXT, b"x") + websocket.frame(BINARY, bytes(size))
         peer = await script([OPEN, (Frame(PING), said), (Frame(PING), end)])
         async with ClientSession() as session:
-            async with session.ws_connect(peer.url, heartbeat=0.5) as ws:
+            async with session.ws_connect(peer.url, heartbeat=1.0) as ws:
                 await until_closed(ws)
                 assert_free(session, idle=0)
                 assert (ws.close_code, await ws.receive_str()) == (1006, "x")
@@ -1518,7 +1518,7 @@ class TestHeartbeat:
             [OPEN, (Frame(PING), more), (Frame(PONG, b"1"), []), FAREWELL], partial=False
         )
         async with ClientSession() as session:
-            async with session.ws_connect(peer.url, heartbeat=0.3) as ws:
+            async with session.ws_connect(peer.url, heartbeat=1.0) as ws:
                 await until(lambda: b"\x8a\x81" in peer.requests[0], "the pong")
                 assert await ws.receive_str() == "kept"
                 await ws.close()
