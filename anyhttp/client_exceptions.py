@@ -249,9 +249,9 @@ def take_headers_later(error: ClientResponseError, make: Callable[[], MultiMappi
 
 
 class ContentTypeError(ClientResponseError):
-    """JSON or events were requested, but the ``Content-Type`` of the body is another.
+    """JSON or events were requested, but the ``Content-Type`` names another type.
 
-    ``body`` is the beginning of what was in their place, such as a page for people.
+    ``body`` is the beginning of what was in their place, such as an HTML page.
     """
 
 
@@ -545,7 +545,7 @@ class OAuth2Error(ClientError):
     :param description: what the server says of it, or what is wrong with the answer
     :param uri: a page about the error
 
-    What the server has sent is cut and made printable.
+    Text from the server is shortened, and unprintable characters are escaped.
     """
 
     def __init__(

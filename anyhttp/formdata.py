@@ -53,7 +53,7 @@ class FormData:
 
     The body is urlencoded unless a field needs a multipart: a file, or a field with a file
     name, content type or transfer encoding of its own.  The body can be made again: files are
-    sent from their position at the first time.
+    then sent from the position that they had the first time.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -115,7 +115,7 @@ class TraceRequestStartParams(TraceParams):
 
 @dataclass(frozen=True, slots=True)
 class TraceRequestHeadersSentParams(TraceParams):
-    """The head of a request is about to be sent; this comes once for each hop.
+    """The head of a request is about to be sent, again after each redirect.
 
     :param method: of the request
     :param url: of the request
@@ -183,8 +183,8 @@ class TraceRequestRetryParams(TraceParams):
 class TraceRequestEndParams(_OfResponse):
     """The request has its final response; the caller gets it next.
 
-    :param method: of the last hop
-    :param url: of the last hop
+    :param method: of the last request, after redirects
+    :param url: of the last request
     :param headers: those of session and request, without the automatic ones
     :param response: the final response; its body has not been read yet
     """
@@ -198,8 +198,8 @@ class TraceRequestEndParams(_OfResponse):
 class TraceRequestExceptionParams(TraceParams):
     """The request has failed or was cancelled; it has released its connection.
 
-    :param method: of the last hop
-    :param url: of the last hop
+    :param method: of the last request, after redirects
+    :param url: of the last request
     :param headers: those of session and request, without the automatic ones
     :param exception: the exception that the caller gets next
     """
@@ -229,8 +229,8 @@ class TraceResponseChunkReceivedParams(_OfChunk):
 class TraceResponseEndParams(TraceParams):
     """Nothing more of the final response will be received, whether it was read or not.
 
-    :param method: of the last hop
-    :param url: of the last hop
+    :param method: of the last request, after redirects
+    :param url: of the last request
     :param status: of the response
     :param size: bytes of the body that have arrived: before decoding, and without the framing of
         chunks; 0 if the program has forgotten the response
@@ -357,7 +357,7 @@ class TraceDnsResolveHostEndParams(_OfHost):
 
 
 class TraceDnsCacheHitParams(_OfHost):
-    """The addresses are stored, or another request's lookup for them is in progress.
+    """The addresses are in the cache, or another request's lookup for them is in progress.
 
     :param host: the host name
     """
@@ -368,7 +368,7 @@ class TraceDnsCacheHitParams(_OfHost):
 
 
 class TraceDnsCacheMissParams(_OfHost):
-    """The addresses are not stored.
+    """The addresses are not in the cache.
 
     :param host: the host name
     """
@@ -402,7 +402,7 @@ class Signal(MutableSequence[Handler[P]]):
         return self._frozen
 
     def freeze(self) -> None:
-        """Make every later change of the list fail."""
+        """From now on, a change of the list raises an error."""
         self._frozen = True
 
     async def send(self, session: object, context: object, params: P) -> None:
@@ -495,7 +495,7 @@ class TraceConfig:
     on_request_start: SignalOf[TraceRequestStartParams] = SignalOf()
     """Sent when a call begins, before anything else."""
     on_request_headers_sent: SignalOf[TraceRequestHeadersSentParams] = SignalOf()
-    """Sent when the head of a request is about to be sent, once for each hop."""
+    """Sent when the head of a request is about to be sent, again after each redirect."""
     on_request_chunk_sent: SignalOf[TraceRequestChunkSentParams] = SignalOf()
     """Sent when a piece of the request's body is about to be sent."""
     on_request_redirect: SignalOf[TraceRequestRedirectParams] = SignalOf()
@@ -536,9 +536,9 @@ class TraceConfig:
     on_dns_resolvehost_end: SignalOf[TraceDnsResolveHostEndParams] = SignalOf()
     """Sent when the host name has been looked up; not sent if the lookup fails."""
     on_dns_cache_hit: SignalOf[TraceDnsCacheHitParams] = SignalOf()
-    """Sent when the addresses of a host are stored, or another request is looking them up."""
+    """Sent when the addresses of a host are in the cache, or another request looks them up."""
     on_dns_cache_miss: SignalOf[TraceDnsCacheMissParams] = SignalOf()
-    """Sent when the addresses of a host are not stored."""
+    """Sent when the addresses of a host are not in the cache."""
 
     def __init__(self, trace_config_ctx_factory: Callable[..., Any] = SimpleNamespace) -> None:
         self._factory = trace_config_ctx_factory
@@ -553,7 +553,7 @@ class TraceConfig:
         return self._factory(trace_request_ctx=trace_request_ctx)
 
     def freeze(self) -> None:
-        """Make every later change of the signals fail."""
+        """From now on, a change of the signals raises an error."""
         if self._handlers is not None:
             return
         for signal in self._signals.values():

@@ -25,7 +25,7 @@ def install_as_aiohttp() -> None:
 def uninstall_as_aiohttp() -> None:
     """Undo :func:`install_as_aiohttp`: ``import aiohttp`` gives what is installed again.
 
-    What has been imported in between stays what it is.  Without an installation it does nothing.
+    What has been imported in between does not change.  If nothing was installed, it does nothing.
     """
     if FINDER.standing_in:
         FINDER.step_aside()

@@ -103,7 +103,7 @@ class MultipartReader:
     :param client_max_size: most bytes of a part that are held in memory at a caller's request
     :param max_field_size: most bytes of one header of a part
     :param max_headers: most headers of one part
-    :raises AssertionError: the ``Content-Type`` is no multipart
+    :raises AssertionError: the ``Content-Type`` is not that of a multipart
     :raises ValueError: the boundary is missing, or longer than 70 characters
 
     Parts are :class:`BodyPartReader` objects; a multipart inside of this one is another

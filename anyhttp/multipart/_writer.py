@@ -47,8 +47,8 @@ class MultipartWriter(Payload):
     :param boundary: the boundary between the parts; random when left out
     :raises ValueError: *subtype* or *boundary* is not allowed (:rfc:`2046#section-5.1.1`)
 
-    It can be sent again if all of its parts can.  ``with`` has no effect; it only groups, in the
-    application's code, the lines that add parts.
+    It can be sent again if all of its parts can.  A ``with`` block has no effect; it only
+    groups the lines that add parts.
     """
 
     def __init__(self, subtype: str = "mixed", boundary: str | None = None) -> None:

@@ -72,7 +72,7 @@ class BytesPayload(BoundedPayload):
 
 
 class StringPayload(BytesPayload):
-    """Text in memory, encoded as its content type says; UTF-8 unless told otherwise."""
+    """Text in memory, in the charset of its content type; in UTF-8 if that names none."""
 
     def __init__(
         self,

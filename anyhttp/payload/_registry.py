@@ -65,7 +65,7 @@ class PayloadRegistry:
         *,
         order: Order = Order.normal,
     ) -> None:
-        """Send values of *type* by *factory*."""
+        """Send values of *type* as the payloads that *factory* makes of them."""
         lists = {
             Order.try_first: self._first,
             Order.normal: self._normal,

@@ -321,7 +321,7 @@ def drip(body: bytes, *, size: int = 1, seconds: float = 0.0) -> Drip:
     """Return a ``body=`` that comes in pieces, after the head.
 
     :param size: bytes of each piece
-    :param seconds: how long each piece lets wait
+    :param seconds: the pause before each piece
     """
     check_count("size", size, least=1)
     check_seconds("seconds", seconds, finite=True)

@@ -24,7 +24,7 @@ class Hosts:
 
         :param hosts: ``"host"`` for any port, or ``"host:port"``
         :raises TypeError: one is not text
-        :raises ValueError: one is no host
+        :raises ValueError: one is not a host
         """
         self._ports.update([_host_and_port(host) for host in hosts])
 

@@ -36,7 +36,7 @@ class Difference:
 def json_value(body: bytes) -> Any:
     """Return the value of a body, whatever its type is said to be.
 
-    :raises ValueError: it is no JSON
+    :raises ValueError: it is not JSON
     """
     try:
         return json.loads(body.decode(json_encoding(body) or "utf-8"))

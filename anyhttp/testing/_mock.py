@@ -212,7 +212,7 @@ class RequestRoutes:
             ``json=``, what its body must be as JSON; ``body=``, what its body must be.  Without
             ``query``, the query of *url* has to be all of the query.  Values of headers, and the
             body, may be patterns
-        :raises AssertionError: it is not so; the text says where it differs
+        :raises AssertionError: there is no such request; the text says what differs
         """
         place = RequestPattern(method, url, query={}, handshake=None)
         calls = [call for call in self.calls if place.match(call) is not None]
@@ -262,7 +262,7 @@ class RequestMock(RequestRoutes):
 
         :param hosts: ``"host"`` for any port, or ``"host:port"``
         :raises TypeError: one is not text
-        :raises ValueError: one is no host
+        :raises ValueError: one is not a host
         """
         with naming("mock.pass_through()"):
             self._table.passed_hosts.add(*hosts)

@@ -44,7 +44,7 @@ class NoNetwork:
 
         :param hosts: ``"host"`` for any port, or ``"host:port"``
         :raises TypeError: one is not text
-        :raises ValueError: one is no host
+        :raises ValueError: one is not a host
         """
         self._allowed.add(*hosts)
 

@@ -58,9 +58,9 @@ class Recorder(BaseConnector):
 
     The file is a HAR 1.2, which browsers and many tools read and write, so that a file that was
     saved in a browser can be replayed as well.  It is written when the connector is closed.  In
-    ``async with Recorder(...)``, that is at the end of the block, and nothing is recorded if an
-    exception ends the block: half of a test makes no cassette.  The end of the block also raises
-    an :exc:`UnrecordedRequest` that the program has caught.
+    ``async with Recorder(...)``, that is at the end of the block.  If an exception ends the block,
+    nothing is written, as the recording would be incomplete.  The end of the block also raises an
+    :exc:`UnrecordedRequest` that the program has caught.
 
     ===================  ====================================================================
     mode
@@ -173,7 +173,7 @@ class Recorder(BaseConnector):
 
         :param hosts: ``"host"`` for any port, or ``"host:port"``
         :raises TypeError: one is not text
-        :raises ValueError: one is no host
+        :raises ValueError: one is not a host
         """
         self._passed_hosts.add(*hosts)
 

@@ -340,7 +340,7 @@ def _decoded(text: str, start: int, *, is_line: bool) -> tuple[Any, int]:
     """Return the value of JSON in *text*, and where it ends.
 
     :param is_line: whether it ends with its line; then a failure costs no more than this line
-    :raises ValueError: it is no JSON
+    :raises ValueError: it is not JSON
     """
     if not is_line:
         value, end = _DECODER.raw_decode(text, start)

@@ -176,7 +176,7 @@ class ReceivedRequest:
     def json(self) -> Any:
         """Return the body parsed as JSON, whatever ``Content-Type`` says.
 
-        :raises ValueError: it is no JSON
+        :raises ValueError: it is not JSON
         :raises RuntimeError: it has not been received to its end
         """
         return json_value(self.content)

@@ -212,7 +212,7 @@ class Route:
         :param expected: ``query=`` and ``headers=``, fields that it must have, among others;
             ``json=``, what its body must be as JSON; ``body=``, what its body must be.  Values of
             headers, and the body, may be patterns
-        :raises AssertionError: it is not so; the text says where it differs
+        :raises AssertionError: there is no such request; the text says what differs
         """
         pattern = asserts.expected_call(None, None, expected)
         return asserts.assert_once(str(self), self.calls, pattern)

@@ -203,9 +203,9 @@ class WebSocketPeer:
         await self._flush()
 
     async def send_close(self, code: int = 1000, reason: str = "") -> None:
-        """Send a CLOSE frame, unless one has been sent; the client answers it in its own time.
+        """Send a CLOSE frame, unless one has been sent; do not wait for the answer.
 
-        :raises ValueError: *code* is none that may be sent
+        :raises ValueError: *code* must not be sent
         :raises WebSocketClosed: the client is gone
         """
         if self._protocol.state is State.OPEN and not self._is_gone:
@@ -220,7 +220,7 @@ class WebSocketPeer:
 
         Messages that come meanwhile are dropped.  Closing again does nothing.
 
-        :raises ValueError: *code* is none that may be sent
+        :raises ValueError: *code* must not be sent
         """
         try:
             await self.send_close(code, reason)
