@@ -11,7 +11,18 @@ pytest.importorskip("h2", reason="h2 is not installed (anyhttp-client[http2])")
 
 from tests.support.examples import examples
 from tests.support.http2_hostile import asked, check, seen
-from tests.support.http2_probe import Probe, data, frame, settings
+from tests.support.http2_probe import (
+    DATA,
+    END_HEADERS,
+    HEADERS,
+    PADDED,
+    Probe,
+    data,
+    frame,
+    settings,
+)
+
+PROTOCOL_ERROR = 1
 
 #: Compressed sections, right and wrong, that change no table.
 BLOCKS = [
@@ -59,6 +70,46 @@ def test_any_frames_in_any_pieces(sent: list[bytes], chance: random.Random) -> N
     assert seen(*at_once) == seen(*apart)
     check(*at_once, len(whole))
     check(*apart, len(whole))
+
+
+sizes = st.one_of(st.none(), st.integers(0, 3))
+
+
+@examples(60)
+@given(
+    parts=st.lists(
+        st.tuples(
+            st.binary(max_size=6), st.one_of(st.none(), st.integers(0, 3)), st.integers(0, 3)
+        ),
+        max_size=4,
+    ),
+    padding=st.one_of(st.none(), st.integers(0, 255)),
+)
+def test_padding_is_no_part_of_what_is_padded(
+    parts: list[tuple[bytes, int | None, int]], padding: int | None
+) -> None:
+    """RFC 9113 §6.1, §6.2: as much is left out as the frame says, if that is not more than it has.
+
+    A head has its *padding*; a part of the body has some bytes of it, and says how many.
+    """
+    probe = Probe()
+    state = probe.request()
+    payload = b"\x88" if padding is None else bytes([padding]) + b"\x88" + bytes(padding)
+    probe.feed(frame(HEADERS, END_HEADERS | (0 if padding is None else PADDED), 1, payload))
+    body = b""
+    for part, said, size in parts:
+        payload = part + b"p" * size
+        if said is None:
+            probe.feed(data(1, payload))
+            body += payload
+            continue
+        probe.feed(frame(DATA, PADDED, 1, bytes([said]) + payload))
+        if said > len(payload):
+            assert probe.went_away == PROTOCOL_ERROR
+            return
+        body += payload[: len(payload) - said]
+    assert (state.head and state.head.status, b"".join(state.pieces)) == (200, body)
+    assert probe.core.error is None
 
 
 @examples(80)

@@ -18,6 +18,7 @@ from tests.support.http2_probe import (
     END_HEADERS,
     GOAWAY,
     HEADERS,
+    PADDED,
     PING,
     RST_STREAM,
     SETTINGS,
@@ -30,6 +31,9 @@ from tests.support.http2_probe import (
 _STREAMS: Final = (0, 1, 3, 5, 7, 2, 9, 2**31 - 1)
 
 _RAW: Final = b"r"
+
+#: The outcome begins with the error of the connection.
+_NO_ERROR: Final = "None"
 
 #: Kinds of frames that end the connection if their size is wrong, or less than their padding.
 _EXACT: Final = frozenset({DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE})
@@ -54,12 +58,29 @@ def _has_broken_frame(raw: bytes) -> bool:
             try:
                 one, _ = Frame.parse_frame_header(memoryview(raw[:9]))
                 one.parse_body(memoryview(raw[9 : 9 + size]))
-            except (InvalidFrameError, InvalidPaddingError):
+            except InvalidFrameError:
                 return True
+            except InvalidPaddingError:  # also for all of a head, which is allowed (§6.2)
+                if raw[9] >= size:
+                    return True
             except InvalidDataError:  # a number that is too large or too small
                 pass
         raw = raw[9 + size :]
     return False
+
+
+def _without_padding(raw: bytes) -> bytes:
+    """Return *raw* with the same frames, of which none is padded (§6.1, §6.2)."""
+    made = b""
+    while len(raw) >= 9:
+        end = 9 + int.from_bytes(raw[:3])
+        one, raw = raw[:end], raw[end:]
+        if end > 9 and len(one) == end and one[3] in {DATA, HEADERS} and one[4] & PADDED:
+            stop = end - one[9]
+            if stop > 9:
+                one = frame(one[3], one[4] - PADDED, int.from_bytes(one[5:9]), one[10:stop])
+        made += one
+    return made + raw
 
 
 def _fed(pieces: Iterable[bytes], raw: bytes) -> list[object]:
@@ -74,7 +95,8 @@ def _fed(pieces: Iterable[bytes], raw: bytes) -> list[object]:
 
 @target(calls=3000, memory=3000)
 def http2_frames(data: bytes) -> None:
-    """Any split has the same outcome, in which each exchange ends or goes on.
+    """Any split has the same outcome, in which each exchange ends or goes on, and so has the same
+    without padding.
 
     The first byte tells whether the others are frames as they are, or stand for some.
     """
@@ -83,6 +105,9 @@ def http2_frames(data: bytes) -> None:
         first, *others = [_fed(pieces, raw) for pieces in splits(raw, 1)]
         for other in others:
             assert other == first
+        plain = _without_padding(raw)
+        if plain != raw and (found := _fed([plain], plain))[0] == _NO_ERROR:
+            assert first == found
 
 
 def _answered(blocks: list[list[bytes]]) -> tuple[Probe, list[StreamState]]:
