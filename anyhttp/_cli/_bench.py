@@ -18,7 +18,7 @@ from ._bars import block, milliseconds
 from ._body import Body, opened
 from ._failures import FAILURES, describe, print_error
 from ._figures import Figures
-from ._options import Route, Sender
+from ._options import Route, Sender, sent_options
 from ._session import opened_session
 from ._terminal import printable_line
 
@@ -136,19 +136,15 @@ class _Run:
 
     async def _send(self, session: ClientSession) -> tuple[int, int]:
         """Send the request, and return the status and the size of the response's body."""
-        options, sender, route = self._options, self._options.sender, self._options.route
+        options = self._options
         size = 0
         with opened(options.body) as data:
             async with session.request(
                 options.method,
                 options.url,
-                params=sender.query,
-                headers=sender.headers,
-                auth=sender.login,
                 data=data,
-                proxy=route.proxy,
-                ssl=route.tls,
                 allow_redirects=False,
+                **sent_options(options.sender, options.route),
             ) as response:
                 async for piece in response.content.iter_any():
                     size += len(piece)

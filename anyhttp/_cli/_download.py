@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio
 from anyio import to_thread
@@ -21,14 +21,13 @@ from anyhttp import (
     ClientTimeout,
     download,
 )
-from anyhttp._downloads import DownloadOptions
 
 from ._consoles import error_console
 from ._failures import FAILURES, describe, named, print_error
 from ._fetch import OutputClosedError, write
 from ._file_names import name_of_response, name_of_url, reserved
 from ._limits import Limits
-from ._options import Route, Sender, Watch
+from ._options import Route, Sender, Watch, sent_options
 from ._progress import bars
 from ._retries import retries
 from ._session import CONNECT_TIMEOUT, leaving_out
@@ -91,24 +90,18 @@ class _Downloads:
         self._names: set[str] = set()  # see reserved()
         self._status = 0
         sender, route, limits = options.sender, options.route, options.limits
-        self._request = DownloadOptions(
+        self._request: dict[str, Any] = {
             # Broken connections are a matter of download(), which asks only for what is missing.
-            middlewares=[
+            "middlewares": [
                 *retries(limits.retry, exceptions=())[0],
                 *([leaving_out(sender.left_out)] if sender.left_out else []),
             ],
-            params=sender.query,
-            headers=sender.headers,
-            auth=sender.login,
-            proxy=route.proxy,
-            ssl=route.tls,
-            allow_redirects=limits.max_redirects > 0,
-            # The limit counts the refused redirect too.
-            max_redirects=limits.max_redirects + 1,
-            timeout=ClientTimeout(
+            "timeout": ClientTimeout(
                 total=limits.timeout, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE
             ),
-        )
+            **sent_options(sender, route),
+            **limits.redirect_options(),
+        }
 
     async def run(self) -> int:
         """Download every URL, some at a time, and return the exit status."""
@@ -170,7 +163,9 @@ class _Downloads:
     async def _name(self, url: str) -> tuple[str, bool]:
         """Return a name for the file at *url*, and whether the server has chosen it.
 
-        One byte is asked for, as a server need not answer HEAD.
+        That takes a request of its own: only with the name is it known which bytes are there from
+        an interrupted download, and so, which of them to ask for.  This one asks for one byte, as a
+        server need not answer HEAD.
         """
         headers = [("Accept-Encoding", "identity"), ("Range", "bytes=0-0")]
         request = self._request.copy()

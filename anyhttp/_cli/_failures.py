@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import EBADF
-from typing import Final
+from typing import Any, Final
 
 from anyhttp import (
     ClientConnectorError,
@@ -81,30 +81,54 @@ def describe(failure: Exception, timeout: float | None = None) -> str:
 
     :param timeout: seconds that the whole request had, if there was a limit
     """
-    if isinstance(failure, TooManyRedirects):
-        return f"more than {len(failure.history) - 1} redirects"
-    if isinstance(failure, ClientHttpProxyError):
-        hint = "; --proxy takes a URL with user and password" if failure.status == 407 else ""
-        return f"the proxy refused the request: {failure.status} {failure.message}{hint}"
-    if isinstance(failure, WSServerHandshakeError):
-        return f"the WebSocket was not opened: {failure.message} ({failure.status})"
-    if isinstance(failure, ClientResponseError):
-        hint = "; this looks like TLS: try https:// (or wss://)"
-        looks_like_tls = TLS_ALERT in failure.message
-        return f"invalid HTTP response: {failure.message}{hint if looks_like_tls else ''}"
-    if isinstance(failure, InvalidURL):
-        return f"invalid URL: {failure}"
-    if isinstance(failure, NonHttpUrlClientError):
-        return f"not a URL of http, https, ws or wss: {failure}"
-    if isinstance(failure, ServerDisconnectedError):
-        return "the connection was closed before there was an answer"
-    if isinstance(failure, ClientConnectorError):
-        return not_connected(failure)
+    for kind, message_of in MESSAGES:
+        if isinstance(failure, kind):
+            return message_of(failure)
     if type(failure) is TimeoutError and timeout:  # the client's own errors say more
         return f"no complete answer within {timeout:g} seconds"
-    if isinstance(failure, ClientOSError):
-        return f"the connection failed: {failure.strerror or failure}"
-    if isinstance(failure, OSError) and failure.filename:  # a local file
+    if isinstance(failure, OSError):
+        return _about_system(failure)
+    return str(failure) or type(failure).__name__
+
+
+def _about_redirects(failure: TooManyRedirects) -> str:
+    return f"more than {len(failure.history) - 1} redirects"
+
+
+def _about_proxy(failure: ClientHttpProxyError) -> str:
+    hint = "; --proxy takes a URL with user and password" if failure.status == 407 else ""
+    return f"the proxy refused the request: {failure.status} {failure.message}{hint}"
+
+
+def _about_handshake(failure: WSServerHandshakeError) -> str:
+    return f"the WebSocket was not opened: {failure.message} ({failure.status})"
+
+
+def _about_response(failure: ClientResponseError) -> str:
+    hint = "; this looks like TLS: try https:// (or wss://)"
+    looks_like_tls = TLS_ALERT in failure.message
+    return f"invalid HTTP response: {failure.message}{hint if looks_like_tls else ''}"
+
+
+def _about_connection(failure: ClientOSError) -> str:
+    return f"the connection failed: {failure.strerror or failure}"
+
+
+def _about_system(failure: OSError) -> str:
+    if failure.filename:  # a local file
         return f"{failure.filename}: {failure.strerror}"
-    reason = failure.strerror if isinstance(failure, OSError) else None
-    return reason or str(failure) or type(failure).__name__
+    return failure.strerror or str(failure) or type(failure).__name__
+
+
+#: What is said of each kind of failure; the first kind that fits counts.
+MESSAGES: Final[Sequence[tuple[type[Exception], Callable[[Any], str]]]] = (
+    (TooManyRedirects, _about_redirects),
+    (ClientHttpProxyError, _about_proxy),
+    (WSServerHandshakeError, _about_handshake),
+    (ClientResponseError, _about_response),
+    (InvalidURL, "invalid URL: {}".format),
+    (NonHttpUrlClientError, "not a URL of http, https, ws or wss: {}".format),
+    (ServerDisconnectedError, "the connection was closed before there was an answer".format),
+    (ClientConnectorError, not_connected),
+    (ClientOSError, _about_connection),
+)

@@ -18,7 +18,7 @@ from ._body import Body, opened
 from ._consoles import error_console, output_console
 from ._failures import FAILURES, STDOUT, describe, named, print_error
 from ._limits import Limits
-from ._options import Route, Sender, Watch
+from ._options import Route, Sender, Watch, sent_options
 from ._progress import UploadBar
 from ._retries import retries
 from ._save import save
@@ -89,15 +89,9 @@ async def _fetch(options: Options) -> None:
             async with session.request(
                 options.method,
                 options.url,
-                params=sender.query,
-                headers=sender.headers,
-                auth=sender.login,
                 data=data,
-                proxy=route.proxy,
-                ssl=route.tls,
-                allow_redirects=limits.max_redirects > 0,
-                # The limit counts the refused redirect too.
-                max_redirects=limits.max_redirects + 1,
+                **sent_options(sender, route),
+                **limits.redirect_options(),
             ) as response:
                 bar.close()
                 await _deliver(response, options, stderr)

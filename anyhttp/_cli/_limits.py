@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import update_wrapper
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 
 from ._checks import Seconds
 from ._options import add_options
+
+
+class RedirectOptions(TypedDict):
+    """Options of a request of the library."""
+
+    allow_redirects: bool
+    max_redirects: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +27,14 @@ class Limits:
     timeout: float | None
     max_redirects: int
     retry: int
+
+    def redirect_options(self) -> RedirectOptions:
+        """Return the options of each request."""
+        # The library's limit counts the refused redirect too.
+        return {
+            "allow_redirects": self.max_redirects > 0,
+            "max_redirects": self.max_redirects + 1,
+        }
 
 
 def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:

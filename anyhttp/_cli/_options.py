@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 import click
 from multidict import CIMultiDict
@@ -65,6 +65,27 @@ class Route:
     unix_socket: Path | None
     http2: bool | Literal["prior-knowledge"]
     tls: ssl.SSLContext | bool
+
+
+class SentOptions(TypedDict):
+    """Options of any request of the library."""
+
+    params: Sequence[tuple[str, str]]
+    headers: CIMultiDict[str]
+    auth: BasicAuth | None
+    proxy: str | None
+    ssl: ssl.SSLContext | bool
+
+
+def sent_options(sender: Sender, route: Route) -> SentOptions:
+    """Return the options of each request that *sender* sends by *route*."""
+    return {
+        "params": sender.query,
+        "headers": sender.headers,
+        "auth": sender.login,
+        "proxy": route.proxy,
+        "ssl": route.tls,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

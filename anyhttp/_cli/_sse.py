@@ -25,7 +25,7 @@ from anyhttp import (
 from ._body import Body, opened
 from ._failures import FAILURES, describe, print_error
 from ._fetch import OutputClosedError, write
-from ._options import Route, Sender, Watch
+from ._options import Route, Sender, Watch, sent_options
 from ._session import CONNECT_TIMEOUT
 from ._terminal import printable
 from ._watch import watched_session
@@ -89,18 +89,6 @@ async def _listen(options: Options) -> None:
                     await _print(event, as_json=options.as_json)
 
 
-def _request_options(options: Options, data: object) -> dict[str, Any]:
-    sender, route = options.sender, options.route
-    return {
-        "data": data,
-        "params": sender.query,
-        "headers": sender.headers,
-        "auth": sender.login,
-        "proxy": route.proxy,
-        "ssl": route.tls,
-    }
-
-
 async def _all_streams(
     session: ClientSession, options: Options, data: object
 ) -> AsyncGenerator[ServerSentEvent, None]:
@@ -109,7 +97,8 @@ async def _all_streams(
         options.url,
         method=options.method,
         last_event_id=options.last_event_id,
-        **_request_options(options, data),
+        data=data,
+        **sent_options(options.sender, options.route),
     ) as events:
         async for event in events:
             yield event
@@ -119,14 +108,14 @@ async def _one_stream(
     session: ClientSession, options: Options, data: object
 ) -> AsyncGenerator[ServerSentEvent, None]:
     """Yield the events of one connection."""
-    given = _request_options(options, data)
+    given = sent_options(options.sender, options.route)
     headers = given["headers"] = CIMultiDict(given["headers"])
     headers.setdefault("Accept", "text/event-stream")
     headers.setdefault("Cache-Control", "no-store")
     if options.last_event_id:
         headers["Last-Event-ID"] = options.last_event_id
     async with session.request(
-        options.method, options.url, raise_for_status=True, **given
+        options.method, options.url, data=data, raise_for_status=True, **given
     ) as response:
         if response.status == 204:  # there are no events, which is no error
             return

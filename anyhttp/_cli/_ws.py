@@ -23,7 +23,7 @@ from anyhttp._common import Backoff
 from ._failures import FAILURES, describe, may_pass, print_error, print_line
 from ._fetch import OutputClosedError, write
 from ._lines import Lines
-from ._options import Route, Sender, Watch
+from ._options import Route, Sender, Watch, sent_options
 from ._session import CONNECT_TIMEOUT
 from ._terminal import printable, printable_line
 from ._watch import watched_session
@@ -128,19 +128,15 @@ class _Connection:
 
     async def run(self) -> End:
         """Open the WebSocket and talk until it is over."""
-        options, sender, route = self._options, self._options.sender, self._options.route
+        options = self._options
         try:
             async with self._session.ws_connect(
                 options.url,
-                params=sender.query,
-                headers=sender.headers,
-                auth=sender.login,
-                proxy=route.proxy,
-                ssl=route.tls,
                 protocols=options.protocols,
                 compress=15 if options.compress else 0,
                 autoping=False,
                 max_msg_size=options.max_size,
+                **sent_options(options.sender, options.route),
             ) as websocket:
                 print_note(
                     options, f"* open, protocol {websocket.protocol}, compress {websocket.compress}"
