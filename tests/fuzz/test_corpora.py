@@ -49,7 +49,7 @@ def test_files_are_of_targets() -> None:
 def test_the_page_names_each_target() -> None:
     """Who reads how the project is checked learns what is attacked."""
     page = (FOLDER.parent.parent / "docs" / "explanation" / "checks.md").read_text("utf-8")
-    section = page.split("## What the fuzzer attacks")[1].split("\n## ")[0]
+    section = page.split("## What the fuzzer tests")[1].split("\n## ")[0]
     rows = [row for row in section.splitlines() if row.startswith("| `")]
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert sorted(named) == sorted(TARGETS)

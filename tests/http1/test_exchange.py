@@ -254,6 +254,17 @@ class TestLeaving:
             assert len(response.history) == 1
             await response.read()
 
+    async def test_nothing_is_awaited_of_a_body_that_has_broken(self) -> None:
+        """The connection of a redirect is closed at the first bytes that are wrong."""
+        head = b"HTTP/1.1 302 Found\r\nLocation: /\r\nTransfer-Encoding: chunked\r\n\r\n"
+        streams = [Canned(head + b"1\r\na", b"\r\nwrong\r\n", b"0\r\n\r\n"), Canned(OK)]
+        left = iter(streams)
+        async with ClientSession(connector=CannedConnector(lambda: next(left))) as session:
+            async with session.get("http://host.test/") as response:
+                assert await response.read() == b"ok"
+            assert streams[0]._pieces == [b"0\r\n\r\n"]
+            assert_free(session)
+
 
 class ClosingStream(Canned):
     """Closes a response, or its session, when its bytes come."""

@@ -230,6 +230,19 @@ class TestTheMethod:
             assert caught.value.body == b"why"
             assert await response.text() == "why"
 
+    async def test_it_decodes_no_more_than_the_beginning(self, http1: str, script: Script) -> None:
+        """However much of the body is there."""
+        body = bytes(400_000)
+        small = gzip.compress(body)
+        head = BAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(small)
+        peer = await script([(b"GET ", head + small)])
+        async with client(http1) as session, session.get(peer.url) as response:
+            with pytest.raises(ClientResponseError) as caught:
+                response.raise_for_status()
+            assert caught.value.body == bytes(8192)
+            assert response.content.total_bytes <= response.content.get_read_buffer_limits()[0]
+            assert await response.read() == body
+
     async def test_a_coding_that_is_none_is_told_to_the_reader(
         self, http1: str, script: Script
     ) -> None:
