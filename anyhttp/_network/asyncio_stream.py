@@ -191,7 +191,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
             self._left_some = False
             return
         except OSError as exc:
-            self._error = exc
+            self._error = exc.with_traceback(None)
             self._at_eof = True
             self._transport.abort()
             return
@@ -229,7 +229,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
                 sent = 0
             except OSError as exc:
                 self._transport.abort()
-                self._receive_rest(exc)
+                self._receive_rest(exc.with_traceback(None))
                 return True
             if sent == len(item):
                 return True
@@ -255,7 +255,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
                     pass
                 except OSError as exc:
                     self._transport.abort()
-                    self._receive_rest(exc)
+                    self._receive_rest(exc.with_traceback(None))
                     return True
                 if sent == size_of(items):
                     return True
@@ -439,7 +439,7 @@ class AsyncioStream(TimedStream, asyncio.Protocol):
                     break
         except OSError as exc:
             if not isinstance(exc, BlockingIOError):
-                self._error = exc
+                self._error = exc.with_traceback(None)  # whose frames would keep the stream
         if self._error is None:
             self._error = error
         self._wake()

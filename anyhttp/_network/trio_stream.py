@@ -248,7 +248,7 @@ class TrioStream(TimedStream):
         if self._sock.fileno() < 0:
             raise anyio.ClosedResourceError from exc
         if isinstance(exc, ConnectionResetError):
-            self._reset = exc
+            self._reset = ConnectionResetError(*exc.args)  # without frames, which keep the stream
         raise anyio.BrokenResourceError from exc
 
     def _raise_end(self) -> NoReturn:
