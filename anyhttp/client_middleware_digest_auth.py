@@ -26,7 +26,7 @@ from ._headers import (
 )
 from ._targets import Origin, OriginCredentials, origin_of
 from .client_exceptions import ClientError, ClientPayloadError
-from .client_middlewares import ClientHandlerType
+from .client_middlewares import ClientHandlerType, give_back
 from .client_reqrep import ClientRequest, ClientResponse
 from .payload import AsyncIterablePayload
 
@@ -261,10 +261,9 @@ class DigestAuthMiddleware:
         if signed_for is not None:
             await self._sign(request, signed_for)
         response = await handler(request)
-        challenge = self._challenge_in(response)
-        if challenge is not None and self._may_sign(URL(request.url)):
+        challenge = await self._sign_anew(request, response)
+        if challenge is not None:
             signed_for = challenge
-            await self._sign(request, challenge)
             response = await handler(request)
             with suppress(ClientError):
                 self._challenge_in(response)
@@ -351,6 +350,28 @@ class DigestAuthMiddleware:
                 self._challenges[origin] = replace(challenge, nonce=nonce, use=Nonce())
 
     # -- signing
+
+    async def _sign_anew(
+        self, request: ClientRequest, response: ClientResponse
+    ) -> DigestChallenge | None:
+        """Sign *request* by the challenge of *response*, which is released, and return that.
+
+        ``None``: there is none to answer.
+
+        :raises ClientError: no challenge of the response is supported
+        :raises ClientPayloadError: the body cannot be sent again
+        """
+        try:
+            challenge = self._challenge_in(response)
+            if challenge is None or not self._may_sign(URL(request.url)):
+                return None
+            await self._sign(request, challenge)
+            await give_back(request)
+        except BaseException:
+            response.release()
+            raise
+        response.release()  # if another middleware has made the request
+        return challenge
 
     async def _sign(self, request: ClientRequest, challenge: DigestChallenge) -> None:
         qop, body_hash = "", ""

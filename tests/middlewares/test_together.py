@@ -8,11 +8,13 @@ import pytest
 from anyhttp import (
     BearerAuthMiddleware,
     BearerToken,
+    ClientError,
     ClientHandlerType,
     ClientMiddlewareType,
     ClientRequest,
     ClientResponse,
     ClientSession,
+    DigestAuthMiddleware,
     RateLimitMiddleware,
     RetryMiddleware,
     TraceConfig,
@@ -30,11 +32,17 @@ async def elsewhere(request: ClientRequest, handler: ClientHandlerType) -> Clien
     return await handler(request)
 
 
-@pytest.mark.parametrize("middleware", ["retry", "bearer"])
+#: Fields of a 401 that digest authentication answers, and of one that it cannot answer.
+DIGEST = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
+UNKNOWN = {"WWW-Authenticate": 'Digest realm="r", nonce="n", algorithm="X"'}
+
+
+@pytest.mark.parametrize("middleware", ["retry", "bearer", "digest"])
 async def test_a_response_from_elsewhere_is_released(middleware: str) -> None:
     """Also if what comes before the next attempt is cancelled: no call of its session ends it."""
     origin = MockConnector()
-    origin.get("/", answer=stall(b"half", status=503 if middleware == "retry" else 401))
+    status = 503 if middleware == "retry" else 401
+    origin.get("/", answer=stall(b"half", status=status, headers=DIGEST))
     responses: list[ClientResponse] = []
 
     async def instead(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -48,6 +56,8 @@ async def test_a_response_from_elsewhere_is_released(middleware: str) -> None:
     chosen: ClientMiddlewareType = RetryMiddleware(attempts=2, backoff=0)
     if middleware == "bearer":
         chosen = BearerAuthMiddleware(fetch_token)
+    elif middleware == "digest":
+        chosen = DigestAuthMiddleware("login", "password")
     async with (
         ClientSession(connector=origin) as other,
         ClientSession(API, connector=MockConnector(), middlewares=[chosen, instead]) as session,
@@ -55,6 +65,36 @@ async def test_a_response_from_elsewhere_is_released(middleware: str) -> None:
         with anyio.CancelScope() as scope:
             await session.get("")
         assert scope.cancelled_caught
+        assert len(responses) == 1
+        assert_no_tokens(origin, idle=0)
+
+
+@pytest.mark.parametrize("headers", [DIGEST, UNKNOWN], ids=["answered", "refused"])
+async def test_a_challenge_from_elsewhere_is_released(headers: dict[str, str]) -> None:
+    """Whether digest authentication can answer it or not."""
+    origin = MockConnector()
+    origin.get("/", answer=stall(b"half", status=401, headers=headers))
+    api = MockConnector()
+    api.get("/", answer=Answer(text="ok"))
+    responses: list[ClientResponse] = []
+
+    async def instead(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        if responses:
+            return await handler(request)
+        responses.append(await other.get(API))
+        return responses[0]
+
+    digest = DigestAuthMiddleware("login", "password")
+    async with (
+        ClientSession(connector=origin) as other,
+        ClientSession(API, connector=api, middlewares=[digest, instead]) as session,
+    ):
+        if headers is DIGEST:
+            async with session.get("") as response:
+                assert await response.text() == "ok"
+        else:
+            with pytest.raises(ClientError, match="unknown algorithm"):
+                await session.get("")
         assert len(responses) == 1
         assert_no_tokens(origin, idle=0)
 
