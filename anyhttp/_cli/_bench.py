@@ -11,7 +11,7 @@ import anyio
 from rich.console import Console
 from rich.text import Text
 
-from anyhttp import ClientSession, ClientTimeout
+from anyhttp import ClientSession, ClientTimeout, TraceConfig
 from anyhttp._common import without_user_info
 
 from ._bars import block, milliseconds
@@ -21,6 +21,11 @@ from ._figures import Figures
 from ._options import Route, Sender, sent_options
 from ._session import opened_session
 from ._terminal import printable_line
+
+#: How long a request of the warm-up waits, in seconds, until the others have a connection, too: one
+#: that is answered at once would give its own to the next.  It waits in vain if many share one, as
+#: with HTTP/2, and the server allows only a few at a time.
+LONGEST_WAIT: Final = 1.0
 
 PERCENTILES: Final = (50, 90, 99)
 
@@ -96,16 +101,31 @@ class _Run:
         :raises ClientError: a request fails
         """
         failures: list[Exception] = []
+        missing = self._options.concurrency
+        are_open = anyio.Event()
+
+        async def wait_for_others(*_: object) -> None:
+            nonlocal missing
+            missing -= 1
+            if missing <= 0:
+                are_open.set()
+            with anyio.move_on_after(LONGEST_WAIT):
+                await are_open.wait()
 
         async def send() -> None:
             try:
                 await self._send(session)
             except FAILURES as exc:
                 failures.append(exc)
+                are_open.set()
 
+        watching = TraceConfig()
+        watching.on_request_headers_sent.append(wait_for_others)
+        session.trace_configs.append(watching)
         async with anyio.create_task_group() as tasks:
             for _ in range(self._options.concurrency):
                 tasks.start_soon(send)
+        session.trace_configs.remove(watching)
         if failures:
             raise failures[0]
 

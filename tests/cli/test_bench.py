@@ -110,6 +110,14 @@ def test_each_request_has_the_same_body(fetch: Fetch) -> None:
         assert received.count(part) == 3
 
 
+def test_each_connection_is_warm(server: Server, fetch: Fetch) -> None:
+    """None is left out because another one has been answered before, and could be used again."""
+    status, out, _ = fetch("bench", str(server.url / "bytes/100"), "-n", "1", "-c", "20")
+    assert status == 0
+    assert b"  requests  1 in " in out
+    assert server.connections == 20
+
+
 def test_errors_are_counted_by_kind(fetch: Fetch) -> None:
     """With the first message of each; the exit status tells of them."""
     with running([(b"GET / ", LAST), CLOSE], [(b"GET / ", CLOSE)], repeat=True) as url:
