@@ -418,6 +418,7 @@ NEEDS_NO_TEST: Final[dict[str, tuple[str, ...]]] = {
         "_cli._arguments:LARGEST_VALUE",
         "_cli._bars:LONGEST_BAR",
         "_cli._bench:LONGEST_BAR",
+        "_cli._bench:LONGEST_WAIT",
         "_cli._bench_command:MOST_AT_A_TIME",
         "_cli._demo_server:HEAD_LIMIT",
         "_cli._figures:GROWTH",
