@@ -422,7 +422,8 @@ class NetworkStream:
         self.abort()
         transport = self._transport
         if isinstance(transport, _ForeignStream):
-            await anyio.aclose_forcefully(self.stream)
+            with suppress(ssl.SSLError):  # TLS complains of bytes that nobody has read
+                await anyio.aclose_forcefully(self.stream)
             transport.raise_abort_error()
         else:
             await transport.aclose()

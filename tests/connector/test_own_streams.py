@@ -12,6 +12,8 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import ByteStream
+from anyio.streams.tls import TLSStream
 
 from anyhttp import (
     BaseConnector,
@@ -34,7 +36,9 @@ from tests.support.cancel import cancel_when
 from tests.support.canned import Canned, CannedConnector
 from tests.support.census import assert_no_tokens
 from tests.support.client import get
+from tests.support.peer import STALL, Script
 from tests.support.responses import OK
+from tests.support.tls import Authority
 
 URL = "http://host.test/"
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
@@ -57,6 +61,28 @@ class Silent(Canned):
     def abort(self) -> None:
         super().abort()
         self.ended.set()
+
+
+class Shielded(ByteStream):
+    """A stream that always ends in its own time, as one with a connection below has to."""
+
+    def __init__(self, below: ByteStream) -> None:
+        self._below = below
+        self.closed = False
+
+    async def send(self, item: bytes) -> None:
+        await self._below.send(item)
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        return await self._below.receive(max_bytes)
+
+    async def send_eof(self) -> None:
+        await self._below.send_eof()
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._below.aclose()
+        self.closed = True
 
 
 class Torn(Silent):
@@ -162,6 +188,27 @@ class TestAbort:
         with pytest.raises(LookupError, match="aclose"):
             await session.close()
         await session.close()
+
+    async def test_tls_that_has_not_been_read_to_its_end(
+        self, script: Script, tls_ca: Authority
+    ) -> None:
+        """TLS complains of what nobody has read; that is no fault of the program."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+        peer = await script([(b"GET ", [head + bytes(100_000), STALL])], tls=tls_ca.server)
+        made: list[Shielded] = []
+
+        class Connector(BaseConnector):
+            async def _create_connection(self, *_: object) -> TLSStream:
+                below = Shielded(await anyio.connect_tcp("localhost", peer.port))
+                made.append(below)
+                return await TLSStream.wrap(below, hostname="localhost", ssl_context=tls_ca.client)
+
+        async with ClientSession(connector=Connector()) as session:
+            response = await session.get(f"http://localhost:{peer.port}/")
+            assert await response.content.readexactly(1) == b"\0"
+            response.close()
+        assert made[0].closed
+        await peer.wait_closed()
 
     @pytest.mark.parametrize("method", ["abort", "aclose"])
     async def test_its_errors_keep_nothing_open(self, method: str) -> None:
