@@ -10,7 +10,15 @@ import anyio
 import pytest
 from multidict import CIMultiDict
 
-from anyhttp import ClientConnectionError, ClientRequest, ClientTimeout, TCPConnector
+from anyhttp import (
+    ClientConnectionError,
+    ClientRequest,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+    TCPConnector,
+    TraceConfig,
+)
 from anyhttp._http1 import BUSY, IDLE, Http1Connection
 from anyhttp._tasks import Expired, PendingWaits, Watchdog
 from anyhttp.connector import AddrInfoType, Connection, LendingTerms, lend, lend_nowait
@@ -187,6 +195,62 @@ async def test_a_connect_of_the_program_is_asked_each_time(
         assert_no_tokens(connector, idle=1)
 
 
+async def test_so_is_one_that_was_put_in_its_place(
+    request_: ClientRequest, terms: LendingTerms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a test does that replaces the method of one connector."""
+    async with TCPConnector() as connector:
+        usual, asked = connector.connect, []
+
+        async def connect(req: ClientRequest, *args: Any) -> Connection:
+            asked.append(req)
+            return await usual(req, *args)
+
+        monkeypatch.setattr(connector, "connect", connect)
+        make_idle(await lend(connector, request_, terms))
+        assert lend_nowait(connector, request_) is None
+        assert asked == [request_]
+
+
+async def test_the_time_limit_of_the_wait_for_a_slot(
+    request_: ClientRequest, terms: LendingTerms
+) -> None:
+    """``connect``, also if nobody traces."""
+    async with TCPConnector(limit=1) as connector:
+        held = await lend(connector, request_, terms)
+        limited = changed(terms, timeout=ClientTimeout(connect=0.01))
+        with pytest.raises(ConnectionTimeoutError):
+            await lend(connector, request_, limited)
+        held.close()
+        assert_no_tokens(connector)
+
+
+async def test_who_traces_is_told_of_the_wait_for_a_slot(
+    request_: ClientRequest, terms: LendingTerms
+) -> None:
+    """Also if it has no time limit of its own."""
+    told: list[object] = []
+
+    async def note(session: ClientSession, context: object, params: object) -> None:
+        told.append(params)
+
+    config = TraceConfig()
+    config.on_connection_queued_start.append(note)
+    async with ClientSession() as session, TCPConnector(limit=1) as connector:
+        traced = changed(terms, traces=(Trace(session, config, None),))
+        held = await lend(connector, request_, terms)
+        async with anyio.create_task_group() as group:
+
+            async def ask() -> None:
+                make_idle(await lend(connector, request_, traced))
+
+            group.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            assert len(told) == 1
+            make_idle(held)
+        assert_no_tokens(connector, idle=1)
+
+
 async def test_what_stands_for_a_connector_may_have_another_connect(
     request_: ClientRequest, terms: LendingTerms
 ) -> None:
@@ -224,11 +288,13 @@ async def test_whoever_has_waited_gets_a_connection(
                 group.start_soon(wait)
                 await anyio.wait_all_tasks_blocked()
                 assert connector.statistics().waiting == 1
+                assert terms.watchdog is None or len(terms.watchdog._deadlines) == 1
                 if closes:
                     held.close()
                 else:
                     make_idle(held)
             assert held.reused is not closes
+            assert terms.watchdog is None or not terms.watchdog._deadlines
         make_idle(held)
         assert_no_tokens(connector, idle=1)
 
