@@ -363,10 +363,15 @@ def as_json(ctx: click.Context, param: click.Parameter, value: str | None) -> by
         body = body.read_bytes()
     if body is not None:
         try:
-            json.loads(body)
+            json.loads(body, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as exc:
             raise click.BadParameter(f"this is not valid JSON: {exc}", ctx, param) from exc
     return body
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse what Python takes for a number (:rfc:`8259#section-6`)."""
+    raise ValueError(f"{name} is not a value of JSON")
 
 
 def as_tls(

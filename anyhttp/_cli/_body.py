@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 import click
 
 from anyhttp import FormData
+from anyhttp._common import has_surrogate
 from anyhttp._headers import TOKEN
 
 from ._arguments import ENVIRONMENT, NOT_SHOWN, as_body, as_json, read_file, read_value
@@ -121,6 +122,9 @@ def as_form(
     fields = [_as_field(ctx, param, value) for value in values]
     form = FormData()
     for field in fields:
+        texts = (field.name, field.filename or "", field.value)
+        if any(isinstance(text, str) and has_surrogate(text) for text in texts):
+            raise click.BadParameter(f"a name or a text is not in UTF-8 {NOT_SHOWN}", ctx, param)
         try:
             form.add_field(field.name, "", content_type=field.content_type, filename=field.filename)
         except ValueError as exc:
