@@ -286,7 +286,7 @@ class ClientWebSocketResponse:
         limit = timeout or self._settings.timeout.ws_receive
         if not limit and self._life.state is not _PEER_CLOSED:
             return await self._receiver.receive(self._frames.next_message)
-        with anyio.CancelScope(deadline=deadline_after(limit)):
+        with anyio.CancelScope(deadline=_deadline(limit)):
             return await self._receive(self._frames.next_message)
         raise TimeoutError(f"no message arrived within {limit} s")
 
@@ -325,7 +325,7 @@ class ClientWebSocketResponse:
         For a message without pieces (CLOSE, CLOSED and so on) the stream has its type and data.
         """
         limit = timeout or self._settings.timeout.ws_receive
-        with anyio.CancelScope(deadline=deadline_after(limit)):
+        with anyio.CancelScope(deadline=_deadline(limit)):
             found = await self._receive(self._frames.next_start)
             if isinstance(found, WSMessage):
                 return WSMessageStream(found, self._next_piece)
@@ -473,3 +473,14 @@ def start_heartbeat(websocket: ClientWebSocketResponse, tasks: HelperTasks | Non
         tasks.start_soon(heartbeat.run)
     elif not heartbeat.start_task():
         websocket._receiver.ping_while_receiving()
+
+
+def _deadline(timeout: float | None) -> float:
+    """Return the end of a wait that begins now.
+
+    :raises TypeError: *timeout* is no number
+    """
+    try:
+        return deadline_after(timeout)
+    except TypeError:
+        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}") from None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -278,6 +279,8 @@ class StreamReader:
 
         If ``read(-1)`` is cancelled, the bytes that have arrived stay in the buffer.
         """
+        if type(n) is not int:
+            _check_index(n)
         if n < 0:
             return await self._read_all()
         if n == 0:
@@ -303,6 +306,8 @@ class StreamReader:
 
         :raises asyncio.IncompleteReadError: the end came first; ``partial`` has the bytes before it
         """
+        if type(n) is not int:
+            _check_index(n)
         if n <= 0:
             if n:
                 raise ValueError(f"n must not be negative, got {n}")
@@ -401,6 +406,8 @@ class StreamReader:
 
         :raises RuntimeError: a task is waiting in another read
         """
+        if type(n) is not int:
+            _check_index(n)
         self._raise_if_failed()
         if self._reading:
             raise RuntimeError("another task is waiting to read from this stream")
@@ -418,6 +425,8 @@ class StreamReader:
 
     def iter_chunked(self, n: int) -> AsyncStreamIterator[bytes]:
         """Iterate over pieces of at most *n* bytes."""
+        if type(n) is not int:
+            _check_index(n)
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         return self._iterate(lambda: self._take_some(n), lambda: self.read(n), b"")
@@ -661,6 +670,17 @@ async def read_ahead(reader: StreamReader, size: int) -> None:
             await reader._wait()
         except Exception:  # noqa: BLE001  (the reader keeps it, for the next read)
             return
+
+
+def _check_index(n: Any) -> None:
+    """Refuse what is no integer, such as text: comparing it would not say which argument it is.
+
+    :raises TypeError: *n* is none
+    """
+    try:
+        operator.index(n)
+    except TypeError:
+        raise TypeError(f"n must be an int, not {type(n).__name__}") from None
 
 
 def peek(reader: StreamReader, size: int) -> bytes | None:

@@ -548,3 +548,15 @@ async def test_a_subclass_reads_for_its_iterators(iterate: Callable[[StreamReade
     reader.feed_eof()
     found = [item if isinstance(item, bytes) else item[0] async for item in iterate(reader)]
     assert b"".join(found) == b"A\nB\nC\n"
+
+
+@pytest.mark.parametrize("n", ["5", None, 1.5, b"5"])
+@pytest.mark.parametrize("method", ["read", "readexactly", "read_nowait", "iter_chunked"])
+async def test_a_number_of_bytes_that_is_none(method: str, n: Any) -> None:
+    """The error names the argument and says what it must be, and nothing is read."""
+    stream = StreamReader()
+    stream.feed_data(b"bytes")
+    stream.feed_eof()
+    with pytest.raises(TypeError, match=f"^n must be an int, not {type(n).__name__}$"):
+        await getattr(stream, method)(n)
+    assert await stream.read() == b"bytes"

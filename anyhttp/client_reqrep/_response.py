@@ -405,6 +405,8 @@ class ClientResponse(DescribedResponse):
             whatever else *loads* raises
         :raises ClientPayloadError: as :meth:`read`, whose other exceptions it raises too
         """
+        if content_type is not None:
+            check_str("content_type", content_type)
         body = await self._kept_body()
         if content_type is not None and not self._described_type().fits(content_type):
             raise self._wrong_type("JSON")

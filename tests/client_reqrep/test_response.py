@@ -156,6 +156,16 @@ class TestJson:
                 assert (caught.value.status, caught.value.body) == (200, b'{"a": 1}')
             assert await response.json(content_type=None) == {"a": 1}
 
+    @pytest.mark.once
+    async def test_a_type_that_is_no_text(self, api: Api) -> None:
+        """The error names the argument, and the body can be read with another one."""
+        async with client("auto") as session:
+            response = await answered(session, api, b"Content-Type: application/json")
+            wrong: Any = 5
+            with pytest.raises(TypeError, match=r"^content_type must be a str, not int$"):
+                await response.json(content_type=wrong)
+            assert await response.json() == {"a": 1}
+
     @pytest.mark.parametrize("charset", [b"", b"; charset=utf-8", b"; charset=nonsense"])
     @pytest.mark.parametrize(
         "encoding",

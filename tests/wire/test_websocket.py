@@ -1658,3 +1658,16 @@ class TestHeartbeat:
                     tasks.start_soon(receive)
                     await anyio.wait_all_tasks_blocked()
                     wait.set()
+
+
+@pytest.mark.parametrize("method", ["receive", "receive_str", "receive_stream"])
+async def test_a_timeout_that_is_no_number(script: Script, method: str) -> None:
+    """The error names the argument, and no message is lost."""
+    wait = Flag()
+    peer = await script([(GET, [Accept(), Wait(wait), websocket.frame(TEXT, b"x")]), FAREWELL])
+    async with ClientSession() as session, session.ws_connect(peer.url) as ws:
+        message = r"^timeout must be a number of seconds or None, not '5'$"
+        with pytest.raises(TypeError, match=message):
+            await getattr(ws, method)(timeout="5")
+        wait.set()
+        assert await ws.receive_str() == "x"
