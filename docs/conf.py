@@ -113,6 +113,17 @@ def let_names_break(app: Sphinx, doctree: Element, page: str) -> None:
                 text.parent.replace(text, [Text(first), *parts])
 
 
+#: A cell of a table with more characters than this gets the class ``prose``.
+LONG_TEXT = 60
+
+
+def mark_prose(app: Sphinx, doctree: Element, page: str) -> None:
+    """Mark the cells of tables that hold sentences: ``narrow.css`` gives these some width."""
+    for cell in doctree.findall(entry):
+        if len(cell.astext()) > LONG_TEXT:
+            cell["classes"].append("prose")
+
+
 class Shown:
     """Stands for a default in a signature, as a reader should see it."""
 
@@ -215,4 +226,5 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", add_changes)
     app.connect("doctree-read", unlink_builtins)
     app.connect("doctree-resolved", let_names_break)
+    app.connect("doctree-resolved", mark_prose)
     app.connect("missing-reference", find, priority=900)
