@@ -198,7 +198,7 @@ class TestAbort:
         made: list[Shielded] = []
 
         class Connector(BaseConnector):
-            async def _create_connection(self, *_: object) -> TLSStream:
+            async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> TLSStream:
                 below = Shielded(await anyio.connect_tcp("localhost", peer.port))
                 made.append(below)
                 return await TLSStream.wrap(below, hostname="localhost", ssl_context=tls_ca.client)

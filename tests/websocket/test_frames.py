@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from multidict import CIMultiDict
@@ -871,6 +872,12 @@ class TestSending:
     def test_close_codes_that_may_not(self, code: int) -> None:
         """RFC 6455 §7.4.1: some codes are never on the wire."""
         with pytest.raises(ValueError, match="code"):
+            close_payload(code, "")
+
+    def test_a_close_code_that_is_no_integer(self) -> None:
+        """The error names the argument."""
+        code: Any = "1000"
+        with pytest.raises(TypeError, match=r"^code must be an int, not str$"):
             close_payload(code, "")
 
     @pytest.mark.parametrize("code", [1000, 1001, 4999])
