@@ -91,8 +91,7 @@ def check_directory(path: Path) -> None:
 
     :raises OSError: they cannot
     """
-    if not stat.S_ISDIR(os.stat(path).st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    os.stat(path)  # raises what is wrong with it
     _check_access(path, os.W_OK | os.X_OK)
 
 

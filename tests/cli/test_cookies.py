@@ -138,9 +138,9 @@ def test_cookies_are_saved_after_a_failure(peer: Peer, fetch: Fetch, tmp_path: P
 
 
 def test_a_jar_that_cannot_be_written_is_a_failure(
-    peer: Peer, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    peer: Peer, address: str, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The response is printed; one line says which file it is about."""
+    """What has come is printed; one line says which file it is about."""
 
     def fail(path: str, content: bytes, *, mode: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"{path}.new")
@@ -154,6 +154,13 @@ def test_a_jar_that_cannot_be_written_is_a_failure(
     assert status == 1
     assert "cannot connect" in err  # an earlier failure is the one that is told
     assert err.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+    status, out, err = fetch("--cookie-jar", str(path), "--download", f"{peer.url}/file/a")
+    assert (status, out) == (1, b"a\n")
+    assert err == f"anyhttp: {path}: {os.strerror(errno.ENOSPC)}\n"
+    status, out, err = fetch("ws", "--cookie-jar", str(path), f"{address}/count/1")
+    assert status == 1
+    assert err.endswith(f"anyhttp: {path}: {os.strerror(errno.ENOSPC)}\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")

@@ -77,6 +77,17 @@ def make_link(path: Path) -> None:
     path.symlink_to(path.parent / "mine")
 
 
+def test_a_directory_that_is_gone_meanwhile(
+    peer: Peer, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was there when the command began."""
+    monkeypatch.setattr("anyhttp._cli._saving.check_file_to_write", lambda path: None)
+    status, out, err = fetch("-o", str(tmp_path / "gone" / "file"), f"{peer.url}/")
+    assert (status, out) == (1, b"")
+    assert "No such file or directory" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX links and pipes")
 @pytest.mark.parametrize(
     "occupy",

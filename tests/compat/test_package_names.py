@@ -217,7 +217,7 @@ async def test_a_class_of_attrs_below_time_limits(client: ModuleType, base: URL)
 @compared
 async def test_parameters_of_signals_are_classes_of_attrs(client: ModuleType, base: URL) -> object:
     """Each has the fields that its handlers are told."""
-    own = re.compile("Trace(RequestRetry|ResponseEnd|ConnectionTls(Start|End))Params")
+    own = re.compile("Trace(RequestRetry|ResponseEnd|Connection(Tls(Start|End)|Tunnel))Params")
     names = [name for name in dir(client) if name.startswith("Trace") and not own.match(name)]
     classes = {name: getattr(client, name) for name in names}
     start = client.TraceRequestStartParams("GET", base, CIMultiDict())
