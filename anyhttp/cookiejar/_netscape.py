@@ -101,6 +101,8 @@ def _read_line(line: str, http_only: bool, now: float) -> Cookie | None:
     domain = domain.lower().removeprefix(".")
     if not domain:
         raise ValueError("it has no domain")
+    if "|" in domain:  # save() writes it between domain and path
+        raise ValueError("its domain holds a '|', which no host has")
     if CONTROL.search(domain + path) or octets(domain + path) is None:
         raise ValueError("its domain or path holds a control character")
     includes_subdomains = _flag("second", tail)

@@ -160,6 +160,7 @@ class TestReading:
             ),
             ("\tFALSE\t/\tFALSE\t0\ta\tsecret", "it has no domain"),
             ("#HttpOnly_.\tFALSE\t/\tFALSE\t0\ta\tsecret", "it has no domain"),
+            ("www|example.com\tFALSE\t/\tFALSE\t0\ta\tsecret", "its domain holds a '|'"),
             (
                 "www.exa\x00mple.com\tFALSE\t/\tFALSE\t0\ta\tsecret",
                 "domain or path holds a control",

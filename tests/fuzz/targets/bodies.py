@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import warnings
 import zlib
 from collections.abc import Iterable
@@ -59,6 +58,18 @@ def _decoded(coding: str, pieces: Iterable[bytes], limit: int) -> tuple[bytes, s
     return bytes(output), _COMPLETE
 
 
+def _gunzipped(encoded: bytes) -> bytes:
+    """Return what zlib makes of one member after the other: the module gzip lets flags pass."""
+    output = b""
+    while encoded:
+        member = zlib.decompressobj(31)
+        output += member.decompress(encoded)
+        if not member.eof:
+            raise EOFError
+        encoded = member.unused_data
+    return output
+
+
 @target(calls=400, memory=4000)
 def codings(data: bytes) -> None:
     """Any split decodes alike, in steps that return little; the first byte tells the coding."""
@@ -76,10 +87,10 @@ def codings(data: bytes) -> None:
             assert output[:size] == whole[:size]
             assert outcome != _COMPLETE or end != _COMPLETE or output == whole
     if coding in {"gzip", "deflate"}:
-        reference = gzip.decompress if coding == "gzip" else zlib.decompress
+        reference = _gunzipped if coding == "gzip" else zlib.decompress
         try:
             expected = reference(encoded)
-        except (OSError, EOFError, zlib.error):  # bytes after the end are no error for us
+        except (EOFError, zlib.error):  # bytes after the end are no error for us
             return
         assert end in {_COMPLETE, _LARGE}
         assert expected[: len(whole)] == whole

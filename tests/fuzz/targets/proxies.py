@@ -56,6 +56,18 @@ def _asked(pieces: Iterable[bytes], engine: str) -> tuple[object, ...]:
     return "open", stream.for_one_exchange
 
 
+def _agree(first: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    """Whether two outcomes differ no more than those of other pieces of the same bytes may."""
+    if len(first) == len(other) == 4:  # of a body that is malformed, the beginning is kept
+        *head, body = first
+        *other_head, other_body = other
+        assert isinstance(body, bytes)
+        assert isinstance(other_body, bytes)
+        is_part = body.startswith(other_body) or other_body.startswith(body)
+        return head == other_head and is_part
+    return other == first or {first[0], other[0]} == {"failed", "open"}
+
+
 @target(calls=3000, memory=3000)
 def connect_answers(data: bytes) -> None:
     """A tunnel is open, or the proxy has refused, or failed: the same with both engines.
@@ -66,7 +78,7 @@ def connect_answers(data: bytes) -> None:
         return
     first, *others = [_asked(pieces, name) for name in NAMES for pieces in splits(data, 1)]
     for other in others:
-        assert other == first or {first[0], other[0]} == {"failed", "open"}
+        assert _agree(first, other)
     assert first[0] in {"open", "failed"} or not 200 <= int(str(first[0])) <= 299
 
 
