@@ -21,8 +21,8 @@ from ._arguments import ENVIRONMENT, NOT_SHOWN, as_body, as_json, read_file, rea
 from ._options import add_options
 
 FORM: Final = "application/x-www-form-urlencoded"
-# The separator before a property of a file; other semicolons belong to what they stand in.
 _MEDIA_TYPE: Final = re.compile(rf"{TOKEN}/{TOKEN}[ \t]*(?:;|\Z)")
+# The separator before a property of a file; other semicolons belong to what they stand in.
 _PROPERTY: Final = re.compile(r";(?=(?:type|filename)=)")
 
 

@@ -52,8 +52,7 @@ from ._urls import as_urls
     ),
     success="A complete response came, whatever its status; with --download, each file is there.",
     failure="It did not come, or --fail or --fail-with-body is given and the status is 400 or "
-    "more; "
-    "a line on standard error says why.",
+    "more; a line on standard error says why.",
 )
 @click.argument("urls", metavar="URL...", nargs=-1, required=True, callback=as_urls)
 @method_option
